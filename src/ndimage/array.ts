@@ -1,0 +1,70 @@
+/**
+ * The one data currency: a typed array with a shape, C order, tightly packed (`data.length` is the product of `shape`),
+ * so it can be posted to a worker as it is. Coordinates are (y, x) or (z, y, x) everywhere outside `model/` and the
+ * viewers.
+ */
+export type TypedArray =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array;
+
+export type Dtype = 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'float32' | 'float64';
+
+export interface Tensor<T extends TypedArray = TypedArray> {
+  readonly data: T;
+  readonly shape: readonly number[];
+}
+
+/** Instance labels, 0 is background. Shape [H, W] or [Z, H, W]. */
+export type LabelImage = Tensor<Uint32Array>;
+
+/** [y, x] in pixels; pixel (r, c) covers [r, r+1) x [c, c+1). */
+export type YX = readonly [y: number, x: number];
+
+/** [y0, x0, y1, x1] in pixels, upper bounds exclusive. */
+export type YXYX = readonly [y0: number, x0: number, y1: number, x1: number];
+
+/** [height, width] in pixels. */
+export type Size = readonly [height: number, width: number];
+
+const CONSTRUCTORS = {
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  float32: Float32Array,
+  float64: Float64Array,
+} as const;
+
+export type ArrayOf<D extends Dtype> = InstanceType<(typeof CONSTRUCTORS)[D]>;
+
+export function allocate<D extends Dtype>(dtype: D, length: number): ArrayOf<D> {
+  return new CONSTRUCTORS[dtype](length) as ArrayOf<D>;
+}
+
+export function dtypeOf(data: TypedArray): Dtype {
+  for (const [name, constructor] of Object.entries(CONSTRUCTORS)) if (data instanceof constructor) return name as Dtype;
+  throw new TypeError(`Not a numeric array: ${Object.prototype.toString.call(data)}`);
+}
+
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
+/** A tensor over `data` after checking that it fits `shape`. */
+export function tensor<T extends TypedArray>(data: T, shape: readonly number[]): Tensor<T> {
+  if (data.length !== sizeOf(shape)) throw new RangeError(`${data.length} values do not fill the shape [${shape}].`);
+  return { data, shape };
+}
+
+/** The same values in a buffer of their own: what may be posted or sent over RPC (views are sent with their whole buffer). */
+export function pack<T extends TypedArray>(data: T): T {
+  return data.byteLength === data.buffer.byteLength ? data : (data.slice() as T);
+}

@@ -1,0 +1,84 @@
+import type { Tensor, YX, YXYX } from '../ndimage/array.js';
+import type { Mask } from '../ndimage/mask.js';
+import type { Prompt } from '../segmentation/prompts.js';
+import type { ObjectLayerName } from '../session/state.js';
+
+/**
+ * All that the presenter asks of a viewer. Kaibu is one (plugin/kaibu/), the test double another; each passes
+ * tests/contracts/viewer.ts. All coordinates are image pixels (y, x) with row 0 on top: the viewer converts.
+ */
+export interface Viewer {
+  /** Shows a plane: `pixels` is [H, W, 3] uint8 RGB after contrast. Keeps zoom when `size` and `name` are unchanged. */
+  showImage(name: string, pixels: Tensor<Uint8Array>): Promise<void>;
+  /** Replaces what the layer shows. */
+  showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void>;
+  showPrompts(prompts: readonly Prompt[]): Promise<void>;
+  /** A temporary outline under the pointer; undefined removes it. */
+  showPreview(mask: Mask | undefined): Promise<void>;
+  setTool(tool: ViewerTool): Promise<void>;
+  setLayerVisible(layer: ObjectLayerName | 'prompts' | 'image', visible: boolean): Promise<void>;
+  showPlaneSlider(slider: { count: number; at: number; axis: 'z' | 't' } | undefined): Promise<void>;
+  /** Buttons in the viewer itself, for when only the viewer is visible. */
+  showCommands(commands: readonly ViewerCommand[]): Promise<void>;
+  showBusy(busy: boolean): Promise<void>;
+  screenshot?(): Promise<Uint8Array>;
+  on(listener: (event: ViewerEvent) => void): () => void;
+  readonly capabilities: ViewerCapabilities;
+  close(): Promise<void>;
+}
+
+export interface ViewObject {
+  readonly id: number;
+  /** '#rrggbb' */
+  readonly color: string;
+  readonly mask: Mask;
+}
+
+export interface ViewerCommand {
+  readonly id: string;
+  readonly title: string;
+}
+
+export interface ViewerTool {
+  readonly kind: 'point' | 'box' | 'polygon' | 'brush' | 'eraser' | 'fill' | 'pan';
+  readonly positive: boolean;
+  readonly brushSize: number;
+}
+
+export interface ViewerCapabilities {
+  /** The viewer reports pointer moves (hover preview works). */
+  readonly pointer: boolean;
+  /** The viewer reports brush strokes. */
+  readonly painting: boolean;
+}
+
+export type ViewerEvent =
+  | { readonly kind: 'prompt-added'; readonly prompt: Prompt }
+  | { readonly kind: 'prompt-changed'; readonly prompt: Prompt }
+  | { readonly kind: 'prompt-removed'; readonly id: string }
+  | { readonly kind: 'object-picked'; readonly layer: ObjectLayerName; readonly id: number }
+  | {
+      readonly kind: 'object-edited';
+      readonly layer: ObjectLayerName;
+      readonly id: number;
+      readonly rings: readonly (readonly YX[])[];
+    }
+  | {
+      readonly kind: 'painted';
+      readonly tool: 'brush' | 'eraser' | 'fill';
+      readonly path: readonly YX[];
+      readonly radius: number;
+    }
+  | { readonly kind: 'pointer'; readonly at: YX | undefined }
+  | { readonly kind: 'plane'; readonly plane: number }
+  | { readonly kind: 'view'; readonly box: YXYX }
+  | {
+      readonly kind: 'key';
+      readonly code: string;
+      readonly ctrl: boolean;
+      readonly shift: boolean;
+      readonly alt: boolean;
+    }
+  | { readonly kind: 'command'; readonly id: string }
+  | { readonly kind: 'files-dropped'; readonly files: readonly File[] }
+  | { readonly kind: 'closed' };

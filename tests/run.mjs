@@ -1,0 +1,104 @@
+/**
+ * Bundles the test (or bench) files with esbuild and runs them.
+ *
+ *   node tests/run.mjs [name ...]                 every tests/**\/*.test.ts, or those whose path contains a name
+ *   node tests/run.mjs --integration [name ...]   those of tests/integration, which need Python
+ *   node tests/run.mjs --bench [--json] [name …]  the benches of tests/bench
+ *
+ * Tests run under mocha; its last line is repeated as `N passed, N failed, N skipped`.
+ */
+import { readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+process.chdir(root);
+
+const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const bench = flags.includes('--bench');
+const integration = flags.includes('--integration');
+
+function walk(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const file = path.join(folder, entry.name);
+    return entry.isDirectory() ? walk(file) : [file];
+  });
+}
+
+const entries = walk('tests')
+  .filter((file) => file.endsWith(bench ? '.bench.ts' : '.test.ts'))
+  .filter((file) => bench || file.startsWith(path.join('tests', 'integration')) === integration)
+  .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
+  .sort();
+
+if (entries.length === 0) {
+  console.error(`No ${bench ? 'bench' : 'test'} file matches ${names.join(', ')}.`);
+  process.exit(2);
+}
+
+// One folder per process, so that two runs in one checkout do not disturb each other. Inside the checkout, so that
+// packages resolve.
+const outdir = path.join('dist', 'tests', String(process.pid));
+process.on('exit', () => rmSync(outdir, { recursive: true, force: true }));
+
+await build({
+  entryPoints: entries,
+  outdir,
+  outbase: 'tests',
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  splitting: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  packages: 'external',
+  sourcemap: 'inline',
+  logLevel: 'warning',
+});
+
+const files = entries.map((file) => path.resolve(outdir, path.relative('tests', file).replace(/\.ts$/, '.mjs')));
+
+if (bench) {
+  const figures = [];
+  for (const file of files) {
+    const { default: run } = await import(pathToFileURL(file).href);
+    for (const figure of await run()) {
+      figures.push(figure);
+      const limit = figure.limit === undefined ? '' : `  (limit ${figure.limit}${figure.ok ? '' : ', NOT MET'})`;
+      console.error(`${figure.name.padEnd(32)} ${Number(figure.value.toPrecision(4))} ${figure.unit}${limit}`);
+    }
+  }
+  if (flags.includes('--json')) {
+    const os = await import('node:os');
+    const machine = {
+      name: 'machine',
+      cpu: os.cpus()[0].model,
+      cores: os.cpus().length,
+      memory_gb: Math.round(os.totalmem() / 2 ** 30),
+      node: process.version,
+    };
+    console.log(JSON.stringify([...figures, machine], null, 2));
+  }
+  process.exit(figures.every((figure) => figure.ok) ? 0 : 1);
+}
+
+process.setSourceMapsEnabled(true);
+const { default: Mocha } = await import('mocha');
+const mocha = new Mocha({
+  timeout: 60_000,
+  slow: 5_000,
+  reporter: process.env.CI ? 'dot' : 'spec',
+  forbidOnly: Boolean(process.env.CI),
+});
+for (const file of files) mocha.addFile(file);
+await mocha.loadFilesAsync();
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const runner = mocha.run((failures) => {
+  console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  process.exit(failures > 0 ? 1 : 0);
+});
+runner.on('pass', () => counts.passed++);
+runner.on('fail', () => counts.failed++);
+runner.on('pending', () => counts.skipped++);
