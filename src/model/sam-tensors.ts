@@ -54,6 +54,8 @@ export interface DecodeOptions {
  */
 export interface MaskCandidates {
   readonly count: number;
+  /** [B] best multimask score of every prompt asked for, kept or not: says what a lower floor would still bring. */
+  readonly bestIou: Float32Array;
   /** Index of the prompt in the request. */
   readonly prompt: Int32Array;
   /** SAM mask token, 1..3. */
