@@ -1,0 +1,53 @@
+/**
+ * What this library asks of ONNX Runtime, and no more: the same few calls are answered by onnxruntime-web (wasm, WebGPU)
+ * and onnxruntime-node. Provider order, threads and the like are settled by whoever makes the runtime; models only see
+ * this interface. A session runs one request at a time: callers serialise (`MaskDecoder` and `ImageEncoder` do).
+ */
+export interface OrtRuntime {
+  /** e.g. 'onnxruntime-web 1.30.0'. */
+  readonly name: string;
+  /** Execution provider in use, e.g. 'wasm (simd, 1 thread)', 'cpu (2 threads)', 'webgpu'. */
+  readonly provider: string;
+  /** Rejects with whatever the runtime throws when the bytes are not a model it can run; callers add the plain words. */
+  createSession(bytes: Uint8Array): Promise<OrtSession>;
+  /** Wraps, does not copy. */
+  tensor<T extends OrtType>(type: T, data: OrtData[T], dims: readonly number[]): OrtTensor;
+}
+
+export interface OrtSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /**
+   * @param feeds one tensor for every input
+   * @param fetches outputs to compute and return; all if absent
+   * @returns tensors whose `data` is in main memory and belongs to the caller
+   */
+  run(
+    feeds: Readonly<Record<string, OrtTensor>>,
+    fetches?: readonly string[],
+  ): Promise<Readonly<Record<string, OrtTensor>>>;
+  release(): Promise<void>;
+}
+
+export interface OrtTensor {
+  readonly type: string;
+  /** Row-major shape. */
+  readonly dims: readonly number[];
+  readonly data: OrtData[OrtType] | readonly string[];
+}
+
+/** Element types that SAM exports use, and the arrays that hold them. */
+export interface OrtData {
+  float32: Float32Array;
+  int64: BigInt64Array;
+  int32: Int32Array;
+  uint8: Uint8Array;
+}
+
+export type OrtType = keyof OrtData;
+
+/** The data of a float32 output. @throws TypeError if the tensor is of another type */
+export function float32Of(tensor: OrtTensor): Float32Array {
+  if (tensor.data instanceof Float32Array) return tensor.data;
+  throw new TypeError(`Expected a float32 tensor, got ${tensor.type} [${tensor.dims.join(', ')}].`);
+}
