@@ -5,11 +5,16 @@
  */
 export interface Store {
   readonly name: string;
-  get(key: string): Promise<Uint8Array | undefined>;
+  get(key: string, options?: ReadOptions): Promise<Uint8Array | undefined>;
   /** `length` bytes from `offset`; a negative offset counts from the end. Implementations may read the whole value. */
-  getRange?(key: string, offset: number, length: number): Promise<Uint8Array | undefined>;
+  getRange?(key: string, offset: number, length: number, options?: ReadOptions): Promise<Uint8Array | undefined>;
   set(key: string, value: Uint8Array): Promise<void>;
   delete(key: string): Promise<void>;
   /** All keys that start with `prefix`, in no particular order. */
   list(prefix?: string): AsyncIterable<string>;
+}
+
+export interface ReadOptions {
+  /** Honoured where a read can take long (http). */
+  readonly signal?: AbortSignal;
 }

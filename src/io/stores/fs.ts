@@ -1,0 +1,149 @@
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { SamError } from '../../errors.js';
+import type { Store } from '../store.js';
+import { checkKey, rangeBounds } from './key.js';
+
+/**
+ * A folder as a store: key = relative path. A write goes to a temporary file beside its target, is flushed to the disk
+ * and then renamed, so a reader sees the old or the new value even if the process or the machine dies in between.
+ * Temporary files left by a killed process are never listed, and are removed when an hour old.
+ */
+export function folderStore(root: string): Store {
+  const fileOf = (key: string) => path.join(root, ...checkKey(key).split('/'));
+  const swept = new Set<string>();
+
+  async function prepare(folder: string): Promise<void> {
+    await mkdir(folder, { recursive: true });
+    if (swept.has(folder)) return;
+    swept.add(folder);
+    await sweep(folder);
+  }
+
+  return {
+    name: root,
+    async get(key) {
+      try {
+        return new Uint8Array(await readFile(fileOf(key)));
+      } catch (error) {
+        return missingOr(error, 'read', key);
+      }
+    },
+    async getRange(key, offset, length) {
+      let file: FileHandle | undefined;
+      try {
+        file = await open(fileOf(key), 'r');
+        const [start, end] = rangeBounds((await file.stat()).size, offset, length);
+        const bytes = new Uint8Array(end - start);
+        for (let at = 0; at < bytes.length; ) {
+          const { bytesRead } = await file.read(bytes, at, bytes.length - at, start + at);
+          if (bytesRead === 0) return bytes.subarray(0, at);
+          at += bytesRead;
+        }
+        return bytes;
+      } catch (error) {
+        return missingOr(error, 'read', key);
+      } finally {
+        await file?.close();
+      }
+    },
+    async set(key, value) {
+      const target = fileOf(key);
+      const temporary = path.join(path.dirname(target), `${TEMPORARY}${process.pid}-${counter++}`);
+      try {
+        await prepare(path.dirname(target));
+        await writeAndFlush(temporary, value);
+        await rename(temporary, target);
+        await flushFolder(path.dirname(target));
+      } catch (error) {
+        await rm(temporary, { force: true }).catch(() => undefined);
+        throw storageError(error, 'write', key);
+      }
+    },
+    async delete(key) {
+      try {
+        await rm(fileOf(key), { force: true });
+      } catch (error) {
+        missingOr(error, 'delete', key);
+      }
+    },
+    async *list(prefix = '') {
+      const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+      if (folder !== '') checkKey(folder.slice(0, -1));
+      for await (const key of walk(root, folder)) if (key.startsWith(prefix)) yield key;
+    },
+  };
+}
+
+const TEMPORARY = '.partial-';
+const STALE_MS = 3_600_000;
+let counter = 0;
+
+async function writeAndFlush(file: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(file, 'wx');
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes the rename itself durable; some systems cannot open a folder, and lose at most the newest value in a power cut. */
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
+}
+
+async function sweep(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(TEMPORARY)) continue;
+    const file = path.join(folder, name);
+    const info = await stat(file).catch(() => undefined);
+    if (info && Date.now() - info.mtimeMs > STALE_MS) await rm(file, { force: true });
+  }
+}
+
+async function* walk(root: string, folder: string): AsyncIterable<string> {
+  const entries = await readdir(path.join(root, folder), { withFileTypes: true }).catch((error) => {
+    missingOr(error, 'list', folder);
+    return [];
+  });
+  for (const entry of entries) {
+    if (entry.isDirectory()) yield* walk(root, `${folder}${entry.name}/`);
+    else if (!entry.name.startsWith(TEMPORARY)) yield folder + entry.name;
+  }
+}
+
+/** A key that is not there, or that is a folder of other keys, is `undefined`; anything else is an error. */
+function missingOr(error: unknown, verb: string, key: string): undefined {
+  if (['ENOENT', 'ENOTDIR', 'EISDIR', 'ERR_FS_EISDIR'].includes(codeOf(error))) return undefined;
+  throw storageError(error, verb, key);
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full; free some space and try again',
+  EDQUOT: 'your disk quota is used up; free some space and try again',
+  EROFS: 'the file system is read-only; choose another folder',
+  EACCES: 'permission denied; choose another folder or change its permissions',
+  EPERM: 'permission denied; choose another folder or change its permissions',
+  ENOTDIR: 'a file stands where a folder is needed; choose another folder',
+  EEXIST: 'a file stands where a folder is needed; choose another folder',
+  EISDIR: 'a folder stands where a file is needed; choose another folder',
+  ENAMETOOLONG: 'the path is too long for this file system',
+};
+
+function storageError(error: unknown, verb: string, key: string): SamError {
+  if (error instanceof SamError) return error;
+  const code = codeOf(error);
+  const reason = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
+  return new SamError('storage', `Could not ${verb} "${key}": ${reason}.`, {
+    cause: error,
+    details: { key, reason: code },
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

@@ -1,0 +1,29 @@
+import type { Store } from '../store.js';
+import { checkKey } from './key.js';
+
+/** The part of a store below `prefix` (with or without a trailing slash), as a store of its own. */
+export function prefixStore(store: Store, prefix: string): Store {
+  const folder = checkKey(prefix.replace(/\/$/, ''));
+  const full = (key: string) => `${folder}/${checkKey(key)}`;
+  const { getRange } = store;
+  return {
+    name: `${store.name}/${folder}`,
+    get: (key, options) => store.get(full(key), options),
+    ...(getRange && {
+      getRange: (key: string, offset: number, length: number, options?: { signal?: AbortSignal }) =>
+        getRange.call(store, full(key), offset, length, options),
+    }),
+    set: (key, value) => store.set(full(key), value),
+    delete: (key) => store.delete(full(key)),
+    async *list(within = '') {
+      for await (const key of store.list(`${folder}/${within}`)) yield key.slice(folder.length + 1);
+    },
+  };
+}
+
+/** Deletes every key that starts with `prefix`. */
+export async function deleteAll(store: Store, prefix = ''): Promise<void> {
+  const keys: string[] = [];
+  for await (const key of store.list(prefix)) keys.push(key);
+  for (const key of keys) await store.delete(key);
+}
