@@ -125,6 +125,7 @@ function missingOr(error: unknown, verb: string, key: string): undefined {
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space and try again',
   EDQUOT: 'your disk quota is used up; free some space and try again',
+  EFBIG: 'the file is larger than this file system or account allows',
   EROFS: 'the file system is read-only; choose another folder',
   EACCES: 'permission denied; choose another folder or change its permissions',
   EPERM: 'permission denied; choose another folder or change its permissions',

@@ -8,22 +8,27 @@ export function prefixStore(store: Store, prefix: string): Store {
   const { getRange } = store;
   return {
     name: `${store.name}/${folder}`,
-    get: (key, options) => store.get(full(key), options),
+    get: async (key, options) => store.get(full(key), options),
     ...(getRange && {
-      getRange: (key: string, offset: number, length: number, options?: { signal?: AbortSignal }) =>
+      getRange: async (key: string, offset: number, length: number, options?: { signal?: AbortSignal }) =>
         getRange.call(store, full(key), offset, length, options),
     }),
-    set: (key, value) => store.set(full(key), value),
-    delete: (key) => store.delete(full(key)),
+    set: async (key, value) => store.set(full(key), value),
+    delete: async (key) => store.delete(full(key)),
     async *list(within = '') {
       for await (const key of store.list(`${folder}/${within}`)) yield key.slice(folder.length + 1);
     },
   };
 }
 
-/** Deletes every key that starts with `prefix`. */
-export async function deleteAll(store: Store, prefix = ''): Promise<void> {
+/** All keys that start with `prefix`, sorted. */
+export async function listKeys(store: Store, prefix = ''): Promise<string[]> {
   const keys: string[] = [];
   for await (const key of store.list(prefix)) keys.push(key);
-  for (const key of keys) await store.delete(key);
+  return keys.sort();
+}
+
+/** Deletes every key that starts with `prefix`. */
+export async function deleteAll(store: Store, prefix = ''): Promise<void> {
+  for (const key of await listKeys(store, prefix)) await store.delete(key);
 }
