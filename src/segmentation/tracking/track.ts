@@ -1,0 +1,129 @@
+import type { Size } from '../../ndimage/array.js';
+import type { Mask } from '../../ndimage/mask.js';
+import { clipMask, maskIou } from '../../ndimage/mask-sets.js';
+import { translateMask } from '../../ndimage/rle.js';
+import type { TaskOptions } from '../../task.js';
+import type { ResolvedProjection, SliceSegmenter } from '../volume/project.js';
+import { type Projection, type ProjectionName, projectionOf } from '../volume/projection.js';
+import { MotionModel } from './motion.js';
+
+/**
+ * One object through time. From the first annotated frame forwards, as micro-sam does it, and backwards as well: the
+ * mask of one frame, moved by a linear motion model, prompts the next; annotated frames are taken as they are; the
+ * track ends where the object is lost, divides, or the series ends. Source: micro-sam spec 8.1.
+ */
+export interface TrackOptions {
+  readonly projection: ProjectionName | Projection;
+  /** Smaller overlap of the moved mask with the next one ends the track (not before the last annotated frame). */
+  readonly iouThreshold: number;
+  readonly boxExtension: number;
+  readonly motionSmoothing: number;
+  readonly direction: 'forward' | 'backward' | 'both';
+}
+
+export const TRACK_OPTIONS: TrackOptions = {
+  projection: 'single_point',
+  iouThreshold: 0.5,
+  boxExtension: 0.05,
+  motionSmoothing: 0.5,
+  direction: 'forward',
+};
+
+export interface AnnotatedFrames {
+  /** Frame → mask, at least one. */
+  readonly masks: ReadonlyMap<number, Mask>;
+  /** Frames marked as divisions: the track ends before the first of them, which belongs to the daughters. */
+  readonly divisions: ReadonlySet<number>;
+  /** The track does not go beyond its first (last) annotated frame. */
+  readonly stopLower: boolean;
+  readonly stopUpper: boolean;
+}
+
+export interface Track {
+  readonly masks: ReadonlyMap<number, Mask>;
+  /** First and last frame, inclusive. */
+  readonly range: readonly [number, number];
+  /** Why it ends: the frame where the object divides or was lost, or the end of what was asked for. */
+  readonly end: { readonly reason: 'division' | 'lost' | 'end'; readonly frame: number };
+}
+
+export interface TrackTask extends TaskOptions {
+  readonly onFrame?: (frame: number, mask: Mask) => void;
+}
+
+/**
+ * @param frames length of the series
+ * @param size [H, W] of a frame
+ */
+export async function trackAcrossFrames(
+  annotated: AnnotatedFrames,
+  frames: number,
+  size: Size,
+  segment: SliceSegmenter,
+  options: TrackOptions = TRACK_OPTIONS,
+  task: TrackTask = {},
+): Promise<Track> {
+  const projection: ResolvedProjection = { ...projectionOf(options.projection), boxExtension: options.boxExtension };
+  const planes = [...annotated.masks.keys()].sort((a, b) => a - b);
+  const first = planes[0];
+  const last = planes[planes.length - 1];
+  const run = { annotated, frames, size, segment, projection, options, task };
+  const masks = new Map<number, Mask>();
+  let end: Track['end'] = { reason: 'end', frame: last };
+  if (options.direction === 'backward') {
+    for (const plane of planes) masks.set(plane, annotated.masks.get(plane) as Mask);
+  } else {
+    end = await follow(run, first, last, 1, annotated.stopUpper, masks);
+  }
+  if (options.direction !== 'forward' && !annotated.stopLower) await follow(run, first, first, -1, false, masks);
+  const found = [...masks].sort(([a], [b]) => a - b);
+  return { masks: new Map(found), range: [found[0][0], found[found.length - 1][0]], end };
+}
+
+interface Run {
+  readonly annotated: AnnotatedFrames;
+  readonly frames: number;
+  readonly size: Size;
+  readonly segment: SliceSegmenter;
+  readonly projection: ResolvedProjection;
+  readonly options: TrackOptions;
+  readonly task: TrackTask;
+}
+
+/** Walks from an annotated frame; `sure` is the last frame up to which the object is known to exist. */
+async function follow(
+  run: Run,
+  start: number,
+  sure: number,
+  direction: 1 | -1,
+  stopAtSure: boolean,
+  masks: Map<number, Mask>,
+): Promise<Track['end']> {
+  const { annotated, frames, size, options, task } = run;
+  const motion = new MotionModel(options.motionSmoothing);
+  let previous = annotated.masks.get(start) as Mask;
+  masks.set(start, previous);
+  motion.observe(previous);
+  for (let frame = start + direction; frame >= 0 && frame < frames; frame += direction) {
+    task.signal?.throwIfAborted();
+    if (direction === 1 && annotated.divisions.has(frame)) return { reason: 'division', frame };
+    const given = annotated.masks.get(frame);
+    let mask = given;
+    if (!mask) {
+      const expected = clipMask(translateMask(previous, ...motion.shift), size);
+      const from = expected.area > 0 ? expected : previous;
+      mask = await run.segment(frame, from, run.projection, task);
+      const beyond = direction === 1 ? frame > sure : frame < sure;
+      if (beyond && (mask.area === 0 || maskIou(from, mask) < options.iouThreshold)) return { reason: 'lost', frame };
+    }
+    if (mask.area > 0) {
+      masks.set(frame, mask);
+      motion.observe(mask);
+      previous = mask;
+      task.onFrame?.(frame, mask);
+    }
+    task.onProgress?.({ done: masks.size, total: frames, message: `Tracked frame ${frame + 1} of ${frames}` });
+    if (stopAtSure && frame === sure) return { reason: 'end', frame };
+  }
+  return { reason: 'end', frame: direction === 1 ? frames - 1 : 0 };
+}

@@ -1,0 +1,39 @@
+import { SamError } from '../../errors.js';
+
+/**
+ * How the mask of one slice becomes the prompt of the next. Names and meaning as in micro-sam (spec 7.1); note that
+ * 'mask' includes the box.
+ */
+export const PROJECTIONS = {
+  box: { useBox: true, useMask: false, usePoints: false, singlePoint: false },
+  mask: { useBox: true, useMask: true, usePoints: false, singlePoint: false },
+  points: { useBox: false, useMask: false, usePoints: true, singlePoint: false },
+  points_and_mask: { useBox: false, useMask: true, usePoints: true, singlePoint: false },
+  single_point: { useBox: false, useMask: false, usePoints: true, singlePoint: true },
+} as const;
+
+export type ProjectionName = keyof typeof PROJECTIONS;
+
+export interface Projection {
+  readonly useBox: boolean;
+  readonly useMask: boolean;
+  readonly usePoints: boolean;
+  readonly singlePoint: boolean;
+}
+
+export const PROJECTION_NAMES = Object.keys(PROJECTIONS) as readonly ProjectionName[];
+
+/** @throws SamError invalid_argument for a name that is none of PROJECTION_NAMES, or a projection that uses nothing */
+export function projectionOf(projection: ProjectionName | Projection): Projection {
+  const found = typeof projection === 'string' ? PROJECTIONS[projection] : projection;
+  if (!found) {
+    throw new SamError(
+      'invalid_argument',
+      `Projection is '${projection}'; choose one of ${PROJECTION_NAMES.join(', ')}.`,
+    );
+  }
+  if (!found.useBox && !found.useMask && !found.usePoints) {
+    throw new SamError('invalid_argument', 'A projection needs at least one of box, mask and points.');
+  }
+  return found;
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import type { Mask } from '../../../src/ndimage/mask.js';
+import { maskIou } from '../../../src/ndimage/mask-sets.js';
+import { maskFromBitmap } from '../../../src/ndimage/rle.js';
+import { centerOfMass } from '../../../src/segmentation/tracking/motion.js';
+import { type AnnotatedFrames, TRACK_OPTIONS, trackAcrossFrames } from '../../../src/segmentation/tracking/track.js';
+import type { SliceSegmenter } from '../../../src/segmentation/volume/project.js';
+
+const SIZE = [80, 160] as const;
+const FRAMES = 12;
+
+function disk(y: number, x: number, r = 8): Mask {
+  const bitmap = new Uint8Array(SIZE[0] * SIZE[1]);
+  for (let i = 0; i < SIZE[0]; i++)
+    for (let j = 0; j < SIZE[1]; j++) if (Math.hypot(i + 0.5 - y, j + 0.5 - x) < r) bitmap[i * SIZE[1] + j] = 1;
+  return maskFromBitmap(bitmap, SIZE);
+}
+
+/** A cell that gets faster, up to 14 px a frame: nearly its diameter, so that only a motion model keeps up. */
+const STEPS = [3, 6, 9, 12, 14, 14, 14, 14, 14, 14, 14];
+const CENTERS = STEPS.reduce((centers, step) => [...centers, centers[centers.length - 1] + step], [16]);
+const cellAt = (frame: number) => disk(40, CENTERS[frame]);
+
+/** Finds the cell if what it is given overlaps it enough, else nothing. */
+const seeing: SliceSegmenter = async (frame, from) => {
+  const cell = cellAt(frame);
+  return maskIou(from, cell) > 0.2 ? cell : disk(40, 5, 1);
+};
+
+const annotate = (frames: number[], more: Partial<AnnotatedFrames> = {}): AnnotatedFrames => ({
+  masks: new Map(frames.map((f) => [f, cellAt(f)])),
+  divisions: new Set(),
+  stopLower: false,
+  stopUpper: false,
+  ...more,
+});
+
+describe('trackAcrossFrames', () => {
+  it('keeps up with a fast cell because it expects it to go on moving', async () => {
+    const options = { ...TRACK_OPTIONS, iouThreshold: 0.1 };
+    const moving = await trackAcrossFrames(annotate([0]), FRAMES, SIZE, seeing, options);
+    assert.deepEqual(moving.range, [0, FRAMES - 1]);
+    const inert = { ...options, motionSmoothing: 1 }; // never learns that the cell got faster
+    const lost = await trackAcrossFrames(annotate([0]), FRAMES, SIZE, seeing, inert);
+    assert.equal(lost.end.reason, 'lost');
+  });
+
+  it('goes backwards too', async () => {
+    const options = { ...TRACK_OPTIONS, iouThreshold: 0.1, direction: 'both' as const };
+    const track = await trackAcrossFrames(annotate([2]), FRAMES, SIZE, async (f) => cellAt(f), options);
+    assert.deepEqual(
+      [...track.masks.keys()],
+      Array.from({ length: FRAMES }, (_, i) => i),
+    );
+  });
+
+  it('ends before a division, whose frame belongs to the daughters', async () => {
+    const frames = annotate([0], { divisions: new Set([2]) });
+    const track = await trackAcrossFrames(frames, FRAMES, SIZE, async (f) => cellAt(f));
+    assert.deepEqual(track.range, [0, 1]);
+    assert.deepEqual(track.end, { reason: 'division', frame: 2 });
+  });
+
+  it('takes annotated frames as they are and applies no threshold before the last of them', async () => {
+    const blind: SliceSegmenter = async () => disk(10, 10, 3);
+    const track = await trackAcrossFrames(annotate([0, 4], { stopUpper: true }), FRAMES, SIZE, blind);
+    assert.deepEqual([...track.masks.keys()], [0, 1, 2, 3, 4]);
+    assert.equal(track.masks.get(4)?.area, cellAt(4).area);
+  });
+
+  it('says where the object was lost and does not keep that frame', async () => {
+    const vanishing: SliceSegmenter = async (f) => (f < 3 ? cellAt(f) : disk(70, 150, 4));
+    const track = await trackAcrossFrames(annotate([0]), FRAMES, SIZE, vanishing);
+    assert.deepEqual(track.end, { reason: 'lost', frame: 3 });
+    assert.deepEqual(track.range, [0, 2]);
+  });
+});
+
+describe('centerOfMass', () => {
+  it('is the mean of the pixel centres', () => {
+    const [y, x] = centerOfMass(disk(40, 60.5));
+    assert.ok(Math.abs(y - 40) < 1e-9 && Math.abs(x - 60.5) < 1e-9);
+  });
+});
