@@ -50,7 +50,7 @@ export function allocate<D extends Dtype>(dtype: D, length: number): ArrayOf<D> 
 }
 
 export function dtypeOf(data: TypedArray): Dtype {
-  for (const [name, constructor] of Object.entries(CONSTRUCTORS)) if (data instanceof constructor) return name as Dtype;
+  for (const [name, ArrayType] of Object.entries(CONSTRUCTORS)) if (data instanceof ArrayType) return name as Dtype;
   throw new TypeError(`Not a numeric array: ${Object.prototype.toString.call(data)}`);
 }
 
