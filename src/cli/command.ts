@@ -1,0 +1,14 @@
+/** One subcommand of `micro-sam`: its own file, loaded only when asked for. */
+export interface Command {
+  /** One line for `micro-sam help`. */
+  readonly summary: string;
+  /** Flags and arguments, as printed by `micro-sam <name> --help`. */
+  readonly usage: string;
+  /** @returns the exit code; a UsageError becomes 2, any other error 1 */
+  run(args: readonly string[]): Promise<number>;
+}
+
+/** The command line is wrong; the message says how, and the usage is printed below it. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { asSamError } from '../errors.js';
+import { type Command, UsageError } from './command.js';
+
+/**
+ * The `micro-sam` binary: finds the subcommand and turns what it throws into a message and an exit code (0 done, 1
+ * failed, 2 wrong command line). Names and flags are those of micro-sam where it has them.
+ */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  annotator_2d: async () => (await import('./annotator-2d.js')).annotator2d,
+};
+
+async function main([name, ...args]: readonly string[]): Promise<number> {
+  if (name === '--version' || name === '-V') {
+    console.log(version());
+    return 0;
+  }
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    await printCommands();
+    return name === undefined ? 2 : 0;
+  }
+  if (!Object.hasOwn(COMMANDS, name)) {
+    console.error(`There is no command "${name}".`);
+    await printCommands();
+    return 2;
+  }
+  const command = await COMMANDS[name]();
+  if (args.includes('--help') || args.includes('-h')) {
+    console.log(`${command.summary}\n\n${command.usage}`);
+    return 0;
+  }
+  try {
+    return await command.run(args);
+  } catch (error) {
+    if (error instanceof UsageError || isParseArgsError(error)) {
+      console.error(`${(error as Error).message}\n\n${command.usage}`);
+      return 2;
+    }
+    console.error(asSamError(error).message);
+    if (process.env.MICRO_SAM_DEBUG) console.error(error);
+    return 1;
+  }
+}
+
+async function printCommands(): Promise<void> {
+  const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
+  console.log('micro-sam <command> [options]\n');
+  for (const [name, load] of Object.entries(COMMANDS))
+    console.log(`  ${name.padEnd(width)}  ${(await load()).summary}`);
+  console.log('\n  micro-sam <command> --help says more.');
+}
+
+/** Thrown by parseArgs of node:util for an unknown flag or a missing value. */
+function isParseArgsError(error: unknown): boolean {
+  return error instanceof TypeError && String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS');
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+}
+
+process.exitCode = await main(process.argv.slice(2));

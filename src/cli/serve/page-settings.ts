@@ -1,0 +1,18 @@
+/**
+ * What a page is told by whoever opens it: `npm start` gives all of it, ImJoy elsewhere little or nothing. Plain data,
+ * it crosses RPC.
+ */
+export interface PageSettings {
+  /** Address of the viewer page; the public Kaibu if absent. */
+  readonly viewer?: string;
+  /** Why the viewer is not the one that was asked for. */
+  readonly viewerNote?: string;
+  /** Images to annotate, in order. */
+  readonly files?: readonly { readonly name: string; readonly url: string }[];
+  /** WebSocket address of an encoder process, token included. */
+  readonly worker?: string;
+  /** Why there is no such process although one was wanted. */
+  readonly workerNote?: string;
+  /** A folder of the server for autosave; the browser's own storage if absent. */
+  readonly autosave?: { readonly url: string; readonly token: string };
+}

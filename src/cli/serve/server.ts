@@ -1,0 +1,148 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SamError } from '../../errors.js';
+import { folderStore } from '../../io/stores/fs.js';
+import { answerAutosave } from './autosave-endpoint.js';
+import { type EncoderProcess, startEncoder } from './encoder-process.js';
+import type { PageSettings } from './page-settings.js';
+import { ServedFiles } from './served-files.js';
+import { staticFiles } from './static-files.js';
+import { userDataFolder } from './user-data.js';
+
+/**
+ * The server behind `npm start`. It listens on this machine only. Programs and pages are public to whoever is on the
+ * machine; files, autosave and the encoder need the token in the printed address. Requests that name another host
+ * (DNS rebinding) or come from another origin are refused.
+ */
+export interface ServerOptions {
+  readonly files: readonly string[];
+  /** Exactly this port (0: any); without it, FIRST_PORT or the next that is free. */
+  readonly port?: number;
+  /** Address of a Kaibu to use instead of our viewer, if it answers. */
+  readonly viewer?: string;
+  readonly autosaveDir?: string;
+  /** Start an encoder process. */
+  readonly worker: boolean;
+  readonly log: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface AnnotatorServer {
+  /** With the token. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+const FIRST_PORT = 8765;
+const PORTS_TRIED = 40;
+const VIEWER_ANSWERS_WITHIN_MS = 4000;
+
+export async function startServer(options: ServerOptions): Promise<AnnotatorServer> {
+  const dist = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+  if (!existsSync(path.join(dist, 'host', 'index.html')))
+    throw new SamError('not_found', `The pages are not built (${dist}). Run "npm run build" first.`);
+  const token = randomBytes(16).toString('hex');
+  const files = new ServedFiles();
+  const autosaveDir = path.resolve(options.autosaveDir ?? path.join(userDataFolder(), 'autosave'));
+  const store = folderStore(autosaveDir);
+  const foreignViewer = options.viewer !== undefined && (await answers(options.viewer)) ? options.viewer : undefined;
+  const serveStatic = staticFiles(dist, { isolated: foreignViewer === undefined });
+  let settingsFor: (origin: string) => PageSettings = () => ({});
+  let origins: readonly string[] = [];
+
+  const server = http.createServer((request, response) => {
+    const origin = `http://${request.headers.host}`;
+    const sameOrigin = request.headers.origin === undefined || request.headers.origin === origin;
+    const url = URL.canParse(request.url ?? '', origin) ? new URL(request.url ?? '', origin) : undefined;
+    if (!origins.includes(origin) || !sameOrigin || url === undefined) {
+      response.writeHead(403).end('Only pages of this server may ask.');
+    } else if (url.pathname.startsWith('/files/')) {
+      response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
+      void files.answer(url.pathname, request, response);
+    } else if (url.pathname === '/settings.json' || url.pathname.startsWith('/autosave/')) {
+      if (!hasToken(request, token)) response.writeHead(401).end('The token is missing or wrong.');
+      else if (url.pathname !== '/settings.json') void answerAutosave(store, url, request, response);
+      else response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(settingsFor(origin)));
+    } else if (request.method === 'GET' || request.method === 'HEAD') {
+      serveStatic(url, request, response);
+    } else {
+      response.writeHead(405).end();
+    }
+  });
+  const port = await listen(server, options.port);
+  origins = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
+
+  let encoder: EncoderProcess | undefined;
+  let workerNote: string | undefined;
+  if (options.worker) {
+    try {
+      encoder = await startEncoder({ origins, log: options.log, signal: options.signal });
+    } catch (error) {
+      workerNote = `The model runs in the browser, because its own process did not start: ${(error as Error).message}`;
+      options.log(workerNote);
+    }
+  }
+  const viewerNote =
+    options.viewer !== undefined && foreignViewer === undefined
+      ? `${options.viewer} does not answer; this is the built-in viewer.`
+      : undefined;
+  if (viewerNote) options.log(viewerNote);
+  const paths = options.files.map((file) => ({ name: path.basename(file), path: files.add(file) }));
+  settingsFor = (origin) => ({
+    viewer: foreignViewer ?? `${origin}/plugin/viewer/index.html`,
+    viewerNote,
+    files: paths.map((file) => ({ name: file.name, url: origin + file.path })),
+    worker: encoder?.url,
+    workerNote,
+    autosave: { url: `${origin}/autosave/`, token },
+  });
+  options.log(`Your work is saved in ${autosaveDir}`);
+  return {
+    url: `${origins[0]}/?token=${token}`,
+    async close() {
+      server.closeAllConnections();
+      await Promise.all([new Promise((resolve) => server.close(resolve)), encoder?.close()]);
+    },
+  };
+}
+
+async function listen(server: http.Server, port?: number): Promise<number> {
+  const tries = port === undefined ? Array.from({ length: PORTS_TRIED }, (_, i) => FIRST_PORT + i) : [port];
+  for (const candidate of tries) {
+    const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+      server.once('error', resolve);
+      server.listen(candidate, '127.0.0.1', () => {
+        server.removeListener('error', resolve);
+        resolve(undefined);
+      });
+    });
+    if (failure === undefined) return (server.address() as AddressInfo).port;
+    if (failure.code !== 'EADDRINUSE' && failure.code !== 'EACCES') throw failure;
+  }
+  throw new SamError(
+    'invalid_argument',
+    port === undefined
+      ? `Ports ${FIRST_PORT} to ${FIRST_PORT + PORTS_TRIED - 1} are all taken. Say which to use with --port N.`
+      : `Port ${port} is taken or not allowed. Choose another, or leave --port out to get a free one.`,
+  );
+}
+
+async function answers(address: string): Promise<boolean> {
+  try {
+    const response = await fetch(address, { signal: AbortSignal.timeout(VIEWER_ANSWERS_WITHIN_MS) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+function hasToken(request: http.IncomingMessage, token: string): boolean {
+  const given = Buffer.from(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
+  const expected = Buffer.from(token);
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
