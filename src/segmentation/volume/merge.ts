@@ -1,5 +1,5 @@
 import type { LabelImage } from '../../ndimage/array.js';
-import { labelEqualValues } from '../../ndimage/label.js';
+import { labelComponents, mapLabels } from '../../ndimage/label.js';
 
 /**
  * Slice-wise segmentations → objects of the volume. Objects of neighbouring slices are joined where they overlap enough
@@ -150,7 +150,7 @@ export function closeGaps(slices: LabelImage, gap: number): LabelImage {
   for (let z = gap; z < depth - gap; z++) {
     const plane = new Uint32Array(area);
     for (let p = 0; p < area; p++) plane[p] = closedAt(slices.data, z, p, area, gap) ? 1 : 0;
-    const { labels, count } = labelEqualValues({ data: plane, shape: [height, width] }, 8);
+    const { labels, count } = labelComponents({ data: plane, shape: [height, width] }, 'all');
     const original = Array.from({ length: count + 1 }, () => new Set<number>());
     const base = z * area;
     for (let p = 0; p < area; p++) {
@@ -199,8 +199,6 @@ function relabelWithExtent(labels: LabelImage, minExtent: number): LabelImage {
       last.set(id, z);
     }
   }
-  const renumber = new Map<number, number>([[0, 0]]);
-  let count = 0;
-  for (const [id, z] of first) renumber.set(id, (last.get(id) as number) - z + 1 >= minExtent ? ++count : 0);
-  return { data: labels.data.map((id) => renumber.get(id) as number), shape: labels.shape };
+  const kept = [...first].filter(([id, z]) => (last.get(id) as number) - z + 1 >= minExtent);
+  return mapLabels(labels, new Map(kept.map(([id], i) => [id, i + 1])));
 }

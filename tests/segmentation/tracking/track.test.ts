@@ -17,8 +17,8 @@ function disk(y: number, x: number, r = 8): Mask {
 }
 
 /** A cell that gets faster, up to 14 px a frame: nearly its diameter, so that only a motion model keeps up. */
-const STEPS = [3, 6, 9, 12, 14, 14, 14, 14, 14, 14, 14];
-const CENTERS = STEPS.reduce((centers, step) => [...centers, centers[centers.length - 1] + step], [16]);
+const STEPS = [3, 6, 9, 12, 14, 14, 14, 14, 14, 14, 14, 14];
+const CENTERS = STEPS.map((_, i) => STEPS.slice(0, i).reduce((sum, step) => sum + step, 16));
 const cellAt = (frame: number) => disk(40, CENTERS[frame]);
 
 /** Finds the cell if what it is given overlaps it enough, else nothing. */

@@ -1,0 +1,196 @@
+import { SamError } from '../../errors.js';
+import { MaskUpsampler } from '../../model/upsample.js';
+import type { LabelImage, YX, YXYX } from '../../ndimage/array.js';
+import { boxIou, nonMaximumSuppression } from '../../ndimage/boxes.js';
+import { labelComponents } from '../../ndimage/label.js';
+import type { Mask } from '../../ndimage/mask.js';
+import { masksFromLabels, paintMask, translateMask } from '../../ndimage/rle.js';
+import { overlapInside } from './across-tiles.js';
+import { decodeBand } from './band-logits.js';
+import { AMG_THRESHOLDS, type AmgCandidate, type AmgState, type AmgThresholds, type AmgTile } from './state.js';
+
+/**
+ * The cheap half of automatic mask generation: thresholds and suppression on scores and boxes first, and only what
+ * survives is upsampled (once: masks are remembered per state). micro-sam spec 5.5 and 5.6.
+ *
+ * Not exactly the official result, and by how much: stability and boxes are measured on the 256 grid instead of the
+ * image (docs/automatic-segmentation.md has the figures), and masks of neighbouring tiles that agree where both tiles
+ * look are one object, where micro-sam leaves duplicates.
+ */
+
+/** One accepted mask before overlaps are resolved. */
+export interface AmgMask {
+  readonly mask: Mask;
+  readonly predictedIou: number;
+  readonly stability: number;
+  /** The prompt that found it, in image pixels. */
+  readonly point: YX;
+  readonly token: number;
+  /** Index into `state.tiles`. */
+  readonly tile: number;
+}
+
+export interface AmgObject {
+  readonly id: number;
+  readonly mask: Mask;
+  readonly predictedIou: number;
+  readonly stability: number;
+  readonly point: YX;
+}
+
+export interface AmgResult {
+  /** [H, W], ids 1..n without gaps. */
+  readonly labels: LabelImage;
+  readonly objects: readonly AmgObject[];
+}
+
+interface Upsampled {
+  readonly masks: Map<AmgCandidate, Mask>;
+  readonly upsamplers: Map<AmgTile, MaskUpsampler>;
+}
+
+const remembered = new WeakMap<readonly AmgCandidate[], Upsampled>();
+
+function maskOf(tile: AmgTile, candidate: AmgCandidate): Mask {
+  let memory = remembered.get(tile.candidates);
+  if (!memory) {
+    memory = { masks: new Map(), upsamplers: new Map() };
+    remembered.set(tile.candidates, memory);
+  }
+  const known = memory.masks.get(candidate);
+  if (known) return known;
+  let upsampler = memory.upsamplers.get(tile);
+  if (!upsampler) {
+    const [top, left, bottom, right] = tile.frame;
+    upsampler = new MaskUpsampler(tile.inputSize, [bottom - top, right - left]);
+    memory.upsamplers.set(tile, upsampler);
+  }
+  const inFrame = upsampler.mask(decodeBand(candidate.logits), candidate.logits.crop);
+  const mask = translateMask(inFrame, tile.frame[0], tile.frame[1]);
+  memory.masks.set(candidate, mask);
+  return mask;
+}
+
+const EDGE = 20;
+
+/** True if the box ends near an edge of the frame that is not an edge of the image: the object is likely cut there. */
+function isCut(box: YXYX, frame: YXYX, [height, width]: readonly [number, number]): boolean {
+  const nearFrame = [
+    box[0] < EDGE,
+    box[1] < EDGE,
+    frame[2] - frame[0] - box[2] < EDGE,
+    frame[3] - frame[1] - box[3] < EDGE,
+  ];
+  const atImage = [
+    box[0] + frame[0] < EDGE,
+    box[1] + frame[1] < EDGE,
+    height - (box[2] + frame[0]) < EDGE,
+    width - (box[3] + frame[1]) < EDGE,
+  ];
+  return nearFrame.some((near, side) => near && !atImage[side]);
+}
+
+function survivorsOf(tile: AmgTile, size: readonly [number, number], thresholds: AmgThresholds): AmgCandidate[] {
+  const { predIouThresh, stabilityScoreThresh } = thresholds;
+  const kept = tile.candidates.filter(
+    (c) =>
+      (predIouThresh <= 0 || c.iou > predIouThresh) &&
+      (stabilityScoreThresh <= 0 || c.stability >= stabilityScoreThresh) &&
+      !isCut(c.box, tile.frame, size),
+  );
+  const order = nonMaximumSuppression(
+    kept.map((c) => c.box),
+    Float64Array.from(kept, (c) => c.iou),
+    thresholds.boxNmsThresh,
+  );
+  return order.map((i) => kept[i]);
+}
+
+/** Masks that pass the thresholds, without duplicates, before they are painted into one label image. */
+export function generateMasks(state: AmgState, thresholds: Partial<AmgThresholds> = {}): AmgMask[] {
+  const settings = { ...AMG_THRESHOLDS, ...thresholds };
+  if (settings.predIouThresh < state.iouFloor || settings.stabilityScoreThresh < state.stabilityFloor) {
+    throw new SamError(
+      'invalid_argument',
+      `Thresholds ${settings.predIouThresh} / ${settings.stabilityScoreThresh} lie below what was computed ` +
+        `(${state.iouFloor} / ${state.stabilityFloor}); run automatic segmentation again with lower floors.`,
+      { details: { iouFloor: state.iouFloor, stabilityFloor: state.stabilityFloor } },
+    );
+  }
+  const perTile = state.tiles.map((tile, index) =>
+    survivorsOf(tile, state.size, settings).map((candidate): AmgMask => {
+      const [y, x] = tile.points[candidate.prompt];
+      return {
+        mask: maskOf(tile, candidate),
+        predictedIou: candidate.iou,
+        stability: candidate.stability,
+        point: [y + tile.frame[0], x + tile.frame[1]],
+        token: candidate.token,
+        tile: index,
+      };
+    }),
+  );
+  const masks = state.tiles.length === 1 ? perTile[0] : suppressAcrossTiles(state, perTile.flat());
+  return masks.filter(
+    ({ mask }) => mask.area > 0 && mask.area >= settings.minObjectSize && mask.area <= settings.maxObjectSize,
+  );
+}
+
+/**
+ * Two tiles may find one object, each seeing as much of it as its frame holds. Where both frames look, such masks
+ * agree; the one that lies deeper inside its own tile stays.
+ */
+function suppressAcrossTiles(state: AmgState, masks: readonly AmgMask[]): AmgMask[] {
+  const depth = (m: AmgMask) => boxIntersection(m.mask.box, state.tiles[m.tile].inner) / boxArea(m.mask.box);
+  const ranked = masks
+    .map((m) => ({ m, depth: depth(m) }))
+    .sort((a, b) => b.depth - a.depth || b.m.predictedIou - a.m.predictedIou)
+    .map(({ m }) => m);
+  const kept: AmgMask[] = [];
+  for (const m of ranked) {
+    const duplicate = kept.some((other) => {
+      if (other.tile === m.tile || boxIou(other.mask.box, m.mask.box) === 0) return false;
+      return overlapInside(other.mask, m.mask, state.tiles[other.tile].frame, state.tiles[m.tile].frame) > 0.5;
+    });
+    if (!duplicate) kept.push(m);
+  }
+  return kept;
+}
+
+function boxArea([y0, x0, y1, x1]: YXYX): number {
+  return (y1 - y0) * (x1 - x0);
+}
+
+/**
+ * The accepted masks as one label image: large objects first and smaller ones over them, pieces that fall apart become
+ * objects of their own, a component larger than the background is background. micro-sam spec 5.6.
+ */
+export function generateLabels(state: AmgState, thresholds: Partial<AmgThresholds> = {}): AmgResult {
+  const settings = { ...AMG_THRESHOLDS, ...thresholds };
+  const masks = generateMasks(state, settings);
+  const [height, width] = state.size;
+  const painted = new Uint32Array(height * width);
+  const order = masks.map((_, i) => i).sort((a, b) => masks[b].mask.area - masks[a].mask.area || a - b);
+  for (const i of order) paintMask({ data: painted, shape: [height, width] }, masks[i].mask, i + 1);
+  const { labels: components, count } = labelComponents({ data: painted, shape: [height, width] });
+  const areas = new Uint32Array(count + 1);
+  const source = new Uint32Array(count + 1);
+  for (let p = 0; p < painted.length; p++) {
+    areas[components.data[p]]++;
+    source[components.data[p]] = painted[p];
+  }
+  let largest = 0;
+  for (let id = 1; id <= count; id++) if (areas[id] > areas[largest]) largest = id;
+  const renumber = new Uint32Array(count + 1);
+  const objects: Omit<AmgObject, 'mask'>[] = [];
+  for (let id = 1; id <= count; id++) {
+    if (areas[id] < settings.minObjectSize || (settings.withBackground && id === largest)) continue;
+    const { predictedIou, stability, point } = masks[source[id] - 1];
+    objects.push({ id: objects.length + 1, predictedIou, stability, point });
+    renumber[id] = objects.length;
+  }
+  for (let p = 0; p < painted.length; p++) painted[p] = renumber[components.data[p]];
+  const labels: LabelImage = { data: painted, shape: [height, width] };
+  const byId = masksFromLabels(labels);
+  return { labels, objects: objects.map((object) => ({ ...object, mask: byId.get(object.id) as Mask })) };
+}

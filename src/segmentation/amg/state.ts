@@ -1,0 +1,66 @@
+import type { Size, YX, YXYX } from '../../ndimage/array.js';
+import type { BandLogits } from './band-logits.js';
+
+/**
+ * Everything automatic mask generation needs to answer any thresholds without the network: one record per mask that
+ * reached the floors, a few kB each. micro-sam spec 5.4.
+ */
+export interface AmgState {
+  /** [H, W] of the image. */
+  readonly size: Size;
+  readonly pointsPerSide: number;
+  /** Candidates below these were not kept; asking for lower thresholds needs `deepenAmg`. */
+  readonly iouFloor: number;
+  readonly stabilityFloor: number;
+  readonly tiles: readonly AmgTile[];
+}
+
+/** One encoder frame: the whole image, or a tile with its halo. */
+export interface AmgTile {
+  /** Index among the tiles of the image; undefined for an untiled image. */
+  readonly tile?: number;
+  /** The frame in image pixels. */
+  readonly frame: YXYX;
+  /** The part of the frame that no other tile is responsible for (equal to `frame` when untiled). */
+  readonly inner: YXYX;
+  /** [h, w] of the resized frame inside the model's square. */
+  readonly inputSize: Size;
+  readonly candidates: readonly AmgCandidate[];
+  /** Prompts that were run, in frame pixels, and the best score of each. */
+  readonly points: readonly YX[];
+  readonly bestIou: Float32Array;
+}
+
+export interface AmgCandidate {
+  /** Index into the tile's `points`. */
+  readonly prompt: number;
+  /** SAM mask token, 1..3. */
+  readonly token: number;
+  readonly iou: number;
+  readonly stability: number;
+  /** Bounding box in frame pixels, from the 256 grid. */
+  readonly box: YXYX;
+  readonly logits: BandLogits;
+}
+
+/** Defaults of micro-sam (spec 5.1). */
+export interface AmgThresholds {
+  readonly predIouThresh: number;
+  readonly stabilityScoreThresh: number;
+  readonly boxNmsThresh: number;
+  /** Objects with fewer pixels are dropped; 0 keeps all. */
+  readonly minObjectSize: number;
+  /** Objects with more pixels are dropped. */
+  readonly maxObjectSize: number;
+  /** Drop the largest component if it is larger than the remaining background: a mask that covers the background. */
+  readonly withBackground: boolean;
+}
+
+export const AMG_THRESHOLDS: AmgThresholds = {
+  predIouThresh: 0.88,
+  stabilityScoreThresh: 0.95,
+  boxNmsThresh: 0.7,
+  minObjectSize: 0,
+  maxObjectSize: Number.POSITIVE_INFINITY,
+  withBackground: true,
+};
