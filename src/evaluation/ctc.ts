@@ -1,0 +1,172 @@
+import type { LabelImage } from '../ndimage/array.js';
+import type { TaskOptions } from '../task.js';
+
+/**
+ * The measures of the Cell Tracking Challenge: SEG (mean Jaccard of the reference objects), DET and TRA (how much
+ * editing turns the computed detections, or the whole acyclic graph of tracks, into the reference). Definitions:
+ * Matula et al. 2015, "Cell tracking accuracy measurement based on comparison of acyclic oriented graphs", and Maška
+ * et al. 2014; micro-sam spec 12.4.
+ */
+
+/** One row of `res_track.txt`: frames are inclusive, parent 0 means none. */
+export interface CtcTrack {
+  readonly label: number;
+  readonly begin: number;
+  readonly end: number;
+  readonly parent: number;
+}
+
+/** A tracked sequence: one [H, W] label image a frame, whose labels are those of `tracks`. */
+export interface CtcSequence {
+  readonly frames: readonly LabelImage[];
+  readonly tracks: readonly CtcTrack[];
+}
+
+/** What has to be done to the computed graph. */
+export interface CtcErrors {
+  /** Splits: reference objects that share one computed object, beyond the first. */
+  readonly ns: number;
+  /** Reference objects that are missing. */
+  readonly fn: number;
+  /** Computed objects that match nothing. */
+  readonly fp: number;
+  /** Redundant edges. */
+  readonly ed: number;
+  /** Missing edges. */
+  readonly ea: number;
+  /** Edges of the wrong kind (within a track against from parent to daughter). */
+  readonly ec: number;
+}
+
+export interface CtcScores {
+  readonly seg: number;
+  readonly det: number;
+  readonly tra: number;
+  readonly errors: CtcErrors;
+}
+
+const WEIGHTS = { ns: 5, fn: 10, fp: 1, ed: 1, ea: 1.5, ec: 1 } as const;
+
+interface FrameMatch {
+  /** Reference label → computed label that covers more than half of it. */
+  readonly match: ReadonlyMap<number, number>;
+  /** Jaccard index of each matched reference label. */
+  readonly jaccard: ReadonlyMap<number, number>;
+  readonly referenceLabels: readonly number[];
+  readonly computedLabels: readonly number[];
+}
+
+function matchFrame(reference: LabelImage, computed: LabelImage): FrameMatch {
+  const sizeR = new Map<number, number>();
+  const sizeC = new Map<number, number>();
+  const overlap = new Map<number, Map<number, number>>();
+  const count = (map: Map<number, number>, key: number) => map.set(key, (map.get(key) ?? 0) + 1);
+  for (let p = 0; p < reference.data.length; p++) {
+    const r = reference.data[p];
+    const c = computed.data[p];
+    if (r !== 0) count(sizeR, r);
+    if (c !== 0) count(sizeC, c);
+    if (r === 0 || c === 0) continue;
+    let row = overlap.get(r);
+    if (!row) {
+      row = new Map();
+      overlap.set(r, row);
+    }
+    count(row, c);
+  }
+  const match = new Map<number, number>();
+  const jaccard = new Map<number, number>();
+  for (const [r, row] of overlap) {
+    for (const [c, pixels] of row) {
+      const size = sizeR.get(r) as number;
+      if (pixels * 2 <= size) continue;
+      match.set(r, c);
+      jaccard.set(r, pixels / (size + (sizeC.get(c) as number) - pixels));
+    }
+  }
+  return { match, jaccard, referenceLabels: [...sizeR.keys()], computedLabels: [...sizeC.keys()] };
+}
+
+const node = (frame: number, label: number) => `${frame}:${label}`;
+
+/** Edges of the track graph: from a track's frame to its next one, and from a parent's last frame to a daughter's first. */
+function edgesOf({ frames, tracks }: CtcSequence): Map<string, { from: string; to: string; parental: boolean }> {
+  const present = frames.map((frame) => new Set(frame.data));
+  const byLabel = new Map(tracks.map((track) => [track.label, track]));
+  const edges = new Map<string, { from: string; to: string; parental: boolean }>();
+  const add = (from: string, to: string, parental: boolean) => edges.set(`${from}>${to}`, { from, to, parental });
+  const seen = (track: CtcTrack) => {
+    const found: number[] = [];
+    for (let f = track.begin; f <= track.end; f++) if (present[f]?.has(track.label)) found.push(f);
+    return found;
+  };
+  for (const track of tracks) {
+    const visible = seen(track);
+    for (let i = 1; i < visible.length; i++)
+      add(node(visible[i - 1], track.label), node(visible[i], track.label), false);
+    const parent = byLabel.get(track.parent);
+    const last = parent && seen(parent).at(-1);
+    if (parent && last !== undefined && visible.length > 0)
+      add(node(last, parent.label), node(visible[0], track.label), true);
+  }
+  return edges;
+}
+
+/** @throws RangeError if the sequences differ in length */
+export function ctcScores(reference: CtcSequence, computed: CtcSequence, task: TaskOptions = {}): CtcScores {
+  if (reference.frames.length !== computed.frames.length) {
+    throw new RangeError(`The reference has ${reference.frames.length} frames, the result ${computed.frames.length}.`);
+  }
+  const total = reference.frames.length;
+  let objects = 0;
+  let jaccardSum = 0;
+  let [ns, fn, fp] = [0, 0, 0];
+  const toComputed = new Map<string, string>();
+  const unique = new Map<string, string>(); // computed node → its only reference node
+  for (let f = 0; f < total; f++) {
+    task.signal?.throwIfAborted();
+    const { match, jaccard, referenceLabels, computedLabels } = matchFrame(reference.frames[f], computed.frames[f]);
+    const owners = new Map<number, number[]>();
+    for (const [r, c] of match) {
+      toComputed.set(node(f, r), node(f, c));
+      owners.set(c, [...(owners.get(c) ?? []), r]);
+    }
+    objects += referenceLabels.length;
+    fn += referenceLabels.length - match.size;
+    for (const c of computedLabels) {
+      const matched = owners.get(c) ?? [];
+      if (matched.length === 0) fp++;
+      else if (matched.length === 1) unique.set(node(f, c), node(f, matched[0]));
+      else ns += matched.length - 1;
+    }
+    for (const r of referenceLabels) jaccardSum += jaccard.get(r) ?? 0;
+    task.onProgress?.({ done: f + 1, total, message: `Matched frame ${f + 1} of ${total}` });
+  }
+  const referenceEdges = edgesOf(reference);
+  const computedEdges = edgesOf(computed);
+  let [ed, ea, ec] = [0, 0, 0];
+  for (const { from, to, parental } of computedEdges.values()) {
+    const [a, b] = [unique.get(from), unique.get(to)];
+    if (a === undefined || b === undefined) continue;
+    const twin = referenceEdges.get(`${a}>${b}`);
+    if (!twin) ed++;
+    else if (twin.parental !== parental) ec++;
+  }
+  for (const { from, to } of referenceEdges.values()) {
+    const [a, b] = [toComputed.get(from), toComputed.get(to)];
+    const known =
+      a !== undefined && b !== undefined && unique.has(a) && unique.has(b) && computedEdges.has(`${a}>${b}`);
+    if (!known) ea++;
+  }
+  const detection = WEIGHTS.ns * ns + WEIGHTS.fn * fn + WEIGHTS.fp * fp;
+  const editing = detection + WEIGHTS.ed * ed + WEIGHTS.ea * ea + WEIGHTS.ec * ec;
+  const emptyDetection = WEIGHTS.fn * objects;
+  const emptyEditing = emptyDetection + WEIGHTS.ea * referenceEdges.size;
+  const score = (cost: number, worst: number) => (worst === 0 ? 0 : 1 - Math.min(cost, worst) / worst);
+  return {
+    seg: objects === 0 ? 0 : jaccardSum / objects,
+    det: score(detection, emptyDetection),
+    tra: score(editing, emptyEditing),
+    errors: { ns, fn, fp, ed, ea, ec },
+  };
+}
