@@ -1,0 +1,27 @@
+import type { Embedding } from '../model/sam-tensors.js';
+import type { Size } from '../ndimage/array.js';
+import type { Tiling } from '../ndimage/blocking.js';
+import type { TaskOptions } from '../task.js';
+import type { SamWorker } from '../worker/sam-worker.js';
+
+/**
+ * What segmentation needs to know of an image: its embeddings, one per plane, or per plane and tile. Whether they are
+ * already there, read from a cache or computed on demand is not its business.
+ */
+export interface EmbeddingSource {
+  /** [height, width] of the image in pixels. */
+  readonly size: Size;
+  /** Absent for an image that is encoded whole. */
+  readonly tiling?: Tiling;
+  /** `tile` counts as in `tiling.tiles` and must be given exactly if there is a tiling. Its frame is the outer box. */
+  embedding(at: { readonly plane: number; readonly tile?: number }, task?: TaskOptions): Promise<Embedding>;
+}
+
+export interface SegmentContext {
+  readonly worker: SamWorker;
+  /** Name of the loaded model that made the embeddings. */
+  readonly model: string;
+  readonly embeddings: EmbeddingSource;
+  /** z slice or time frame; 0 for a 2D image. */
+  readonly plane: number;
+}
