@@ -1,0 +1,337 @@
+import { COMMANDS, type CommandId } from '../session/commands.js';
+import { planCommit } from '../session/commit.js';
+import { areaOf } from '../session/layers.js';
+import type { CandidateMask, Message, SessionSettings, SessionState } from '../session/state.js';
+
+/**
+ * What the plugin's own window shows, as plain data computed from the state: the window only draws it, and sends back
+ * command ids and settings. Nothing here knows of a page.
+ */
+export interface PanelModel {
+  /** Name of the image; empty without one. */
+  readonly title: string;
+  /** Short facts, e.g. "512 x 512 pixels", "12 committed objects", "MobileSAM, wasm (2 threads)". */
+  readonly facts: readonly string[];
+  /** What to do now, for who does not know yet; absent once work is under way. */
+  readonly hint?: string;
+  readonly message?: Message;
+  readonly progress?: PanelProgress;
+  readonly sections: readonly PanelSection[];
+  readonly candidates?: PanelCandidates;
+  /** Of the current object. */
+  readonly object?: PanelObject;
+  /** What a commit would overwrite or leave out; absent if it harms nothing. */
+  readonly conflict?: string;
+  readonly saved?: string;
+}
+
+export interface PanelSection {
+  readonly id: string;
+  readonly title: string;
+  readonly controls: readonly PanelControl[];
+}
+
+export type PanelControl = PanelButton | PanelChoice | PanelToggle | PanelRange;
+
+export interface PanelButton {
+  readonly kind: 'button';
+  readonly command: CommandId;
+  readonly title: string;
+  readonly keys: readonly string[];
+  readonly tooltip: string;
+  readonly enabled: boolean;
+  /** Why it is not enabled. */
+  readonly reason?: string;
+  /** The likely next step. */
+  readonly primary: boolean;
+}
+
+interface Parameter<Name extends keyof SessionSettings> {
+  readonly setting: Name;
+  readonly title: string;
+  readonly tooltip: string;
+}
+
+export interface PanelChoice extends Parameter<keyof SessionSettings> {
+  readonly kind: 'choice';
+  readonly value: string;
+  readonly options: readonly { readonly value: string; readonly title: string }[];
+}
+
+export interface PanelToggle extends Parameter<keyof SessionSettings> {
+  readonly kind: 'toggle';
+  readonly value: boolean;
+}
+
+export interface PanelRange extends Parameter<keyof SessionSettings> {
+  readonly kind: 'range';
+  readonly value: number;
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+}
+
+export interface PanelProgress {
+  readonly title: string;
+  /** 0..1; absent while the amount of work is unknown. */
+  readonly fraction?: number;
+  /** e.g. "Encoding tile 3 of 12 · about 20 s left". */
+  readonly text: string;
+  /** The command that stops it. */
+  readonly cancel: CommandId;
+}
+
+export interface PanelCandidates {
+  readonly chosen: number;
+  readonly masks: readonly { readonly title: string; readonly score: string; readonly area: number }[];
+}
+
+export interface PanelObject {
+  readonly title: string;
+  /** In pixels. */
+  readonly area: number;
+  /** e.g. "predicted IoU 0.91 · stability 0.97"; empty for painted objects. */
+  readonly score: string;
+}
+
+/** Facts that the session does not know. */
+export interface PanelContext {
+  readonly facts?: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+export function panelModel(state: SessionState, context: PanelContext): PanelModel {
+  const { image, message, task, candidates } = state;
+  return {
+    title: image?.name ?? '',
+    facts: [...factsOf(state), ...(context.facts ?? [])],
+    ...optional('hint', hintOf(state)),
+    ...optional('message', message),
+    ...optional('progress', task && progressOf(task, context.now)),
+    sections: sectionsOf(state),
+    ...optional('candidates', candidates && { chosen: candidates.chosen, masks: candidates.masks.map(candidateOf) }),
+    ...optional('object', objectOf(state)),
+    ...optional('conflict', conflictOf(state)),
+    ...optional('saved', state.autosave && SAVED[state.autosave]),
+  };
+}
+
+const SAVED = {
+  saved: 'All work is saved on this device.',
+  pending: 'Saving …',
+  failed: 'Autosave does not work: save your objects to a file (Ctrl+S). It is tried again by itself.',
+};
+
+function factsOf(state: SessionState): string[] {
+  if (!state.image) return [];
+  const [height, width] = state.image.size;
+  const count = state.layers.committed_objects.objects.size;
+  const facts = [`${width} x ${height} pixels`, `${count} committed ${count === 1 ? 'object' : 'objects'}`];
+  if (state.image.planes > 1) facts.splice(1, 0, `plane ${state.plane + 1} of ${state.image.planes}`);
+  return facts;
+}
+
+function hintOf(state: SessionState): string | undefined {
+  if (!state.image) return 'Open an image: drop a file on the viewer, or press Ctrl+O.';
+  const { current_object, committed_objects } = state.layers;
+  if (current_object.objects.size > 0)
+    return committed_objects.objects.size > 0
+      ? undefined
+      : 'Add points to correct the mask (T: positive or negative). Press C to commit it.';
+  if (state.prompts.length > 0) return state.settings.autoSegment ? undefined : 'Press S to segment.';
+  return committed_objects.objects.size > 0 ? undefined : 'Click a cell.';
+}
+
+function progressOf(task: NonNullable<SessionState['task']>, now: number): PanelProgress {
+  const { done, total, message } = task.progress;
+  const seconds = (now - task.startedAt) / 1000;
+  const left = done > 0 && done < total && seconds > 1 ? timeLeft((seconds / done) * (total - done)) : undefined;
+  return {
+    title: task.name,
+    ...(total > 0 && { fraction: Math.min(done / total, 1) }),
+    text: left ? `${message} · ${left}` : message,
+    cancel: 'cancel',
+  };
+}
+
+/** Rounded so that the number does not flicker: 5 s steps below a minute. */
+export function timeLeft(seconds: number): string {
+  if (seconds < 60) return `about ${Math.max(5, Math.ceil(seconds / 5) * 5)} s left`;
+  if (seconds < 3600) return `about ${Math.ceil(seconds / 60)} min left`;
+  return `about ${Math.floor(seconds / 3600)} h ${Math.ceil((seconds % 3600) / 60)} min left`;
+}
+
+const CANDIDATE_TITLES = ['Part', 'Object', 'Group'];
+
+function candidateOf({ mask, predictedIou }: CandidateMask, index: number) {
+  return { title: CANDIDATE_TITLES[index] ?? `Mask ${index + 1}`, score: predictedIou.toFixed(2), area: mask.area };
+}
+
+function objectOf(state: SessionState): PanelObject | undefined {
+  const records = [...state.layers.current_object.objects.values()];
+  if (records.length === 0) return undefined;
+  const area = records.reduce((sum, record) => sum + areaOf(record), 0);
+  if (records.length > 1) return { title: `${records.length} objects`, area, score: '' };
+  const [{ predictedIou, stability }] = records;
+  const score = [
+    predictedIou === undefined ? '' : `predicted IoU ${predictedIou.toFixed(2)}`,
+    stability === undefined ? '' : `stability ${stability.toFixed(2)}`,
+  ];
+  const title = state.editing === undefined ? 'New object' : `Object ${state.editing}, being edited`;
+  return { title, area, score: score.filter(Boolean).join(' · ') };
+}
+
+function conflictOf(state: SessionState): string | undefined {
+  if (state.layers.current_object.objects.size === 0) return undefined;
+  const { dropped, overwritten } = planCommit(state);
+  const parts: string[] = [];
+  for (const { keeps, fraction = 0 } of dropped)
+    parts.push(
+      keeps === undefined
+        ? 'nothing of it would be left beside the committed objects'
+        : `it would not be committed: it hides ${percent(fraction)} of object ${keeps}`,
+    );
+  for (const { id, fraction, removed } of overwritten)
+    parts.push(removed ? `object ${id} would be replaced` : `object ${id} would lose ${percent(fraction)}`);
+  if (parts.length === 0) return undefined;
+  const shown = parts.slice(0, 3).join('; ');
+  return `On commit: ${shown}${parts.length > 3 ? `; and ${parts.length - 3} more` : ''}.`;
+}
+
+function percent(fraction: number): string {
+  return fraction < 0.005 ? 'less than 1 %' : `${Math.round(fraction * 100)} %`;
+}
+
+function sectionsOf(state: SessionState): PanelSection[] {
+  const { settings, layers } = state;
+  const primary = !state.image
+    ? 'open_image'
+    : layers.current_object.objects.size > 0
+      ? 'commit'
+      : state.prompts.length > 0
+        ? 'segment_object'
+        : undefined;
+  const button = (command: CommandId): PanelButton => {
+    const { title, keys = [], tooltip } = COMMANDS[command];
+    const reason = COMMANDS[command].unavailable?.(state);
+    return {
+      kind: 'button',
+      command,
+      title,
+      keys,
+      tooltip,
+      enabled: reason === undefined,
+      ...optional('reason', reason),
+      primary: command === primary,
+    };
+  };
+  return [
+    { id: 'image', title: 'Image', controls: [button('open_image'), button('compute_embeddings')] },
+    {
+      id: 'prompts',
+      title: 'Prompts',
+      controls: [
+        toggle(
+          'positive',
+          settings.positive,
+          'Positive points',
+          'Points in the object (T); off: points outside of it.',
+        ),
+        {
+          kind: 'choice',
+          setting: 'tool',
+          title: 'Tool',
+          tooltip: 'What a click or a drag in the viewer does.',
+          value: settings.tool,
+          options: TOOLS,
+        },
+        {
+          kind: 'range',
+          setting: 'brushSize',
+          title: 'Brush size',
+          tooltip: 'Diameter of brush and eraser, in pixels.',
+          value: settings.brushSize,
+          min: 1,
+          max: 100,
+          step: 1,
+        },
+      ],
+    },
+    {
+      id: 'segment',
+      title: 'Segment',
+      controls: [
+        button('segment_object'),
+        button('next_candidate'),
+        button('refine_object'),
+        toggle('batched', settings.batched, 'Batched', 'Every positive point and every box is an object of its own.'),
+        toggle(
+          'autoSegment',
+          settings.autoSegment,
+          'Segment at once',
+          'Segment after each prompt, without pressing S.',
+        ),
+        toggle('hoverPreview', settings.hoverPreview, 'Preview', 'Show what a click would segment under the pointer.'),
+      ],
+    },
+    {
+      id: 'commit',
+      title: 'Commit',
+      controls: [
+        button('commit'),
+        {
+          kind: 'choice',
+          setting: 'preserveMode',
+          title: 'Preserve',
+          tooltip: 'What happens where the new object meets committed ones.',
+          value: settings.preserveMode,
+          options: PRESERVE_MODES,
+        },
+        {
+          kind: 'range',
+          setting: 'preservationThreshold',
+          title: 'Preservation threshold',
+          tooltip: 'A new object that hides more than this part of a committed one is left out.',
+          value: settings.preservationThreshold,
+          min: 0,
+          max: 1,
+          step: 0.05,
+        },
+        button('clear_annotations'),
+        button('undo'),
+        button('redo'),
+        button('delete'),
+      ],
+    },
+    {
+      id: 'save',
+      title: 'Save and view',
+      controls: [button('export_labels'), button('toggle_objects'), button('shuffle_colors'), button('help')],
+    },
+  ];
+}
+
+const TOOLS = [
+  { value: 'point', title: 'Point' },
+  { value: 'box', title: 'Box' },
+  { value: 'polygon', title: 'Outline' },
+  { value: 'brush', title: 'Brush' },
+  { value: 'eraser', title: 'Eraser' },
+  { value: 'fill', title: 'Fill hole' },
+  { value: 'pan', title: 'Move view' },
+];
+
+const PRESERVE_MODES = [
+  { value: 'objects', title: 'objects: keep committed objects that would be hidden' },
+  { value: 'pixels', title: 'pixels: never overwrite committed pixels' },
+  { value: 'none', title: 'none: overwrite' },
+];
+
+function toggle(setting: keyof SessionSettings, value: boolean, title: string, tooltip: string): PanelToggle {
+  return { kind: 'toggle', setting, value, title, tooltip };
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
+}

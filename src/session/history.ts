@@ -1,0 +1,134 @@
+import { changeObjects } from './layers.js';
+import type { ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
+
+/**
+ * Undo and redo. A step is kept as what it changed: object records by id (cropped masks, kilobytes), the prompt list,
+ * the settings that decide results. Neither volumes nor whole layers are kept. Where one looks (plane, tool, brush) is
+ * not a step.
+ */
+export interface Memo {
+  readonly title: string;
+  readonly back: Patch;
+  readonly forth: Patch;
+}
+
+/** A change as data: for each layer the objects by id, where `undefined` means "not there", and the other fields. */
+export interface Patch {
+  readonly layers: Readonly<Partial<Record<ObjectLayerName, ReadonlyMap<number, ObjectRecord | undefined>>>>;
+  readonly fields: Readonly<Partial<Pick<SessionState, (typeof FIELDS)[number]>>>;
+  readonly settings: Readonly<Partial<SessionSettings>>;
+}
+
+const FIELDS = ['prompts', 'lineages', 'editing', 'candidates'] as const;
+
+/** Settings that change what a command does to the data. */
+export const RECORDED_SETTINGS: readonly (keyof SessionSettings)[] = [
+  'batched',
+  'preserveMode',
+  'preservationThreshold',
+];
+
+const LAYERS: readonly ObjectLayerName[] = ['current_object', 'auto_segmentation', 'committed_objects'];
+
+/** What turns `from` into `to`; undefined if nothing that is recorded differs. */
+export function diff(
+  from: SessionState,
+  to: SessionState,
+  settingNames: readonly (keyof SessionSettings)[] = RECORDED_SETTINGS,
+): Patch | undefined {
+  const layers: Partial<Record<ObjectLayerName, ReadonlyMap<number, ObjectRecord | undefined>>> = {};
+  for (const name of LAYERS) {
+    const changes = changedObjects(from.layers[name].objects, to.layers[name].objects);
+    if (changes.size > 0) layers[name] = changes;
+  }
+  const fields: Record<string, unknown> = {};
+  for (const name of FIELDS) if (from[name] !== to[name]) fields[name] = to[name];
+  const settings: Record<string, unknown> = {};
+  for (const name of settingNames) if (from.settings[name] !== to.settings[name]) settings[name] = to.settings[name];
+  const empty = [layers, fields, settings].every((part) => Object.keys(part).length === 0);
+  return empty ? undefined : { layers, fields, settings };
+}
+
+function changedObjects(
+  from: ReadonlyMap<number, ObjectRecord>,
+  to: ReadonlyMap<number, ObjectRecord>,
+): Map<number, ObjectRecord | undefined> {
+  const changes = new Map<number, ObjectRecord | undefined>();
+  if (from === to) return changes;
+  for (const [id, record] of to) if (from.get(id) !== record) changes.set(id, record);
+  for (const id of from.keys()) if (!to.has(id)) changes.set(id, undefined);
+  return changes;
+}
+
+export function patchState(state: SessionState, patch: Patch): SessionState {
+  const layers = { ...state.layers };
+  for (const name of LAYERS) {
+    const changes = patch.layers[name];
+    if (changes) layers[name] = changeObjects(layers[name], changes);
+  }
+  return { ...state, ...patch.fields, layers, settings: { ...state.settings, ...patch.settings } };
+}
+
+/** The steps taken and taken back. */
+export class History {
+  private readonly done: Memo[] = [];
+  private readonly undone: Memo[] = [];
+
+  /** @param limit steps kept; the oldest are forgotten */
+  constructor(private readonly limit = 1000) {}
+
+  get titles(): SessionState['history'] {
+    const undo = this.done.at(-1)?.title;
+    const redo = this.undone.at(-1)?.title;
+    return { ...(undo !== undefined && { undo }), ...(redo !== undefined && { redo }) };
+  }
+
+  /** The latest step, to be handed to `amend` later. */
+  get latest(): Memo | undefined {
+    return this.done.at(-1);
+  }
+
+  /** Records the step from `before` to `after`; undefined if it changed nothing that is recorded. */
+  record(title: string, before: SessionState, after: SessionState): Memo | undefined {
+    const forth = diff(before, after);
+    const back = diff(after, before);
+    if (!forth || !back) return undefined;
+    const memo: Memo = { title, back, forth };
+    this.done.push(memo);
+    if (this.done.length > this.limit) this.done.shift();
+    this.undone.length = 0;
+    return memo;
+  }
+
+  /**
+   * Makes the change from `before` to `after` part of the step `memo` if that is still the latest: the mask that
+   * follows a click belongs to the click. Otherwise it becomes a step of its own.
+   */
+  amend(memo: Memo | undefined, title: string, before: SessionState, after: SessionState): void {
+    if (!memo || memo !== this.done.at(-1) || this.undone.length > 0) {
+      this.record(title, before, after);
+      return;
+    }
+    this.done.pop();
+    this.record(memo.title, patchState(before, memo.back), after);
+  }
+
+  undo(state: SessionState): SessionState | undefined {
+    const memo = this.done.pop();
+    if (!memo) return undefined;
+    this.undone.push(memo);
+    return patchState(state, memo.back);
+  }
+
+  redo(state: SessionState): SessionState | undefined {
+    const memo = this.undone.pop();
+    if (!memo) return undefined;
+    this.done.push(memo);
+    return patchState(state, memo.forth);
+  }
+
+  clear(): void {
+    this.done.length = 0;
+    this.undone.length = 0;
+  }
+}

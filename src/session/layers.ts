@@ -1,0 +1,75 @@
+import type { LabelImage, Size, YX } from '../ndimage/array.js';
+import type { Mask } from '../ndimage/mask.js';
+import { maskContains, paintMask } from '../ndimage/rle.js';
+import type { ObjectLayer, ObjectRecord } from './state.js';
+
+/** Object layers: immutable maps of records by ascending id, painted to label images only when somebody asks. */
+
+export const EMPTY_LAYER: ObjectLayer = { objects: new Map() };
+
+export function layerOf(records: Iterable<ObjectRecord>): ObjectLayer {
+  const sorted = [...records].sort((a, b) => a.id - b.id);
+  return sorted.length === 0 ? EMPTY_LAYER : { objects: new Map(sorted.map((record) => [record.id, record])) };
+}
+
+/** The layer with some objects set (a record) or removed (undefined); the same layer if nothing changes. */
+export function changeObjects(layer: ObjectLayer, changes: ReadonlyMap<number, ObjectRecord | undefined>): ObjectLayer {
+  const objects = new Map(layer.objects);
+  let changed = false;
+  for (const [id, record] of changes) {
+    if (objects.get(id) === record) continue;
+    changed = true;
+    if (record) objects.set(id, record);
+    else objects.delete(id);
+  }
+  return changed ? layerOf(objects.values()) : layer;
+}
+
+export function maxId(layer: ObjectLayer): number {
+  let max = 0;
+  for (const id of layer.objects.keys()) max = Math.max(max, id);
+  return max;
+}
+
+/** Objects that have pixels in the plane, in painting order. */
+export function* objectsInPlane(layer: ObjectLayer, plane: number): Generator<[ObjectRecord, Mask]> {
+  for (const record of layer.objects.values()) {
+    const mask = record.masks.get(plane);
+    if (mask) yield [record, mask];
+  }
+}
+
+/** Id of the topmost object at pixel (y, x) of the plane; 0 if there is none. */
+export function objectAt(layer: ObjectLayer, plane: number, at: YX): number {
+  let found = 0;
+  for (const [record, mask] of objectsInPlane(layer, plane)) if (maskContains(mask, at[0], at[1])) found = record.id;
+  return found;
+}
+
+export function areaOf(record: ObjectRecord): number {
+  let area = 0;
+  for (const mask of record.masks.values()) area += mask.area;
+  return area;
+}
+
+/** The record without its empty masks; undefined if none is left. */
+export function withMasks(record: ObjectRecord, masks: ReadonlyMap<number, Mask>): ObjectRecord | undefined {
+  const filled = new Map([...masks].filter(([, mask]) => mask.area > 0));
+  return filled.size === 0 ? undefined : { ...record, masks: filled };
+}
+
+const painted = new WeakMap<ObjectLayer, Map<string, LabelImage>>();
+
+/** The plane as a label image [H, W]; painted once per layer and plane. Not to be written to. */
+export function paintPlane(layer: ObjectLayer, plane: number, size: Size): LabelImage {
+  const planes = painted.get(layer) ?? new Map<string, LabelImage>();
+  painted.set(layer, planes);
+  const key = `${plane}:${size}`;
+  const known = planes.get(key);
+  if (known) return known;
+  const data = new Uint32Array(size[0] * size[1]);
+  const labels: LabelImage = { data, shape: [size[0], size[1]] };
+  for (const [record, mask] of objectsInPlane(layer, plane)) paintMask(labels, mask, record.id);
+  planes.set(key, labels);
+  return labels;
+}

@@ -1,0 +1,292 @@
+import { asSamError, SamError } from '../errors.js';
+import type { Progress, TaskOptions } from '../task.js';
+import type { Annotator, Segmentation } from './annotator.js';
+import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal } from './commands.js';
+import { landSegmentation } from './edits.js';
+import { History, type Memo } from './history.js';
+import { EMPTY_LAYER } from './layers.js';
+import type { ImageInfo, Message, SessionSettings, SessionState } from './state.js';
+
+/**
+ * The annotator: one image, its prompts and objects, and every way to change them. State is immutable and only `apply`
+ * makes a new one, each recorded step can be undone, and a command that fails leaves the state as it was. Knows no
+ * viewer: the presenter and the RPC service listen with `subscribe` and act with `run`.
+ *
+ * @example
+ * const session = new AnnotationSession();
+ * session.open({ name: 'cells.tif', axes: 'yx', size: [512, 512], planes: 1, signature }, annotator);
+ * await session.run('put_prompts', { prompts: [{ kind: 'point', id: session.newPromptId(), plane: 0, at: [90, 120], positive: true }] });
+ * await session.run('commit');
+ */
+export class AnnotationSession {
+  private current: SessionState;
+  private readonly history = new History();
+  private readonly listeners = new Set<SessionListener>();
+  private readonly running = new Map<TaskSlot, RunningWork>();
+  private annotatorInUse?: Annotator;
+  /** Counts opened images: work that started on an earlier one does not land. */
+  private generation = 0;
+  private promptCount = 0;
+
+  constructor(settings: Partial<SessionSettings> = {}) {
+    this.current = emptyState({ ...DEFAULT_SETTINGS, ...settings });
+  }
+
+  get state(): SessionState {
+    return this.current;
+  }
+
+  get annotator(): Annotator | undefined {
+    return this.annotatorInUse;
+  }
+
+  /** Called after every change with the new and the previous state. Returns the function that ends the subscription. */
+  subscribe(listener: SessionListener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /**
+   * Starts on an image. Work on the previous image is cancelled and its history forgotten; settings stay.
+   *
+   * @param restored what autosave or a session file kept of this image (`restoreDocument` makes it)
+   */
+  open(image: ImageInfo, annotator?: Annotator, restored?: Partial<SessionState>): void {
+    this.leave();
+    this.annotatorInUse = annotator;
+    const empty = emptyState(this.current.settings);
+    const settings = { ...empty.settings, ...restored?.settings };
+    this.set({ ...empty, ...restored, image, settings, history: {} });
+  }
+
+  /** Replaces what segments, e.g. after another model was chosen. The work done so far stays. */
+  useAnnotator(annotator: Annotator): void {
+    this.cancel();
+    this.annotatorInUse = annotator;
+    const { embedding: _, ...state } = this.current;
+    this.set(state);
+  }
+
+  close(): void {
+    this.leave();
+    this.annotatorInUse = undefined;
+    this.set(emptyState(this.current.settings));
+  }
+
+  /** A prompt id that no prompt of this session has. */
+  newPromptId(): string {
+    const taken = new Set(this.current.prompts.map((prompt) => prompt.id));
+    let id: string;
+    do id = `p${++this.promptCount}`;
+    while (taken.has(id));
+    return id;
+  }
+
+  /** Makes the edit's change, as one step of undo. Throws what the edit throws, with the state as it was. */
+  apply(edit: Edit): Memo | undefined {
+    const before = this.current;
+    const after = edit.change(before);
+    if (after === before) return undefined;
+    if (invalidates(before, after)) this.cancel('segment');
+    const memo = this.history.record(edit.title, before, after);
+    const { message: _, ...rest } = after;
+    this.set({ ...rest, ...(edit.notice && { message: edit.notice }), history: this.history.titles });
+    return memo;
+  }
+
+  undo(): boolean {
+    return this.travel((state) => this.history.undo(state));
+  }
+
+  redo(): boolean {
+    return this.travel((state) => this.history.redo(state));
+  }
+
+  /**
+   * Does what the command table describes. Resolves when it is done, including a segmentation it causes; rejects with a
+   * SamError, which is also shown as the state's message.
+   */
+  async run<Id extends CommandId>(id: Id, ...args: CommandArguments<Id>): Promise<void> {
+    try {
+      const reason = refusal(id, this.current);
+      if (reason) throw new SamError(this.current.image ? 'invalid_argument' : 'no_image', reason);
+      const command = COMMANDS[id] as Command<(typeof args)[0]>;
+      await command.run(this, args[0]);
+    } catch (error) {
+      const known = asSamError(error);
+      if (known.code !== 'cancelled') this.notify({ level: 'error', text: known.message, code: known.code });
+      throw known;
+    }
+  }
+
+  /** Shows a message; undefined removes it. */
+  notify(message: Message | undefined): void {
+    const { message: _, ...rest } = this.current;
+    this.set(message ? { ...rest, message } : rest);
+  }
+
+  /** For who keeps the work safe (autosave.ts). */
+  reportAutosave(autosave: SessionState['autosave']): void {
+    if (this.current.autosave !== autosave) this.set({ ...this.current, autosave });
+  }
+
+  /** Stops running work: that of one kind, or all. Its promise rejects with `cancelled`. */
+  cancel(slot?: TaskSlot): void {
+    for (const [name, work] of [...this.running]) if (!slot || name === slot) work.controller.abort();
+  }
+
+  /** Waits until no segmentation is running: C right after a click commits what the click gives. */
+  async settled(): Promise<void> {
+    for (let work = this.running.get('segment'); work; work = this.running.get('segment'))
+      await work.finished.catch(() => {});
+  }
+
+  /**
+   * Runs the annotator on the present state and lands what it returns. A newer run of the same slot cancels this one;
+   * nothing lands after the image was changed.
+   *
+   * @param amend the step that caused the work: the result becomes part of it
+   */
+  async segment(
+    name: string,
+    work: (annotator: Annotator, state: SessionState, task: TaskOptions) => Promise<Segmentation>,
+    options: { slot?: TaskSlot; amend?: Memo } = {},
+  ): Promise<void> {
+    const annotator = this.needAnnotator();
+    await this.task(options.slot ?? 'segment', name, async (task) => {
+      const result = await work(annotator, this.current, task);
+      task.signal.throwIfAborted();
+      const before = this.current;
+      const edit = landSegmentation(name, result);
+      const after = edit.change(before);
+      this.history.amend(options.amend, name, before, after);
+      const { message: _, ...rest } = after;
+      this.set({ ...rest, ...(edit.notice && { message: edit.notice }), history: this.history.titles });
+    });
+  }
+
+  /** Makes the embedding of the visible plane, with progress. */
+  async prepare(): Promise<void> {
+    const annotator = this.needAnnotator();
+    const { plane } = this.current;
+    this.set({ ...this.current, embedding: 'computing' });
+    const outcome = (embedding: 'ready' | 'failed') => {
+      if (this.annotatorInUse === annotator) this.set({ ...this.current, embedding });
+    };
+    try {
+      await this.task('prepare', 'Compute embeddings', (task) => annotator.prepare(plane, task));
+      outcome('ready');
+    } catch (error) {
+      outcome('failed');
+      throw error;
+    }
+  }
+
+  private needAnnotator(): Annotator {
+    if (this.annotatorInUse) return this.annotatorInUse;
+    if (!this.current.image) throw new SamError('no_image', 'No image is open. Open an image first.');
+    throw new SamError('no_worker', 'No model is loaded yet. Wait until the model is ready, or choose a model.');
+  }
+
+  private async task<T>(
+    slot: TaskSlot,
+    name: string,
+    work: (task: Required<TaskOptions> & { signal: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    this.cancel(slot);
+    const controller = new AbortController();
+    const startedAt = Date.now();
+    const generation = this.generation;
+    const isCurrent = () => this.running.get(slot) === entry;
+    const onProgress = (progress: Progress) => {
+      if (isCurrent() && generation === this.generation && !controller.signal.aborted)
+        this.set({ ...this.current, task: { name, progress, startedAt } });
+    };
+    const finished = Promise.race([work({ signal: controller.signal, onProgress }), aborted(controller.signal)]);
+    const entry: RunningWork = { controller, finished };
+    this.running.set(slot, entry);
+    onProgress({ done: 0, total: 0, message: name });
+    try {
+      return await finished;
+    } finally {
+      if (isCurrent()) this.running.delete(slot);
+      if (this.current.task?.startedAt === startedAt && this.current.task.name === name) {
+        const { task: _, ...rest } = this.current;
+        this.set(rest);
+      }
+    }
+  }
+
+  private travel(step: (state: SessionState) => SessionState | undefined): boolean {
+    this.cancel('segment');
+    const next = step(this.current);
+    if (!next) return false;
+    const { message: _, ...rest } = next;
+    this.set({ ...rest, history: this.history.titles });
+    return true;
+  }
+
+  private leave(): void {
+    this.generation++;
+    this.cancel();
+    this.history.clear();
+  }
+
+  private set(next: SessionState): void {
+    const previous = this.current;
+    this.current = next;
+    for (const listener of [...this.listeners]) listener(next, previous);
+  }
+}
+
+export type SessionListener = (state: SessionState, previous: SessionState) => void;
+
+/** One way to change the state, as a value. `change` is pure; it may throw a SamError and then nothing happens. */
+export interface Edit {
+  /** What undo calls it, e.g. "Commit". */
+  readonly title: string;
+  change(state: SessionState): SessionState;
+  /** Said to the user once it is done. */
+  readonly notice?: Message;
+}
+
+/** Work that can be under way at most once. */
+export type TaskSlot = 'prepare' | 'segment' | 'automatic';
+
+interface RunningWork {
+  readonly controller: AbortController;
+  readonly finished: Promise<unknown>;
+}
+
+export const DEFAULT_SETTINGS: SessionSettings = {
+  positive: true,
+  tool: 'point',
+  brushSize: 10,
+  batched: false,
+  preserveMode: 'objects',
+  preservationThreshold: 0.75,
+  hoverPreview: true,
+  autoSegment: true,
+};
+
+function emptyState(settings: SessionSettings): SessionState {
+  return {
+    plane: 0,
+    prompts: [],
+    layers: { current_object: EMPTY_LAYER, auto_segmentation: EMPTY_LAYER, committed_objects: EMPTY_LAYER },
+    lineages: [],
+    settings,
+    history: {},
+  };
+}
+
+/** A running segmentation answers another question once the prompts or the current object changed. */
+function invalidates(before: SessionState, after: SessionState): boolean {
+  return before.prompts !== after.prompts || before.layers.current_object !== after.layers.current_object;
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(new SamError('cancelled', 'Cancelled.')), { once: true });
+  });
+}
