@@ -1,0 +1,45 @@
+import Draw, { createBox, createRegularPolygon } from 'ol/interaction/Draw.js';
+import type VectorSource from 'ol/source/Vector.js';
+import CircleStyle from 'ol/style/Circle.js';
+import Fill from 'ol/style/Fill.js';
+import Stroke from 'ol/style/Stroke.js';
+import Style from 'ol/style/Style.js';
+import type { VectorConfig } from '../layers/vector-config.js';
+
+/**
+ * Drawing as Kaibu does it: a point is a click; a rectangle is a drag and a polygon a free stroke while `draw_freehand` is
+ * on; otherwise click by click. Ctrl, Shift and Alt clicks draw nothing. Unlike Kaibu, only the primary button draws.
+ */
+export function drawInteraction(source: VectorSource, config: VectorConfig): Draw {
+  const name = config.draw_shape_type.charAt(0).toUpperCase() + config.draw_shape_type.slice(1);
+  const boxed = name === 'Rectangle' ? createBox() : name === 'Square' ? createRegularPolygon(4) : undefined;
+  const type = boxed ? 'Circle' : name === 'Star' || name === 'PolygonCutter' ? 'LineString' : name;
+  const plain = (event: { originalEvent: MouseEvent | KeyboardEvent | WheelEvent }) => {
+    const { altKey, ctrlKey, metaKey, shiftKey } = event.originalEvent;
+    const button = 'button' in event.originalEvent ? event.originalEvent.button : 0;
+    return button <= 0 && !(altKey || ctrlKey || metaKey || shiftKey);
+  };
+  const freehand = config.draw_freehand && name !== 'Point';
+  const stroke = new Stroke({ color: config.draw_edge_color, width: config.draw_edge_width });
+  const fill = new Fill({ color: config.draw_face_color });
+  const draw = new Draw({
+    source,
+    type: type as 'Point' | 'Circle' | 'Polygon' | 'LineString',
+    geometryFunction: boxed,
+    freehand,
+    condition: plain,
+    freehandCondition: () => false,
+    style: new Style({ stroke, fill, image: new CircleStyle({ radius: 4, stroke }) }),
+  });
+  // Before the feature reaches the source, so that the add callback sees its properties.
+  draw.on('drawend', ({ feature }) => {
+    feature.setProperties({
+      label: config.draw_label,
+      size: config.draw_size,
+      edge_color: config.draw_edge_color,
+      edge_width: config.draw_edge_width,
+      face_color: config.draw_face_color,
+    });
+  });
+  return draw;
+}

@@ -1,0 +1,134 @@
+import type Feature from 'ol/Feature.js';
+import Point from 'ol/geom/Point.js';
+import Polygon from 'ol/geom/Polygon.js';
+import PointerInteraction from 'ol/interaction/Pointer.js';
+import type MapBrowserEvent from 'ol/MapBrowserEvent.js';
+import type VectorSource from 'ol/source/Vector.js';
+
+const REACH = 8;
+
+/** What the pointer holds: the whole feature, or one side or corner of a box (which x and y of it follow). */
+interface Grip {
+  readonly feature: Feature;
+  readonly corner?: { readonly x?: 0 | 1; readonly y?: 0 | 1 };
+  /** The box when it was taken hold of: [x0, y0, x1, y1]. */
+  readonly box?: readonly number[];
+}
+
+/**
+ * Points are dragged, boxes by their corners and sides, other outlines as a whole by their edge; a click on any selects it.
+ * The inside of a box stays free, since that is where the next point goes.
+ */
+export class EditInteraction extends PointerInteraction {
+  readonly #source: VectorSource;
+  readonly #onSelect: (feature: Feature | undefined) => void;
+  #grip: Grip | undefined;
+  #last: number[] = [];
+  #selected: Feature | undefined;
+
+  constructor(source: VectorSource, onSelect: (feature: Feature | undefined) => void) {
+    super();
+    this.#source = source;
+    this.#onSelect = onSelect;
+  }
+
+  override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {
+    if (event.originalEvent.button !== 0) return false;
+    this.#grip = this.#gripAt(event);
+    this.#last = event.coordinate;
+    if (!this.#grip) this.#onSelectOnce(undefined);
+    return this.#grip !== undefined;
+  }
+
+  override handleDragEvent(event: MapBrowserEvent<PointerEvent>): void {
+    if (!this.#grip) return;
+    const { feature, corner, box } = this.#grip;
+    const [x, y] = event.coordinate;
+    if (corner && box) {
+      const extent = [...box];
+      if (corner.x !== undefined) extent[corner.x * 2] = x;
+      if (corner.y !== undefined) extent[corner.y * 2 + 1] = y;
+      feature.setGeometry(boxPolygon(extent));
+    } else feature.getGeometry()?.translate(x - this.#last[0], y - this.#last[1]);
+    this.#last = event.coordinate;
+  }
+
+  override handleUpEvent(): boolean {
+    if (this.#grip) this.#onSelectOnce(this.#grip.feature);
+    this.#grip = undefined;
+    return false;
+  }
+
+  override handleMoveEvent(event: MapBrowserEvent<PointerEvent>): void {
+    const grip = this.#gripAt(event);
+    event.map.getViewport()!.style.cursor = grip ? (grip.corner ? cursorOf(grip.corner) : 'move') : '';
+  }
+
+  #onSelectOnce(feature: Feature | undefined): void {
+    if (feature === this.#selected && feature === undefined) return;
+    this.#selected = feature;
+    this.#onSelect(feature);
+  }
+
+  #gripAt(event: MapBrowserEvent<PointerEvent>): Grip | undefined {
+    const reach = REACH * (event.map.getView().getResolution() ?? 1);
+    const [x, y] = event.coordinate;
+    let best: Grip | undefined;
+    let bestDistance = reach;
+    const [low, high] = [
+      [x - reach, y - reach],
+      [x + reach, y + reach],
+    ];
+    for (const feature of this.#source.getFeaturesInExtent([...low, ...high])) {
+      const geometry = feature.getGeometry();
+      if (!geometry) continue;
+      const box = geometry instanceof Polygon && isBox(geometry) ? geometry.getExtent() : undefined;
+      const corner = box && cornerAt(box, x, y, reach);
+      const nearest =
+        geometry instanceof Polygon
+          ? geometry.getLinearRing(0)!.getClosestPoint([x, y])
+          : geometry.getClosestPoint([x, y]);
+      const distance = Math.hypot(nearest[0] - x, nearest[1] - y) * (geometry instanceof Point ? 0.5 : 1);
+      if (distance < bestDistance) {
+        bestDistance = distance;
+        best = { feature, corner, box: box?.slice() };
+      }
+    }
+    return best;
+  }
+}
+
+function isBox(geometry: Polygon): boolean {
+  const ring = geometry.getCoordinates()[0];
+  if (ring?.length !== 5) return false;
+  const [x0, y0, x1, y1] = geometry.getExtent();
+  return ring.every(([x, y]) => (x === x0 || x === x1) && (y === y0 || y === y1));
+}
+
+/** A side may have been dragged past the opposite one. */
+function boxPolygon([xa, ya, xb, yb]: number[]): Polygon {
+  const [x0, x1, y0, y1] = [Math.min(xa, xb), Math.max(xa, xb), Math.min(ya, yb), Math.max(ya, yb)];
+  return new Polygon([
+    [
+      [x0, y0],
+      [x1, y0],
+      [x1, y1],
+      [x0, y1],
+      [x0, y0],
+    ],
+  ]);
+}
+
+/** Which of the box's sides are within reach; a corner holds two. */
+function cornerAt(box: readonly number[], x: number, y: number, reach: number): Grip['corner'] {
+  const near = (value: number, low: number, high: number) =>
+    Math.abs(value - low) < reach ? 0 : Math.abs(value - high) < reach ? 1 : undefined;
+  const corner = { x: near(x, box[0], box[2]), y: near(y, box[1], box[3]) };
+  return corner.x === undefined && corner.y === undefined ? undefined : (corner as Grip['corner']);
+}
+
+function cursorOf({ x, y }: NonNullable<Grip['corner']>): string {
+  if (x === undefined) return 'ns-resize';
+  if (y === undefined) return 'ew-resize';
+  return x === y ? 'nesw-resize' : 'nwse-resize';
+}

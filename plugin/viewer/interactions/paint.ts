@@ -1,0 +1,107 @@
+import PointerInteraction from 'ol/interaction/Pointer.js';
+import type MapBrowserEvent from 'ol/MapBrowserEvent.js';
+import { CanvasLayer, type Viewport } from '../layers/canvas-layer.js';
+import type { PaintTool, StrokeEvent, ToolConfig } from '../protocol.js';
+import type { Stage } from '../stage.js';
+
+const COLORS: Record<PaintTool, string> = { brush: '#3ddc84', eraser: '#ff5c5c', fill: '#4aa8ff' };
+
+/** Brush, eraser and fill: shows the round brush and the stroke while it is drawn, then reports the stroke once. */
+export class PaintInteraction extends PointerInteraction {
+  readonly #stage: Stage;
+  readonly #onStroke: (stroke: StrokeEvent) => void;
+  readonly #layer: CanvasLayer;
+  #tool: ToolConfig = { kind: 'none', radius: 0 };
+  #path: number[] = [];
+  #pointer: readonly number[] | undefined;
+
+  constructor(stage: Stage, onStroke: (stroke: StrokeEvent) => void) {
+    super();
+    this.#stage = stage;
+    this.#onStroke = onStroke;
+    this.#layer = new CanvasLayer((context, view) => this.#show(context, view));
+    this.#layer.setZIndex(10_000);
+    stage.map.addLayer(this.#layer);
+    stage.map.getViewport()!.addEventListener('pointerleave', () => {
+      this.#pointer = undefined;
+      this.#layer.changed();
+    });
+    this.setTool(this.#tool);
+  }
+
+  get active(): boolean {
+    return this.#tool.kind !== 'none';
+  }
+
+  setTool(tool: ToolConfig): void {
+    this.#tool = tool;
+    this.#path = [];
+    this.setActive(this.active);
+    this.#layer.setVisible(this.active);
+    this.#stage.map.getViewport()!.classList.toggle('painting', this.active);
+  }
+
+  override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {
+    if (!this.active || event.originalEvent.button !== 0 || event.originalEvent.altKey) return false;
+    this.#path = [...event.coordinate];
+    this.#layer.changed();
+    return true;
+  }
+
+  override handleDragEvent(event: MapBrowserEvent<PointerEvent>): void {
+    this.#pointer = event.coordinate;
+    if (this.#tool.kind !== 'fill') this.#path.push(...event.coordinate);
+    this.#layer.changed();
+  }
+
+  override handleMoveEvent(event: MapBrowserEvent<PointerEvent>): void {
+    this.#pointer = event.coordinate;
+    this.#layer.changed();
+  }
+
+  override handleUpEvent(): boolean {
+    const { kind, radius } = this.#tool;
+    if (kind !== 'none' && this.#path.length > 0)
+      this.#onStroke({ tool: kind, path: Float64Array.from(this.#path), radius });
+    this.#path = [];
+    this.#layer.changed();
+    return false;
+  }
+
+  #show(context: CanvasRenderingContext2D, view: Viewport): void {
+    const { kind, radius } = this.#tool;
+    if (kind === 'none') return;
+    const x = (k: number) => (this.#path[k] - view.left) * view.scale;
+    const y = (k: number) => (view.top - this.#path[k + 1]) * view.scale;
+    if (this.#path.length > 0 && kind !== 'fill') {
+      context.globalAlpha = 0.5;
+      context.strokeStyle = COLORS[kind];
+      context.lineWidth = 2 * radius * view.scale;
+      context.lineCap = 'round';
+      context.lineJoin = 'round';
+      context.beginPath();
+      context.moveTo(x(0), y(0));
+      for (let k = 0; k < this.#path.length; k += 2) context.lineTo(x(k), y(k));
+      context.stroke();
+      context.globalAlpha = 1;
+    }
+    if (!this.#pointer) return;
+    const size = kind === 'fill' ? 4 : Math.max(1.5, radius * view.scale);
+    for (const [color, width] of [
+      ['rgba(0, 0, 0, 0.7)', 3],
+      [COLORS[kind], 1.5],
+    ] as const) {
+      context.strokeStyle = color;
+      context.lineWidth = width;
+      context.beginPath();
+      context.arc(
+        (this.#pointer[0] - view.left) * view.scale,
+        (view.top - this.#pointer[1]) * view.scale,
+        size,
+        0,
+        2 * Math.PI,
+      );
+      context.stroke();
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { LayerStack } from './layer-stack.js';
+import { VectorLayer } from './layers/vector-layer.js';
+import type { Stage } from './stage.js';
+import type { Sliders } from './widgets.js';
+
+const BROWSER_KEEPS = ['Tab', 'F5', 'F11', 'F12'];
+
+/**
+ * Keys go to the selected layer, whose owner may take them; what nobody takes moves the plane slider ([ and ]) or the view
+ * (+, - and 0). Keys typed into a control stay there.
+ */
+export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders): void {
+  document.addEventListener('keydown', (event) => {
+    if (event.target instanceof HTMLElement && event.target.closest('input, select, textarea')) return;
+    if (event.target instanceof HTMLButtonElement && (event.code === 'Enter' || event.code === 'Space')) return;
+    if (BROWSER_KEEPS.includes(event.code) || ((event.ctrlKey || event.metaKey) && !/^(Key[ZYAS])$/.test(event.code)))
+      if (!event.code.startsWith('Arrow')) return;
+    event.preventDefault();
+    void press(event, stage, stack, sliders);
+  });
+}
+
+async function press(event: KeyboardEvent, stage: Stage, stack: LayerStack, sliders: Sliders): Promise<void> {
+  const layer = stack.selected;
+  if (event.code === 'Escape' && layer instanceof VectorLayer) layer.cancelDrawing();
+  if (layer instanceof VectorLayer && layer.ol.getVisible()) {
+    const taken = await layer.key({
+      code: event.code,
+      meta_key: event.metaKey,
+      ctrl_key: event.ctrlKey,
+      shift_key: event.shiftKey,
+      alt_key: event.altKey,
+    });
+    if (taken) return;
+  }
+  switch (event.code) {
+    case 'BracketLeft':
+      sliders.step(-1);
+      break;
+    case 'BracketRight':
+      sliders.step(1);
+      break;
+    case 'Equal':
+    case 'NumpadAdd':
+      stage.zoomBy(1.5);
+      break;
+    case 'Minus':
+    case 'NumpadSubtract':
+      stage.zoomBy(1 / 1.5);
+      break;
+    case 'Digit0':
+    case 'Numpad0':
+      stage.fit();
+      break;
+  }
+}

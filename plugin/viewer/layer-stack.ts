@@ -1,0 +1,80 @@
+import type { ViewerLayer } from './layers/layer.js';
+import type { Stage } from './stage.js';
+
+/** The layers from bottom to top, which of them is selected, and their order on the map. */
+export class LayerStack {
+  readonly #stage: Stage;
+  readonly #onChange: () => void;
+  #layers: ViewerLayer[] = [];
+  #selected: ViewerLayer | undefined;
+
+  constructor(stage: Stage, onChange: () => void) {
+    this.#stage = stage;
+    this.#onChange = onChange;
+  }
+
+  get layers(): readonly ViewerLayer[] {
+    return this.#layers;
+  }
+
+  get selected(): ViewerLayer | undefined {
+    return this.#selected;
+  }
+
+  find(key: string): ViewerLayer | undefined {
+    return this.#layers.find((layer) => layer.name === key || layer.id === key);
+  }
+
+  /** Adds on top, or at `index` from the bottom, and selects it, as Kaibu does. */
+  add(layer: ViewerLayer, index = this.#layers.length): void {
+    this.#layers.splice(index, 0, layer);
+    this.#stage.map.addLayer(layer.ol);
+    if (layer.size) {
+      const [width, height] = layer.size;
+      // A picture of the size that is already shown leaves the view where it is.
+      if (this.#stage.size?.[0] !== width || this.#stage.size[1] !== height) this.#stage.setFrame(layer.size);
+    }
+    if (layer.listed) this.select(layer);
+    this.#arrange();
+  }
+
+  select(layer: ViewerLayer): void {
+    if (this.#selected !== layer) {
+      this.#selected?.setSelected(false);
+      this.#selected = layer;
+      layer.setSelected(true);
+    }
+    this.#onChange();
+  }
+
+  remove(layer: ViewerLayer): void {
+    this.#layers = this.#layers.filter((other) => other !== layer);
+    this.#stage.map.removeLayer(layer.ol);
+    if (this.#selected === layer) this.#selected = undefined;
+    layer.setSelected(false);
+    layer.dispose();
+    this.#arrange();
+  }
+
+  clear(): void {
+    for (const layer of this.#layers) this.remove(layer);
+  }
+
+  /** Moves a layer up (+1) or down (-1) among the listed ones. */
+  move(layer: ViewerLayer, step: 1 | -1): void {
+    const listed = this.#layers.filter((other) => other.listed);
+    const neighbour = listed[listed.indexOf(layer) + step];
+    if (!neighbour) return;
+    const [a, b] = [this.#layers.indexOf(layer), this.#layers.indexOf(neighbour)];
+    this.#layers[a] = neighbour;
+    this.#layers[b] = layer;
+    this.#arrange();
+  }
+
+  #arrange(): void {
+    this.#layers.forEach((layer, index) => {
+      layer.ol.setZIndex(index);
+    });
+    this.#onChange();
+  }
+}

@@ -1,0 +1,140 @@
+/** What `view_image` and `set_image` accept, as pixel values; and values to a canvas under contrast limits. */
+export interface ImagePixels {
+  readonly width: number;
+  readonly height: number;
+  /** 1 grey, 3 RGB, 4 RGBA, interleaved. */
+  readonly components: number;
+  readonly values: ArrayLike<number>;
+  /** True if the values are a finished picture (RGB, or decoded from a file), to be shown as they are. */
+  readonly finished: boolean;
+}
+
+const ARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> = {
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  float32: Float32Array,
+  float64: Float64Array,
+};
+
+interface ItkStyleImage {
+  readonly imageType: { readonly dimension: number; readonly componentType: string; readonly components: number };
+  readonly size: readonly number[];
+  readonly data: Uint8Array;
+}
+
+interface Ndarray {
+  readonly _rtype: 'ndarray';
+  readonly _rdtype: string;
+  readonly _rshape: readonly number[];
+  readonly _rvalue: ArrayBuffer;
+}
+
+export async function readPixels(data: unknown): Promise<ImagePixels> {
+  if (typeof data === 'string') return decodePicture(await (await fetch(data)).blob());
+  if (data instanceof Blob) return decodePicture(data);
+  if (isNdarray(data)) return fromNdarray(data);
+  if (isItkStyle(data)) return fromItkStyle(data);
+  throw new Error('An image is a URL, a File, an ndarray or {imageType, size, data}; got none of these.');
+}
+
+async function decodePicture(blob: Blob): Promise<ImagePixels> {
+  const bitmap = await createImageBitmap(blob);
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext('2d')!;
+  context.drawImage(bitmap, 0, 0);
+  const { width, height } = bitmap;
+  bitmap.close();
+  return {
+    width,
+    height,
+    components: 4,
+    values: context.getImageData(0, 0, width, height).data,
+    finished: true,
+  };
+}
+
+function fromNdarray({ _rdtype, _rshape, _rvalue }: Ndarray): ImagePixels {
+  const constructor = ARRAYS[_rdtype];
+  if (!constructor) throw new Error(`Images of type ${_rdtype} are not supported; use one of ${Object.keys(ARRAYS)}.`);
+  const [height, width, components = 1] = _rshape;
+  if (_rshape.length < 2 || _rshape.length > 3 || ![1, 3, 4].includes(components))
+    throw new Error(`An image has the shape [H, W], [H, W, 3] or [H, W, 4]; got [${_rshape}].`);
+  return {
+    width,
+    height,
+    components,
+    values: new constructor(_rvalue),
+    finished: components > 1 && _rdtype === 'uint8',
+  };
+}
+
+function fromItkStyle({ imageType, size, data }: ItkStyleImage): ImagePixels {
+  const { components, componentType, dimension } = imageType;
+  if (dimension !== 2 || componentType !== 'uint8_t' || ![1, 3, 4].includes(components))
+    throw new Error('An itk-style image has dimension 2, component type uint8_t and 1, 3 or 4 components.');
+  return { width: size[0], height: size[1], components, values: data, finished: components > 1 };
+}
+
+function isNdarray(data: unknown): data is Ndarray {
+  return typeof data === 'object' && data !== null && (data as Ndarray)._rtype === 'ndarray';
+}
+
+function isItkStyle(data: unknown): data is ItkStyleImage {
+  return typeof data === 'object' && data !== null && 'imageType' in data && 'size' in data && 'data' in data;
+}
+
+/** The 1st and 99th percentile of the colour values, from at most 100,000 of them; widened if they are equal. */
+export function percentileLimits(pixels: ImagePixels): [number, number] {
+  const { values, components } = pixels;
+  const step = components * Math.max(1, Math.floor(values.length / components / 100_000));
+  const sample: number[] = [];
+  for (let i = 0; i < values.length; i += step)
+    for (let c = 0; c < Math.min(3, components); c++) if (Number.isFinite(values[i + c])) sample.push(values[i + c]);
+  if (sample.length === 0) return [0, 1];
+  sample.sort((a, b) => a - b);
+  const low = sample[Math.floor(0.01 * (sample.length - 1))];
+  const high = sample[Math.ceil(0.99 * (sample.length - 1))];
+  return low < high ? [low, high] : [low, low + 1];
+}
+
+export function valueRange(pixels: ImagePixels): [number, number] {
+  if (pixels.values instanceof Uint8Array || pixels.values instanceof Uint8ClampedArray) return [0, 255];
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < pixels.values.length; i++) {
+    const value = pixels.values[i];
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return low < high ? [low, high] : [Number.isFinite(low) ? low : 0, (Number.isFinite(low) ? low : 0) + 1];
+}
+
+/** Paints the pixels on the canvas, which takes their size. Alpha is kept as it is. */
+export function paintPixels(
+  pixels: ImagePixels,
+  [low, high]: readonly [number, number],
+  canvas: HTMLCanvasElement,
+): void {
+  const { width, height, components, values } = pixels;
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  const image = new ImageData(width, height);
+  const out = image.data;
+  const factor = 255 / (high - low);
+  const second = components > 1 ? 1 : 0;
+  const third = components > 1 ? 2 : 0;
+  for (let i = 0, j = 0; j < out.length; i += components, j += 4) {
+    out[j] = (values[i] - low) * factor;
+    out[j + 1] = (values[i + second] - low) * factor;
+    out[j + 2] = (values[i + third] - low) * factor;
+    out[j + 3] = components === 4 ? values[i + 3] : 255;
+  }
+  canvas.getContext('2d')!.putImageData(image, 0, 0);
+}

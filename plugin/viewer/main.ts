@@ -1,0 +1,114 @@
+import 'ol/ol.css';
+import './styles.css';
+import { setupRPC } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import { PaintInteraction } from './interactions/paint.js';
+import { listenToKeys } from './keys.js';
+import { LayerList } from './layer-list.js';
+import { LayerStack } from './layer-stack.js';
+import { drawsOnClick, watchPointer } from './pointer.js';
+import type { ViewerListeners } from './protocol.js';
+import { viewerFunctions } from './rpc-api.js';
+import { showScaleBar } from './scale-bar.js';
+import { screenshot } from './screenshot.js';
+import { Stage } from './stage.js';
+import { Sliders, Widgets } from './widgets.js';
+
+/**
+ * A viewer that speaks Kaibu's RPC functions, for use without internet and for tests. It has no idea of segmentation: who
+ * opens the window adds layers and hears what people do. Everything it needs is in its own bundle.
+ */
+function element<T extends HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}
+
+const stage = new Stage(element('map'));
+const listeners: { current: ViewerListeners } = { current: {} };
+const notice = element('notice');
+
+function tell(message: string): void {
+  notice.textContent = message;
+  notice.hidden = false;
+  window.setTimeout(() => {
+    notice.hidden = true;
+  }, 6000);
+}
+
+let list: LayerList | undefined;
+const stack = new LayerStack(stage, () => list?.render());
+list = new LayerList(element('layers'), stack);
+const widgets = new Widgets(element('widgets'), (error) =>
+  tell(error instanceof Error ? error.message : String(error)),
+);
+const sliders = new Sliders(element('sliders'));
+const paint = new PaintInteraction(stage, (stroke) => listeners.current.stroke?.(stroke));
+stage.map.addInteraction(paint);
+const takeScreenshot = () => screenshot(stage.map, element('scale-bar'));
+
+function openSidebar(open: boolean): void {
+  document.body.classList.toggle('sidebar-closed', !open);
+  element('toggle-sidebar').setAttribute('aria-expanded', String(open));
+  stage.map.updateSize();
+}
+
+showScaleBar(stage, element('scale-bar'));
+listenToKeys(stage, stack, sliders);
+watchPointer(stage, stack, listeners, element('tooltip'), () => paint.active || drawsOnClick(stack));
+
+element('zoom-in').addEventListener('click', () => stage.zoomBy(2));
+element('zoom-out').addEventListener('click', () => stage.zoomBy(0.5));
+element('zoom-fit').addEventListener('click', () => stage.fit());
+element('toggle-sidebar').addEventListener('click', () =>
+  openSidebar(document.body.classList.contains('sidebar-closed')),
+);
+element('save-picture').addEventListener('click', async () => {
+  const png = await takeScreenshot();
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([png as BlobPart], { type: 'image/png' }));
+  link.download = 'view.png';
+  link.click();
+  window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+});
+
+document.addEventListener('dragover', (event) => {
+  event.preventDefault();
+  document.body.classList.add('dropping');
+});
+document.addEventListener('dragleave', (event) => {
+  if (!event.relatedTarget) document.body.classList.remove('dropping');
+});
+document.addEventListener('drop', (event) => {
+  event.preventDefault();
+  document.body.classList.remove('dropping');
+  const files = [...(event.dataTransfer?.files ?? [])];
+  if (files.length === 0) return;
+  if (listeners.current.files) listeners.current.files(files);
+  else tell('Nobody is listening for files: drop them on the annotator instead.');
+});
+new ResizeObserver(() => stage.map.updateSize()).observe(element('map'));
+if (window.innerWidth < 640) openSidebar(false);
+
+const functions = viewerFunctions({
+  stage,
+  stack,
+  widgets,
+  sliders,
+  paint,
+  listeners,
+  setBusy: (busy) => {
+    element('busy').hidden = !busy;
+  },
+  openSidebar,
+  screenshot: takeScreenshot,
+});
+
+if (window.self === window.top) {
+  tell('This viewer is driven by another window: open it from the annotator.');
+} else {
+  const api = await setupRPC({
+    name: 'Kaibu',
+    type: 'rpc-window',
+    version: '0.1.0',
+    description: 'Viewer for images, objects and prompts',
+  });
+  await api.export(functions);
+}

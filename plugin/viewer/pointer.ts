@@ -1,0 +1,71 @@
+import type { LayerStack } from './layer-stack.js';
+import { LabelLayer } from './layers/label-layer.js';
+import type { LabelObject } from './layers/label-raster.js';
+import { VectorLayer } from './layers/vector-layer.js';
+import type { ViewerListeners } from './protocol.js';
+import type { Stage } from './stage.js';
+
+/** Reports pointer moves and view changes, at most once a frame; shows id and area of the object under the pointer; picks. */
+export function watchPointer(
+  stage: Stage,
+  stack: LayerStack,
+  listeners: { readonly current: ViewerListeners },
+  tooltip: HTMLElement,
+  isDrawing: () => boolean,
+): void {
+  const { map } = stage;
+  let pending: { coordinate: readonly number[]; pixel: readonly number[] } | undefined;
+  let scheduled = false;
+  const report = () => {
+    scheduled = false;
+    if (!pending) return;
+    const { coordinate, pixel } = pending;
+    listeners.current.pointer?.(stage.contains(coordinate) ? [coordinate[0], coordinate[1]] : null);
+    const hit = objectUnder(stack, coordinate);
+    tooltip.hidden = hit === undefined;
+    if (!hit) return;
+    tooltip.textContent = `Object ${hit.object.id} · ${hit.object.area.toLocaleString('en')} px`;
+    const [width, height] = map.getSize() ?? [0, 0];
+    tooltip.style.left = `${Math.min(pixel[0] + 14, width - tooltip.offsetWidth - 4)}px`;
+    tooltip.style.top = `${Math.min(pixel[1] + 18, height - tooltip.offsetHeight - 4)}px`;
+  };
+  map.on('pointermove', (event) => {
+    if (event.dragging) return;
+    pending = { coordinate: event.coordinate, pixel: event.pixel };
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(report);
+  });
+  map.getViewport()!.addEventListener('pointerleave', () => {
+    pending = undefined;
+    tooltip.hidden = true;
+    listeners.current.pointer?.(null);
+  });
+  map.on('click', (event) => {
+    const { altKey } = event.originalEvent as MouseEvent;
+    if (!altKey && isDrawing()) return;
+    const hit = objectUnder(stack, event.coordinate);
+    if (hit) hit.layer.pick(hit.object.id);
+  });
+  map.on('moveend', () => {
+    const extent = map.getView().calculateExtent(map.getSize());
+    listeners.current.view?.(extent);
+  });
+}
+
+function objectUnder(
+  stack: LayerStack,
+  coordinate: readonly number[],
+): { layer: LabelLayer; object: LabelObject } | undefined {
+  for (const layer of [...stack.layers].reverse()) {
+    if (!(layer instanceof LabelLayer) || !layer.listed || !layer.ol.getVisible()) continue;
+    const object = layer.at(coordinate);
+    if (object) return { layer, object };
+  }
+  return undefined;
+}
+
+/** True if a click now draws something in the selected layer. */
+export function drawsOnClick(stack: LayerStack): boolean {
+  return stack.selected instanceof VectorLayer && stack.selected.drawing;
+}

@@ -1,0 +1,73 @@
+/**
+ * What this viewer says over RPC beyond Kaibu's own functions. A caller learns of it through `get_capabilities()`; a viewer
+ * without that function has none of it. Everything here is plain data in x, y with y up, as in the rest of Kaibu's API,
+ * except label objects, which are pixel runs and so keep rows counted from the top.
+ */
+export interface ViewerExtras {
+  /** Version of this list. */
+  readonly version: 1;
+  /** `set_listeners` reports pointer moves. */
+  readonly pointer: boolean;
+  /** `set_tool` knows brush, eraser and fill, and `set_listeners` reports their strokes. */
+  readonly painting: boolean;
+  /** `add_layer({type: 'labels'})` exists. */
+  readonly labels: boolean;
+  /** A `2d-image` layer has an API with `set_image`, which keeps the view. */
+  readonly set_image: boolean;
+  /** `screenshot()` exists. */
+  readonly screenshot: boolean;
+}
+
+/**
+ * An update of a label layer. `order` lists the ids of all objects that the layer shows afterwards, in painting order
+ * (later ones lie on top); those in `ids` are new or changed, the others stay as they are. Object k of `ids` has the colour
+ * 0xRRGGBB `colors[k]`, the box `boxes[4k..4k+3]` = y0, x0, y1, x1 (upper bounds exclusive, row 0 on top) and the run
+ * lengths `runs[offsets[k]..offsets[k+1]]`, row-major over the box, background first.
+ */
+export interface LabelUpdate {
+  readonly order: Uint32Array;
+  readonly ids: Uint32Array;
+  readonly colors: Uint32Array;
+  readonly boxes: Int32Array;
+  readonly offsets: Uint32Array;
+  readonly runs: Uint32Array;
+}
+
+/** Config of `add_layer({type: 'labels', …})`. */
+export interface LabelLayerConfig {
+  readonly type: 'labels';
+  readonly name: string;
+  /** [width, height] of the image in pixels. */
+  readonly size: readonly [number, number];
+  readonly opacity?: number;
+  /** Draw outlines only. */
+  readonly outline?: boolean;
+  /** False keeps it out of the layer list and from answering clicks and hovers. */
+  readonly listed?: boolean;
+  /** A click on an object: with the pan tool, or with Alt held in any tool. */
+  readonly pick_callback?: (id: number) => void;
+}
+
+export type PaintTool = 'brush' | 'eraser' | 'fill';
+
+export interface ToolConfig {
+  readonly kind: PaintTool | 'none';
+  /** Radius in image pixels. */
+  readonly radius: number;
+}
+
+export interface StrokeEvent {
+  readonly tool: PaintTool;
+  /** x, y pairs, y up. */
+  readonly path: Float64Array;
+  readonly radius: number;
+}
+
+/** Callbacks of `set_listeners`; the object carries `_rintf: true` so that each may be called often. */
+export interface ViewerListeners {
+  readonly pointer?: (at: readonly [x: number, y: number] | null) => void;
+  readonly stroke?: (stroke: StrokeEvent) => void;
+  /** Visible part of the image: x0, y0, x1, y1. */
+  readonly view?: (extent: readonly number[]) => void;
+  readonly files?: (files: readonly File[]) => void;
+}

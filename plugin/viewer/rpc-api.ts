@@ -1,0 +1,149 @@
+import type { PaintInteraction } from './interactions/paint.js';
+import type { LayerStack } from './layer-stack.js';
+import { ImageLayer } from './layers/image-layer.js';
+import { LabelLayer } from './layers/label-layer.js';
+import type { LayerApi, ViewerLayer } from './layers/layer.js';
+import { RemoteLayer, type RemoteLayerConfig } from './layers/remote-layer.js';
+import type { VectorConfig } from './layers/vector-config.js';
+import { VectorLayer } from './layers/vector-layer.js';
+import type { LabelLayerConfig, ToolConfig, ViewerExtras, ViewerListeners } from './protocol.js';
+import type { Stage } from './stage.js';
+import type { SliderConfig, Sliders, Widgets } from './widgets.js';
+
+/** What the RPC functions act on. */
+export interface ViewerParts {
+  readonly stage: Stage;
+  readonly stack: LayerStack;
+  readonly widgets: Widgets;
+  readonly sliders: Sliders;
+  readonly paint: PaintInteraction;
+  readonly listeners: { current: ViewerListeners };
+  setBusy(busy: boolean): void;
+  openSidebar(open: boolean): void;
+  screenshot(): Promise<Uint8Array>;
+}
+
+interface LayerConfig {
+  type?: string;
+  name?: string;
+  data?: unknown;
+  index?: number;
+  visible?: boolean;
+  [option: string]: unknown;
+}
+
+const EXTRAS: ViewerExtras = {
+  version: 1,
+  pointer: true,
+  painting: true,
+  labels: true,
+  set_image: true,
+  screenshot: true,
+};
+
+const NDARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> = {
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  float32: Float32Array,
+  float64: Float64Array,
+};
+
+/** The functions that callers reach over RPC: Kaibu's, under Kaibu's names and signatures, and what `get_capabilities` tells of. */
+export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
+  const { stage, stack, widgets, sliders, paint } = parts;
+
+  async function addLayer(config: LayerConfig): Promise<LayerApi> {
+    const layer = await createLayer(config, stage);
+    stack.add(layer, config.index);
+    return layer.api;
+  }
+
+  function layerOf(key: { id: string } | string): ViewerLayer {
+    const layer = stack.find(typeof key === 'string' ? key : key.id);
+    if (!layer) throw new Error(`There is no layer "${typeof key === 'string' ? key : key.id}".`);
+    return layer;
+  }
+
+  const viewImage = (data: unknown, config: LayerConfig = {}) =>
+    addLayer({ name: '2d-image', ...config, type: '2d-image', data });
+
+  return {
+    setup() {},
+    async run(context?: { config?: { open_sidebar?: boolean }; data?: { layers?: LayerConfig[] } }) {
+      if (context?.config?.open_sidebar !== undefined) parts.openSidebar(context.config.open_sidebar);
+      const apis: LayerApi[] = [];
+      for (const config of context?.data?.layers ?? []) apis.push(await addLayer(config));
+      return apis;
+    },
+    view_image: viewImage,
+    add_image: viewImage,
+    add_shapes: (data: unknown, config: LayerConfig = {}) => addLayer({ ...config, type: 'vector', data: plain(data) }),
+    add_points: (data: unknown, config: LayerConfig = {}) =>
+      addLayer({ ...config, type: 'vector', data: plain(data), shape_type: 'MultiPoint' }),
+    add_layer: addLayer,
+    get_layer: (key: string) => stack.find(key)?.api,
+    get_layer_ids: () => stack.layers.map(({ id }) => id),
+    select_layer: (key: { id: string } | string) => stack.select(layerOf(key)),
+    remove_layer: (key: { id: string } | string) => stack.remove(layerOf(key)),
+    clear_layers: () => stack.clear(),
+    set_ui: (config: { title?: string; name?: string; type?: string }) =>
+      widgets.add({ type: 'control', ...config, name: config.title }),
+    add_widget: (config: Parameters<Widgets['add']>[0]) => widgets.add(config),
+    remove_widget() {},
+    select_widget: (key: string | { name: string }) => widgets.select(typeof key === 'string' ? key : key.name),
+    set_loader: (busy: boolean) => parts.setBusy(busy),
+    set_mode() {},
+    set_sliders: (configs: SliderConfig[]) => sliders.set(configs),
+    update_slider: (name: string, value: number) => sliders.update(name, value),
+    set_timeout: (callback: () => void, delay: number) => window.setTimeout(callback, delay),
+    clear_timeout: (id: number) => window.clearTimeout(id),
+    open_sidebar: (open: boolean) => parts.openSidebar(open),
+
+    get_capabilities: () => EXTRAS,
+    set_listeners(listeners: ViewerListeners) {
+      parts.listeners.current = listeners;
+    },
+    set_tool: (tool: ToolConfig) => paint.setTool(tool),
+    set_layer_visible: (key: string, visible: boolean) => layerOf(key).ol.setVisible(visible),
+    screenshot: () => parts.screenshot(),
+  };
+}
+
+async function createLayer(config: LayerConfig, stage: Stage): Promise<ViewerLayer> {
+  const layer = await (() => {
+    switch (config.type) {
+      case '2d-image':
+        return ImageLayer.open(config.name ?? '2d-image', config.data);
+      case 'vector':
+        return new VectorLayer(config as Partial<VectorConfig>, stage);
+      case 'remote':
+        return new RemoteLayer(config as unknown as RemoteLayerConfig);
+      case 'labels':
+        return new LabelLayer(config as unknown as LabelLayerConfig, stage);
+      default:
+        throw new Error(`Layers of type "${config.type}" are not supported; use 2d-image, vector, remote or labels.`);
+    }
+  })();
+  if (config.visible === false && config.type !== 'vector') layer.ol.setVisible(false);
+  return layer;
+}
+
+/** Coordinates that came as typed arrays or ndarrays, as nested arrays. */
+function plain(data: unknown): unknown {
+  if (ArrayBuffer.isView(data)) return Array.from(data as unknown as ArrayLike<number>);
+  if (Array.isArray(data)) return data.map(plain);
+  const array = data as { _rtype?: string; _rdtype: string; _rvalue: ArrayBuffer; _rshape: number[] } | null;
+  if (array?._rtype !== 'ndarray') return data;
+  const constructor = NDARRAYS[array._rdtype];
+  if (!constructor) throw new Error(`Coordinates of type ${array._rdtype} are not supported.`);
+  const nest = (values: unknown[], shape: number[]): unknown[] => {
+    if (shape.length <= 1) return values;
+    const length = values.length / shape[0];
+    return Array.from({ length: shape[0] }, (_, i) => nest(values.slice(i * length, (i + 1) * length), shape.slice(1)));
+  };
+  return nest(Array.from(new constructor(array._rvalue)), array._rshape);
+}

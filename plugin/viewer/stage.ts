@@ -1,0 +1,67 @@
+import { defaults as defaultControls } from 'ol/control/defaults.js';
+import { getCenter } from 'ol/extent.js';
+import { defaults as defaultInteractions } from 'ol/interaction/defaults.js';
+import OlMap from 'ol/Map.js';
+import Projection from 'ol/proj/Projection.js';
+import View from 'ol/View.js';
+
+/**
+ * The map and its image frame. Coordinates are Kaibu's: x right, y up, origin at the lower left corner of the image, one
+ * unit per image pixel; image row r lies between y = height - r - 1 and y = height - r.
+ */
+export class Stage {
+  readonly map: OlMap;
+  /** [width, height] of the image, once there is one. */
+  size: readonly [number, number] | undefined;
+
+  constructor(target: HTMLElement) {
+    this.map = new OlMap({
+      target,
+      controls: defaultControls({ attribution: false, rotate: false, zoom: false }),
+      interactions: defaultInteractions({ altShiftDragRotate: false, pinchRotate: false, doubleClickZoom: false }),
+      view: imageView([1024, 1024]),
+    });
+  }
+
+  /** Makes `size` the image frame and shows all of it. */
+  setFrame(size: readonly [number, number]): void {
+    this.size = size;
+    this.map.setView(imageView(size));
+    this.fit();
+  }
+
+  fit(): void {
+    const [width, height] = this.size ?? [1024, 1024];
+    this.map.updateSize();
+    this.map.getView().fit([0, 0, width, height], { padding: [24, 24, 24, 24] });
+  }
+
+  zoomBy(factor: number): void {
+    const view = this.map.getView();
+    view.animate({ resolution: view.getResolution()! / factor, duration: 120 });
+  }
+
+  /** Image (row, column) as real numbers of a map coordinate. */
+  toImage([x, y]: readonly number[]): [row: number, column: number] {
+    return [(this.size?.[1] ?? 0) - y, x];
+  }
+
+  contains([x, y]: readonly number[]): boolean {
+    return this.size !== undefined && x >= 0 && y >= 0 && x < this.size[0] && y < this.size[1];
+  }
+}
+
+function imageView(size: readonly [number, number]): View {
+  const extent = [0, 0, size[0], size[1]];
+  const longest = Math.max(...size);
+  return new View({
+    projection: new Projection({ code: 'image', units: 'pixels', extent }),
+    center: getCenter(extent),
+    resolution: longest / 512,
+    minResolution: 1 / 64,
+    maxResolution: Math.max(4, longest / 100),
+    extent: [-size[0], -size[1], 2 * size[0], 2 * size[1]],
+    constrainOnlyCenter: true,
+    enableRotation: false,
+  });
+}

@@ -1,0 +1,179 @@
+/** Kaibu's control and list widgets and the sliders under the map. */
+interface ControlElement {
+  readonly type: 'button' | 'dropdown';
+  readonly label: string;
+  readonly tooltip?: string;
+  readonly options?: readonly string[];
+  readonly value?: string;
+  readonly callback: (value?: string) => unknown;
+}
+
+interface ListElement {
+  readonly label: string;
+}
+
+interface WidgetConfig {
+  readonly type: string;
+  readonly name?: string;
+  readonly title?: string;
+  readonly elements?: readonly (ControlElement & ListElement)[];
+  readonly select_callback?: (element: ListElement) => unknown;
+}
+
+export class Widgets {
+  readonly #root: HTMLElement;
+  readonly #onError: (error: unknown) => void;
+
+  constructor(root: HTMLElement, onError: (error: unknown) => void) {
+    this.#root = root;
+    this.#onError = onError;
+  }
+
+  add(config: WidgetConfig): object {
+    const name = config.name ?? config.title ?? 'default';
+    const section = document.createElement('section');
+    section.className = 'widget';
+    section.dataset.name = name;
+    section.setAttribute('aria-label', name);
+    const heading = document.createElement('h2');
+    heading.textContent = name;
+    const body = document.createElement('div');
+    section.append(heading, body);
+    const old = [...this.#root.children].find((child) => (child as HTMLElement).dataset.name === name);
+    if (old) old.replaceWith(section);
+    else this.#root.append(section);
+    switch (config.type) {
+      case 'control': {
+        body.className = 'control-widget';
+        const set = (elements: readonly ControlElement[]) =>
+          body.replaceChildren(...elements.map((e) => this.#control(e)));
+        set(config.elements ?? []);
+        return { _rintf: true, set_elements: set, clear_elements: () => set([]) };
+      }
+      case 'list':
+        body.className = 'list-widget';
+        body.append(...(config.elements ?? []).map((element) => this.#item(element, config)));
+        return {};
+      default:
+        section.remove();
+        throw new Error(`Widgets of type "${config.type}" are not supported; use "control" or "list".`);
+    }
+  }
+
+  select(name: string): void {
+    const section = [...this.#root.children].find((child) => (child as HTMLElement).dataset.name === name);
+    section?.scrollIntoView({ block: 'nearest' });
+  }
+
+  #control(element: ControlElement): HTMLElement {
+    if (element.type === 'dropdown') {
+      const select = document.createElement('select');
+      select.setAttribute('aria-label', element.label);
+      select.append(
+        ...(element.options ?? []).map((option) => new Option(option, option, false, option === element.value)),
+      );
+      select.addEventListener('change', () => void this.#run(() => element.callback(select.value)));
+      return select;
+    }
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = element.label;
+    button.title = element.tooltip ?? element.label;
+    button.addEventListener('click', () => void this.#run(() => element.callback()));
+    return button;
+  }
+
+  #item(element: ListElement, config: WidgetConfig): HTMLElement {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = element.label;
+    button.addEventListener('click', () => void this.#run(() => config.select_callback?.(element)));
+    return button;
+  }
+
+  async #run(callback: () => unknown): Promise<void> {
+    try {
+      await callback();
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+}
+
+export interface SliderConfig {
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+  readonly step?: number;
+  readonly value?: number;
+  readonly change_callback?: (value: number) => unknown;
+}
+
+interface ShownSlider {
+  readonly config: SliderConfig;
+  readonly input: HTMLInputElement;
+  readonly output: HTMLOutputElement;
+}
+
+export class Sliders {
+  readonly #root: HTMLElement;
+  #sliders: ShownSlider[] = [];
+
+  constructor(root: HTMLElement) {
+    this.#root = root;
+  }
+
+  set(configs: readonly SliderConfig[]): void {
+    this.#sliders = configs.map((config) => {
+      const input = document.createElement('input');
+      input.type = 'range';
+      input.min = String(config.min);
+      input.max = String(config.max);
+      input.step = String(config.step ?? 1);
+      input.value = String(config.value ?? config.min);
+      const output = document.createElement('output');
+      const slider = { config, input, output };
+      input.addEventListener('input', () => this.#moved(slider));
+      show(slider);
+      return slider;
+    });
+    this.#root.hidden = this.#sliders.length === 0;
+    this.#root.replaceChildren(
+      ...this.#sliders.map(({ config, input, output }) => {
+        const label = document.createElement('label');
+        label.title = 'Keys: [ and ]';
+        const name = document.createElement('span');
+        name.textContent = config.name;
+        label.append(name, input, output);
+        return label;
+      }),
+    );
+  }
+
+  /** As in Kaibu, an update from outside fires no callback. */
+  update(name: string, value: number): void {
+    const slider = this.#sliders.find(({ config }) => config.name === name);
+    if (!slider) throw new Error(`Slider "${name}" not found`);
+    slider.input.value = String(value);
+    show(slider);
+  }
+
+  /** Moves the first slider; false if there is none. */
+  step(by: number): boolean {
+    const slider = this.#sliders[0];
+    if (!slider) return false;
+    const before = slider.input.value;
+    slider.input.value = String(slider.input.valueAsNumber + by * Number(slider.input.step));
+    if (slider.input.value !== before) this.#moved(slider);
+    return true;
+  }
+
+  #moved(slider: ShownSlider): void {
+    show(slider);
+    slider.config.change_callback?.(slider.input.valueAsNumber);
+  }
+}
+
+function show({ config, input, output }: ShownSlider): void {
+  output.textContent = `${input.valueAsNumber} / ${config.max}`;
+}
