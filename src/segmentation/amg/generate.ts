@@ -1,7 +1,7 @@
 import { SamError } from '../../errors.js';
 import { MaskUpsampler } from '../../model/upsample.js';
 import type { LabelImage, YX, YXYX } from '../../ndimage/array.js';
-import { boxIou, nonMaximumSuppression } from '../../ndimage/boxes.js';
+import { boxArea, boxIntersection, boxIou, nonMaximumSuppression } from '../../ndimage/boxes.js';
 import { labelComponents } from '../../ndimage/label.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { masksFromLabels, paintMask, translateMask } from '../../ndimage/rle.js';
@@ -155,10 +155,6 @@ function suppressAcrossTiles(state: AmgState, masks: readonly AmgMask[]): AmgMas
     if (!duplicate) kept.push(m);
   }
   return kept;
-}
-
-function boxArea([y0, x0, y1, x1]: YXYX): number {
-  return (y1 - y0) * (x1 - x0);
 }
 
 /**
