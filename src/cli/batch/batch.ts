@@ -1,0 +1,93 @@
+import { asSamError } from '../../errors.js';
+import type { TaskOptions } from '../../task.js';
+import { duration, ProgressLine } from './progress-line.js';
+
+/**
+ * Work over many files: a failing file never stops the others, Ctrl+C finishes cleanly, and a table at the end says
+ * what became of each. Exit code 0 if every file is done or was done before, 1 if any failed or was not reached.
+ */
+export interface BatchItem {
+  readonly name: string;
+  /** What is there already, so that the work can be skipped. */
+  readonly exists?: () => boolean;
+  /** Does the work; returns what the table shows, e.g. '34 objects'. */
+  run(task: TaskOptions): Promise<string>;
+}
+
+export interface BatchRow {
+  readonly name: string;
+  readonly status: 'done' | 'skipped' | 'failed' | 'cancelled';
+  readonly detail: string;
+  readonly seconds: number;
+}
+
+export interface BatchOptions {
+  readonly json?: boolean;
+  readonly force?: boolean;
+  readonly signal?: AbortSignal;
+  readonly progress?: ProgressLine;
+}
+
+export async function runBatch(items: readonly BatchItem[], options: BatchOptions = {}): Promise<BatchRow[]> {
+  const progress = options.progress ?? new ProgressLine(process.stderr, options.json);
+  const rows: BatchRow[] = [];
+  progress.start();
+  for (const [index, item] of items.entries()) {
+    const startedAt = Date.now();
+    const finish = (status: BatchRow['status'], detail: string) =>
+      rows.push({ name: item.name, status, detail, seconds: (Date.now() - startedAt) / 1000 });
+    if (options.signal?.aborted) {
+      finish('cancelled', 'not reached');
+      continue;
+    }
+    if (!options.force && item.exists?.()) {
+      finish('skipped', 'output exists');
+      continue;
+    }
+    try {
+      const detail = await item.run({
+        signal: options.signal,
+        onProgress: ({ done, total, message }) =>
+          progress.update({
+            done: index + (total > 0 ? done / total : 0),
+            total: items.length,
+            message: `${item.name} (${index + 1} of ${items.length}): ${message}`,
+          }),
+      });
+      finish('done', detail);
+    } catch (error) {
+      const known = asSamError(error);
+      finish(known.code === 'cancelled' ? 'cancelled' : 'failed', known.message);
+    }
+    progress.update({ done: index + 1, total: items.length, message: `${item.name}: ${rows[rows.length - 1].status}` });
+  }
+  progress.clear();
+  return rows;
+}
+
+/** Prints the table (or JSON) to stdout and returns the exit code. */
+export function reportBatch(rows: readonly BatchRow[], json = false): number {
+  if (json) {
+    console.log(JSON.stringify(rows, null, 2));
+  } else {
+    const width = Math.max(...rows.map((row) => row.name.length), 4);
+    for (const row of rows) {
+      console.log(
+        `${row.name.padEnd(width)}  ${row.status.padEnd(9)}  ${duration(row.seconds).padStart(11)}  ${row.detail}`,
+      );
+    }
+    const count = (status: BatchRow['status']) => rows.filter((row) => row.status === status).length;
+    const parts = (['done', 'skipped', 'failed', 'cancelled'] as const)
+      .map((s) => [s, count(s)] as const)
+      .filter(([, n]) => n > 0);
+    console.log(`${rows.length} files: ${parts.map(([s, n]) => `${n} ${s}`).join(', ')}.`);
+  }
+  return rows.every((row) => row.status === 'done' || row.status === 'skipped') ? 0 : 1;
+}
+
+/** A signal that Ctrl+C and a scheduler's SIGTERM abort: the running file ends cleanly, the rest are not begun. */
+export function interruptible(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort());
+  return controller.signal;
+}

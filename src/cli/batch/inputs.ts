@@ -1,0 +1,85 @@
+import { readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { UsageError } from '../command.js';
+
+/**
+ * Files that a command line names: files, folders (with a pattern) and glob patterns, each once and sorted by path, so
+ * that every shard sees the same list. A folder that is an image itself (.zarr) counts as a file.
+ */
+const IMAGE = /\.(tiff?|png|jpe?g|webp|npy|npz|nii|nii\.gz|h5|hdf5|zarr)$/i;
+const IMAGE_FOLDER = /\.zarr$/i;
+
+export function expandInputs(inputs: readonly string[], pattern?: string): string[] {
+  if (inputs.length === 0) throw new UsageError('No input: give files, a folder or a pattern with -i.');
+  const found = new Set<string>();
+  for (const input of inputs) {
+    const matches = expand(input, pattern);
+    if (matches.length === 0)
+      throw new UsageError(`Nothing matches the input "${input}"${pattern ? ` with the pattern "${pattern}"` : ''}.`);
+    for (const file of matches) found.add(file);
+  }
+  return [...found].sort();
+}
+
+function expand(input: string, pattern?: string): string[] {
+  const kind = kindOf(input);
+  if (kind === 'file' || (kind === 'folder' && IMAGE_FOLDER.test(input))) return [input];
+  if (kind === 'folder') {
+    if (pattern) return matching(path.join(input, pattern));
+    return readdirSync(input)
+      .filter((name) => IMAGE.test(name))
+      .map((name) => path.join(input, name));
+  }
+  return /[*?[\]{}]/.test(input) ? matching(input) : [];
+}
+
+function kindOf(file: string): 'file' | 'folder' | undefined {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat && (stat.isDirectory() ? 'folder' : 'file');
+}
+
+/** Paths that match a glob: `*` and `?` within a name, `**` over folders. Node 20 has no stable glob of its own. */
+function matching(glob: string): string[] {
+  const parts = path.normalize(glob).split(path.sep);
+  const first = parts.findIndex((part) => /[*?[\]{}]/.test(part));
+  const root = parts.slice(0, first).join(path.sep) || (path.isAbsolute(glob) ? path.sep : '.');
+  const found: string[] = [];
+  const walk = (folder: string, rest: readonly string[]) => {
+    const [part, ...tail] = rest;
+    if (part === '**') {
+      walk(folder, tail);
+      for (const name of foldersIn(folder)) walk(path.join(folder, name), rest);
+      return;
+    }
+    const test = toRegExp(part);
+    for (const name of namesIn(folder)) {
+      if (!test.test(name)) continue;
+      const full = path.join(folder, name);
+      if (tail.length === 0) found.push(full);
+      else if (kindOf(full) === 'folder') walk(full, tail);
+    }
+  };
+  walk(root, parts.slice(first));
+  return found.filter((file) => kindOf(file) === 'file' || IMAGE_FOLDER.test(file));
+}
+
+function namesIn(folder: string): string[] {
+  return kindOf(folder) === 'folder' ? readdirSync(folder) : [];
+}
+
+function foldersIn(folder: string): string[] {
+  return namesIn(folder).filter((name) => kindOf(path.join(folder, name)) === 'folder' && !IMAGE_FOLDER.test(name));
+}
+
+function toRegExp(part: string): RegExp {
+  const source = part
+    .replace(/[.+^$|()\\]/g, '\\$&')
+    .replace(/\*/g, '.*')
+    .replace(/\?/g, '.');
+  return new RegExp(`^${source.replace(/\{([^}]*)\}/g, (_, names: string) => `(?:${names.replaceAll(',', '|')})`)}$`);
+}
+
+/** The name of a file without folder and without its image extension: what outputs are called. */
+export function stemOf(file: string): string {
+  return path.basename(file).replace(/(\.ome)?(\.nii\.gz|\.[^.]+)$/i, '');
+}

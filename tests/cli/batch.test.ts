@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { type BatchItem, reportBatch, runBatch } from '../../src/cli/batch/batch.js';
+import { expandInputs, stemOf } from '../../src/cli/batch/inputs.js';
+import { duration, ProgressLine } from '../../src/cli/batch/progress-line.js';
+import { ofShard, parseShard } from '../../src/cli/batch/shard.js';
+import { UsageError } from '../../src/cli/command.js';
+import { SamError } from '../../src/errors.js';
+
+describe('shards', () => {
+  it('together hold every item once', () => {
+    const items = Array.from({ length: 17 }, (_, i) => i);
+    const parts = [1, 2, 3, 4].map((i) => ofShard(items, parseShard(`${i}/4`)));
+    assert.deepEqual(
+      parts.flat().sort((a, b) => a - b),
+      items,
+    );
+  });
+
+  it('come from Slurm and Kubernetes', () => {
+    const slurm = { SLURM_ARRAY_TASK_ID: '7', SLURM_ARRAY_TASK_MIN: '5', SLURM_ARRAY_TASK_COUNT: '4' };
+    assert.deepEqual(parseShard('auto', slurm), { index: 2, count: 4 });
+    assert.deepEqual(parseShard('auto', { JOB_COMPLETION_INDEX: '0', JOB_COMPLETIONS: '3' }), { index: 0, count: 3 });
+  });
+
+  it('are refused when they make no sense', () => {
+    for (const text of ['0/3', '4/3', '1', 'a/b', '1/0']) assert.throws(() => parseShard(text), UsageError, text);
+    assert.throws(() => parseShard('auto', {}), UsageError);
+    const stepped = { SLURM_ARRAY_TASK_ID: '8', SLURM_ARRAY_TASK_MIN: '0', SLURM_ARRAY_TASK_COUNT: '3' };
+    assert.throws(() => parseShard('auto', stepped), UsageError);
+  });
+});
+
+describe('inputs', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(path.join(os.tmpdir(), 'inputs-'));
+    mkdirSync(path.join(folder, 'sub', 'deep.zarr'), { recursive: true });
+    for (const name of ['b.tif', 'a.png', 'notes.txt', 'sub/c.tif', 'sub/c_seg.tif'])
+      writeFileSync(path.join(folder, name), '');
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  const names = (inputs: string[], pattern?: string) =>
+    expandInputs(inputs, pattern).map((file) => path.relative(folder, file).split(path.sep).join('/'));
+
+  it('are files, folders and patterns, sorted and without duplicates', () => {
+    assert.deepEqual(names([folder]), ['a.png', 'b.tif']);
+    assert.deepEqual(names([path.join(folder, 'sub')]), ['sub/c.tif', 'sub/c_seg.tif', 'sub/deep.zarr']);
+    assert.deepEqual(names([folder], '*.tif'), ['b.tif']);
+    assert.deepEqual(names([path.join(folder, '**', '*.{tif,png}')]), ['a.png', 'b.tif', 'sub/c.tif', 'sub/c_seg.tif']);
+    assert.deepEqual(names([path.join(folder, 'a.png'), folder]), ['a.png', 'b.tif']);
+    assert.deepEqual(names([path.join(folder, 'sub', 'c?seg.tif')]), ['sub/c_seg.tif']);
+  });
+
+  it('that match nothing are an error that names them', () => {
+    assert.throws(() => expandInputs([path.join(folder, 'absent.tif')]), /absent\.tif/);
+    assert.throws(() => expandInputs([]), UsageError);
+  });
+
+  it('have stems without image extensions', () => {
+    assert.deepEqual(['a/x.ome.tif', 'y.nii.gz', 'z.v2.png', 'w.zarr'].map(stemOf), ['x', 'y', 'z.v2', 'w']);
+  });
+});
+
+describe('batch', () => {
+  const quiet = () => new ProgressLine({ write: () => undefined });
+  const item = (name: string, run: BatchItem['run'], exists = false): BatchItem => ({
+    name,
+    run,
+    exists: () => exists,
+  });
+
+  it('goes on after a failing file and says what happened to each', async () => {
+    const rows = await runBatch(
+      [
+        item('good', async () => '3 objects'),
+        item('bad', async () => {
+          throw new SamError('invalid_image', 'The file is empty.');
+        }),
+        item('old', async () => assert.fail('must not run'), true),
+        item('last', async () => '1 object'),
+      ],
+      { progress: quiet() },
+    );
+    assert.deepEqual(
+      rows.map(({ name, status, detail }) => [name, status, detail]),
+      [
+        ['good', 'done', '3 objects'],
+        ['bad', 'failed', 'The file is empty.'],
+        ['old', 'skipped', 'output exists'],
+        ['last', 'done', '1 object'],
+      ],
+    );
+  });
+
+  it('does not begin further files once it is interrupted', async () => {
+    const controller = new AbortController();
+    const rows = await runBatch(
+      [
+        item('first', async () => {
+          controller.abort();
+          controller.signal.throwIfAborted();
+          return '';
+        }),
+        item('second', async () => assert.fail('must not run')),
+      ],
+      { signal: controller.signal, progress: quiet() },
+    );
+    assert.deepEqual(
+      rows.map((row) => row.status),
+      ['cancelled', 'cancelled'],
+    );
+  });
+
+  it('exits with 1 if anything failed', () => {
+    const log = console.log;
+    console.log = () => undefined;
+    try {
+      const row = { name: 'a', detail: '', seconds: 1 };
+      assert.equal(
+        reportBatch([
+          { ...row, status: 'done' },
+          { ...row, status: 'skipped' },
+        ]),
+        0,
+      );
+      assert.equal(
+        reportBatch([
+          { ...row, status: 'done' },
+          { ...row, status: 'failed' },
+        ]),
+        1,
+      );
+    } finally {
+      console.log = log;
+    }
+  });
+
+  it('tells the time left', () => {
+    const written: string[] = [];
+    let now = 0;
+    const line = new ProgressLine(
+      { write: (text: string) => written.push(text), isTTY: true, columns: 80 },
+      false,
+      () => now,
+    );
+    line.start();
+    now = 10_000;
+    line.update({ done: 1, total: 4, message: 'working' });
+    assert.match(written[0], /25 %.*working, 30 s left/);
+    assert.deepEqual([5, 75, 3700].map(duration), ['5 s', '1 min 15 s', '1 h 1 min']);
+  });
+});
