@@ -8,6 +8,8 @@ export interface OrtRuntime {
   readonly name: string;
   /** Execution provider in use, e.g. 'wasm (simd, 1 thread)', 'cpu (2 threads)', 'webgpu'. */
   readonly provider: string;
+  /** Why a faster provider is not used, if so; a sentence for people. */
+  readonly note?: string;
   /** Rejects with whatever the runtime throws when the bytes are not a model it can run; callers add the plain words. */
   createSession(bytes: Uint8Array): Promise<OrtSession>;
   /** Wraps, does not copy. */

