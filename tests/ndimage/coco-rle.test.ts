@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { decodeCounts, encodeCounts, fromCocoRle, toCocoRle } from '../../src/ndimage/coco-rle.js';
+import { maskFromBitmap } from '../../src/ndimage/rle.js';
+import { randomBitmap } from '../support/blobs.js';
+import { seededRandom } from '../support/random.js';
+
+describe('ndimage/coco-rle', () => {
+  it('counts run down the columns, background first', () => {
+    const mask = maskFromBitmap([1, 0, 0, 1, 1, 0], [2, 3]);
+    assert.deepEqual(toCocoRle(mask, [2, 3]).counts, [0, 2, 1, 1, 2]);
+  });
+
+  it('gives masks back, through the string too', () => {
+    for (let seed = 1; seed <= 100; seed++) {
+      const random = seededRandom(seed);
+      const size = [1 + Math.floor(random() * 40), 1 + Math.floor(random() * 40)] as const;
+      const mask = maskFromBitmap(randomBitmap(random, size[0], size[1], random() ** 3), size);
+      const rle = toCocoRle(mask, size);
+      assert.deepEqual(fromCocoRle(rle), mask, `seed ${seed}`);
+      assert.deepEqual(decodeCounts(encodeCounts(rle.counts)), rle.counts, `seed ${seed}`);
+    }
+  });
+
+  it('reads large counts, and refuses what is no code or does not fill the image', () => {
+    assert.deepEqual(decodeCounts(encodeCounts([16777216, 5, 3, 100000, 1])), [16777216, 5, 3, 100000, 1]);
+    assert.throws(() => decodeCounts('o'), RangeError);
+    assert.throws(() => decodeCounts(' '), RangeError);
+    assert.throws(() => fromCocoRle({ size: [2, 2], counts: [1, 2] }), /cover 3 pixels/);
+    assert.throws(() => fromCocoRle({ size: [2, 2], counts: [1, 9] }), /leaves the image/);
+  });
+});
