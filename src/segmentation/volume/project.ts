@@ -23,7 +23,7 @@ export interface ProjectOptions {
 export const PROJECT_OPTIONS: ProjectOptions = { projection: 'single_point', iouThreshold: 0.5, boxExtension: 0.05 };
 
 export interface AnnotatedSlices {
-  /** Plane → mask, at least one. */
+  /** Plane → mask, at least one that is not empty. A stop marker is a slice with an empty mask. */
   readonly masks: ReadonlyMap<number, Mask>;
   /** The object does not go below its lowest (above its highest) annotated slice. */
   readonly stopLower: boolean;
@@ -133,9 +133,8 @@ export async function projectThroughVolume(
       ),
     );
   }
-  const found = [...masks].filter(([, mask]) => mask.area > 0).map(([plane]) => plane);
-  const range: [number, number] = found.length > 0 ? [Math.min(...found), Math.max(...found)] : [lowest, highest];
-  return { masks: new Map([...masks].sort(([a], [b]) => a - b)), range };
+  const found = [...masks].filter(([, mask]) => mask.area > 0).sort(([a], [b]) => a - b);
+  return { masks: new Map(found), range: [found[0][0], found[found.length - 1][0]] };
 }
 
 interface Run {
