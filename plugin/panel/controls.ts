@@ -1,0 +1,144 @@
+import type { PanelButton, PanelChoice, PanelControl, PanelRange, PanelToggle } from '../../src/presenter/panel.js';
+import type { CommandId } from '../../src/session/commands.js';
+import type { SessionSettings } from '../../src/session/state.js';
+import { icon, keyCaps, make, setText } from './dom.js';
+import { TOOL_ICONS } from './icons.js';
+
+/**
+ * One element per control of the model, made once and then only updated: focus, an open menu and a slider being dragged
+ * survive every new state.
+ */
+export interface ControlActions {
+  run(command: CommandId, args?: unknown): void;
+  set(settings: Partial<SessionSettings>): void;
+}
+
+export interface ControlView<C extends PanelControl = PanelControl> {
+  readonly node: HTMLElement;
+  update(control: C): void;
+}
+
+export function keyOf(control: PanelControl): string {
+  return control.kind === 'button' ? control.command : control.setting;
+}
+
+export function viewOf(control: PanelControl, actions: ControlActions): ControlView {
+  return makeView(control, actions) as ControlView;
+}
+
+function makeView(control: PanelControl, actions: ControlActions) {
+  if (control.kind === 'button') return buttonView(control, actions);
+  if (control.kind === 'toggle')
+    return control.setting === 'positive' ? labelSwitch(actions) : toggleView(control, actions);
+  if (control.kind === 'choice')
+    return control.setting === 'tool' ? toolStrip(control, actions) : choiceView(control, actions);
+  return rangeView(control, actions);
+}
+
+function buttonView(first: PanelButton, actions: ControlActions): ControlView<PanelButton> {
+  const title = make('span', { className: 'title' });
+  const node = make('button', { type: 'button', className: 'command', 'data-command': first.command }, title);
+  if (first.keys.length > 0) node.append(keyCaps(first.keys[0]));
+  let reason: string | undefined;
+  node.addEventListener('click', () => {
+    if (reason === undefined) actions.run(first.command);
+  });
+  return {
+    node,
+    update(control) {
+      reason = control.enabled ? undefined : (control.reason ?? 'Not available now.');
+      setText(title, control.title);
+      node.title = reason === undefined ? control.tooltip : `${control.tooltip}\n${reason}`;
+      node.classList.toggle('primary', control.primary);
+      // Not `disabled`: a button that says why it cannot be used must stay reachable.
+      node.setAttribute('aria-disabled', String(reason !== undefined));
+    },
+  };
+}
+
+/** Positive or negative: the two colours of the points are the two sides of the switch. */
+function labelSwitch(actions: ControlActions): ControlView<PanelToggle> {
+  const side = (positive: boolean, text: string, tooltip: string) => {
+    const button = make(
+      'button',
+      { type: 'button', className: positive ? 'positive' : 'negative', title: tooltip },
+      text,
+    );
+    button.addEventListener('click', () => actions.set({ positive }));
+    return button;
+  };
+  const positive = side(true, 'Positive', 'Points lie in the object (T switches)');
+  const negative = side(false, 'Negative', 'Points lie outside of the object (T switches)');
+  const node = make(
+    'div',
+    { className: 'label-switch', role: 'group', 'aria-label': 'Point label' },
+    positive,
+    negative,
+    keyCaps('T'),
+  );
+  return {
+    node,
+    update(control) {
+      positive.setAttribute('aria-pressed', String(control.value));
+      negative.setAttribute('aria-pressed', String(!control.value));
+    },
+  };
+}
+
+function toggleView(first: PanelToggle, actions: ControlActions): ControlView<PanelToggle> {
+  const input = make('input', { type: 'checkbox' });
+  const node = make('label', { className: 'toggle', title: first.tooltip }, input, first.title);
+  input.addEventListener('change', () => actions.set({ [first.setting]: input.checked }));
+  return {
+    node,
+    update: (control) => {
+      input.checked = control.value;
+    },
+  };
+}
+
+function toolStrip(first: PanelChoice, actions: ControlActions): ControlView<PanelChoice> {
+  const buttons = first.options.map(({ value, title }) => {
+    const button = make('button', { type: 'button', title, 'data-tool': value });
+    button.append(TOOL_ICONS[value] ? icon(TOOL_ICONS[value]) : title, make('span', {}, title));
+    button.addEventListener('click', () => actions.set({ [first.setting]: value }));
+    return button;
+  });
+  const node = make('div', { className: 'tools', role: 'group', 'aria-label': first.title }, ...buttons);
+  return {
+    node,
+    update(control) {
+      for (const button of buttons) button.setAttribute('aria-pressed', String(button.dataset.tool === control.value));
+    },
+  };
+}
+
+function choiceView(first: PanelChoice, actions: ControlActions): ControlView<PanelChoice> {
+  const select = make('select', {}, ...first.options.map(({ value, title }) => make('option', { value }, title)));
+  const node = make('label', { className: 'choice', title: first.tooltip }, make('span', {}, first.title), select);
+  select.addEventListener('change', () => actions.set({ [first.setting]: select.value }));
+  return {
+    node,
+    update: (control) => {
+      select.value = control.value;
+    },
+  };
+}
+
+function rangeView(first: PanelRange, actions: ControlActions): ControlView<PanelRange> {
+  const { min, max, step } = first;
+  const input = make('input', { type: 'range', min: String(min), max: String(max), step: String(step) });
+  const value = make('output');
+  const node = make('label', { className: 'range', title: first.tooltip }, make('span', {}, first.title), input, value);
+  input.addEventListener('input', () => {
+    setText(value, input.value);
+    actions.set({ [first.setting]: Number(input.value) });
+  });
+  return {
+    node,
+    update(control) {
+      if (document.activeElement !== input || !input.matches(':active')) input.value = String(control.value);
+      setText(value, String(control.value));
+    },
+  };
+}

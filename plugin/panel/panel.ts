@@ -1,0 +1,196 @@
+import type { PanelControl, PanelModel, PanelSection } from '../../src/presenter/panel.js';
+import type { SessionState } from '../../src/session/state.js';
+import { type ControlActions, type ControlView, keyOf, viewOf } from './controls.js';
+import { make, setChildren, setText } from './dom.js';
+import { ObjectList } from './object-list.js';
+
+/**
+ * The plugin's own window, drawn from the PanelModel. Everything is made once and updated in place; what the user does
+ * goes out as command ids and settings. Sections and controls it has never heard of are drawn too.
+ */
+export interface PanelStatus {
+  /** Who computes, e.g. "Encoder process · cpu (2 threads)". */
+  readonly worker: string;
+  /** What is not as fast or as usual as it could be, and why. */
+  readonly notes: readonly string[];
+}
+
+/** Settings that most people never touch, folded away under "Options". */
+const OPTIONS = new Set(['preservationThreshold', 'hoverPreview', 'autoSegment', 'batched', 'preserveMode']);
+
+export class Panel {
+  private readonly title = make('h1');
+  private readonly facts = make('p', { className: 'facts' });
+  private readonly saved = make('p', { className: 'saved' });
+  private readonly message = make('div', { className: 'message' });
+  private readonly progress = make('section', { className: 'progress', 'aria-label': 'Progress' });
+  private readonly progressTitle = make('span', { className: 'title' });
+  private readonly progressBar = make('progress', { max: 1 });
+  private readonly progressText = make('span', { className: 'text' });
+  private readonly hint = make('p', { className: 'hint' });
+  private readonly object = make('section', { className: 'object', 'aria-label': 'Current object' });
+  private readonly objectTitle = make('h2');
+  private readonly objectFacts = make('p', { className: 'facts' });
+  private readonly candidates = make('div', { className: 'candidates', 'aria-label': 'Masks to choose from' });
+  private readonly conflict = make('p', { className: 'conflict' });
+  private readonly sections = make('div', { className: 'sections' });
+  private readonly footer = make('footer');
+  private readonly sectionViews = new Map<string, SectionView>();
+  private readonly objects: ObjectList;
+  private shownMessage?: string;
+
+  constructor(
+    root: HTMLElement,
+    private readonly actions: ControlActions & { dismissMessage(): void },
+  ) {
+    this.objects = new ObjectList(actions);
+    this.message.setAttribute('role', 'status');
+    this.candidates.setAttribute('role', 'group');
+    const cancel = make('button', { type: 'button' }, 'Cancel');
+    cancel.addEventListener('click', () => actions.run('cancel'));
+    this.progress.append(this.progressTitle, cancel, this.progressBar, this.progressText);
+    this.object.append(this.objectTitle, this.objectFacts, this.candidates, this.conflict);
+    root.replaceChildren(
+      make('header', {}, this.title, this.facts, this.saved),
+      this.progress,
+      this.message,
+      this.hint,
+      this.object,
+      this.sections,
+      this.footer,
+    );
+  }
+
+  render(model: PanelModel, state: SessionState, status: PanelStatus): void {
+    setText(this.title, model.title || 'Segment Anything for Microscopy');
+    this.title.title = model.title;
+    setText(this.facts, model.facts.join(' · '));
+    setText(this.saved, model.saved ?? '');
+    this.saved.dataset.state = state.autosave ?? '';
+    this.renderMessage(model);
+    this.renderProgress(model);
+    setText(this.hint, model.hint ?? '');
+    this.hint.hidden = model.hint === undefined;
+    this.renderObject(model);
+    this.renderSections(model, state);
+    this.objects.update(state.layers.committed_objects, state.editing);
+    setChildren(
+      this.footer,
+      [status.worker, ...status.notes].filter(Boolean).map((text, i) => this.footerLine(i, text)),
+    );
+  }
+
+  private footerLine(index: number, text: string): Node {
+    const present = this.footer.children[index];
+    if (present?.textContent === text) return present;
+    return make('p', { className: index === 0 ? 'worker' : 'note' }, text);
+  }
+
+  private renderMessage({ message }: PanelModel): void {
+    this.message.hidden = message === undefined;
+    if (message?.text === this.shownMessage) return;
+    this.shownMessage = message?.text;
+    this.message.replaceChildren();
+    if (!message) return;
+    const dismiss = make('button', { type: 'button', title: 'Dismiss' }, '×');
+    dismiss.setAttribute('aria-label', 'Dismiss');
+    dismiss.addEventListener('click', () => this.actions.dismissMessage());
+    this.message.dataset.level = message.level;
+    this.message.setAttribute('role', message.level === 'error' ? 'alert' : 'status');
+    this.message.append(make('span', {}, message.text), dismiss);
+  }
+
+  private renderProgress({ progress }: PanelModel): void {
+    this.progress.hidden = progress === undefined;
+    if (!progress) return;
+    setText(this.progressTitle, progress.title);
+    if (progress.fraction === undefined) this.progressBar.removeAttribute('value');
+    else this.progressBar.value = progress.fraction;
+    setText(this.progressText, progress.text === progress.title ? '' : progress.text);
+  }
+
+  private renderObject({ object, candidates, conflict }: PanelModel): void {
+    this.object.hidden = object === undefined;
+    if (!object) return;
+    setText(this.objectTitle, object.title);
+    setText(this.objectFacts, [`${object.area.toLocaleString('en')} px`, object.score].filter(Boolean).join(' · '));
+    setText(this.conflict, conflict ?? '');
+    this.conflict.hidden = conflict === undefined;
+    this.candidates.hidden = candidates === undefined;
+    const masks = candidates?.masks ?? [];
+    while (this.candidates.children.length > masks.length) this.candidates.lastElementChild?.remove();
+    masks.forEach((mask, index) => {
+      let button = this.candidates.children[index] as HTMLButtonElement | undefined;
+      if (!button) {
+        button = make('button', { type: 'button' }, make('span'), make('small'));
+        button.addEventListener('click', () => this.actions.run('choose_candidate', { index }));
+        this.candidates.append(button);
+      }
+      setText(button.children[0] as HTMLElement, mask.title);
+      setText(button.children[1] as HTMLElement, mask.score);
+      button.title = `${mask.area.toLocaleString('en')} px, predicted IoU ${mask.score} (X: next)`;
+      button.setAttribute('aria-pressed', String(index === candidates?.chosen));
+    });
+  }
+
+  private renderSections(model: PanelModel, state: SessionState): void {
+    const nodes = model.sections.map((section) => {
+      let view = this.sectionViews.get(section.id);
+      if (!view) {
+        view = new SectionView(section, this.actions);
+        if (section.id === 'commit') view.node.append(this.objects.node);
+        this.sectionViews.set(section.id, view);
+      }
+      view.update(section, state);
+      return view.node;
+    });
+    setChildren(this.sections, nodes);
+  }
+}
+
+class SectionView {
+  readonly node: HTMLElement;
+  private readonly heading = make('h2');
+  private readonly body = make('div', { className: 'controls' });
+  private readonly optionsBody = make('div', { className: 'controls' });
+  private readonly options = make(
+    'details',
+    { className: 'options' },
+    make('summary', {}, 'Options'),
+    this.optionsBody,
+  );
+  private readonly views = new Map<string, ControlView>();
+
+  constructor(
+    section: PanelSection,
+    private readonly actions: ControlActions,
+  ) {
+    this.node = make('section', { 'data-section': section.id }, this.heading, this.body, this.options);
+  }
+
+  update(section: PanelSection, state: SessionState): void {
+    setText(this.heading, section.title);
+    const plain: Node[] = [];
+    const folded: Node[] = [];
+    for (const control of section.controls) {
+      if (!isUseful(control, state)) continue;
+      const key = keyOf(control);
+      let view = this.views.get(key);
+      if (!view) {
+        view = viewOf(control, this.actions);
+        this.views.set(key, view);
+      }
+      view.update(control);
+      (control.kind !== 'button' && OPTIONS.has(control.setting) ? folded : plain).push(view.node);
+    }
+    setChildren(this.body, plain);
+    setChildren(this.optionsBody, folded);
+    this.options.hidden = folded.length === 0;
+  }
+}
+
+/** The size of the brush only matters with a brush in hand. */
+function isUseful(control: PanelControl, state: SessionState): boolean {
+  if (control.kind === 'button' || control.setting !== 'brushSize') return true;
+  return state.settings.tool === 'brush' || state.settings.tool === 'eraser';
+}
