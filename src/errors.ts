@@ -14,6 +14,7 @@ export const ERROR_CODES = [
   'invalid_argument', // an option or argument has the wrong type or range
   'unsupported', // a valid input that uses a feature we do not read or write; message names the feature
   'not_found', // file, layer, object or key does not exist
+  'viewer_lost', // the viewer's window was closed or does not answer
   'storage', // quota, permission, disk full
   'cancelled', // the caller cancelled or a newer request superseded this one
   'worker_lost', // the worker went away in mid-work

@@ -138,12 +138,12 @@ function plain(data: unknown): unknown {
   if (Array.isArray(data)) return data.map(plain);
   const array = data as { _rtype?: string; _rdtype: string; _rvalue: ArrayBuffer; _rshape: number[] } | null;
   if (array?._rtype !== 'ndarray') return data;
-  const constructor = NDARRAYS[array._rdtype];
-  if (!constructor) throw new Error(`Coordinates of type ${array._rdtype} are not supported.`);
+  const ArrayType = NDARRAYS[array._rdtype];
+  if (!ArrayType) throw new Error(`Coordinates of type ${array._rdtype} are not supported.`);
   const nest = (values: unknown[], shape: number[]): unknown[] => {
     if (shape.length <= 1) return values;
     const length = values.length / shape[0];
     return Array.from({ length: shape[0] }, (_, i) => nest(values.slice(i * length, (i + 1) * length), shape.slice(1)));
   };
-  return nest(Array.from(new constructor(array._rvalue)), array._rshape);
+  return nest(Array.from(new ArrayType(array._rvalue)), array._rshape);
 }

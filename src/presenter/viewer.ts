@@ -1,4 +1,4 @@
-import type { Tensor, YX, YXYX } from '../ndimage/array.js';
+import type { Size, Tensor, YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { ObjectLayerName } from '../session/state.js';
@@ -10,6 +10,11 @@ import type { ObjectLayerName } from '../session/state.js';
 export interface Viewer {
   /** Shows a plane: `pixels` is [H, W, 3] uint8 RGB after contrast. Keeps zoom when `size` and `name` are unchanged. */
   showImage(name: string, pixels: Tensor<Uint8Array>): Promise<void>;
+  /**
+   * For a plane too large to send whole: the viewer asks for what is on screen, when it needs it. Calling it again with
+   * the same name and size repaints, with the new renderer, and keeps zoom.
+   */
+  showLargeImage?(name: string, size: Size, render: PlaneRenderer): Promise<void>;
   /** Replaces what the layer shows. */
   showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void>;
   showPrompts(prompts: readonly Prompt[]): Promise<void>;
@@ -26,6 +31,9 @@ export interface Viewer {
   readonly capabilities: ViewerCapabilities;
   close(): Promise<void>;
 }
+
+/** RGB [h, w, 3] after contrast of the part `box` of the plane (image pixels, fractions allowed), sampled to `size` = [h, w]. */
+export type PlaneRenderer = (box: YXYX, size: Size) => Promise<Tensor<Uint8Array>>;
 
 export interface ViewObject {
   readonly id: number;

@@ -59,8 +59,8 @@ async function decodePicture(blob: Blob): Promise<ImagePixels> {
 }
 
 function fromNdarray({ _rdtype, _rshape, _rvalue }: Ndarray): ImagePixels {
-  const constructor = ARRAYS[_rdtype];
-  if (!constructor) throw new Error(`Images of type ${_rdtype} are not supported; use one of ${Object.keys(ARRAYS)}.`);
+  const ArrayType = ARRAYS[_rdtype];
+  if (!ArrayType) throw new Error(`Images of type ${_rdtype} are not supported; use one of ${Object.keys(ARRAYS)}.`);
   const [height, width, components = 1] = _rshape;
   if (_rshape.length < 2 || _rshape.length > 3 || ![1, 3, 4].includes(components))
     throw new Error(`An image has the shape [H, W], [H, W, 3] or [H, W, 4]; got [${_rshape}].`);
@@ -68,7 +68,7 @@ function fromNdarray({ _rdtype, _rshape, _rvalue }: Ndarray): ImagePixels {
     width,
     height,
     components,
-    values: new constructor(_rvalue),
+    values: new ArrayType(_rvalue),
     finished: components > 1 && _rdtype === 'uint8',
   };
 }

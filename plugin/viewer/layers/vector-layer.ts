@@ -190,8 +190,8 @@ export class VectorLayer implements ViewerLayer {
         feature.setGeometry(changed.getGeometry() as Geometry);
         feature.setProperties(changed.getProperties());
       },
-      remove_feature: (id: string) => present([id]).forEach((feature) => this.#source.removeFeature(feature)),
-      remove_features: (ids: string[]) => present(ids).forEach((feature) => this.#source.removeFeature(feature)),
+      remove_feature: (id: string) => this.#source.removeFeatures(present([id])),
+      remove_features: (ids: string[]) => this.#source.removeFeatures(present(ids)),
       select_feature: (id: string) => this.select(present([id])),
       select_features: (ids: string[]) => this.select(present(ids)),
       get_features: (options: { decimals?: number } = {}) =>

@@ -1,0 +1,207 @@
+import { asSamError, SamError } from '../../src/errors.js';
+import type { Size, Tensor, YX } from '../../src/ndimage/array.js';
+import type { Mask } from '../../src/ndimage/mask.js';
+import { maskContains } from '../../src/ndimage/rle.js';
+import type {
+  PlaneRenderer,
+  Viewer,
+  ViewerCapabilities,
+  ViewerCommand,
+  ViewerEvent,
+  ViewerTool,
+  ViewObject,
+} from '../../src/presenter/viewer.js';
+import type { Prompt } from '../../src/segmentation/prompts.js';
+import type { ObjectLayerName } from '../../src/session/state.js';
+import type { StrokeEvent, ViewerExtras } from '../viewer/protocol.js';
+import { callable, within } from './callbacks.js';
+import { extentToBox, toYX } from './geometry.js';
+import { remoteConfig } from './image.js';
+import { Scene } from './scene.js';
+import { CommandWidget, PlaneSlider } from './widgets.js';
+import type { KaibuWindow } from './window.js';
+
+/** The part of the ImJoy API that opens windows. */
+interface WindowOpener {
+  createWindow(config: object): Promise<unknown>;
+}
+
+/**
+ * The Viewer interface over the functions of a Kaibu window: the real one, or ours, which says through
+ * `get_capabilities()` what it can do beyond. Calls are carried out one after the other, in the order they came.
+ */
+export class KaibuViewer implements Viewer {
+  readonly capabilities: ViewerCapabilities;
+  readonly #window: KaibuWindow;
+  readonly #extras: ViewerExtras | undefined;
+  readonly #listeners = new Set<(event: ViewerEvent) => void>();
+  readonly #commands: CommandWidget;
+  readonly #slider: PlaneSlider;
+  readonly #objects = new Map<ObjectLayerName, readonly ViewObject[]>();
+  #prompts: readonly Prompt[] = [];
+  #tool: ViewerTool = { kind: 'point', positive: true, brushSize: 10 };
+  #scene: Scene | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  /** Opens a viewer window; `src` is the address of a Kaibu. */
+  static async open(imjoy: WindowOpener, options: { src: string; name?: string }): Promise<KaibuViewer> {
+    const config = { name: options.name ?? 'Viewer', src: options.src, config: { open_sidebar: true } };
+    const window = (await within(imjoy.createWindow(config), `open ${options.src}`, 60_000)) as KaibuWindow;
+    return KaibuViewer.attach(window);
+  }
+
+  /** Over a window that is open already. */
+  static async attach(window: KaibuWindow): Promise<KaibuViewer> {
+    const extras = window.get_capabilities ? await within(window.get_capabilities(), 'get_capabilities') : undefined;
+    const viewer = new KaibuViewer(window, extras);
+    await viewer.#listen();
+    return viewer;
+  }
+
+  private constructor(window: KaibuWindow, extras: ViewerExtras | undefined) {
+    this.#window = window;
+    this.#extras = extras;
+    this.capabilities = { pointer: extras?.pointer === true, painting: extras?.painting === true };
+    this.#commands = new CommandWidget(window, (id) => this.#emit({ kind: 'command', id }));
+    this.#slider = new PlaneSlider(window, (plane) => this.#emit({ kind: 'plane', plane }));
+    if (extras?.screenshot) this.screenshot = () => this.#do(() => within(window.screenshot!(), 'screenshot'));
+  }
+
+  screenshot?: () => Promise<Uint8Array>;
+
+  on(listener: (event: ViewerEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  showImage(name: string, pixels: Tensor<Uint8Array>): Promise<void> {
+    const [height, width, components] = pixels.shape;
+    if (pixels.shape.length !== 3 || components !== 3)
+      return Promise.reject(new SamError('invalid_image', `An image to show is [H, W, 3]; got [${pixels.shape}].`));
+    return this.#do(async () => {
+      if (this.#scene?.shows(name, [height, width])) return this.#scene.update(pixels);
+      await this.#build(name, [height, width], (scene) => scene.addPlane(pixels));
+    });
+  }
+
+  showLargeImage(name: string, size: Size, render: PlaneRenderer): Promise<void> {
+    return this.#do(async () => {
+      if (this.#scene?.shows(name, size)) return this.#scene.rerender(render);
+      await this.#build(name, size, (scene) => scene.addRendered(remoteConfig, render));
+    });
+  }
+
+  showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void> {
+    this.#objects.set(layer, objects);
+    return this.#do(async () => this.#scene?.showObjects(layer, objects));
+  }
+
+  showPrompts(prompts: readonly Prompt[]): Promise<void> {
+    this.#prompts = prompts;
+    return this.#do(async () => this.#scene?.showPrompts(prompts));
+  }
+
+  showPreview(mask: Mask | undefined): Promise<void> {
+    return this.#do(async () => this.#scene?.showPreview(mask));
+  }
+
+  setTool(tool: ViewerTool): Promise<void> {
+    this.#tool = tool;
+    return this.#do(async () => this.#scene?.setTool(tool));
+  }
+
+  setLayerVisible(layer: ObjectLayerName | 'prompts' | 'image', visible: boolean): Promise<void> {
+    return this.#do(async () => this.#scene?.setVisible(layer, visible));
+  }
+
+  showPlaneSlider(slider: { count: number; at: number; axis: 'z' | 't' } | undefined): Promise<void> {
+    return this.#do(() => this.#slider.show(slider));
+  }
+
+  showCommands(commands: readonly ViewerCommand[]): Promise<void> {
+    return this.#do(() => this.#commands.show(commands));
+  }
+
+  showBusy(busy: boolean): Promise<void> {
+    return this.#do(async () => void (await within(this.#window.set_loader(busy), 'set_loader')));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.resolve(this.#window.close?.()).catch(() => undefined);
+  }
+
+  /** Clears the viewer and sets it up for an image: layers from bottom to top, then what was to be shown already. */
+  async #build(name: string, size: Size, addImage: (scene: Scene) => Promise<void>): Promise<void> {
+    this.#scene = undefined;
+    const scene = new Scene(this.#window, name, size, {
+      extras: this.#extras,
+      plane: () => this.#slider.at,
+      emit: (event) => this.#emit(event),
+      pick: (at) => this.#pick(at),
+    });
+    await within(this.#window.clear_layers(), 'clear_layers');
+    await addImage(scene);
+    await scene.addLayers();
+    this.#scene = scene;
+    for (const [layer, objects] of this.#objects) await scene.showObjects(layer, objects);
+    await scene.showPrompts(this.#prompts);
+    await scene.setTool(this.#tool);
+  }
+
+  async #listen(): Promise<void> {
+    // Not awaited: some hosts never answer, and nothing depends on it.
+    this.#window.on?.('close', () => {
+      if (this.#closed) return;
+      this.#closed = true;
+      this.#emit({ kind: 'closed' });
+    });
+    if (!this.#extras || !this.#window.set_listeners) return;
+    const height = () => this.#scene?.size[0] ?? 0;
+    await within(
+      this.#window.set_listeners(
+        callable({
+          pointer: (at: readonly [number, number] | null) => {
+            this.#emit({ kind: 'pointer', at: at ? toYX(at, height()) : undefined });
+          },
+          stroke: ({ tool, path, radius }: StrokeEvent) => {
+            const points: YX[] = [];
+            for (let k = 0; k < path.length; k += 2) points.push(toYX([path[k], path[k + 1]], height()));
+            this.#emit({ kind: 'painted', tool, path: points, radius });
+          },
+          view: (extent: readonly number[]) => this.#emit({ kind: 'view', box: extentToBox(extent, height()) }),
+          files: (files: readonly File[]) => this.#emit({ kind: 'files-dropped', files }),
+        }),
+      ),
+      'set_listeners',
+    );
+  }
+
+  /** The topmost object there, in the order in which layers lie. */
+  #pick([y, x]: YX): void {
+    for (const layer of ['current_object', 'auto_segmentation', 'committed_objects'] as const) {
+      const hit = this.#objects.get(layer)?.findLast(({ mask }) => maskContains(mask, Math.floor(y), Math.floor(x)));
+      if (!hit) continue;
+      this.#emit({ kind: 'object-picked', layer, id: hit.id });
+      return;
+    }
+  }
+
+  #emit(event: ViewerEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** One after the other; a failure is the caller's and does not stop what comes next. */
+  #do<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(async () => {
+      if (this.#closed) throw new SamError('viewer_lost', 'The viewer was closed; reopen it to go on.');
+      return action();
+    });
+    this.#queue = result.catch(() => undefined);
+    return result.catch((error) => {
+      throw asSamError(error);
+    });
+  }
+}

@@ -1,0 +1,26 @@
+import type { ViewerEvent } from '../../src/presenter/viewer.js';
+
+/** What `key_press_callback` gets. */
+export interface KeyPress {
+  readonly code: string;
+  readonly meta_key: boolean;
+  readonly ctrl_key: boolean;
+  readonly shift_key: boolean;
+  readonly alt_key: boolean;
+}
+
+/** Zoom keys of the viewer, and arrows, which move what is selected in it. */
+const VIEWER_KEEPS = /^(Arrow\w+|Equal|Minus|Digit0|Numpad(Add|Subtract|0))$/;
+
+/** The key as an event, or undefined where the viewer shall act itself: it deletes and moves the prompts it has selected. */
+export function keyEvent(press: KeyPress, selection: boolean): Extract<ViewerEvent, { kind: 'key' }> | undefined {
+  if (VIEWER_KEEPS.test(press.code)) return undefined;
+  if (selection && (press.code === 'Delete' || press.code === 'Backspace')) return undefined;
+  return {
+    kind: 'key',
+    code: press.code,
+    ctrl: press.ctrl_key || press.meta_key,
+    shift: press.shift_key,
+    alt: press.alt_key,
+  };
+}

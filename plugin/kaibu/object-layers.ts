@@ -1,0 +1,166 @@
+import type { Size } from '../../src/ndimage/array.js';
+import type { Mask } from '../../src/ndimage/mask.js';
+import type { ViewerEvent, ViewObject } from '../../src/presenter/viewer.js';
+import type { ObjectLayerName } from '../../src/session/state.js';
+import type { LabelLayerConfig, LabelUpdate } from '../viewer/protocol.js';
+import { callable, within } from './callbacks.js';
+import { geometryRings, maskPolygons } from './geometry.js';
+import type { Feature, KaibuVectorLayer, KaibuWindow, XY } from './window.js';
+
+/** Shows the objects of one layer, by the means the viewer has. */
+export interface ObjectsOnScreen {
+  show(objects: readonly ViewObject[]): Promise<void>;
+  setVisible(visible: boolean): Promise<void>;
+}
+
+interface LabelLayerApi {
+  update_labels(update: LabelUpdate): Promise<unknown>;
+  update_config(config: object): Promise<unknown>;
+}
+
+/** Pixel runs, where the viewer has label layers: only what changed is sent, so 3,000 objects cost as much as one. */
+export class LabelObjects implements ObjectsOnScreen {
+  readonly #layer: LabelLayerApi;
+  #shown: readonly ViewObject[] = [];
+
+  static async create(window: KaibuWindow, config: LabelLayerConfig): Promise<LabelObjects> {
+    const { pick_callback } = config;
+    await within(window.add_layer(pick_callback ? callable(config) : config), `add ${config.name}`);
+    return new LabelObjects((await within(window.get_layer(config.name), 'get_layer')) as LabelLayerApi);
+  }
+
+  private constructor(layer: LabelLayerApi) {
+    this.#layer = layer;
+  }
+
+  async show(objects: readonly ViewObject[]): Promise<void> {
+    const update = labelUpdate(objects, this.#shown);
+    if (!update) return;
+    this.#shown = objects;
+    await within(this.#layer.update_labels(update), 'update_labels');
+  }
+
+  async setVisible(visible: boolean): Promise<void> {
+    await within(this.#layer.update_config({ visible }), 'update_config');
+  }
+}
+
+/** What to send so that a layer showing `before` shows `objects`; undefined if it already does. */
+export function labelUpdate(objects: readonly ViewObject[], before: readonly ViewObject[]): LabelUpdate | undefined {
+  const known = new Map(before.map((object) => [object.id, object]));
+  const changed = objects.filter((object) => {
+    const old = known.get(object.id);
+    return !old || old.mask !== object.mask || old.color !== object.color;
+  });
+  const sameOrder = objects.length === before.length && objects.every(({ id }, k) => id === before[k].id);
+  if (changed.length === 0 && sameOrder) return undefined;
+  const offsets = new Uint32Array(changed.length + 1);
+  changed.forEach(({ mask }, k) => {
+    offsets[k + 1] = offsets[k] + mask.runs.length;
+  });
+  const runs = new Uint32Array(offsets[changed.length]);
+  const boxes = new Int32Array(4 * changed.length);
+  changed.forEach(({ mask }, k) => {
+    runs.set(mask.runs, offsets[k]);
+    boxes.set(mask.box, 4 * k);
+  });
+  return {
+    order: Uint32Array.from(objects, ({ id }) => id),
+    ids: Uint32Array.from(changed, ({ id }) => id),
+    colors: Uint32Array.from(changed, ({ color }) => Number.parseInt(color.slice(1), 16)),
+    boxes,
+    offsets,
+    runs,
+  };
+}
+
+/** More colours than this and objects start to share them: Kaibu's cost is by feature, so one feature holds a colour. */
+const MAX_COLORS = 24;
+
+/** Outlines as GeoJSON, for a viewer that has only vector layers: one MultiPolygon per colour, sent as a string. */
+export class PolygonObjects implements ObjectsOnScreen {
+  readonly #layer: KaibuVectorLayer;
+  readonly #size: Size;
+  #shown: readonly ViewObject[] = [];
+  #edited: ReturnType<typeof setTimeout> | undefined;
+
+  static async create(
+    window: KaibuWindow,
+    name: ObjectLayerName,
+    size: Size,
+    emit: (event: ViewerEvent) => void,
+  ): Promise<PolygonObjects> {
+    let objects: PolygonObjects | undefined;
+    // Only the current object can be edited by hand: its layer holds one object, so it is clear which one is meant.
+    const edited = (feature: Feature) => objects?.editedBy(feature, name, emit);
+    const config =
+      name === 'current_object'
+        ? callable({
+            name,
+            add_feature_callback: edited,
+            change_feature_callback: edited,
+            remove_feature_callback: edited,
+          })
+        : { name };
+    objects = new PolygonObjects(await within(window.add_shapes([], config), `add ${name}`), size);
+    return objects;
+  }
+
+  private constructor(layer: KaibuVectorLayer, size: Size) {
+    this.#layer = layer;
+    this.#size = size;
+  }
+
+  async show(objects: readonly ViewObject[]): Promise<void> {
+    const same =
+      objects.length === this.#shown.length &&
+      objects.every(({ id, mask, color }, k) => {
+        const old = this.#shown[k];
+        return id === old.id && mask === old.mask && color === old.color;
+      });
+    if (same) return;
+    this.#shown = objects;
+    clearTimeout(this.#edited);
+    await within(this.#layer.set_features(objectsGeoJson(objects, this.#size[0])), 'set_features');
+  }
+
+  async setVisible(visible: boolean): Promise<void> {
+    await within(this.#layer.update_config({ visible }), 'update_config');
+  }
+
+  /** Waits for the hand to rest, then reads the whole layer: what is in it now is the object. */
+  editedBy(feature: Feature, layer: ObjectLayerName, emit: (event: ViewerEvent) => void): void {
+    const own = objectFeatures(this.#shown, this.#size[0]);
+    const twin = own.find(({ properties }) => properties?.id === feature.properties?.id);
+    if (twin && JSON.stringify(twin.geometry) === JSON.stringify(feature.geometry)) return;
+    clearTimeout(this.#edited);
+    this.#edited = setTimeout(async () => {
+      const { features } = await within(this.#layer.get_features({ decimals: 6 }), 'get_features');
+      const rings = features.flatMap(({ geometry }) => geometryRings(geometry, this.#size[0]));
+      emit({ kind: 'object-edited', layer, id: this.#shown[0]?.id ?? 1, rings });
+    }, 200);
+  }
+}
+
+/** A GeoJSON string of all objects, one MultiPolygon per colour. */
+export function objectsGeoJson(objects: readonly ViewObject[], height: number): string {
+  return JSON.stringify({ type: 'FeatureCollection', features: objectFeatures(objects, height) });
+}
+
+function objectFeatures(objects: readonly ViewObject[], height: number): Feature[] {
+  const byColor = new Map<string, Mask[]>();
+  for (const { id, color, mask } of objects) {
+    const known = byColor.get(color);
+    if (known) known.push(mask);
+    else if (byColor.size < MAX_COLORS) byColor.set(color, [mask]);
+    else [...byColor.values()][id % MAX_COLORS].push(mask);
+  }
+  return [...byColor].map(([color, masks]) => ({
+    type: 'Feature',
+    geometry: {
+      type: 'MultiPolygon',
+      coordinates: masks.flatMap((mask): XY[][][] => maskPolygons(mask, height)),
+    },
+    properties: { id: `objects ${color}`, edge_color: color, edge_width: 1.5, face_color: `${color}55` },
+  }));
+}

@@ -1,0 +1,187 @@
+import type { Size } from '../../src/ndimage/array.js';
+import type { ViewerEvent } from '../../src/presenter/viewer.js';
+import type { Prompt } from '../../src/segmentation/prompts.js';
+import { callable, within } from './callbacks.js';
+import { drawnPrompt, movedPrompt, promptGeometry, samePlace, toYX } from './geometry.js';
+import { type KeyPress, keyEvent } from './keys.js';
+import type { Feature, FeatureProperties, KaibuVectorLayer, KaibuWindow } from './window.js';
+
+/** A dragged prompt is reported when it has rested this long: the viewer says "changed" on every step of the way. */
+const SETTLED_MS = 120;
+
+export const POSITIVE = '#2ee66b';
+export const NEGATIVE = '#ff4d4d';
+const TRACK = '#00ffff';
+const DIVISION = '#ff00ff';
+
+/** Label of a click that asks for the object under it, where the viewer reports no plain clicks. */
+export const PICK = 'pick';
+
+export interface PromptContext {
+  readonly size: Size;
+  readonly plane: number;
+  /** Kind of what is drawn as an outline. */
+  readonly shape: 'box' | 'polygon';
+  pick(at: readonly [y: number, x: number]): void;
+  emit(event: ViewerEvent): void;
+}
+
+/**
+ * `point_prompts` or `prompts`: keeps the viewer's features equal to the session's prompts and turns what people draw, move
+ * and delete into events. Callbacks also come for what we write ourselves; `#shown` tells the difference.
+ */
+export class PromptLayer {
+  readonly #layer: KaibuVectorLayer;
+  readonly #context: () => PromptContext;
+  readonly #shown = new Map<string, Prompt>();
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+
+  static async create(
+    window: KaibuWindow,
+    name: 'point_prompts' | 'prompts',
+    context: () => PromptContext,
+  ): Promise<PromptLayer> {
+    let layer: PromptLayer | undefined;
+    let selection = false;
+    const config = callable({
+      name,
+      draw_edge_color: POSITIVE,
+      draw_edge_width: 2.5,
+      draw_face_color: 'rgba(46, 230, 107, 0.08)',
+      draw_size: 8,
+      add_feature_callback: (feature: Feature) => layer?.added(feature),
+      change_feature_callback: (feature: Feature) => layer?.changed(feature),
+      remove_feature_callback: (feature: Feature) => layer?.removed(feature),
+      select_feature_callback: (features: unknown) => {
+        selection = Array.isArray(features) ? features.length > 0 : features !== undefined && features !== null;
+      },
+      key_press_callback: (press: KeyPress) => {
+        const event = keyEvent(press, selection);
+        if (event) context().emit(event);
+        return event !== undefined;
+      },
+    });
+    layer = new PromptLayer(await within(window.add_shapes([], config), `add ${name}`), context);
+    return layer;
+  }
+
+  private constructor(layer: KaibuVectorLayer, context: () => PromptContext) {
+    this.#layer = layer;
+    this.#context = context;
+  }
+
+  get id(): string {
+    return this.#layer.id;
+  }
+
+  /** Falsy options count only after creation, so all drawing options go through here. */
+  async configure(options: object): Promise<void> {
+    await within(this.#layer.update_config(options), 'update_config');
+  }
+
+  async show(prompts: readonly Prompt[]): Promise<void> {
+    const wanted = new Map(prompts.map((prompt) => [prompt.id, prompt]));
+    const gone = [...this.#shown.keys()].filter((id) => !wanted.has(id));
+    const fresh: Prompt[] = [];
+    const moved: Prompt[] = [];
+    for (const prompt of prompts) {
+      const before = this.#shown.get(prompt.id);
+      if (!before) fresh.push(prompt);
+      else if (!samePlace(before, prompt) || styleKey(before) !== styleKey(prompt)) moved.push(prompt);
+    }
+    // Entered first: the echo of a write may arrive before the write's answer.
+    for (const id of gone) this.#forget(id);
+    for (const prompt of prompts) this.#shown.set(prompt.id, prompt);
+    if (gone.length > 0) await within(this.#layer.remove_features(gone), 'remove_features');
+    for (const prompt of moved)
+      await within(this.#layer.update_feature(prompt.id, JSON.stringify(this.#feature(prompt))), 'update_feature');
+    if (fresh.length > 0) {
+      const features = fresh.map((prompt) => this.#feature(prompt));
+      await within(this.#layer.add_features(JSON.stringify({ type: 'FeatureCollection', features })), 'add_features');
+    }
+  }
+
+  added(feature: Feature): void {
+    const id = idOf(feature);
+    if (!id || this.#shown.has(id)) return;
+    const context = this.#context();
+    if (feature.properties?.label === PICK) {
+      void this.#layer.remove_features([id]);
+      if (feature.geometry.type === 'Point') context.pick(toYX(feature.geometry.coordinates, context.size[0]));
+      return;
+    }
+    const positive = feature.properties?.label !== 'negative';
+    const prompt = drawnPrompt(feature, { id, plane: context.plane, kind: context.shape, positive }, context.size);
+    if (!prompt) {
+      void this.#layer.remove_features([id]);
+      return;
+    }
+    this.#shown.set(id, prompt);
+    context.emit({ kind: 'prompt-added', prompt });
+  }
+
+  changed(feature: Feature): void {
+    const id = idOf(feature);
+    const before = id && this.#shown.get(id);
+    if (!id || !before) return;
+    const moved = movedPrompt(before, feature, this.#context().size);
+    clearTimeout(this.#timers.get(id));
+    if (moved && samePlace(moved, before)) return;
+    const settle = () => {
+      this.#timers.delete(id);
+      if (!this.#shown.has(id)) return;
+      if (moved) {
+        this.#shown.set(id, moved);
+        this.#context().emit({ kind: 'prompt-changed', prompt: moved });
+      } else {
+        // Dragged out of the image: put back.
+        void this.#layer.update_feature(id, JSON.stringify(this.#feature(before)));
+      }
+    };
+    this.#timers.set(id, setTimeout(settle, SETTLED_MS));
+  }
+
+  removed(feature: Feature): void {
+    const id = idOf(feature);
+    if (!id || !this.#shown.has(id)) return;
+    this.#forget(id);
+    this.#context().emit({ kind: 'prompt-removed', id });
+  }
+
+  #forget(id: string): void {
+    this.#shown.delete(id);
+    clearTimeout(this.#timers.get(id));
+    this.#timers.delete(id);
+  }
+
+  #feature(prompt: Prompt): Feature {
+    return {
+      type: 'Feature',
+      geometry: promptGeometry(prompt, this.#context().size[0]),
+      properties: { id: prompt.id, ...promptStyle(prompt) },
+    };
+  }
+}
+
+/** Rings for points, green or red; tracking colours the ring by state and the inside by sign, as micro-sam does. */
+export function promptStyle(prompt: Prompt): FeatureProperties {
+  const positive = prompt.kind !== 'point' || prompt.positive;
+  const sign = positive ? POSITIVE : NEGATIVE;
+  const edge = prompt.track ? (prompt.track.state === 'division' ? DIVISION : TRACK) : sign;
+  const inside = positive ? '46, 230, 107' : '255, 77, 77';
+  return {
+    label: positive ? 'positive' : 'negative',
+    size: 8,
+    edge_color: edge,
+    edge_width: 2.5,
+    face_color: `rgba(${inside}, ${prompt.track ? 0.6 : 0.08})`,
+  };
+}
+
+function styleKey(prompt: Prompt): string {
+  return JSON.stringify(promptStyle(prompt));
+}
+
+function idOf(feature: Feature): string | undefined {
+  return feature.properties?.id ?? feature.id;
+}

@@ -1,0 +1,164 @@
+import type { Size, Tensor, YX } from '../../src/ndimage/array.js';
+import type { Mask } from '../../src/ndimage/mask.js';
+import type { PlaneRenderer, ViewerEvent, ViewerTool, ViewObject } from '../../src/presenter/viewer.js';
+import type { Prompt } from '../../src/segmentation/prompts.js';
+import type { ObjectLayerName } from '../../src/session/state.js';
+import type { ViewerExtras } from '../viewer/protocol.js';
+import { within } from './callbacks.js';
+import { type ImageOnScreen, type remoteConfig, showPlane } from './image.js';
+import { LabelObjects, type ObjectsOnScreen, PolygonObjects } from './object-layers.js';
+import { NEGATIVE, PICK, POSITIVE, type PromptContext, PromptLayer } from './prompt-layer.js';
+import type { KaibuWindow } from './window.js';
+
+/** From bottom to top, above the image. Scripts look layers up by these names. */
+const OBJECT_LAYERS: readonly ObjectLayerName[] = ['committed_objects', 'auto_segmentation', 'current_object'];
+
+export interface SceneContext {
+  readonly extras: ViewerExtras | undefined;
+  plane(): number;
+  emit(event: ViewerEvent): void;
+  pick(at: YX): void;
+}
+
+/** The layers of one image in the viewer: image, three of objects, a preview, shapes and points. */
+export class Scene {
+  readonly size: Size;
+  readonly #window: KaibuWindow;
+  readonly #name: string;
+  readonly #context: SceneContext;
+  readonly #objects = new Map<ObjectLayerName, ObjectsOnScreen>();
+  #image: ImageOnScreen | undefined;
+  #preview: ObjectsOnScreen | undefined;
+  #shapes: PromptLayer | undefined;
+  #points: PromptLayer | undefined;
+  #render: PlaneRenderer | undefined;
+  #shape: 'box' | 'polygon' = 'box';
+
+  constructor(window: KaibuWindow, name: string, size: Size, context: SceneContext) {
+    this.#window = window;
+    this.#name = name;
+    this.size = size;
+    this.#context = context;
+  }
+
+  shows(name: string, [height, width]: Size): boolean {
+    return this.#name === name && this.size[0] === height && this.size[1] === width;
+  }
+
+  async addPlane(pixels: Tensor<Uint8Array>): Promise<void> {
+    const canSetImage = this.#context.extras?.set_image === true;
+    this.#image = await showPlane(this.#window, 'image', pixels, canSetImage, () => this.#repaint());
+  }
+
+  async addRendered(config: typeof remoteConfig, render: PlaneRenderer): Promise<void> {
+    this.#render = render;
+    const current: PlaneRenderer = (box, size) => this.#render!(box, size);
+    const adding = within(this.#window.add_layer(config('image', this.size, current)), 'add_layer', 3000);
+    // Kaibu answers with OpenLayers' own object, which may take longer to send than the layer to appear.
+    await (this.#context.extras ? adding : adding.catch(() => undefined));
+  }
+
+  async update(pixels: Tensor<Uint8Array>): Promise<void> {
+    await this.#image?.update(pixels);
+  }
+
+  async rerender(render: PlaneRenderer): Promise<void> {
+    this.#render = render;
+    await this.#repaint();
+  }
+
+  async addLayers(): Promise<void> {
+    const { extras, emit } = this.#context;
+    const size = [this.size[1], this.size[0]] as const;
+    for (const name of OBJECT_LAYERS) {
+      const pick_callback = (id: number) => emit({ kind: 'object-picked', layer: name, id });
+      this.#objects.set(
+        name,
+        extras?.labels
+          ? await LabelObjects.create(this.#window, { type: 'labels', name, size, pick_callback })
+          : await PolygonObjects.create(this.#window, name, this.size, emit),
+      );
+    }
+    if (extras?.labels)
+      this.#preview = await LabelObjects.create(this.#window, {
+        type: 'labels',
+        name: 'preview',
+        size,
+        outline: true,
+        opacity: 0.9,
+        listed: false,
+      });
+    this.#shapes = await PromptLayer.create(this.#window, 'prompts', () => this.#promptContext());
+    this.#points = await PromptLayer.create(this.#window, 'point_prompts', () => this.#promptContext());
+  }
+
+  async showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void> {
+    await this.#objects.get(layer)?.show(objects);
+  }
+
+  async showPrompts(prompts: readonly Prompt[]): Promise<void> {
+    await this.#points?.show(prompts.filter(({ kind }) => kind === 'point'));
+    await this.#shapes?.show(prompts.filter(({ kind }) => kind !== 'point'));
+  }
+
+  async showPreview(mask: Mask | undefined): Promise<void> {
+    await this.#preview?.show(mask && mask.area > 0 ? [{ id: 1, color: '#ffffff', mask }] : []);
+  }
+
+  /** Drawing happens in the selected layer, and every added layer takes the selection: so it is set anew each time. */
+  async setTool({ kind, positive, brushSize }: ViewerTool): Promise<void> {
+    if (!this.#points || !this.#shapes) return;
+    const { extras } = this.#context;
+    const painting = kind === 'brush' || kind === 'eraser' || kind === 'fill';
+    if (this.#window.set_tool && extras?.painting)
+      await within(this.#window.set_tool({ kind: painting ? kind : 'none', radius: brushSize }), 'set_tool');
+    const outlines = kind === 'box' || kind === 'polygon';
+    if (outlines) this.#shape = kind;
+    // Without clicks of its own, the viewer tells of a click on an object by a point that is taken away at once.
+    const picks = (kind === 'pan' || painting) && !extras;
+    const color = positive ? POSITIVE : NEGATIVE;
+    await this.#points.configure({
+      draw_enable: kind === 'point' || picks,
+      draw_shape_type: 'Point',
+      draw_label: picks ? PICK : positive ? 'positive' : 'negative',
+      draw_edge_color: color,
+      draw_face_color: positive ? 'rgba(46, 230, 107, 0.08)' : 'rgba(255, 77, 77, 0.08)',
+    });
+    await this.#shapes.configure({
+      draw_enable: outlines,
+      draw_freehand: true,
+      draw_shape_type: kind === 'polygon' ? 'Polygon' : 'Rectangle',
+      draw_label: 'positive',
+    });
+    await within(this.#window.select_layer({ id: (outlines ? this.#shapes : this.#points).id }), 'select_layer');
+  }
+
+  async setVisible(layer: ObjectLayerName | 'prompts' | 'image', visible: boolean): Promise<void> {
+    if (layer === 'prompts') {
+      await this.#points?.configure({ visible });
+      await this.#shapes?.configure({ visible });
+    } else if (layer === 'image') {
+      // Kaibu gives no hold on its image layers.
+      if (this.#context.extras) await within(this.#window.set_layer_visible!('image', visible), 'set_layer_visible');
+    } else await this.#objects.get(layer)?.setVisible(visible);
+  }
+
+  /** Kaibu's remote layers are asked again when the map is painted, which a change of a vector layer brings about. */
+  async #repaint(): Promise<void> {
+    const layer = (await within(this.#window.get_layer('image'), 'get_layer')) as {
+      refresh?(): Promise<unknown>;
+    } | null;
+    if (this.#context.extras && layer?.refresh) await within(layer.refresh(), 'refresh');
+    else await this.#shapes?.configure({});
+  }
+
+  #promptContext(): PromptContext {
+    return {
+      size: this.size,
+      plane: this.#context.plane(),
+      shape: this.#shape,
+      pick: this.#context.pick,
+      emit: this.#context.emit,
+    };
+  }
+}
