@@ -1,0 +1,89 @@
+import { type DecoderVariant, emitDecoder, emitPrepare } from '../onnx/sam/emit.js';
+import type { SamDecoderWeights } from '../onnx/sam/weights.js';
+import { writeModel } from '../onnx/write.js';
+import { type DecodedChunk, type DecoderGraphs, EMBEDDING_SHAPE, LazySession } from './mask-decoder-graphs.js';
+import { float32Of, type OrtRuntime, type OrtTensor } from './runtime.js';
+import type { Embedding, SamPrompts } from './sam-tensors.js';
+
+/** With more points the graph that projects the image side does less work than the one that absorbs (measured). */
+const FEW_POINTS = 10;
+/** Images whose prepared features are kept, 10 MB each. */
+const PREPARED_IMAGES = 3;
+/** Stands for "no floor"; infinities are left out of the arithmetic. */
+const NO_FLOOR = -1e30;
+
+const TOKENS = [0, 1, 2, 3];
+
+/** The decoder written anew (src/onnx/sam/emit.ts): per-image work once per image, masks only where asked for. */
+export class FastDecoder implements DecoderGraphs {
+  readonly batch: number;
+  private readonly prepare: LazySession;
+  private readonly variants: Readonly<Record<DecoderVariant, LazySession>>;
+  /** Prepared features by embedding id, the most recently used last. */
+  private readonly prepared = new Map<string, Readonly<Record<string, OrtTensor>>>();
+
+  constructor(
+    private readonly runtime: OrtRuntime,
+    weights: SamDecoderWeights,
+    batch: number,
+  ) {
+    this.batch = batch;
+    const variant = (name: DecoderVariant) => new LazySession(runtime, () => writeModel(emitDecoder(weights, name)));
+    this.prepare = new LazySession(runtime, () => writeModel(emitPrepare(weights)));
+    this.variants = { few: variant('few'), many: variant('many'), masked: variant('masked') };
+  }
+
+  /** Opens what the first click needs, so that a graph the runtime refuses is found out now. */
+  async open(): Promise<void> {
+    await this.prepare.get();
+    await this.variants.few.get();
+  }
+
+  async run(embedding: Embedding, prompts: SamPrompts, iouFloor: number): Promise<DecodedChunk> {
+    const { batch, points, coords, labels, maskInput } = prompts;
+    const { runtime } = this;
+    const variant = maskInput ? 'masked' : points > FEW_POINTS ? 'many' : 'few';
+    const session = await this.variants[variant].get();
+    const image = maskInput
+      ? {
+          image_embeddings: runtime.tensor('float32', embedding.features.data, EMBEDDING_SHAPE),
+          mask_input: runtime.tensor('float32', maskInput, [batch, 1, 256, 256]),
+        }
+      : await this.prepareImage(embedding);
+    const { logits, iou, rows } = await session.run({
+      ...image,
+      point_coords: runtime.tensor('float32', coords, [batch, points, 2]),
+      point_labels: runtime.tensor('float32', labels, [batch, points]),
+      iou_floor: runtime.tensor('float32', Float32Array.of(Math.max(iouFloor, NO_FLOOR)), [1]),
+    });
+    return {
+      logits: float32Of(logits),
+      iou: float32Of(iou),
+      tokens: TOKENS,
+      rows: Array.from(rows.data as BigInt64Array, Number),
+    };
+  }
+
+  async release(): Promise<void> {
+    this.prepared.clear();
+    for (const session of [this.prepare, ...Object.values(this.variants)]) await session.release();
+  }
+
+  private async prepareImage({ id, features }: Embedding): Promise<Readonly<Record<string, OrtTensor>>> {
+    const known = this.prepared.get(id);
+    this.prepared.delete(id);
+    const image =
+      known ??
+      (await (
+        await this.prepare.get()
+      ).run({
+        image_embeddings: this.runtime.tensor('float32', features.data, EMBEDDING_SHAPE),
+      }));
+    this.prepared.set(id, image);
+    for (const oldest of this.prepared.keys()) {
+      if (this.prepared.size <= PREPARED_IMAGES) break;
+      this.prepared.delete(oldest);
+    }
+    return image;
+  }
+}

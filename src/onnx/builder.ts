@@ -1,0 +1,157 @@
+import type { Constant } from './graph.js';
+import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './model.js';
+import { FLOAT, INT64 } from './model.js';
+
+type AttributeInput = number | readonly number[] | { readonly float: number } | { readonly graph: OnnxGraph };
+
+/**
+ * Writes a new graph node by node (operator set 17). Every method returns the name of the tensor it makes; constants are
+ * kept once. What no output needs should not be built: there is no clean-up.
+ */
+export class GraphBuilder {
+  private readonly nodes: OnnxNode[] = [];
+  private readonly initializers = new Map<string, OnnxTensor>();
+  private readonly inputs: OnnxValue[] = [];
+  private readonly outputs: OnnxValue[] = [];
+  private count = 0;
+  /** Goes before every name made here, so that the names of a branch differ from those around it. */
+  private readonly prefix: string;
+
+  constructor(prefix = '') {
+    this.prefix = prefix;
+  }
+
+  input(name: string, shape: (number | string)[], type = FLOAT): string {
+    this.inputs.push({ name, tensor: { type, shape } });
+    return name;
+  }
+
+  output(name: string, tensor: string, shape?: (number | string)[], type = FLOAT): void {
+    this.nodes.push({ name, op: 'Identity', domain: '', inputs: [tensor], outputs: [name], attributes: [] });
+    this.outputs.push({ name, tensor: { type, shape } });
+  }
+
+  node(op: string, inputs: string[], attributes: Readonly<Record<string, AttributeInput>> = {}): string {
+    const name = `${this.prefix}${op}_${this.count++}`;
+    this.nodes.push({ name, op, domain: '', inputs, outputs: [name], attributes: toAttributes(attributes) });
+    return name;
+  }
+
+  /** Float constant; `base` must be given once only, or always with the same values. */
+  constant(base: string, dims: readonly number[], data: Float32Array): string {
+    const name = this.prefix + base;
+    if (!this.initializers.has(name))
+      this.initializers.set(name, {
+        name,
+        dims: [...dims],
+        type: FLOAT,
+        raw: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+      });
+    return name;
+  }
+
+  weight(name: string, { dims, data }: Constant): string {
+    return this.constant(name, dims, data);
+  }
+
+  scalar(value: number): string {
+    return this.constant(`scalar ${value}`, [], Float32Array.of(value));
+  }
+
+  /** One-dimensional int64 constant: shapes, axes, slice bounds. */
+  ints(...values: number[]): string {
+    const name = `${this.prefix}ints ${values.join(' ')}`;
+    if (!this.initializers.has(name)) {
+      const data = BigInt64Array.from(values, BigInt);
+      this.initializers.set(name, {
+        name,
+        dims: [values.length],
+        type: INT64,
+        raw: new Uint8Array(data.buffer),
+      });
+    }
+    return name;
+  }
+
+  add(a: string, b: string): string {
+    return this.node('Add', [a, b]);
+  }
+
+  mul(a: string, b: string): string {
+    return this.node('Mul', [a, b]);
+  }
+
+  matMul(a: string, b: string): string {
+    return this.node('MatMul', [a, b]);
+  }
+
+  /** `0` keeps the length of that axis, `-1` is what is left. */
+  reshape(x: string, ...shape: number[]): string {
+    return this.node('Reshape', [x, this.ints(...shape)]);
+  }
+
+  transpose(x: string, ...perm: number[]): string {
+    return this.node('Transpose', [x], { perm });
+  }
+
+  softmax(x: string): string {
+    return this.node('Softmax', [x], { axis: -1 });
+  }
+
+  /** Over the last axis. */
+  layerNorm(x: string, weight: string, bias: string, epsilon: number): string {
+    return this.node('LayerNormalization', [x, weight, bias], { axis: -1, epsilon: { float: epsilon } });
+  }
+
+  /** The exact one (erf), spelt as ONNX Runtime's fusion expects it. */
+  gelu(x: string): string {
+    const erf = this.node('Erf', [this.node('Div', [x, this.scalar(Math.SQRT2)])]);
+    return this.mul(this.mul(x, this.add(erf, this.scalar(1))), this.scalar(0.5));
+  }
+
+  /** [B, from, C] to [B, to, C]: part of the second axis. */
+  slice(x: string, from: number, to: number): string {
+    return this.node('Slice', [x, this.ints(from), this.ints(to), this.ints(1)]);
+  }
+
+  /**
+   * One tensor, computed one way or the other; what is not chosen is not computed. The branches see all tensors made so
+   * far, but not each other's.
+   */
+  branch(condition: string, then: (g: GraphBuilder) => string, otherwise: (g: GraphBuilder) => string): string {
+    const graphOf = (name: string, build: (g: GraphBuilder) => string): OnnxGraph => {
+      const inner = new GraphBuilder(`${this.prefix}${name}/`);
+      inner.output(`${this.prefix}${name}/result`, build(inner));
+      return inner.graph(name);
+    };
+    return this.node('If', [condition], {
+      then_branch: { graph: graphOf('then', then) },
+      else_branch: { graph: graphOf('else', otherwise) },
+    });
+  }
+
+  finish(name: string): OnnxModel {
+    const graph = this.graph(name);
+    return { irVersion: 8, producer: 'micro-sam-imjoy', opsets: [{ domain: '', version: 17 }], graph };
+  }
+
+  private graph(name: string): OnnxGraph {
+    return {
+      name,
+      nodes: this.nodes,
+      initializers: [...this.initializers.values()],
+      inputs: this.inputs,
+      outputs: this.outputs,
+      values: [],
+    };
+  }
+}
+
+function toAttributes(attributes: Readonly<Record<string, AttributeInput>>): OnnxAttribute[] {
+  return Object.entries(attributes).map(([name, value]) => {
+    if (typeof value === 'number') return { name, type: 'int', value };
+    if ('graph' in value) return { name, type: 'graph', value: value.graph };
+    if ('float' in value) return { name, type: 'float', value: value.float };
+    return { name, type: 'ints', value };
+  });
+}
