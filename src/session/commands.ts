@@ -5,6 +5,7 @@ import type { TaskOptions } from '../task.js';
 import { type Annotator, promptsOfPlane } from './annotator.js';
 import type { CommitOptions } from './commit.js';
 import * as edits from './edits.js';
+import type { Memo } from './history.js';
 import { editPolygon, paint, type Stroke, type Target } from './painting.js';
 import type { AnnotationSession, Edit } from './session.js';
 import type { ObjectLayerName, SessionSettings, SessionState } from './state.js';
@@ -59,9 +60,14 @@ async function withSegmentation(session: AnnotationSession, edit: Edit): Promise
     session.notify({ level: 'info', text: 'The mask appears as soon as the model is ready.' });
     return;
   }
-  await session.segment(SEGMENT, segmentPlane, { amend: step }).catch((error) => {
+  await segmentNow(session, step).catch((error) => {
     if (asSamError(error).code !== 'cancelled') throw error; // superseded by the next prompt
   });
+}
+
+/** Segments the visible plane; with `amend`, as part of that step. */
+export function segmentNow(session: AnnotationSession, amend?: Memo): Promise<void> {
+  return session.segment(SEGMENT, segmentPlane, { amend });
 }
 
 const segmentPlane = (annotator: Annotator, state: SessionState, task: TaskOptions) => annotator.segment(state, task);
@@ -150,7 +156,7 @@ export const COMMANDS = {
     inViewer: true,
     tooltip: 'Segment the object from the current prompts.',
     unavailable: needsPrompts,
-    run: (session) => session.segment(SEGMENT, segmentPlane),
+    run: (session) => segmentNow(session),
   }),
   next_candidate: command({
     id: 'next_candidate',

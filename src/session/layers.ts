@@ -1,11 +1,17 @@
 import type { LabelImage, Size, YX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { maskContains, paintMask } from '../ndimage/rle.js';
-import type { ObjectLayer, ObjectRecord } from './state.js';
+import type { ObjectLayer, ObjectRecord, SessionState } from './state.js';
 
 /** Object layers: immutable maps of records by ascending id, painted to label images only when somebody asks. */
 
 export const EMPTY_LAYER: ObjectLayer = { objects: new Map() };
+
+export const NO_OBJECTS: SessionState['layers'] = {
+  current_object: EMPTY_LAYER,
+  auto_segmentation: EMPTY_LAYER,
+  committed_objects: EMPTY_LAYER,
+};
 
 export function layerOf(records: Iterable<ObjectRecord>): ObjectLayer {
   const sorted = [...records].sort((a, b) => a.id - b.id);

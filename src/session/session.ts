@@ -1,10 +1,10 @@
 import { asSamError, SamError } from '../errors.js';
 import type { Progress, TaskOptions } from '../task.js';
-import type { Annotator, Segmentation } from './annotator.js';
-import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal } from './commands.js';
+import { type Annotator, promptsOfPlane, type Segmentation } from './annotator.js';
+import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal, segmentNow } from './commands.js';
 import { landSegmentation } from './edits.js';
 import { History, type Memo } from './history.js';
-import { EMPTY_LAYER } from './layers.js';
+import { NO_OBJECTS } from './layers.js';
 import type { ImageInfo, Message, SessionSettings, SessionState } from './state.js';
 
 /**
@@ -65,6 +65,9 @@ export class AnnotationSession {
     this.annotatorInUse = annotator;
     const { embedding: _, ...state } = this.current;
     this.set(state);
+    const waiting = promptsOfPlane(state).length > 0 && state.layers.current_object.objects.size === 0;
+    if (waiting && state.settings.autoSegment)
+      segmentNow(this, this.history.latest).catch((error) => this.report(error));
   }
 
   close(): void {
@@ -113,9 +116,7 @@ export class AnnotationSession {
       const command = COMMANDS[id] as Command<(typeof args)[0]>;
       await command.run(this, args[0]);
     } catch (error) {
-      const known = asSamError(error);
-      if (known.code !== 'cancelled') this.notify({ level: 'error', text: known.message, code: known.code });
-      throw known;
+      throw this.report(error);
     }
   }
 
@@ -182,6 +183,13 @@ export class AnnotationSession {
     }
   }
 
+  /** Tells the user; being cancelled needs no telling. */
+  private report(error: unknown): SamError {
+    const known = asSamError(error);
+    if (known.code !== 'cancelled') this.notify({ level: 'error', text: known.message, code: known.code });
+    return known;
+  }
+
   private needAnnotator(): Annotator {
     if (this.annotatorInUse) return this.annotatorInUse;
     if (!this.current.image) throw new SamError('no_image', 'No image is open. Open an image first.');
@@ -197,15 +205,16 @@ export class AnnotationSession {
     const controller = new AbortController();
     const startedAt = Date.now();
     const generation = this.generation;
+    const entry: RunningWork = { controller, finished: Promise.resolve() };
     const isCurrent = () => this.running.get(slot) === entry;
     const onProgress = (progress: Progress) => {
       if (isCurrent() && generation === this.generation && !controller.signal.aborted)
         this.set({ ...this.current, task: { name, progress, startedAt } });
     };
-    const finished = Promise.race([work({ signal: controller.signal, onProgress }), aborted(controller.signal)]);
-    const entry: RunningWork = { controller, finished };
     this.running.set(slot, entry);
     onProgress({ done: 0, total: 0, message: name });
+    const finished = Promise.race([work({ signal: controller.signal, onProgress }), aborted(controller.signal)]);
+    entry.finished = finished;
     try {
       return await finished;
     } finally {
@@ -255,7 +264,7 @@ export type TaskSlot = 'prepare' | 'segment' | 'automatic';
 
 interface RunningWork {
   readonly controller: AbortController;
-  readonly finished: Promise<unknown>;
+  finished: Promise<unknown>;
 }
 
 export const DEFAULT_SETTINGS: SessionSettings = {
@@ -273,7 +282,7 @@ function emptyState(settings: SessionSettings): SessionState {
   return {
     plane: 0,
     prompts: [],
-    layers: { current_object: EMPTY_LAYER, auto_segmentation: EMPTY_LAYER, committed_objects: EMPTY_LAYER },
+    layers: NO_OBJECTS,
     lineages: [],
     settings,
     history: {},

@@ -1,0 +1,341 @@
+import assert from 'node:assert/strict';
+import { SamError } from '../../src/errors.js';
+import type { PointPrompt } from '../../src/segmentation/prompts.js';
+import { objectAt, paintPlane } from '../../src/session/layers.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import { DiscAnnotator } from '../support/disc-annotator.js';
+import { seededRandom } from '../support/random.js';
+import { documentOf, randomStep, WALK_IMAGE } from '../support/session-walk.js';
+
+function opened(): { session: AnnotationSession; annotator: DiscAnnotator } {
+  const session = new AnnotationSession();
+  const annotator = new DiscAnnotator([60, 80]);
+  session.open(WALK_IMAGE, annotator);
+  return { session, annotator };
+}
+
+const point = (id: string, y: number, x: number, positive = true): PointPrompt => ({
+  kind: 'point',
+  id,
+  plane: 0,
+  at: [y, x],
+  positive,
+});
+
+/** A gate for the annotator, and the function that opens it. */
+function closedGate(annotator: DiscAnnotator): () => void {
+  let open = () => {};
+  annotator.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  return open;
+}
+
+const objects = (session: AnnotationSession, layer: 'current_object' | 'committed_objects') =>
+  session.state.layers[layer].objects;
+
+describe('session', () => {
+  it('a click gives a mask, C commits it, and the prompts stay with the object', async () => {
+    const { session } = opened();
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    assert.equal(objects(session, 'current_object').size, 1);
+    await session.run('commit');
+    assert.equal(objects(session, 'current_object').size, 0);
+    assert.deepEqual(session.state.prompts, []);
+    assert.equal(objectAt(session.state.layers.committed_objects, 0, [20, 30]), 1);
+    assert.deepEqual(objects(session, 'committed_objects').get(1)?.prompts, [point('a', 20, 30)]);
+  });
+
+  it('click and mask are one step of undo', async () => {
+    const { session } = opened();
+    const before = documentOf(session.state);
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    assert.equal(session.state.history.undo, 'Add positive point');
+    const after = documentOf(session.state);
+    await session.run('undo');
+    assert.equal(documentOf(session.state), before);
+    assert.equal(session.state.history.undo, undefined);
+    await session.run('redo');
+    assert.equal(documentOf(session.state), after);
+  });
+
+  it('undoing everything gives the initial state, redoing everything the last one', async () => {
+    for (let seed = 1; seed <= 25; seed++) {
+      const random = seededRandom(seed);
+      const { session } = opened();
+      const initial = documentOf(session.state);
+      const seen = [initial];
+      for (let step = 0; step < 40; step++) {
+        const before = documentOf(session.state);
+        const { name, refused } = await randomStep(session, random, step);
+        if (refused && !['add', 'addMore', 'move', 'remove'].includes(name))
+          assert.equal(documentOf(session.state), before, `seed ${seed}: a refused ${name} changed the state`);
+        if (documentOf(session.state) !== seen.at(-1)) seen.push(documentOf(session.state));
+      }
+      const last = documentOf(session.state);
+      const back: string[] = [last];
+      while (session.undo()) if (documentOf(session.state) !== back.at(-1)) back.push(documentOf(session.state));
+      assert.equal(documentOf(session.state), initial, `seed ${seed}`);
+      assert.deepEqual(back.reverse(), seen, `seed ${seed}: every state on the way is seen again`);
+      while (session.redo());
+      assert.equal(documentOf(session.state), last, `seed ${seed}`);
+    }
+  });
+
+  it('committed objects change only by commit, painting, outlines and deletion', async () => {
+    const allowed = ['commit', 'commitAgain', 'paint', 'outline', 'delete'];
+    for (let seed = 100; seed < 120; seed++) {
+      const random = seededRandom(seed);
+      const { session } = opened();
+      for (let step = 0; step < 60; step++) {
+        const before = session.state.layers.committed_objects;
+        const { name, refused } = await randomStep(session, random, step);
+        const after = session.state.layers.committed_objects;
+        if (refused || !allowed.includes(name)) assert.equal(after, before, `seed ${seed}: ${name}`);
+        const areas = [...after.objects.values()].map((record) => record.masks.get(0)?.area ?? 0);
+        const painted = paintPlane(after, 0, [60, 80]).data.filter((id) => id > 0).length;
+        assert.equal(
+          painted,
+          areas.reduce((sum, area) => sum + area, 0),
+          `seed ${seed}: committed objects overlap after ${name}`,
+        );
+        assert.ok(areas.every((area) => area > 0));
+      }
+    }
+  });
+
+  it('a second segmentation cancels the first, whatever order they finish in', async () => {
+    const { session, annotator } = opened();
+    const openFirst = closedGate(annotator);
+    const first = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    const openSecond = closedGate(annotator);
+    const second = session.run('put_prompts', { prompts: [point('b', 40, 50)] });
+    openSecond();
+    await second;
+    const result = documentOf(session.state);
+    openFirst();
+    await first;
+    assert.equal(documentOf(session.state), result);
+    assert.equal(objects(session, 'current_object').get(1)?.prompts.length, 2);
+    assert.equal(session.state.task, undefined);
+  });
+
+  it('C right after a click waits for the mask', async () => {
+    const { session, annotator } = opened();
+    const open = closedGate(annotator);
+    const click = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    const commit = session.run('commit');
+    open();
+    await Promise.all([click, commit]);
+    assert.equal(objects(session, 'committed_objects').size, 1);
+  });
+
+  it('what was asked of one image does not land on the next', async () => {
+    const { session, annotator } = opened();
+    const open = closedGate(annotator);
+    const click = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    session.open({ ...WALK_IMAGE, name: 'other.tif', signature: 'other' }, new DiscAnnotator([60, 80]));
+    open();
+    await click;
+    assert.equal(session.state.image?.name, 'other.tif');
+    assert.equal(objects(session, 'current_object').size, 0);
+    assert.deepEqual(session.state.prompts, []);
+    assert.equal(session.state.history.undo, undefined);
+  });
+
+  it('clearing during a segmentation leaves nothing behind', async () => {
+    const { session, annotator } = opened();
+    const open = closedGate(annotator);
+    const click = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    await session.run('clear_annotations');
+    open();
+    await click;
+    assert.equal(objects(session, 'current_object').size, 0);
+    assert.deepEqual(session.state.prompts, []);
+  });
+
+  it('Escape stops the work and keeps the prompts', async () => {
+    const { session, annotator } = opened();
+    const open = closedGate(annotator);
+    const click = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    assert.equal(session.state.task?.name, 'Segment object');
+    await session.run('cancel');
+    await click;
+    open();
+    assert.equal(session.state.task, undefined);
+    assert.equal(session.state.prompts.length, 1);
+    assert.equal(session.state.message, undefined);
+  });
+
+  it('a failing model leaves prompts and objects, and says why', async () => {
+    const { session, annotator } = opened();
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    const mask = objects(session, 'current_object');
+    annotator.failWith = new SamError('worker_lost', 'The worker stopped. Choose the model again.');
+    await assert.rejects(session.run('put_prompts', { prompts: [point('b', 22, 30)] }), { code: 'worker_lost' });
+    assert.equal(session.state.prompts.length, 2);
+    assert.equal(objects(session, 'current_object'), mask);
+    assert.deepEqual(session.state.message, {
+      level: 'error',
+      text: 'The worker stopped. Choose the model again.',
+      code: 'worker_lost',
+    });
+  });
+
+  it('prompts that cannot be are refused and change nothing', async () => {
+    const { session } = opened();
+    const { state } = session;
+    const bad = [
+      point('a', -1, 5),
+      point('a', 5, 80),
+      point('a', Number.NaN, 5),
+      { ...point('a', 5, 5), plane: 1 },
+      { kind: 'box', id: 'b', plane: 0, box: [5, 5, 5, 20] },
+      { kind: 'box', id: 'b', plane: 0, box: [70, 5, 90, 20] },
+      { kind: 'box', id: 'b', plane: 0, box: [0, Number.POSITIVE_INFINITY, 9, 20] },
+      {
+        kind: 'polygon',
+        id: 'c',
+        plane: 0,
+        ring: [
+          [1, 1],
+          [2, 2],
+        ],
+      },
+      {
+        kind: 'polygon',
+        id: 'c',
+        plane: 0,
+        ring: [
+          [-9, 1],
+          [-5, 2],
+          [-5, 9],
+        ],
+      },
+    ] as const;
+    for (const prompt of bad) {
+      await assert.rejects(session.run('put_prompts', { prompts: [prompt] }), { code: 'invalid_prompt' });
+      assert.deepEqual({ ...session.state, message: undefined }, { ...state, message: undefined });
+    }
+  });
+
+  it('a box drawn past the edge is cut at it, in any drawing direction', async () => {
+    const { session } = opened();
+    await session.run('put_prompts', { prompts: [{ kind: 'box', id: 'b', plane: 0, box: [30, 90, -5, 60] }] });
+    assert.deepEqual(session.state.prompts[0], { kind: 'box', id: 'b', plane: 0, box: [0, 60, 30, 80] });
+  });
+
+  it('an echo of a known prompt is no step', async () => {
+    const { session, annotator } = opened();
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    const { state } = session;
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    assert.equal(session.state.prompts, state.prompts);
+    assert.equal(annotator.calls, 1);
+  });
+
+  it('the candidates of a single point can be gone through, and undone', async () => {
+    const { session } = opened();
+    await session.run('put_prompts', { prompts: [point('a', 30, 40)] });
+    const area = () => objects(session, 'current_object').get(1)?.masks.get(0)?.area ?? 0;
+    const areas = [area()];
+    for (let i = 0; i < 3; i++) {
+      await session.run('next_candidate');
+      areas.push(area());
+    }
+    assert.ok(areas[1] > areas[0] && areas[0] > areas[2], `${areas}`);
+    assert.equal(areas[3], areas[0]);
+    session.undo();
+    assert.equal(area(), areas[2]);
+    await session.run('put_prompts', { prompts: [point('b', 30, 44)] });
+    assert.equal(session.state.candidates, undefined);
+    await assert.rejects(session.run('next_candidate'), /single positive point/);
+  });
+
+  it('a picked object stays committed until its correction is committed under its id', async () => {
+    const { session } = opened();
+    for (const [id, x] of [
+      ['a', 10],
+      ['b', 40],
+      ['c', 65],
+    ] as const) {
+      await session.run('put_prompts', { prompts: [point(id, 30, x)] });
+      await session.run('commit');
+    }
+    const committed = session.state.layers.committed_objects;
+    await session.run('pick_object', { id: 2 });
+    assert.equal(session.state.editing, 2);
+    assert.deepEqual(session.state.prompts, [point('b', 30, 40)]);
+    assert.equal(session.state.layers.committed_objects, committed);
+    await session.run('pick_object', { id: 3 });
+    assert.equal(session.state.editing, 3, 'an untouched pick may be changed');
+    await session.run('put_prompts', { prompts: [point('d', 36, 65)] });
+    await assert.rejects(session.run('pick_object', { id: 1 }), /not committed yet/);
+    assert.equal(session.state.layers.committed_objects, committed);
+    await session.run('commit');
+    assert.deepEqual([...objects(session, 'committed_objects').keys()], [1, 2, 3]);
+    assert.equal(objectAt(session.state.layers.committed_objects, 0, [41, 65]), 3);
+    assert.equal(objects(session, 'committed_objects').get(3)?.prompts.length, 2);
+  });
+
+  it('an object without prompts brings its mask along, so that a click adds to it', async () => {
+    const { session } = opened();
+    await session.run('paint', {
+      tool: 'brush',
+      path: [
+        [30, 20],
+        [30, 50],
+      ],
+      radius: 4,
+    });
+    await session.run('commit');
+    await session.run('pick_object', { id: 1 });
+    assert.deepEqual(
+      session.state.prompts.map((prompt) => prompt.kind),
+      ['mask'],
+    );
+    await session.run('put_prompts', { prompts: [point('a', 10, 20)] });
+    await session.run('commit');
+    for (const at of [
+      [10, 20],
+      [30, 35],
+    ] as const)
+      assert.equal(objectAt(session.state.layers.committed_objects, 0, at), 1);
+  });
+
+  it('commands that cannot be done now say why', async () => {
+    const session = new AnnotationSession();
+    await assert.rejects(session.run('segment_object'), { code: 'no_image' });
+    session.open(WALK_IMAGE);
+    await assert.rejects(session.run('commit'), /Segment an object first/);
+    await assert.rejects(session.run('undo'), /nothing to undo/);
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    assert.match(session.state.message?.text ?? '', /as soon as the model is ready/);
+    await assert.rejects(session.run('segment_object'), { code: 'no_worker' });
+  });
+
+  it('prompts given before the model was ready are segmented once it is', async () => {
+    const session = new AnnotationSession();
+    session.open(WALK_IMAGE);
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    session.useAnnotator(new DiscAnnotator([60, 80]));
+    await session.settled();
+    assert.equal(objects(session, 'current_object').size, 1);
+    session.undo();
+    assert.deepEqual(session.state.prompts, []);
+  });
+
+  it('computing embeddings reports progress and can be cancelled', async () => {
+    const { session, annotator } = opened();
+    const fractions: number[] = [];
+    session.subscribe(({ task }) => task && fractions.push(task.progress.done));
+    await session.run('compute_embeddings');
+    assert.equal(session.state.embedding, 'ready');
+    assert.deepEqual(fractions, [0, 0, 1, 2, 3]);
+    closedGate(annotator);
+    const running = session.run('compute_embeddings');
+    session.cancel();
+    await assert.rejects(running, { code: 'cancelled' });
+    assert.equal(session.state.task, undefined);
+  });
+});
