@@ -72,18 +72,24 @@ export class FastDecoder implements DecoderGraphs {
   private async prepareImage({ id, features }: Embedding): Promise<Readonly<Record<string, OrtTensor>>> {
     const known = this.prepared.get(id);
     this.prepared.delete(id);
-    const image =
-      known ??
-      (await (
-        await this.prepare.get()
-      ).run({
-        image_embeddings: this.runtime.tensor('float32', features.data, EMBEDDING_SHAPE),
-      }));
+    const image = known ?? (await this.runPrepare(features.data));
     this.prepared.set(id, image);
     for (const oldest of this.prepared.keys()) {
       if (this.prepared.size <= PREPARED_IMAGES) break;
       this.prepared.delete(oldest);
     }
     return image;
+  }
+
+  private async runPrepare(features: Float32Array): Promise<Readonly<Record<string, OrtTensor>>> {
+    const session = await this.prepare.get();
+    const outputs = await session.run({
+      image_embeddings: this.runtime.tensor('float32', features, EMBEDDING_SHAPE),
+    });
+    const image = Object.entries(outputs).map(([name, tensor]) => [
+      name,
+      this.runtime.tensor('float32', float32Of(tensor), tensor.dims),
+    ]);
+    return Object.fromEntries(image);
   }
 }
