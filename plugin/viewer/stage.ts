@@ -21,6 +21,11 @@ export class Stage {
       interactions: defaultInteractions({ altShiftDragRotate: false, pinchRotate: false, doubleClickZoom: false }),
       view: imageView([1024, 1024]),
     });
+    // Where the image lies on screen, for automation: map x and y of the upper left corner, map units per CSS pixel, size.
+    this.map.on('postrender', () => {
+      const [x0, , , y1] = this.map.getView().calculateExtent(this.map.getSize());
+      target.dataset.view = JSON.stringify([x0, y1, this.map.getView().getResolution(), ...(this.size ?? [0, 0])]);
+    });
   }
 
   /** Makes `size` the image frame and shows all of it. */

@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { type Browser, chromium } from 'playwright-core';
+import sirv from 'sirv';
+
+/**
+ * A Chromium for tests and pages for it. Nothing is downloaded: an installed browser is used, else the one inside the
+ * package @sparticuz/chromium, which unpacks itself to the temporary folder and runs as root without a display.
+ */
+const INSTALLED = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'];
+
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--no-zygote',
+  '--disable-dev-shm-usage',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+  '--font-render-hinting=none',
+  '--use-gl=angle',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
+];
+
+export async function launchBrowser(extraArguments: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({
+    executablePath: installedBrowser() ?? (await packagedBrowser()),
+    headless: true,
+    args: [...ARGUMENTS, ...extraArguments],
+  });
+}
+
+function installedBrowser(): string | undefined {
+  if (process.env.CHROME_PATH) return process.env.CHROME_PATH;
+  const folders = (process.env.PATH ?? '').split(path.delimiter);
+  return folders.flatMap((folder) => INSTALLED.map((name) => path.join(folder, name))).find((file) => existsSync(file));
+}
+
+async function packagedBrowser(): Promise<string> {
+  const { default: packaged } = await import('@sparticuz/chromium');
+  return packaged.executablePath();
+}
+
+export interface Site {
+  /** Ends with a slash. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Serves folders on a free loopback port with the headers that give a page SharedArrayBuffer. First match wins. */
+export async function serveFolders(mounts: readonly (readonly [prefix: string, folder: string])[]): Promise<Site> {
+  const handlers = mounts.map(([prefix, folder]) => ({ prefix, handle: sirv(folder, { dev: true }) }));
+  const server = createServer((request, response) => {
+    response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
+    response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+    response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
+    const url = request.url ?? '/';
+    const attempt = (k: number): void => {
+      const found = handlers.slice(k).findIndex(({ prefix }) => url.startsWith(prefix));
+      if (found < 0) {
+        response.statusCode = 404;
+        response.end('Not found');
+        return;
+      }
+      const { prefix, handle } = handlers[k + found];
+      request.url = `/${url.slice(prefix.length)}`;
+      handle(request, response, () => attempt(k + found + 1));
+    };
+    attempt(0);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+/** Bundles TypeScript entry points for the browser into `folder`, as `<name>.js` and `<name>.css`. */
+export async function bundleForBrowser(entryPoints: Record<string, string>, folder: string): Promise<void> {
+  await build({
+    entryPoints,
+    outdir: folder,
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'chrome110',
+    sourcemap: 'inline',
+    logLevel: 'warning',
+  });
+}

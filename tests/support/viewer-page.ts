@@ -1,0 +1,127 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Browser, Frame, Page } from 'playwright-core';
+import type { YX } from '../../src/ndimage/array.js';
+import type { Viewer, ViewerEvent } from '../../src/presenter/viewer.js';
+import { bundleForBrowser, launchBrowser, type Site, serveFolders } from './browser.js';
+
+const FOLDER = path.join('dist', 'tests', `viewer-${process.pid}`);
+
+/** A viewer window inside ImJoy in a real browser, with real mouse and keyboard. */
+export interface ViewerPage {
+  readonly page: Page;
+  readonly frame: Frame;
+  /** The adapter in the page; every call crosses over. */
+  readonly viewer: Viewer;
+  events(): Promise<ViewerEvent[]>;
+  clearEvents(): Promise<void>;
+  /** Waits for an event of this kind and gives the first. */
+  event<K extends ViewerEvent['kind']>(kind: K): Promise<Extract<ViewerEvent, { kind: K }>>;
+  /** Where an image coordinate is on the page, CSS pixels. */
+  onScreen(at: YX): Promise<[x: number, y: number]>;
+  click(at: YX): Promise<void>;
+  drag(path: readonly YX[]): Promise<void>;
+  /** URLs that were asked of anything but this machine. */
+  readonly outside: string[];
+  readonly errors: string[];
+}
+
+export interface ViewerSite {
+  open(query?: string): Promise<ViewerPage>;
+  close(): Promise<void>;
+}
+
+export async function viewerSite(): Promise<ViewerSite> {
+  mkdirSync(path.join(FOLDER, 'viewer'), { recursive: true });
+  await Promise.all([
+    bundleForBrowser({ 'viewer-host': 'tests/browser/pages/viewer-host.ts' }, FOLDER),
+    bundleForBrowser({ viewer: 'plugin/viewer/main.ts' }, path.join(FOLDER, 'viewer')),
+  ]);
+  copyFileSync('tests/browser/pages/viewer-host.html', path.join(FOLDER, 'index.html'));
+  copyFileSync('plugin/viewer/index.html', path.join(FOLDER, 'viewer', 'index.html'));
+  const [browser, site] = await Promise.all([
+    launchBrowser(),
+    serveFolders([
+      ['/core/', 'node_modules/imjoy-core/dist'],
+      ['/', FOLDER],
+    ]),
+  ]);
+  return {
+    open: (query = '') => openPage(browser, site, query),
+    async close() {
+      await browser.close();
+      await site.close();
+    },
+  };
+}
+
+async function openPage(browser: Browser, site: Site, query: string): Promise<ViewerPage> {
+  const page = await browser.newPage({ viewport: { width: 1200, height: 800 } });
+  const outside: string[] = [];
+  const errors: string[] = [];
+  page.on('request', (request) => {
+    if (!/^(http:\/\/127\.0\.0\.1|data:|blob:)/.test(request.url())) outside.push(request.url());
+  });
+  page.on('pageerror', (error) => errors.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(message.text());
+  });
+  await page.goto(`${site.url}index.html${query}`);
+  await page.waitForFunction(() => document.title === 'ready', undefined, { timeout: 30_000 });
+  const frame = page.frames().find((candidate) => candidate !== page.mainFrame() && /viewer|app/.test(candidate.url()));
+  if (!frame) throw new Error('The viewer window has no frame.');
+  const events = () => page.evaluate(() => (globalThis as unknown as { events: ViewerEvent[] }).events);
+  const onScreen = async ([y, x]: YX): Promise<[number, number]> => {
+    const view = await frame.evaluate(() => document.getElementById('map')?.dataset.view);
+    const [left, top, resolution, , height] = JSON.parse(view ?? '[]') as number[];
+    const box = await (await frame.frameElement()).boundingBox();
+    return [(box?.x ?? 0) + (x - left) / resolution, (box?.y ?? 0) + (top - (height - y)) / resolution];
+  };
+  return {
+    page,
+    frame,
+    viewer: remoteViewer(page),
+    events,
+    clearEvents: () => page.evaluate(() => void (globalThis as unknown as { events: unknown[] }).events.splice(0)),
+    async event(kind) {
+      await page.waitForFunction(
+        (wanted) => (globalThis as unknown as { events: ViewerEvent[] }).events.some((event) => event.kind === wanted),
+        kind,
+        { timeout: 5000, polling: 20 },
+      );
+      const found = (await events()).find((event) => event.kind === kind);
+      return found as Extract<ViewerEvent, { kind: typeof kind }>;
+    },
+    onScreen,
+    async click(at) {
+      await page.mouse.click(...(await onScreen(at)));
+    },
+    async drag(path) {
+      const [first, ...rest] = await Promise.all(path.map(onScreen));
+      await page.mouse.move(...first);
+      await page.mouse.down();
+      for (const point of rest) await page.mouse.move(...point, { steps: 4 });
+      await page.mouse.up();
+    },
+    outside,
+    errors,
+  };
+}
+
+/** Methods of the viewer in the page, as if it were here. */
+function remoteViewer(page: Page): Viewer {
+  const call = (method: string, argument: unknown[]) =>
+    page.evaluate(
+      async ([name, values]) => {
+        const { viewer } = globalThis as unknown as { viewer: Record<string, (...values: unknown[]) => unknown> };
+        return (await viewer[name as string](...(values as unknown[]))) as never;
+      },
+      [method, argument] as const,
+    );
+  return new Proxy({} as Viewer, {
+    get:
+      (_, name: string) =>
+      (...values: unknown[]) =>
+        call(name, values),
+  });
+}
