@@ -24,6 +24,10 @@ export interface ImageSource {
   readonly pixelSize?: { readonly z?: number; readonly y: number; readonly x: number; readonly unit: string };
   /** [height, width] per resolution level; level 0 is full resolution and always present. */
   readonly levels: readonly Size[];
+  /** Names of all images that the file holds, where it can hold several; `openImage`'s option `series` chooses one. */
+  readonly images?: readonly string[];
+  /** Names of the files its pixels come from, where there are several (OME-TIFF). */
+  readonly files?: readonly string[];
   /**
    * Part of one plane: `[h, w]` if one channel was asked for, else `[h, w, c]`, in the file's dtype. `box` is in pixels
    * of `level` and must lie inside it.

@@ -1,0 +1,81 @@
+/**
+ * A cache with a limit in bytes: what was used longest ago goes first. Loads in progress are shared, so two readers of
+ * one chunk decode it once; a load that fails or is cancelled is forgotten.
+ */
+export class LruCache<Key, Value> {
+  readonly limit: number;
+  #bytes = 0;
+  readonly #entries = new Map<Key, { readonly value: Value; readonly bytes: number }>();
+  readonly #loading = new Map<Key, Promise<Value>>();
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(key: Key): Value | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry.value;
+  }
+
+  set(key: Key, value: Value, bytes: number): void {
+    this.delete(key);
+    if (bytes > this.limit) return;
+    this.#entries.set(key, { value, bytes });
+    this.#bytes += bytes;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#bytes <= this.limit) break;
+      this.delete(oldest);
+    }
+  }
+
+  delete(key: Key): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#bytes -= entry.bytes;
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#bytes = 0;
+  }
+
+  /**
+   * The cached value, else what `load` gives. If the load another caller started was cancelled by that caller, it is
+   * started again: one viewer's cancel is not another's failure.
+   */
+  async load(key: Key, load: () => Promise<{ value: Value; bytes: number }>): Promise<Value> {
+    const cached = this.get(key);
+    if (cached !== undefined) return cached;
+    const pending = this.#loading.get(key);
+    if (pending !== undefined) {
+      try {
+        return await pending;
+      } catch (error) {
+        if (!isAbort(error)) throw error;
+        return this.load(key, load);
+      }
+    }
+    const started = load().then(({ value, bytes }) => {
+      this.set(key, value, bytes);
+      return value;
+    });
+    this.#loading.set(key, started);
+    try {
+      return await started;
+    } finally {
+      if (this.#loading.get(key) === started) this.#loading.delete(key);
+    }
+  }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || (error as { code?: unknown }).code === 'cancelled');
+}
