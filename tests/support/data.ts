@@ -30,4 +30,7 @@ export function dataPath(relative: string): string {
 }
 
 /** `it`, skipped where the data folder is absent. */
-export const withData: Mocha.PendingTestFunction | Mocha.TestFunction = hasData ? it : it.skip;
+export function withData(title: string, body?: Mocha.Func | Mocha.AsyncFunc): void {
+  if (hasData) it(title, body as Mocha.AsyncFunc);
+  else it.skip(title);
+}
