@@ -26,6 +26,9 @@ export interface Viewer {
   /** Buttons in the viewer itself, for when only the viewer is visible. */
   showCommands(commands: readonly ViewerCommand[]): Promise<void>;
   showBusy(busy: boolean): Promise<void>;
+  /** Physical size of an image pixel, for a scale bar; undefined if unknown. */
+  showScale?(scale: { size: number; unit: string } | undefined): Promise<void>;
+  /** PNG bytes. */
   screenshot?(): Promise<Uint8Array>;
   on(listener: (event: ViewerEvent) => void): () => void;
   readonly capabilities: ViewerCapabilities;

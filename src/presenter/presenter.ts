@@ -1,0 +1,294 @@
+import { asSamError } from '../errors.js';
+import type { Tensor } from '../ndimage/array.js';
+import type { Prompt } from '../segmentation/prompts.js';
+import {
+  COMMAND_LIST,
+  COMMANDS,
+  type CommandArguments,
+  type CommandId,
+  isCommandId,
+  refusal,
+} from '../session/commands.js';
+import { objectsInPlane } from '../session/layers.js';
+import type { AnnotationSession } from '../session/session.js';
+import type { ImageInfo, ObjectLayerName, SessionState } from '../session/state.js';
+import { CURRENT_COLOR, colorOf } from './colors.js';
+import { HoverPreview } from './hover.js';
+import { commandOfKey } from './keys.js';
+import { Latest } from './latest.js';
+import { type PanelModel, panelModel } from './panel.js';
+import type { Viewer, ViewerEvent, ViewObject } from './viewer.js';
+
+/**
+ * Between a session and a viewer: shows what changed of the state, and turns what the hand does in the viewer into
+ * commands. Holds no data of its own but what concerns the view: colours and visibility. What the viewer echoes of our
+ * own writes changes nothing, since the session recognises what it has.
+ */
+export interface PresenterOptions {
+  /** The picture of a plane, [H, W, 3] uint8 RGB, with contrast applied. */
+  readonly readPixels: (image: ImageInfo, plane: number) => Promise<Tensor<Uint8Array>>;
+  /** Draws the panel; called when it changed. */
+  readonly onPanel?: (panel: PanelModel) => void;
+  /** Lines for the panel that the session does not know: model, provider. */
+  readonly facts?: () => readonly string[];
+  /** What the command table leaves to the application: opening files, saving, help. */
+  readonly actions?: Partial<Record<CommandId, () => void | Promise<void>>>;
+  readonly onFiles?: (files: readonly File[]) => void;
+  readonly onClosed?: () => void;
+}
+
+export class Presenter {
+  private readonly hover: HoverPreview;
+  private readonly stop: (() => void)[] = [];
+  private readonly image: Latest<ImageInfo>;
+  private readonly objects: Readonly<Record<ObjectLayerName, Latest<readonly ViewObject[]>>>;
+  private readonly prompts: Latest<readonly Prompt[]>;
+  private readonly others: Latest<() => Promise<void>>[] = [];
+  private shuffle = 0;
+  private visible = true;
+  private closed = false;
+  private panelText = '';
+  private panelDue = false;
+  private ticking?: ReturnType<typeof setTimeout>;
+  private busy = false;
+
+  constructor(
+    readonly session: AnnotationSession,
+    readonly viewer: Viewer,
+    private readonly options: PresenterOptions,
+  ) {
+    const latest = <T>(show: (value: T) => Promise<void>) => new Latest(show, (error) => this.viewerFailed(error));
+    const layer = (name: ObjectLayerName) =>
+      latest((objects: readonly ViewObject[]) => viewer.showObjects(name, objects));
+    this.image = latest((image: ImageInfo) => this.showImage(image));
+    this.objects = {
+      current_object: layer('current_object'),
+      auto_segmentation: layer('auto_segmentation'),
+      committed_objects: layer('committed_objects'),
+    };
+    this.prompts = latest((prompts: readonly Prompt[]) => viewer.showPrompts(prompts));
+    const channel = () => {
+      const one = latest((call: () => Promise<void>) => call());
+      this.others.push(one);
+      return one;
+    };
+    [this.tool, this.slider, this.preview, this.busyMark] = [channel(), channel(), channel(), channel()];
+    this.hover = new HoverPreview(session, (mask) => this.preview.push(() => viewer.showPreview(mask)));
+    this.stop.push(
+      session.subscribe((state, previous) => this.show(state, previous)),
+      viewer.on((event) => this.receive(event)),
+    );
+    const commands = COMMAND_LIST.filter((command) => command.inViewer).map(({ id, title }) => ({ id, title }));
+    channel().push(() => viewer.showCommands(commands));
+    this.show(session.state, undefined);
+  }
+
+  private readonly tool: Latest<() => Promise<void>>;
+  private readonly slider: Latest<() => Promise<void>>;
+  private readonly preview: Latest<() => Promise<void>>;
+  private readonly busyMark: Latest<() => Promise<void>>;
+
+  /** Runs a command for the user; what goes wrong is shown, so this never rejects. */
+  async run<Id extends CommandId>(id: Id, ...args: CommandArguments<Id>): Promise<void> {
+    const { session } = this;
+    try {
+      if (COMMANDS[id].scope === 'session') return await session.run(id, ...args);
+      const reason = refusal(id, session.state);
+      if (reason) return session.notify({ level: 'info', text: reason });
+      if (id === 'toggle_objects') await this.toggleObjects();
+      else if (id === 'shuffle_colors') this.shuffleColors();
+      else await this.options.actions?.[id]?.();
+    } catch (error) {
+      const { code, message } = asSamError(error);
+      if (COMMANDS[id].scope !== 'session' && code !== 'cancelled')
+        session.notify({ level: 'error', text: message, code });
+    }
+  }
+
+  /** Shows the image anew, e.g. after its contrast was changed. */
+  refreshImage(): void {
+    const { image } = this.session.state;
+    if (image) this.image.push(image);
+  }
+
+  /** Draws the panel anew, e.g. after its facts changed. */
+  refreshPanel(): void {
+    if (this.panelDue || this.closed) return;
+    this.panelDue = true;
+    queueMicrotask(() => {
+      this.panelDue = false;
+      if (this.closed || !this.options.onPanel) return;
+      const panel = panelModel(this.session.state, { facts: this.options.facts?.() ?? [], now: Date.now() });
+      const text = JSON.stringify(panel);
+      if (text === this.panelText) return;
+      this.panelText = text;
+      this.options.onPanel(panel);
+    });
+  }
+
+  /** Resolves when the viewer shows the present state. */
+  async idle(): Promise<void> {
+    const all = [this.image, this.prompts, ...Object.values(this.objects), ...this.others];
+    await Promise.all(all.map((latest) => latest.idle()));
+  }
+
+  /** Stops listening; the viewer stays open. */
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.ticking);
+    for (const stop of this.stop) stop();
+  }
+
+  private show(state: SessionState, previous: SessionState | undefined): void {
+    const { viewer } = this;
+    const moved = state.plane !== previous?.plane || state.image !== previous?.image;
+    if (state.image && moved) this.image.push(state.image);
+    for (const name of LAYERS) {
+      const changed = state.layers[name] !== previous?.layers[name];
+      const edited = name === 'committed_objects' && state.editing !== previous?.editing;
+      if (changed || edited || moved) this.pushObjects(name);
+    }
+    if (state.prompts !== previous?.prompts || moved) this.pushPrompts(state);
+    const { tool: kind, positive, brushSize } = state.settings;
+    const before = previous?.settings;
+    if (kind !== before?.tool || positive !== before.positive || brushSize !== before.brushSize)
+      this.tool.push(() => viewer.setTool({ kind, positive, brushSize }));
+    if (moved) {
+      const { planes = 1, axes = 'yx' } = state.image ?? {};
+      const axis = axes.includes('z') ? 'z' : 't';
+      this.slider.push(() => viewer.showPlaneSlider(planes > 1 ? { count: planes, at: state.plane, axis } : undefined));
+    }
+    if (state.task) this.tick();
+    else this.setBusy(false);
+    this.hover.refresh();
+    this.refreshPanel();
+  }
+
+  /** While work is running: the time left changes, and what takes longer than a moment is marked in the viewer. */
+  private tick(): void {
+    if (this.ticking !== undefined) return;
+    this.ticking = setTimeout(() => {
+      this.ticking = undefined;
+      if (this.closed || !this.session.state.task) return;
+      this.setBusy(true);
+      this.refreshPanel();
+      this.tick();
+    }, 400);
+  }
+
+  private setBusy(busy: boolean): void {
+    if (busy === this.busy) return;
+    this.busy = busy;
+    this.busyMark.push(() => this.viewer.showBusy(busy));
+  }
+
+  private async showImage(image: ImageInfo): Promise<void> {
+    const { plane } = this.session.state;
+    const pixels = await this.options.readPixels(image, plane);
+    const { state } = this.session;
+    if (state.image === image && state.plane === plane) await this.viewer.showImage(image.name, pixels);
+  }
+
+  private pushObjects(name: ObjectLayerName): void {
+    this.objects[name].push(this.viewObjects(this.session.state, name));
+  }
+
+  private viewObjects(state: SessionState, name: ObjectLayerName): ViewObject[] {
+    const objects: ViewObject[] = [];
+    for (const [{ id }, mask] of objectsInPlane(state.layers[name], state.plane)) {
+      // The object being corrected is shown as the current object.
+      if (name === 'committed_objects' && id === state.editing) continue;
+      const single = name === 'current_object' && state.layers.current_object.objects.size === 1;
+      objects.push({ id, color: single ? CURRENT_COLOR : colorOf(id, this.shuffle), mask });
+    }
+    return objects;
+  }
+
+  private pushPrompts(state: SessionState): void {
+    this.prompts.push(state.prompts.filter((prompt) => prompt.plane === state.plane));
+  }
+
+  private async toggleObjects(): Promise<void> {
+    this.visible = !this.visible;
+    for (const name of LAYERS) await this.viewer.setLayerVisible(name, this.visible);
+  }
+
+  private shuffleColors(): void {
+    this.shuffle++;
+    for (const name of LAYERS) this.pushObjects(name);
+  }
+
+  private receive(event: ViewerEvent): void {
+    const { state } = this.session;
+    switch (event.kind) {
+      case 'prompt-added':
+        this.fromHand('put_prompts', { prompts: [{ ...event.prompt, plane: state.plane }] });
+        break;
+      case 'prompt-changed': {
+        const known = state.prompts.find((prompt) => prompt.id === event.prompt.id);
+        const kept = known && { plane: known.plane, ...(known.track && { track: known.track }) };
+        this.fromHand('change_prompt', { prompt: { ...event.prompt, plane: state.plane, ...kept } });
+        break;
+      }
+      case 'prompt-removed':
+        if (state.prompts.some(({ id }) => id === event.id)) this.fromHand('remove_prompts', { ids: [event.id] });
+        break;
+      case 'object-picked':
+        if (event.layer !== 'current_object') void this.run('pick_object', { layer: event.layer, id: event.id });
+        break;
+      case 'object-edited':
+        void this.run('edit_outline', event).then(() => this.pushObjects(event.layer));
+        break;
+      case 'painted':
+        void this.run('paint', { tool: event.tool, path: event.path, radius: event.radius });
+        break;
+      case 'pointer':
+        this.hover.move(event.at);
+        break;
+      case 'plane':
+        void this.run('set_plane', { plane: event.plane });
+        break;
+      case 'key': {
+        const id = commandOfKey(event);
+        if (id) this.fromOutside(id);
+        break;
+      }
+      case 'command':
+        if (isCommandId(event.id)) this.fromOutside(event.id);
+        break;
+      case 'files-dropped':
+        this.options.onFiles?.(event.files);
+        break;
+      case 'closed':
+        this.options.onClosed?.();
+        break;
+      case 'view':
+        break;
+    }
+  }
+
+  /** A prompt that was refused is still drawn in the viewer: show what there really is. */
+  private fromHand<Id extends 'put_prompts' | 'change_prompt' | 'remove_prompts'>(
+    id: Id,
+    ...args: CommandArguments<Id>
+  ): void {
+    const { prompts } = this.session.state;
+    const done = this.run(id, ...args);
+    if (this.session.state.prompts === prompts) void done.then(() => this.pushPrompts(this.session.state));
+  }
+
+  /** Keys and buttons carry no arguments. */
+  private fromOutside(id: CommandId): void {
+    if (id === 'cancel' && !this.session.state.task) return; // Escape has other uses
+    void this.run(id as 'commit');
+  }
+
+  private viewerFailed(error: unknown): void {
+    if (this.closed) return;
+    const { code, message } = asSamError(error);
+    if (code !== 'cancelled')
+      this.session.notify({ level: 'warning', text: `The viewer did not show the change: ${message}`, code });
+  }
+}
+
+const LAYERS: readonly ObjectLayerName[] = ['current_object', 'auto_segmentation', 'committed_objects'];
