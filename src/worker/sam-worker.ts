@@ -3,6 +3,9 @@ import type { DecodedMasks, DecodeOptions, Embedding, MaskCandidates, SamPrompts
 import type { Tensor } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 
+/** Version of `SamWorker` as it goes over a connection: both ends must agree. */
+export const PROTOCOL = 1;
+
 /**
  * Where models run: in this thread, a web worker, a Node process behind a WebSocket, or several of them. Every
  * implementation passes tests/contracts/worker.ts. All arguments and results are plain data; errors are SamErrors.

@@ -1,0 +1,125 @@
+import { SamError } from '../errors.js';
+import { packMessage, unpackMessage } from './wire.js';
+
+/** A way to send whole messages to one peer, whatever carries them. */
+export interface Channel {
+  send(message: object): void;
+  onMessage(listener: (message: object) => void): void;
+  /** Called once, when nothing can arrive any more; `reason` is a sentence. */
+  onClose(listener: (reason: string) => void): void;
+  close(): void;
+}
+
+/** What a MessagePort, a Worker and a worker's own global scope have in common. */
+export interface PortLike {
+  postMessage(message: unknown): void;
+  addEventListener(type: string, listener: (event: Event) => void): void;
+  start?(): void;
+  close?(): void;
+  terminate?(): void;
+}
+
+export function portChannel(port: PortLike): Channel {
+  const closed = once();
+  const inbox = mailbox();
+  const end = () => {
+    if (port.terminate) port.terminate();
+    else port.close?.();
+  };
+  port.addEventListener('message', (event) => {
+    const { data } = event as MessageEvent<unknown>;
+    if (typeof data === 'object' && data !== null) inbox.deliver(data);
+  });
+  for (const type of ['error', 'messageerror', 'close'])
+    port.addEventListener(type, (event) => {
+      const { message } = event as ErrorEvent;
+      closed.fire(message ? `The worker stopped: ${message}` : 'The worker stopped.');
+      if (type !== 'close') end();
+    });
+  return {
+    send: (message) => port.postMessage(message),
+    onMessage(listener) {
+      inbox.open(listener);
+      port.start?.();
+    },
+    onClose: closed.add,
+    close() {
+      end();
+      closed.fire('The connection was closed.');
+    },
+  };
+}
+
+/** The common part of a browser's WebSocket and that of `ws`. */
+export interface SocketLike {
+  binaryType: string;
+  readonly readyState: number;
+  send(data: Uint8Array<ArrayBuffer>): void;
+  close(code?: number): void;
+  addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: 'close', listener: (event: { code: number; reason: string }) => void): void;
+  addEventListener(type: 'open' | 'error', listener: (event: object) => void): void;
+}
+
+const OPEN = 1;
+
+export function socketChannel(socket: SocketLike): Channel {
+  const closed = once();
+  const inbox = mailbox();
+  socket.binaryType = 'arraybuffer';
+  socket.addEventListener('close', ({ code, reason }) =>
+    closed.fire(reason ? `The connection was closed: ${reason}` : `The connection was lost (code ${code}).`),
+  );
+  socket.addEventListener('message', ({ data }) => {
+    let message: object;
+    try {
+      if (!(data instanceof ArrayBuffer)) throw new SamError('invalid_argument', 'Expected a binary message.');
+      message = unpackMessage(new Uint8Array(data));
+    } catch {
+      socket.close(1007); // "not consistent with the type of the message": this peer is not one of ours
+      return;
+    }
+    inbox.deliver(message);
+  });
+  return {
+    send(message) {
+      if (socket.readyState !== OPEN) throw new SamError('worker_lost', 'The connection to the worker is closed.');
+      socket.send(packMessage(message) as Uint8Array<ArrayBuffer>);
+    },
+    onMessage: inbox.open,
+    onClose: closed.add,
+    close: () => socket.close(1000),
+  };
+}
+
+/** An event that happens once; late listeners are told at once. */
+function once() {
+  let happened: string | undefined;
+  const listeners: ((reason: string) => void)[] = [];
+  return {
+    add(listener: (reason: string) => void) {
+      if (happened !== undefined) listener(happened);
+      else listeners.push(listener);
+    },
+    fire(reason: string) {
+      if (happened !== undefined) return;
+      happened = reason;
+      for (const listener of listeners.splice(0)) listener(reason);
+    },
+  };
+}
+
+/** Keeps what arrives before somebody listens. */
+function mailbox() {
+  const waiting: object[] = [];
+  let deliver = (message: object): void => {
+    waiting.push(message);
+  };
+  return {
+    deliver: (message: object) => deliver(message),
+    open(listener: (message: object) => void) {
+      deliver = listener;
+      for (const message of waiting.splice(0)) listener(message);
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { SamError } from '../errors.js';
+import { type PortLike, portChannel, type SocketLike, socketChannel } from './channel.js';
+import { remoteWorker } from './remote.js';
+import type { SamWorker } from './sam-worker.js';
+
+export interface ConnectOptions {
+  /** Give up after this many milliseconds without an answer. Default 20 s. */
+  readonly timeout?: number;
+  /** How to open a WebSocket; the platform's if absent. Node before 22 has none: pass that of `ws`. */
+  readonly openSocket?: (url: string) => SocketLike;
+}
+
+/**
+ * @param target a Worker running hosts/web-worker.ts, a MessagePort to one, or the address of a worker process,
+ *   `ws://host:port/?token=…`. Closing the result terminates a Worker and closes a port or socket.
+ * @throws SamError `worker_lost` if nothing answers
+ */
+export async function connectWorker(target: PortLike | string | URL, options: ConnectOptions = {}): Promise<SamWorker> {
+  const timeout = options.timeout ?? 20_000;
+  const address = typeof target === 'string' || target instanceof URL ? String(target) : undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new SamError('worker_lost', `${shown(address)} did not answer within ${timeout / 1000} s.`)),
+      timeout,
+    );
+  });
+  const channel =
+    address === undefined
+      ? portChannel(target as PortLike)
+      : socketChannel(await Promise.race([openSocket(address, options), late]));
+  try {
+    return await Promise.race([remoteWorker(channel), late]);
+  } catch (error) {
+    channel.close();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function openSocket(address: string, options: ConnectOptions): Promise<SocketLike> {
+  if (!URL.canParse(address) || !/^wss?:$/.test(new URL(address).protocol))
+    throw new SamError(
+      'invalid_argument',
+      `A worker's address looks like ws://127.0.0.1:9001/?token=…, got ${address}.`,
+    );
+  const socket = options.openSocket?.(address) ?? (new WebSocket(address) as SocketLike);
+  return new Promise((resolve, reject) => {
+    socket.addEventListener('open', () => resolve(socket));
+    const fail = () =>
+      reject(
+        new SamError(
+          'worker_lost',
+          `${shown(address)} refused the connection: it may not run, the token may be wrong, or it may not accept pages from here.`,
+        ),
+      );
+    socket.addEventListener('error', fail);
+    socket.addEventListener('close', fail);
+  });
+}
+
+/** The address without its token, for messages. */
+function shown(address: string | undefined): string {
+  if (address === undefined) return 'The worker';
+  const { protocol, host } = new URL(address);
+  return `The worker at ${protocol}//${host}`;
+}

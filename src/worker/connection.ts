@@ -1,0 +1,144 @@
+import type { RpcConnection } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import { asSamError, ERROR_CODES, type ErrorCode, SamError } from '../errors.js';
+import { pack, type TypedArray } from '../ndimage/array.js';
+import type { Channel } from './channel.js';
+
+/**
+ * imjoy-rpc over a channel. Its RPC class runs over any object with on, off, emit and a peer id, but has habits that
+ * this file keeps to itself: typed-array views arrive as their whole buffer, so every array is packed; errors lose their
+ * class, so results travel as `Reply`; pending calls outlive a lost connection, so `call` races them against it.
+ */
+export type Reply<T = unknown> =
+  | { readonly value: T }
+  | { readonly error: { readonly code: ErrorCode; readonly message: string; readonly details: object } };
+
+export interface Connection {
+  /** The peer's functions, once it has sent them. */
+  readonly remote: Promise<Readonly<Record<string, (...args: unknown[]) => Promise<unknown>>>>;
+  /** Calls a function of the peer that answers with a Reply. Rejects with `worker_lost` when the connection ends. */
+  call<T>(name: string, ...args: unknown[]): Promise<T>;
+  close(): void;
+}
+
+export interface ConnectionOptions {
+  /** imjoy-rpc's description of this side, e.g. name and type. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Say `initialized` first, as a plugin does that imjoy-core connects to. */
+  readonly asPlugin?: boolean;
+}
+
+/** @param api what the peer may call */
+export async function connect(channel: Channel, api: object, options: ConnectionOptions = {}): Promise<Connection> {
+  const { RPC, API_VERSION } = await loadRpc();
+  const peerId = `peer-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
+  const config = { name: 'micro-sam worker', api_version: API_VERSION, ...options.config };
+  const emitter = rpcConnection(channel, peerId, new Set(Object.keys(api)));
+  const rpc = new RPC(emitter, config, {});
+  const lost = new Promise<never>((_, reject) => {
+    channel.onClose((reason) => reject(new SamError('worker_lost', reason)));
+  });
+  lost.catch(() => undefined); // who waits for nothing need not hear of it
+  type Remote = Awaited<Connection['remote']>;
+  const ready = new Promise<Remote>((resolve) => rpc.on('remoteReady', () => resolve(rpc.getRemote() as Remote)));
+  const remote = Promise.race([ready, lost]);
+  remote.catch(() => undefined);
+  void rpc.setInterface(api);
+  if (options.asPlugin) emitter.emit({ type: 'initialized', config, peer_id: peerId, origin: '*' });
+  else rpc.requestRemote();
+  return {
+    remote,
+    async call<T>(name: string, ...args: unknown[]): Promise<T> {
+      const functions = await remote;
+      if (typeof functions[name] !== 'function')
+        throw new SamError('unsupported', `The other side has no function '${name}'; both must be of one version.`);
+      return unwrap<T>((await Promise.race([functions[name](...args.map(packed)), lost])) as Reply<T>);
+    },
+    close: () => channel.close(),
+  };
+}
+
+/** Runs a call for the peer and makes a Reply of whatever happens. */
+export async function replyOf(job: () => Promise<unknown>): Promise<Reply> {
+  try {
+    return { value: packed(await job()) };
+  } catch (thrown) {
+    const { code, message, details } = asSamError(thrown);
+    return { error: { code, message, details: plain(details) } };
+  }
+}
+
+function unwrap<T>(reply: Reply<T> | undefined): T {
+  if (reply && 'value' in reply) return reply.value;
+  if (!reply || typeof reply !== 'object' || !('error' in reply))
+    throw new SamError(
+      'internal',
+      `The worker answered with ${JSON.stringify(reply)}, which is neither value nor error.`,
+    );
+  const { code, message, details } = reply.error;
+  throw new SamError(ERROR_CODES.includes(code) ? code : 'internal', message, { details: { ...details } });
+}
+
+/** The same plain data with every typed array in a buffer of its own and without undefined members. */
+export function packed(value: unknown): unknown {
+  if (ArrayBuffer.isView(value)) return pack(value as TypedArray);
+  if (Array.isArray(value)) return value.map(packed);
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, packed(item)]])),
+  );
+}
+
+function plain(details: object): object {
+  try {
+    return JSON.parse(JSON.stringify(details)) as object;
+  } catch {
+    return {};
+  }
+}
+
+/** @param callable names the peer may call: imjoy-rpc alone would follow any path of properties, up to `Function` */
+function rpcConnection(channel: Channel, peerId: string, callable: ReadonlySet<unknown>): RpcConnection {
+  type Handler = (message: never) => void;
+  const handlers = new Map<string, Set<Handler>>();
+  channel.onMessage((message) => {
+    const { type, name } = message as { readonly type?: unknown; readonly name?: unknown };
+    if (type === 'method' && !callable.has(name)) return;
+    for (const handler of [...(handlers.get(String(type)) ?? [])]) handler(message as never);
+  });
+  const on = (event: string, handler: Handler) => {
+    handlers.set(event, (handlers.get(event) ?? new Set<Handler>()).add(handler));
+  };
+  const off = (event: string, handler?: Handler) => {
+    if (handler) handlers.get(event)?.delete(handler);
+    else handlers.delete(event);
+  };
+  return {
+    peer_id: peerId,
+    on,
+    off,
+    once(event, handler) {
+      const first: Handler = (message) => {
+        off(event, first);
+        handler(message);
+      };
+      on(event, first);
+    },
+    emit(message) {
+      try {
+        channel.send(message);
+      } catch (error) {
+        // A closed channel has told its listeners; only what cannot be sent at all is worth throwing.
+        if (!(error instanceof SamError && error.code === 'worker_lost')) throw error;
+      }
+    },
+    execute: () => Promise.reject(new SamError('unsupported', 'Code from the other side is not executed.')),
+    disconnect: () => channel.close(),
+  };
+}
+
+async function loadRpc() {
+  // imjoy-rpc asks `instanceof ImageData` of whatever it encodes; Node has no such class.
+  globalThis.ImageData ??= class {} as unknown as typeof ImageData;
+  const loaded = await import('imjoy-rpc/dist/imjoy-rpc.js');
+  return loaded.default;
+}

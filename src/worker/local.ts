@@ -1,0 +1,241 @@
+import { asSamError, SamError } from '../errors.js';
+import type { Store } from '../io/store.js';
+import { joinCandidates, scoreCandidates } from '../model/candidates.js';
+import { ImageEncoder } from '../model/image-encoder.js';
+import { createMaskDecoder, type MaskDecoder } from '../model/mask-decoder.js';
+import { type FetchBytes, loadModelFile } from '../model/model-file.js';
+import type { ModelSpec } from '../model/model-spec.js';
+import { resolveModel } from '../model/registry.js';
+import type { OrtRuntime } from '../model/runtime.js';
+import type { SamPrompts } from '../model/sam-tensors.js';
+import { SELF_TEST_MODEL, selfTestImage, selfTestProblem } from '../model/self-test.js';
+import type { TaskOptions } from '../task.js';
+import { Queue } from './queue.js';
+import { PROTOCOL, type SamWorker } from './sam-worker.js';
+
+/**
+ * The worker that every other one leads to: models in this thread. Requests run one after the other, decoding before
+ * encoding. A model is loaded by `load`, or on first use if the registry knows its name.
+ */
+export interface LocalWorkerOptions {
+  readonly name?: string;
+  /** Where downloaded models are kept. */
+  readonly store?: Store;
+  /** How model files are read; plain `fetch` if absent. */
+  readonly fetchBytes?: FetchBytes;
+}
+
+/** Prompts decoded at once by `decodeCandidates`: more costs memory and gains nothing (spec/models). */
+const CANDIDATE_BATCH = 8;
+
+interface LoadedModel {
+  readonly spec: ModelSpec;
+  readonly encoder: ImageEncoder;
+  readonly decoder: MaskDecoder;
+}
+
+/**
+ * @param runtimes one runtime, or several in order of preference: each but the last has to pass the self-test before its
+ *   results are used
+ */
+export function createLocalWorker(
+  runtimes: OrtRuntime | readonly OrtRuntime[],
+  options: LocalWorkerOptions = {},
+): SamWorker {
+  return new LocalWorker(Array.isArray(runtimes) ? [...runtimes] : [runtimes as OrtRuntime], options);
+}
+
+class LocalWorker implements SamWorker {
+  private readonly queue = new Queue();
+  private readonly models = new Map<string, LoadedModel>();
+  private readonly notes: string[] = [];
+
+  constructor(
+    /** The first is in use; those that fail are taken off. */
+    private readonly runtimes: OrtRuntime[],
+    private readonly options: LocalWorkerOptions,
+  ) {}
+
+  async info() {
+    const [{ name, provider, note }] = this.runtimes;
+    const decoders = [...this.models.values()].flatMap(({ spec, decoder }) =>
+      decoder.note ? [`${spec.name}: ${decoder.note}`] : [],
+    );
+    return {
+      name: this.options.name ?? 'local',
+      protocol: PROTOCOL,
+      runtime: name,
+      provider,
+      note: [...this.notes, ...(note ? [note] : []), ...decoders].join(' ') || undefined,
+      loaded: [...this.models.keys()],
+    };
+  }
+
+  load(spec: ModelSpec, options: TaskOptions = {}): Promise<void> {
+    return this.submit(options, false, async () => {
+      await this.open(spec, options);
+    });
+  }
+
+  encode(model: string, image: Parameters<SamWorker['encode']>[1], options: TaskOptions = {}) {
+    checkImage(image);
+    return this.submit(options, false, async () => {
+      const { encoder } = await this.find(model, options);
+      options.signal?.throwIfAborted();
+      options.onProgress?.({ done: 0, total: 1, message: 'Computing the embedding' });
+      const embedding = await encoder.encode(image, options);
+      options.onProgress?.({ done: 1, total: 1, message: 'Computed the embedding' });
+      return embedding;
+    });
+  }
+
+  decode(...[model, embedding, prompts, options = {}]: Parameters<SamWorker['decode']>) {
+    return this.submit(options, true, async () => {
+      const { decoder } = await this.find(model, options);
+      options.signal?.throwIfAborted();
+      const decoded = await decoder.decode(embedding, prompts, options);
+      options.signal?.throwIfAborted();
+      return decoded;
+    });
+  }
+
+  decodeCandidates(...[model, embedding, prompts, options]: Parameters<SamWorker['decodeCandidates']>) {
+    return this.submit(options, true, async () => {
+      const { decoder, spec } = await this.find(model, options);
+      const parts = [];
+      for (let first = 0; first === 0 || first < prompts.batch; first += CANDIDATE_BATCH) {
+        options.signal?.throwIfAborted();
+        const batch = slicePrompts(prompts, first, Math.min(prompts.batch, first + CANDIDATE_BATCH));
+        const decoded = await decoder.decode(embedding, batch, { iouFloor: options.iouFloor });
+        parts.push(scoreCandidates(decoded, embedding.inputSize, options, spec.encoderInput.side));
+        const done = first + batch.batch;
+        options.onProgress?.({ done, total: prompts.batch, message: `Segmented ${done} of ${prompts.batch} points` });
+        await nextTurn(); // lets a cancel request in
+      }
+      options.signal?.throwIfAborted();
+      return joinCandidates(parts);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.queue.close(async () => {
+      const open = [...this.models.values()];
+      this.models.clear();
+      for (const { encoder, decoder } of open) {
+        await encoder.release();
+        await decoder.dispose();
+      }
+    });
+  }
+
+  private async submit<T>({ signal }: TaskOptions, urgent: boolean, job: () => Promise<T>): Promise<T> {
+    try {
+      return await this.queue.run(job, { signal, urgent });
+    } catch (error) {
+      if (signal?.aborted && !(error instanceof SamError))
+        throw new SamError('cancelled', 'Cancelled.', { cause: error });
+      throw asSamError(error);
+    }
+  }
+
+  private async find(model: string, options: TaskOptions): Promise<LoadedModel> {
+    return this.models.get(model) ?? this.open(resolveModel(model), options);
+  }
+
+  private async open(spec: ModelSpec, { signal, onProgress }: TaskOptions): Promise<LoadedModel> {
+    const loaded = this.models.get(spec.name);
+    if (loaded && sameFiles(loaded.spec, spec)) return loaded;
+    const { store, fetchBytes } = this.options;
+    const [encoderBytes, decoderBytes] = await loadBoth(spec, { store, fetchBytes, signal, onProgress });
+    for (;;) {
+      const [runtime, ...others] = this.runtimes;
+      let encoder: ImageEncoder | undefined;
+      let decoder: MaskDecoder | undefined;
+      try {
+        encoder = await ImageEncoder.create(runtime, encoderBytes, spec.encoderInput);
+        signal?.throwIfAborted();
+        decoder = await createMaskDecoder(runtime, decoderBytes, spec.decoderLayout);
+        signal?.throwIfAborted();
+        if (others.length > 0) await checkRuntime(encoder, spec);
+        const model = { spec, encoder, decoder };
+        await loaded?.encoder.release();
+        await loaded?.decoder.dispose();
+        this.models.set(spec.name, model);
+        return model;
+      } catch (error) {
+        await encoder?.release();
+        await decoder?.dispose();
+        signal?.throwIfAborted();
+        if (others.length === 0) throw error;
+        this.notes.push(`${runtime.provider} is not used: ${(error as Error).message}`);
+        this.runtimes.shift();
+      }
+    }
+  }
+}
+
+/** Both files, with one progress over their bytes where their sizes are known. */
+async function loadBoth(spec: ModelSpec, options: Parameters<typeof loadModelFile>[1] & TaskOptions) {
+  const results: Uint8Array[] = [];
+  let before = 0;
+  const declared = (spec.encoder.bytes ?? 0) + (spec.decoder.bytes ?? 0);
+  for (const file of [spec.encoder, spec.decoder]) {
+    const bytes = await loadModelFile(file, {
+      ...options,
+      onProgress: ({ done, total }) =>
+        options.onProgress?.({
+          done: before + done,
+          total: Math.max(declared, before + total),
+          message: `Loading model ${spec.name}`,
+        }),
+    });
+    before += bytes.length;
+    options.onProgress?.({ done: before, total: Math.max(declared, before), message: `Loading model ${spec.name}` });
+    results.push(bytes);
+  }
+  return results;
+}
+
+async function checkRuntime(encoder: ImageEncoder, spec: ModelSpec): Promise<void> {
+  const embedding = await encoder.encode(selfTestImage());
+  const problem = spec.name === SELF_TEST_MODEL ? selfTestProblem(embedding) : plainProblem(embedding.features.data);
+  if (problem !== undefined) throw new SamError('internal', `It failed its self-test (${problem}).`);
+}
+
+/** For models without stored values: what no encoder gives. */
+function plainProblem(features: Float32Array): string | undefined {
+  if (!features.every(Number.isFinite)) return 'features are not finite';
+  return features.every((value) => value === features[0]) ? 'all features are equal' : undefined;
+}
+
+function sameFiles(a: ModelSpec, b: ModelSpec): boolean {
+  return (
+    a === b ||
+    JSON.stringify([a.encoder, a.decoder, a.encoderInput]) === JSON.stringify([b.encoder, b.decoder, b.encoderInput])
+  );
+}
+
+function checkImage({ data, shape }: Parameters<SamWorker['encode']>[1]): void {
+  const [height, width, channels] = shape;
+  if (shape.length === 3 && channels === 3 && height > 0 && width > 0 && data.length === height * width * 3) return;
+  throw new SamError(
+    'invalid_image',
+    `The encoder takes [height, width, 3] bytes, got ${data.length} values of shape [${shape}].`,
+    { details: { shape: [...shape], length: data.length } },
+  );
+}
+
+function slicePrompts(prompts: SamPrompts, from: number, to: number): SamPrompts {
+  const { points } = prompts;
+  return {
+    coords: prompts.coords.slice(from * points * 2, to * points * 2),
+    labels: prompts.labels.slice(from * points, to * points),
+    batch: to - from,
+    points,
+    maskInput: prompts.maskInput?.slice(from * 65536, to * 65536),
+  };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,109 @@
+import { SamError } from '../errors.js';
+import type { Embedding } from '../model/sam-tensors.js';
+import type { Progress, TaskOptions } from '../task.js';
+import type { Channel } from './channel.js';
+import { type Connection, connect } from './connection.js';
+import { PROTOCOL, type SamWorker, type WorkerInfo } from './sam-worker.js';
+import type { SentEmbedding } from './served.js';
+
+/** The client's end of a connection: a `SamWorker` that lives elsewhere (see served.ts). */
+export async function remoteWorker(channel: Channel): Promise<SamWorker> {
+  const progress = new Map<number, (progress: Progress) => void>();
+  const connection = await connect(channel, {
+    async progress(task: number, step: Progress) {
+      progress.get(task)?.(step);
+    },
+  });
+  const worker = new RemoteWorker(connection, progress);
+  try {
+    const { protocol } = await worker.info();
+    if (protocol !== PROTOCOL)
+      throw new SamError(
+        'unsupported',
+        `The worker speaks protocol ${protocol}, this program ${PROTOCOL}: install the same version on both sides.`,
+      );
+  } catch (error) {
+    await worker.close();
+    throw error;
+  }
+  return worker;
+}
+
+class RemoteWorker implements SamWorker {
+  private lastTask = 0;
+  /** Ids of embeddings the other side is believed to hold. */
+  private readonly known = new Set<string>();
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly progress: Map<number, (progress: Progress) => void>,
+  ) {}
+
+  info() {
+    return this.connection.call<WorkerInfo>('info');
+  }
+
+  async load(...[model, options]: Parameters<SamWorker['load']>) {
+    await this.task('load', [model], options);
+  }
+
+  async encode(...[model, image, options]: Parameters<SamWorker['encode']>) {
+    const embedding = await this.task<Embedding>('encode', [model, image], options);
+    this.known.add(embedding.id);
+    return embedding;
+  }
+
+  decode(...[model, embedding, prompts, options = {}]: Parameters<SamWorker['decode']>) {
+    const { iouFloor } = options;
+    return this.withEmbedding(embedding, (sent) =>
+      this.task('decode', [model, sent, prompts, { iouFloor }], options),
+    ) as ReturnType<SamWorker['decode']>;
+  }
+
+  decodeCandidates(...[model, embedding, prompts, options]: Parameters<SamWorker['decodeCandidates']>) {
+    const { iouFloor, stabilityFloor } = options;
+    return this.withEmbedding(embedding, (sent) =>
+      this.task('decodeCandidates', [model, sent, prompts, { iouFloor, stabilityFloor }], options),
+    ) as ReturnType<SamWorker['decodeCandidates']>;
+  }
+
+  async close() {
+    this.connection.close();
+  }
+
+  /** Names the embedding, and sends it only if the other side does not (any longer) know it. */
+  private async withEmbedding<T>(embedding: Embedding, call: (sent: SentEmbedding) => Promise<T>): Promise<T> {
+    const { features, ...named } = embedding;
+    if (this.known.has(embedding.id)) {
+      try {
+        return await call(named);
+      } catch (error) {
+        if (!(error instanceof SamError) || error.code !== 'no_embedding') throw error;
+      }
+    }
+    const result = await call({ ...named, features });
+    this.known.add(embedding.id);
+    return result;
+  }
+
+  private async task<T>(name: string, args: unknown[], { signal, onProgress }: TaskOptions = {}): Promise<T> {
+    const cancelled = () => new SamError('cancelled', 'Cancelled.', { cause: signal?.reason });
+    if (signal?.aborted) throw cancelled();
+    const task = ++this.lastTask;
+    if (onProgress) this.progress.set(task, onProgress);
+    let stop = () => {};
+    const aborted = new Promise<never>((_, reject) => {
+      stop = () => {
+        this.connection.remote.then((remote) => remote.cancel(task)).catch(() => undefined);
+        reject(cancelled());
+      };
+    });
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      return await Promise.race([this.connection.call<T>(name, task, ...args), aborted]);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      this.progress.delete(task);
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { SamError } from '../errors.js';
+import type { ModelSpec } from '../model/model-spec.js';
+import type { DecodeOptions, Embedding, SamPrompts } from '../model/sam-tensors.js';
+import type { Tensor } from '../ndimage/array.js';
+import type { Progress } from '../task.js';
+import type { Channel } from './channel.js';
+import { type Connection, connect, replyOf } from './connection.js';
+import type { CandidateOptions, SamWorker } from './sam-worker.js';
+
+/**
+ * The worker's end of a connection. Every request carries a task number, by which the client cancels it and is told of
+ * its progress; when the client goes away, all its tasks are cancelled. Embeddings are kept for a while, so that a client
+ * names one instead of sending 4 MB with every click; if it is gone, the client is asked to send it (`no_embedding`).
+ */
+
+/** Embeddings kept per client, the most recently used ones; 4 MB each. */
+const KEPT = 16;
+
+/** An embedding as it is sent: without features if the worker should have them. */
+export type SentEmbedding = Omit<Embedding, 'features'> & Partial<Pick<Embedding, 'features'>>;
+
+export function serveWorker(channel: Channel, worker: SamWorker): Promise<Connection> {
+  const tasks = new Map<number, AbortController>();
+  const kept = new Map<string, Embedding>();
+  const keep = (embedding: Embedding) => {
+    kept.delete(embedding.id);
+    kept.set(embedding.id, embedding);
+    for (const oldest of kept.keys()) if (kept.size > KEPT) kept.delete(oldest);
+    return embedding;
+  };
+  const find = ({ features, ...rest }: SentEmbedding): Embedding => {
+    const embedding = features ? { ...rest, features } : kept.get(rest.id);
+    if (embedding) return keep(embedding);
+    throw new SamError('no_embedding', `The worker no longer holds the embedding ${rest.id}; send it again.`);
+  };
+
+  let connection: Promise<Connection> | undefined;
+  const run = (task: number, job: (options: ReturnType<typeof optionsOf>) => Promise<unknown>) =>
+    replyOf(async () => {
+      const controller = new AbortController();
+      tasks.set(task, controller);
+      try {
+        return await job(optionsOf(task, controller.signal));
+      } finally {
+        tasks.delete(task);
+      }
+    });
+  const optionsOf = (task: number, signal: AbortSignal) => ({
+    signal,
+    onProgress: (progress: Progress) => {
+      void connection
+        ?.then(({ remote }) => remote)
+        .then((client) => client.progress?.(task, progress))
+        .catch(() => undefined); // the client left, or does not listen
+    },
+  });
+
+  const api = {
+    info: () => replyOf(() => worker.info()),
+    load: (task: number, spec: ModelSpec) => run(task, (options) => worker.load(spec, options)),
+    encode: (task: number, model: string, image: Tensor<Uint8Array>) =>
+      run(task, async (options) => keep(await worker.encode(model, image, options))),
+    decode: (task: number, model: string, embedding: SentEmbedding, prompts: SamPrompts, asked: DecodeOptions) =>
+      run(task, async (options) => worker.decode(model, find(embedding), prompts, { ...asked, ...options })),
+    decodeCandidates: (
+      task: number,
+      model: string,
+      embedding: SentEmbedding,
+      prompts: SamPrompts,
+      asked: CandidateOptions,
+    ) =>
+      run(task, async (options) => worker.decodeCandidates(model, find(embedding), prompts, { ...asked, ...options })),
+    cancel: async (task: number) => tasks.get(task)?.abort(),
+  };
+  channel.onClose(() => {
+    for (const controller of tasks.values()) controller.abort();
+    kept.clear();
+  });
+  connection = connect(channel, api);
+  return connection;
+}
