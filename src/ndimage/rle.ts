@@ -234,6 +234,19 @@ export function maskContains(mask: Mask, y: number, x: number): boolean {
   return false;
 }
 
+/** Mean position of the pixel centres (y, x) of a mask that is not empty. */
+export function maskCentroid(mask: Mask): YX {
+  const spans = maskSpans(mask);
+  let y = 0;
+  let x = 0;
+  for (let i = 0; i < spans.length; i += 3) {
+    const length = spans[i + 2] - spans[i + 1];
+    y += (spans[i] + 0.5) * length;
+    x += ((spans[i + 1] + spans[i + 2]) / 2) * length;
+  }
+  return [y / mask.area, x / mask.area];
+}
+
 /** The mask moved by whole pixels. */
 export function translateMask(mask: Mask, dy: number, dx: number): Mask {
   if (mask.area === 0) return EMPTY_MASK;

@@ -1,0 +1,233 @@
+import type { DecodedMasks, Embedding } from '../model/sam-tensors.js';
+import { groupPrompts } from '../model/transforms.js';
+import { MaskUpsampler } from '../model/upsample.js';
+import type { Size, YXYX } from '../ndimage/array.js';
+import { extendBox } from '../ndimage/boxes.js';
+import type { Mask } from '../ndimage/mask.js';
+import { translateMask } from '../ndimage/rle.js';
+import type { TaskOptions } from '../task.js';
+import type { SegmentContext } from './context.js';
+import { checkBox, checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint } from './image-prompt.js';
+import { pointsFromMask } from './points-from-mask.js';
+import { type PlacedPrompt, placePrompt, touchesFrame } from './tiled.js';
+
+/**
+ * Prompts → masks, tiled or not: the `segment_from_*` functions and `batched_inference` of micro-sam (spec 2, 3). All
+ * coordinates are image pixels (y, x). A mask may be empty: the model saw no object there.
+ */
+
+export interface SegmentOptions extends TaskOptions {
+  /**
+   * 'auto' is micro-sam's rule (spec 2.4): for exactly one point, positive, without box or mask, the best of SAM's three
+   * masks by predicted IoU; else its single mask. True and false force one or the other.
+   */
+  readonly multimask?: boolean | 'auto';
+  /** Prompts decoded at once. */
+  readonly batchSize?: number;
+}
+
+export interface SegmentedPrompt {
+  /** In image pixels. */
+  readonly mask: Mask;
+  readonly predictedIou: number;
+  readonly stability: number;
+  readonly lowRes: LowResLogits;
+  /** What there is to choose from, best first: three masks for a multimask prompt, else the one. */
+  readonly candidates: readonly MaskCandidate[];
+  /** The mask ends at the border of its tile inside the image and may be cut there. */
+  readonly touchesTile: boolean;
+  /** For people: what of the prompt had no effect, and why. */
+  readonly notices: readonly string[];
+}
+
+export interface MaskCandidate {
+  readonly mask: Mask;
+  /** The model's own estimate of the IoU, not clipped to 0..1. */
+  readonly iou: number;
+  /** |logits > 1| / |logits > -1| on the 256 grid; 0 if nothing is above -1. */
+  readonly stability: number;
+  /** SAM's mask token, 0..3. */
+  readonly token: number;
+  readonly lowRes: LowResLogits;
+}
+
+const BATCH_SIZE = 8;
+
+export async function segmentFromPoints(
+  context: SegmentContext,
+  points: readonly PromptPoint[],
+  options: SegmentOptions & { readonly previous?: LowResLogits } = {},
+): Promise<SegmentedPrompt> {
+  return segmentOne(context, { points, previous: options.previous }, options);
+}
+
+/** @param options.boxExtension pixels on each side if >= 1, else a fraction of the box's sides */
+export async function segmentFromBox(
+  context: SegmentContext,
+  box: YXYX,
+  options: SegmentOptions & { readonly boxExtension?: number; readonly previous?: LowResLogits } = {},
+): Promise<SegmentedPrompt> {
+  const { size } = context.embeddings;
+  const extended = extendBox(checkBox(box, size), options.boxExtension ?? 0, size);
+  return segmentOne(context, { box: extended, previous: options.previous }, options);
+}
+
+export async function segmentFromBoxAndPoints(
+  context: SegmentContext,
+  box: YXYX,
+  points: readonly PromptPoint[],
+  options: SegmentOptions & { readonly previous?: LowResLogits } = {},
+): Promise<SegmentedPrompt> {
+  return segmentOne(context, { box, points, previous: options.previous }, options);
+}
+
+export interface FromMaskOptions extends SegmentOptions {
+  /** Prompt with the mask's bounding box (default), with the mask itself (default), with points derived from it. */
+  readonly useBox?: boolean;
+  readonly useMask?: boolean;
+  readonly usePoints?: boolean;
+  /** Derive only the innermost positive point. */
+  readonly singlePoint?: boolean;
+  readonly boxExtension?: number;
+  /** Instead of the derived ones. */
+  readonly box?: YXYX;
+  readonly points?: readonly PromptPoint[];
+}
+
+/** @param mask not empty; the prompt in another slice or frame, or a first guess by hand */
+export async function segmentFromMask(
+  context: SegmentContext,
+  mask: Mask,
+  options: FromMaskOptions = {},
+): Promise<SegmentedPrompt> {
+  return segmentOne(context, promptFromMask(mask, context.embeddings.size, options), options);
+}
+
+/** What `segmentFromMask` asks of the model. */
+export function promptFromMask(mask: Mask, size: Size, options: FromMaskOptions = {}): ImagePrompt {
+  const { useBox = true, useMask = true, usePoints = false, singlePoint = false, boxExtension = 0 } = options;
+  const inside = checkImagePrompt({ mask }, size).mask as Mask;
+  const derived = usePoints ? pointsFromMask(inside, size, { boxExtension, singlePoint }) : undefined;
+  return {
+    box: options.box ?? (useBox ? extendBox(inside.box, boxExtension, size) : undefined),
+    points: options.points ?? derived,
+    mask: useMask ? inside : undefined,
+  };
+}
+
+async function segmentOne(
+  context: SegmentContext,
+  prompt: ImagePrompt,
+  options: SegmentOptions,
+): Promise<SegmentedPrompt> {
+  const [result] = await segmentBatch(context, [prompt], options);
+  return result;
+}
+
+/**
+ * Many objects, each from a prompt of its own; tile by tile, in batches. `onBatch` gets each result as soon as it is
+ * there, so that a caller who does not need the logits can drop them.
+ */
+export async function segmentBatch(
+  context: SegmentContext,
+  prompts: readonly ImagePrompt[],
+  options: SegmentOptions & { readonly onResult?: (index: number, result: SegmentedPrompt) => void } = {},
+): Promise<SegmentedPrompt[]> {
+  const { embeddings, worker, model, plane } = context;
+  const { signal, onProgress, batchSize = BATCH_SIZE, multimask = 'auto' } = options;
+  const placed = prompts.map((prompt) => placePrompt(checkImagePrompt(prompt, embeddings.size), embeddings));
+  const byTile = new Map<number | undefined, number[]>();
+  placed.forEach(({ tile }, index) => {
+    byTile.set(tile, [...(byTile.get(tile) ?? []), index]);
+  });
+  const results: SegmentedPrompt[] = new Array(prompts.length);
+  let done = 0;
+  for (const [tile, members] of [...byTile].sort(([a = 0], [b = 0]) => a - b)) {
+    signal?.throwIfAborted();
+    const embedding = await embeddings.embedding({ plane, tile }, { signal });
+    const upsampler = new MaskUpsampler(embedding.inputSize, embedding.originalSize);
+    const batches = groupPrompts(
+      members.map((index) => placed[index].prompt),
+      embedding,
+      batchSize,
+    );
+    for (const batch of batches) {
+      signal?.throwIfAborted();
+      const decoded = await worker.decode(model, embedding, batch.prompts, { signal });
+      batch.indices.forEach((member, row) => {
+        const index = members[member];
+        const chosen = chooseTokens(decoded, row, multimask === 'auto' ? isAmbiguous(placed[index]) : multimask);
+        const result = toResult(placed[index], decoded, row, chosen, embedding, upsampler, embeddings.size);
+        results[index] = result;
+        options.onResult?.(index, result);
+      });
+      done += batch.indices.length;
+      onProgress?.({ done, total: prompts.length, message: `Segmented ${done} of ${prompts.length} objects` });
+    }
+  }
+  return results;
+}
+
+/** One positive point and nothing else. */
+function isAmbiguous({ prompt: { points = [], box, maskLogits } }: PlacedPrompt): boolean {
+  return !box && !maskLogits && points.length === 1 && points[0].positive;
+}
+
+/** Positions in `decoded.tokens` of the masks to offer, best predicted IoU first. */
+function chooseTokens({ tokens, iou }: DecodedMasks, row: number, multimask: boolean): number[] {
+  const single = tokens.indexOf(0);
+  if (!multimask && single >= 0) return [single];
+  const scores = iou.subarray(row * tokens.length, (row + 1) * tokens.length);
+  const ranked = tokens.flatMap((token, m) => (token > 0 ? [m] : [])).sort((a, b) => scores[b] - scores[a]);
+  return multimask ? ranked : ranked.slice(0, 1);
+}
+
+function toResult(
+  { tile, frame, notices }: PlacedPrompt,
+  { logits, iou, tokens }: DecodedMasks,
+  row: number,
+  chosen: readonly number[],
+  { inputSize }: Embedding,
+  upsampler: MaskUpsampler,
+  size: Size,
+): SegmentedPrompt {
+  const candidates = chosen.map((m): MaskCandidate => {
+    const at = row * tokens.length + m;
+    const lowRes = logits.slice(at * 65536, (at + 1) * 65536);
+    return {
+      mask: translateMask(upsampler.mask(lowRes), frame[0], frame[1]),
+      iou: iou[at],
+      stability: stabilityScore(lowRes, inputSize),
+      token: tokens[m],
+      lowRes: { logits: lowRes, tile },
+    };
+  });
+  const [{ mask, iou: predictedIou, stability, lowRes }] = candidates;
+  const cut = touchesFrame(mask, frame, size);
+  return {
+    mask,
+    predictedIou,
+    stability,
+    lowRes,
+    candidates,
+    touchesTile: cut,
+    notices: cut
+      ? [...notices, 'The object reaches the border of its tile and may be cut; use a larger halo.']
+      : notices,
+  };
+}
+
+/** segment-anything's `calculate_stability_score` with offset 1, on the part of the 256 grid that holds the image. */
+function stabilityScore(logits: Float32Array, inputSize: Size): number {
+  const height = Math.min(256, Math.ceil(inputSize[0] / 4));
+  const width = Math.min(256, Math.ceil(inputSize[1] / 4));
+  let high = 0;
+  let low = 0;
+  for (let y = 0; y < height; y++) {
+    for (let p = y * 256; p < y * 256 + width; p++) {
+      if (logits[p] > 1) high++;
+      if (logits[p] > -1) low++;
+    }
+  }
+  return low === 0 ? 0 : high / low;
+}
