@@ -162,7 +162,7 @@ export function timeLeft(seconds: number): string {
   return `about ${Math.floor(seconds / 3600)} h ${Math.ceil((seconds % 3600) / 60)} min left`;
 }
 
-const CANDIDATE_TITLES = ['Part', 'Object', 'Group'];
+const CANDIDATE_TITLES = ['Small', 'Medium', 'Large'];
 
 function candidateOf({ mask, predictedIou }: CandidateMask, index: number) {
   return { title: CANDIDATE_TITLES[index] ?? `Mask ${index + 1}`, score: predictedIou.toFixed(2), area: mask.area };

@@ -164,7 +164,7 @@ export const COMMANDS = {
     group: 'segment',
     scope: 'session',
     keys: ['X'],
-    tooltip: 'Use another of the three masks that the model offers for a single point: part, object, group.',
+    tooltip: 'Use another of the three masks that the model offers for a single point, from small to large.',
     unavailable: (state) =>
       needsCurrent(state) ?? (state.candidates ? undefined : 'Other masks are offered for a single positive point.'),
     run(session) {

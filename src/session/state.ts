@@ -53,6 +53,7 @@ export interface Candidates {
   /** Of the current object. */
   readonly objectId: number;
   readonly plane: number;
+  /** By ascending area. */
   readonly masks: readonly CandidateMask[];
   /** Index of the mask in use. */
   readonly chosen: number;

@@ -1,0 +1,95 @@
+import type { YX } from '../ndimage/array.js';
+import type { Mask } from '../ndimage/mask.js';
+import type { SegmentContext } from '../segmentation/context.js';
+import { segmentFromPoints } from '../segmentation/from-prompts.js';
+import type { LowResLogits } from '../segmentation/image-prompt.js';
+import { type SegmentedObject, segmentPrompts } from '../segmentation/segment-prompts.js';
+import type { TaskOptions } from '../task.js';
+import { type Annotator, promptsOfPlane, type Segmentation } from './annotator.js';
+import type { Candidates, ObjectRecord, SessionState } from './state.js';
+
+/**
+ * Annotates single planes. A click after another mask than the best was chosen goes on from the chosen one: its logits
+ * go to the model with the prompts; otherwise each run starts from the prompts alone, as in micro-sam.
+ */
+export class Annotator2d implements Annotator {
+  readonly kind = '2d';
+  /** Logits of masks that are or were shown, for going on from them; gone with the mask, and not saved. */
+  private readonly logits = new WeakMap<Mask, LowResLogits>();
+
+  constructor(private readonly context: Omit<SegmentContext, 'plane'>) {}
+
+  async prepare(plane: number, task: TaskOptions): Promise<void> {
+    const { embeddings } = this.context;
+    const { tiling } = embeddings;
+    if (!tiling) {
+      await embeddings.embedding({ plane }, task);
+      return;
+    }
+    const total = tiling.tiles.length;
+    for (let tile = 0; tile < total; tile++) {
+      task.onProgress?.({ done: tile, total, message: `Encoding tile ${tile + 1} of ${total}` });
+      await embeddings.embedding({ plane, tile }, { signal: task.signal });
+    }
+  }
+
+  async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+    const chosen = state.candidates !== undefined && state.candidates.chosen !== bestOf(state.candidates);
+    return this.run(state, task, chosen ? this.logitsInUse(state) : undefined);
+  }
+
+  async refine(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+    return this.run(state, task, this.logitsInUse(state));
+  }
+
+  async preview(at: YX, plane: number, { signal }: TaskOptions): Promise<Mask | undefined> {
+    const { mask } = await segmentFromPoints({ ...this.context, plane }, [{ at, positive: true }], { signal });
+    return mask.area > 0 ? mask : undefined;
+  }
+
+  private async run(state: SessionState, task: TaskOptions, previous?: LowResLogits): Promise<Segmentation> {
+    const { plane } = state;
+    const { batched } = state.settings;
+    const { objects, notices } = await segmentPrompts({ ...this.context, plane }, promptsOfPlane(state), {
+      ...task,
+      batched,
+      previous,
+    });
+    for (const { mask, logits } of objects) if (logits) this.logits.set(mask, logits);
+    const candidates = objects.length === 1 && !previous ? this.candidatesOf(objects[0], plane) : undefined;
+    return {
+      layer: 'current_object',
+      objects: objects.map((object) => recordOf(object, plane)),
+      ...(candidates && { candidates }),
+      ...(notices.length > 0 && { notice: notices.join(' ') }),
+    };
+  }
+
+  private candidatesOf(object: SegmentedObject, plane: number): Candidates | undefined {
+    const found = (object.candidates ?? []).filter(({ mask }) => mask.area > 0);
+    if (found.length < 2) return undefined;
+    const best = found[0];
+    found.sort((a, b) => a.mask.area - b.mask.area);
+    for (const { mask, lowRes } of found) this.logits.set(mask, lowRes);
+    return {
+      objectId: object.id,
+      plane,
+      chosen: found.indexOf(best),
+      masks: found.map(({ mask, iou, stability }) => ({ mask, predictedIou: iou, stability })),
+    };
+  }
+
+  private logitsInUse(state: SessionState): LowResLogits | undefined {
+    const records = [...state.layers.current_object.objects.values()];
+    const mask = records.length === 1 ? records[0].masks.get(state.plane) : undefined;
+    return mask && this.logits.get(mask);
+  }
+}
+
+function bestOf({ masks }: Candidates): number {
+  return masks.reduce((best, { predictedIou }, index) => (predictedIou > masks[best].predictedIou ? index : best), 0);
+}
+
+function recordOf({ id, mask, prompts, predictedIou, stability }: SegmentedObject, plane: number): ObjectRecord {
+  return { id, masks: new Map([[plane, mask]]), prompts, origin: 'interactive', predictedIou, stability };
+}
