@@ -35,39 +35,45 @@ export async function writeGroup(
 }
 
 export async function writeArrayMetadata(store: Store, path: string, array: ZarrArray): Promise<void> {
-  const { shape, chunks, dtype, compression, attributes = {} } = array;
   if (array.version === 3) {
-    await setJson(store, join(path, 'zarr.json'), {
-      zarr_format: 3,
-      node_type: 'array',
-      shape,
-      data_type: dtype,
-      chunk_grid: { name: 'regular', configuration: { chunk_shape: chunks } },
-      chunk_key_encoding: { name: 'default', configuration: { separator: '/' } },
-      fill_value: 0,
-      codecs: [
-        // One-byte types have no byte order, and some readers mind being told one.
-        dtype.endsWith('int8') ? { name: 'bytes' } : { name: 'bytes', configuration: { endian: 'little' } },
-        ...(compression === 'gzip' ? [{ name: 'gzip', configuration: { level: 6 } }] : []),
-        ...(array.checksum ? [{ name: 'crc32c' }] : []),
-      ],
-      ...(array.dimensionNames && { dimension_names: array.dimensionNames }),
-      attributes,
-    });
-  } else {
-    if (Object.keys(attributes).length > 0) await setJson(store, join(path, '.zattrs'), attributes);
-    await setJson(store, join(path, '.zarray'), {
-      zarr_format: 2,
-      shape,
-      chunks,
-      dtype: V2_TYPES[dtype],
-      compressor: compression === 'gzip' ? { id: 'gzip', level: 6 } : null,
-      fill_value: 0,
-      order: 'C',
-      filters: null,
-      dimension_separator: '/',
-    });
+    await setJson(store, join(path, 'zarr.json'), v3Metadata(array));
+    return;
   }
+  const { shape, chunks, dtype, compression, attributes = {} } = array;
+  if (Object.keys(attributes).length > 0) await setJson(store, join(path, '.zattrs'), attributes);
+  await setJson(store, join(path, '.zarray'), {
+    zarr_format: 2,
+    shape,
+    chunks,
+    dtype: V2_TYPES[dtype],
+    compressor: compression === 'gzip' ? { id: 'gzip', level: 6 } : null,
+    fill_value: 0,
+    order: 'C',
+    filters: null,
+    dimension_separator: '/',
+  });
+}
+
+/** The zarr.json of an array. */
+export function v3Metadata(array: ZarrArray): Record<string, unknown> {
+  const { shape, chunks, dtype, compression, attributes = {} } = array;
+  return {
+    zarr_format: 3,
+    node_type: 'array',
+    shape,
+    data_type: dtype,
+    chunk_grid: { name: 'regular', configuration: { chunk_shape: chunks } },
+    chunk_key_encoding: { name: 'default', configuration: { separator: '/' } },
+    fill_value: 0,
+    codecs: [
+      // One-byte types have no byte order, and some readers mind being told one.
+      dtype.endsWith('int8') ? { name: 'bytes' } : { name: 'bytes', configuration: { endian: 'little' } },
+      ...(compression === 'gzip' ? [{ name: 'gzip', configuration: { level: 6 } }] : []),
+      ...(array.checksum ? [{ name: 'crc32c' }] : []),
+    ],
+    ...(array.dimensionNames && { dimension_names: array.dimensionNames }),
+    attributes,
+  };
 }
 
 /** Writes one chunk, given as its full (padded) little-endian bytes. */

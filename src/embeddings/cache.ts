@@ -1,0 +1,182 @@
+import { SamError } from '../errors.js';
+import type { Store } from '../io/store.js';
+import { listKeys } from '../io/stores/prefix.js';
+import { writeGroup } from '../io/zarr-writer.js';
+import type { Embedding } from '../model/sam-tensors.js';
+import type { Size } from '../ndimage/array.js';
+import type { Tiling } from '../ndimage/blocking.js';
+import { createFeatureArray, type FeatureArray, openFeatureArray } from './feature-array.js';
+import { compareSignatures, SIGNATURE_MEANING, type Signature } from './signature.js';
+
+/**
+ * Embeddings in a Store, in micro-sam's zarr layout (spec 4.2): `features`, or a group `features` with one array per
+ * tile. Written as zarr v3; v2 and any codec are read. What surprises: the signature is written first, but `input_size`
+ * last of all, because its presence is what tells micro-sam that nothing is missing.
+ */
+export interface EmbeddingCache {
+  /** Attributes found in the store that are not as wanted but do no harm (versions). */
+  readonly warnings: readonly (keyof Signature)[];
+  /** The stored embedding; `undefined` if there is none or it is damaged, so that it is computed anew. */
+  get(at: Place): Promise<Embedding | undefined>;
+  set(at: Place, embedding: Embedding): Promise<void>;
+  /** Declares the cache complete. */
+  finish(): Promise<void>;
+}
+
+export interface Place {
+  readonly plane: number;
+  readonly tile?: number;
+}
+
+export interface CacheGeometry {
+  readonly size: Size;
+  readonly planes: number;
+  /** Stacks have a leading plane axis, even if it is 1 long. */
+  readonly stack: boolean;
+  readonly tiling?: Tiling;
+  /** What the encoder's resizing makes of an image or tile. */
+  inputSize(originalSize: Size): Size;
+}
+
+export interface CacheOptions {
+  readonly signature: Signature;
+  readonly geometry: CacheGeometry;
+  /** Gives each embedding its `id`. */
+  idOf(at: Place): string;
+  /** Store new embeddings in half precision: half the space, relative error up to 2^-11. */
+  readonly half?: boolean;
+}
+
+/**
+ * @throws SamError `signature_mismatch` if the store holds embeddings of other pixels, another model or tiling, and
+ *   `storage` if its metadata are damaged
+ */
+export async function openEmbeddingCache(store: Store, options: CacheOptions): Promise<EmbeddingCache> {
+  const { signature, geometry } = options;
+  const stored = await readAttributes(store);
+  const warnings = stored ? checkSignature(store, stored, signature) : [];
+  const { tiling } = geometry;
+  if (!stored) {
+    await writeGroup(store, '', 3, signatureAttributes(signature));
+    if (tiling)
+      await writeGroup(store, 'features', 3, {
+        shape: tiling.size,
+        tile_shape: tiling.tileShape,
+        halo: tiling.halo,
+      });
+  }
+
+  const arrays = new Map<string, Promise<FeatureArray | undefined>>();
+  const pathOf = ({ tile }: Place) => (tiling ? `features/${tile}` : 'features');
+  const frameOf = ({ tile }: Place): { originalSize: Size; inputSize: Size } => {
+    const originalSize = tiling ? outerSize(tiling, tile) : geometry.size;
+    return { originalSize, inputSize: geometry.inputSize(originalSize) };
+  };
+  const planes = geometry.stack ? geometry.planes : undefined;
+
+  function arrayAt(at: Place, create: boolean): Promise<FeatureArray | undefined> {
+    const path = pathOf(at);
+    const known = arrays.get(path) ?? Promise.resolve(undefined);
+    const opened = known.then(async (array) => {
+      const found = array ?? (await openFeatureArray(store, path, planes));
+      if (found || !create) return found;
+      const { inputSize, originalSize } = frameOf(at);
+      const attributes = tiling ? { original_size: originalSize, input_size: inputSize } : {};
+      return createFeatureArray(store, path, { planes, half: options.half ?? false, attributes });
+    });
+    // A failed attempt must not stand in the way of the next one.
+    arrays.set(
+      path,
+      opened.catch(() => undefined),
+    );
+    return opened;
+  }
+
+  return {
+    warnings,
+    async get(at) {
+      const features = await (await arrayAt(at, false))?.get(at.plane);
+      return features && { features, ...frameOf(at), id: options.idOf(at) };
+    },
+    async set(at, { features }) {
+      await (await arrayAt(at, true))?.set(at.plane, features);
+    },
+    async finish() {
+      const current = (await readAttributes(store)) ?? {};
+      if ('input_size' in current) return;
+      const { inputSize, originalSize } = frameOf({ plane: 0 });
+      await writeGroup(store, '', 3, {
+        ...signatureAttributes(signature),
+        input_size: tiling ? null : inputSize,
+        original_size: tiling ? null : originalSize,
+      });
+    },
+  };
+}
+
+/** The root attributes of the embeddings in a store, `undefined` if there are none; for adopting their settings. */
+export async function readAttributes(store: Store): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const v3 = await readJson(store, 'zarr.json');
+  if (v3) return (v3.attributes ?? {}) as Record<string, unknown>;
+  const v2 = await readJson(store, '.zgroup');
+  return v2 && ((await readJson(store, '.zattrs')) ?? {});
+}
+
+/** True if every embedding of the store is there. */
+export function isComplete(attributes: Readonly<Record<string, unknown>> | undefined): boolean {
+  return attributes !== undefined && 'input_size' in attributes;
+}
+
+async function readJson(store: Store, key: string): Promise<Record<string, unknown> | undefined> {
+  const bytes = await store.get(key);
+  if (!bytes) return undefined;
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // The message below says what to do; the parser's own would not help.
+  }
+  throw new SamError(
+    'storage',
+    `The embeddings in ${store.name} are damaged ("${key}" is not JSON). Delete them; they will be computed again.`,
+    { details: { key } },
+  );
+}
+
+function checkSignature(
+  store: Store,
+  stored: Readonly<Record<string, unknown>>,
+  signature: Signature,
+): (keyof Signature)[] {
+  if (!('data_signature' in stored))
+    throw new SamError(
+      'signature_mismatch',
+      `${store.name} holds data that do not say which image they belong to (perhaps embeddings whose computation was interrupted in another program). Delete them or choose another place.`,
+      { details: { mismatches: ['data_signature'] } },
+    );
+  const { mismatches, warnings } = compareSignatures(stored, signature);
+  if (mismatches.length === 0) return warnings;
+  const reasons = mismatches.map(
+    (key) =>
+      `${SIGNATURE_MEANING[key]} (${key}: ${JSON.stringify(stored[key] ?? null)}, wanted ${JSON.stringify(signature[key])})`,
+  );
+  throw new SamError(
+    'signature_mismatch',
+    `The embeddings in ${store.name} were made from ${reasons.join('; ')}. Choose matching settings, another place, or delete them.`,
+    { details: { mismatches, stored, wanted: signature } },
+  );
+}
+
+function signatureAttributes(signature: Signature): Record<string, unknown> {
+  return { ...signature };
+}
+
+function outerSize({ tiles }: Tiling, tile = 0): Size {
+  const [y0, x0, y1, x1] = tiles[tile].outer;
+  return [y1 - y0, x1 - x0];
+}
+
+/** Whether anything at all is in the store; a folder in use for something else should not become a cache. */
+export async function isEmpty(store: Store): Promise<boolean> {
+  return (await listKeys(store)).length === 0;
+}

@@ -1,0 +1,44 @@
+/** float32 ↔ IEEE 754 half precision: embeddings at half the size, with a relative error of at most 2^-11. */
+export function toHalf(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const sign = (bits[i] >>> 16) & 0x8000;
+    const magnitude = bits[i] & 0x7fffffff;
+    if (magnitude > 0x7f800000) out[i] = sign | 0x7e00;
+    else if (magnitude >= 0x477ff000) out[i] = sign | 0x7c00;
+    else if (magnitude >= 0x38800000) out[i] = sign | roundedShift(magnitude - 0x38000000, 13);
+    else if (magnitude >= 0x33000000)
+      out[i] = sign | roundedShift((magnitude & 0x7fffff) | 0x800000, 126 - (magnitude >>> 23));
+    else out[i] = sign;
+  }
+  return out;
+}
+
+export function fromHalf(halves: Uint16Array): Float32Array {
+  const out = new Float32Array(halves.length);
+  for (let i = 0; i < out.length; i++) {
+    const exponent = (halves[i] >>> 10) & 0x1f;
+    const fraction = halves[i] & 0x3ff;
+    const value =
+      exponent === 0x1f
+        ? fraction === 0
+          ? Infinity
+          : NaN
+        : exponent === 0
+          ? fraction * 2 ** -24
+          : (fraction + 0x400) * POWERS[exponent];
+    out[i] = halves[i] & 0x8000 ? -value : value;
+  }
+  return out;
+}
+
+const POWERS = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (exponent - 25));
+
+/** Shifts right, rounding to nearest and ties to even. */
+function roundedShift(value: number, by: number): number {
+  const half = 2 ** (by - 1);
+  const rest = value & (2 ** by - 1);
+  const shifted = value >>> by;
+  return rest > half || (rest === half && (shifted & 1) === 1) ? shifted + 1 : shifted;
+}

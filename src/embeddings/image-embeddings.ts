@@ -1,0 +1,201 @@
+import { asSamError, SamError } from '../errors.js';
+import { LruCache } from '../io/cache.js';
+import { type ImageSource, planeAt, planeCount } from '../io/image.js';
+import type { Store } from '../io/store.js';
+import type { ModelSpec } from '../model/model-spec.js';
+import type { Embedding } from '../model/sam-tensors.js';
+import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
+import type { Size } from '../ndimage/array.js';
+import { makeTiling, type Tiling } from '../ndimage/blocking.js';
+import type { TaskOptions } from '../task.js';
+import type { SamWorker } from '../worker/sam-worker.js';
+import { type EmbeddingCache, openEmbeddingCache, type Place, readAttributes } from './cache.js';
+import { chosenIntensity, chosenTiling } from './settings.js';
+import {
+  modelFields,
+  type PixelHashOptions,
+  pixelSignature,
+  type Signature,
+  signatureKey,
+  WRITER_VERSION,
+} from './signature.js';
+import type { TileChoice } from './tiling.js';
+
+/**
+ * The embeddings of one image, made when asked for: first from memory, then from the cache on disk, else by the worker.
+ * So 2D images, stacks, and images of any size look alike, and nothing is encoded that nobody looks at. Has the shape of
+ * `EmbeddingSource` in segmentation/context.ts.
+ */
+export interface ImageEmbeddings {
+  readonly size: Size;
+  readonly planes: number;
+  readonly tiling?: Tiling;
+  readonly signature: Signature;
+  readonly intensity: IntensityPolicy;
+  /** What a person might want to know: settings taken over from the cache, versions that differ. */
+  readonly notices: readonly string[];
+  embedding(at: Place, task?: TaskOptions): Promise<Embedding>;
+  /** Whether it is in memory or, whole, on disk. */
+  isReady(at: Place): Promise<boolean>;
+  /** Encodes in the background, one after the other, what is likely to be asked for next; a request goes first. */
+  prefetch(places: readonly Place[]): void;
+  /** Why the last embedding could not be kept on disk (it is in memory all the same); absent if it could. */
+  readonly storageError?: SamError;
+  /** Declares the cache on disk complete. */
+  finish(): Promise<void>;
+  /** Ends background work. */
+  close(): void;
+}
+
+export interface EmbeddingOptions {
+  readonly source: ImageSource;
+  readonly worker: SamWorker;
+  readonly model: ModelSpec;
+  /** Default: what the cache was made with, else chosen by `chooseTiling`. */
+  readonly tiling?: TileChoice | 'none';
+  /** In pixels; helps the choice of the tiling. */
+  readonly objectDiameter?: number;
+  /** Default: what the cache was made with, else min-max as in micro-sam, over the whole image if it is tiled. */
+  readonly intensity?: IntensityPolicy;
+  /** Stretch every plane and tile by itself (micro-sam) or all alike. Default: 'region' for whole planes, else 'image'. */
+  readonly range?: 'region' | 'image';
+  /** Channels given to the model; default all. */
+  readonly channels?: readonly number[];
+  /** Where embeddings are kept: a place for this image alone, or a function from a key to such a place. */
+  readonly store?: Store | ((key: string) => Store);
+  readonly half?: boolean;
+  /** Bound of the embeddings in memory; default 256 MiB, 64 embeddings. */
+  readonly memoryBytes?: number;
+  readonly hash?: PixelHashOptions['extent'];
+}
+
+/** @throws SamError `signature_mismatch` if the store holds embeddings that do not belong to this image and model */
+export async function openEmbeddings(options: EmbeddingOptions, task: TaskOptions = {}): Promise<ImageEmbeddings> {
+  const { source, worker, model, channels } = options;
+  const size: Size = [source.sizes.y, source.sizes.x];
+  const planes = planeCount(source);
+  const notices: string[] = [];
+  const stored = typeof options.store === 'object' ? await readAttributes(options.store) : undefined;
+
+  const choice = chosenTiling(options, size, stored, notices);
+  const tiling = choice && makeTiling(size, choice.tileShape, choice.halo);
+  const intensity = await chosenIntensity(options, tiling !== undefined, stored, notices, task);
+  const extent = options.hash ?? (isPlainHash(stored?.data_signature) ? 'full' : 'auto');
+  const signature: Signature = {
+    data_signature: await pixelSignature(source, { channels, extent }, task),
+    tile_shape: tiling?.tileShape ?? null,
+    halo: tiling?.halo ?? null,
+    ...modelFields(model),
+    micro_sam_version: WRITER_VERSION,
+    intensity: intensityKey(intensity),
+  };
+  const key = signatureKey(signature);
+  const keyOf = ({ plane, tile }: Place) => `${plane}${tile === undefined ? '' : `/${tile}`}`;
+  const store = typeof options.store === 'function' ? options.store(key) : options.store;
+  const cache: EmbeddingCache | undefined =
+    store &&
+    (await openEmbeddingCache(store, {
+      signature,
+      geometry: {
+        size,
+        planes,
+        stack: source.axes !== 'yx',
+        tiling,
+        inputSize: (original) => resizedSize(original, model.encoderInput.side, model.encoderInput.resize),
+      },
+      idOf: (at) => `${key}/${keyOf(at)}`,
+      half: options.half,
+    }));
+  for (const warning of cache?.warnings ?? [])
+    notices.push(`The stored embeddings say another ${warning}; used all the same.`);
+
+  const memory = new LruCache<string, Embedding>(options.memoryBytes ?? 2 ** 28);
+  let storageError: SamError | undefined;
+  let background: AbortController | undefined;
+  let encodingAhead: string | undefined;
+
+  function check({ plane, tile }: Place): void {
+    const tiles = tiling?.tiles.length;
+    const tileFits = tiles === undefined ? tile === undefined : isIndex(tile, tiles);
+    if (isIndex(plane, planes) && tileFits) return;
+    throw new SamError(
+      'invalid_argument',
+      `There is no embedding of plane ${plane}${tile === undefined ? '' : `, tile ${tile}`}: the image has ${planes} planes and ${tiles ?? 'no'} tiles.`,
+    );
+  }
+
+  async function encode(at: Place, { signal, onProgress }: TaskOptions): Promise<Embedding> {
+    const box = tiling?.tiles[at.tile as number].outer;
+    const pixels = await source.readRegion({ ...planeAt(source, at.plane), channels, box }, { signal });
+    signal?.throwIfAborted();
+    await worker.load(model, { signal, onProgress });
+    const encoded = await worker.encode(model.name, toImage(pixels, intensity), { signal, onProgress });
+    const embedding = { ...encoded, id: `${key}/${keyOf(at)}` };
+    try {
+      await cache?.set(at, embedding);
+      storageError = undefined;
+    } catch (error) {
+      storageError = asSamError(error);
+    }
+    return embedding;
+  }
+
+  function obtain(at: Place, task: TaskOptions): Promise<Embedding> {
+    return memory.load(keyOf(at), async () => {
+      const value = (await cache?.get(at)) ?? (await encode(at, task));
+      return { value, bytes: value.features.data.byteLength };
+    });
+  }
+
+  return {
+    size,
+    planes,
+    tiling,
+    signature,
+    intensity,
+    notices,
+    get storageError() {
+      return storageError;
+    },
+    async embedding(at, task = {}) {
+      check(at);
+      task.signal?.throwIfAborted();
+      const ready = memory.get(keyOf(at));
+      if (ready) return ready;
+      if (encodingAhead !== keyOf(at)) background?.abort();
+      return obtain(at, task);
+    },
+    async isReady(at) {
+      check(at);
+      return memory.get(keyOf(at)) !== undefined || (await cache?.get(at)) !== undefined;
+    },
+    prefetch(places) {
+      background?.abort();
+      const controller = new AbortController();
+      const { signal } = controller;
+      background = controller;
+      const run = async () => {
+        for (const at of places) {
+          if (signal.aborted) return;
+          check(at);
+          encodingAhead = keyOf(at);
+          await obtain(at, { signal });
+        }
+      };
+      // Nobody waits for this: whoever needs the embedding asks for it and hears of the failure then.
+      run().catch(() => undefined);
+    },
+    async finish() {
+      await cache?.finish();
+    },
+    close() {
+      background?.abort();
+      memory.clear();
+    },
+  };
+}
+
+const isIndex = (value: number | undefined, length: number) =>
+  Number.isInteger(value) && value! >= 0 && value! < length;
+
+const isPlainHash = (value: unknown) => typeof value === 'string' && /^[0-9a-f]{40}$/.test(value);
