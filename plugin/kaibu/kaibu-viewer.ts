@@ -65,10 +65,14 @@ export class KaibuViewer implements Viewer {
     this.capabilities = { pointer: extras?.pointer === true, painting: extras?.painting === true };
     this.#commands = new CommandWidget(window, (id) => this.#emit({ kind: 'command', id }));
     this.#slider = new PlaneSlider(window, (plane) => this.#emit({ kind: 'plane', plane }));
+    if (extras?.scale)
+      this.showScale = (scale) =>
+        this.#do(async () => void (await within(window.set_scale!(scale ?? null), 'set_scale')));
     if (extras?.screenshot) this.screenshot = () => this.#do(() => within(window.screenshot!(), 'screenshot'));
   }
 
   screenshot?: () => Promise<Uint8Array>;
+  showScale?: (scale: { size: number; unit: string } | undefined) => Promise<void>;
 
   on(listener: (event: ViewerEvent) => void): () => void {
     this.#listeners.add(listener);

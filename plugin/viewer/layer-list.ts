@@ -11,7 +11,11 @@ const ICONS = {
   down: '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M6 10l6 6 6-6"/></svg>',
 };
 
-const KINDS: Record<string, string> = { '2d-image': 'image', vector: 'shapes', labels: 'objects', remote: 'image' };
+/** Names are for scripts too: `point_prompts` reads "Point prompts" here. */
+function titleOf({ name }: ViewerLayer): string {
+  const spaced = name.replaceAll('_', ' ');
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+}
 
 /** The list of layers, topmost first: visibility, order, opacity, and what else a kind of layer offers. */
 export class LayerList {
@@ -53,13 +57,11 @@ function makeEntry(layer: ViewerLayer, stack: LayerStack): Entry {
   const name = document.createElement('button');
   name.type = 'button';
   name.className = 'layer-name';
-  name.textContent = layer.name;
-  const kind = document.createElement('span');
-  kind.className = 'layer-kind';
-  kind.textContent = KINDS[layer.type] ?? layer.type;
-  name.append(kind);
-  const up = iconButton(ICONS.up, `Move ${layer.name} up`, () => stack.move(layer, 1));
-  const down = iconButton(ICONS.down, `Move ${layer.name} down`, () => stack.move(layer, -1));
+  const title = titleOf(layer);
+  name.textContent = title;
+  name.title = layer.name;
+  const up = iconButton(ICONS.up, `Move ${title} up`, () => stack.move(layer, 1));
+  const down = iconButton(ICONS.down, `Move ${title} down`, () => stack.move(layer, -1));
   row.append(eye, name, up, down);
 
   const options = document.createElement('div');
@@ -82,12 +84,12 @@ function makeEntry(layer: ViewerLayer, stack: LayerStack): Entry {
     element.classList.toggle('open', open);
     name.setAttribute('aria-expanded', String(open));
   };
-  setOpen(layer.type !== 'vector');
+  setOpen(layer.type === '2d-image');
   const showVisible = () => {
     const visible = layer.ol.getVisible();
     eye.innerHTML = visible ? ICONS.shown : ICONS.hidden;
     eye.setAttribute('aria-pressed', String(visible));
-    eye.title = `${visible ? 'Hide' : 'Show'} ${layer.name}`;
+    eye.title = `${visible ? 'Hide' : 'Show'} ${title}`;
     eye.setAttribute('aria-label', eye.title);
     element.classList.toggle('off', !visible);
   };

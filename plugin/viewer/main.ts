@@ -8,7 +8,7 @@ import { LayerStack } from './layer-stack.js';
 import { drawsOnClick, watchPointer } from './pointer.js';
 import type { ViewerListeners } from './protocol.js';
 import { viewerFunctions } from './rpc-api.js';
-import { showScaleBar } from './scale-bar.js';
+import { ScaleBar } from './scale-bar.js';
 import { screenshot } from './screenshot.js';
 import { Stage } from './stage.js';
 import { Sliders, Widgets } from './widgets.js';
@@ -50,7 +50,7 @@ function openSidebar(open: boolean): void {
   stage.map.updateSize();
 }
 
-showScaleBar(stage, element('scale-bar'));
+const scaleBar = new ScaleBar(stage, element('scale-bar'));
 listenToKeys(stage, stack, sliders);
 watchPointer(stage, stack, listeners, element('tooltip'), () => paint.active || drawsOnClick(stack));
 
@@ -98,6 +98,7 @@ const functions = viewerFunctions({
     element('busy').hidden = !busy;
   },
   openSidebar,
+  setScale: (scale) => scaleBar.set(scale),
   screenshot: takeScreenshot,
 });
 

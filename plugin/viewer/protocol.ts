@@ -16,6 +16,14 @@ export interface ViewerExtras {
   readonly set_image: boolean;
   /** `screenshot()` exists. */
   readonly screenshot: boolean;
+  /** `set_scale` exists. */
+  readonly scale: boolean;
+}
+
+/** Size of an image pixel, for the scale bar. */
+export interface PixelScale {
+  readonly size: number;
+  readonly unit: string;
 }
 
 /**

@@ -6,7 +6,7 @@ import type { LayerApi, ViewerLayer } from './layers/layer.js';
 import { RemoteLayer, type RemoteLayerConfig } from './layers/remote-layer.js';
 import type { VectorConfig } from './layers/vector-config.js';
 import { VectorLayer } from './layers/vector-layer.js';
-import type { LabelLayerConfig, ToolConfig, ViewerExtras, ViewerListeners } from './protocol.js';
+import type { LabelLayerConfig, PixelScale, ToolConfig, ViewerExtras, ViewerListeners } from './protocol.js';
 import type { Stage } from './stage.js';
 import type { SliderConfig, Sliders, Widgets } from './widgets.js';
 
@@ -20,6 +20,7 @@ export interface ViewerParts {
   readonly listeners: { current: ViewerListeners };
   setBusy(busy: boolean): void;
   openSidebar(open: boolean): void;
+  setScale(scale: PixelScale | undefined): void;
   screenshot(): Promise<Uint8Array>;
 }
 
@@ -39,6 +40,7 @@ const EXTRAS: ViewerExtras = {
   labels: true,
   set_image: true,
   screenshot: true,
+  scale: true,
 };
 
 const NDARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> = {
@@ -106,6 +108,9 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
     get_capabilities: () => EXTRAS,
     set_listeners(listeners: ViewerListeners) {
       parts.listeners.current = listeners;
+    },
+    set_scale(scale: PixelScale | null) {
+      parts.setScale(scale ?? undefined);
     },
     set_tool: (tool: ToolConfig) => paint.setTool(tool),
     set_layer_visible: (key: string, visible: boolean) => layerOf(key).ol.setVisible(visible),

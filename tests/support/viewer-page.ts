@@ -3,24 +3,17 @@ import path from 'node:path';
 import type { Browser, Frame, Page } from 'playwright-core';
 import type { YX } from '../../src/ndimage/array.js';
 import type { Viewer, ViewerEvent } from '../../src/presenter/viewer.js';
+import type { ViewerHarness } from '../contracts/viewer.js';
 import { bundleForBrowser, launchBrowser, type Site, serveFolders } from './browser.js';
 
 const FOLDER = path.join('dist', 'tests', `viewer-${process.pid}`);
 
 /** A viewer window inside ImJoy in a real browser, with real mouse and keyboard. */
-export interface ViewerPage {
+export interface ViewerPage extends ViewerHarness {
   readonly page: Page;
   readonly frame: Frame;
-  /** The adapter in the page; every call crosses over. */
-  readonly viewer: Viewer;
-  events(): Promise<ViewerEvent[]>;
-  clearEvents(): Promise<void>;
-  /** Waits for an event of this kind and gives the first. */
-  event<K extends ViewerEvent['kind']>(kind: K): Promise<Extract<ViewerEvent, { kind: K }>>;
   /** Where an image coordinate is on the page, CSS pixels. */
   onScreen(at: YX): Promise<[x: number, y: number]>;
-  click(at: YX): Promise<void>;
-  drag(path: readonly YX[]): Promise<void>;
   /** URLs that were asked of anything but this machine. */
   readonly outside: string[];
   readonly errors: string[];
@@ -103,6 +96,21 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
       for (const point of rest) await page.mouse.move(...point, { steps: 4 });
       await page.mouse.up();
     },
+    async press(key) {
+      await frame.evaluate(() => window.focus());
+      await page.keyboard.press(key);
+    },
+    async clickCommand(title) {
+      await frame.getByText(title, { exact: true }).click();
+    },
+    async nextPlane() {
+      await frame.locator('input[type=range]').first().press('ArrowRight');
+    },
+    settle: () => page.waitForTimeout(250),
+    async closeWindow() {
+      await page.evaluate(() => void (globalThis as unknown as { closeWindow(): void }).closeWindow());
+    },
+    close: () => page.close(),
     outside,
     errors,
   };

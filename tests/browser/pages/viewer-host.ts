@@ -31,21 +31,28 @@ await imjoy.start({ workspace: null });
 const events: ViewerEvent[] = [];
 const src = new URLSearchParams(location.search).get('src') ?? new URL('/viewer/index.html', location.href).href;
 const plainKaibu = new URLSearchParams(location.search).has('plain');
-const viewer = plainKaibu
-  ? await KaibuViewer.attach(withoutExtras(await imjoy.api.createWindow({ src, name: 'Viewer' })))
-  : await KaibuViewer.open(imjoy.api, { src });
+let opened: { close(): Promise<void> } | undefined;
+/** Keeps hold of the window, to close it as its title bar would. */
+const opener = {
+  async createWindow(config: object) {
+    const window = await imjoy.api.createWindow(config);
+    opened = window as { close(): Promise<void> };
+    return plainKaibu ? withoutExtras(window) : window;
+  },
+};
+const viewer = await KaibuViewer.open(opener, { src });
 viewer.on((event) => {
   if (event.kind !== 'view') events.push(event);
 });
-Object.assign(globalThis, { viewer, events, imjoy });
+Object.assign(globalThis, { viewer, events, imjoy, closeWindow: () => opened?.close() });
 document.title = 'ready';
 
 /** The same window as an old Kaibu would look: none of the functions that only our viewer has. */
-function withoutExtras(window: unknown): Parameters<typeof KaibuViewer.attach>[0] {
+function withoutExtras(window: unknown): unknown {
   const { get_capabilities, set_listeners, set_tool, screenshot, set_layer_visible, ...kaibu } = window as Record<
     string,
     unknown
   >;
   void [get_capabilities, set_listeners, set_tool, screenshot, set_layer_visible];
-  return kaibu as unknown as Parameters<typeof KaibuViewer.attach>[0];
+  return kaibu;
 }
