@@ -1,0 +1,139 @@
+import { asSamError, SamError } from '../errors.js';
+import { resolveModel } from '../model/registry.js';
+import type { Embedding } from '../model/sam-tensors.js';
+import { buildPrompts, type ObjectPrompt, postprocessMask, toImage } from '../model/transforms.js';
+import { allocate, type Dtype, dtypeOf, sizeOf, type Tensor, type TypedArray, tensor } from '../ndimage/array.js';
+import { maskToBitmap } from '../ndimage/rle.js';
+import type { Progress } from '../task.js';
+import type { Channel } from './channel.js';
+import { type Connection, connect, packed } from './connection.js';
+import type { SamWorker } from './sam-worker.js';
+
+/**
+ * The worker as a plugin of its own, for other ImJoy plugins and scripts (`imjoy.pm.connectPlugin`): ImJoy's ndarrays in
+ * and out, (y, x) coordinates in image pixels, errors as exceptions whose text begins with the code.
+ */
+interface NdArray {
+  readonly _rtype: 'ndarray';
+  readonly _rvalue: ArrayBuffer;
+  readonly _rshape: readonly number[];
+  readonly _rdtype: Dtype;
+}
+
+interface EncodeOptions {
+  readonly model?: string;
+  /** Names the task for `cancel`. */
+  readonly task?: string;
+  readonly progress?: { report(progress: Progress): Promise<void> };
+}
+
+interface PredictOptions {
+  readonly model?: string;
+  /** [[y, x], …] with `labels` (1 inside the object, 0 outside). */
+  readonly points?: readonly (readonly [number, number])[];
+  readonly labels?: readonly number[];
+  /** [y0, x0, y1, x1]. */
+  readonly box?: readonly [number, number, number, number];
+}
+
+/** Images a plugin client may have open at a time; the oldest is forgotten. */
+const KEPT = 16;
+
+export function servePlugin(channel: Channel, worker: SamWorker): Promise<Connection> {
+  const embeddings = new Map<string, Embedding>();
+  const tasks = new Map<string, AbortController>();
+  channel.onClose(() => {
+    for (const controller of tasks.values()) controller.abort();
+  });
+  const modelOf = ({ model }: { readonly model?: string } = {}) => resolveModel(model).name;
+
+  const api = {
+    setup() {},
+    run() {},
+    get_info: () => answer(() => worker.info()),
+    /** @returns an id for `predict`, and the features */
+    encode: (image: NdArray, options: EncodeOptions = {}) =>
+      answer(async () => {
+        const controller = new AbortController();
+        if (options.task !== undefined) tasks.set(options.task, controller);
+        try {
+          const embedding = await worker.encode(modelOf(options), toImage(tensorOf(image)), {
+            signal: controller.signal,
+            onProgress: (progress) => void options.progress?.report({ ...progress }).catch(() => undefined),
+          });
+          embeddings.set(embedding.id, embedding);
+          for (const oldest of embeddings.keys()) if (embeddings.size > KEPT) embeddings.delete(oldest);
+          return {
+            id: embedding.id,
+            features: ndarrayOf(embedding.features),
+            input_size: [...embedding.inputSize],
+            original_size: [...embedding.originalSize],
+          };
+        } finally {
+          if (options.task !== undefined) tasks.delete(options.task);
+        }
+      }),
+    /** @returns the mask of one object as uint8 [H, W] and its score, by micro-sam's rule for one or several masks */
+    predict: (id: string, options: PredictOptions = {}) =>
+      answer(async () => {
+        const embedding = embeddings.get(id);
+        if (!embedding) throw new SamError('no_embedding', `There is no image '${String(id)}'; call encode first.`);
+        const { points = [], labels = points.map(() => 1), box } = options;
+        if (points.length === 0 && !box) throw new SamError('no_prompts', 'Give points, a box, or both.');
+        const prompt: ObjectPrompt = { points: points.map((at, i) => ({ at, positive: labels[i] === 1 })), box };
+        const decoded = await worker.decode(modelOf(options), embedding, buildPrompts([prompt], embedding));
+        const single = !box && points.length === 1 && labels[0] === 1;
+        const best = decoded.tokens.reduce(
+          (chosen, token, m) =>
+            (single ? token > 0 : token === 0) && !(decoded.iou[m] <= (decoded.iou[chosen] ?? -Infinity)) ? m : chosen,
+          -1,
+        );
+        const mask = Math.max(0, best);
+        const logits = decoded.logits.subarray(mask * 65536, (mask + 1) * 65536);
+        const bitmap = maskToBitmap(
+          postprocessMask(logits, embedding.inputSize, embedding.originalSize),
+          embedding.originalSize,
+        );
+        return { mask: ndarrayOf(tensor(bitmap, [...embedding.originalSize])), score: decoded.iou[mask] };
+      }),
+    cancel: async (task: string) => tasks.get(task)?.abort(),
+  };
+  return connect(channel, api, {
+    asPlugin: true,
+    config: {
+      id: `micro-sam-worker-${Date.now()}`,
+      name: 'micro-sam-worker',
+      type: 'rpc-worker',
+      version: '0.1.0',
+      description: 'Runs Segment Anything models for other plugins',
+      lang: 'javascript',
+      allow_execution: false,
+    },
+  });
+}
+
+async function answer<T>(job: () => Promise<T>): Promise<T> {
+  try {
+    return packed(await job()) as T;
+  } catch (thrown) {
+    const { code, message } = asSamError(thrown);
+    throw new Error(`${code}: ${message}`);
+  }
+}
+
+function tensorOf(array: NdArray): Tensor {
+  const { _rvalue: buffer, _rshape: shape, _rdtype: dtype } = array ?? {};
+  const known = ['int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'float32', 'float64'].includes(dtype);
+  if (!known || !Array.isArray(shape) || !(buffer instanceof ArrayBuffer))
+    throw new SamError('invalid_image', 'Expected an ndarray { _rtype, _rvalue, _rshape, _rdtype } of a numeric type.');
+  const empty = allocate(dtype, 0);
+  if (buffer.byteLength !== sizeOf(shape) * empty.BYTES_PER_ELEMENT)
+    throw new SamError('invalid_image', `${buffer.byteLength} bytes do not fill ${dtype} [${shape}].`);
+  const data = new (empty.constructor as new (buffer: ArrayBuffer) => TypedArray)(buffer);
+  return tensor(data, shape);
+}
+
+function ndarrayOf({ data, shape }: Tensor): NdArray {
+  const { buffer } = data.slice();
+  return { _rtype: 'ndarray', _rvalue: buffer as ArrayBuffer, _rshape: [...shape], _rdtype: dtypeOf(data) };
+}

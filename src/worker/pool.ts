@@ -1,0 +1,100 @@
+import { SamError } from '../errors.js';
+import type { SamWorker } from './sam-worker.js';
+
+/**
+ * Several workers behind one: every request goes to the one with the least to do, so slices and tiles that are asked for
+ * at the same time are computed at the same time. A worker that is lost is taken out and its jobs are done by another.
+ * An embedding may be decoded by any of them; the one that computed it is preferred, since it need not be sent it.
+ */
+export function poolWorker(workers: readonly SamWorker[]): SamWorker {
+  if (workers.length === 0) throw new SamError('no_worker', 'A pool needs at least one worker.');
+  const members: Member[] = workers.map((worker) => ({ worker, busy: 0, held: new Set(), lost: false }));
+
+  const alive = () => members.filter((member) => !member.lost);
+  const choose = (embedding?: string): Member => {
+    const [first, ...others] = alive();
+    if (!first) throw new SamError('worker_lost', 'All workers of the pool went away; start new ones.');
+    return others.reduce((best, member) => (cost(member, embedding) < cost(best, embedding) ? member : best), first);
+  };
+
+  async function run<T>(
+    job: (worker: SamWorker) => Promise<T>,
+    { embedding, signal, made }: { embedding?: string; signal?: AbortSignal; made?: (result: T) => string } = {},
+  ): Promise<T> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const member = choose(embedding);
+      member.busy++;
+      try {
+        const result = await job(member.worker);
+        remember(member, made?.(result) ?? embedding);
+        return result;
+      } catch (error) {
+        if (!(error instanceof SamError) || error.code !== 'worker_lost') throw error;
+        member.lost = true; // and the job goes to the next
+      } finally {
+        member.busy--;
+      }
+    }
+  }
+
+  return {
+    async info() {
+      const infos = await Promise.all(
+        alive().map(({ worker }) =>
+          worker.info().catch((error) => {
+            if (error instanceof SamError && error.code === 'worker_lost') return undefined;
+            throw error;
+          }),
+        ),
+      );
+      const answered = infos.filter((info) => info !== undefined);
+      if (answered.length === 0)
+        throw new SamError('worker_lost', 'All workers of the pool went away; start new ones.');
+      const gone = members.length - answered.length;
+      return {
+        ...answered[0],
+        name: `${answered.length} workers: ${answered.map(({ name }) => name).join(', ')}`,
+        note: gone > 0 ? `${gone} of ${members.length} workers went away.` : answered[0].note,
+        loaded: answered[0].loaded.filter((model) => answered.every(({ loaded }) => loaded.includes(model))),
+      };
+    },
+    async load(model, options) {
+      const loads = await Promise.allSettled(alive().map(({ worker }) => worker.load(model, options)));
+      const failures = loads.flatMap((load) => (load.status === 'rejected' ? [load.reason] : []));
+      const serious = failures.find((error) => !(error instanceof SamError && error.code === 'worker_lost'));
+      if (serious || failures.length === loads.length) throw serious ?? failures[0];
+    },
+    encode: (...args) =>
+      run((worker) => worker.encode(...args), { signal: args[2]?.signal, made: (embedding) => embedding.id }),
+    decode: (...args) => run((worker) => worker.decode(...args), { embedding: args[1].id, signal: args[3]?.signal }),
+    decodeCandidates: (...args) =>
+      run((worker) => worker.decodeCandidates(...args), { embedding: args[1].id, signal: args[3].signal }),
+    async close() {
+      await Promise.all(members.map(({ worker }) => worker.close()));
+    },
+  };
+}
+
+interface Member {
+  readonly worker: SamWorker;
+  /** Requests it was given and has not answered. */
+  busy: number;
+  /** Embeddings it has seen. */
+  readonly held: Set<string>;
+  lost: boolean;
+}
+
+/** Waiting behind one request costs more than receiving 4 MB. */
+function cost(member: Member, embedding: string | undefined): number {
+  return member.busy + (embedding === undefined || member.held.has(embedding) ? 0 : 0.5);
+}
+
+/** Ids are short, but a pool may live for days. */
+const REMEMBERED = 10_000;
+
+function remember({ held }: Member, embedding: string | undefined): void {
+  if (embedding === undefined) return;
+  if (held.size >= REMEMBERED) held.clear();
+  held.add(embedding);
+}
