@@ -1,14 +1,30 @@
-import { Gunzip } from 'fflate';
+import { Gunzip, type Unzlib } from 'fflate';
 import { SamError } from '../errors.js';
 
+/** Deflate with a bound: unpacking stops when `length` bytes are there, whatever more the data would give. */
 const STEP = 65_536;
 
-/** The first `length` bytes of what a gzip file holds; fewer if it holds fewer. Never allocates more than that. */
+/** The first `length` bytes of what a gzip file holds; fewer if it holds fewer. */
 export function gunzipPrefix(bytes: Uint8Array, length: number, name: string): Uint8Array {
-  const out = new Uint8Array(length);
+  return inflatePrefix(Gunzip, bytes, length, name);
+}
+
+/** The same for any of fflate's streams; what is allocated grows with what is really there. */
+export function inflatePrefix(
+  Stream: typeof Gunzip | typeof Unzlib,
+  bytes: Uint8Array,
+  length: number,
+  name: string,
+): Uint8Array {
+  let out = new Uint8Array(Math.min(length, Math.max(STEP, bytes.length * 4)));
   let written = 0;
-  const stream = new Gunzip((chunk) => {
+  const stream = new Stream((chunk) => {
     const part = chunk.subarray(0, length - written);
+    if (written + part.length > out.length) {
+      const larger = new Uint8Array(Math.min(length, Math.max(out.length * 2, written + part.length)));
+      larger.set(out.subarray(0, written));
+      out = larger;
+    }
     out.set(part, written);
     written += part.length;
   });
@@ -16,7 +32,9 @@ export function gunzipPrefix(bytes: Uint8Array, length: number, name: string): U
     for (let at = 0; at < bytes.length && written < length; at += STEP)
       stream.push(bytes.subarray(at, at + STEP), at + STEP >= bytes.length);
   } catch (cause) {
-    throw new SamError('invalid_image', `${name} is a damaged or truncated gzip file; get a complete copy.`, { cause });
+    throw new SamError('invalid_image', `${name} is damaged or truncated (deflate data); get a complete copy.`, {
+      cause,
+    });
   }
-  return out.subarray(0, written);
+  return out.slice(0, written);
 }

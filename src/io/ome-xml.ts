@@ -1,3 +1,6 @@
+import type { ImageSource } from './image.js';
+import { pixelSizeFrom } from './pixel-size-of.js';
+
 /**
  * The part of OME-XML that says how the planes of an OME-TIFF are arranged (OME data model 2016-06). A scan for tags, not
  * an XML parser: workers have none, and only attributes of a few elements are needed.
@@ -14,7 +17,7 @@ export interface OmeImage {
   /** Order in which planes vary, fastest first, e.g. 'zct'. */
   readonly planeOrder: string;
   readonly type: string;
-  readonly pixelSize?: { readonly z?: number; readonly y: number; readonly x: number; readonly unit: string };
+  readonly pixelSize?: ImageSource['pixelSize'];
   readonly channels: readonly { readonly name?: string; readonly color?: string; readonly samples: number }[];
   readonly tiffData: readonly TiffData[];
 }
@@ -112,41 +115,12 @@ function tiffDataOf({ attributes }: Element, next: Element | undefined): TiffDat
   };
 }
 
-/** Lengths to micrometres; other units are kept as they are called. */
-const IN_MICROMETRES: Record<string, number> = {
-  m: 1e6,
-  mm: 1e3,
-  µm: 1,
-  μm: 1,
-  um: 1,
-  micron: 1,
-  microns: 1,
-  micrometer: 1,
-  micrometre: 1,
-  nm: 1e-3,
-  nanometer: 1e-3,
-  millimeter: 1e3,
-  centimeter: 1e4,
-  cm: 1e4,
-  Å: 1e-4,
-  pm: 1e-6,
-  inch: 25_400,
-};
-
-export function inMicrometres(length: number, unit: string): { length: number; unit: string } {
-  const factor = IN_MICROMETRES[unit];
-  return factor === undefined ? { length, unit } : { length: length * factor, unit: 'µm' };
-}
-
 function pixelSizeOf(pixels: ReadonlyMap<string, string>): OmeImage['pixelSize'] {
   const length = (axis: string) => {
     const size = Number(pixels.get(`PhysicalSize${axis}`) ?? Number.NaN);
-    if (!(size > 0)) return undefined;
-    return inMicrometres(size, pixels.get(`PhysicalSize${axis}Unit`) ?? 'µm');
+    return size > 0 ? { length: size, unit: pixels.get(`PhysicalSize${axis}Unit`) ?? 'µm' } : undefined;
   };
-  const [x, y, z] = ['X', 'Y', 'Z'].map(length);
-  if (x === undefined || y === undefined) return undefined;
-  return { x: x.length, y: y.length, ...(z?.unit === x.unit ? { z: z.length } : {}), unit: x.unit };
+  return pixelSizeFrom({ z: length('Z'), y: length('Y'), x: length('X') });
 }
 
 /** OME colours are RGBA in a signed 32-bit integer. */

@@ -2,7 +2,7 @@ import { SamError } from '../errors.js';
 import type { TaskOptions } from '../task.js';
 import type { ChannelInfo, ImageSource } from './image.js';
 import { namedChannels, planeAxes } from './ndarray.js';
-import { inMicrometres } from './ome-xml.js';
+import { pixelSizeFrom } from './pixel-size-of.js';
 import { colourChannels, groupBy } from './region.js';
 import { TAG, type TiffFile } from './tiff-container.js';
 import { isRgb, readPage, type TiffPage } from './tiff-page.js';
@@ -202,18 +202,14 @@ export function channelsOf(first: TiffPage, pageChannels: number): ChannelInfo[]
 }
 
 async function imageJPixelSize(page: TiffPage, fields: ReadonlyMap<string, string>): Promise<ImageSource['pixelSize']> {
-  const unit = (fields.get('unit') ?? '').replace(/^\\u00B5m$/i, 'µm');
-  const x = await page.directory.number(TAG.xResolution, 0);
-  const y = await page.directory.number(TAG.yResolution, 0);
-  if (!unit || unit === 'pixel' || !(x > 0) || !(y > 0) || !Number.isFinite(x * y)) return undefined;
-  const width = inMicrometres(1 / x, unit);
-  const spacing = Number(fields.get('spacing') ?? Number.NaN);
-  return {
-    y: inMicrometres(1 / y, unit).length,
-    x: width.length,
-    ...(spacing > 0 ? { z: inMicrometres(spacing, unit).length } : {}),
-    unit: width.unit,
-  };
+  const unit = fields.get('unit') ?? '';
+  const perUnit = async (tag: number) => 1 / (await page.directory.number(tag, 0));
+  if (unit === '' || unit === 'pixel') return undefined;
+  return pixelSizeFrom({
+    z: { length: Number(fields.get('spacing') ?? Number.NaN), unit },
+    y: { length: await perUnit(TAG.yResolution), unit },
+    x: { length: await perUnit(TAG.xResolution), unit },
+  });
 }
 
 /** Pixels per centimetre are a measurement; pixels per inch are what drawing programs put into every file. */

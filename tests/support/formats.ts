@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { SamError } from '../../src/errors.js';
 import type { ImageSource } from '../../src/io/image.js';
 import { fileBytes } from '../../src/io/node-file.js';
 import { openImage } from '../../src/io/open.js';
 import { folderStore } from '../../src/io/stores/fs.js';
 import { allocate, type TypedArray } from '../../src/ndimage/array.js';
-import { type DataItem, dataPath } from './data.js';
+import { type DataItem, dataItems, dataPath } from './data.js';
 
 /** Reads the items of the data folder and compares them with the hashes of their manifest. */
 
@@ -16,10 +17,6 @@ export async function openItem(file: string, key?: string): Promise<ImageSource>
   const frames = readdirSync(full).filter((name) => name.endsWith('.tif'));
   if (frames.length > 0) return openImage(await Promise.all(frames.map((name) => fileBytes(path.join(full, name)))));
   return openImage(folderStore(full), { key });
-}
-
-export function itemExists(file: string): boolean {
-  return existsSync(dataPath(file));
 }
 
 /**
@@ -62,4 +59,73 @@ export function sha256(data: TypedArray): string {
 export function axesOf(item: DataItem): string {
   if (item.axes) return item.axes;
   return { 2: 'YX', 3: 'YXS', 4: 'IYXS' }[item.shape.length] ?? '';
+}
+
+export interface FormatRow {
+  readonly file: string;
+  readonly variant: string;
+  readonly result: string;
+  /** Undefined where there is no hash to compare with. */
+  readonly exact: boolean | undefined;
+}
+
+/** Reads every item of the manifest; the rows of docs/formats.md. */
+export async function readAllItems(): Promise<FormatRow[]> {
+  const rows: FormatRow[] = [];
+  for (const item of dataItems()) rows.push({ file: item.file, variant: variantOf(item), ...(await readItem(item)) });
+  return rows.sort((a, b) => (a.file < b.file ? -1 : 1));
+}
+
+async function readItem(item: DataItem): Promise<Pick<FormatRow, 'result' | 'exact'>> {
+  const expected = item.pixels_sha256_le;
+  try {
+    const source = await openItem(item.file, item.file.endsWith('plantseg-3d.zarr') ? 'raw' : undefined);
+    const pixels = await pixelsInOrder(source, expected ? axesOf(item) : 'TCZYX'.slice(source.sizes.t > 1 ? 0 : 1));
+    await source.close();
+    if (!expected) return { result: 'read; no reference hash', exact: undefined };
+    const exact = sha256(pixels) === expected;
+    return { result: exact ? 'identical' : 'DIFFERENT', exact };
+  } catch (error) {
+    const text = error instanceof SamError ? `${error.code}: ${error.message}` : `${error}`;
+    return { result: text, exact: expected ? false : undefined };
+  }
+}
+
+function variantOf(item: DataItem): string {
+  const { tiff, modality } = item as DataItem & {
+    modality: string;
+    tiff?: Record<string, string | number | boolean | null> | null;
+  };
+  const kind = `${item.dtype ?? ''} ${item.shape ? item.shape.join(' x ') : ''}`.trim();
+  if (!tiff?.compression) return [modality, kind].filter(Boolean).join(', ');
+  const name = (value: unknown) => String(value).toLowerCase().replace(/_/g, ' ');
+  return [
+    tiff.ome ? 'OME-TIFF' : tiff.imagej ? 'ImageJ TIFF' : tiff.bigtiff ? 'BigTIFF' : 'TIFF',
+    kind,
+    ['1', 'NONE'].includes(String(tiff.compression)) ? 'uncompressed' : name(tiff.compression),
+    ['1', 'NONE'].includes(String(tiff.predictor)) ? '' : `${name(tiff.predictor)} predictor`,
+    name(tiff.photometric),
+    tiff.planar === 'SEPARATE' ? 'planar' : '',
+    tiff.tiled ? 'tiled' : '',
+    tiff.byteorder === '>' ? 'big-endian' : '',
+    Number(tiff.bitspersample) % 8 ? `${tiff.bitspersample} bits` : '',
+    Number(tiff.pages) > 1 ? `${tiff.pages} pages` : '',
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+export function formatsTable(rows: readonly FormatRow[]): string {
+  const hashed = rows.filter(({ exact }) => exact !== undefined);
+  const lines = rows.map(({ file, variant, result }) => `| ${file} | ${variant} | ${result} |`);
+  return `# Formats that were read
+
+Every image of the test data, read whole through \`openImage\` and compared with the hash of its pixels as other programs
+decode it (tifffile, libtiff, Pillow, nibabel): ${hashed.filter(({ exact }) => exact).length} of ${hashed.length} are identical. This table is written by
+\`MICRO_SAM_WRITE_DOCS=1 npm run bench formats\` and checked by a test where the data are present.
+
+| file | what it is | result |
+| --- | --- | --- |
+${lines.join('\n')}
+`;
 }

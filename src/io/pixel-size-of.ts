@@ -1,0 +1,29 @@
+import type { ImageSource } from './image.js';
+import { canonicalUnit, metresPer } from './pixel-size.js';
+
+/** A length as a file gives it. */
+export interface Length {
+  readonly length: number;
+  readonly unit: string;
+}
+
+/**
+ * The pixel size from what a file says per axis, in the unit of x. Undefined where x or y are missing or their units
+ * cannot be compared; without z where that cannot.
+ */
+export function pixelSizeFrom(axes: {
+  readonly z?: Length;
+  readonly y?: Length;
+  readonly x?: Length;
+}): ImageSource['pixelSize'] {
+  if (axes.x === undefined) return undefined;
+  const unit = canonicalUnit(axes.x.unit);
+  const inUnit = (size: Length | undefined) => {
+    if (size === undefined || !(size.length > 0) || !Number.isFinite(size.length)) return undefined;
+    if (canonicalUnit(size.unit) === unit) return size.length;
+    const [from, to] = [metresPer(size.unit), metresPer(unit)];
+    return from === undefined || to === undefined ? undefined : (size.length * from) / to;
+  };
+  const [z, y, x] = [axes.z, axes.y, axes.x].map(inUnit);
+  return x === undefined || y === undefined ? undefined : { y, x, ...(z === undefined ? {} : { z }), unit };
+}
