@@ -1,6 +1,6 @@
 import type { LabelImage } from '../../src/ndimage/array.js';
 import { tensor } from '../../src/ndimage/array.js';
-import { randomInteger } from './random.js';
+import { randomInteger, seededRandom } from './random.js';
 
 /**
  * Random labels that exercise writers: blobs that overlap, touch at corners, have holes, fall apart and cross planes;
@@ -30,4 +30,11 @@ export function randomLabels(
   for (let i = 0; i < data.length * 0.01; i++)
     data[randomInteger(random, 0, data.length)] = randomInteger(random, 0, highest + 1);
   return tensor(data, shape);
+}
+
+/** A stack of small planes of noise, the same for the same number of planes. */
+export function noiseVolume(planes: number): { data: Uint8Array; shape: number[]; axes: string; name: string } {
+  const random = seededRandom(planes);
+  const data = Uint8Array.from({ length: planes * 24 * 32 }, () => random() * 256);
+  return { data, shape: [planes, 24, 32], axes: 'zyx', name: 'noise' };
 }
