@@ -33,7 +33,7 @@ export interface Projected {
 
 const DIM = CROSS_WIDTH / HEADS;
 
-/** → tokens [B, T, 256] and pixels [B, 4096, 256] after both layers and the final attention. */
+/** → the output tokens [B, 5, 256] and pixels [B, 4096, 256] after both layers and the final attention. */
 export function emitTransformer(
   g: GraphBuilder,
   weights: SamDecoderWeights,
@@ -64,9 +64,12 @@ export function emitTransformer(
       project,
       q: given?.q,
     });
-    keys = norm(g.add(keys, pixels), 3);
+    keys = norm(g.node('Sum', [keys, pixels]), 3);
     keysAt = g.add(keys, positions);
   });
+  // Only the output tokens are read from here on.
+  queries = g.slice(queries, 0, 5);
+  tokens = g.slice(tokens, 0, 5);
   const last = tokenToImage(weights.finalAttention, 'final', project);
   queries = emitNorm(g, g.add(queries, last), 'final.norm', weights.finalNorm);
   return { queries, keys };
@@ -139,7 +142,8 @@ function emitAbsorbedTokens(
   attention: Attention,
 ): string {
   const directions = g.matMul(g.weight(`${name}.k.weight`, attention.k.weight), spreadHeads(g, q)); // [B, 256, 8 T]
-  const logits = g.matMul(g.transpose(directions, 0, 2, 1), g.transpose(keysAt, 0, 2, 1)); // [B, 8 T, 4096]
+  // Pixels first and turned afterwards: a product with the large matrix transposed is several times slower.
+  const logits = g.transpose(g.matMul(keysAt, directions), 0, 2, 1); // [B, 8 T, 4096]
   const mixed = g.reshape(g.matMul(g.softmax(logits), keys), 0, HEADS, -1, WIDTH);
   const values = g.matMul(mixed, g.constant(`${name}.v.heads`, [1, HEADS, WIDTH, DIM], headColumns(attention.v)));
   const joined = g.reshape(g.transpose(values, 0, 2, 1, 3), 0, -1, CROSS_WIDTH);
