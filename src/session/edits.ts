@@ -189,6 +189,18 @@ export function setCommittedObjects(records: Iterable<ObjectRecord>, title = 'Lo
   };
 }
 
+/** Replaces all work on this image by what a session file holds (`importSession`); can be undone. */
+export function loadSession(restored: Partial<SessionState>): Edit {
+  return {
+    title: 'Load session',
+    change(state) {
+      needImage(state);
+      const { candidates: _, editing: __, ...rest } = state;
+      return { ...rest, ...restored, settings: { ...state.settings, ...restored.settings } };
+    },
+  };
+}
+
 export function changeSettings(settings: Partial<SessionSettings>): Edit {
   return {
     title: 'Change settings',

@@ -1,7 +1,7 @@
 import type { LabelImage, Size, YX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
-import { maskContains, paintMask } from '../ndimage/rle.js';
-import type { ObjectLayer, ObjectRecord, SessionState } from './state.js';
+import { maskContains, masksFromLabels, paintMask } from '../ndimage/rle.js';
+import type { ImageInfo, ObjectLayer, ObjectRecord, SessionState } from './state.js';
 
 /** Object layers: immutable maps of records by ascending id, painted to label images only when somebody asks. */
 
@@ -78,4 +78,27 @@ export function paintPlane(layer: ObjectLayer, plane: number, size: Size): Label
   for (const [record, mask] of objectsInPlane(layer, plane)) paintMask(labels, mask, record.id);
   planes.set(key, labels);
   return labels;
+}
+
+/** The whole layer as new labels: [H, W] of a single plane, [planes, H, W] of more. */
+export function paintLayer(layer: ObjectLayer, { size: [height, width], planes }: ImageInfo): LabelImage {
+  const labels: LabelImage = {
+    data: new Uint32Array(planes * height * width),
+    shape: planes === 1 ? [height, width] : [planes, height, width],
+  };
+  for (const record of layer.objects.values())
+    for (const [plane, mask] of record.masks) paintMask(labels, mask, record.id, { plane });
+  return labels;
+}
+
+/** The objects of a label image, [H, W] or [planes, H, W]; the inverse of `paintLayer`. */
+export function recordsFromLabels(labels: LabelImage, origin: ObjectRecord['origin'] = 'loaded'): ObjectRecord[] {
+  const planes = labels.shape.length === 3 ? labels.shape[0] : 1;
+  const masks = new Map<number, Map<number, Mask>>();
+  for (let plane = 0; plane < planes; plane++)
+    for (const [id, mask] of masksFromLabels(labels, plane)) {
+      const known = masks.get(id) ?? new Map<number, Mask>();
+      masks.set(id, known.set(plane, mask));
+    }
+  return [...masks].map(([id, ofPlanes]) => ({ id, masks: ofPlanes, prompts: [], origin }));
 }

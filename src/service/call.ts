@@ -1,0 +1,79 @@
+import * as v from 'valibot';
+import { asSamError, ERROR_CODES, type ErrorCode, SamError } from '../errors.js';
+import { isArrayLike } from './ndarray.js';
+
+/**
+ * How a function of the service is called. Arguments come by position, by name in one last object, or both, so that
+ * JavaScript (`f(points, { plane: 1 })`) and Python (`f(points, plane=1)`, which ImJoy turns into a last object with
+ * the mark `_rkwargs`) mean the same. Names and values are checked once, here.
+ */
+export function method<Schema extends v.GenericSchema, Result>(
+  name: string,
+  /** The arguments that may come by position, in this order. */
+  positional: readonly string[],
+  schema: Schema,
+  body: (options: v.InferOutput<Schema>) => Result | Promise<Result>,
+): (...args: unknown[]) => Promise<Result> {
+  return async (...args) => {
+    try {
+      return await body(parseArguments(name, positional, schema, args));
+    } catch (error) {
+      throw encodeError(error);
+    }
+  };
+}
+
+function parseArguments<Schema extends v.GenericSchema>(
+  name: string,
+  positional: readonly string[],
+  schema: Schema,
+  args: readonly unknown[],
+): v.InferOutput<Schema> {
+  const rest = [...args];
+  while (rest.length > 0 && (rest.at(-1) === undefined || rest.at(-1) === null)) rest.pop();
+  const named = isOptions(rest.at(-1)) ? { ...(rest.pop() as Record<string, unknown>) } : {};
+  delete named._rkwargs;
+  delete named._rintf;
+  if (rest.length > positional.length)
+    throw new SamError(
+      'invalid_argument',
+      `${name} takes ${positional.length === 0 ? 'no' : `${positional.length}`} arguments by position (${positional.join(', ')}) and one object of options; it got ${args.length}.`,
+    );
+  rest.forEach((value, index) => {
+    if (positional[index] in named)
+      throw new SamError('invalid_argument', `${name} got "${positional[index]}" twice: by position and by name.`);
+    named[positional[index]] = value;
+  });
+  const result = v.safeParse(schema, named);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const path = v.getDotPath(issue);
+  throw new SamError('invalid_argument', `${name}${path ? `, ${path}` : ''}: ${issue.message}.`, {
+    details: { argument: path },
+  });
+}
+
+function isOptions(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || isArrayLike(value)) return false;
+  if ('_rkwargs' in value) return true;
+  // A Python object proxy has no prototype of ours; a callback interface carries functions only.
+  const plain = Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null;
+  return plain && !Object.values(value).some((entry) => typeof entry === 'function');
+}
+
+/**
+ * Errors cross RPC as text alone, so the text begins with the code: `no_image: Open an image first.` In the same
+ * process `code` can be read as it is.
+ */
+export function encodeError(error: unknown): SamError {
+  const known = asSamError(error);
+  return new SamError(known.code, `${known.code}: ${known.message}`, { details: known.details, cause: error });
+}
+
+/** The error behind a text that `encodeError` made; for callers on the other side. */
+export function decodeError(error: unknown): SamError {
+  const text = error instanceof Error ? error.message : String(error);
+  const match = /(?:^|\b)([a-z_]+): ([\s\S]*)$/.exec(text);
+  const code = match && ERROR_CODES.find((known) => known === match[1]);
+  return code ? new SamError(code as ErrorCode, match[2]) : new SamError('internal', text);
+}

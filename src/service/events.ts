@@ -1,0 +1,89 @@
+import { SamError } from '../errors.js';
+import type { AnnotationSession } from '../session/session.js';
+import { describeState } from './state-json.js';
+
+/**
+ * Subscriptions over RPC. A callback is a function, or an interface object that may be called often
+ * (`{ _rintf: true, state() {} }`): the function named like the event is called, else the only one there is. A callback that fails, because its window is
+ * gone, is forgotten.
+ */
+export const EVENTS = ['state', 'commit', 'progress', 'message', 'close'] as const;
+export type ServiceEvent = (typeof EVENTS)[number];
+type Callback = (payload: unknown) => unknown;
+
+export class Subscriptions {
+  private readonly callbacks = new Map<string, { readonly event: ServiceEvent; readonly call: Callback }>();
+  private count = 0;
+  private readonly stop: () => void;
+
+  constructor(session: AnnotationSession) {
+    this.stop = session.subscribe((state, previous) => {
+      const committed = state.layers.committed_objects;
+      if (state.task && state.task !== previous.task) {
+        const { done, total, message } = state.task.progress;
+        this.emit('progress', { name: state.task.name, done, total, message });
+      }
+      if (state.message && state.message !== previous.message) this.emit('message', { ...state.message });
+      if (committed !== previous.layers.committed_objects) this.emit('commit', { ids: [...committed.objects.keys()] });
+      const same =
+        state.task !== previous.task &&
+        state.layers === previous.layers &&
+        state.prompts === previous.prompts &&
+        state.settings === previous.settings;
+      if (!same && this.has('state')) this.emit('state', describeState(state));
+    });
+  }
+
+  add(event: unknown, callback: unknown): string {
+    const known = EVENTS.find((name) => name === event);
+    if (!known)
+      throw new SamError(
+        'invalid_argument',
+        `There is no event ${JSON.stringify(event)}; choose ${EVENTS.join(', ')}.`,
+      );
+    const call = callable(callback, known);
+    const id = `s${++this.count}`;
+    this.callbacks.set(id, { event: known, call });
+    return id;
+  }
+
+  remove(id: string): boolean {
+    return this.callbacks.delete(id);
+  }
+
+  /** Tells those who wait for it, then forgets all. */
+  close(): void {
+    this.emit('close', undefined);
+    this.callbacks.clear();
+    this.stop();
+  }
+
+  private has(event: ServiceEvent): boolean {
+    return [...this.callbacks.values()].some((entry) => entry.event === event);
+  }
+
+  private emit(event: ServiceEvent, payload: unknown): void {
+    for (const [id, entry] of this.callbacks) {
+      if (entry.event !== event) continue;
+      const forget = () => this.callbacks.delete(id);
+      try {
+        Promise.resolve(entry.call(payload)).catch(forget);
+      } catch {
+        forget();
+      }
+    }
+  }
+}
+
+function callable(callback: unknown, event: string): Callback {
+  if (typeof callback === 'function') return callback as Callback;
+  if (typeof callback === 'object' && callback !== null) {
+    const functions = Object.entries(callback).filter(([, value]) => typeof value === 'function');
+    const found = functions.find(([name]) => name === event) ?? (functions.length === 1 ? functions[0] : undefined);
+    if (found) return (payload) => (found[1] as Callback).call(callback, payload);
+  }
+  throw new SamError(
+    'invalid_argument',
+    `The callback must be a function, or { _rintf: true, ${event}(payload) { … } } if it is to be called more than once.`,
+  );
+}

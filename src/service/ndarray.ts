@@ -1,0 +1,124 @@
+import { SamError } from '../errors.js';
+import { dtypeOf, pack, sizeOf, type Tensor, type TypedArray } from '../ndimage/array.js';
+
+/**
+ * Arrays as ImJoy sends them: `{ _rtype: 'ndarray', _rvalue, _rshape, _rdtype }`, where Python's numpy arrives with
+ * dtypes that JavaScript arrays do not have (bool, int64, uint64, float16). They become the nearest that holds them.
+ */
+export interface RpcArray {
+  readonly _rtype: 'ndarray';
+  readonly _rvalue: ArrayBuffer;
+  readonly _rshape: readonly number[];
+  readonly _rdtype: string;
+}
+
+/** Packed, since a view would be sent with its whole buffer. */
+export function toRpcArray({ data, shape }: Tensor): RpcArray {
+  const { buffer } = pack(data);
+  return { _rtype: 'ndarray', _rvalue: buffer as ArrayBuffer, _rshape: [...shape], _rdtype: dtypeOf(data) };
+}
+
+/** Also takes `{ data, shape }` with a typed array. */
+export function isArrayLike(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { _rtype, data, shape } = value as Record<string, unknown>;
+  return _rtype === 'ndarray' || (ArrayBuffer.isView(data) && Array.isArray(shape));
+}
+
+/** @throws SamError `invalid_image` if the bytes do not fill the shape, `unsupported` for complex numbers, text and the like */
+export function fromRpcArray(value: unknown): Tensor {
+  if (!isArrayLike(value))
+    throw new SamError(
+      'invalid_argument',
+      'Expected an ndarray { _rtype, _rvalue, _rshape, _rdtype } or { data, shape }.',
+    );
+  const array = value as Partial<RpcArray> & { data?: ArrayBufferView; shape?: readonly number[] };
+  const shape = array._rtype === 'ndarray' ? array._rshape : array.shape;
+  if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0))
+    throw new SamError('invalid_image', `An ndarray has the shape ${JSON.stringify(shape)}; expected whole numbers.`);
+  const data = array._rtype === 'ndarray' ? decode(array) : plainArray(array.data as ArrayBufferView);
+  if (data.length !== sizeOf(shape))
+    throw new SamError(
+      'invalid_image',
+      `An ndarray has ${data.length} values, which do not fill its shape [${shape}].`,
+    );
+  return { data, shape: [...shape] };
+}
+
+function decode({ _rvalue, _rdtype }: Partial<RpcArray>): TypedArray {
+  const dtype = String(_rdtype).replace(/^[<|=]/, '');
+  const make = READERS[dtype];
+  if (!make)
+    throw new SamError(
+      'unsupported',
+      `Arrays of type ${_rdtype} are not supported; convert to ${Object.keys(READERS).slice(0, 8).join(', ')}.`,
+    );
+  const bytes = bytesOf(_rvalue);
+  const width = WIDTHS[dtype];
+  if (bytes.byteLength % width !== 0)
+    throw new SamError('invalid_image', `${bytes.byteLength} bytes are no whole number of ${dtype} values.`);
+  return make(bytes);
+}
+
+/** A copy: aligned, and nobody else's. */
+function bytesOf(value: unknown): ArrayBuffer {
+  if (value instanceof ArrayBuffer) return value.slice(0);
+  if (ArrayBuffer.isView(value)) {
+    const copy = new Uint8Array(value.byteLength);
+    copy.set(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+    return copy.buffer;
+  }
+  throw new SamError('invalid_argument', 'The _rvalue of an ndarray must be an ArrayBuffer.');
+}
+
+function plainArray(data: ArrayBufferView): TypedArray {
+  if (data instanceof BigInt64Array) return narrowSigned(data);
+  if (data instanceof BigUint64Array) return narrowUnsigned(data);
+  if (data instanceof Uint8ClampedArray) return new Uint8Array(data);
+  try {
+    dtypeOf(data as TypedArray);
+  } catch (cause) {
+    throw new SamError('unsupported', 'The data of an array must be a numeric typed array.', { cause });
+  }
+  return (data as TypedArray).slice() as TypedArray;
+}
+
+const READERS: Readonly<Record<string, (bytes: ArrayBuffer) => TypedArray>> = {
+  uint8: (bytes) => new Uint8Array(bytes),
+  int8: (bytes) => new Int8Array(bytes),
+  uint16: (bytes) => new Uint16Array(bytes),
+  int16: (bytes) => new Int16Array(bytes),
+  uint32: (bytes) => new Uint32Array(bytes),
+  int32: (bytes) => new Int32Array(bytes),
+  float32: (bytes) => new Float32Array(bytes),
+  float64: (bytes) => new Float64Array(bytes),
+  bool: (bytes) => new Uint8Array(bytes).map((value) => (value ? 1 : 0)),
+  uint8c: (bytes) => new Uint8Array(bytes),
+  int64: (bytes) => narrowSigned(new BigInt64Array(bytes)),
+  uint64: (bytes) => narrowUnsigned(new BigUint64Array(bytes)),
+  float16: (bytes) => Float32Array.from(new Uint16Array(bytes), halfToNumber),
+};
+
+const WIDTHS: Readonly<Record<string, number>> = {
+  ...{ uint8: 1, int8: 1, bool: 1, uint8c: 1, uint16: 2, int16: 2, float16: 2 },
+  ...{ uint32: 4, int32: 4, float32: 4, float64: 8, int64: 8, uint64: 8 },
+};
+
+function narrowSigned(values: BigInt64Array): TypedArray {
+  const fits = values.every((value) => value >= -2147483648n && value <= 2147483647n);
+  return fits ? Int32Array.from(values, Number) : Float64Array.from(values, Number);
+}
+
+function narrowUnsigned(values: BigUint64Array): TypedArray {
+  const fits = values.every((value) => value <= 4294967295n);
+  return fits ? Uint32Array.from(values, Number) : Float64Array.from(values, Number);
+}
+
+/** IEEE 754 binary16. */
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

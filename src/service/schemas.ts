@@ -1,0 +1,104 @@
+import * as v from 'valibot';
+import { EXPORT_FORMATS } from '../io/export.js';
+import { fromRpcArray, isArrayLike } from './ndarray.js';
+
+/** What the functions of the service take; one schema a function. Coordinates are (y, x) in pixels. */
+
+const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
+const number = v.pipe(v.number(), v.finite());
+
+/** Lists of numbers, as nested lists or as an array of two axes. */
+function rows(width: number, what: string) {
+  return v.pipe(
+    v.any(),
+    v.transform((value) => (isArrayLike(value) ? toRows(value) : value)),
+    v.array(v.pipe(v.array(number), v.length(width, `expected ${what}`)), `expected a list of ${what}`),
+    v.minLength(1, 'the list is empty'),
+    v.maxLength(10_000, 'at most 10,000 at once'),
+  );
+}
+
+function toRows(value: unknown): number[][] {
+  const { data, shape } = fromRpcArray(value);
+  const width = shape[1] ?? 1;
+  return Array.from({ length: shape[0] ?? 0 }, (_, row) => [...data.subarray(row * width, (row + 1) * width)]);
+}
+
+const list = v.pipe(
+  v.any(),
+  v.transform((value) => (isArrayLike(value) ? [...fromRpcArray(value).data] : value)),
+);
+
+const plane = v.optional(natural);
+const layer = v.picklist(['current_object', 'auto_segmentation', 'committed_objects']);
+const sourceLayer = v.picklist(['current_object', 'auto_segmentation']);
+const preserve_mode = v.optional(v.picklist(['objects', 'pixels', 'none']));
+const preservation_threshold = v.optional(v.pipe(number, v.minValue(0), v.maxValue(1)));
+const tensor = v.pipe(
+  v.custom<unknown>(isArrayLike, 'expected an ndarray'),
+  v.transform((value) => fromRpcArray(value)),
+);
+
+export const schemas = {
+  none: v.strictObject({}),
+  open_image: v.strictObject({
+    image: v.union(
+      [tensor, v.pipe(v.string(), v.nonEmpty()), v.instance(Blob), v.instance(Uint8Array), v.instance(ArrayBuffer)],
+      'expected an ndarray, a URL, a File or bytes',
+    ),
+    name: v.optional(v.string()),
+    axes: v.optional(v.string()),
+    key: v.optional(v.string()),
+    series: v.optional(natural),
+  }),
+  settings: v.strictObject({
+    positive: v.optional(v.boolean()),
+    tool: v.optional(v.picklist(['point', 'box', 'polygon', 'brush', 'eraser', 'fill', 'pan'])),
+    brush_size: v.optional(number),
+    batched: v.optional(v.boolean()),
+    preserve_mode,
+    preservation_threshold,
+    hover_preview: v.optional(v.boolean()),
+    auto_segment: v.optional(v.boolean()),
+  }),
+  add_point_prompts: v.strictObject({
+    points: rows(2, '[y, x]'),
+    labels: v.optional(
+      v.pipe(list, v.array(v.union([v.picklist([0, 1]), v.boolean()], 'a label is 1 (positive) or 0 (negative)'))),
+    ),
+    plane,
+  }),
+  add_box_prompts: v.strictObject({ boxes: rows(4, '[y0, x0, y1, x1]'), plane }),
+  add_polygon_prompts: v.strictObject({
+    polygons: v.pipe(v.array(rows(2, '[y, x]')), v.minLength(1, 'the list is empty')),
+    plane,
+  }),
+  remove_prompts: v.strictObject({ ids: v.pipe(v.array(v.string()), v.minLength(1)) }),
+  segment_object: v.strictObject({ batched: v.optional(v.boolean()) }),
+  choose_candidate: v.strictObject({ index: natural }),
+  commit: v.strictObject({ layer: v.optional(sourceLayer), preserve_mode, preservation_threshold }),
+  clear_annotations: v.strictObject({ all_slices: v.optional(v.boolean()) }),
+  pick_object: v.strictObject({
+    id: natural,
+    layer: v.optional(v.picklist(['committed_objects', 'auto_segmentation'])),
+  }),
+  delete_object: v.strictObject({ id: natural, layer: v.optional(layer) }),
+  paint: v.strictObject({
+    path: rows(2, '[y, x]'),
+    tool: v.optional(v.picklist(['brush', 'eraser', 'fill'])),
+    radius: v.optional(number),
+    layer: v.optional(layer),
+    id: v.optional(natural),
+  }),
+  set_plane: v.strictObject({ plane: natural }),
+  get_layer: v.strictObject({
+    name: v.optional(layer),
+    as: v.optional(v.picklist(['labels', 'polygons', 'rle'])),
+    plane,
+  }),
+  set_committed_objects: v.strictObject({ labels: tensor }),
+  export: v.strictObject({ format: v.picklist(EXPORT_FORMATS), layer: v.optional(layer) }),
+  import_session: v.strictObject({ session: v.string() }),
+  cancel: v.strictObject({ task: v.optional(v.picklist(['prepare', 'segment', 'automatic'])) }),
+  off: v.strictObject({ subscription: v.string() }),
+} as const;

@@ -1,0 +1,303 @@
+import { SamError } from '../errors.js';
+import { exportLabels } from '../io/export.js';
+import { labelsToGeoJson } from '../io/geojson.js';
+import type { ImageSource } from '../io/image.js';
+import type { OpenOptions } from '../io/open.js';
+import type { Tensor } from '../ndimage/array.js';
+import type { Prompt } from '../segmentation/prompts.js';
+import { planCommit } from '../session/commit.js';
+import { changeSettings, loadSession, needImage, setCommittedObjects } from '../session/edits.js';
+import { objectsInPlane, paintLayer, paintPlane, recordsFromLabels } from '../session/layers.js';
+import type { AnnotationSession } from '../session/session.js';
+import { exportSession, importSession } from '../session/session-file.js';
+import type { ImageInfo, ObjectLayer, SessionSettings } from '../session/state.js';
+import { encodeError, method } from './call.js';
+import { Subscriptions } from './events.js';
+import { toRpcArray } from './ndarray.js';
+import { schemas } from './schemas.js';
+import { describeState, promptJson, settingsJson } from './state-json.js';
+
+/**
+ * The RPC face: all that a person can do in the 2D annotator, for other ImJoy plugins and for scripts. Plain functions
+ * with snake_case names and plain data in and out; arrays are ndarrays (ndarray.ts), errors say their code (call.ts),
+ * coordinates are (y, x) in pixels. It knows no transport: the plugin exports the object, a Node script calls it.
+ *
+ * @example
+ * await service.open_image(array, { name: 'cells' });
+ * await service.add_point_prompts([[90, 120]]);
+ * await service.commit();
+ * const labels = await service.get_layer('committed_objects');
+ */
+export interface ServiceDeps {
+  readonly session: AnnotationSession;
+  /** Opens an image and makes it the session's; resolves when prompts can be given. */
+  readonly openImage: (input: ServiceImage, options: OpenOptions & { readonly axes?: string }) => Promise<void>;
+  /** The open image, for the pixel size in exports. */
+  readonly imageSource?: () => ImageSource | undefined;
+  /** Program, model and worker, as plain data. */
+  readonly info?: () => Promise<Record<string, unknown>>;
+  readonly screenshot?: () => Promise<Uint8Array>;
+  /** Called by `close`. */
+  readonly close?: () => Promise<void>;
+}
+
+/** An array in memory, an address, a file, or the bytes of one. */
+export type ServiceImage = Tensor | string | Blob | Uint8Array;
+
+export type MicroSamService = ReturnType<typeof createService>;
+
+export function createService(deps: ServiceDeps) {
+  const { session } = deps;
+  const subscriptions = new Subscriptions(session);
+  const state = () => session.state;
+  const noArguments = <R>(name: string, body: () => R | Promise<R>) => method(name, [], schemas.none, body);
+
+  async function addPrompts(make: (id: string) => readonly Prompt[]): Promise<string[]> {
+    const first = session.newPromptId();
+    const prompts = make(first);
+    await session.run('put_prompts', { prompts });
+    return prompts.map((prompt) => prompt.id);
+  }
+
+  return {
+    /** ImJoy calls this first. */
+    setup: noArguments('setup', () => {}),
+    /** ImJoy's entry: `ctx.data.image` is opened if given. */
+    async run(context?: { data?: { image?: unknown; name?: string } }): Promise<void> {
+      const { image, name } = context?.data ?? {};
+      if (image !== undefined && image !== null) await this.open_image(image, { name });
+    },
+    get_info: noArguments('get_info', async () => ({ name: 'micro-sam', ...(await deps.info?.()) })),
+
+    open_image: method('open_image', ['image', 'name'], schemas.open_image, async ({ image, ...options }) => {
+      await deps.openImage(image instanceof ArrayBuffer ? new Uint8Array(image) : image, options);
+      return describeState(state());
+    }),
+    compute_embeddings: noArguments('compute_embeddings', () => session.run('compute_embeddings')),
+    close: noArguments('close', async () => {
+      subscriptions.close();
+      session.close();
+      await deps.close?.();
+    }),
+
+    get_state: noArguments('get_state', () => describeState(state())),
+    get_settings: noArguments('get_settings', () => settingsJson(state().settings)),
+    set_settings: method('set_settings', [], schemas.settings, async (settings) => {
+      await session.run('set_settings', settingsOf(settings));
+    }),
+    set_plane: method('set_plane', ['plane'], schemas.set_plane, ({ plane }) => session.run('set_plane', { plane })),
+
+    /** Returns the ids of the new prompts. Segments at once unless `auto_segment` is off. */
+    add_point_prompts: method(
+      'add_point_prompts',
+      ['points', 'labels'],
+      schemas.add_point_prompts,
+      ({ points, labels, plane = state().plane }) => {
+        if (labels && labels.length !== points.length)
+          throw new SamError('invalid_argument', `There are ${points.length} points but ${labels.length} labels.`);
+        return addPrompts((id) =>
+          points.map(([y, x], i) => ({
+            kind: 'point',
+            id: `${id}-${i}`,
+            plane,
+            at: [y, x],
+            positive: labels === undefined || Boolean(labels[i]),
+          })),
+        );
+      },
+    ),
+    add_box_prompts: method('add_box_prompts', ['boxes'], schemas.add_box_prompts, ({ boxes, plane = state().plane }) =>
+      addPrompts((id) =>
+        boxes.map(([y0, x0, y1, x1], i) => ({ kind: 'box', id: `${id}-${i}`, plane, box: [y0, x0, y1, x1] })),
+      ),
+    ),
+    add_polygon_prompts: method(
+      'add_polygon_prompts',
+      ['polygons'],
+      schemas.add_polygon_prompts,
+      ({ polygons, plane = state().plane }) =>
+        addPrompts((id) =>
+          polygons.map((ring, i) => ({
+            kind: 'polygon',
+            id: `${id}-${i}`,
+            plane,
+            ring: ring.map(([y, x]) => [y, x] as const),
+          })),
+        ),
+    ),
+    get_prompts: noArguments('get_prompts', () => state().prompts.map(promptJson)),
+    remove_prompts: method('remove_prompts', ['ids'], schemas.remove_prompts, ({ ids }) =>
+      session.run('remove_prompts', { ids }),
+    ),
+    clear_prompts: noArguments('clear_prompts', async () => {
+      const ids = state().prompts.map(({ id }) => id);
+      if (ids.length > 0) await session.run('remove_prompts', { ids });
+    }),
+
+    segment_object: method('segment_object', [], schemas.segment_object, async ({ batched }) => {
+      if (batched !== undefined) session.apply(changeSettings({ batched }));
+      await session.run('segment_object');
+      return describeState(state()).layers.current_object;
+    }),
+    refine_object: noArguments('refine_object', () => session.run('refine_object')),
+    choose_candidate: method('choose_candidate', ['index'], schemas.choose_candidate, ({ index }) =>
+      session.run('choose_candidate', { index }),
+    ),
+    paint: method('paint', ['path'], schemas.paint, ({ path, tool = 'brush', radius, layer, id }) =>
+      session.run('paint', {
+        tool,
+        path: path.map(([y, x]) => [y, x] as const),
+        radius: radius ?? state().settings.brushSize / 2,
+        ...(layer !== undefined && id !== undefined && { target: { layer, id } }),
+      }),
+    ),
+
+    /** What `commit` with these options would do. */
+    preview_commit: method('preview_commit', [], schemas.commit, (options) => {
+      needImage(state());
+      return planJson(planCommit(state(), commitOptions(options)));
+    }),
+    commit: method('commit', [], schemas.commit, async (options) => {
+      await session.settled();
+      const plan = state().image ? planJson(planCommit(state(), commitOptions(options))) : undefined;
+      await session.run('commit', commitOptions(options));
+      return plan;
+    }),
+    clear_annotations: method('clear_annotations', [], schemas.clear_annotations, ({ all_slices }) =>
+      session.run('clear_annotations', { allPlanes: all_slices }),
+    ),
+    undo: noArguments('undo', () => session.run('undo')),
+    redo: noArguments('redo', () => session.run('redo')),
+    pick_object: method('pick_object', ['id'], schemas.pick_object, (options) => session.run('pick_object', options)),
+    delete_object: method('delete_object', ['id'], schemas.delete_object, ({ id, layer = 'committed_objects' }) =>
+      session.run('delete_object', { layer, id }),
+    ),
+
+    /**
+     * `labels`: ndarray uint32, [H, W], or [planes, H, W] of a stack unless one `plane` is asked for. `polygons`: a
+     * GeoJSON FeatureCollection, x before y as GeoJSON has it. `rle`: run lengths per object and plane.
+     */
+    get_layer: method(
+      'get_layer',
+      ['name'],
+      schemas.get_layer,
+      ({ name = 'committed_objects', as = 'labels', plane }) => {
+        const image = needImage(state());
+        const layer = state().layers[name];
+        if (plane !== undefined && plane >= image.planes)
+          throw new SamError('invalid_argument', `Plane ${plane} was asked for; the image has ${image.planes}.`);
+        if (as === 'rle') return layerRle(layer, image, plane);
+        const labels = plane === undefined ? paintLayer(layer, image) : paintPlane(layer, plane, image.size);
+        if (as === 'labels') return toRpcArray(labels);
+        return JSON.parse(labelsToGeoJson(labels, { objects: [...layer.objects.values()] })) as object;
+      },
+    ),
+    set_committed_objects: method(
+      'set_committed_objects',
+      ['labels'],
+      schemas.set_committed_objects,
+      async ({ labels }) => {
+        session.apply(setCommittedObjects(recordsFromLabels(checkLabels(labels, needImage(state())))));
+      },
+    ),
+
+    /** The files of one format, as `{ name, bytes }`. */
+    export: method('export', ['format'], schemas.export, async ({ format, layer = 'committed_objects' }) => {
+      const image = needImage(state());
+      const { objects } = state().layers[layer];
+      return exportLabels(format, {
+        labels: paintLayer(state().layers[layer], image),
+        name: image.name,
+        stack: image.axes.includes('z') ? 'z' : 't',
+        objects: [...objects.values()],
+        pixelSize: deps.imageSource?.()?.pixelSize,
+      });
+    }),
+    export_session: noArguments('export_session', () => exportSession(state())),
+    import_session: method('import_session', ['session'], schemas.import_session, ({ session: text }) => {
+      session.apply(loadSession(importSession(text, needImage(state()))));
+    }),
+    screenshot: noArguments('screenshot', async () => {
+      if (!deps.screenshot) throw new SamError('unsupported', 'There is no viewer to take a picture of.');
+      return deps.screenshot();
+    }),
+
+    /** @param callback a function, or `{ _rintf: true, <event>(payload) {} }`. Returns what `off` takes. */
+    async on(event: unknown, callback: unknown): Promise<string> {
+      try {
+        return subscriptions.add(event, callback);
+      } catch (error) {
+        throw encodeError(error);
+      }
+    },
+    off: method('off', ['subscription'], schemas.off, ({ subscription }) => subscriptions.remove(subscription)),
+    cancel: method('cancel', ['task'], schemas.cancel, ({ task }) => session.cancel(task)),
+  };
+}
+
+function settingsOf(given: {
+  positive?: boolean;
+  tool?: SessionSettings['tool'];
+  brush_size?: number;
+  batched?: boolean;
+  preserve_mode?: SessionSettings['preserveMode'];
+  preservation_threshold?: number;
+  hover_preview?: boolean;
+  auto_segment?: boolean;
+}): Partial<SessionSettings> {
+  const { brush_size, preserve_mode, preservation_threshold, hover_preview, auto_segment, ...same } = given;
+  const all: Partial<SessionSettings> = {
+    ...same,
+    brushSize: brush_size,
+    preserveMode: preserve_mode,
+    preservationThreshold: preservation_threshold,
+    hoverPreview: hover_preview,
+    autoSegment: auto_segment,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+function commitOptions(given: {
+  layer?: 'current_object' | 'auto_segmentation';
+  preserve_mode?: SessionSettings['preserveMode'];
+  preservation_threshold?: number;
+}) {
+  return {
+    layer: given.layer,
+    preserveMode: given.preserve_mode,
+    preservationThreshold: given.preservation_threshold,
+  };
+}
+
+function planJson({ added, dropped, overwritten }: ReturnType<typeof planCommit>) {
+  return {
+    added: [...added],
+    dropped: dropped.map((object) => ({ ...object })),
+    overwritten: overwritten.map((object) => ({ ...object })),
+  };
+}
+
+function layerRle(layer: ObjectLayer, image: ImageInfo, only?: number) {
+  const planes = only === undefined ? Array.from({ length: image.planes }, (_, plane) => plane) : [only];
+  return planes.flatMap((plane) =>
+    [...objectsInPlane(layer, plane)].map(([{ id }, { box, runs, area }]) => ({
+      id,
+      plane,
+      box: [...box],
+      runs: [...runs],
+      area,
+    })),
+  );
+}
+
+function checkLabels({ data, shape }: Tensor, image: ImageInfo) {
+  const expected = image.planes === 1 ? [...image.size] : [image.planes, ...image.size];
+  if (shape.length !== expected.length || shape.some((length, axis) => length !== expected[axis]))
+    throw new SamError('invalid_argument', `The labels have the shape [${shape}]; the image has [${expected}].`, {
+      details: { got: shape, expected },
+    });
+  for (const value of data)
+    if (!(Number.isInteger(value) && value >= 0 && value <= 0xffffffff))
+      throw new SamError('invalid_argument', `Labels are whole numbers from 0 to 4294967295; there is ${value}.`);
+  return { data: Uint32Array.from(data), shape };
+}

@@ -1,0 +1,79 @@
+import type { Prompt } from '../segmentation/prompts.js';
+import { areaOf } from '../session/layers.js';
+import type { ObjectLayer, SessionSettings, SessionState } from '../session/state.js';
+
+/** The session's state as plain data with snake_case names, small enough to be sent at every change. */
+export function describeState(state: SessionState) {
+  const { image, task, message, candidates, editing } = state;
+  return {
+    image: image
+      ? { name: image.name, axes: image.axes, shape: [...image.size], planes: image.planes, signature: image.signature }
+      : null,
+    plane: state.plane,
+    prompts: state.prompts.map(promptJson),
+    layers: {
+      current_object: describeLayer(state.layers.current_object),
+      auto_segmentation: describeLayer(state.layers.auto_segmentation),
+      committed_objects: describeLayer(state.layers.committed_objects),
+    },
+    editing: editing ?? null,
+    candidates: candidates
+      ? {
+          chosen: candidates.chosen,
+          masks: candidates.masks.map(({ mask, predictedIou, stability }) => ({
+            area: mask.area,
+            predicted_iou: predictedIou,
+            stability: stability ?? null,
+          })),
+        }
+      : null,
+    settings: settingsJson(state.settings),
+    undo: state.history.undo ?? null,
+    redo: state.history.redo ?? null,
+    embedding: state.embedding ?? null,
+    autosave: state.autosave ?? null,
+    task: task ? { name: task.name, ...task.progress } : null,
+    message: message ? { ...message } : null,
+  };
+}
+
+function describeLayer({ objects }: ObjectLayer) {
+  return {
+    count: objects.size,
+    objects: [...objects.values()].map((record) => ({
+      id: record.id,
+      area: areaOf(record),
+      origin: record.origin,
+      predicted_iou: record.predictedIou ?? null,
+      stability: record.stability ?? null,
+    })),
+  };
+}
+
+/** Mutable copies: what is sent is the receiver's. */
+export function promptJson(prompt: Prompt) {
+  const { id, kind, plane } = prompt;
+  switch (prompt.kind) {
+    case 'point':
+      return { id, kind, plane, at: [...prompt.at], label: prompt.positive ? 1 : 0 };
+    case 'box':
+      return { id, kind, plane, box: [...prompt.box] };
+    case 'mask':
+      return { id, kind, plane, box: [...prompt.mask.box], area: prompt.mask.area };
+    default:
+      return { id, kind, plane, ring: prompt.ring.map((at) => [...at]) };
+  }
+}
+
+export function settingsJson(settings: SessionSettings) {
+  return {
+    positive: settings.positive,
+    tool: settings.tool,
+    brush_size: settings.brushSize,
+    batched: settings.batched,
+    preserve_mode: settings.preserveMode,
+    preservation_threshold: settings.preservationThreshold,
+    hover_preview: settings.hoverPreview,
+    auto_segment: settings.autoSegment,
+  };
+}
