@@ -1,0 +1,36 @@
+import { toImage } from '../../src/model/intensity.js';
+import type { Embedding } from '../../src/model/sam-tensors.js';
+import type { Tensor } from '../../src/ndimage/array.js';
+import type { Tiling } from '../../src/ndimage/blocking.js';
+import type { SegmentContext } from '../../src/segmentation/context.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
+
+const MODEL = 'vit_t';
+
+/** One 2D image, whole or in tiles; each tile is encoded on first use, in the intensity range of the whole image. */
+export function contextOf(worker: SamWorker, pixels: Tensor, tiling?: Tiling): SegmentContext {
+  const image = toImage(pixels);
+  const [height, width] = image.shape;
+  const encoded = new Map<number | undefined, Promise<Embedding>>();
+  const encode = (tile?: number) => {
+    const [y0, x0, y1, x1] = tiling && tile !== undefined ? tiling.tiles[tile].outer : [0, 0, height, width];
+    const data = new Uint8Array((y1 - y0) * (x1 - x0) * 3);
+    for (let y = y0; y < y1; y++)
+      data.set(image.data.subarray((y * width + x0) * 3, (y * width + x1) * 3), (y - y0) * (x1 - x0) * 3);
+    return worker.encode(MODEL, { data, shape: [y1 - y0, x1 - x0, 3] });
+  };
+  return {
+    worker,
+    model: MODEL,
+    plane: 0,
+    embeddings: {
+      size: [height, width],
+      tiling,
+      embedding({ tile }) {
+        const known = encoded.get(tile) ?? encode(tile);
+        encoded.set(tile, known);
+        return known;
+      },
+    },
+  };
+}
