@@ -49,7 +49,8 @@ const inPages = {
   metafile: true,
   // ONNX Runtime then loads its wasm from dist/ort instead of carrying it inside the bundle.
   conditions: ['onnxruntime-web-use-extern-wasm'],
-  loader: { '.svg': 'text' },
+  // Emscripten's code asks for these where it runs in Node.
+  external: ['fs', 'path'],
 };
 const inNode = { ...shared, platform: 'node', target: 'node20', packages: 'external', splitting: true };
 
@@ -73,12 +74,12 @@ const [pages] = await Promise.all([
     outdir: 'dist/cli',
     banner: { js: '#!/usr/bin/env node' },
   }),
-  build({ ...inNode, entryPoints: ['src/index.ts'], outdir: 'dist/lib' }),
+  ...(existsSync('src/index.ts') ? [build({ ...inNode, entryPoints: ['src/index.ts'], outdir: 'dist/lib' })] : []),
 ]);
 
 copy('plugin/index.html', 'dist/plugin/index.html');
 copy('plugin/micro-sam.imjoy.html', 'dist/plugin/micro-sam.imjoy.html');
-copy('manifest.imjoy.json', 'dist/plugin/manifest.imjoy.json');
+copy('manifest.imjoy.json', 'dist/manifest.imjoy.json');
 copy('plugin/viewer/index.html', 'dist/plugin/viewer/index.html');
 for (const name of ['index.html', 'host.css', 'base_frame.html']) copy(`plugin/host/${name}`, `dist/host/${name}`);
 for (const name of ['imjoy-core.min.js', 'imjoy-loader.min.js', 'imjoy-rpc.min.js'])

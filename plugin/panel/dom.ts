@@ -37,13 +37,13 @@ export function icon(paths: string): SVGSVGElement {
   return svg;
 }
 
-/** 'Ctrl+Shift+Z' as key caps; the Mac's names on a Mac. */
+/** 'Ctrl+Shift+Z' as a key cap, with the Mac's signs on a Mac; a gesture ('Drag a prompt') as plain text. */
 export function keyCaps(combination: string): HTMLElement {
-  const caps = make('span', { className: 'keys' });
+  const parts = combination.split('+');
+  if (parts[parts.length - 1].includes(' ')) return make('span', { className: 'gesture' }, combination);
   const mac = /Mac|iP(hone|ad)/.test(navigator.platform);
-  for (const part of combination.split('+')) {
-    const name = mac ? ({ Ctrl: '⌘', Shift: '⇧', Alt: '⌥' }[part] ?? part) : part;
-    caps.append(make('kbd', {}, name));
-  }
-  return caps;
+  const text = mac ? parts.map((part) => MAC_SIGNS[part] ?? part).join('') : combination;
+  return make('kbd', {}, text);
 }
+
+const MAC_SIGNS: Readonly<Record<string, string>> = { Ctrl: '⌘', Shift: '⇧', Alt: '⌥' };

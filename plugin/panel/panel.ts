@@ -9,10 +9,21 @@ import { ObjectList } from './object-list.js';
  * goes out as command ids and settings. Sections and controls it has never heard of are drawn too.
  */
 export interface PanelStatus {
+  /** Something that only the user can do to go on, e.g. reopen a viewer that was closed. */
+  readonly action?: { readonly title: string; run(): void };
+  /** Choices of the image: its channels, the other files that were given. */
+  readonly choices: readonly ImageChoice[];
   /** Who computes, e.g. "Encoder process · cpu (2 threads)". */
   readonly worker: string;
   /** What is not as fast or as usual as it could be, and why. */
   readonly notes: readonly string[];
+}
+
+export interface ImageChoice {
+  readonly title: string;
+  readonly value: string;
+  readonly options: readonly { readonly value: string; readonly title: string }[];
+  choose(value: string): void;
 }
 
 /** Settings that most people never touch, folded away under "Options". */
@@ -27,6 +38,9 @@ export class Panel {
   private readonly progressTitle = make('span', { className: 'title' });
   private readonly progressBar = make('progress', { max: 1 });
   private readonly progressText = make('span', { className: 'text' });
+  private readonly action = make('button', { type: 'button', className: 'command primary action' });
+  private readonly choices = make('div', { className: 'controls choices' });
+  private choicesText = '';
   private readonly hint = make('p', { className: 'hint' });
   private readonly object = make('section', { className: 'object', 'aria-label': 'Current object' });
   private readonly objectTitle = make('h2');
@@ -52,8 +66,10 @@ export class Panel {
     this.object.append(this.objectTitle, this.objectFacts, this.candidates, this.conflict);
     root.replaceChildren(
       make('header', {}, this.title, this.facts, this.saved),
+      this.choices,
       this.progress,
       this.message,
+      this.action,
       this.hint,
       this.object,
       this.sections,
@@ -67,7 +83,11 @@ export class Panel {
     setText(this.facts, model.facts.join(' · '));
     setText(this.saved, model.saved ?? '');
     this.saved.dataset.state = state.autosave ?? '';
+    this.renderChoices(status.choices);
     this.renderMessage(model);
+    this.action.hidden = status.action === undefined;
+    setText(this.action, status.action?.title ?? '');
+    this.action.onclick = () => status.action?.run();
     this.renderProgress(model);
     setText(this.hint, model.hint ?? '');
     this.hint.hidden = model.hint === undefined;
@@ -77,6 +97,21 @@ export class Panel {
     setChildren(
       this.footer,
       [status.worker, ...status.notes].filter(Boolean).map((text, i) => this.footerLine(i, text)),
+    );
+  }
+
+  private renderChoices(choices: readonly ImageChoice[]): void {
+    this.choices.hidden = choices.length === 0;
+    const text = JSON.stringify(choices);
+    if (text === this.choicesText) return;
+    this.choicesText = text;
+    this.choices.replaceChildren(
+      ...choices.map(({ title, value, options, choose }) => {
+        const select = make('select', {}, ...options.map((o) => make('option', { value: o.value }, o.title)));
+        select.value = value;
+        select.addEventListener('change', () => choose(select.value));
+        return make('label', { className: 'choice' }, make('span', {}, title), select);
+      }),
     );
   }
 

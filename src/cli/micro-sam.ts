@@ -8,6 +8,7 @@ import { type Command, UsageError } from './command.js';
  */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   annotator_2d: async () => (await import('./annotator-2d.js')).annotator2d,
+  worker: async () => (await import('./worker.js')).worker,
 };
 
 async function main([name, ...args]: readonly string[]): Promise<number> {

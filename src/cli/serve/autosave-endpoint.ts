@@ -4,7 +4,7 @@ import type { Store } from '../../io/store.js';
 
 /**
  * A Store of this machine for the page, over HTTP: `GET /autosave/` lists (`?prefix=`), `GET`, `PUT` and `DELETE` of
- * `/autosave/<key>` are get, set and delete. The caller has checked who asks. The other end is serverStore() in
+ * `/autosave/<key>` are get (204 for a key that is not there: browsers log every 404), set and delete. The caller has checked who asks. The other end is serverStore() in
  * io/stores/server.ts.
  */
 const LARGEST_VALUE = 1 << 30;
@@ -24,7 +24,7 @@ export async function answerAutosave(
       response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(keys));
     } else if (request.method === 'GET') {
       const value = await store.get(key);
-      if (value === undefined) response.writeHead(404).end();
+      if (value === undefined) response.writeHead(204).end();
       else response.writeHead(200, { 'Content-Type': 'application/octet-stream' }).end(value);
     } else if (request.method === 'PUT') {
       const value = await readBody(request);

@@ -21,8 +21,8 @@ export class ServedFiles {
   }
 
   async answer(pathname: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [, , id, , ...below] = pathname.split('/');
-    const file = this.resolve(id, below);
+    const [, , id, name, ...below] = pathname.split('/');
+    const file = this.resolve(id, name, below);
     const stats = file === undefined ? undefined : await stat(file).catch(() => undefined);
     if (file === undefined || !stats?.isFile()) {
       response.writeHead(404).end('There is no such file.');
@@ -46,9 +46,9 @@ export class ServedFiles {
     else await pipeline(createReadStream(file, { start, end }), response).catch(() => response.destroy());
   }
 
-  private resolve(id: string, below: readonly string[]): string | undefined {
+  private resolve(id: string, name: string, below: readonly string[]): string | undefined {
     const root = this.roots.get(id);
-    if (root === undefined) return undefined;
+    if (root === undefined || decode(name ?? '') !== path.basename(root)) return undefined;
     const names = below.map(decode);
     const climbs = names.some((name) => name === undefined || name === '..' || /[/\\\0]/.test(name));
     return climbs ? undefined : path.join(root, ...(names as string[]));

@@ -80,7 +80,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   let workerNote: string | undefined;
   if (options.worker) {
     try {
-      encoder = await startEncoder({ origins, log: options.log, signal: options.signal });
+      encoder = await startEncoder(path.join(dist, 'cli', 'micro-sam.js'), { origins, log: options.log });
     } catch (error) {
       workerNote = `The model runs in the browser, because its own process did not start: ${(error as Error).message}`;
       options.log(workerNote);

@@ -19,7 +19,7 @@ export function serverStore({ url, token }: { readonly url: string; readonly tok
         { cause, details: { key } },
       );
     });
-    if (response.ok || response.status === 404) return response;
+    if (response.ok) return response;
     throw new SamError('storage', (await response.text()) || `Could not ${verb} "${key}": ${response.statusText}.`, {
       details: { key, status: response.status },
     });
@@ -29,7 +29,7 @@ export function serverStore({ url, token }: { readonly url: string; readonly tok
     name: base,
     async get(key, { signal } = {}) {
       const response = await request('read', key, addressOf(key), { signal });
-      return response.status === 404 ? undefined : new Uint8Array(await response.arrayBuffer());
+      return response.status === 204 ? undefined : new Uint8Array(await response.arrayBuffer());
     },
     async set(key, value) {
       // A copy of its own: fetch would send a view's bytes, but types want an ArrayBuffer.

@@ -1,0 +1,135 @@
+import { type ImageEmbeddings, openEmbeddings } from '../../src/embeddings/image-embeddings.js';
+import { pixelSignature } from '../../src/embeddings/signature.js';
+import { asSamError, SamError } from '../../src/errors.js';
+import { type ImageSource, planeCount, readPlane } from '../../src/io/image.js';
+import { type ImageInput, openImage } from '../../src/io/open.js';
+import type { Store } from '../../src/io/store.js';
+import { prefixStore } from '../../src/io/stores/prefix.js';
+import type { ModelSpec } from '../../src/model/model-spec.js';
+import type { Tensor } from '../../src/ndimage/array.js';
+import { Annotator2d } from '../../src/session/annotator-2d.js';
+import { Autosave } from '../../src/session/autosave.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import type { ImageInfo } from '../../src/session/state.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { pictureOf } from './picture.js';
+
+/**
+ * One annotator: a session and the image that is open in it, with its embeddings and its autosave. Opening another image
+ * first finishes the saving of the one before; if the other cannot be opened, the one before stays.
+ */
+export interface AnnotatorParts {
+  readonly worker: SamWorker;
+  readonly model: ModelSpec;
+  readonly store: Store;
+}
+
+export class PageAnnotator {
+  readonly session = new AnnotationSession();
+  private opened?: OpenedImage;
+  private opening?: AbortController;
+
+  constructor(readonly parts: AnnotatorParts) {}
+
+  get source(): ImageSource | undefined {
+    return this.opened?.source;
+  }
+
+  /** Which channels the model and the eye see; all of them if undefined. */
+  get channels(): readonly number[] | undefined {
+    return this.opened?.channels;
+  }
+
+  /** A newer call supersedes one that is under way. Shows what goes wrong and does not throw. */
+  async open(input: ImageInput, options: { readonly name?: string; readonly channels?: readonly number[] } = {}) {
+    const { session } = this;
+    const signal = this.supersede();
+    session.notify({ level: 'info', text: `Opening ${options.name ?? 'the image'} …` });
+    try {
+      const source = await openImage(input, { ...(options.name && { name: options.name }), signal });
+      await this.show(source, options.channels ?? defaultChannels(source), signal);
+    } catch (error) {
+      const { code, message } = asSamError(error);
+      if (!signal.aborted && code !== 'cancelled') session.notify({ level: 'error', text: message, code });
+    }
+  }
+
+  /** The same image with other channels; prompts and objects stay, since they are kept with the image. */
+  async chooseChannels(channels: readonly number[] | undefined): Promise<void> {
+    const { source } = this;
+    if (!source) return;
+    await this.show(source, channels, this.supersede());
+  }
+
+  async readPixels(_image: ImageInfo, plane: number): Promise<Tensor<Uint8Array>> {
+    if (!this.opened) throw new SamError('cancelled', 'The image was closed.');
+    const { source, channels } = this.opened;
+    return pictureOf(await readPlane(source, plane, { channels }));
+  }
+
+  async close(): Promise<void> {
+    this.opening?.abort();
+    await this.leave();
+    this.session.close();
+    await this.parts.worker.close();
+  }
+
+  /** Gives up an image that is still being opened. */
+  private supersede(): AbortSignal {
+    this.opening?.abort();
+    this.opening = new AbortController();
+    return this.opening.signal;
+  }
+
+  private async show(source: ImageSource, channels: readonly number[] | undefined, signal: AbortSignal) {
+    const { worker, model, store } = this.parts;
+    const { session } = this;
+    const embeddings = await openEmbeddings(
+      { source, worker, model, channels, store: (key) => prefixStore(store, `embeddings/${key}`) },
+      { signal },
+    );
+    signal.throwIfAborted();
+    const image: ImageInfo = {
+      name: source.name,
+      axes: source.axes,
+      size: embeddings.size,
+      planes: planeCount(source),
+      signature: await documentSignature(source, embeddings, channels),
+    };
+    signal.throwIfAborted();
+    await this.leave();
+    const annotator = new Annotator2d({ worker, model: model.name, embeddings });
+    this.opened = { source, embeddings, channels };
+    this.opened.autosave = await Autosave.open(session, prefixStore(store, 'sessions'), image, annotator);
+    void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
+  }
+
+  private async leave(): Promise<void> {
+    const { opened } = this;
+    this.opened = undefined;
+    await opened?.autosave?.close();
+    opened?.embeddings.close();
+  }
+}
+
+interface OpenedImage {
+  readonly source: ImageSource;
+  readonly embeddings: ImageEmbeddings;
+  readonly channels: readonly number[] | undefined;
+  autosave?: Autosave;
+}
+
+/** Up to three channels are shown and segmented together, as one picture; of more, the first, until others are chosen. */
+function defaultChannels(source: ImageSource): readonly number[] | undefined {
+  return source.rgb || source.sizes.c <= 3 ? undefined : [0];
+}
+
+/** Work belongs to the image's pixels, whichever of its channels are looked at. */
+async function documentSignature(
+  source: ImageSource,
+  { signature }: ImageEmbeddings,
+  channels: readonly number[] | undefined,
+): Promise<string> {
+  if (channels === undefined) return signature.data_signature;
+  return pixelSignature(source);
+}

@@ -1,0 +1,223 @@
+import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import type { PageSettings } from '../../src/cli/serve/page-settings.js';
+import { asSamError } from '../../src/errors.js';
+import { resolveModel } from '../../src/model/registry.js';
+import { commandOfKey } from '../../src/presenter/keys.js';
+import type { PanelModel } from '../../src/presenter/panel.js';
+import { Presenter } from '../../src/presenter/presenter.js';
+import type { CommandId } from '../../src/session/commands.js';
+import type { WorkerInfo } from '../../src/worker/sam-worker.js';
+import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
+import { helpSheet } from '../panel/help-sheet.js';
+import { openSheet } from '../panel/open-sheet.js';
+import { type ImageChoice, Panel } from '../panel/panel.js';
+import { saveSheet } from '../panel/save-sheet.js';
+import { PageAnnotator } from './annotator.js';
+import { SAMPLES } from './samples.js';
+import { saveObjects } from './save.js';
+import { openStorage } from './storage.js';
+import { startWorker } from './worker.js';
+
+const PUBLIC_VIEWER = 'https://kaibu.org/#/app';
+
+/** What ImJoy hands to a window that it opens. */
+export interface RunContext {
+  readonly config?: { readonly settings?: PageSettings; readonly viewer?: string };
+  readonly data?: { readonly image?: unknown; readonly url?: string; readonly name?: string };
+}
+
+/** Everything of one window, put together: worker, storage, session, viewer, presenter, panel. */
+export class MicroSamApp {
+  private readonly panel: Panel;
+  private annotator?: PageAnnotator;
+  private presenter?: Presenter;
+  private panelModel?: PanelModel;
+  private settings: PageSettings = {};
+  private workerInfo?: WorkerInfo;
+  private notes: string[] = [];
+  private viewerGone = false;
+  /** Index into `settings.files`. */
+  private file = 0;
+
+  constructor(
+    private readonly api: ImJoyApi,
+    root: HTMLElement,
+  ) {
+    this.panel = new Panel(root, {
+      run: (id, args) => void this.presenter?.run(id as 'pick_object', args as never),
+      set: (settings) => void this.presenter?.run('set_settings', settings),
+      dismissMessage: () => this.annotator?.session.notify(undefined),
+    });
+    this.listen();
+  }
+
+  service() {
+    return {
+      setup: () => undefined,
+      run: (context?: RunContext) => this.start(context ?? {}),
+    };
+  }
+
+  private async start({ config = {}, data = {} }: RunContext): Promise<void> {
+    this.settings = { ...config.settings, ...(config.viewer && { viewer: config.viewer }) };
+    const { viewerNote, workerNote, files = [] } = this.settings;
+    this.notes.push(...[viewerNote, workerNote].filter((note) => note !== undefined));
+    const worker = startWorker(this.settings, (note) => {
+      annotator.session.notify({ level: 'warning', text: note });
+      void this.askWorker();
+    });
+    const { store, note } = await openStorage(this.settings);
+    if (note) this.notes.push(note);
+    const annotator = new PageAnnotator({ worker, model: resolveModel(), store });
+    this.annotator = annotator;
+    const opening = this.openViewer();
+    void this.askWorker();
+    if (data.url) void annotator.open(data.url, { name: data.name });
+    else if (files.length > 0) void this.openFile(0);
+    else void this.openSample(0);
+    await opening;
+  }
+
+  private async openViewer(): Promise<void> {
+    const { annotator } = this;
+    if (!annotator) return;
+    const { session } = annotator;
+    this.presenter?.close();
+    this.viewerGone = false;
+    try {
+      const viewer = await KaibuViewer.open(this.api, { src: this.settings.viewer ?? PUBLIC_VIEWER });
+      this.presenter = new Presenter(session, viewer, {
+        readPixels: (image, plane) => annotator.readPixels(image, plane),
+        onPanel: (model) => this.draw(model),
+        actions: this.actions(annotator),
+        onFiles: (files) => this.openFiles(files),
+        onClosed: () => this.lostViewer('The viewer was closed. Nothing is lost.'),
+      });
+    } catch (error) {
+      this.lostViewer(`The viewer could not be opened: ${asSamError(error).message}`);
+    }
+  }
+
+  private lostViewer(text: string): void {
+    this.viewerGone = true;
+    this.annotator?.session.notify({ level: 'warning', text });
+    this.redraw();
+  }
+
+  private actions(annotator: PageAnnotator): Partial<Record<CommandId, () => void | Promise<void>>> {
+    const { session } = annotator;
+    return {
+      open_image: () =>
+        openSheet({
+          openFiles: (files) => this.openFiles(files),
+          openUrl: (url) => void annotator.open(url),
+          samples: SAMPLES.map(({ title, detail }, index) => ({
+            title,
+            detail,
+            choose: () => void this.openSample(index),
+          })),
+        }).open(),
+      export_labels: () =>
+        saveSheet((format) => {
+          const { source } = annotator;
+          if (!source) return;
+          saveObjects(format, session.state, source).catch((error) => {
+            const { message, code } = asSamError(error);
+            session.notify({ level: 'error', text: message, code });
+          });
+        }).open(),
+      help: () => helpSheet().open(),
+    };
+  }
+
+  private openFiles(files: readonly File[]): void {
+    if (files.length > 0) void this.annotator?.open(files.length === 1 ? files[0] : [...files]);
+  }
+
+  private async openSample(index: number): Promise<void> {
+    const sample = SAMPLES[index];
+    await this.annotator?.open(sample.input(), { name: sample.name });
+  }
+
+  private async openFile(index: number): Promise<void> {
+    const file = this.settings.files?.[index];
+    if (!file) return;
+    this.file = index;
+    await this.annotator?.open(file.url, { name: file.name });
+    this.redraw();
+  }
+
+  /** What computes, for the panel's last lines. */
+  private async askWorker(): Promise<void> {
+    this.workerInfo = await this.annotator?.parts.worker.info().catch(() => undefined);
+    this.redraw();
+  }
+
+  private draw(model: PanelModel): void {
+    this.panelModel = model;
+    this.redraw();
+  }
+
+  private redraw(): void {
+    if (!this.panelModel || !this.annotator) return;
+    const info = this.workerInfo;
+    this.panel.render(this.panelModel, this.annotator.session.state, {
+      worker: info ? `${info.name} · ${info.runtime} · ${info.provider}` : 'Starting the model …',
+      notes: [...this.notes, ...(info?.note ? [info.note] : [])],
+      choices: this.choices(this.annotator),
+      ...(this.viewerGone && { action: { title: 'Reopen the viewer', run: () => void this.openViewer() } }),
+    });
+  }
+
+  private choices(annotator: PageAnnotator): ImageChoice[] {
+    const { files = [] } = this.settings;
+    const { source, channels } = annotator;
+    const choices: ImageChoice[] = [];
+    if (files.length > 1)
+      choices.push({
+        title: 'File',
+        value: String(this.file),
+        options: files.map(({ name }, index) => ({ value: String(index), title: name })),
+        choose: (value) => void this.openFile(Number(value)),
+      });
+    if (source && !source.rgb && source.sizes.c > 1) {
+      const single = source.channels.map(({ name }, index) => ({ value: String(index), title: name }));
+      const together = source.sizes.c <= 3 ? [{ value: 'all', title: 'all, as colours' }] : [];
+      choices.push({
+        title: 'Channel',
+        value: channels === undefined ? 'all' : String(channels[0]),
+        options: [...together, ...single],
+        choose: (value) => void annotator.chooseChannels(value === 'all' ? undefined : [Number(value)]),
+      });
+    }
+    return choices;
+  }
+
+  /** Keys and dropped files that land in the panel instead of the viewer. */
+  private listen(): void {
+    document.addEventListener('keydown', (event) => {
+      if (event.target instanceof Element && event.target.closest('input, select, textarea, dialog')) return;
+      const id = commandOfKey({
+        code: event.code,
+        ctrl: event.ctrlKey || event.metaKey,
+        shift: event.shiftKey,
+        alt: event.altKey,
+      });
+      if (!id || !this.presenter) return;
+      event.preventDefault();
+      void this.presenter.run(id as 'commit');
+    });
+    document.addEventListener('dragover', (event) => {
+      event.preventDefault();
+      document.body.classList.add('dropping');
+    });
+    document.addEventListener('dragleave', (event) => {
+      if (!event.relatedTarget) document.body.classList.remove('dropping');
+    });
+    document.addEventListener('drop', (event) => {
+      event.preventDefault();
+      document.body.classList.remove('dropping');
+      this.openFiles([...(event.dataTransfer?.files ?? [])]);
+    });
+  }
+}

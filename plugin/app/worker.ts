@@ -1,0 +1,39 @@
+import { connectWorker } from '../../src/worker/connect.js';
+import { failoverWorker } from '../../src/worker/failover.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
+
+/**
+ * Where the model runs for this page: in the process that the server started, if it did and as long as it lives, else in
+ * a web worker of the page.
+ */
+export interface WorkerSettings {
+  /** WebSocket address of the process. */
+  readonly worker?: string;
+  /** Folder of ONNX Runtime's files and of the built-in model; beside the page's if absent. */
+  readonly assets?: { readonly ort?: string; readonly models?: string };
+}
+
+export function startWorker(settings: WorkerSettings, onNotice: (text: string) => void): SamWorker {
+  const inPage = () => connectWorker(new Worker(workerAddress(settings), { type: 'module', name: 'micro-sam' }));
+  if (settings.worker === undefined) return whenConnected(inPage());
+  return failoverWorker(whenConnected(connectWorker(settings.worker)), inPage, { onNotice });
+}
+
+function workerAddress({ assets }: WorkerSettings): URL {
+  const address = new URL('worker.js', document.baseURI);
+  for (const [name, folder] of Object.entries(assets ?? {})) address.searchParams.set(name, folder);
+  return address;
+}
+
+/** A worker that can be asked before it is there. */
+function whenConnected(connecting: Promise<SamWorker>): SamWorker {
+  connecting.catch(() => undefined); // told to whoever asks
+  return {
+    info: async () => (await connecting).info(),
+    load: async (...args) => (await connecting).load(...args),
+    encode: async (...args) => (await connecting).encode(...args),
+    decode: async (...args) => (await connecting).decode(...args),
+    decodeCandidates: async (...args) => (await connecting).decodeCandidates(...args),
+    close: async () => (await connecting.catch(() => undefined))?.close(),
+  };
+}

@@ -1,0 +1,25 @@
+import { setupRPC } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import { MicroSamApp } from './app/app.js';
+
+/**
+ * The plugin's window: a page that ImJoy opens (`rpc-window`). `run(ctx)` is called once by whoever opens it, with
+ * settings in `ctx.config` and an image in `ctx.data`; the exported functions are what other plugins call.
+ */
+const root = document.getElementById('panel') as HTMLElement;
+
+try {
+  const api = await setupRPC({
+    name: 'micro-sam',
+    type: 'rpc-window',
+    version: '0.1.0',
+    description: 'Segment Anything for Microscopy: click cells in an image and get their masks.',
+  });
+  await api.export(new MicroSamApp(api, root).service());
+} catch (error) {
+  const text = document.createElement('p');
+  text.textContent =
+    window.parent === window
+      ? 'This page is a plugin of ImJoy. Start the annotator with "npm start" and open the address it prints.'
+      : `The annotator could not start: ${error instanceof Error ? error.message : String(error)}`;
+  root.append(text);
+}
