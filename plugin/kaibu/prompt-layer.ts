@@ -51,7 +51,11 @@ export class PromptLayer {
       draw_size: 8,
       add_feature_callback: (feature: Feature) => layer?.added(feature),
       change_feature_callback: (feature: Feature) => layer?.changed(feature),
-      remove_feature_callback: (feature: Feature) => layer?.removed(feature),
+      remove_feature_callback: (feature: Feature) => {
+        // What was deleted is no longer selected, and nobody says so.
+        selection = false;
+        layer?.removed(feature);
+      },
       select_feature_callback: (features: unknown) => {
         selection = Array.isArray(features) ? features.length > 0 : features !== undefined && features !== null;
       },

@@ -22,20 +22,33 @@ interface Grip {
 export class EditInteraction extends PointerInteraction {
   readonly #source: VectorSource;
   readonly #onSelect: (feature: Feature | undefined) => void;
+  readonly #onMoved: (feature: Feature) => void;
+  #moved = false;
   #grip: Grip | undefined;
   #last: number[] = [];
   #selected: Feature | undefined;
 
-  constructor(source: VectorSource, onSelect: (feature: Feature | undefined) => void) {
+  constructor(
+    source: VectorSource,
+    onSelect: (feature: Feature | undefined) => void,
+    onMoved: (feature: Feature) => void,
+  ) {
     super();
     this.#source = source;
     this.#onSelect = onSelect;
+    this.#onMoved = onMoved;
+  }
+
+  /** What is being moved now: its changes on the way are nobody's business. */
+  get moving(): Feature | undefined {
+    return this.#grip?.feature;
   }
 
   override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {
     if (event.originalEvent.button !== 0) return false;
     this.#grip = this.#gripAt(event);
     this.#last = event.coordinate;
+    this.#moved = false;
     if (!this.#grip) this.#onSelectOnce(undefined);
     return this.#grip !== undefined;
   }
@@ -51,11 +64,14 @@ export class EditInteraction extends PointerInteraction {
       feature.setGeometry(boxPolygon(extent));
     } else feature.getGeometry()?.translate(x - this.#last[0], y - this.#last[1]);
     this.#last = event.coordinate;
+    this.#moved = true;
   }
 
   override handleUpEvent(): boolean {
-    if (this.#grip) this.#onSelectOnce(this.#grip.feature);
+    const feature = this.#grip?.feature;
     this.#grip = undefined;
+    if (feature) this.#onSelectOnce(feature);
+    if (feature && this.#moved) this.#onMoved(feature);
     return false;
   }
 

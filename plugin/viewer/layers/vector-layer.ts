@@ -47,7 +47,11 @@ export class VectorLayer implements ViewerLayer {
     this.ol.setOpacity(this.#config.opacity);
     this.ol.setVisible(this.#config.visible);
     this.ol.on('change:visible', () => this.#updateInteractions());
-    this.#edit = new EditInteraction(this.#source, (feature) => this.select(feature ? [feature] : []));
+    this.#edit = new EditInteraction(
+      this.#source,
+      (feature) => this.select(feature ? [feature] : []),
+      (feature) => this.#reportChange(feature),
+    );
     this.#edit.setActive(false);
     stage.map.addInteraction(this.#edit);
     this.#listen();
@@ -112,7 +116,7 @@ export class VectorLayer implements ViewerLayer {
       this.#limitCount(feature);
     });
     this.#source.on('changefeature', ({ feature }) => {
-      if (feature) this.#config.change_feature_callback?.(this.#write(feature));
+      if (feature && feature !== this.#edit.moving) this.#reportChange(feature);
     });
     this.#source.on('removefeature', ({ feature }) => {
       if (!feature) return;
@@ -120,6 +124,10 @@ export class VectorLayer implements ViewerLayer {
       this.#config.remove_feature_callback?.(this.#write(feature));
       if (!this.#undoing) this.#history.push({ removed: feature });
     });
+  }
+
+  #reportChange(feature: Feature): void {
+    this.#config.change_feature_callback?.(this.#write(feature));
   }
 
   /** Keeps at most `draw_max_label_count` features with the label being drawn, dropping the oldest. */
