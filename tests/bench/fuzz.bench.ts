@@ -1,0 +1,20 @@
+import { families, fuzz } from '../support/fuzz.js';
+import { atMost, type Figure, reported } from './figure.js';
+
+/** The long run over damaged files: `MICRO_SAM_FUZZ_FILES` per reader family (20,000 by default). */
+export default async (): Promise<Figure[]> => {
+  const count = Number(process.env.MICRO_SAM_FUZZ_FILES ?? 20_000);
+  const wanted = process.env.MICRO_SAM_FUZZ_FAMILY;
+  let files = 0;
+  let failures = 0;
+  for (const family of await families()) {
+    if (wanted !== undefined && family.name !== wanted) continue;
+    const result = await fuzz(family, count, 1);
+    files += result.files;
+    failures += result.failures.length;
+    const outcomes = [...result.outcomes].map(([outcome, n]) => `${outcome} ${n}`).join(', ');
+    console.error(`${family.name}: ${result.files} files, slowest ${Math.round(result.slowestMs)} ms; ${outcomes}`);
+    for (const failure of result.failures.slice(0, 10)) console.error(failure);
+  }
+  return [reported('fuzz_files', files, 'files'), atMost('fuzz_failures', failures, 'files', 0)];
+};
