@@ -124,23 +124,43 @@ async function segmentOne(
   return result;
 }
 
-/**
- * Many objects, each from a prompt of its own; tile by tile, in batches. `onBatch` gets each result as soon as it is
- * there, so that a caller who does not need the logits can drop them.
- */
+/** Many objects, each from a prompt of its own; in the order of the prompts. */
 export async function segmentBatch(
   context: SegmentContext,
   prompts: readonly ImagePrompt[],
-  options: SegmentOptions & { readonly onResult?: (index: number, result: SegmentedPrompt) => void } = {},
+  options: SegmentOptions = {},
 ): Promise<SegmentedPrompt[]> {
+  const results: SegmentedPrompt[] = new Array(prompts.length);
+  await segmentEach(
+    context,
+    prompts,
+    (result, index) => {
+      results[index] = result;
+    },
+    options,
+  );
+  return results;
+}
+
+/**
+ * As `segmentBatch`, but hands over each result as soon as it is there, tile by tile: with its logits a result takes up
+ * to a megabyte, and whoever segments thousands of objects keeps only the masks.
+ */
+export async function segmentEach(
+  context: SegmentContext,
+  prompts: readonly ImagePrompt[],
+  onResult: (result: SegmentedPrompt, index: number) => void,
+  options: SegmentOptions = {},
+): Promise<void> {
   const { embeddings, worker, model, plane } = context;
   const { signal, onProgress, batchSize = BATCH_SIZE, multimask = 'auto' } = options;
   const placed = prompts.map((prompt) => placePrompt(checkImagePrompt(prompt, embeddings.size), embeddings));
   const byTile = new Map<number | undefined, number[]>();
   placed.forEach(({ tile }, index) => {
-    byTile.set(tile, [...(byTile.get(tile) ?? []), index]);
+    const members = byTile.get(tile);
+    if (members) members.push(index);
+    else byTile.set(tile, [index]);
   });
-  const results: SegmentedPrompt[] = new Array(prompts.length);
   let done = 0;
   for (const [tile, members] of [...byTile].sort(([a = 0], [b = 0]) => a - b)) {
     signal?.throwIfAborted();
@@ -157,15 +177,12 @@ export async function segmentBatch(
       batch.indices.forEach((member, row) => {
         const index = members[member];
         const chosen = chooseTokens(decoded, row, multimask === 'auto' ? isAmbiguous(placed[index]) : multimask);
-        const result = toResult(placed[index], decoded, row, chosen, embedding, upsampler, embeddings.size);
-        results[index] = result;
-        options.onResult?.(index, result);
+        onResult(toResult(placed[index], decoded, row, chosen, embedding, upsampler, embeddings.size), index);
       });
       done += batch.indices.length;
       onProgress?.({ done, total: prompts.length, message: `Segmented ${done} of ${prompts.length} objects` });
     }
   }
-  return results;
 }
 
 /** One positive point and nothing else. */

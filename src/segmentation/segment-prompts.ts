@@ -5,7 +5,7 @@ import type { Mask } from '../ndimage/mask.js';
 import { rasterizePolygon } from '../ndimage/rasterize.js';
 import type { TaskOptions } from '../task.js';
 import type { SegmentContext } from './context.js';
-import { type MaskCandidate, segmentBatch } from './from-prompts.js';
+import { type MaskCandidate, segmentEach } from './from-prompts.js';
 import { checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint } from './image-prompt.js';
 import type { PointPrompt, Prompt } from './prompts.js';
 
@@ -69,23 +69,20 @@ export async function segmentPrompts(
   const notices = new Map<string, number>();
   const empty: number[] = [];
   const keep = planned.length <= KEEP_LOGITS;
-  await segmentBatch(
+  await segmentEach(
     context,
     planned.map(({ prompt }) => prompt),
-    {
-      signal: options.signal,
-      onProgress: options.onProgress,
-      onResult(index, result) {
-        for (const notice of result.notices) notices.set(notice, (notices.get(notice) ?? 0) + 1);
-        if (result.mask.area === 0) {
-          empty.push(index + 1);
-          return;
-        }
-        const { mask, predictedIou, stability, lowRes, candidates } = result;
-        const kept = keep ? { logits: lowRes, candidates } : {};
-        objects.push({ id: index + 1, mask, prompts: planned[index].prompts, predictedIou, stability, ...kept });
-      },
+    (result, index) => {
+      for (const notice of result.notices) notices.set(notice, (notices.get(notice) ?? 0) + 1);
+      if (result.mask.area === 0) {
+        empty.push(index + 1);
+        return;
+      }
+      const { mask, predictedIou, stability, lowRes, candidates } = result;
+      const kept = keep ? { logits: lowRes, candidates } : {};
+      objects.push({ id: index + 1, mask, prompts: planned[index].prompts, predictedIou, stability, ...kept });
     },
+    { signal: options.signal, onProgress: options.onProgress },
   );
   objects.sort((a, b) => a.id - b.id);
   return { objects, notices: [...emptyNotice(empty, planned.length), ...countedNotices(notices)] };
