@@ -215,12 +215,16 @@ export class PatternReader {
   /** The two inputs of an addition of which `parse` accepts one: its result, and the other input. */
   residual<T>(name: string, parse: (branch: string) => T): { parsed: T; skip: string } {
     const { inputs } = this.expect(name, 'Add');
-    try {
-      return { parsed: parse(inputs[1]), skip: this.origin(inputs[0]) };
-    } catch (error) {
-      if (!(error instanceof PatternError)) throw error;
-      return { parsed: parse(inputs[0]), skip: this.origin(inputs[1]) };
+    const problems: string[] = [];
+    for (const i of [1, 0]) {
+      try {
+        return { parsed: parse(inputs[i]), skip: this.origin(inputs[1 - i]) };
+      } catch (error) {
+        if (!(error instanceof PatternError)) throw error;
+        problems.push(error.message);
+      }
     }
+    throw new PatternError(problems.join(', and '));
   }
 }
 
