@@ -60,7 +60,7 @@ export async function connect(channel: Channel, api: object, options: Connection
 /** Runs a call for the peer and makes a Reply of whatever happens. */
 export async function replyOf(job: () => Promise<unknown>): Promise<Reply> {
   try {
-    return { value: packed(await job()) };
+    return { value: packed(await job()) ?? null };
   } catch (thrown) {
     const { code, message, details } = asSamError(thrown);
     return { error: { code, message, details: plain(details) } };
