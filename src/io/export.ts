@@ -2,10 +2,17 @@ import { SamError } from '../errors.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { maxLabel, threeAxes } from '../ndimage/label.js';
 import type { TaskOptions } from '../task.js';
+import { labelsToCoco } from './coco.js';
+import { labelsToCsv, type MeasuredImage } from './csv.js';
+import { type Lineages, labelsToCtc } from './ctc.js';
 import { labelsToGeoJson, type ObjectFacts } from './geojson.js';
+import { labelsToRoiZip } from './imagej-roi.js';
 import { narrowLabels } from './label-dtype.js';
+import { writeOmeZarrLabels } from './ome-zarr-writer.js';
 import type { PixelSize } from './pixel-size.js';
 import { encodeLabelPng } from './png-writer.js';
+import { memoryStore } from './stores/memory.js';
+import { listKeys } from './stores/prefix.js';
 import { type NamedBytes, zipFiles } from './stores/zip.js';
 import { encodeTiff } from './tiff-writer.js';
 
@@ -19,6 +26,10 @@ export interface LabelExport {
   readonly stack?: 'z' | 't';
   readonly objects?: readonly ObjectFacts[];
   readonly pixelSize?: PixelSize;
+  /** For intensity statistics in the CSV. */
+  readonly image?: MeasuredImage;
+  /** Parent track → daughters, of a time series. */
+  readonly lineages?: Lineages;
 }
 
 type Writer = (input: LabelExport, stem: string, task: TaskOptions) => Promise<NamedBytes[]>;
@@ -34,6 +45,17 @@ const WRITERS = {
       bytes: encodeLabelPng(plane, { pixelSize }),
     })),
   geojson: async (input, stem) => [text(`${stem}.geojson`, labelsToGeoJson(input.labels, input))],
+  coco: async (input, stem) => [text(`${stem}_coco.json`, labelsToCoco(input.labels, input))],
+  'imagej-roi': async ({ labels }, stem) => [{ name: `${stem}_rois.zip`, bytes: await labelsToRoiZip(labels) }],
+  csv: async (input, stem) => [text(`${stem}_objects.csv`, await labelsToCsv(input.labels, input))],
+  'ome-zarr': (input, stem, task) => omeZarr(input, `${stem}_labels.ome.zarr`, '0.5', task),
+  'ome-zarr-0.4': (input, stem, task) => omeZarr(input, `${stem}_labels_v04.ome.zarr`, '0.4', task),
+  ctc: async ({ labels, stack, ...input }, stem, task) => {
+    if (stack !== 't')
+      throw new SamError('unsupported', 'Cell Tracking Challenge files need a time series, and this is not one.');
+    const files = await labelsToCtc(labels, { ...task, lineages: input.lineages, pixelSize: input.pixelSize });
+    return files.map(({ name, bytes }) => ({ name: `${stem}_RES/${name}`, bytes }));
+  },
 } as const satisfies Record<string, Writer>;
 
 export type ExportFormat = keyof typeof WRITERS | 'zip';
@@ -41,7 +63,8 @@ export type ExportFormat = keyof typeof WRITERS | 'zip';
 export const EXPORT_FORMATS = [...(Object.keys(WRITERS) as (keyof typeof WRITERS)[]), 'zip'] as const;
 
 /**
- * The files of one format; most are one file, stacks as PNG are one per plane. 'zip' is one archive of all formats that
+ * The files of one format. Most are one file; PNG of a stack is one per plane, OME-Zarr and CTC are a folder, with names
+ * like 'cells_labels.ome.zarr/0/c/0/0'. 'zip' is one archive of all formats that
  * can hold these labels.
  *
  * @throws SamError `unsupported` if the format cannot hold the labels (more than 65,535 in a PNG)
@@ -93,6 +116,21 @@ function labelTiff(
     name: 'labels',
     range: [0, Math.max(1, maxLabel(labels))],
   });
+}
+
+async function omeZarr(
+  input: LabelExport,
+  folder: string,
+  version: '0.4' | '0.5',
+  task: TaskOptions,
+): Promise<NamedBytes[]> {
+  const { labels, pixelSize, stack } = input;
+  const store = memoryStore();
+  await writeOmeZarrLabels(store, '', labels, { ...task, version, pixelSize, stack });
+  const keys = await listKeys(store);
+  return Promise.all(
+    keys.map(async (key) => ({ name: `${folder}/${key}`, bytes: (await store.get(key)) as Uint8Array })),
+  );
 }
 
 function planesOf({ data, shape }: LabelImage): LabelImage[] {

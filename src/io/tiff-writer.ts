@@ -11,7 +11,7 @@ import { type IfdEntry, layOutTiff, rational, type TiffPage } from './tiff-layou
  * resolution tags and in the description. Becomes BigTIFF beyond 4 GB. The numbers are never touched: the page type is
  * the array's type.
  */
-export interface TiffOptions extends TaskOptions {
+export interface TiffWriteOptions extends TaskOptions {
   /**
    * What the axes of `shape` are: some of t, z, c, y, x in this order, with s at the end for the colours of a picture.
    * Default 'yx' or 'zyx'.
@@ -30,7 +30,7 @@ export interface TiffOptions extends TaskOptions {
 }
 
 /** A whole TIFF file. */
-export async function encodeTiff(image: Tensor, options: TiffOptions = {}): Promise<Uint8Array> {
+export async function encodeTiff(image: Tensor, options: TiffWriteOptions = {}): Promise<Uint8Array> {
   const parts = await tiffParts(image, options);
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -42,7 +42,7 @@ export async function encodeTiff(image: Tensor, options: TiffOptions = {}): Prom
 }
 
 /** The same file as parts to be written one after the other, for files that fit no single array. */
-export async function tiffParts(image: Tensor, options: TiffOptions = {}): Promise<Uint8Array[]> {
+export async function tiffParts(image: Tensor, options: TiffWriteOptions = {}): Promise<Uint8Array[]> {
   const stack = meaningOf(image, options);
   const { sizes, rgb } = stack;
   const samples = rgb ? 3 : 1;
@@ -75,7 +75,7 @@ export async function tiffParts(image: Tensor, options: TiffOptions = {}): Promi
 /** Large enough that compression is good, small enough that a region can be read without its page. */
 const STRIP_BYTES = 1 << 18;
 
-function meaningOf({ data, shape }: Tensor, options: TiffOptions): StackMeaning {
+function meaningOf({ data, shape }: Tensor, options: TiffWriteOptions): StackMeaning {
   const axes = options.axes ?? (shape.length === 3 ? 'zyx' : 'yx');
   const fits = /^t?z?c?yxs?$/.test(axes) && axes.length === shape.length && shape.every((length) => length >= 1);
   if (!fits)
@@ -97,7 +97,7 @@ function meaningOf({ data, shape }: Tensor, options: TiffOptions): StackMeaning 
   };
 }
 
-function textOf(stack: StackMeaning, { description = 'imagej' }: TiffOptions): string {
+function textOf(stack: StackMeaning, { description = 'imagej' }: TiffWriteOptions): string {
   if (description === 'none') return '';
   return description === 'ome' ? omeDescription(stack) : imageJDescription(stack);
 }

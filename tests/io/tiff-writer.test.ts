@@ -4,7 +4,7 @@ import UTIF from 'utif2';
 import { SamError } from '../../src/errors.js';
 import { narrowLabels } from '../../src/io/label-dtype.js';
 import { rational } from '../../src/io/tiff-layout.js';
-import { encodeTiff, type TiffOptions } from '../../src/io/tiff-writer.js';
+import { encodeTiff, type TiffWriteOptions } from '../../src/io/tiff-writer.js';
 import { allocate, type Dtype, sizeOf, type Tensor, tensor } from '../../src/ndimage/array.js';
 import { randomLabels } from '../support/labels.js';
 import { seededRandom } from '../support/random.js';
@@ -34,7 +34,7 @@ function randomImage(random: () => number, dtype: Dtype, shape: readonly number[
 describe('TIFF writer', () => {
   it('gives every type and shape back exactly through geotiff.js', async () => {
     const random = seededRandom(11);
-    const kinds: [readonly number[], TiffOptions['axes']][] = [
+    const kinds: [readonly number[], TiffWriteOptions['axes']][] = [
       [[1, 1], undefined],
       [[37, 53], undefined],
       [[5, 20, 31], undefined],
