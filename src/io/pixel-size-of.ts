@@ -22,7 +22,7 @@ export function pixelSizeFrom(axes: {
     if (size === undefined || !(size.length > 0) || !Number.isFinite(size.length)) return undefined;
     if (canonicalUnit(size.unit) === unit) return size.length;
     const [from, to] = [metresPer(size.unit), metresPer(unit)];
-    return from === undefined || to === undefined ? undefined : (size.length * from) / to;
+    return from === undefined || to === undefined ? undefined : Number(((size.length * from) / to).toPrecision(12));
   };
   const [z, y, x] = [axes.z, axes.y, axes.x].map(inUnit);
   return x === undefined || y === undefined ? undefined : { y, x, ...(z === undefined ? {} : { z }), unit };
