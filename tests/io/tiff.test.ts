@@ -227,6 +227,9 @@ describe('TIFF compressions', () => {
           32: Uint32Array.from(numbers),
           64: BigUint64Array.from(coded),
         }[bits];
+        const tags = [short(258, bits, bits), short(277, 2), short(259, 8), short(262, 1), short(317, 2)];
+        const blocks = [zlibSync(bytesOf(stored, bigEndian))];
+        const bytes = buildTiff([{ width: 7, height: 5, blocks, tags }], { bigEndian });
         assert.deepEqual(Array.from((await readWhole(bytes)).data), plain.map(Number), `${bits} bits`);
       }
   });
