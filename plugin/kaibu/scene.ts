@@ -31,6 +31,8 @@ export class Scene {
   #preview: ObjectsOnScreen | undefined;
   #shapes: PromptLayer | undefined;
   #points: PromptLayer | undefined;
+  /** The one that takes what is drawn with the present tool. */
+  #drawn: PromptLayer | undefined;
   #render: PlaneRenderer | undefined;
   #shape: 'box' | 'polygon' = 'box';
 
@@ -60,6 +62,8 @@ export class Scene {
 
   async update(pixels: Tensor<Uint8Array>): Promise<void> {
     await this.#image?.update(pixels);
+    // Kaibu gets a second image layer the first time, which takes the selection.
+    if (!this.#context.extras) await this.#selectDrawn();
   }
 
   async rerender(render: PlaneRenderer): Promise<void> {
@@ -130,7 +134,12 @@ export class Scene {
       draw_shape_type: kind === 'polygon' ? 'Polygon' : 'Rectangle',
       draw_label: 'positive',
     });
-    await within(this.#window.select_layer({ id: (outlines ? this.#shapes : this.#points).id }), 'select_layer');
+    this.#drawn = outlines ? this.#shapes : this.#points;
+    await this.#selectDrawn();
+  }
+
+  async #selectDrawn(): Promise<void> {
+    if (this.#drawn) await within(this.#window.select_layer({ id: this.#drawn.id }), 'select_layer');
   }
 
   async setVisible(layer: ObjectLayerName | 'prompts' | 'image', visible: boolean): Promise<void> {

@@ -231,6 +231,15 @@ export function viewerContract(name: string, open: () => Promise<ViewerHarness>)
       assert.equal((await h.event('prompt-added')).prompt.kind, 'point');
     });
 
+    it('still takes clicks after the pixels changed', async () => {
+      await h.viewer.showImage('image a', image(SIZE));
+      await h.viewer.showImage('image a', image(SIZE));
+      await h.click([70.5, 120.5]);
+      const { prompt } = await h.event('prompt-added');
+      assert.ok(prompt.kind === 'point');
+      assert.deepEqual(prompt.at.map(Math.floor), [70, 120]);
+    });
+
     it('follows an image of another size, and still draws after its layers were made anew', async () => {
       await h.viewer.showImage('image b', image([300, 90]));
       await h.settle();

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser, Frame, Page } from 'playwright-core';
 import type { YX } from '../../src/ndimage/array.js';
@@ -44,6 +44,7 @@ export async function viewerSite(): Promise<ViewerSite> {
     async close() {
       await browser.close();
       await site.close();
+      rmSync(FOLDER, { recursive: true, force: true });
     },
   };
 }
@@ -65,10 +66,17 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
   if (!frame) throw new Error('The viewer window has no frame.');
   const events = () => page.evaluate(() => (globalThis as unknown as { events: ViewerEvent[] }).events);
   const onScreen = async ([y, x]: YX): Promise<[number, number]> => {
-    const view = await frame.evaluate(() => document.getElementById('map')?.dataset.view);
-    const [left, top, resolution, , height] = JSON.parse(view ?? '[]') as number[];
+    const [view, map] = await frame.evaluate(() => {
+      const element = document.getElementById('map');
+      const rectangle = element?.getBoundingClientRect();
+      return [element?.dataset.view ?? '[]', [rectangle?.x ?? 0, rectangle?.y ?? 0]] as const;
+    });
+    const [left, top, resolution, , height] = JSON.parse(view) as number[];
     const box = await (await frame.frameElement()).boundingBox();
-    return [(box?.x ?? 0) + (x - left) / resolution, (box?.y ?? 0) + (top - (height - y)) / resolution];
+    return [
+      (box?.x ?? 0) + map[0] + (x - left) / resolution,
+      (box?.y ?? 0) + map[1] + (top - (height - y)) / resolution,
+    ];
   };
   return {
     page,
@@ -104,7 +112,7 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
       await frame.getByText(title, { exact: true }).click();
     },
     async nextPlane() {
-      await frame.locator('input[type=range]').first().press('ArrowRight');
+      await frame.locator('#sliders input, .slider-container .b-slider-thumb').first().press('ArrowRight');
     },
     settle: () => page.waitForTimeout(250),
     async closeWindow() {
