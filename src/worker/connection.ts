@@ -32,18 +32,33 @@ export async function connect(channel: Channel, api: object, options: Connection
   const { RPC, API_VERSION } = await loadRpc();
   const peerId = `peer-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
   const config = { name: 'micro-sam worker', api_version: API_VERSION, ...options.config };
-  const emitter = rpcConnection(channel, peerId, new Set(Object.keys(api)));
-  const rpc = new RPC(emitter, config, {});
-  const lost = new Promise<never>((_, reject) => {
-    channel.onClose((reason) => reject(new SamError('worker_lost', reason)));
-  });
-  lost.catch(() => undefined); // who waits for nothing need not hear of it
+  const { connection, start } = rpcConnection(channel, peerId, new Set(Object.keys(api)));
+  const rpc = new RPC(connection, config, {});
   type Remote = Awaited<Connection['remote']>;
-  const ready = new Promise<Remote>((resolve) => rpc.on('remoteReady', () => resolve(rpc.getRemote() as Remote)));
-  const remote = Promise.race([ready, lost]);
-  remote.catch(() => undefined);
+  // Not Promise.race with one promise of the loss: that would keep every result for as long as the connection lives.
+  const pending = new Set<(error: SamError) => void>();
+  let lost: SamError | undefined;
+  channel.onClose((reason) => {
+    lost = new SamError('worker_lost', reason);
+    for (const reject of pending) reject(lost);
+  });
+  const orLost = <T>(start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      if (lost) return reject(lost);
+      pending.add(reject);
+      const settle =
+        <V>(settled: (value: V) => void) =>
+        (value: V) => {
+          pending.delete(reject);
+          settled(value);
+        };
+      start(settle(resolve), settle(reject));
+    });
+  const remote = orLost<Remote>((resolve) => rpc.on('remoteReady', () => resolve(rpc.getRemote() as Remote)));
+  remote.catch(() => undefined); // who waits for nothing need not hear of a loss
   void rpc.setInterface(api);
-  if (options.asPlugin) emitter.emit({ type: 'initialized', config, peer_id: peerId, origin: '*' });
+  start(); // only now is there somebody to hand early messages to
+  if (options.asPlugin) connection.emit({ type: 'initialized', config, peer_id: peerId, origin: '*' });
   else rpc.requestRemote();
   return {
     remote,
@@ -51,7 +66,10 @@ export async function connect(channel: Channel, api: object, options: Connection
       const functions = await remote;
       if (typeof functions[name] !== 'function')
         throw new SamError('unsupported', `The other side has no function '${name}'; both must be of one version.`);
-      return unwrap<T>((await Promise.race([functions[name](...args.map(packed)), lost])) as Reply<T>);
+      const reply = await orLost<unknown>((resolve, reject) => {
+        functions[name](...args.map(packed)).then(resolve, reject);
+      });
+      return unwrap<T>(reply as Reply<T>);
     },
     close: () => channel.close(),
   };
@@ -97,14 +115,15 @@ function plain(details: object): object {
 }
 
 /** @param callable names the peer may call: imjoy-rpc alone would follow any path of properties, up to `Function` */
-function rpcConnection(channel: Channel, peerId: string, callable: ReadonlySet<unknown>): RpcConnection {
+function rpcConnection(channel: Channel, peerId: string, callable: ReadonlySet<unknown>) {
   type Handler = (message: never) => void;
   const handlers = new Map<string, Set<Handler>>();
-  channel.onMessage((message) => {
-    const { type, name } = message as { readonly type?: unknown; readonly name?: unknown };
-    if (type === 'method' && !callable.has(name)) return;
-    for (const handler of [...(handlers.get(String(type)) ?? [])]) handler(message as never);
-  });
+  const start = () =>
+    channel.onMessage((message) => {
+      const { type, name } = message as { readonly type?: unknown; readonly name?: unknown };
+      if (type === 'method' && !callable.has(name)) return;
+      for (const handler of [...(handlers.get(String(type)) ?? [])]) handler(message as never);
+    });
   const on = (event: string, handler: Handler) => {
     handlers.set(event, (handlers.get(event) ?? new Set<Handler>()).add(handler));
   };
@@ -112,7 +131,7 @@ function rpcConnection(channel: Channel, peerId: string, callable: ReadonlySet<u
     if (handler) handlers.get(event)?.delete(handler);
     else handlers.delete(event);
   };
-  return {
+  const connection: RpcConnection = {
     peer_id: peerId,
     on,
     off,
@@ -134,6 +153,7 @@ function rpcConnection(channel: Channel, peerId: string, callable: ReadonlySet<u
     execute: () => Promise.reject(new SamError('unsupported', 'Code from the other side is not executed.')),
     disconnect: () => channel.close(),
   };
+  return { connection, start };
 }
 
 async function loadRpc() {

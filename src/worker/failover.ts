@@ -52,7 +52,6 @@ export function failoverWorker(
       }
     }
     const worker = await takeOver(reason);
-    options.signal?.throwIfAborted();
     const spec = model === undefined ? undefined : models.get(model);
     if (spec) await worker.load(spec, options);
     return job(worker);

@@ -78,8 +78,8 @@ class LocalWorker implements SamWorker {
   }
 
   encode(model: string, image: Parameters<SamWorker['encode']>[1], options: TaskOptions = {}) {
-    checkImage(image);
     return this.submit(options, false, async () => {
+      checkImage(image);
       const { encoder } = await this.find(model, options);
       options.signal?.throwIfAborted();
       options.onProgress?.({ done: 0, total: 1, message: 'Computing the embedding' });

@@ -19,10 +19,9 @@ export function poolWorker(workers: readonly SamWorker[]): SamWorker {
 
   async function run<T>(
     job: (worker: SamWorker) => Promise<T>,
-    { embedding, signal, made }: { embedding?: string; signal?: AbortSignal; made?: (result: T) => string } = {},
+    { embedding, made }: { embedding?: string; made?: (result: T) => string } = {},
   ): Promise<T> {
     for (;;) {
-      signal?.throwIfAborted();
       const member = choose(embedding);
       member.busy++;
       try {
@@ -65,11 +64,9 @@ export function poolWorker(workers: readonly SamWorker[]): SamWorker {
       const serious = failures.find((error) => !(error instanceof SamError && error.code === 'worker_lost'));
       if (serious || failures.length === loads.length) throw serious ?? failures[0];
     },
-    encode: (...args) =>
-      run((worker) => worker.encode(...args), { signal: args[2]?.signal, made: (embedding) => embedding.id }),
-    decode: (...args) => run((worker) => worker.decode(...args), { embedding: args[1].id, signal: args[3]?.signal }),
-    decodeCandidates: (...args) =>
-      run((worker) => worker.decodeCandidates(...args), { embedding: args[1].id, signal: args[3].signal }),
+    encode: (...args) => run((worker) => worker.encode(...args), { made: (embedding) => embedding.id }),
+    decode: (...args) => run((worker) => worker.decode(...args), { embedding: args[1].id }),
+    decodeCandidates: (...args) => run((worker) => worker.decodeCandidates(...args), { embedding: args[1].id }),
     async close() {
       await Promise.all(members.map(({ worker }) => worker.close()));
     },

@@ -2,7 +2,7 @@ import { SamError } from '../errors.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import type { DecodeOptions, Embedding, SamPrompts } from '../model/sam-tensors.js';
 import type { Tensor } from '../ndimage/array.js';
-import type { Progress } from '../task.js';
+import type { Progress, TaskOptions } from '../task.js';
 import type { Channel } from './channel.js';
 import { type Connection, connect, replyOf } from './connection.js';
 import type { CandidateOptions, SamWorker } from './sam-worker.js';
@@ -35,25 +35,26 @@ export function serveWorker(channel: Channel, worker: SamWorker): Promise<Connec
   };
 
   let connection: Promise<Connection> | undefined;
-  const run = (task: number, job: (options: ReturnType<typeof optionsOf>) => Promise<unknown>) =>
-    replyOf(async () => {
+  const report = async (task: number, progress: Progress) => {
+    const client = await (await connection)?.remote;
+    await client?.progress?.(task, progress);
+  };
+  const run = (task: number, job: (options: TaskOptions) => Promise<unknown>) => {
+    let reported: Promise<void> | undefined;
+    const onProgress = (progress: Progress) => {
+      reported = report(task, progress).catch(() => undefined); // the client left
+    };
+    return replyOf(async () => {
       const controller = new AbortController();
       tasks.set(task, controller);
       try {
-        return await job(optionsOf(task, controller.signal));
+        return await job({ signal: controller.signal, onProgress });
       } finally {
         tasks.delete(task);
+        await reported; // the result must not overtake the last step
       }
     });
-  const optionsOf = (task: number, signal: AbortSignal) => ({
-    signal,
-    onProgress: (progress: Progress) => {
-      void connection
-        ?.then(({ remote }) => remote)
-        .then((client) => client.progress?.(task, progress))
-        .catch(() => undefined); // the client left, or does not listen
-    },
-  });
+  };
 
   const api = {
     info: () => replyOf(() => worker.info()),

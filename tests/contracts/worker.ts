@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { DEFAULT_MODEL, resolveModel } from '../../src/model/registry.js';
+import type { Embedding } from '../../src/model/sam-tensors.js';
+import { buildPrompts, maskToLogits } from '../../src/model/transforms.js';
+import { tensor } from '../../src/ndimage/array.js';
+import { maskFromBitmap } from '../../src/ndimage/rle.js';
+import type { Progress } from '../../src/task.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { realWorker } from '../support/real-worker.js';
+
+/** A bright disk on black, as in micro-sam's own tests. */
+export function diskImage(size = 256, radius = 20, at: readonly [number, number] = [size / 2, size / 2]) {
+  const data = new Uint8Array(size * size * 3);
+  for (let y = 0, i = 0; y < size; y++)
+    for (let x = 0; x < size; x++, i += 3) if (Math.hypot(y - at[0], x - at[1]) <= radius) data.fill(255, i, i + 3);
+  return tensor(data, [size, size, 3]);
+}
+
+/** The same results from the same arithmetic, computed once without any worker between. */
+export interface Reference {
+  readonly worker: SamWorker;
+  readonly embedding: Embedding;
+}
+
+let reference: Promise<Reference> | undefined;
+
+export function referenceResults(): Promise<Reference> {
+  reference ??= (async () => {
+    const worker = await realWorker('reference');
+    return { worker, embedding: await worker.encode(DEFAULT_MODEL, diskImage()) };
+  })();
+  return reference;
+}
+
+/** What every `SamWorker` does, whatever lies between; `make` gives a new one that the suite closes. */
+export function workerContract(name: string, make: () => Promise<SamWorker>): void {
+  describe(`${name} is a SamWorker`, () => {
+    let worker: SamWorker;
+    let expected: Reference;
+    before(async () => {
+      expected = await referenceResults();
+      worker = await make();
+    });
+    after(() => worker.close());
+
+    it('says what it is', async () => {
+      const info = await worker.info();
+      assert.equal(info.protocol, 1);
+      assert.match(info.runtime, /^onnxruntime-(node|web) \d/);
+      assert.match(info.provider, /cpu|wasm|webgpu/);
+    });
+
+    it('loads a model once, with progress, and lists it', async () => {
+      const steps: Progress[] = [];
+      await worker.load(resolveModel(), { onProgress: (step) => steps.push(step) });
+      const before = steps.length;
+      await worker.load(resolveModel(), { onProgress: (step) => steps.push(step) });
+      assert.equal(steps.length, before, 'loading again loads nothing');
+      assert.ok((await worker.info()).loaded.includes(DEFAULT_MODEL));
+      for (const { done, total } of steps) assert.ok(done <= total);
+    });
+
+    it('encodes to exactly what the bare runtime gives, the 4 MB unchanged', async () => {
+      const steps: Progress[] = [];
+      const embedding = await worker.encode(DEFAULT_MODEL, diskImage(), { onProgress: (step) => steps.push(step) });
+      assert.deepEqual(embedding.features.shape, [1, 256, 64, 64]);
+      assert.deepEqual(
+        [embedding.inputSize, embedding.originalSize],
+        [
+          [1024, 1024],
+          [256, 256],
+        ],
+      );
+      assert.ok(embedding.features.data instanceof Float32Array);
+      assert.deepEqual(embedding.features.data, expected.embedding.features.data);
+      assert.notEqual(embedding.id, '');
+      assert.ok(steps.length >= 1 && steps.at(-1)?.done === steps.at(-1)?.total);
+    });
+
+    it('decodes points, boxes and masks to exactly what the bare runtime gives', async () => {
+      const { embedding } = expected;
+      const bitmap = diskImage().data.filter((_, i) => i % 3 === 0);
+      const prompts = [
+        { points: [{ at: [128, 128] as const, positive: true }] },
+        { points: [{ at: [120, 130] as const, positive: true }], box: [105, 104, 150, 151] as const },
+        {
+          box: [108, 108, 149, 149] as const,
+          maskLogits: maskToLogits(maskFromBitmap(bitmap, [256, 256]), [256, 256]),
+        },
+      ];
+      for (const prompt of prompts) {
+        const batch = buildPrompts([prompt], embedding);
+        const got = await worker.decode(DEFAULT_MODEL, embedding, batch);
+        const wanted = await expected.worker.decode(DEFAULT_MODEL, embedding, batch);
+        assert.deepEqual(got, wanted);
+        assert.equal(got.logits.length, 4 * 256 * 256);
+      }
+    });
+
+    it('decodes embeddings it never saw, and ones it made', async () => {
+      const foreign = { ...expected.embedding, id: `foreign ${Math.random()}` };
+      const prompts = buildPrompts([{ box: [108, 108, 149, 149] }], foreign);
+      const wanted = await expected.worker.decode(DEFAULT_MODEL, foreign, prompts);
+      for (let i = 0; i < 2; i++) assert.deepEqual(await worker.decode(DEFAULT_MODEL, foreign, prompts), wanted);
+    });
+
+    it('leaves prompts below the floor out of the logits and keeps their scores', async () => {
+      const prompts = buildPrompts(
+        [{ points: [{ at: [128, 128], positive: true }] }, { points: [{ at: [5, 5], positive: true }] }],
+        expected.embedding,
+      );
+      const all = await worker.decode(DEFAULT_MODEL, expected.embedding, prompts);
+      const best = [0, 1].map((b) => Math.max(...all.iou.subarray(b * 4 + 1, b * 4 + 4)));
+      const floor = (best[0] + best[1]) / 2;
+      const some = await worker.decode(DEFAULT_MODEL, expected.embedding, prompts, { iouFloor: floor });
+      assert.deepEqual([...some.rows], [best[0] > best[1] ? 0 : 1]);
+      assert.deepEqual(some.iou, all.iou);
+    });
+
+    it('gives candidates with boxes, stability and logits of the disk', async () => {
+      const points = Array.from({ length: 10 }, (_, i) => ({ at: [118 + 2 * i, 128] as const, positive: true }));
+      const prompts = buildPrompts(
+        points.map((point) => ({ points: [point] })),
+        expected.embedding,
+      );
+      const steps: Progress[] = [];
+      const found = await worker.decodeCandidates(DEFAULT_MODEL, expected.embedding, prompts, {
+        iouFloor: 0.8,
+        stabilityFloor: 0.9,
+        onProgress: (step) => steps.push(step),
+      });
+      assert.equal(found.bestIou.length, 10);
+      assert.ok(found.count > 0 && found.prompt.length === found.count && found.boxes.length === found.count * 4);
+      assert.ok(found.iou.every((iou) => iou >= 0.8) && found.stability.every((s) => s >= 0.9 && s <= 1));
+      // The disk covers 108..148 of 256 pixels, which are cells of the low-resolution grid here.
+      assert.ok(
+        [...found.boxes].some((_, i, b) => i % 4 === 0 && Math.abs(b[i] - 108) < 3 && Math.abs(b[i + 2] - 149) < 3),
+      );
+      assert.equal(steps.at(-1)?.done, 10);
+    });
+
+    it('names an unknown model', async () => {
+      await assert.rejects(worker.encode('vit_nonsense', diskImage()), (error: Error & { code?: string }) => {
+        assert.equal(error.name, 'SamError');
+        assert.equal(error.code, 'model_unavailable');
+        assert.match(error.message, /vit_nonsense.*vit_t/);
+        return true;
+      });
+    });
+
+    it('refuses images and prompts that do not fit, and goes on', async () => {
+      const image = tensor(new Uint8Array(12), [2, 2, 3]);
+      await assert.rejects(worker.encode(DEFAULT_MODEL, { ...image, shape: [2, 3, 3] }), { code: 'invalid_image' });
+      await assert.rejects(
+        worker.decode(DEFAULT_MODEL, expected.embedding, {
+          coords: new Float32Array(3),
+          labels: new Float32Array(2),
+          batch: 1,
+          points: 2,
+        }),
+        { code: 'invalid_prompt' },
+      );
+      assert.equal((await worker.info()).protocol, 1);
+    });
+
+    it('cancels before and during the work', async () => {
+      const dead = AbortSignal.abort();
+      await assert.rejects(worker.encode(DEFAULT_MODEL, diskImage(), { signal: dead }), { code: 'cancelled' });
+      const controller = new AbortController();
+      const points = Array.from({ length: 400 }, (_, i) => ({ at: [i % 256, 128] as const, positive: true }));
+      const prompts = buildPrompts(
+        points.map((point) => ({ points: [point] })),
+        expected.embedding,
+      );
+      const work = worker.decodeCandidates(DEFAULT_MODEL, expected.embedding, prompts, {
+        iouFloor: 0,
+        stabilityFloor: 0,
+        signal: controller.signal,
+        onProgress: () => controller.abort(),
+      });
+      await assert.rejects(work, { code: 'cancelled' });
+      const next = buildPrompts([{ box: [1, 1, 9, 9] }], expected.embedding);
+      assert.equal((await worker.decode(DEFAULT_MODEL, expected.embedding, next)).rows.length, 1);
+    });
+
+    it('serves requests that are made at the same time', async () => {
+      const { embedding } = expected;
+      const prompts = buildPrompts([{ points: [{ at: [128, 128], positive: true }] }], embedding);
+      const [first, second, encoded] = await Promise.all([
+        worker.decode(DEFAULT_MODEL, embedding, prompts),
+        worker.decode(DEFAULT_MODEL, embedding, prompts),
+        worker.encode(DEFAULT_MODEL, diskImage()),
+      ]);
+      assert.deepEqual(first, second);
+      assert.deepEqual(encoded.features.data, embedding.features.data);
+    });
+  });
+}

@@ -1,0 +1,51 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { build } from 'esbuild';
+
+/** A worker in a Node process of its own, to be connected to and to be killed. */
+export interface WorkerProcess {
+  readonly url: string;
+  readonly process: ChildProcess;
+  /** Ends it as a crash does and waits until it is gone. */
+  kill(): Promise<void>;
+}
+
+const entry = `
+import { startNodeWorker } from './src/worker/hosts/node-worker.ts';
+const { url } = await startNodeWorker({ threads: Number(process.argv[2]) });
+console.log(url);
+process.stdin.resume().on('end', () => process.exit()); // the parent is gone
+`;
+
+export async function startWorkerProcess({ threads = 2 } = {}): Promise<WorkerProcess> {
+  const folder = path.resolve('dist', 'tests', `worker-${process.pid}`);
+  mkdirSync(folder, { recursive: true });
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const outfile = path.join(folder, 'worker.mjs');
+  await build({
+    stdin: { contents: entry, resolveDir: process.cwd(), loader: 'ts' },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'warning',
+  });
+  const child = spawn(process.execPath, [outfile, String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const url = await new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).once('line', resolve);
+    child.once('exit', (code) => reject(new Error(`The worker process ended with code ${code}.`)));
+  });
+  return {
+    url,
+    process: child,
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { MessageChannel } from 'node:worker_threads';
+import { type PortLike, portChannel } from '../../src/worker/channel.js';
+import { connectWorker } from '../../src/worker/connect.js';
+import { serveWorker } from '../../src/worker/served.js';
+import { diskImage, referenceResults, workerContract } from '../contracts/worker.js';
+
+async function overPort() {
+  const { worker } = await referenceResults();
+  const { port1, port2 } = new MessageChannel();
+  void serveWorker(portChannel(port1 as unknown as PortLike), worker);
+  return { worker: await connectWorker(port2 as unknown as PortLike), server: port1 };
+}
+
+workerContract('a worker behind a MessagePort', async () => (await overPort()).worker);
+
+describe('connectWorker over a MessagePort', () => {
+  it('rejects what is pending when the other side closes', async () => {
+    const { worker, server } = await overPort();
+    const pending = worker.encode('vit_t', diskImage());
+    server.close();
+    await assert.rejects(pending, { code: 'worker_lost' });
+    await assert.rejects(worker.info(), { code: 'worker_lost' });
+  });
+
+  it('gives up when nobody answers', async () => {
+    const { port1, port2 } = new MessageChannel();
+    await assert.rejects(connectWorker(port1 as unknown as PortLike, { timeout: 50 }), { code: 'worker_lost' });
+    port2.close();
+  });
+});
