@@ -5,9 +5,8 @@ import { decodeError } from '../../src/service/call.js';
 import { fromRpcArray, type RpcArray } from '../../src/service/ndarray.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
 import { AnnotationSession } from '../../src/session/session.js';
-import { type PortLike, portChannel } from '../../src/worker/channel.js';
-import { connect } from '../../src/worker/connection.js';
 import { DiscAnnotator } from '../support/disc-annotator.js';
+import { rpcPeer } from '../support/rpc-peer.js';
 
 const NAMES = [
   'add_box_prompts',
@@ -339,15 +338,12 @@ describe('service', () => {
     async function remote() {
       const { service, session } = made();
       const { port1, port2 } = new MessageChannel();
-      // This transport passes on calls of names that a side has said to have; the listener's is `commit`.
-      const near = connect(portChannel(port1 as unknown as PortLike), { commit() {} });
-      const far = await connect(portChannel(port2 as unknown as PortLike), service);
-      const connection = await near;
       close = () => {
-        connection.close();
-        far.close();
+        port1.close();
+        port2.close();
       };
-      return { api: await connection.remote, session };
+      void rpcPeer(port2, service, 'plugin');
+      return { api: await rpcPeer(port1, {}, 'script'), session };
     }
 
     it('arrays, results and error codes arrive', async () => {
