@@ -117,6 +117,7 @@ function imageRuns(mask: Mask, size: Size): CocoRle {
     }
     position = stop;
   });
-  counts.push(size[0] * size[1] - end);
+  const rest = size[0] * size[1] - end;
+  if (rest > 0) counts.push(rest);
   return { size, counts };
 }

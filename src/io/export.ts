@@ -79,7 +79,7 @@ export async function exportLabels(
     throw new SamError('invalid_argument', `Labels are [height, width] or [planes, height, width], got [${shape}].`);
   const stem = stemOf(input.name);
   if (format === 'zip') return [{ name: `${stem}_export.zip`, bytes: await everything(input, stem, task) }];
-  const writer: Writer | undefined = WRITERS[format];
+  const writer: Writer | undefined = Object.hasOwn(WRITERS, format) ? WRITERS[format] : undefined;
   if (!writer)
     throw new SamError(
       'invalid_argument',
