@@ -31,8 +31,10 @@ export interface OpenOptions extends TaskOptions {
 }
 
 export async function openImage(input: ImageInput, options: OpenOptions = {}): Promise<ImageSource> {
-  options.signal?.throwIfAborted();
-  const opened = await openAny(input, options);
+  const opened = await asImageErrors(options.name ?? 'The image', async () => {
+    options.signal?.throwIfAborted();
+    return openAny(input, options);
+  });
   return options.name === undefined ? opened : { ...opened, name: options.name };
 }
 
