@@ -42,8 +42,6 @@ export class LabelLayer implements ViewerLayer {
         if (change.visible !== undefined) this.ol.setVisible(change.visible);
         this.ol.changed();
       },
-      /** Resolves after the map has been drawn. */
-      rendered: () => new Promise<void>((resolve) => this.#stage.map.once('postrender', () => resolve())),
     };
   }
 
