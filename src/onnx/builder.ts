@@ -103,6 +103,22 @@ export class GraphBuilder {
     return this.node('LayerNormalization', [x, weight, bias], { axis: -1, epsilon: { float: epsilon } });
   }
 
+  /** Takes the mean over the last axis off. (`Sum`, as with `Sub` a norm that follows would be fused back, see below.) */
+  centre(x: string): string {
+    const mean = this.node('ReduceMean', [x], { axes: [-1], keepdims: 1 });
+    return this.node('Sum', [x, this.node('Neg', [mean])]);
+  }
+
+  /**
+   * Layer norm of rows whose mean is zero. Spelt so that ONNX Runtime fuses it; in wasm less than half as long as its
+   * LayerNormalization, which is why the large ones are written so that the mean is zero.
+   */
+  centredNorm(x: string, weight: string, bias: string, epsilon: number): string {
+    const square = this.node('ReduceMean', [this.node('Pow', [x, this.scalar(2)])], { axes: [-1], keepdims: 1 });
+    const root = this.node('Sqrt', [this.add(square, this.scalar(epsilon))]);
+    return this.add(this.mul(this.node('Div', [x, root]), weight), bias);
+  }
+
   /** The exact one (erf), spelt as ONNX Runtime's fusion expects it. */
   gelu(x: string): string {
     const erf = this.node('Erf', [this.node('Div', [x, this.scalar(Math.SQRT2)])]);

@@ -20,8 +20,8 @@ export function emitScores(g: GraphBuilder, { iouHead }: SamDecoderWeights, quer
  */
 export function emitMaskHead(g: GraphBuilder, weights: SamDecoderWeights, queries: string, keys: string): string {
   const [up0, norm1, up3] = weights.upscaling;
-  const first = g.node('Gemm', [g.reshape(keys, -1, WIDTH), ...subPixels(g, 'up0', up0)]);
-  const normed = g.layerNorm(
+  const first = g.node('Gemm', [g.reshape(keys, -1, WIDTH), ...subPixels(g, 'up0', centred(up0))]);
+  const normed = g.centredNorm(
     g.reshape(first, -1, 64),
     g.constant('up1.weight', [64], norm1.weight.data),
     g.constant('up1.bias', [64], norm1.bias.data),
@@ -38,6 +38,23 @@ export function emitMaskHead(g: GraphBuilder, weights: SamDecoderWeights, querie
   const masks = g.matMul(features, g.reshape(spread, -1, 128, 16)); // columns mask, k
   const cells = g.reshape(masks, -1, 64, 64, 2, 2, 4, 2, 2); // y, x, i, j, mask, k row, k column
   return g.reshape(g.transpose(cells, 0, 5, 1, 3, 6, 2, 4, 7), -1, 4, 256, 256);
+}
+
+/** The same convolution with the mean over output channels taken off its result. */
+function centred({ weight, bias }: Convolution): Convolution {
+  const [inputs, outputs] = weight.dims;
+  const data = weight.data.slice();
+  for (let i = 0; i < inputs; i++)
+    for (let k = 0; k < 4; k++) {
+      let sum = 0;
+      for (let o = 0; o < outputs; o++) sum += data[(i * outputs + o) * 4 + k];
+      for (let o = 0; o < outputs; o++) data[(i * outputs + o) * 4 + k] -= sum / outputs;
+    }
+  const mean = bias.data.reduce((sum, value) => sum + value, 0) / outputs;
+  return {
+    weight: { dims: weight.dims, data },
+    bias: { dims: bias.dims, data: bias.data.map((value) => value - mean) },
+  };
 }
 
 /** Weight [in, out, 2, 2] → [in, 4 out], columns by sub-pixel, then channel. */

@@ -18,7 +18,7 @@ import {
  *   rows instead of 4096. What is added to all pixels alike (the bias of the keys) drops out of the softmax.
  */
 export interface ImageSide {
-  /** [1 or B, 4096, 256]. */
+  /** [1 or B, 4096, 256]; with `projected`, less the mean over channels, since then only the first norm sees them. */
   readonly keys: string;
   /** For the first layer, where they do not depend on the prompt. */
   readonly projected?: Projected;
@@ -64,7 +64,15 @@ export function emitTransformer(
       project,
       q: given?.q,
     });
-    keys = norm(g.node('Sum', [keys, pixels]), 3);
+    // Prepared keys and absorbed rows are centred already. (`Sum`, as `Add` would be fused into a slower operator.)
+    const sum = g.node('Sum', [keys, pixels]);
+    const { weight, bias, epsilon } = layer.norms[3];
+    keys = g.centredNorm(
+      given && !project ? sum : g.centre(sum),
+      g.weight(`${name}.norm4.weight`, weight),
+      g.weight(`${name}.norm4.bias`, bias),
+      epsilon,
+    );
     keysAt = g.add(keys, positions);
   });
   // Only the output tokens are read from here on.
@@ -159,7 +167,7 @@ function headColumns({ weight }: Linear): Float32Array {
   return result;
 }
 
-/** Attention of every pixel over the tokens. → [B, 4096, 256]. */
+/** Attention of every pixel over the tokens. → [B, 4096, 256]; unless `project`, less the mean over channels. */
 function emitImageToToken(
   g: GraphBuilder,
   at: string,
@@ -197,5 +205,5 @@ function emitImageToToken(
     attention.out.bias.data.map((value) => value / HEADS),
   );
   const rows = g.add(g.reshape(g.matMul(v, out), 0, -1, WIDTH), eighth); // [B, 8 T, 256]
-  return g.matMul(g.reshape(attended, 0, PIXELS, -1), rows);
+  return g.matMul(g.reshape(attended, 0, PIXELS, -1), g.centre(rows));
 }

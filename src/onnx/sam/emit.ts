@@ -92,7 +92,7 @@ function emitProjected(g: GraphBuilder, weights: SamDecoderWeights, keys: string
     g.add(g.matMul(x, g.weight(`${name}.weight`, weight)), g.weight(`${name}.bias`, bias));
   const heads = (x: string, ...perm: number[]) => g.transpose(g.reshape(x, -1, PIXELS, HEADS, DIM), ...perm);
   return {
-    keys,
+    keys: g.centre(keys),
     k: heads(linear(keysAt, 'k', tokenToImage.k), 0, 2, 3, 1),
     v: heads(linear(keys, 'v', tokenToImage.v), 0, 2, 1, 3),
     q: linear(keysAt, 'q', imageToToken.q),
