@@ -159,7 +159,8 @@ function progressOf(task: NonNullable<SessionState['task']>, now: number): Panel
 export function timeLeft(seconds: number): string {
   if (seconds < 60) return `about ${Math.max(5, Math.ceil(seconds / 5) * 5)} s left`;
   if (seconds < 3600) return `about ${Math.ceil(seconds / 60)} min left`;
-  return `about ${Math.floor(seconds / 3600)} h ${Math.ceil((seconds % 3600) / 60)} min left`;
+  const minutes = Math.ceil(seconds / 60);
+  return `about ${Math.floor(minutes / 60)} h${minutes % 60 > 0 ? ` ${minutes % 60} min` : ''} left`;
 }
 
 const CANDIDATE_TITLES = ['Small', 'Medium', 'Large'];

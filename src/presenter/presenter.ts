@@ -10,6 +10,7 @@ import {
   refusal,
 } from '../session/commands.js';
 import { objectsInPlane } from '../session/layers.js';
+import { samePrompt } from '../session/prompt-rules.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { ImageInfo, ObjectLayerName, SessionState } from '../session/state.js';
 import { CURRENT_COLOR, colorOf } from './colors.js';
@@ -44,6 +45,9 @@ export class Presenter {
   private readonly objects: Readonly<Record<ObjectLayerName, Latest<readonly ViewObject[]>>>;
   private readonly prompts: Latest<readonly Prompt[]>;
   private readonly others: Latest<() => Promise<void>>[] = [];
+  /** What the viewer was last given under an id: hearing the same from it is an echo, however late it comes. */
+  private readonly given = new Map<string, Prompt>();
+  private givenPlane?: number;
   private shuffle = 0;
   private visible = true;
   private closed = false;
@@ -66,7 +70,10 @@ export class Presenter {
       auto_segmentation: layer('auto_segmentation'),
       committed_objects: layer('committed_objects'),
     };
-    this.prompts = latest((prompts: readonly Prompt[]) => viewer.showPrompts(prompts));
+    this.prompts = latest((prompts: readonly Prompt[]) => {
+      for (const prompt of prompts) this.given.set(prompt.id, prompt);
+      return viewer.showPrompts(prompts);
+    });
     const channel = () => {
       const one = latest((call: () => Promise<void>) => call());
       this.others.push(one);
@@ -142,6 +149,7 @@ export class Presenter {
   private show(state: SessionState, previous: SessionState | undefined): void {
     const { viewer } = this;
     const moved = state.plane !== previous?.plane || state.image !== previous?.image;
+    if (state.image !== previous?.image) this.given.clear();
     if (state.image && moved) this.image.push(state.image);
     for (const name of LAYERS) {
       const changed = state.layers[name] !== previous?.layers[name];
@@ -156,7 +164,10 @@ export class Presenter {
     if (moved) {
       const { planes = 1, axes = 'yx' } = state.image ?? {};
       const axis = axes.includes('z') ? 'z' : 't';
-      this.slider.push(() => viewer.showPlaneSlider(planes > 1 ? { count: planes, at: state.plane, axis } : undefined));
+      this.slider.push(() => {
+        this.givenPlane = state.plane;
+        return viewer.showPlaneSlider(planes > 1 ? { count: planes, at: state.plane, axis } : undefined);
+      });
     }
     if (state.task) this.tick();
     else this.setBusy(false);
@@ -222,9 +233,11 @@ export class Presenter {
     const { state } = this.session;
     switch (event.kind) {
       case 'prompt-added':
-        this.fromHand('put_prompts', { prompts: [{ ...event.prompt, plane: state.plane }] });
+        if (!this.isEcho(event.prompt))
+          this.fromHand('put_prompts', { prompts: [{ ...event.prompt, plane: state.plane }] });
         break;
       case 'prompt-changed': {
+        if (this.isEcho(event.prompt)) break;
         const known = state.prompts.find((prompt) => prompt.id === event.prompt.id);
         const kept = known && { plane: known.plane, ...(known.track && { track: known.track }) };
         this.fromHand('change_prompt', { prompt: { ...event.prompt, plane: state.plane, ...kept } });
@@ -246,7 +259,7 @@ export class Presenter {
         this.hover.move(event.at);
         break;
       case 'plane':
-        void this.run('set_plane', { plane: event.plane });
+        if (event.plane !== this.givenPlane) void this.run('set_plane', { plane: event.plane });
         break;
       case 'key': {
         const id = commandOfKey(event);
@@ -265,6 +278,11 @@ export class Presenter {
       case 'view':
         break;
     }
+  }
+
+  private isEcho(prompt: Prompt): boolean {
+    const given = this.given.get(prompt.id);
+    return given !== undefined && samePrompt(given, { ...prompt, plane: given.plane, track: given.track });
   }
 
   /** A prompt that was refused is still drawn in the viewer: show what there really is. */

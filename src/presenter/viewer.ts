@@ -26,6 +26,11 @@ export interface Viewer {
   /** Buttons in the viewer itself, for when only the viewer is visible. */
   showCommands(commands: readonly ViewerCommand[]): Promise<void>;
   showBusy(busy: boolean): Promise<void>;
+  /**
+   * Controls for contrast, colour and visibility, where the viewer has them; it changes nothing itself but sends `channel`
+   * events. No channels, no controls.
+   */
+  showChannels?(channels: readonly ViewChannel[]): Promise<void>;
   /** Physical size of an image pixel, for a scale bar; undefined if unknown. */
   showScale?(scale: { size: number; unit: string } | undefined): Promise<void>;
   /** PNG bytes. */
@@ -43,6 +48,16 @@ export interface ViewObject {
   /** '#rrggbb' */
   readonly color: string;
   readonly mask: Mask;
+}
+
+export interface ViewChannel {
+  readonly name: string;
+  /** '#rrggbb'; absent if there is no colour to choose. */
+  readonly color?: string;
+  readonly limits: readonly [low: number, high: number];
+  /** Ends of the sliders. */
+  readonly range: readonly [low: number, high: number];
+  readonly visible: boolean;
 }
 
 export interface ViewerCommand {
@@ -82,6 +97,14 @@ export type ViewerEvent =
     }
   | { readonly kind: 'pointer'; readonly at: YX | undefined }
   | { readonly kind: 'plane'; readonly plane: number }
+  | {
+      /** What the user changed of a channel; 'auto' asks for the 1st to the 99th percentile. */
+      readonly kind: 'channel';
+      readonly index: number;
+      readonly limits?: readonly [low: number, high: number] | 'auto';
+      readonly color?: string;
+      readonly visible?: boolean;
+    }
   | { readonly kind: 'view'; readonly box: YXYX }
   | {
       readonly kind: 'key';

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { commandOfKey, helpModel, keysMarkdown } from '../../src/presenter/keys.js';
+import { panelModel, timeLeft } from '../../src/presenter/panel.js';
+import { COMMAND_LIST, COMMANDS } from '../../src/session/commands.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import { WALK_IMAGE } from '../support/session-walk.js';
+
+const press = (code: string, ctrl = false, shift = false) => ({ code, ctrl, shift, alt: false });
+
+describe('commands and keys', () => {
+  it('every command stands under its id and says what it does', () => {
+    for (const [id, command] of Object.entries(COMMANDS)) {
+      assert.equal(command.id, id);
+      assert.match(command.tooltip, /\.$/, id);
+    }
+  });
+
+  it('no key has two meanings', () => {
+    const keys = COMMAND_LIST.flatMap((command) => command.keys ?? []);
+    assert.equal(new Set(keys).size, keys.length, `${keys}`);
+  });
+
+  it('the keys of micro-sam mean what they mean there', () => {
+    assert.equal(commandOfKey(press('KeyS')), 'segment_object');
+    assert.equal(commandOfKey(press('KeyC')), 'commit');
+    assert.equal(commandOfKey(press('KeyC', false, true)), 'clear_annotations');
+    assert.equal(commandOfKey(press('KeyT')), 'toggle_label');
+  });
+
+  it('modifiers count, and physical names are understood', () => {
+    assert.equal(commandOfKey(press('KeyZ', true)), 'undo');
+    assert.equal(commandOfKey(press('KeyZ', true, true)), 'redo');
+    assert.equal(commandOfKey(press('KeyZ')), undefined);
+    assert.equal(commandOfKey(press('KeyS', true)), 'export_labels');
+    assert.equal(commandOfKey(press('Slash', false, true)), 'help');
+    assert.equal(commandOfKey(press('Backspace')), 'delete');
+    assert.equal(commandOfKey(press('Escape')), 'cancel');
+  });
+
+  it('the help shows every key', () => {
+    const shown = helpModel().flatMap(({ entries }) => entries.flatMap(({ keys }) => keys));
+    for (const command of COMMAND_LIST) for (const key of command.keys ?? []) assert.ok(shown.includes(key), key);
+  });
+
+  it('docs/keys.md is what the table says', () => {
+    assert.equal(readFileSync('docs/keys.md', 'utf8'), keysMarkdown());
+  });
+});
+
+describe('panel', () => {
+  it('shows fraction and time left of running work', () => {
+    const session = new AnnotationSession();
+    session.open(WALK_IMAGE);
+    const progress = { done: 3, total: 12, message: 'Encoding tile 3 of 12' };
+    const state = { ...session.state, task: { name: 'Compute embeddings', progress, startedAt: 1000 } };
+    assert.deepEqual(panelModel(state, { now: 13_000 }).progress, {
+      title: 'Compute embeddings',
+      fraction: 0.25,
+      text: 'Encoding tile 3 of 12 · about 40 s left',
+      cancel: 'cancel',
+    });
+  });
+
+  it('rounds the time left as people say it', () => {
+    assert.equal(timeLeft(1), 'about 5 s left');
+    assert.equal(timeLeft(42), 'about 45 s left');
+    assert.equal(timeLeft(61), 'about 2 min left');
+    assert.equal(timeLeft(3600 * 2 + 60), 'about 2 h 1 min left');
+    assert.equal(timeLeft(7199), 'about 2 h left');
+  });
+
+  it('leads from the image to the saved file', async () => {
+    const session = new AnnotationSession();
+    const hint = () => panelModel(session.state, { now: 0 }).hint;
+    const primary = () =>
+      panelModel(session.state, { now: 0 })
+        .sections.flatMap(({ controls }) => controls)
+        .flatMap((control) => (control.kind === 'button' && control.primary ? control.command : []));
+    assert.match(hint() ?? '', /^Open an image/);
+    assert.deepEqual(primary(), ['open_image']);
+    session.open(WALK_IMAGE);
+    assert.equal(hint(), 'Click a cell.');
+    await session.run('paint', { tool: 'brush', path: [[20, 20]], radius: 4 });
+    assert.match(hint() ?? '', /Press C/);
+    assert.deepEqual(primary(), ['commit']);
+    await session.run('commit');
+    assert.equal(hint(), undefined);
+  });
+});
