@@ -2,6 +2,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import { SamError } from '../errors.js';
 import { type ByteSource, checkRange } from './bytes.js';
+import { installWebpDecoder } from './webp.js';
+
+/** Browsers decode WebP themselves; Node has to bring a decoder. */
+installWebpDecoder(async (bytes) => (await import('@cwasm/webp')).decode(bytes));
 
 /** A file on disk as a ByteSource; only for hosts with a file system. Close it, or the ImageSource over it, when done. */
 export async function fileBytes(file: string): Promise<ByteSource> {

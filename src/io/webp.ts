@@ -5,7 +5,7 @@ import type { ImageSource } from './image.js';
 import { openNdarray } from './ndarray.js';
 import { checkBlockSize, colourChannels } from './region.js';
 
-/** WebP: decoded by the browser, in other hosts by a decoder they install (node-webp.ts). Always colour, 8 bits. */
+/** WebP: decoded by the browser, in Node by a decoder that node-file.ts installs. Always colour, 8 bits. */
 export interface Rgba {
   readonly width: number;
   readonly height: number;

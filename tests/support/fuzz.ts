@@ -5,15 +5,18 @@ import { gzipSync, zipSync, zlibSync } from 'fflate';
 import { SamError } from '../../src/errors.js';
 import { memoryBytes } from '../../src/io/bytes.js';
 import type { ImageSource } from '../../src/io/image.js';
+import '../../src/io/node-file.js';
 import { type ImageInput, openImage } from '../../src/io/open.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { sizeOf } from '../../src/ndimage/array.js';
 import { dataItems, dataPath, hasData } from './data.js';
+import { hdf5Sample } from './hdf5-sample.js';
 import { encodeJpeg } from './jpeg-encoder.js';
 import { randomInteger, seededRandom } from './random.js';
 import { buildTiff, short } from './tiff-builder.js';
+import { encodeWebp } from './webp-encoder.js';
 import { madeOmeZarr } from './zarr-builder.js';
 
 /**
@@ -36,6 +39,7 @@ export interface FuzzResult {
 }
 
 const HANG_MS = 5_000;
+const HDF5_KEYS = ['raw', 'exported/mask', 'big'];
 const MEMORY_BYTES = 2 ** 30;
 
 export async function fuzz(family: Family, count: number, seed: number): Promise<FuzzResult> {
@@ -51,7 +55,7 @@ export async function fuzz(family: Family, count: number, seed: number): Promise
     const memory = process.memoryUsage.rss();
     let outcome: string;
     try {
-      outcome = await readSome(input);
+      outcome = await readSome(input, family.name === 'hdf5' ? HDF5_KEYS[i % HDF5_KEYS.length] : undefined);
     } catch (error) {
       outcome = error instanceof SamError ? error.code : 'not a SamError';
       if (!(error instanceof SamError) || error.code === 'internal')
@@ -68,8 +72,8 @@ export async function fuzz(family: Family, count: number, seed: number): Promise
 }
 
 /** Opens an image and reads a corner, the middle and, where it is small, the whole of the first and last plane. */
-async function readSome(input: ImageInput): Promise<string> {
-  const image = await openImage(input, { name: 'fuzz' });
+async function readSome(input: ImageInput, key: string | undefined): Promise<string> {
+  const image = await openImage(input, { name: 'fuzz', key });
   for (const level of image.levels.keys()) await readLevel(image, level);
   await image.close();
   return 'read';
@@ -176,26 +180,27 @@ function mutateJson(bytes: Uint8Array, random: () => number): Uint8Array {
 }
 
 /** Small good files per reader family; the data folder adds real ones where it is present. */
-export async function families(): Promise<Family[]> {
+export async function families(maxSeedBytes = 200_000): Promise<Family[]> {
+  const fromData = (name: RegExp) => dataFiles(name, maxSeedBytes);
   const made: Record<string, Seed[]> = {
     tiff: [...(await madeTiffs()), ...fromData(/\.tiff?$/)],
     png: [...madePngs(), ...fromData(/\.png$/)],
     jpeg: [encodeJpeg(noise(48, 56, 3), 48, 56, 3), encodeJpeg(noise(31, 17, 1), 31, 17, 1), ...fromData(/\.jpg$/)],
     nifti: [...madeNiftis(), ...fromData(/\.nii(\.gz)?$/)],
     numpy: madeNumpys(),
+    hdf5: [hdf5Sample()],
+    webp: [await encodeWebp(false), await encodeWebp(true)],
     zarr: madeZarrs(),
   };
   return Object.entries(made).map(([name, seeds]) => ({ name, seeds }));
 }
 
-const MAX_SEED_BYTES = 200_000;
-
-function fromData(name: RegExp): Uint8Array[] {
+function dataFiles(name: RegExp, maxBytes: number): Uint8Array[] {
   if (!hasData) return [];
   return dataItems()
     .filter(({ file }) => name.test(file))
     .map(({ file }) => new Uint8Array(readFileSync(dataPath(file))))
-    .filter(({ length }) => length <= MAX_SEED_BYTES);
+    .filter(({ length }) => length <= maxBytes);
 }
 
 /** Smooth enough to compress, rough enough to use every code. */
