@@ -63,5 +63,7 @@ function quantise({ data }: Tensor): Uint16Array {
     if (data[p] > high) high = data[p];
   }
   const scale = high > low ? (LEVELS - 1) / (high - low) : 0;
-  return Uint16Array.from(data, (value) => Math.round((value - low) * scale));
+  const level = new Uint16Array(data.length);
+  for (let p = 0; p < data.length; p++) level[p] = Math.round((data[p] - low) * scale);
+  return level;
 }
