@@ -4,6 +4,7 @@ import type { Mask } from '../../src/ndimage/mask.js';
 import { maskContains } from '../../src/ndimage/rle.js';
 import type {
   PlaneRenderer,
+  ViewChannel,
   Viewer,
   ViewerCapabilities,
   ViewerCommand,
@@ -13,7 +14,7 @@ import type {
 } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
-import type { StrokeEvent, ViewerExtras } from '../viewer/protocol.js';
+import type { ChannelChange, ChannelControl, StrokeEvent, ViewerExtras } from '../viewer/protocol.js';
 import { callable, within } from './callbacks.js';
 import { extentToBox, toYX } from './geometry.js';
 import { remoteConfig } from './image.js';
@@ -68,10 +69,16 @@ export class KaibuViewer implements Viewer {
     if (extras?.scale)
       this.showScale = (scale) =>
         this.#do(async () => void (await within(window.set_scale!(scale ?? null), 'set_scale')));
+    if (extras?.channels)
+      this.showChannels = (channels) =>
+        this.#do(
+          async () => void (await within(window.set_channels!(this.#channelControls(channels)), 'set_channels')),
+        );
     if (extras?.screenshot) this.screenshot = () => this.#do(() => within(window.screenshot!(), 'screenshot'));
   }
 
   screenshot?: () => Promise<Uint8Array>;
+  showChannels?: (channels: readonly ViewChannel[]) => Promise<void>;
   showScale?: (scale: { size: number; unit: string } | undefined) => Promise<void>;
 
   on(listener: (event: ViewerEvent) => void): () => void {
@@ -180,6 +187,15 @@ export class KaibuViewer implements Viewer {
         }),
       ),
       'set_listeners',
+    );
+  }
+
+  #channelControls(channels: readonly ViewChannel[]): ChannelControl[] {
+    return channels.map((channel, index) =>
+      callable({
+        ...channel,
+        change_callback: (change: ChannelChange) => this.#emit({ kind: 'channel', index, ...change }),
+      }),
     );
   }
 

@@ -1,6 +1,7 @@
 import 'ol/ol.css';
 import './styles.css';
 import { setupRPC } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import { ChannelControls } from './channels.js';
 import { PaintInteraction } from './interactions/paint.js';
 import { listenToKeys } from './keys.js';
 import { LayerList } from './layer-list.js';
@@ -93,6 +94,7 @@ const functions = viewerFunctions({
   widgets,
   sliders,
   paint,
+  channels: new ChannelControls(element('channels')),
   listeners,
   setBusy: (busy) => {
     element('busy').hidden = !busy;

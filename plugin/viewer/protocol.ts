@@ -18,6 +18,26 @@ export interface ViewerExtras {
   readonly screenshot: boolean;
   /** `set_scale` exists. */
   readonly scale: boolean;
+  /** `set_channels` exists. */
+  readonly channels: boolean;
+}
+
+/** One channel of `set_channels`; each carries `_rintf: true`. */
+export interface ChannelControl {
+  readonly name: string;
+  /** '#rrggbb'; absent for grey pictures, which have no colour to choose. */
+  readonly color?: string;
+  readonly limits: readonly [low: number, high: number];
+  /** Ends of the sliders. */
+  readonly range: readonly [low: number, high: number];
+  readonly visible: boolean;
+  readonly change_callback: (change: ChannelChange) => void;
+}
+
+export interface ChannelChange {
+  readonly limits?: readonly [low: number, high: number] | 'auto';
+  readonly color?: string;
+  readonly visible?: boolean;
 }
 
 /** Size of an image pixel, for the scale bar. */

@@ -1,3 +1,4 @@
+import type { ChannelControls } from './channels.js';
 import type { PaintInteraction } from './interactions/paint.js';
 import type { LayerStack } from './layer-stack.js';
 import { ImageLayer } from './layers/image-layer.js';
@@ -6,7 +7,14 @@ import type { LayerApi, ViewerLayer } from './layers/layer.js';
 import { RemoteLayer, type RemoteLayerConfig } from './layers/remote-layer.js';
 import type { VectorConfig } from './layers/vector-config.js';
 import { VectorLayer } from './layers/vector-layer.js';
-import type { LabelLayerConfig, PixelScale, ToolConfig, ViewerExtras, ViewerListeners } from './protocol.js';
+import type {
+  ChannelControl,
+  LabelLayerConfig,
+  PixelScale,
+  ToolConfig,
+  ViewerExtras,
+  ViewerListeners,
+} from './protocol.js';
 import type { Stage } from './stage.js';
 import type { SliderConfig, Sliders, Widgets } from './widgets.js';
 
@@ -17,6 +25,7 @@ export interface ViewerParts {
   readonly widgets: Widgets;
   readonly sliders: Sliders;
   readonly paint: PaintInteraction;
+  readonly channels: ChannelControls;
   readonly listeners: { current: ViewerListeners };
   setBusy(busy: boolean): void;
   openSidebar(open: boolean): void;
@@ -41,6 +50,7 @@ const EXTRAS: ViewerExtras = {
   set_image: true,
   screenshot: true,
   scale: true,
+  channels: true,
 };
 
 const NDARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> = {
@@ -112,6 +122,7 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
     set_scale(scale: PixelScale | null) {
       parts.setScale(scale ?? undefined);
     },
+    set_channels: (channels: ChannelControl[]) => parts.channels.set(channels),
     set_tool: (tool: ToolConfig) => paint.setTool(tool),
     set_layer_visible: (key: string, visible: boolean) => layerOf(key).ol.setVisible(visible),
     screenshot: () => parts.screenshot(),

@@ -50,7 +50,7 @@ describe('our viewer in a browser', () => {
 
   /** RGB on screen at an image position, from a screenshot of the page. */
   async function colorsAt(places: readonly YX[]): Promise<number[][]> {
-    const positions = await Promise.all(places.map(v.onScreen));
+    const positions = await v.allOnScreen(places);
     const shot = decode(await v.page.screenshot());
     return positions.map(([x, y]) => {
       const at = (Math.floor(y) * shot.width + Math.floor(x)) * shot.channels;
@@ -266,6 +266,28 @@ describe('our viewer in a browser', () => {
     await v.page.screenshot({ path: 'dist/screenshots/viewer.png' });
   });
 
+  it('offers contrast, colour and visibility of each channel, and reports what was changed', async () => {
+    const channel = { limits: [100, 3000], range: [0, 4095], visible: true } as const;
+    await v.viewer.showChannels?.([
+      { ...channel, name: 'DAPI', color: '#0000ff' },
+      { ...channel, name: 'GFP', color: '#00ff00' },
+    ]);
+    const second = v.frame.getByRole('group', { name: 'GFP' });
+    await second.getByRole('button', { name: 'Auto' }).click();
+    assert.deepEqual(await v.event('channel'), { kind: 'channel', index: 1, limits: 'auto' });
+    await v.clearEvents();
+    await second.getByLabel('White').press('ArrowLeft');
+    const { limits } = await v.event('channel');
+    assert.ok(limits && limits !== 'auto');
+    assert.equal(limits[0], 100);
+    assert.ok(limits[1] < 3000 && limits[1] > 2980, String(limits));
+    await v.clearEvents();
+    await second.getByRole('checkbox').uncheck();
+    assert.deepEqual(await v.event('channel'), { kind: 'channel', index: 1, visible: false });
+    await v.page.screenshot({ path: 'dist/screenshots/viewer-channels.png' });
+    await v.viewer.showChannels?.([]);
+  });
+
   it('hands over dropped files', async () => {
     await v.frame.evaluate(() => {
       const transfer = new DataTransfer();
@@ -327,7 +349,7 @@ describe('a large image in our viewer', () => {
       [50_200, 50_200],
       [90_200, 30_200],
     ];
-    const positions = await Promise.all(places.map(v.onScreen));
+    const positions = await v.allOnScreen(places);
     const shot = decode(await v.page.screenshot());
     positions.forEach(([x, y], k) => {
       const at = (Math.floor(y) * shot.width + Math.floor(x)) * shot.channels;

@@ -14,6 +14,7 @@ export interface ViewerPage extends ViewerHarness {
   readonly frame: Frame;
   /** Where an image coordinate is on the page, CSS pixels. */
   onScreen(at: YX): Promise<[x: number, y: number]>;
+  allOnScreen(places: readonly YX[]): Promise<[x: number, y: number][]>;
   /** URLs that were asked of anything but this machine. */
   readonly outside: string[];
   readonly errors: string[];
@@ -65,7 +66,7 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
   const frame = page.frames().find((candidate) => candidate !== page.mainFrame() && /viewer|app/.test(candidate.url()));
   if (!frame) throw new Error('The viewer window has no frame.');
   const events = () => page.evaluate(() => (globalThis as unknown as { events: ViewerEvent[] }).events);
-  const onScreen = async ([y, x]: YX): Promise<[number, number]> => {
+  const allOnScreen = async (places: readonly YX[]): Promise<[number, number][]> => {
     const [view, map] = await frame.evaluate(() => {
       const element = document.getElementById('map');
       const rectangle = element?.getBoundingClientRect();
@@ -73,11 +74,12 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
     });
     const [left, top, resolution, , height] = JSON.parse(view) as number[];
     const box = await (await frame.frameElement()).boundingBox();
-    return [
+    return places.map(([y, x]) => [
       (box?.x ?? 0) + map[0] + (x - left) / resolution,
       (box?.y ?? 0) + map[1] + (top - (height - y)) / resolution,
-    ];
+    ]);
   };
+  const onScreen = async (place: YX): Promise<[number, number]> => (await allOnScreen([place]))[0];
   return {
     page,
     frame,
@@ -94,11 +96,12 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
       return found as Extract<ViewerEvent, { kind: typeof kind }>;
     },
     onScreen,
+    allOnScreen,
     async click(at) {
       await page.mouse.click(...(await onScreen(at)));
     },
     async drag(path) {
-      const [first, ...rest] = await Promise.all(path.map(onScreen));
+      const [first, ...rest] = await allOnScreen(path);
       await page.mouse.move(...first);
       await page.mouse.down();
       for (const point of rest) await page.mouse.move(...point, { steps: 4 });

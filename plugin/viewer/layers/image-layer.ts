@@ -77,6 +77,7 @@ export class ImageLayer implements ViewerLayer {
 
   options(): HTMLElement {
     const box = document.createElement('div');
+    box.className = 'own-contrast';
     const [low, high] = valueRange(this.#pixels);
     const step = high - low > 20 ? 1 : (high - low) / 256;
     const lower = slider({ min: low, max: high, step, value: this.#limits[0] }, (value) => {

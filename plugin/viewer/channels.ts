@@ -1,0 +1,84 @@
+import { checkbox, labelled, slider } from './controls.js';
+import type { ChannelControl } from './protocol.js';
+
+/**
+ * Contrast, colour and visibility per channel. The viewer shows finished pictures, so it changes nothing itself: it tells
+ * the owner, who sends the picture anew. Sliders in use are left alone when the owner confirms.
+ */
+export class ChannelControls {
+  readonly #root: HTMLElement;
+  #shown: { control: ChannelControl; update(control: ChannelControl): void }[] = [];
+
+  constructor(root: HTMLElement) {
+    this.#root = root;
+  }
+
+  set(channels: readonly ChannelControl[]): void {
+    const same =
+      channels.length === this.#shown.length &&
+      channels.every(({ name, range }, k) => {
+        const { control } = this.#shown[k];
+        return control.name === name && control.range[0] === range[0] && control.range[1] === range[1];
+      });
+    if (same) {
+      this.#shown.forEach((shown, k) => {
+        shown.update(channels[k]);
+      });
+      return;
+    }
+    const made = channels.map((control) => this.#make(control));
+    this.#shown = made;
+    this.#root.hidden = channels.length === 0;
+    document.body.classList.toggle('has-channels', channels.length > 0);
+    const heading = document.createElement('h2');
+    heading.textContent = channels.length > 1 ? 'Channels' : 'Contrast';
+    this.#root.replaceChildren(heading, ...made.map(({ element }) => element));
+  }
+
+  #make(first: ChannelControl) {
+    let control = first;
+    const step = (control.range[1] - control.range[0]) / (control.range[1] - control.range[0] > 255 ? 1000 : 255);
+    const element = document.createElement('fieldset');
+    element.className = 'channel';
+    const header = document.createElement('legend');
+    const visible = checkbox(control.name, control.visible, (on) => control.change_callback({ visible: on }));
+    const box = visible.querySelector('input') as HTMLInputElement;
+    header.append(visible);
+    if (control.color) {
+      const color = document.createElement('input');
+      color.type = 'color';
+      color.value = control.color;
+      color.setAttribute('aria-label', `Colour of ${control.name}`);
+      color.addEventListener('input', () => control.change_callback({ color: color.value }));
+      header.append(color);
+    }
+    const limits = { min: control.range[0], max: control.range[1], step };
+    const low = slider({ ...limits, value: control.limits[0] }, (value) =>
+      control.change_callback({ limits: [Math.min(value, control.limits[1] - step), control.limits[1]] }),
+    );
+    const high = slider({ ...limits, value: control.limits[1] }, (value) =>
+      control.change_callback({ limits: [control.limits[0], Math.max(value, control.limits[0] + step)] }),
+    );
+    const buttons = document.createElement('div');
+    buttons.className = 'button-row';
+    for (const [title, hint, change] of [
+      ['Auto', 'Contrast from the 1st to the 99th percentile', { limits: 'auto' }],
+      ['Full', 'Contrast over the whole range of values', { limits: control.range }],
+    ] as const) {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.textContent = title;
+      button.title = hint;
+      button.addEventListener('click', () => control.change_callback(change));
+      buttons.append(button);
+    }
+    element.append(header, labelled('Black', low.element), labelled('White', high.element), buttons);
+    const update = (changed: ChannelControl) => {
+      control = changed;
+      box.checked = changed.visible;
+      if (document.activeElement !== low.element) low.set(changed.limits[0]);
+      if (document.activeElement !== high.element) high.set(changed.limits[1]);
+    };
+    return { control, element, update };
+  }
+}
