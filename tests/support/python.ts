@@ -1,0 +1,57 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+/**
+ * Python for the integration tests, which compare with the original libraries. Each list of packages gets a virtual
+ * environment of its own below node_modules/.cache/venv, made once. Without python3 such tests are skipped, visibly.
+ */
+export const hasPython =
+  spawnSync('python3', ['-c', 'import venv, sys; sys.exit(sys.version_info < (3, 11))']).status === 0;
+
+/** `it`, skipped where there is no python3 (3.11 or newer). */
+export const withPython: Mocha.PendingTestFunction | Mocha.TestFunction = hasPython ? it : it.skip;
+
+/** Path of the python of a virtual environment with these packages ('name==version'). Takes minutes the first time. */
+export async function pythonVenv(packages: readonly string[]): Promise<string> {
+  const name = createHash('sha1')
+    .update([...packages].sort().join(' '))
+    .digest('hex')
+    .slice(0, 12);
+  const folder = path.resolve('node_modules', '.cache', 'venv', name);
+  const python = path.join(folder, 'bin', 'python');
+  const complete = path.join(folder, 'complete');
+  if (!existsSync(complete)) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    execFileSync('python3', ['-m', 'venv', folder]);
+    execFileSync(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    writeFileSync(complete, packages.join('\n'));
+  }
+  return python;
+}
+
+/** Runs a script of tests/integration; what it prints is returned, and a failure carries its error output. */
+export function runPython(python: string, script: string, ...args: readonly string[]): string {
+  const result = spawnSync(python, [path.join('tests', 'integration', script), ...args], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
+  if (result.status !== 0) throw new Error(`${script} failed:\n${result.stderr || result.error}`);
+  return result.stdout;
+}
+
+/** What the integration tests of formats read with. */
+export const FORMAT_PACKAGES = [
+  'numpy==2.4.6',
+  'scikit-image==0.26.0',
+  'tifffile==2026.3.3',
+  'zarr==3.1.6',
+  'ome-zarr==0.18.0',
+  'ome-zarr-models==1.7',
+  'roifile==2026.2.10',
+  'pycocotools==2.0.11',
+] as const;
