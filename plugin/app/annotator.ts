@@ -2,7 +2,7 @@ import { type ImageEmbeddings, openEmbeddings } from '../../src/embeddings/image
 import { pixelSignature } from '../../src/embeddings/signature.js';
 import { asSamError, SamError } from '../../src/errors.js';
 import { type ImageSource, planeCount, readPlane } from '../../src/io/image.js';
-import { type ImageInput, openImage } from '../../src/io/open.js';
+import { type ImageInput, type OpenOptions, openImage } from '../../src/io/open.js';
 import type { Store } from '../../src/io/store.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
@@ -29,7 +29,8 @@ export class PageAnnotator {
   private opened?: OpenedImage;
   private opening?: AbortController;
 
-  constructor(readonly parts: AnnotatorParts) {}
+  /** @param parts what a window can only make once it has been told its settings */
+  constructor(private readonly parts: Promise<AnnotatorParts>) {}
 
   get source(): ImageSource | undefined {
     return this.opened?.source;
@@ -40,17 +41,19 @@ export class PageAnnotator {
     return this.opened?.channels;
   }
 
-  /** A newer call supersedes one that is under way. Shows what goes wrong and does not throw. */
-  async open(input: ImageInput, options: { readonly name?: string; readonly channels?: readonly number[] } = {}) {
-    const { session } = this;
+  /** A newer call supersedes one that is under way. Resolves when prompts can be given. */
+  async open(input: ImageInput, options: OpenOptions & { readonly channels?: readonly number[] } = {}): Promise<void> {
     const signal = this.supersede();
-    session.notify({ level: 'info', text: `Opening ${options.name ?? 'the image'} …` });
+    const { channels, ...rest } = options;
+    this.session.notify({ level: 'info', text: `Opening ${options.name ?? 'the image'} …` });
     try {
-      const source = await openImage(input, { ...(options.name && { name: options.name }), signal });
-      await this.show(source, options.channels ?? defaultChannels(source), signal);
+      const source = await openImage(input, { ...rest, signal });
+      await this.show(source, channels ?? defaultChannels(source), signal);
     } catch (error) {
-      const { code, message } = asSamError(error);
-      if (!signal.aborted && code !== 'cancelled') session.notify({ level: 'error', text: message, code });
+      const known = asSamError(error);
+      if (signal.aborted) throw new SamError('cancelled', 'Another image was opened instead.', { cause: error });
+      this.session.notify({ level: 'error', text: known.message, code: known.code });
+      throw known;
     }
   }
 
@@ -71,7 +74,7 @@ export class PageAnnotator {
     this.opening?.abort();
     await this.leave();
     this.session.close();
-    await this.parts.worker.close();
+    await (await this.parts).worker.close();
   }
 
   /** Gives up an image that is still being opened. */
@@ -82,7 +85,7 @@ export class PageAnnotator {
   }
 
   private async show(source: ImageSource, channels: readonly number[] | undefined, signal: AbortSignal) {
-    const { worker, model, store } = this.parts;
+    const { worker, model, store } = await this.parts;
     const { session } = this;
     const embeddings = await openEmbeddings(
       { source, worker, model, channels, store: (key) => prefixStore(store, `embeddings/${key}`) },

@@ -1,18 +1,21 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
 import type { PageSettings } from '../../src/cli/serve/page-settings.js';
-import { asSamError } from '../../src/errors.js';
+import { asSamError, SamError } from '../../src/errors.js';
+import { memoryBytes } from '../../src/io/bytes.js';
+import type { ImageInput } from '../../src/io/open.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { commandOfKey } from '../../src/presenter/keys.js';
 import type { PanelModel } from '../../src/presenter/panel.js';
 import { Presenter } from '../../src/presenter/presenter.js';
+import { createService, type MicroSamService, type ServiceImage } from '../../src/service/service.js';
 import type { CommandId } from '../../src/session/commands.js';
-import type { WorkerInfo } from '../../src/worker/sam-worker.js';
+import type { SamWorker, WorkerInfo } from '../../src/worker/sam-worker.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
 import { helpSheet } from '../panel/help-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
 import { type ImageChoice, Panel } from '../panel/panel.js';
 import { saveSheet } from '../panel/save-sheet.js';
-import { PageAnnotator } from './annotator.js';
+import { type AnnotatorParts, PageAnnotator } from './annotator.js';
 import { SAMPLES } from './samples.js';
 import { saveObjects } from './save.js';
 import { openStorage } from './storage.js';
@@ -29,7 +32,10 @@ export interface RunContext {
 /** Everything of one window, put together: worker, storage, session, viewer, presenter, panel. */
 export class MicroSamApp {
   private readonly panel: Panel;
-  private annotator?: PageAnnotator;
+  private readonly annotator: PageAnnotator;
+  private readonly provideParts: (parts: AnnotatorParts) => void;
+  private viewer?: KaibuViewer;
+  private worker?: SamWorker;
   private presenter?: Presenter;
   private panelModel?: PanelModel;
   private settings: PageSettings = {};
@@ -43,49 +49,76 @@ export class MicroSamApp {
     private readonly api: ImJoyApi,
     root: HTMLElement,
   ) {
+    let provide: (parts: AnnotatorParts) => void = () => undefined;
+    this.annotator = new PageAnnotator(new Promise((resolve) => (provide = resolve)));
+    this.provideParts = provide;
     this.panel = new Panel(root, {
       run: (id, args) => void this.presenter?.run(id as 'pick_object', args as never),
       set: (settings) => void this.presenter?.run('set_settings', settings),
-      dismissMessage: () => this.annotator?.session.notify(undefined),
+      dismissMessage: () => this.annotator.session.notify(undefined),
     });
     this.listen();
   }
 
-  service() {
+  /** What the window exports: the RPC service, with a `run` that first puts the window together. */
+  service(): MicroSamService {
+    const { annotator } = this;
+    const service = createService({
+      session: annotator.session,
+      openImage: (input, options) => annotator.open(inputOf(input, options), options),
+      imageSource: () => annotator.source,
+      info: async () => ({ model: resolveModel().name, worker: await this.worker?.info() }),
+      screenshot: () => this.screenshot(),
+    });
     return {
-      setup: () => undefined,
-      run: (context?: RunContext) => this.start(context ?? {}),
+      ...service,
+      run: async (context?: RunContext) => {
+        await this.start(context ?? {});
+        const { image, name } = context?.data ?? {};
+        if (image !== undefined && image !== null) await service.open_image(image, { name });
+      },
     };
   }
 
   private async start({ config = {}, data = {} }: RunContext): Promise<void> {
+    const { annotator } = this;
     this.settings = { ...config.settings, ...(config.viewer && { viewer: config.viewer }) };
     const { viewerNote, workerNote, files = [] } = this.settings;
     this.notes.push(...[viewerNote, workerNote].filter((note) => note !== undefined));
-    const worker = startWorker(this.settings, (note) => {
+    this.worker = startWorker(this.settings, (note) => {
       annotator.session.notify({ level: 'warning', text: note });
       void this.askWorker();
     });
+    void this.askWorker();
     const { store, note } = await openStorage(this.settings);
     if (note) this.notes.push(note);
-    const annotator = new PageAnnotator({ worker, model: resolveModel(), store });
-    this.annotator = annotator;
-    const opening = this.openViewer();
-    void this.askWorker();
-    if (data.url) void annotator.open(data.url, { name: data.name });
+    this.provideParts({ worker: this.worker, model: resolveModel(), store });
+    if (data.url) void this.open(data.url, data.name);
     else if (files.length > 0) void this.openFile(0);
-    else void this.openSample(0);
-    await opening;
+    else if (data.image === undefined) void this.openSample(0);
+    await this.openViewer();
+  }
+
+  /** What goes wrong is the session's message already. */
+  private async open(input: ImageInput, name?: string): Promise<void> {
+    await this.annotator.open(input, { ...(name && { name }) }).catch(() => undefined);
+    this.redraw();
+  }
+
+  private async screenshot(): Promise<Uint8Array> {
+    const picture = await this.viewer?.screenshot?.();
+    if (picture) return picture;
+    throw new SamError('unsupported', 'This viewer cannot take a picture of itself.');
   }
 
   private async openViewer(): Promise<void> {
     const { annotator } = this;
-    if (!annotator) return;
     const { session } = annotator;
     this.presenter?.close();
     this.viewerGone = false;
     try {
       const viewer = await KaibuViewer.open(this.api, { src: this.settings.viewer ?? PUBLIC_VIEWER });
+      this.viewer = viewer;
       this.presenter = new Presenter(session, viewer, {
         readPixels: (image, plane) => annotator.readPixels(image, plane),
         onPanel: (model) => this.draw(model),
@@ -100,7 +133,7 @@ export class MicroSamApp {
 
   private lostViewer(text: string): void {
     this.viewerGone = true;
-    this.annotator?.session.notify({ level: 'warning', text });
+    this.annotator.session.notify({ level: 'warning', text });
     this.redraw();
   }
 
@@ -110,7 +143,7 @@ export class MicroSamApp {
       open_image: () =>
         openSheet({
           openFiles: (files) => this.openFiles(files),
-          openUrl: (url) => void annotator.open(url),
+          openUrl: (url) => void this.open(url),
           samples: SAMPLES.map(({ title, detail }, index) => ({
             title,
             detail,
@@ -131,25 +164,24 @@ export class MicroSamApp {
   }
 
   private openFiles(files: readonly File[]): void {
-    if (files.length > 0) void this.annotator?.open(files.length === 1 ? files[0] : [...files]);
+    if (files.length > 0) void this.open(files.length === 1 ? files[0] : [...files]);
   }
 
   private async openSample(index: number): Promise<void> {
     const sample = SAMPLES[index];
-    await this.annotator?.open(sample.input(), { name: sample.name });
+    await this.open(sample.input(), sample.name);
   }
 
   private async openFile(index: number): Promise<void> {
     const file = this.settings.files?.[index];
     if (!file) return;
     this.file = index;
-    await this.annotator?.open(file.url, { name: file.name });
-    this.redraw();
+    await this.open(file.url, file.name);
   }
 
   /** What computes, for the panel's last lines. */
   private async askWorker(): Promise<void> {
-    this.workerInfo = await this.annotator?.parts.worker.info().catch(() => undefined);
+    this.workerInfo = await this.worker?.info().catch(() => undefined);
     this.redraw();
   }
 
@@ -159,7 +191,7 @@ export class MicroSamApp {
   }
 
   private redraw(): void {
-    if (!this.panelModel || !this.annotator) return;
+    if (!this.panelModel) return;
     const info = this.workerInfo;
     this.panel.render(this.panelModel, this.annotator.session.state, {
       worker: info ? `${info.name} · ${info.runtime} · ${info.provider}` : 'Starting the model …',
@@ -220,4 +252,10 @@ export class MicroSamApp {
       this.openFiles([...(event.dataTransfer?.files ?? [])]);
     });
   }
+}
+
+function inputOf(input: ServiceImage, { name, axes }: { readonly name?: string; readonly axes?: string }): ImageInput {
+  if (input instanceof Uint8Array) return memoryBytes(input, name);
+  if (typeof input === 'string' || input instanceof Blob) return input;
+  return { ...input, axes, name };
 }

@@ -81,6 +81,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   if (options.worker) {
     try {
       encoder = await startEncoder(path.join(dist, 'cli', 'micro-sam.js'), { origins, log: options.log });
+      options.log(`The model runs in encoder process ${encoder.pid}`);
     } catch (error) {
       workerNote = `The model runs in the browser, because its own process did not start: ${(error as Error).message}`;
       options.log(workerNote);

@@ -1,0 +1,136 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Browser, Frame, Page } from 'playwright-core';
+import type { YX } from '../../src/ndimage/array.js';
+import { fromRpcArray } from '../../src/service/ndarray.js';
+import type { describeState } from '../../src/service/state-json.js';
+
+/** The annotator as `npm start` serves it, in a real browser, driven by mouse and keyboard. */
+export type State = ReturnType<typeof describeState>;
+
+const SCREENSHOTS = path.join('dist', 'screenshots');
+
+export class AnnotatorPage {
+  /** Addresses asked of anything but this machine. */
+  readonly outside: string[] = [];
+  readonly errors: string[] = [];
+
+  private constructor(
+    readonly page: Page,
+    readonly url: string,
+  ) {
+    page.on('request', (request) => {
+      if (!/^(http:\/\/127\.0\.0\.1:|data:|blob:)/.test(request.url())) this.outside.push(request.url());
+    });
+    page.on('pageerror', (error) => this.errors.push(error.message));
+    page.on('console', (message) => {
+      if (message.type() === 'error') this.errors.push(message.text());
+    });
+  }
+
+  static async open(browser: Browser, url: string): Promise<AnnotatorPage> {
+    const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true });
+    const annotator = new AnnotatorPage(await context.newPage(), url);
+    await annotator.page.goto(url);
+    return annotator;
+  }
+
+  /** The viewer's and the panel's frames, once they are there. */
+  viewer(): Promise<Frame> {
+    return this.frame('/plugin/viewer/');
+  }
+
+  panel(): Promise<Frame> {
+    return this.frame('/plugin/index.html');
+  }
+
+  private async frame(part: string): Promise<Frame> {
+    for (let attempt = 0; attempt < 600; attempt++) {
+      const frame = this.page.frames().find((candidate) => candidate.url().includes(part));
+      if (frame) return frame;
+      await this.page.waitForTimeout(50);
+    }
+    throw new Error(`There is no frame ${part}; errors: ${this.errors.join(' | ')}`);
+  }
+
+  /** Calls a function of the plugin's window, as any other ImJoy plugin does. */
+  call<T>(name: string, ...args: unknown[]): Promise<T> {
+    return this.page.evaluate(
+      async ([method, values]) => {
+        const { api } = globalThis as unknown as { api: { getWindow(name: string): Promise<never> } };
+        const window: Record<string, (...args: unknown[]) => Promise<unknown>> = await api.getWindow('micro-sam');
+        const result = await window[method as string](...(values as unknown[]));
+        // ArrayBuffers do not cross from the page to the test.
+        const array = result as { _rtype?: string; _rvalue: ArrayBuffer };
+        return array?._rtype === 'ndarray' ? { ...array, _rvalue: [...new Uint8Array(array._rvalue)] } : result;
+      },
+      [name, args] as const,
+    ) as Promise<T>;
+  }
+
+  state(): Promise<State> {
+    return this.call('get_state');
+  }
+
+  async labels(layer: 'current_object' | 'committed_objects'): Promise<Uint32Array> {
+    const array = await this.call<{ _rvalue: number[] }>('get_layer', layer);
+    return fromRpcArray({ ...array, _rvalue: Uint8Array.from(array._rvalue).buffer }).data as Uint32Array;
+  }
+
+  /** Waits until the state is as wanted, and gives it. */
+  async until(what: string, wanted: (state: State) => boolean, seconds = 60): Promise<State> {
+    let last: State | undefined;
+    for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
+      last = await this.state().catch(() => undefined);
+      if (last && wanted(last)) return last;
+      await this.page.waitForTimeout(60);
+    }
+    throw new Error(`Not within ${seconds} s: ${what}. Last state: ${JSON.stringify(last)?.slice(0, 1500)}`);
+  }
+
+  /** Ready to click: image shown, embedding computed. */
+  async ready(): Promise<void> {
+    await this.viewer();
+    await this.until('embedding ready', (state) => state.embedding === 'ready', 120);
+    const viewer = await this.viewer();
+    await viewer.waitForFunction(() => document.getElementById('map')?.dataset.view !== undefined);
+    await this.page.waitForTimeout(300);
+  }
+
+  async onScreen([y, x]: YX): Promise<[number, number]> {
+    const viewer = await this.viewer();
+    const view = await viewer.evaluate(() => document.getElementById('map')?.dataset.view);
+    const [left, top, resolution, , height] = JSON.parse(view ?? '[]') as number[];
+    const box = await (await viewer.frameElement()).boundingBox();
+    return [(box?.x ?? 0) + (x - left) / resolution, (box?.y ?? 0) + (top - (height - y)) / resolution];
+  }
+
+  async click(at: YX): Promise<void> {
+    await this.page.mouse.click(...(await this.onScreen(at)));
+  }
+
+  async doubleClick(at: YX): Promise<void> {
+    await this.page.mouse.dblclick(...(await this.onScreen(at)));
+  }
+
+  async drag(path: readonly YX[]): Promise<void> {
+    const [first, ...rest] = await Promise.all(path.map((at) => this.onScreen(at)));
+    await this.page.mouse.move(...first);
+    await this.page.mouse.down();
+    for (const point of rest) await this.page.mouse.move(...point, { steps: 5 });
+    await this.page.mouse.up();
+  }
+
+  press(key: string): Promise<void> {
+    return this.page.keyboard.press(key);
+  }
+
+  async screenshot(name: string): Promise<void> {
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    await this.page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) });
+  }
+
+  close(): Promise<void> {
+    return this.page.context().close();
+  }
+}
