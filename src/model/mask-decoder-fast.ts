@@ -6,7 +6,7 @@ import { float32Of, type OrtRuntime, type OrtTensor } from './runtime.js';
 import type { Embedding, SamPrompts } from './sam-tensors.js';
 
 /** With more points the graph that projects the image side does less work than the one that absorbs (measured). */
-const FEW_POINTS = 10;
+const FEW_POINTS = 20;
 /** Images whose prepared features are kept, 10 MB each. */
 const PREPARED_IMAGES = 3;
 /** Stands for "no floor"; infinities are left out of the arithmetic. */
