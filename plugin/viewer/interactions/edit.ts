@@ -45,7 +45,7 @@ export class EditInteraction extends PointerInteraction {
   }
 
   override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {
-    if (event.originalEvent.button !== 0) return false;
+    if (event.originalEvent.button !== 0 || isPainting(event)) return false;
     this.#grip = this.#gripAt(event);
     this.#last = event.coordinate;
     this.#moved = false;
@@ -76,6 +76,7 @@ export class EditInteraction extends PointerInteraction {
   }
 
   override handleMoveEvent(event: MapBrowserEvent<PointerEvent>): void {
+    if (isPainting(event)) return;
     const grip = this.#gripAt(event);
     event.map.getViewport()!.style.cursor = grip ? (grip.corner ? cursorOf(grip.corner) : 'move') : '';
   }
@@ -112,6 +113,11 @@ export class EditInteraction extends PointerInteraction {
     }
     return best;
   }
+}
+
+/** A brush paints over prompts instead of moving them; see PaintInteraction. */
+function isPainting(event: MapBrowserEvent<PointerEvent>): boolean {
+  return event.map.getViewport()!.classList.contains('painting');
 }
 
 function isBox(geometry: Polygon): boolean {
