@@ -38,6 +38,8 @@ export interface WorkerServer {
 
 /** How often clients are asked whether they are still there, in milliseconds. */
 const HEARTBEAT = 60_000;
+/** Time for a client to learn why its connection ends, in milliseconds. */
+const LAST_WORDS = 250;
 
 export async function startWorkerServer(options: WorkerServerOptions): Promise<WorkerServer> {
   const { worker, port = 0, host = '127.0.0.1', maxPayload = 256 << 20, log = () => {} } = options;
@@ -60,7 +62,11 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
     sockets.handleUpgrade(request, socket, head, (client) => {
       answering.add(client);
       client.on('pong', () => answering.add(client));
-      client.on('error', (error) => log(`A client's connection failed: ${error.message}.`));
+      client.on('error', (error) => {
+        log(`A client's connection failed: ${error.message}.`);
+        // `ws` has said why by now, but would wait half a minute for an answer that it no longer reads.
+        setTimeout(() => client.terminate(), LAST_WORDS).unref();
+      });
       const channel: Channel = socketChannel(client as unknown as SocketLike);
       channel.onClose(() => log(`A client left; ${sockets.clients.size} remain.`));
       const { searchParams } = addressOf(request);
