@@ -250,8 +250,8 @@ function sectionsOf(state: SessionState): PanelSection[] {
         {
           kind: 'range',
           setting: 'brushSize',
-          title: 'Brush size',
-          tooltip: 'Diameter of brush and eraser, in pixels.',
+          title: 'Brush radius',
+          tooltip: 'Radius of brush and eraser, in pixels.',
           value: settings.brushSize,
           min: 1,
           max: 100,
@@ -320,7 +320,7 @@ const TOOLS = [
   { value: 'brush', title: 'Brush' },
   { value: 'eraser', title: 'Eraser' },
   { value: 'fill', title: 'Fill hole' },
-  { value: 'pan', title: 'Move view' },
+  { value: 'pan', title: 'Select, move view' },
 ];
 
 const PRESERVE_MODES = [

@@ -147,7 +147,7 @@ export function createService(deps: ServiceDeps) {
       session.run('paint', {
         tool,
         path: path.map(([y, x]) => [y, x] as const),
-        radius: radius ?? state().settings.brushSize / 2,
+        radius: radius ?? state().settings.brushSize,
         ...(layer !== undefined && id !== undefined && { target: { layer, id } }),
       }),
     ),

@@ -221,7 +221,7 @@ export const COMMANDS = {
     title: 'Edit object',
     group: 'objects',
     scope: 'session',
-    gesture: 'Double click an object',
+    gesture: 'Click an object with the tool Select',
     tooltip: 'Make a committed object the current one again, with its prompts. Committing gives it back its id.',
     unavailable: needsImage,
     run: (session, { layer = 'committed_objects', id }) => void session.apply(edits.pickObject(layer, id)),

@@ -98,6 +98,7 @@ export type Lineage = Readonly<Record<number, readonly number[]>>;
 export interface SessionSettings {
   readonly positive: boolean;
   readonly tool: 'point' | 'box' | 'polygon' | 'brush' | 'eraser' | 'fill' | 'pan';
+  /** Radius of brush and eraser, in pixels. */
   readonly brushSize: number;
   readonly batched: boolean;
   readonly preserveMode: 'objects' | 'pixels' | 'none';

@@ -1,3 +1,4 @@
+import { SamError } from '../../src/errors.js';
 import type { Tensor } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import type {
@@ -99,6 +100,7 @@ export class FakeViewer implements Viewer {
 
   private async enter(call: string): Promise<void> {
     this.calls.push(call);
+    if (this.closed) throw new SamError('not_found', 'The viewer was closed.');
     await this.before(call);
   }
 }
