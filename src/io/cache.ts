@@ -1,3 +1,6 @@
+/** What an entry costs beside its value, so that very many tiny ones do not fill the memory. */
+const ENTRY_BYTES = 256;
+
 /**
  * A cache with a limit in bytes: what was used longest ago goes first. Loads in progress are shared, so two readers of
  * one chunk decode it once; a load that fails or is cancelled is forgotten.
@@ -24,8 +27,9 @@ export class LruCache<Key, Value> {
     return entry.value;
   }
 
-  set(key: Key, value: Value, bytes: number): void {
+  set(key: Key, value: Value, size: number): void {
     this.delete(key);
+    const bytes = size + ENTRY_BYTES;
     if (bytes > this.limit) return;
     this.#entries.set(key, { value, bytes });
     this.#bytes += bytes;

@@ -109,6 +109,17 @@ export function checkBlockSize(name: string, what: string, shape: readonly numbe
   );
 }
 
+/** A region made of more blocks than this is refused: each costs a request or at least its bookkeeping. */
+export const MAX_BLOCKS = 100_000;
+
+export function checkBlockCount(name: string, count: number): void {
+  if (count <= MAX_BLOCKS) return;
+  throw new SamError(
+    'invalid_argument',
+    `The region touches ${count} tiles or chunks of ${name}, more than ${MAX_BLOCKS}; ask for a smaller box or a lower resolution, or save the image with larger chunks.`,
+  );
+}
+
 /** Refuses a picture whose claimed size cannot come out of so few bytes, however well they were compressed. */
 export function checkPlausible(name: string, bytes: number, most: number, fileSize: number): void {
   if (bytes <= most) return;

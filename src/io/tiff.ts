@@ -9,6 +9,7 @@ import { isOmeXml } from './ome-xml.js';
 import {
   allocateRegion,
   asImageErrors,
+  checkBlockCount,
   copyTile,
   forEachConcurrently,
   groupBy,
@@ -119,6 +120,9 @@ async function readRegion(
     const groups = page.planar
       ? places.map(([position, sample]) => ({ plane: sample, places: [[position, 0]] as const }))
       : [{ plane: 0, places }];
+    const [y0, x0, y1, x1] = region.box;
+    const blocks = ((y1 - y0) / page.tileHeight + 1) * ((x1 - x0) / page.tileWidth + 1) * groups.length;
+    checkBlockCount(series.name, Math.floor(blocks));
     const jobs = [...tilesIn(region.box, page.tileHeight, page.tileWidth)].flatMap(([row, column]) =>
       groups.map((group) => ({ row, column, ...group })),
     );

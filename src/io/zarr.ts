@@ -7,7 +7,14 @@ import type { ChannelInfo, ImageSource } from './image.js';
 import { arrange, guessAxes, namedChannels, planeAxes } from './ndarray.js';
 import { type OmeZarrImage, omeAttributes, omeZarrImages } from './ome-zarr.js';
 import type { OpenOptions } from './open.js';
-import { allocateRegion, asImageErrors, forEachConcurrently, imageSource, type Region } from './region.js';
+import {
+  allocateRegion,
+  asImageErrors,
+  checkBlockCount,
+  forEachConcurrently,
+  imageSource,
+  type Region,
+} from './region.js';
 import type { Store } from './store.js';
 import { openZarrArray, readNode, type ZarrArray, type ZarrNode, zarrError } from './zarr-array.js';
 
@@ -190,7 +197,7 @@ function fromLevels(levels: readonly ZarrArray[], letters: string, described: De
       const plane = Math.min(sizes[region.level].z - 1, Math.floor((region.z * sizes[region.level].z) / z));
       const out = allocateRegion(dtype, region);
       try {
-        return await readRegion(array, axes, { ...region, z: plane }, cache, out, options);
+        return await readRegion(name, array, axes, { ...region, z: plane }, cache, out, options);
       } catch (error) {
         throw zarrError(error, name);
       }
@@ -200,6 +207,7 @@ function fromLevels(levels: readonly ZarrArray[], letters: string, described: De
 }
 
 async function readRegion(
+  name: string,
   array: ZarrArray,
   axes: string,
   region: Region,
@@ -217,6 +225,10 @@ async function readRegion(
   };
   /** Per axis: the chunk index, and which of the wanted positions lie in that chunk. */
   const perAxis = [...axes].map((axis, i) => split(wanted[axis], array.chunks[i]));
+  checkBlockCount(
+    name,
+    perAxis.reduce((count, parts) => count * parts.length, 1),
+  );
   const steps: Record<string, number> = {
     c: 1,
     x: region.channels.length,

@@ -258,6 +258,14 @@ describe('OME-Zarr', () => {
     });
   }
 
+  it('a region of very many chunks is refused, a small one of the same array read', async () => {
+    const array = { zarr_format: 2, shape: [1000, 1000], chunks: [1, 2], dtype: '<u2', order: 'C', filters: null };
+    const json = new TextEncoder().encode(JSON.stringify({ ...array, compressor: null, fill_value: 7 }));
+    const image = await openImage(memoryStore('tiny chunks', [['.zarray', json]]));
+    await assert.rejects(image.readRegion({}), { code: 'invalid_argument', message: /500000 tiles or chunks/ });
+    assert.deepEqual(Array.from((await image.readRegion({ box: [9, 9, 10, 12] })).data), [7, 7, 7]);
+  });
+
   it('a group of several arrays asks which one', async () => {
     const entries = [...madeOmeZarr(3)].filter(([key]) => key !== 'zarr.json');
     const group = new TextEncoder().encode('{"zarr_format": 3, "node_type": "group", "attributes": {}}');
