@@ -3,8 +3,6 @@ import { FLOAT, FLOAT16, INT64 } from './model.js';
 
 /** Looking around in a graph and cutting it down. */
 
-const text = new TextDecoder();
-
 /** Which node makes a tensor, by tensor name; graph inputs and initializers have none. */
 export function producers(graph: OnnxGraph): Map<string, OnnxNode> {
   const map = new Map<string, OnnxNode>();
@@ -100,9 +98,4 @@ function fromHalf(bits: number): number {
   if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 31) return fraction ? Number.NaN : sign * Infinity;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-export function stringAttribute(node: OnnxNode, name: string): string | undefined {
-  const value = attribute(node, name);
-  return value instanceof Uint8Array ? text.decode(value) : undefined;
 }
