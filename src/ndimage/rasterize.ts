@@ -1,6 +1,6 @@
 import type { Size, YX } from './array.js';
 import type { Mask } from './mask.js';
-import { EMPTY_MASK, maskFromSpans } from './rle.js';
+import { EMPTY_MASK, maskFromBitmap, maskFromSpans } from './rle.js';
 
 /**
  * Outlines → pixels. A pixel belongs to a polygon if its centre (r + 0.5, c + 0.5) lies inside by the even-odd rule;
@@ -65,12 +65,18 @@ export function ellipseRing([y, x]: YX, [radiusY, radiusX]: YX, vertices = 64): 
 /** A brush stroke: every pixel whose centre is within `radius` of the path; a single point paints a disk. */
 export function rasterizeStroke(path: readonly YX[], radius: number, [height, width]: Size): Mask {
   if (path.length === 0) return EMPTY_MASK;
-  const ys = path.map((p) => p[0]);
-  const xs = path.map((p) => p[1]);
-  const top = Math.max(0, Math.floor(Math.min(...ys) - radius));
-  const left = Math.max(0, Math.floor(Math.min(...xs) - radius));
-  const bottom = Math.min(height, Math.ceil(Math.max(...ys) + radius));
-  const right = Math.min(width, Math.ceil(Math.max(...xs) + radius));
+  let [minY, minX] = path[0];
+  let [maxY, maxX] = path[0];
+  for (const [y, x] of path) {
+    minY = Math.min(minY, y);
+    maxY = Math.max(maxY, y);
+    minX = Math.min(minX, x);
+    maxX = Math.max(maxX, x);
+  }
+  const top = Math.max(0, Math.floor(minY - radius));
+  const left = Math.max(0, Math.floor(minX - radius));
+  const bottom = Math.min(height, Math.ceil(maxY + radius));
+  const right = Math.min(width, Math.ceil(maxX + radius));
   if (top >= bottom || left >= right) return EMPTY_MASK;
   const stride = right - left;
   const painted = new Uint8Array((bottom - top) * stride);
@@ -95,15 +101,5 @@ export function rasterizeStroke(path: readonly YX[], radius: number, [height, wi
       }
     }
   }
-  const spans: number[] = [];
-  for (let r = top; r < bottom; r++) {
-    const row = (r - top) * stride;
-    for (let c = 0; c < stride; c++) {
-      if (!painted[row + c]) continue;
-      const begin = c;
-      while (c < stride && painted[row + c]) c++;
-      spans.push(r, begin + left, c + left);
-    }
-  }
-  return maskFromSpans(spans);
+  return maskFromBitmap(painted, [bottom - top, stride], [top, left]);
 }

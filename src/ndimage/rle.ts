@@ -218,10 +218,6 @@ export function masksFromLabels(labels: LabelImage, plane = 0): Map<number, Mask
   );
 }
 
-export function maskArea(mask: Mask): number {
-  return mask.area;
-}
-
 /** Whether the pixel (y, x) belongs to the mask; fractional positions mean the pixel they lie in. */
 export function maskContains(mask: Mask, y: number, x: number): boolean {
   const [top, left, bottom, right] = mask.box;

@@ -52,6 +52,8 @@ export interface MaskCandidate {
 }
 
 const BATCH_SIZE = 8;
+/** Values of one low-resolution mask. */
+const LOGITS = 256 * 256;
 
 export async function segmentFromPoints(
   context: SegmentContext,
@@ -201,19 +203,20 @@ function chooseTokens({ tokens, iou }: DecodedMasks, row: number, multimask: boo
 
 function toResult(
   { tile, frame, notices }: PlacedPrompt,
-  { logits, iou, tokens }: DecodedMasks,
+  { logits, iou, tokens, rows }: DecodedMasks,
   row: number,
   chosen: readonly number[],
   { inputSize }: Embedding,
   upsampler: MaskUpsampler,
   size: Size,
 ): SegmentedPrompt {
+  const logitsRow = rows.indexOf(row);
   const candidates = chosen.map((m): MaskCandidate => {
-    const at = row * tokens.length + m;
-    const lowRes = logits.slice(at * 65536, (at + 1) * 65536);
+    const start = (logitsRow * tokens.length + m) * LOGITS;
+    const lowRes = logits.slice(start, start + LOGITS);
     return {
       mask: translateMask(upsampler.mask(lowRes), frame[0], frame[1]),
-      iou: iou[at],
+      iou: iou[row * tokens.length + m],
       stability: stabilityScore(lowRes, inputSize),
       token: tokens[m],
       lowRes: { logits: lowRes, tile },
