@@ -30,8 +30,13 @@ export class AnnotatorPage {
 
   static async open(browser: Browser, url: string): Promise<AnnotatorPage> {
     const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true });
-    const annotator = new AnnotatorPage(await context.newPage(), url);
-    await annotator.page.goto(url);
+    return AnnotatorPage.over(await context.newPage(), url);
+  }
+
+  /** In a page that the caller has prepared. */
+  static async over(page: Page, url: string): Promise<AnnotatorPage> {
+    const annotator = new AnnotatorPage(page, url);
+    await page.goto(url);
     return annotator;
   }
 
