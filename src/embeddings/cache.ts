@@ -1,6 +1,5 @@
 import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
-import { listKeys } from '../io/stores/prefix.js';
 import { writeGroup } from '../io/zarr-writer.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import type { Size } from '../ndimage/array.js';
@@ -56,15 +55,8 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
   const stored = await readAttributes(store);
   const warnings = stored ? checkSignature(store, stored, signature) : [];
   const { tiling } = geometry;
-  if (!stored) {
-    await writeGroup(store, '', 3, signatureAttributes(signature));
-    if (tiling)
-      await writeGroup(store, 'features', 3, {
-        shape: tiling.size,
-        tile_shape: tiling.tileShape,
-        halo: tiling.halo,
-      });
-  }
+  // A place that cannot be written is no reason not to segment: the error comes with the first embedding to be kept.
+  const unwritable = stored ? undefined : await begin(store, options).catch(storageErrorOnly);
 
   const arrays = new Map<string, Promise<FeatureArray | undefined>>();
   const pathOf = ({ tile }: Place) => (tiling ? `features/${tile}` : 'features');
@@ -99,9 +91,11 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
       return features && { features, ...frameOf(at), id: options.idOf(at) };
     },
     async set(at, { features }) {
+      if (unwritable) throw unwritable;
       await (await arrayAt(at, true))?.set(at.plane, features);
     },
     async finish() {
+      if (unwritable) throw unwritable;
       const current = (await readAttributes(store)) ?? {};
       if ('input_size' in current) return;
       const { inputSize, originalSize } = frameOf({ plane: 0 });
@@ -112,6 +106,18 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
       });
     },
   };
+}
+
+async function begin(store: Store, { signature, geometry: { tiling } }: CacheOptions): Promise<undefined> {
+  await writeGroup(store, '', 3, signatureAttributes(signature));
+  if (!tiling) return;
+  const { size, tileShape, halo } = tiling;
+  await writeGroup(store, 'features', 3, { shape: size, tile_shape: tileShape, halo });
+}
+
+function storageErrorOnly(error: unknown): SamError {
+  if (error instanceof SamError && (error.code === 'storage' || error.code === 'unsupported')) return error;
+  throw error;
 }
 
 /** The root attributes of the embeddings in a store, `undefined` if there are none; for adopting their settings. */
@@ -174,9 +180,4 @@ function signatureAttributes(signature: Signature): Record<string, unknown> {
 function outerSize({ tiles }: Tiling, tile = 0): Size {
   const [y0, x0, y1, x1] = tiles[tile].outer;
   return [y1 - y0, x1 - x0];
-}
-
-/** Whether anything at all is in the store; a folder in use for something else should not become a cache. */
-export async function isEmpty(store: Store): Promise<boolean> {
-  return (await listKeys(store)).length === 0;
 }

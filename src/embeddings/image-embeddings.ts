@@ -64,7 +64,7 @@ export interface EmbeddingOptions {
   /** Where embeddings are kept: a place for this image alone, or a function from a key to such a place. */
   readonly store?: Store | ((key: string) => Store);
   readonly half?: boolean;
-  /** Bound of the embeddings in memory; default 256 MiB, 64 embeddings. */
+  /** Bound of the embeddings in memory; default 256 MiB, about 60 embeddings. */
   readonly memoryBytes?: number;
   readonly hash?: PixelHashOptions['extent'];
 }

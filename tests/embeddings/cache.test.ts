@@ -11,6 +11,7 @@ import { listKeys } from '../../src/io/stores/prefix.js';
 import { zarritaStore } from '../../src/io/stores/zarrita-store.js';
 import { writeArray, writeGroup } from '../../src/io/zarr-writer.js';
 import { tensor } from '../../src/ndimage/array.js';
+import type { EmbeddingSource } from '../../src/segmentation/context.js';
 import { filledAfter } from '../support/faulty-store.js';
 import { HASH_MODEL, hashEncoder } from '../support/hash-encoder.js';
 import { noiseVolume } from '../support/labels.js';
@@ -263,5 +264,36 @@ describe('embedding cache', () => {
     assert.equal((await embeddings.embedding({ plane: 3 })).features.data.length, 256 * 64 * 64);
     assert.ok(withCode('storage')(embeddings.storageError));
     assert.ok(!('input_size' in (await attributesByZarrita(store))));
+  });
+
+  it('in a place that cannot be written: segmenting goes on from memory, precomputing says why it cannot', async () => {
+    const store = filledAfter(memoryStore(), 0);
+    const { embeddings, worker } = await open(noiseVolume(2), store);
+    await embeddings.embedding({ plane: 1 });
+    await embeddings.embedding({ plane: 1 });
+    assert.equal(worker.encoded.length, 1);
+    assert.ok(withCode('storage')(embeddings.storageError));
+    await assert.rejects(precomputeEmbeddings(embeddings), withCode('storage', /disk is full/));
+  });
+
+  it('is what segmentation takes its embeddings from', async () => {
+    const { embeddings } = await open(plane(), undefined, { tiling: tiles });
+    const source: EmbeddingSource = embeddings;
+    assert.deepEqual(
+      [source.size, source.tiling?.grid],
+      [
+        [24, 32],
+        [2, 2],
+      ],
+    );
+    assert.deepEqual((await source.embedding({ plane: 0, tile: 3 })).originalSize, [12, 20]);
+    for (const at of [{ plane: 0 }, { plane: 0, tile: 4 }, { plane: 1, tile: 0 }, { plane: -1, tile: 0 }])
+      await assert.rejects(source.embedding(at), withCode('invalid_argument'));
+  });
+
+  it('is a bounded memory when there is no store', async () => {
+    const { embeddings, worker } = await open(noiseVolume(5), undefined, { memoryBytes: 2.5 * 256 * 64 * 64 * 4 });
+    for (const z of [0, 1, 2, 2, 1, 0]) await embeddings.embedding({ plane: z });
+    assert.equal(worker.encoded.length, 4, 'plane 0 went when plane 2 came');
   });
 });

@@ -3,6 +3,7 @@ import { unzipSync } from 'fflate';
 import { SamError } from '../../src/errors.js';
 import { EXPORT_FORMATS, exportLabels } from '../../src/io/export.js';
 import { openImage } from '../../src/io/open.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { randomLabels } from '../support/labels.js';
 import { seededRandom } from '../support/random.js';
@@ -53,6 +54,22 @@ describe('export', () => {
         `${format}: ${found.y} ${found.x}`,
       );
       if (planes === 3) assert.equal(found.z, 0.5);
+    }
+  });
+
+  it('writes OME-Zarr that our own reader opens, with its pyramid', async () => {
+    const volume = randomLabels(seededRandom(73), [2, 300, 310], 9, 70_000);
+    for (const format of ['ome-zarr', 'ome-zarr-0.4'] as const) {
+      const files = await exportLabels(format, { labels: volume, name: 'a.tif', pixelSize });
+      const keys = files.map(({ name, bytes }) => [name.slice(name.indexOf('/') + 1), bytes] as const);
+      const source = await openImage(memoryStore('a.zarr', keys));
+      assert.deepEqual([source.axes, source.dtype, source.pixelSize], ['zyx', 'uint32', pixelSize]);
+      assert.deepEqual(source.levels, [
+        [300, 310],
+        [150, 155],
+      ]);
+      const { data } = await source.readRegion({ z: 1, channels: [0] });
+      assert.deepEqual(data, volume.data.slice(300 * 310));
     }
   });
 
