@@ -18,7 +18,7 @@ import { HoverPreview } from './hover.js';
 import { commandOfKey } from './keys.js';
 import { Latest } from './latest.js';
 import { type PanelModel, panelModel } from './panel.js';
-import type { Viewer, ViewerEvent, ViewObject } from './viewer.js';
+import type { PlaneRenderer, ViewChannel, Viewer, ViewerEvent, ViewObject } from './viewer.js';
 
 /**
  * Between a session and a viewer: shows what changed of the state, and turns what the hand does in the viewer into
@@ -28,6 +28,13 @@ import type { Viewer, ViewerEvent, ViewObject } from './viewer.js';
 export interface PresenterOptions {
   /** The picture of a plane, [H, W, 3] uint8 RGB, with contrast applied. */
   readonly readPixels: (image: ImageInfo, plane: number) => Promise<Tensor<Uint8Array>>;
+  /** The same for what is on screen of a plane too large to send whole; used where the viewer can ask for it. */
+  readonly renderer?: (image: ImageInfo, plane: number) => PlaneRenderer;
+  /** For the viewer's contrast controls, where it has them. */
+  readonly channels?: () => readonly ViewChannel[];
+  readonly onChannel?: (change: Extract<ViewerEvent, { kind: 'channel' }>) => void;
+  /** Physical size of a pixel, for a scale bar. */
+  readonly scale?: () => { readonly size: number; readonly unit: string } | undefined;
   /** Draws the panel; called when it changed. */
   readonly onPanel?: (panel: PanelModel) => void;
   /** Lines for the panel that the session does not know: model, provider. */
@@ -194,10 +201,18 @@ export class Presenter {
   }
 
   private async showImage(image: ImageInfo): Promise<void> {
-    const { plane } = this.session.state;
-    const pixels = await this.options.readPixels(image, plane);
-    const { state } = this.session;
-    if (state.image === image && state.plane === plane) await this.viewer.showImage(image.name, pixels);
+    const { viewer, options, session } = this;
+    const { plane } = session.state;
+    const [height, width] = image.size;
+    if (options.renderer && viewer.showLargeImage && height * width > LARGE_PLANE)
+      await viewer.showLargeImage(image.name, image.size, options.renderer(image, plane));
+    else {
+      const pixels = await options.readPixels(image, plane);
+      const { state } = session;
+      if (state.image === image && state.plane === plane) await viewer.showImage(image.name, pixels);
+    }
+    if (options.channels) await viewer.showChannels?.(options.channels());
+    if (options.scale) await viewer.showScale?.(options.scale());
   }
 
   private pushObjects(name: ObjectLayerName): void {
@@ -269,6 +284,9 @@ export class Presenter {
       case 'command':
         if (isCommandId(event.id)) this.fromOutside(event.id);
         break;
+      case 'channel':
+        this.options.onChannel?.(event);
+        break;
       case 'files-dropped':
         this.options.onFiles?.(event.files);
         break;
@@ -308,5 +326,8 @@ export class Presenter {
       this.session.notify({ level: 'warning', text: `The viewer did not show the change: ${message}`, code });
   }
 }
+
+/** Pixels; above this a picture is tens of megabytes, and no screen shows it. */
+const LARGE_PLANE = 4096 * 4096;
 
 const LAYERS: readonly ObjectLayerName[] = ['current_object', 'auto_segmentation', 'committed_objects'];

@@ -194,6 +194,24 @@ describe('presenter', () => {
     assert.equal(session.state.prompts.at(-1)?.plane, 2);
   });
 
+  it('a plane too large to send whole is asked for by the viewer', async () => {
+    const session = new AnnotationSession();
+    session.open({ ...WALK_IMAGE, size: [20_000, 30_000] });
+    const viewer = new FakeViewer();
+    const presenter = new Presenter(session, viewer, {
+      readPixels: () => Promise.reject(new Error('never whole')),
+      renderer:
+        (image) =>
+        async (box, [height, width]) => {
+          assert.deepEqual(box, [0, 0, ...image.size]);
+          return { data: new Uint8Array(height * width * 3).fill(9), shape: [height, width, 3] };
+        },
+    });
+    await presenter.idle();
+    assert.deepEqual(viewer.image?.pixels.shape, [2, 2, 3]);
+    assert.equal(session.state.message, undefined);
+  });
+
   it('V hides the objects and shows them again', async () => {
     const { viewer, settle } = shown();
     viewer.act(key('KeyV'));

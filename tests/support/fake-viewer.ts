@@ -1,7 +1,8 @@
 import { SamError } from '../../src/errors.js';
-import type { Tensor } from '../../src/ndimage/array.js';
+import type { Size, Tensor } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import type {
+  PlaneRenderer,
   Viewer,
   ViewerCapabilities,
   ViewerCommand,
@@ -44,6 +45,11 @@ export class FakeViewer implements Viewer {
   async showImage(name: string, pixels: Tensor<Uint8Array>): Promise<void> {
     await this.enter('showImage');
     this.image = { name, pixels };
+  }
+
+  async showLargeImage(name: string, size: Size, render: PlaneRenderer): Promise<void> {
+    await this.enter('showLargeImage');
+    this.image = { name, pixels: await render([0, 0, ...size], [2, 2]) };
   }
 
   async showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void> {
