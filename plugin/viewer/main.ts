@@ -53,7 +53,14 @@ function openSidebar(open: boolean): void {
 
 const scaleBar = new ScaleBar(stage, element('scale-bar'));
 listenToKeys(stage, stack, sliders);
-watchPointer(stage, stack, listeners, element('tooltip'), () => paint.active || drawsOnClick(stack));
+watchPointer(
+  stage,
+  stack,
+  listeners,
+  element('tooltip'),
+  () => scaleBar.scale,
+  () => paint.active || drawsOnClick(stack),
+);
 
 element('zoom-in').addEventListener('click', () => stage.zoomBy(2));
 element('zoom-out').addEventListener('click', () => stage.zoomBy(0.5));

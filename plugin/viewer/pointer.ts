@@ -2,7 +2,7 @@ import type { LayerStack } from './layer-stack.js';
 import { LabelLayer } from './layers/label-layer.js';
 import type { LabelObject } from './layers/label-raster.js';
 import { VectorLayer } from './layers/vector-layer.js';
-import type { ViewerListeners } from './protocol.js';
+import type { PixelScale, ViewerListeners } from './protocol.js';
 import type { Stage } from './stage.js';
 
 /** Reports pointer moves and view changes, at most once a frame; shows id and area of the object under the pointer; picks. */
@@ -11,6 +11,7 @@ export function watchPointer(
   stack: LayerStack,
   listeners: { readonly current: ViewerListeners },
   tooltip: HTMLElement,
+  scale: () => PixelScale,
   isDrawing: () => boolean,
 ): void {
   const { map } = stage;
@@ -19,12 +20,17 @@ export function watchPointer(
   const report = () => {
     scheduled = false;
     if (!pending) return;
-    const { coordinate, pixel } = pending;
+    const { coordinate } = pending;
     listeners.current.pointer?.(stage.contains(coordinate) ? [coordinate[0], coordinate[1]] : null);
+    describe();
+  };
+  const describe = () => {
+    if (!pending) return;
+    const { coordinate, pixel } = pending;
     const hit = objectUnder(stack, coordinate);
     tooltip.hidden = hit === undefined;
     if (!hit) return;
-    tooltip.textContent = `Object ${hit.object.id} · ${hit.object.area.toLocaleString('en')} px`;
+    tooltip.textContent = `Object ${hit.object.id} · ${areaText(hit.object.area, scale())}`;
     const [width, height] = map.getSize() ?? [0, 0];
     tooltip.style.left = `${Math.min(pixel[0] + 14, width - tooltip.offsetWidth - 4)}px`;
     tooltip.style.top = `${Math.min(pixel[1] + 18, height - tooltip.offsetHeight - 4)}px`;
@@ -47,10 +53,17 @@ export function watchPointer(
     const hit = objectUnder(stack, event.coordinate);
     if (hit) hit.layer.pick(hit.object.id);
   });
+  // Objects come and go under a pointer that rests.
+  map.on('postrender', describe);
   map.on('moveend', () => {
     const extent = map.getView().calculateExtent(map.getSize());
     listeners.current.view?.(extent);
   });
+}
+
+function areaText(pixels: number, { size, unit }: PixelScale): string {
+  const inPixels = `${pixels.toLocaleString('en')} px`;
+  return unit === 'px' ? inPixels : `${inPixels} · ${Number((pixels * size * size).toPrecision(4))} ${unit}²`;
 }
 
 function objectUnder(

@@ -16,6 +16,10 @@ export class ScaleBar {
     stage.map.on('postrender', () => this.#update());
   }
 
+  get scale(): PixelScale {
+    return this.#scale;
+  }
+
   set(scale: PixelScale = { size: 1, unit: 'px' }): void {
     this.#scale = scale;
     this.#update();

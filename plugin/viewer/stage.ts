@@ -1,5 +1,6 @@
 import { defaults as defaultControls } from 'ol/control/defaults.js';
 import { getCenter } from 'ol/extent.js';
+import DragPan from 'ol/interaction/DragPan.js';
 import { defaults as defaultInteractions } from 'ol/interaction/defaults.js';
 import OlMap from 'ol/Map.js';
 import Projection from 'ol/proj/Projection.js';
@@ -18,7 +19,14 @@ export class Stage {
     this.map = new OlMap({
       target,
       controls: defaultControls({ attribution: false, rotate: false, zoom: false }),
-      interactions: defaultInteractions({ altShiftDragRotate: false, pinchRotate: false, doubleClickZoom: false }),
+      interactions: defaultInteractions({
+        altShiftDragRotate: false,
+        pinchRotate: false,
+        doubleClickZoom: false,
+      }).extend([
+        // The middle button pans whatever the tool does with the first.
+        new DragPan({ condition: ({ originalEvent }) => 'button' in originalEvent && originalEvent.button === 1 }),
+      ]),
       view: imageView([1024, 1024]),
     });
     // Where the image lies on screen, for automation: map x and y of the upper left corner, map units per CSS pixel, size.

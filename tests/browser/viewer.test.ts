@@ -51,9 +51,13 @@ describe('our viewer in a browser', () => {
   /** RGB on screen at an image position, from a screenshot of the page. */
   async function colorsAt(places: readonly YX[]): Promise<number[][]> {
     const positions = await v.allOnScreen(places);
-    const shot = decode(await v.page.screenshot());
-    return positions.map(([x, y]) => {
-      const at = (Math.floor(y) * shot.width + Math.floor(x)) * shot.channels;
+    const xs = positions.map(([x]) => Math.floor(x));
+    const ys = positions.map(([, y]) => Math.floor(y));
+    const [x0, y0] = [Math.min(...xs), Math.min(...ys)];
+    const clip = { x: x0, y: y0, width: Math.max(...xs) - x0 + 1, height: Math.max(...ys) - y0 + 1 };
+    const shot = decode(await v.page.screenshot({ clip }));
+    return positions.map((_, k) => {
+      const at = ((ys[k] - y0) * shot.width + xs[k] - x0) * shot.channels;
       return Array.from(shot.data.slice(at, at + 3));
     });
   }
@@ -131,6 +135,15 @@ describe('our viewer in a browser', () => {
     const tooltip = v.frame.locator('#tooltip');
     await tooltip.waitFor({ state: 'visible' });
     assert.equal(await tooltip.textContent(), 'Object 5 · 253 px');
+    await v.viewer.showScale?.({ size: 0.5, unit: 'µm' });
+    await v.viewer.showObjects('committed_objects', [disc(6, [120, 160], 9, '#ff0000')]);
+    await v.settle();
+    assert.equal(
+      await tooltip.textContent(),
+      'Object 6 · 253 px · 63.25 µm²',
+      'follows what is under a resting pointer',
+    );
+    await v.viewer.showScale?.(undefined);
     await v.page.mouse.move(...(await v.onScreen([30, 30])));
     await tooltip.waitFor({ state: 'hidden' });
   });
@@ -214,6 +227,24 @@ describe('our viewer in a browser', () => {
       assert.ok(corner < 0.5, `the path passes the corner at ${corner} px`);
       assert.equal((await v.events()).filter((event) => event.kind === 'prompt-added').length, 0);
     }
+  });
+
+  it('pans with the middle button while the first one paints', async () => {
+    await v.viewer.setTool({ kind: 'brush', positive: true, brushSize: 6 });
+    const before = await view();
+    const [x, y] = await v.onScreen([100, 100]);
+    await v.page.mouse.move(x, y);
+    await v.page.mouse.down({ button: 'middle' });
+    await v.page.mouse.move(x + 30, y + 20, { steps: 3 });
+    await v.page.waitForTimeout(200);
+    await v.page.mouse.up({ button: 'middle' });
+    await v.settle();
+    const after = await view();
+    // The first few pixels tell a drag from a click.
+    const moved = (before[0] - after[0]) / before[2];
+    assert.ok(moved > 15 && moved < 31, `moved by ${moved} screen pixels`);
+    assert.equal((await v.events()).filter(({ kind }) => kind === 'painted').length, 0);
+    await showAll();
   });
 
   it('picks an object with Alt in any tool', async () => {
