@@ -1,6 +1,6 @@
 import { SamError } from '../errors.js';
 import type { TaskOptions } from '../task.js';
-import { type ByteSource, blobBytes, httpBytes, isByteSource, nameOfUrl } from './bytes.js';
+import { type ByteSource, blobBytes, httpBytes, isByteSource, memoryBytes, nameOfUrl } from './bytes.js';
 import type { ImageSource } from './image.js';
 import { isNdarray, type NdarrayImage, openNdarray } from './ndarray.js';
 import { asImageErrors } from './region.js';
@@ -14,6 +14,7 @@ import type { Store } from './store.js';
  */
 export type ImageInput =
   | ByteSource
+  | Uint8Array
   | Blob
   /** A dropped folder, or files chosen together: one zarr, the parts of one OME-TIFF, or frames of a time series. */
   | readonly (Blob | ByteSource)[]
@@ -43,6 +44,7 @@ async function openAny(input: ImageInput, options: OpenOptions): Promise<ImageSo
   if (Array.isArray(input)) return openFiles(input, options);
   if (isNdarray(input)) return openNdarray({ name: options.name ?? 'array', ...input });
   if (isByteSource(input)) return openBytes(input, options);
+  if (input instanceof Uint8Array) return openBytes(memoryBytes(input), options);
   if (input instanceof Blob) return openBytes(blobBytes(input), options);
   if (isStore(input)) return openStore(input, options);
   throw new SamError(

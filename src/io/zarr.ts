@@ -1,22 +1,14 @@
 import { SamError } from '../errors.js';
-import type { TypedArray } from '../ndimage/array.js';
-import type { TaskOptions } from '../task.js';
 import { LruCache } from './cache.js';
 import { memoryDtype } from './elements.js';
 import type { ChannelInfo, ImageSource } from './image.js';
 import { arrange, guessAxes, namedChannels, planeAxes } from './ndarray.js';
 import { type OmeZarrImage, omeAttributes, omeZarrImages } from './ome-zarr.js';
 import type { OpenOptions } from './open.js';
-import {
-  allocateRegion,
-  asImageErrors,
-  checkBlockCount,
-  forEachConcurrently,
-  imageSource,
-  type Region,
-} from './region.js';
+import { allocateRegion, asImageErrors, imageSource } from './region.js';
 import type { Store } from './store.js';
 import { openZarrArray, readNode, type ZarrArray, type ZarrNode, zarrError } from './zarr-array.js';
+import { type Chunk, readZarrRegion } from './zarr-region.js';
 
 /**
  * Zarr over any store: OME-Zarr images with their resolution levels (labels too: they are images at `labels/<name>`),
@@ -146,11 +138,6 @@ async function storedArrays(store: Store, key: string): Promise<string[]> {
   return found.sort();
 }
 
-interface Chunk {
-  readonly data: TypedArray;
-  readonly strides: readonly number[];
-}
-
 const CACHE_BYTES = 128 * 2 ** 20;
 
 type Described = {
@@ -197,104 +184,11 @@ function fromLevels(levels: readonly ZarrArray[], letters: string, described: De
       const plane = Math.min(sizes[region.level].z - 1, Math.floor((region.z * sizes[region.level].z) / z));
       const out = allocateRegion(dtype, region);
       try {
-        return await readRegion(name, array, axes, { ...region, z: plane }, cache, out, options);
+        return await readZarrRegion(name, array, axes, { ...region, z: plane }, cache, out, options);
       } catch (error) {
         throw zarrError(error, name);
       }
     },
     async () => cache.clear(),
   );
-}
-
-async function readRegion(
-  name: string,
-  array: ZarrArray,
-  axes: string,
-  region: Region,
-  cache: LruCache<string, Chunk>,
-  out: TypedArray,
-  options: TaskOptions,
-): Promise<TypedArray> {
-  const [y0, x0, y1, x1] = region.box;
-  const wanted: Record<string, readonly number[]> = {
-    t: [region.t],
-    z: [region.z],
-    c: region.channels,
-    y: range(y0, y1),
-    x: range(x0, x1),
-  };
-  /** Per axis: the chunk index, and which of the wanted positions lie in that chunk. */
-  const perAxis = [...axes].map((axis, i) => split(wanted[axis], array.chunks[i]));
-  checkBlockCount(
-    name,
-    perAxis.reduce((count, parts) => count * parts.length, 1),
-  );
-  const steps: Record<string, number> = {
-    c: 1,
-    x: region.channels.length,
-    y: region.width * region.channels.length,
-    t: 0,
-    z: 0,
-  };
-  await forEachConcurrently(
-    product(perAxis),
-    async (parts) => {
-      const index = parts.map((part) => part.chunk);
-      const chunk = await cache.load(`${region.level}/${index.join('.')}`, async () => {
-        const value = await array.chunk(index, options);
-        return { value, bytes: value.data.byteLength };
-      });
-      copy(
-        chunk,
-        parts,
-        [...axes].map((axis) => steps[axis]),
-        out,
-      );
-    },
-    options.signal,
-  );
-  return out;
-}
-
-interface Part {
-  readonly chunk: number;
-  readonly inside: readonly number[];
-  readonly position: readonly number[];
-}
-
-function range(start: number, end: number): number[] {
-  return Array.from({ length: end - start }, (_, i) => start + i);
-}
-
-function split(positions: readonly number[], chunk: number): Part[] {
-  const parts = new Map<number, { chunk: number; inside: number[]; position: number[] }>();
-  positions.forEach((at, i) => {
-    const index = Math.floor(at / chunk);
-    const part = parts.get(index) ?? { chunk: index, inside: [], position: [] };
-    parts.set(index, part);
-    part.inside.push(at - index * chunk);
-    part.position.push(i);
-  });
-  return [...parts.values()];
-}
-
-function* product(perAxis: readonly (readonly Part[])[], chosen: readonly Part[] = []): Generator<readonly Part[]> {
-  if (chosen.length === perAxis.length) yield chosen;
-  else for (const part of perAxis[chosen.length]) yield* product(perAxis, [...chosen, part]);
-}
-
-function copy(chunk: Chunk, parts: readonly Part[], steps: readonly number[], out: TypedArray): void {
-  const last = parts.length - 1;
-  const walk = (axis: number, from: number, to: number) => {
-    const { inside, position } = parts[axis];
-    const stride = chunk.strides[axis];
-    const step = steps[axis];
-    for (let i = 0; i < inside.length; i++) {
-      const source = from + inside[i] * stride;
-      const target = to + position[i] * step;
-      if (axis === last) out[target] = chunk.data[source];
-      else walk(axis + 1, source, target);
-    }
-  };
-  walk(0, 0, 0);
 }

@@ -394,6 +394,28 @@ describe('TIFF stacks', () => {
     await assert.rejects(readWhole(claimed), { code: 'invalid_image', message: /truncated/ });
   });
 
+  it('an ImageJ stack of 5 GB in one page: a far plane costs only itself', async () => {
+    const side = 1000;
+    const tags = [short(258, 8), short(262, 1), text(270, 'ImageJ=1.53t\nimages=5000\nslices=5000\n')];
+    const header = buildTiff([{ width: side, height: side, blocks: [new Uint8Array(1)], tags }]);
+    patchLong(header, 273, header.length);
+    patchLong(header, 279, side * side);
+    const { source, read } = counting({
+      name: 'huge.tif',
+      size: header.length + 5000 * side * side,
+      async read(offset, length) {
+        return Uint8Array.from({ length }, (_, i) => header[offset + i] ?? (offset + i - header.length) % 251);
+      },
+    });
+    const image = await openImage(source);
+    assert.equal(image.sizes.z, 5000);
+    const before = read();
+    const { data } = await image.readRegion({ z: 4700, box: [10, 20, 11, 23] });
+    const at = 4700 * side * side + 10 * side + 20;
+    assert.deepEqual(Array.from(data), [at % 251, (at + 1) % 251, (at + 2) % 251]);
+    assert.ok(read() - before <= side * side);
+  });
+
   it("tifffile's description of its axes", async () => {
     const pages = Array.from({ length: 6 }, (_, i) => filled(i));
     const { image } = await readWhole(buildTiff(described(pages, '{"shape": [3, 2, 5, 6], "axes": "TCYX"}')));

@@ -5,6 +5,7 @@ import { SamError } from '../../src/errors.js';
 import type { ImageSource } from '../../src/io/image.js';
 import { fileBytes } from '../../src/io/node-file.js';
 import { openImage } from '../../src/io/open.js';
+import { READABLE } from '../../src/io/sniff.js';
 import { folderStore } from '../../src/io/stores/fs.js';
 import { allocate, type TypedArray } from '../../src/ndimage/array.js';
 import { type DataItem, dataItems, dataPath } from './data.js';
@@ -118,7 +119,29 @@ function variantOf(item: DataItem): string {
 export function formatsTable(rows: readonly FormatRow[]): string {
   const hashed = rows.filter(({ exact }) => exact !== undefined);
   const lines = rows.map(({ file, variant, result }) => `| ${file} | ${variant} | ${result} |`);
-  return `# Formats that were read
+  return `# Formats
+
+## What can be opened
+
+${READABLE}: from a file, several files or a folder, a web address, or an array. What a file is, is told from its
+bytes. A region reads only the tiles, strips, rows or chunks it touches, except from formats that are compressed as one
+stream (PNG, JPEG, WebP, .nii.gz, .npz) and from HDF5. Values are given as stored; half floats become float32, 64-bit
+integers float64 if all of them are exact (else the error names the value), palettes in PNG become colours and in TIFF
+stay indices, because ImageJ stores look-up tables over intensities so.
+
+- **TIFF**: BigTIFF, both byte orders, strips, tiles, planar; 1 to 32-bit and 64-bit integers, 16, 32 and 64-bit floats;
+  uncompressed, LZW (also old-style), deflate, zstd, PackBits, JPEG; predictors 2 and 3; stacks, ImageJ hyperstacks (also
+  those above 4 GB), OME-TIFF (also of several files opened together), resolution levels as sub-directories or pages.
+- **OME-Zarr** 0.1 to 0.5 with resolution levels; labels by the key \`labels/<name>\`; zarr v2 and v3 arrays by key,
+  sharded too; blosc, gzip, zlib, zstd, lz4. Plates: one field by its key, for example \`A/1/0\`.
+- **NIfTI** 1 and 2 (one file), **.npy** and **.npz**, **HDF5** (one dataset by key), **PNG** of 1 to 16 bits, **JPEG**
+  (grey and colour, 8 bits), **WebP**.
+
+What is recognised but not read gives an error that names the feature: CCITT, old-style JPEG, JPEG 2000, JPEG XL, LERC,
+LZMA and WebP inside TIFF; YCbCr TIFF without JPEG; complex numbers; samples of different depths; lossless, arithmetic and
+CMYK JPEG; .hdr/.img pairs; CZI, ND2, LIF, OIB, DICOM, GIF, BMP (save those as OME-TIFF or PNG).
+
+## Images that were read
 
 Every image of the test data, read whole through \`openImage\` and compared with the hash of its pixels as other programs
 decode it (tifffile, libtiff, Pillow, nibabel): ${hashed.filter(({ exact }) => exact).length} of ${hashed.length} are identical. This table is written by
