@@ -27,8 +27,6 @@ import type { ImageInfo, ObjectLayerName, ObjectRecord, SessionSettings, Session
  *     <signature>/damaged/…       what could not be read back, kept for rescue
  */
 export class Journal {
-  private entryBytes = 0;
-
   private constructor(
     private readonly store: Store,
     private readonly root: string,
@@ -36,6 +34,10 @@ export class Journal {
     /** Number of the last change that is stored. */
     private sequence: number,
     private snapshotBytes: number,
+    /** Size of the entries since the snapshot, those of earlier runs included. */
+    private entryBytes: number,
+    /** Their number. */
+    private entries: number,
   ) {}
 
   /** Reads what is there. `restored` is for `AnnotationSession.open`; `notice` tells of damage. */
@@ -63,13 +65,16 @@ export class Journal {
     const keys = await listKeys(store, journalPrefix);
     let applied = sequence;
     let highest = sequence;
+    let entryBytes = 0;
     for (const key of keys) {
       const number = Number.parseInt(key.slice(journalPrefix.length), 10);
       if (!(number > sequence)) continue;
       highest = Math.max(highest, number);
       if (damaged.length === 0 && number === applied + 1)
         try {
-          const change = parseJson(await unseal((await store.get(key)) ?? new Uint8Array(0)));
+          const entry = (await store.get(key)) ?? new Uint8Array(0);
+          entryBytes += entry.length;
+          const change = parseJson(await unseal(entry));
           state = applyChange(state, change, image);
           applied = number;
           continue;
@@ -83,7 +88,7 @@ export class Journal {
       if (value)
         await store.set(`${root}/damaged/${Date.now()}-${key.slice(root.length + 1).replace('/', '-')}`, value);
     }
-    const journal = new Journal(store, root, image, highest, bytes?.length ?? 0);
+    const journal = new Journal(store, root, image, highest, bytes?.length ?? 0, entryBytes, applied - sequence);
     // Changes after a gap would not be read again: start over from what could be read.
     if (damaged.length > 0) journal.snapshotBytes = -1;
     return {
@@ -112,7 +117,9 @@ export class Journal {
     if (!present) await this.store.set(key, bytes);
     this.sequence = next;
     this.entryBytes += bytes.length;
-    if (this.entryBytes > Math.max(this.snapshotBytes, 256 * 1024)) await this.snapshot(to);
+    this.entries++;
+    const outgrown = this.entryBytes > Math.max(this.snapshotBytes, 256 * 1024);
+    if (outgrown || this.entries >= MAX_ENTRIES) await this.snapshot(to);
   }
 
   /** Stores the whole state and removes the entries it makes superfluous. */
@@ -123,10 +130,14 @@ export class Journal {
     await this.store.set(`${this.root}/snapshot`, bytes);
     this.snapshotBytes = bytes.length;
     this.entryBytes = 0;
+    this.entries = 0;
     for (const key of await listKeys(this.store, `${this.root}/journal/`))
       if (Number.parseInt(key.slice(key.lastIndexOf('/') + 1), 10) <= this.sequence) await this.store.delete(key);
   }
 }
+
+/** Each is a file to open when the work is restored. */
+const MAX_ENTRIES = 500;
 
 const changeSchema = v.object({
   layers: v.partial(
