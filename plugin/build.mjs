@@ -1,6 +1,7 @@
 /**
  * Builds everything under dist/: the pages (host, plugin, viewer), the web worker, ONNX Runtime's files, the models, the
  * command line and the library. `--quiet` says nothing; `--force` builds although no source is newer than the last build.
+ * `--page URL` is where dist/plugin will be published: the launcher then opens the page there.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -78,7 +79,7 @@ const [pages] = await Promise.all([
 ]);
 
 copy('plugin/index.html', 'dist/plugin/index.html');
-copy('plugin/micro-sam.imjoy.html', 'dist/plugin/micro-sam.imjoy.html');
+launcher();
 copy('manifest.imjoy.json', 'dist/manifest.imjoy.json');
 copy('plugin/viewer/index.html', 'dist/plugin/viewer/index.html');
 for (const name of ['index.html', 'host.css', 'base_frame.html']) copy(`plugin/host/${name}`, `dist/host/${name}`);
@@ -99,7 +100,12 @@ if (!quiet) report();
 
 /** Changes when any source, any copied file or the set of installed packages does. */
 function fingerprint() {
-  const hash = createHash('sha1');
+  const hash = createHash('sha1').update(
+    process.argv
+      .slice(2)
+      .filter((a) => a !== '--quiet' && a !== '--force')
+      .join(' '),
+  );
   for (const file of [...walk('src'), ...walk('plugin'), 'manifest.imjoy.json', 'package.json', 'package-lock.json'])
     hash.update(`${file} ${existsSync(file) ? statSync(file).mtimeMs : 'absent'}\n`);
   return hash.digest('hex');
@@ -110,6 +116,16 @@ function walk(folder) {
     const file = path.join(folder, entry.name);
     return entry.isDirectory() ? walk(file) : [file];
   });
+}
+
+/** The launcher with the address of the page that it opens; without --page that of `npm start`. */
+function launcher() {
+  const given = process.argv.indexOf('--page');
+  const source = readFileSync('plugin/micro-sam.imjoy.html', 'utf8');
+  const page = given < 0 ? undefined : new URL('index.html', `${process.argv[given + 1].replace(/\/$/, '')}/`).href;
+  const text = page ? source.replace(/const PAGE = '.*'/, `const PAGE = '${page}'`) : source;
+  mkdirSync('dist/plugin', { recursive: true });
+  writeFileSync('dist/plugin/micro-sam.imjoy.html', text);
 }
 
 function copy(from, to) {

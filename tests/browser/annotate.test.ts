@@ -117,7 +117,7 @@ describe('annotating by hand', function () {
 
       await panel.click('[data-tool="point"]');
       await annotator.until('the point tool', (state) => state.settings.tool === 'point');
-      await annotator.doubleClick(a.at);
+      await annotator.altClick(a.at);
       const picked = await annotator.until('the first object picked', (state) => state.editing !== null);
       assert.equal(picked.layers.current_object.count, 1);
       assert.equal(picked.prompts.length, 2, 'its prompts are back');

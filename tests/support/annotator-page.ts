@@ -114,8 +114,11 @@ export class AnnotatorPage {
     await this.page.mouse.click(...(await this.onScreen(at)));
   }
 
-  async doubleClick(at: YX): Promise<void> {
-    await this.page.mouse.dblclick(...(await this.onScreen(at)));
+  /** With Alt held: picks an object while a drawing tool is in hand. */
+  async altClick(at: YX): Promise<void> {
+    await this.page.keyboard.down('Alt');
+    await this.click(at);
+    await this.page.keyboard.up('Alt');
   }
 
   async drag(path: readonly YX[]): Promise<void> {

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import type { Browser } from 'playwright-core';
+import { cellPhantom } from '../../src/io/phantom.js';
+import { AnnotatorPage } from '../support/annotator-page.js';
+import { launchBrowser } from '../support/browser.js';
+import { type RunningServer, startServer } from '../support/start-server.js';
+
+/** The plugin as ImJoy and other plugins meet it: manifest, launcher, and the service called from a web-worker plugin. */
+const CLIENT = `<config lang="json">
+{ "name": "client", "type": "web-worker", "version": "0.1.0", "api_version": "0.2.3", "description": "A script",
+  "tags": [], "ui": "", "inputs": null, "outputs": null, "flags": [], "icon": null, "env": "", "requirements": [],
+  "dependencies": [], "cover": "" }
+</config>
+<script lang="javascript">
+const attempt = async (call) => { try { await call(); return 'no error'; } catch (error) { return String(error.message || error); } };
+api.export({
+  setup() {},
+  async annotate(image, points) {
+    const service = await api.getWindow('micro-sam');
+    const commits = [];
+    await service.on('commit', { _rintf: true, commit(event) { commits.push(event.ids); } });
+    const opened = await service.open_image(image, { name: 'from a script' });
+    const ids = [];
+    for (const point of points) {
+      ids.push(await service.add_point_prompts([point]));
+      await service.commit();
+    }
+    await service.undo();
+    const undone = (await service.get_state()).layers.committed_objects.count;
+    await service.redo();
+    return {
+      name: opened.image.name, ids, undone, commits,
+      labels: await service.get_layer('committed_objects'),
+      polygons: await service.get_layer('committed_objects', { as: 'polygons' }),
+      errors: [
+        await attempt(() => service.add_point_prompts([[1, 2]], [1, 0])),
+        await attempt(() => service.get_layer('no_such_layer')),
+        await attempt(() => service.open_image(new Uint8Array(0), { name: 'empty.tif' })),
+      ],
+    };
+  },
+});
+</script>`;
+
+interface ClientResult {
+  name: string;
+  ids: string[][];
+  undone: number;
+  commits: number[][];
+  labels: number[];
+  polygons: { features: unknown[] };
+  errors: string[];
+}
+
+describe('as an ImJoy plugin', function () {
+  this.timeout(240_000);
+  let browser: Browser;
+  let server: RunningServer;
+  before(async () => {
+    server = await startServer(['--port', '0']);
+    browser = await launchBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  it('does for a web-worker plugin, over RPC, all that a person can do', async () => {
+    const annotator = await AnnotatorPage.open(browser, server.url);
+    await annotator.page.route('**/client.imjoy.html', (route) =>
+      route.fulfill({ body: CLIENT, contentType: 'text/html' }),
+    );
+    await annotator.ready();
+    const { image, labels, centers } = cellPhantom({ seed: 11, size: [256, 256], cells: 12 });
+    const points = centers.slice(0, 3).map(([y, x]) => [y, x]);
+    const result = (await annotator.page.evaluate(
+      async ([pixels, clicks]) => {
+        const { api } = globalThis as unknown as { api: { getPlugin(config: object): Promise<never> } };
+        const client: { annotate(image: object, points: unknown): Promise<{ labels: { _rvalue: ArrayBuffer } }> } =
+          await api.getPlugin({ src: `${location.origin}/client.imjoy.html` });
+        const buffer = Uint16Array.from(pixels as number[]).buffer;
+        const array = { _rtype: 'ndarray', _rvalue: buffer, _rshape: [256, 256], _rdtype: 'uint16' };
+        const answer = await client.annotate(array, clicks);
+        return { ...answer, labels: [...new Uint32Array(answer.labels._rvalue)] };
+      },
+      [[...image.data], points] as const,
+    )) as unknown as ClientResult;
+    assert.equal(result.name, 'from a script');
+    assert.equal(result.undone, 2);
+    assert.deepEqual(new Set(result.labels), new Set([0, 1, 2, 3]));
+    assert.equal(result.polygons.features.length, 3);
+    assert.deepEqual(result.commits.at(-1), [1, 2, 3]);
+    points.forEach((_, k) => {
+      let [both, either] = [0, 0];
+      result.labels.forEach((label, i) => {
+        const [ours, truth] = [label === k + 1, labels.data[i] === k + 1];
+        if (ours && truth) both++;
+        if (ours || truth) either++;
+      });
+      assert.ok(both / either > 0.7, `object ${k + 1} has IoU ${both / either}`);
+    });
+    assert.match(result.errors[0], /invalid_argument: .*1 points but 2 labels/);
+    assert.match(result.errors[1], /invalid_argument: /);
+    assert.match(result.errors[2], /invalid_image: empty\.tif is empty/);
+    assert.deepEqual(annotator.outside, []);
+    await annotator.close();
+  });
+
+  it('is found by its manifest and opened by its launcher', async () => {
+    const annotator = await AnnotatorPage.open(browser, server.url);
+    await annotator.viewer();
+    const found = await annotator.page.evaluate(async () => {
+      const { imjoy, api } = globalThis as unknown as {
+        imjoy: {
+          pm: {
+            reloadRepository(repository: object): Promise<{ name: string; uri: string }[]>;
+          };
+        };
+        api: {
+          getPlugin(config: object): Promise<{ open(context: object): Promise<Record<string, () => Promise<object>>> }>;
+        };
+      };
+      const plugins = await imjoy.pm.reloadRepository({ name: 'ours', url: `${location.origin}/manifest.imjoy.json` });
+      const launcher = await api.getPlugin({ src: plugins[0].uri });
+      const settings = { viewer: `${location.origin}/plugin/viewer/index.html` };
+      const service = await launcher.open({ config: { settings }, data: {} });
+      return { name: plugins[0].name, info: await service.get_info() };
+    });
+    assert.equal(found.name, 'micro-sam');
+    assert.equal((found.info as { name: string }).name, 'micro-sam');
+    assert.deepEqual(annotator.outside, []);
+    await annotator.close();
+  });
+
+  it('says the same of itself in the manifest and in the launcher', () => {
+    const manifest = JSON.parse(readFileSync('manifest.imjoy.json', 'utf8'));
+    const launcher = readFileSync('plugin/micro-sam.imjoy.html', 'utf8');
+    const config = JSON.parse(/<config lang="json">([\s\S]*?)<\/config>/.exec(launcher)?.[1] ?? '');
+    const { uri, ...listed } = manifest.plugins[0];
+    assert.deepEqual(listed, config);
+    assert.equal(uri, 'plugin/micro-sam.imjoy.html');
+    assert.ok(config.description.length <= 256 && config.name.length <= 48);
+    assert.equal(config.version, JSON.parse(readFileSync('package.json', 'utf8')).version);
+  });
+});
