@@ -257,7 +257,8 @@ export const COMMANDS = {
     keys: ['C'],
     inViewer: true,
     tooltip: 'Commit the segmented object to the committed objects.',
-    unavailable: (state) => (state.task?.name === SEGMENT ? undefined : commitRefusal(state)),
+    // With prompts and work under way, the object is about to come: `run` waits for it.
+    unavailable: (state) => (state.task && state.prompts.length > 0 ? undefined : commitRefusal(state)),
     async run(session, options) {
       await session.settled();
       session.apply(edits.commit(session.state, options));
