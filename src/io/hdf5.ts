@@ -5,7 +5,7 @@ import { exactNumbers } from './elements.js';
 import type { ImageSource } from './image.js';
 import { openNdarray } from './ndarray.js';
 import type { OpenOptions } from './open.js';
-import { checkBlockSize } from './region.js';
+import { checkBlockSize, checkPlausible } from './region.js';
 
 /**
  * A dataset of an HDF5 file by key, through jsfive (loaded when needed): the file and then the dataset are read whole.
@@ -62,7 +62,7 @@ export async function openHdf5(source: ByteSource, options: OpenOptions = {}): P
       },
     );
   options.signal?.throwIfAborted();
-  const { data, shape } = readDataset(dataset, `${name}/${path}`);
+  const { data, shape } = readDataset(dataset, `${name}/${path}`, bytes.length);
   return { ...openNdarray({ data, shape, name }), images: keys };
 }
 
@@ -85,10 +85,12 @@ function findDatasets(root: Node): Map<string, Node> {
   return found;
 }
 
-function readDataset(dataset: Node, name: string): { data: TypedArray; shape: readonly number[] } {
+function readDataset(dataset: Node, name: string, fileSize: number): { data: TypedArray; shape: readonly number[] } {
   const shape = [...(dataset.shape ?? [])].map(Number);
   const dtype = typeof dataset.dtype === 'string' ? dataset.dtype.replace(/^[<>|=]/, '') : 'not a number';
+  // jsfive makes a list of all values, whatever the file holds; deflate packs at most 1032 to one.
   checkBlockSize(name, 'a dataset', shape, 8);
+  checkPlausible(name, sizeOf(shape), fileSize * 1032, fileSize);
   const values = dataset.value;
   if (!Array.isArray(values) && !ArrayBuffer.isView(values))
     throw new SamError('unsupported', `${name} does not hold numbers but ${dtype}; choose another dataset.`);

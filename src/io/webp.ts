@@ -5,7 +5,10 @@ import type { ImageSource } from './image.js';
 import { openNdarray } from './ndarray.js';
 import { checkBlockSize, colourChannels } from './region.js';
 
-/** WebP: decoded by the browser, in Node by a decoder that node-file.ts installs. Always colour, 8 bits. */
+/**
+ * WebP: decoded by the browser, in Node by a decoder that node-file.ts installs. Always colour, 8 bits. A browser
+ * rounds colours under partial transparency, by at most one.
+ */
 export interface Rgba {
   readonly width: number;
   readonly height: number;
