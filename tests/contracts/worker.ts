@@ -6,15 +6,7 @@ import { tensor } from '../../src/ndimage/array.js';
 import { maskFromBitmap } from '../../src/ndimage/rle.js';
 import type { Progress } from '../../src/task.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
-import { realWorker } from '../support/real-worker.js';
-
-/** A bright disk on black, as in micro-sam's own tests. */
-export function diskImage(size = 256, radius = 20, at: readonly [number, number] = [size / 2, size / 2]) {
-  const data = new Uint8Array(size * size * 3);
-  for (let y = 0, i = 0; y < size; y++)
-    for (let x = 0; x < size; x++, i += 3) if (Math.hypot(y - at[0], x - at[1]) <= radius) data.fill(255, i, i + 3);
-  return tensor(data, [size, size, 3]);
-}
+import { diskImage, realWorker } from '../support/real-worker.js';
 
 /** The same results from the same arithmetic, computed once without any worker between. */
 export interface Reference {

@@ -7,25 +7,28 @@ import { build } from 'esbuild';
 /** A worker in a Node process of its own, to be connected to and to be killed. */
 export interface WorkerProcess {
   readonly url: string;
+  /** The first line it printed: its address, or what another `entry` says. */
+  readonly line: string;
   readonly process: ChildProcess;
   /** Ends it as a crash does and waits until it is gone. */
   kill(): Promise<void>;
 }
 
-const entry = `
+const WORKER = `
 import { startNodeWorker } from './src/worker/hosts/node-worker.ts';
 const { url } = await startNodeWorker({ threads: Number(process.argv[2]) });
-console.log(url);
-process.stdin.resume().on('end', () => process.exit()); // the parent is gone
-`;
+console.log(url);`;
 
-export async function startWorkerProcess({ threads = 2 } = {}): Promise<WorkerProcess> {
+/** Ends the process when its parent is gone. */
+const UNTIL_ORPHANED = `\nprocess.stdin.resume().on('end', () => process.exit());`;
+
+export async function startWorkerProcess({ threads = 2, entry = WORKER } = {}): Promise<WorkerProcess> {
   const folder = path.resolve('dist', 'tests', `worker-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const outfile = path.join(folder, 'worker.mjs');
+  const outfile = path.join(folder, entry === WORKER ? 'worker.mjs' : 'other.mjs');
   await build({
-    stdin: { contents: entry, resolveDir: process.cwd(), loader: 'ts' },
+    stdin: { contents: entry + UNTIL_ORPHANED, resolveDir: process.cwd(), loader: 'ts' },
     outfile,
     bundle: true,
     platform: 'node',
@@ -36,12 +39,13 @@ export async function startWorkerProcess({ threads = 2 } = {}): Promise<WorkerPr
   });
   const child = spawn(process.execPath, [outfile, String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const url = await new Promise<string>((resolve, reject) => {
+  const line = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', resolve);
     child.once('exit', (code) => reject(new Error(`The worker process ended with code ${code}.`)));
   });
   return {
-    url,
+    url: line,
+    line,
     process: child,
     async kill() {
       child.kill('SIGKILL');

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { DEFAULT_MODEL, resolveModel } from '../../src/model/registry.js';
 import { buildPrompts } from '../../src/model/transforms.js';
 import { failoverWorker } from '../../src/worker/failover.js';
-import { diskImage, referenceResults, workerContract } from '../contracts/worker.js';
-import { realWorker } from '../support/real-worker.js';
+import { referenceResults, workerContract } from '../contracts/worker.js';
+import { diskImage, realWorker } from '../support/real-worker.js';
 import { connectByWs } from '../support/sockets.js';
 import { startWorkerProcess } from '../support/worker-process.js';
 

@@ -7,8 +7,8 @@ import type { OrtRuntime } from '../../src/model/runtime.js';
 import { buildPrompts, encoderTensor, postprocessMask } from '../../src/model/transforms.js';
 import { maskToBitmap } from '../../src/ndimage/rle.js';
 import { createLocalWorker } from '../../src/worker/local.js';
-import { diskImage, referenceResults, workerContract } from '../contracts/worker.js';
-import { realWorker, sharedRuntime } from '../support/real-worker.js';
+import { referenceResults, workerContract } from '../contracts/worker.js';
+import { diskImage, realWorker, sharedRuntime } from '../support/real-worker.js';
 
 workerContract('a worker in this thread', () => realWorker());
 

@@ -3,7 +3,8 @@ import { MessageChannel } from 'node:worker_threads';
 import { type PortLike, portChannel } from '../../src/worker/channel.js';
 import { connectWorker } from '../../src/worker/connect.js';
 import { serveWorker } from '../../src/worker/served.js';
-import { diskImage, referenceResults, workerContract } from '../contracts/worker.js';
+import { referenceResults, workerContract } from '../contracts/worker.js';
+import { diskImage } from '../support/real-worker.js';
 
 async function overPort() {
   const { worker } = await referenceResults();

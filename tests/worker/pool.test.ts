@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { DEFAULT_MODEL } from '../../src/model/registry.js';
 import { poolWorker } from '../../src/worker/pool.js';
-import { diskImage, referenceResults, workerContract } from '../contracts/worker.js';
-import { realWorker } from '../support/real-worker.js';
+import { referenceResults, workerContract } from '../contracts/worker.js';
+import { diskImage, realWorker } from '../support/real-worker.js';
 import { connectByWs } from '../support/sockets.js';
 import { startWorkerProcess } from '../support/worker-process.js';
 

@@ -3,8 +3,8 @@ import { DEFAULT_MODEL } from '../../src/model/registry.js';
 import { buildPrompts } from '../../src/model/transforms.js';
 import { startWorkerServer, type WorkerServer } from '../../src/worker/hosts/websocket-server.js';
 import { splitWorker } from '../../src/worker/split.js';
-import { diskImage, referenceResults, workerContract } from '../contracts/worker.js';
-import { realWorker } from '../support/real-worker.js';
+import { referenceResults, workerContract } from '../contracts/worker.js';
+import { diskImage, realWorker } from '../support/real-worker.js';
 import { connectByWs } from '../support/sockets.js';
 
 let server: WorkerServer;

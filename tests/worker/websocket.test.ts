@@ -6,8 +6,9 @@ import { buildPrompts } from '../../src/model/transforms.js';
 import { connectWorker } from '../../src/worker/connect.js';
 import { startWorkerServer, type WorkerServer } from '../../src/worker/hosts/websocket-server.js';
 import { packMessage, unpackMessage } from '../../src/worker/wire.js';
-import { diskImage, referenceResults, workerContract } from '../contracts/worker.js';
+import { referenceResults, workerContract } from '../contracts/worker.js';
 import { seededRandom } from '../support/random.js';
+import { diskImage } from '../support/real-worker.js';
 import { connectByWs } from '../support/sockets.js';
 import { startWorkerProcess } from '../support/worker-process.js';
 
@@ -40,7 +41,8 @@ after(() => Promise.all(servers.map((server) => server.close())));
 
 workerContract('a worker behind a WebSocket', async () => connectByWs((await serve()).url));
 
-describe('startWorkerServer', () => {
+describe('startWorkerServer', function () {
+  this.timeout(120_000); // sockets, on machines that may be busy
   it('listens on this machine only, and lets in who knows the token', async () => {
     const { url } = await serve();
     assert.match(url, /^ws:\/\/127\.0\.0\.1:\d+\/\?token=[0-9a-f]{32}$/);

@@ -1,0 +1,101 @@
+import { once } from 'node:events';
+import * as ort from 'onnxruntime-node';
+import { WebSocket } from 'ws';
+import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
+import { DEFAULT_MODEL, resolveModel } from '../../src/model/registry.js';
+import { encoderTensor } from '../../src/model/transforms.js';
+import { createLocalWorker } from '../../src/worker/local.js';
+import { diskImage } from '../support/real-worker.js';
+import { connectByWs } from '../support/sockets.js';
+import { startWorkerProcess } from '../support/worker-process.js';
+import { atMost, type Figure, median, reported } from './figure.js';
+
+/** What our worker adds to ONNX Runtime, and what RPC adds to a WebSocket. Both sides of a ratio alternate. */
+export default async (): Promise<Figure[]> => [...(await encoding()), ...(await transfer())];
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+async function encoding(): Promise<Figure[]> {
+  const image = diskImage(512);
+  const spec = resolveModel();
+  const worker = createLocalWorker(await createNodeRuntime({ threads: 2 }), { fetchBytes: fetchBytesInNode });
+  await worker.load(spec);
+  const session = await ort.InferenceSession.create(await fetchBytesInNode(spec.encoder.url), {
+    intraOpNumThreads: 2,
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  });
+  const { data, dims } = encoderTensor(image, spec.encoderInput);
+  const bare = () => session.run({ [session.inputNames[0]]: new ort.Tensor('float32', data, dims) });
+  const ours = () => worker.encode(DEFAULT_MODEL, image);
+  await bare();
+  await ours();
+  const times = { bare: [] as number[], ours: [] as number[] };
+  for (let i = 0; i < 9; i++) {
+    times.bare.push(await timed(bare));
+    times.ours.push(await timed(ours));
+  }
+  await session.release();
+  await worker.close();
+  // The fastest runs: what else runs on the machine only adds.
+  const ratio = Math.min(...times.ours) / Math.min(...times.bare);
+  return [
+    atMost('worker_encode_over_ort', ratio, 'ratio', 1.05),
+    reported('worker_encode_ms', median(times.ours), 'ms'),
+    reported('worker_resident_mb', process.memoryUsage().rss / 2 ** 20, 'MB'),
+  ];
+}
+
+/**
+ * A 4 MB embedding from another process, through our worker and through a bare WebSocket that sends the same bytes. To
+ * time the transfer alone the process computes the embedding once and hands out the same one.
+ */
+async function transfer(): Promise<Figure[]> {
+  const child = await startWorkerProcess({
+    entry: `
+      import { WebSocketServer } from 'ws';
+      import { createNodeWorker } from './src/worker/hosts/node-worker.ts';
+      import { startWorkerServer } from './src/worker/hosts/websocket-server.ts';
+      const worker = await createNodeWorker({ threads: 2 });
+      const embedding = await worker.encode('vit_t', { data: new Uint8Array(192), shape: [8, 8, 3] });
+      const { url } = await startWorkerServer({
+        worker: { info: () => worker.info(), encode: async () => embedding },
+      });
+      const bare = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
+      await new Promise((resolve) => bare.once('listening', resolve));
+      bare.on('connection', (client) => client.on('message', () => client.send(embedding.features.data)));
+      await worker.close();
+      console.log(url + ' ws://127.0.0.1:' + bare.address().port);`,
+  });
+  try {
+    const [url, bareUrl] = child.line.split(' ');
+    const worker = await connectByWs(url);
+    const image = { data: new Uint8Array(192), shape: [8, 8, 3] };
+    const ours = () => worker.encode(DEFAULT_MODEL, image);
+    const socket = new WebSocket(bareUrl);
+    await once(socket, 'open');
+    const bare = async () => {
+      const answer = once(socket, 'message');
+      socket.send('please');
+      await answer;
+    };
+    const times = { bare: [] as number[], ours: [] as number[] };
+    for (let i = 0; i < 40; i++) {
+      const [a, b] = [await timed(bare), await timed(ours)];
+      if (i < 5) continue; // code that is not yet compiled
+      times.bare.push(a);
+      times.ours.push(b);
+    }
+    socket.terminate();
+    await worker.close();
+    return [
+      atMost('embedding_transfer_over_ws', median(times.ours) / median(times.bare), 'ratio', 2),
+      reported('embedding_transfer_ms', median(times.ours), 'ms'),
+    ];
+  } finally {
+    await child.kill();
+  }
+}
