@@ -10,7 +10,9 @@ export interface Sample {
   input(): ImageInput;
 }
 
-const SKIMAGE = 'https://raw.githubusercontent.com/scikit-image/scikit-image/v0.22.0/skimage/data';
+/** A fixed commit of scikit-image, whose folder of images is public. */
+const SKIMAGE =
+  'https://raw.githubusercontent.com/scikit-image/scikit-image/60764df36c34c5202554aae507722836b6108d10/skimage/data';
 
 /** Images to try the annotator on. The first is made here and needs no internet. */
 export const SAMPLES: readonly Sample[] = [
@@ -20,13 +22,6 @@ export const SAMPLES: readonly Sample[] = [
     name: 'sample-nuclei',
     online: false,
     input: () => ({ ...cellPhantom().image, name: 'sample-nuclei' }),
-  },
-  {
-    title: 'Cell',
-    detail: 'Phase contrast, from scikit-image (internet)',
-    name: 'cell.png',
-    online: true,
-    input: () => `${SKIMAGE}/cell.png`,
   },
   {
     title: 'Immunohistochemistry',

@@ -20,7 +20,7 @@ export function openSheet(actions: OpenActions): Sheet {
     make(
       'p',
       { className: 'note' },
-      'TIFF, OME-TIFF, OME-Zarr (zip), PNG or JPEG. Files can also be dropped anywhere.',
+      'TIFF, OME-TIFF, zipped OME-Zarr, PNG, JPEG, NIfTI, NumPy, HDF5. Files can also be dropped anywhere.',
     ),
     make('h3', {}, 'From an address'),
     form,
