@@ -128,11 +128,6 @@ export async function readAttributes(store: Store): Promise<Readonly<Record<stri
   return v2 && ((await readJson(store, '.zattrs')) ?? {});
 }
 
-/** True if every embedding of the store is there. */
-export function isComplete(attributes: Readonly<Record<string, unknown>> | undefined): boolean {
-  return attributes !== undefined && 'input_size' in attributes;
-}
-
 async function readJson(store: Store, key: string): Promise<Record<string, unknown> | undefined> {
   const bytes = await store.get(key);
   if (!bytes) return undefined;

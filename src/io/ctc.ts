@@ -146,7 +146,7 @@ export function parseTracks(text: string): Track[] {
 }
 
 /** Lineages of a track table: one record per family, parent → daughters, tracks without daughters included. */
-export function lineagesOf(tracks: readonly Track[]): Lineages {
+export function tracksToLineages(tracks: readonly Track[]): Lineages {
   const family = new Map<number, Record<number, number[]>>();
   const lineages: Record<number, number[]>[] = [];
   for (const { label, parent } of [...tracks].sort((a, b) => a.begin - b.begin)) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { SamError } from '../../src/errors.js';
-import { labelsToCtc, lineagesOf, parseTracks, readCtc, tracksOf } from '../../src/io/ctc.js';
+import { labelsToCtc, parseTracks, readCtc, tracksOf, tracksToLineages } from '../../src/io/ctc.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { randomLabels } from '../support/labels.js';
 import { seededRandom } from '../support/random.js';
@@ -46,7 +46,7 @@ describe('Cell Tracking Challenge files', () => {
   });
 
   it('become lineages as the annotator keeps them', async () => {
-    assert.deepEqual(lineagesOf(parseTracks('1 0 1 0\n2 2 3 1\r\n3 2 3 1\n4 3 3 0\n')), [
+    assert.deepEqual(tracksToLineages(parseTracks('1 0 1 0\n2 2 3 1\r\n3 2 3 1\n4 3 3 0\n')), [
       { 1: [2, 3], 2: [], 3: [] },
       { 4: [] },
     ]);
