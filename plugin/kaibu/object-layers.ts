@@ -82,6 +82,7 @@ export class PolygonObjects implements ObjectsOnScreen {
   readonly #layer: KaibuVectorLayer;
   readonly #size: Size;
   #shown: readonly ViewObject[] = [];
+  #masks: ReadonlyMap<string, readonly Mask[]> = new Map();
   #edited: ReturnType<typeof setTimeout> | undefined;
 
   static async create(
@@ -112,16 +113,21 @@ export class PolygonObjects implements ObjectsOnScreen {
   }
 
   async show(objects: readonly ViewObject[]): Promise<void> {
-    const same =
-      objects.length === this.#shown.length &&
-      objects.every(({ id, mask, color }, k) => {
-        const old = this.#shown[k];
-        return id === old.id && mask === old.mask && color === old.color;
-      });
-    if (same) return;
+    const before = this.#masks;
+    const masks = masksByColor(objects);
+    const changed = [...masks].filter(([color, list]) => !sameMasks(list, before.get(color)));
+    const sameColors = masks.size === before.size && [...masks.keys()].every((color) => before.has(color));
     this.#shown = objects;
+    this.#masks = masks;
+    if (sameColors && changed.length === 0) return;
     clearTimeout(this.#edited);
-    await within(this.#layer.set_features(objectsGeoJson(objects, this.#size[0])), 'set_features');
+    if (sameColors) {
+      // One object more changes the feature of one colour.
+      for (const [color, list] of changed) {
+        const feature = colorFeature(color, list, this.#size[0]);
+        await within(this.#layer.update_feature(featureId(color), JSON.stringify(feature)), 'update_feature');
+      }
+    } else await within(this.#layer.set_features(objectsGeoJson(objects, this.#size[0])), 'set_features');
   }
 
   async setVisible(visible: boolean): Promise<void> {
@@ -130,9 +136,9 @@ export class PolygonObjects implements ObjectsOnScreen {
 
   /** Waits for the hand to rest, then reads the whole layer: what is in it now is the object. */
   editedBy(feature: Feature, layer: ObjectLayerName, emit: (event: ViewerEvent) => void): void {
-    const own = objectFeatures(this.#shown, this.#size[0]);
-    const twin = own.find(({ properties }) => properties?.id === feature.properties?.id);
-    if (twin && JSON.stringify(twin.geometry) === JSON.stringify(feature.geometry)) return;
+    const own = [...this.#masks].find(([color]) => featureId(color) === feature.properties?.id);
+    const written = own && colorFeature(own[0], own[1], this.#size[0]);
+    if (written && JSON.stringify(written.geometry) === JSON.stringify(feature.geometry)) return;
     clearTimeout(this.#edited);
     this.#edited = setTimeout(async () => {
       const { features } = await within(this.#layer.get_features({ decimals: 6 }), 'get_features');
@@ -144,10 +150,11 @@ export class PolygonObjects implements ObjectsOnScreen {
 
 /** A GeoJSON string of all objects, one MultiPolygon per colour. */
 export function objectsGeoJson(objects: readonly ViewObject[], height: number): string {
-  return JSON.stringify({ type: 'FeatureCollection', features: objectFeatures(objects, height) });
+  const features = [...masksByColor(objects)].map(([color, masks]) => colorFeature(color, masks, height));
+  return JSON.stringify({ type: 'FeatureCollection', features });
 }
 
-function objectFeatures(objects: readonly ViewObject[], height: number): Feature[] {
+function masksByColor(objects: readonly ViewObject[]): Map<string, Mask[]> {
   const byColor = new Map<string, Mask[]>();
   for (const { id, color, mask } of objects) {
     const known = byColor.get(color);
@@ -155,12 +162,20 @@ function objectFeatures(objects: readonly ViewObject[], height: number): Feature
     else if (byColor.size < MAX_COLORS) byColor.set(color, [mask]);
     else [...byColor.values()][id % MAX_COLORS].push(mask);
   }
-  return [...byColor].map(([color, masks]) => ({
+  return byColor;
+}
+
+function sameMasks(a: readonly Mask[], b: readonly Mask[] | undefined): boolean {
+  return a.length === b?.length && a.every((mask, k) => mask === b[k]);
+}
+
+const featureId = (color: string) => `objects ${color}`;
+
+function colorFeature(color: string, masks: readonly Mask[], height: number): Feature {
+  const coordinates = masks.flatMap((mask): XY[][][] => maskPolygons(mask, height));
+  return {
     type: 'Feature',
-    geometry: {
-      type: 'MultiPolygon',
-      coordinates: masks.flatMap((mask): XY[][][] => maskPolygons(mask, height)),
-    },
-    properties: { id: `objects ${color}`, edge_color: color, edge_width: 1.5, face_color: `${color}55` },
-  }));
+    geometry: { type: 'MultiPolygon', coordinates },
+    properties: { id: featureId(color), edge_color: color, edge_width: 1.5, face_color: `${color}55` },
+  };
 }
