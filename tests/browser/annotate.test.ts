@@ -11,7 +11,7 @@ import { encodeTiff } from '../../src/io/tiff-writer.js';
 import type { YX, YXYX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { launchBrowser } from '../support/browser.js';
-import { dataItems, dataPath, hasData, withData } from '../support/data.js';
+import { dataItems, dataPath, withData } from '../support/data.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 
 /** The whole story of the annotator, by hand: server, page, mouse, keyboard, files, a crash in between. */
@@ -170,8 +170,6 @@ describe('annotating by hand', function () {
       await server?.stop();
     }
   });
-
-  if (!hasData) it.skip('real images: the data folder is absent');
 });
 
 /** From the line the server logs when it has started the process. */

@@ -68,7 +68,7 @@ describe('as an ImJoy plugin', function () {
 
   it('does for a web-worker plugin, over RPC, all that a person can do', async () => {
     const annotator = await AnnotatorPage.open(browser, server.url);
-    await annotator.page.route('**/client.imjoy.html', (route) =>
+    await annotator.page.route('**/client.imjoy.html*', (route) =>
       route.fulfill({ body: CLIENT, contentType: 'text/html' }),
     );
     await annotator.ready();
@@ -114,14 +114,17 @@ describe('as an ImJoy plugin', function () {
       const { imjoy, api } = globalThis as unknown as {
         imjoy: {
           pm: {
-            reloadRepository(repository: object): Promise<{ name: string; uri: string }[]>;
+            reloadRepository(repository: object): Promise<{ plugins: { name: string; uri: string }[] }>;
           };
         };
         api: {
           getPlugin(config: object): Promise<{ open(context: object): Promise<Record<string, () => Promise<object>>> }>;
         };
       };
-      const plugins = await imjoy.pm.reloadRepository({ name: 'ours', url: `${location.origin}/manifest.imjoy.json` });
+      const { plugins } = await imjoy.pm.reloadRepository({
+        name: 'ours',
+        url: `${location.origin}/manifest.imjoy.json`,
+      });
       const launcher = await api.getPlugin({ src: plugins[0].uri });
       const settings = { viewer: `${location.origin}/plugin/viewer/index.html` };
       const service = await launcher.open({ config: { settings }, data: {} });

@@ -57,7 +57,9 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   const server = http.createServer((request, response) => {
     const origin = `http://${request.headers.host}`;
     const sameOrigin = request.headers.origin === undefined || request.headers.origin === origin;
-    const url = URL.canParse(request.url ?? '', origin) ? new URL(request.url ?? '', origin) : undefined;
+    // ImJoy joins addresses with doubled slashes; at the start they would name a host.
+    const target = (request.url ?? '/').replace(/^\/+/, '/');
+    const url = URL.canParse(target, origin) ? new URL(target, origin) : undefined;
     if (!origins.includes(origin) || !sameOrigin || url === undefined) {
       response.writeHead(403).end('Only pages of this server may ask.');
     } else if (url.pathname.startsWith('/files/')) {
