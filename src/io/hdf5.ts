@@ -17,6 +17,8 @@ interface Node {
   readonly shape?: readonly number[];
   readonly dtype?: unknown;
   readonly value?: unknown;
+  /** Not part of jsfive's interface, but nothing else tells the chunk shape. */
+  readonly _dataobjects?: { readonly chunks?: readonly number[] | null };
 }
 
 const CONSTRUCTORS: Record<string, new (values: ArrayLike<number>) => TypedArray> = {
@@ -88,9 +90,10 @@ function findDatasets(root: Node): Map<string, Node> {
 function readDataset(dataset: Node, name: string, fileSize: number): { data: TypedArray; shape: readonly number[] } {
   const shape = [...(dataset.shape ?? [])].map(Number);
   const dtype = typeof dataset.dtype === 'string' ? dataset.dtype.replace(/^[<>|=]/, '') : 'not a number';
-  // jsfive makes a list of all values, whatever the file holds; deflate packs at most 1032 to one.
+  // jsfive makes a list of all values and walks through all of each chunk, whatever the file holds; deflate packs at most 1032 to one.
   checkBlockSize(name, 'a dataset', shape, 8);
   checkPlausible(name, sizeOf(shape), fileSize * 1032, fileSize);
+  checkPlausible(name, sizeOf(dataset._dataobjects?.chunks ?? []), fileSize * 1032, fileSize);
   const values = dataset.value;
   if (!Array.isArray(values) && !ArrayBuffer.isView(values))
     throw new SamError('unsupported', `${name} does not hold numbers but ${dtype}; choose another dataset.`);
