@@ -8,6 +8,10 @@ import { type Command, UsageError } from './command.js';
  */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   annotator_2d: async () => (await import('./annotator-2d.js')).annotator2d,
+  precompute_embeddings: async () => (await import('./precompute-embeddings.js')).precompute,
+  automatic_segmentation: async () => (await import('./automatic-segmentation.js')).automatic,
+  evaluate: async () => (await import('./evaluate.js')).evaluate,
+  info: async () => (await import('./info.js')).info,
   worker: async () => (await import('./worker.js')).worker,
 };
 

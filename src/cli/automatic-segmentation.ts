@@ -1,0 +1,236 @@
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { SamError } from '../errors.js';
+import { EXPORT_FORMATS, type ExportFormat, exportLabels } from '../io/export.js';
+import { type ImageSource, planeCount, readPlane } from '../io/image.js';
+import type { LabelImage } from '../ndimage/array.js';
+import { maxLabel } from '../ndimage/label.js';
+import type { AmgThresholds } from '../segmentation/amg/state.js';
+import { type AutomaticVolumeOptions, automaticSegmentation, automaticVolume } from '../segmentation/automatic.js';
+import type { TaskOptions } from '../task.js';
+import { type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
+import { expandInputs, stemOf } from './batch/inputs.js';
+import { ofShard, parseShard } from './batch/shard.js';
+import { type Command, UsageError } from './command.js';
+import { ENGINE_FLAGS, ENGINE_USAGE, type Engine, joinPairs, numberFlag, startEngine } from './engine.js';
+
+/** Everything in many files segmented without prompts. */
+const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
+
+  -i, --input_path PATH      file, folder or pattern; may be given several times
+  -o, --output_path DIR      folder of the results
+      --pattern GLOB         files of a folder that match, e.g. "*.tif"
+      --format LIST          ${EXPORT_FORMATS.join(', ')}
+                             (default: tiff; several with commas)
+  -n, --ndim N               2: every plane by itself; 3: objects go through the planes
+                             (default: 3 for volumes)
+      --mode amg             automatic mask generation, the only mode without a decoder for instances
+      --points_per_side N    grid of prompts (default 32)
+      --pred_iou_thresh X    --stability_score_thresh X    --box_nms_thresh X
+      --min_object_size PX   --max_object_size PX
+      --gap_closing N        --min_z_extent N              volumes: close gaps, drop short objects
+      --shard I/N            do the I-th of N parts, or auto: Slurm array, Kubernetes indexed job
+      --force                segment again what has a result
+      --json                 print the table as JSON
+${ENGINE_USAGE}
+
+A file that fails does not stop the others; existing results are skipped.`;
+
+const NUMBERS = [
+  'points_per_side',
+  'pred_iou_thresh',
+  'stability_score_thresh',
+  'box_nms_thresh',
+  'min_object_size',
+  'max_object_size',
+  'gap_closing',
+  'min_z_extent',
+  'batch_size',
+] as const;
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: joinPairs(args),
+    allowPositionals: true,
+    options: {
+      ...ENGINE_FLAGS,
+      input_path: { type: 'string', short: 'i', multiple: true },
+      output_path: { type: 'string', short: 'o' },
+      pattern: { type: 'string' },
+      format: { type: 'string', default: 'tiff' },
+      ndim: { type: 'string', short: 'n' },
+      mode: { type: 'string', default: 'amg' },
+      shard: { type: 'string' },
+      force: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      ...(Object.fromEntries(NUMBERS.map((name) => [name, { type: 'string' }])) as Record<
+        (typeof NUMBERS)[number],
+        { type: 'string' }
+      >),
+    },
+  });
+  const folder = values.output_path;
+  if (!folder) throw new UsageError('Say where the results go with -o.');
+  if (values.mode !== 'amg' && values.mode !== 'auto') {
+    throw new UsageError(
+      `--mode is amg, not "${values.mode}": ais and apg need a decoder that this model does not have.`,
+    );
+  }
+  const formats = values.format.split(',').map((name): ExportFormat => {
+    if ((EXPORT_FORMATS as readonly string[]).includes(name)) return name as ExportFormat;
+    throw new UsageError(`--format is one of ${EXPORT_FORMATS.join(', ')}, not "${name}".`);
+  });
+  const ndim = numberFlag('ndim', values.ndim);
+  if (ndim !== undefined && ndim !== 2 && ndim !== 3) throw new UsageError(`--ndim is 2 or 3, not ${ndim}.`);
+  const options = optionsOf(values);
+  const all = expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
+  const files = ofShard(all, parseShard(values.shard));
+  mkdirSync(folder, { recursive: true });
+  const engine = await startEngine(values);
+  try {
+    const items = files.map((file): BatchItem => {
+      const marker = path.join(folder, `${stemOf(file)}${MARKER[formats[0]] ?? ''}`);
+      return {
+        name: path.basename(file),
+        exists: () => existsSync(marker),
+        run: (task) => segmentFile(engine, file, { folder, formats, ndim, options }, task),
+      };
+    });
+    return reportBatch(await runBatch(items, { ...values, signal: interruptible() }), values.json);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** What the first format's file of an image is called behind its stem: the sign that it is done. */
+const MARKER: Partial<Record<ExportFormat, string>> = {
+  tiff: '_labels.tif',
+  'ome-tiff': '_labels.ome.tif',
+  png: '_labels.png',
+  geojson: '.geojson',
+  coco: '_coco.json',
+  'imagej-roi': '_rois.zip',
+  csv: '_objects.csv',
+  'ome-zarr': '_labels.ome.zarr',
+  'ome-zarr-0.4': '_labels_v04.ome.zarr',
+  ctc: '_RES',
+  zip: '_export.zip',
+};
+
+type Numbers = Partial<Record<(typeof NUMBERS)[number], string>>;
+
+function optionsOf(values: Numbers): AutomaticVolumeOptions {
+  const value = (name: (typeof NUMBERS)[number]) => numberFlag(name, values[name]);
+  const defined = <T extends object>(object: T) =>
+    Object.fromEntries(Object.entries(object).filter(([, v]) => v !== undefined)) as Partial<T>;
+  const thresholds: Partial<AmgThresholds> = defined({
+    predIouThresh: value('pred_iou_thresh') as number,
+    stabilityScoreThresh: value('stability_score_thresh') as number,
+    boxNmsThresh: value('box_nms_thresh') as number,
+    minObjectSize: value('min_object_size') as number,
+    maxObjectSize: value('max_object_size') as number,
+  });
+  const floor = (threshold: number | undefined) => (threshold === undefined ? undefined : Math.min(threshold, 0.6));
+  return {
+    thresholds,
+    ...defined({
+      pointsPerSide: value('points_per_side'),
+      pointsPerBatch: value('batch_size'),
+      iouFloor: floor(thresholds.predIouThresh),
+      stabilityFloor: floor(thresholds.stabilityScoreThresh),
+    }),
+    merge: defined({ gapClosing: value('gap_closing') as number, minExtent: value('min_z_extent') as number }),
+  };
+}
+
+interface Job {
+  readonly folder: string;
+  readonly formats: readonly ExportFormat[];
+  readonly ndim?: 2 | 3;
+  readonly options: AutomaticVolumeOptions;
+}
+
+async function segmentFile(engine: Engine, file: string, job: Job, task: TaskOptions): Promise<string> {
+  const source = await engine.open(file, task);
+  try {
+    const embeddings = await engine.embeddings(source, stemOf(file), task);
+    try {
+      const planes = planeCount(source);
+      const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
+      const context = { worker: engine.worker, model: engine.model.name, embeddings };
+      const labels = through
+        ? (await automaticVolume(context, planes, { ...job.options, ...task })).labels
+        : await planeByPlane(context, planes, job.options, task);
+      await writeResults(source, labels, file, job, task);
+      return `${maxLabel(labels)} objects`;
+    } finally {
+      embeddings.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+/** Every plane by itself; ids count on from plane to plane, so that each is unique in the stack. */
+async function planeByPlane(
+  context: Parameters<typeof automaticVolume>[0],
+  planes: number,
+  options: AutomaticVolumeOptions,
+  task: TaskOptions,
+): Promise<LabelImage> {
+  const [height, width] = context.embeddings.size;
+  const stack = new Uint32Array(planes * height * width);
+  let count = 0;
+  for (let plane = 0; plane < planes; plane++) {
+    const { labels, objects } = await automaticSegmentation(
+      { ...context, plane },
+      {
+        ...options,
+        signal: task.signal,
+        onProgress: ({ done, total, message }) =>
+          task.onProgress?.({ done: plane + (total > 0 ? done / total : 0), total: planes, message }),
+      },
+    );
+    for (let p = 0; p < labels.data.length; p++) {
+      if (labels.data[p] !== 0) stack[plane * height * width + p] = labels.data[p] + count;
+    }
+    count += objects.length;
+  }
+  return { data: stack, shape: planes === 1 ? [height, width] : [planes, height, width] };
+}
+
+/** Files appear whole or not at all: written beside their place, then renamed. The marker comes last. */
+async function writeResults(
+  source: ImageSource,
+  labels: LabelImage,
+  file: string,
+  job: Job,
+  task: TaskOptions,
+): Promise<void> {
+  const input = {
+    labels,
+    name: stemOf(file),
+    stack: source.sizes.t > 1 ? ('t' as const) : ('z' as const),
+    pixelSize: source.pixelSize,
+    image: {
+      channels: source.channels.map((channel) => channel.name),
+      plane: (index: number) => readPlane(source, index, {}, task),
+    },
+  };
+  for (const format of [...job.formats].reverse()) {
+    for (const { name, bytes } of await exportLabels(format, input, task)) {
+      const target = path.join(job.folder, name);
+      const unfinished = `${target}.unfinished-${process.pid}`;
+      try {
+        mkdirSync(path.dirname(target), { recursive: true });
+        writeFileSync(unfinished, bytes);
+        renameSync(unfinished, target);
+      } catch (cause) {
+        throw new SamError('storage', `${target} cannot be written: ${(cause as Error).message}`, { cause });
+      }
+    }
+  }
+}
+
+export const automatic: Command = { summary: 'Segment everything in many images', usage, run };

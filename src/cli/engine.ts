@@ -1,0 +1,188 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import type { ParseArgsConfig } from 'node:util';
+import { type EmbeddingOptions, type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
+import type { TileChoice } from '../embeddings/tiling.js';
+import type { ImageSource } from '../io/image.js';
+import { fileBytes } from '../io/node-file.js';
+import { openImage } from '../io/open.js';
+import { folderStore } from '../io/stores/fs.js';
+import { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99 } from '../model/intensity.js';
+import type { ModelSpec } from '../model/model-spec.js';
+import { DEFAULT_MODEL, resolveModel } from '../model/registry.js';
+import type { TaskOptions } from '../task.js';
+import { connectWorker } from '../worker/connect.js';
+import { createNodeWorker } from '../worker/hosts/node-worker.js';
+import { poolWorker } from '../worker/pool.js';
+import type { SamWorker } from '../worker/sam-worker.js';
+import { stemOf } from './batch/inputs.js';
+import { UsageError } from './command.js';
+import { userDataFolder } from './serve/user-data.js';
+
+/**
+ * What every command that runs the model shares: its flags, the worker, and how a file becomes an image with embeddings.
+ * Flags are spelled as micro-sam spells them; where it takes two numbers (`--tile_shape 512 512`), so do we.
+ */
+export const ENGINE_FLAGS = {
+  model_type: { type: 'string', short: 'm', default: DEFAULT_MODEL },
+  checkpoint: { type: 'string', short: 'c', multiple: true },
+  embedding_path: { type: 'string', short: 'e' },
+  key: { type: 'string', short: 'k' },
+  tile_shape: { type: 'string' },
+  halo: { type: 'string' },
+  object_diameter: { type: 'string' },
+  intensity: { type: 'string', default: 'min-max' },
+  channels: { type: 'string' },
+  device: { type: 'string', short: 'd' },
+  worker: { type: 'string', multiple: true },
+  threads: { type: 'string' },
+} as const satisfies ParseArgsConfig['options'];
+
+export const ENGINE_USAGE = `
+  -m, --model_type NAME      model (default: ${DEFAULT_MODEL}); micro-sam info lists them
+  -c, --checkpoint FILE      encoder and decoder ONNX files of another model: give it twice
+  -e, --embedding_path DIR   keep embeddings here, in micro-sam's format, and reuse them
+  -k, --key KEY              dataset inside an HDF5, zarr or npz file
+      --tile_shape Y X       tiles of this many pixels; default: chosen by size
+      --halo Y X             overlap of the tiles on each side
+      --object_diameter PX   typical object size; small objects get smaller tiles
+      --intensity HOW        min-max (micro-sam), percentile (1-99), or LOW,HIGH
+      --channels LIST        channels given to the model, e.g. 0,2
+  -d, --device NAME          auto, cpu, cuda, webgpu or wasm (default: auto)
+      --worker URL           run on this worker (ws://…); several make a pool
+      --threads N            threads of the model in this process`;
+
+/** Parsed values of ENGINE_FLAGS. */
+export interface EngineFlags {
+  readonly model_type?: string;
+  readonly checkpoint?: string[];
+  readonly embedding_path?: string;
+  readonly key?: string;
+  readonly tile_shape?: string;
+  readonly halo?: string;
+  readonly object_diameter?: string;
+  readonly intensity?: string;
+  readonly channels?: string;
+  readonly device?: string;
+  readonly worker?: string[];
+  readonly threads?: string;
+}
+
+export interface Engine {
+  readonly worker: SamWorker;
+  readonly model: ModelSpec;
+  open(file: string, task?: TaskOptions): Promise<ImageSource>;
+  /** Embeddings of an image; kept on disk if the user gave a folder. `name` tells the images of a batch apart. */
+  embeddings(source: ImageSource, name: string, task?: TaskOptions): Promise<ImageEmbeddings>;
+  close(): Promise<void>;
+}
+
+/** Flags that take two numbers are joined, so that `parseArgs` sees one value: --halo 64 64 → --halo=64,64. */
+export function joinPairs(args: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    if (!['--tile_shape', '--halo'].includes(args[i])) joined.push(args[i]);
+    else if (/^\d+$/.test(args[i + 2] ?? '')) joined.push(`${args[i]}=${args[++i]},${args[++i]}`);
+    else joined.push(`${args[i]}=${args[++i] ?? ''}`);
+  }
+  return joined;
+}
+
+export function numberFlag(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new UsageError(`--${name} takes a number, not "${text}".`);
+  return value;
+}
+
+function pairFlag(name: string, text: string | undefined): [number, number] | undefined {
+  if (text === undefined) return undefined;
+  const values = text.split(',').map(Number);
+  if (values.length > 2 || !values.every((value) => Number.isInteger(value) && value >= 0)) {
+    throw new UsageError(`--${name} takes two whole numbers (y x), not "${text.replace(',', ' ')}".`);
+  }
+  return [values[0], values[1] ?? values[0]];
+}
+
+function tilingFlags(flags: EngineFlags): TileChoice | 'none' | undefined {
+  const tileShape = pairFlag('tile_shape', flags.tile_shape);
+  const halo = pairFlag('halo', flags.halo);
+  if (!tileShape) {
+    if (halo) throw new UsageError('--halo needs --tile_shape.');
+    return undefined;
+  }
+  return tileShape[0] === 0 ? 'none' : { tileShape, halo: halo ?? [0, 0] };
+}
+
+function intensityFlag(text: string | undefined): IntensityPolicy | undefined {
+  if (text === undefined || text === 'min-max') return text && MIN_MAX;
+  if (text === 'percentile') return PERCENTILE_1_99;
+  const [low, high] = text.split(',').map(Number);
+  if (low < high) return { kind: 'fixed', ranges: [[low, high]] };
+  throw new UsageError(`--intensity is min-max, percentile or LOW,HIGH, not "${text}".`);
+}
+
+function channelsFlag(text: string | undefined): number[] | undefined {
+  const channels = text?.split(',').map(Number);
+  if (channels?.every((channel) => Number.isInteger(channel) && channel >= 0) ?? true) return channels;
+  throw new UsageError(`--channels takes numbers from 0 with commas, not "${text}".`);
+}
+
+function modelFlag(flags: EngineFlags): ModelSpec {
+  const { checkpoint = [], model_type = DEFAULT_MODEL } = flags;
+  if (checkpoint.length === 0) return resolveModel(model_type);
+  if (checkpoint.length !== 2) {
+    throw new UsageError('-c is given twice: the encoder ONNX file, then the decoder ONNX file.');
+  }
+  const [encoder, decoder] = checkpoint;
+  return resolveModel({ name: model_type === DEFAULT_MODEL ? stemOf(encoder) : model_type, encoder, decoder });
+}
+
+async function workerFlag(flags: EngineFlags): Promise<SamWorker> {
+  const urls = flags.worker ?? [];
+  if (urls.length > 0) {
+    const workers = await Promise.all(urls.map((url) => connectWorker(url)));
+    return workers.length === 1 ? workers[0] : poolWorker(workers);
+  }
+  const device = flags.device ?? 'auto';
+  const store = folderStore(path.join(userDataFolder(), 'models'));
+  const threads = numberFlag('threads', flags.threads);
+  if (device === 'auto' || device === 'cpu') return createNodeWorker({ store, threads });
+  if (device === 'wasm') return createNodeWorker({ store, threads, wasm: true });
+  if (device === 'cuda' || device === 'webgpu') return createNodeWorker({ store, threads, providers: [device, 'cpu'] });
+  throw new UsageError(`--device is auto, cpu, cuda, webgpu or wasm, not "${device}".`);
+}
+
+export async function startEngine(flags: EngineFlags): Promise<Engine> {
+  const settings: Partial<EmbeddingOptions> = {
+    tiling: tilingFlags(flags),
+    objectDiameter: numberFlag('object_diameter', flags.object_diameter),
+    intensity: intensityFlag(flags.intensity),
+    channels: channelsFlag(flags.channels),
+  };
+  const model = modelFlag(flags);
+  const worker = await workerFlag(flags);
+  return {
+    worker,
+    model,
+    open: (file, task) => openFile(file, flags.key, task),
+    embeddings: (source, name, task) =>
+      openEmbeddings(
+        {
+          source,
+          worker,
+          model,
+          ...settings,
+          store: flags.embedding_path ? folderStore(path.join(flags.embedding_path, `${name}.zarr`)) : undefined,
+        },
+        task,
+      ),
+    close: () => worker.close(),
+  };
+}
+
+/** An image file or a zarr folder. */
+export async function openFile(file: string, key?: string, task: TaskOptions = {}): Promise<ImageSource> {
+  const folder = statSync(file, { throwIfNoEntry: false })?.isDirectory();
+  return openImage(folder ? folderStore(file) : await fileBytes(file), { name: path.basename(file), key, ...task });
+}

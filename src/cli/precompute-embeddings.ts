@@ -1,0 +1,68 @@
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { precomputeEmbeddings } from '../embeddings/precompute.js';
+import { type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
+import { expandInputs, stemOf } from './batch/inputs.js';
+import { ofShard, parseShard } from './batch/shard.js';
+import { type Command, UsageError } from './command.js';
+import { ENGINE_FLAGS, ENGINE_USAGE, joinPairs, startEngine } from './engine.js';
+
+/** Embeddings of many files ahead of time, e.g. on a cluster: the annotator and micro-sam open them. */
+const usage = `micro-sam precompute_embeddings -i FILES -e DIR [options]
+
+  -i, --input_path PATH      file, folder or pattern; may be given several times
+      --pattern GLOB         files of a folder that match, e.g. "*.tif"
+      --shard I/N            do the I-th of N parts, or auto: Slurm array, Kubernetes indexed job
+      --force                compute again what is complete
+      --json                 print the table as JSON
+${ENGINE_USAGE}
+
+Each image becomes DIR/<name>.zarr. Work that was interrupted goes on where it stopped.`;
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: joinPairs(args),
+    allowPositionals: true,
+    options: {
+      ...ENGINE_FLAGS,
+      input_path: { type: 'string', short: 'i', multiple: true },
+      pattern: { type: 'string' },
+      shard: { type: 'string' },
+      force: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const folder = values.embedding_path;
+  if (!folder) throw new UsageError('Say where the embeddings go with -e.');
+  const all = expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
+  const files = ofShard(all, parseShard(values.shard));
+  const engine = await startEngine(values);
+  try {
+    const items = files.map((file): BatchItem => {
+      const name = stemOf(file);
+      return {
+        name: path.basename(file),
+        async run(task) {
+          const source = await engine.open(file, task);
+          const embeddings = await engine.embeddings(source, name, task);
+          try {
+            const { encoded, reused } = await precomputeEmbeddings(
+              embeddings,
+              { concurrency: values.worker?.length },
+              task,
+            );
+            return `${encoded} computed, ${reused} reused${embeddings.notices.map((notice) => `; ${notice}`).join('')}`;
+          } finally {
+            embeddings.close();
+            await source.close();
+          }
+        },
+      };
+    });
+    return reportBatch(await runBatch(items, { ...values, signal: interruptible() }), values.json);
+  } finally {
+    await engine.close();
+  }
+}
+
+export const precompute: Command = { summary: 'Compute embeddings of many images ahead of time', usage, run };
