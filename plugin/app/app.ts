@@ -29,6 +29,12 @@ export interface RunContext {
   readonly data?: { readonly image?: unknown; readonly url?: string; readonly name?: string };
 }
 
+/** ImJoy gives every window `on` and `off` of its own, which hide those of the service; hence the other names. */
+export interface WindowService extends MicroSamService {
+  readonly subscribe: MicroSamService['on'];
+  readonly unsubscribe: MicroSamService['off'];
+}
+
 /** Everything of one window, put together: worker, storage, session, viewer, presenter, panel. */
 export class MicroSamApp {
   private readonly panel: Panel;
@@ -61,7 +67,7 @@ export class MicroSamApp {
   }
 
   /** What the window exports: the RPC service, with a `run` that first puts the window together. */
-  service(): MicroSamService {
+  service(): WindowService {
     const { annotator } = this;
     const service = createService({
       session: annotator.session,
@@ -72,6 +78,8 @@ export class MicroSamApp {
     });
     return {
       ...service,
+      subscribe: service.on,
+      unsubscribe: service.off,
       run: async (context?: RunContext) => {
         await this.start(context ?? {});
         const { image, name } = context?.data ?? {};

@@ -19,7 +19,7 @@ api.export({
   async annotate(image, points) {
     const service = await api.getWindow('micro-sam');
     const commits = [];
-    await service.on('commit', { _rintf: true, commit(event) { commits.push(event.ids); } });
+    await service.subscribe('commit', { _rintf: true, commit(event) { commits.push(event.ids); } });
     const opened = await service.open_image(image, { name: 'from a script' });
     const ids = [];
     for (const point of points) {
