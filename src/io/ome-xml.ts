@@ -44,8 +44,10 @@ interface Element {
   readonly text: string;
 }
 
+/** OME-XML that describes images; a pointer to a companion file (BinaryOnly) does not, and its pages are read as they are. */
 export function isOmeXml(description: string | undefined): description is string {
-  return description !== undefined && /<(\w+:)?OME[\s>]/.test(description.slice(0, 4096));
+  const start = description?.slice(0, 4096) ?? '';
+  return /<(\w+:)?OME[\s>]/.test(start) && !/<(\w+:)?BinaryOnly[\s>]/.test(start);
 }
 
 export function parseOmeXml(xml: string): OmeDocument {

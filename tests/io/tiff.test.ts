@@ -445,6 +445,12 @@ describe('TIFF stacks', () => {
     assert.equal((await swapped.image.readRegion({ z: 1, channels: [0] })).data[0], 2);
   });
 
+  it('OME-XML that only points to a companion file leaves the pages as they are', async () => {
+    const xml = '<OME><BinaryOnly MetadataFile="plate.companion.ome" UUID="urn:uuid:c"/></OME>';
+    const { image } = await readWhole(buildTiff(described([filled(3), filled(4)], xml)));
+    assert.deepEqual(image.sizes, { t: 1, c: 1, z: 2, y: 5, x: 6 });
+  });
+
   it('OME-TIFFs of several files need all of them, and say which is missing', async () => {
     const parts = [0, 1].map(
       (c) =>
