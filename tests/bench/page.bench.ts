@@ -125,43 +125,33 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
   ];
 }
 
-/** From the mouse button to the frame in which the mask's colour is on the map, beside the ring of the point. */
-async function clickToMask(annotator: AnnotatorPage, viewer: Frame, [y, x]: readonly [number, number]) {
+/**
+ * From the mouse button to the frame in which the viewer has drawn the mask. The viewer tells id and area of the object
+ * under a resting pointer once that object is drawn, which is what is waited for: reading pixels back would cost more
+ * than what is measured.
+ */
+async function clickToMask(annotator: AnnotatorPage, viewer: Frame, at: readonly [number, number]) {
   await annotator.call('clear_annotations');
-  await annotator.page.waitForTimeout(400);
-  const beside = await annotator.onScreen([y + 9, x + 9]);
-  const box = await (await viewer.frameElement()).boundingBox();
-  const at = [beside[0] - (box?.x ?? 0), beside[1] - (box?.y ?? 0)] as const;
+  await viewer.waitForFunction(() => document.getElementById('tooltip')?.hidden);
+  await annotator.page.waitForTimeout(300);
+  await annotator.page.mouse.move(...(await annotator.onScreen(at)));
   const shown = viewer.evaluate(
-    ([left, top]) =>
+    () =>
       new Promise<number>((resolve) => {
-        const colors = () =>
-          [...document.querySelectorAll<HTMLCanvasElement>('#map canvas')]
-            .map((canvas) => {
-              const area = canvas.getBoundingClientRect();
-              const scale = canvas.width / area.width;
-              const context = canvas.getContext('2d');
-              return context?.getImageData((left - area.left) * scale, (top - area.top) * scale, 1, 1).data.join();
-            })
-            .join(';');
-        const before = colors();
+        const tooltip = document.getElementById('tooltip') as HTMLElement;
         let clicked = 0;
-        document.addEventListener(
-          'pointerup',
-          () => {
-            clicked = performance.now();
-          },
-          { once: true, capture: true },
-        );
-        const look = () => {
-          if (clicked > 0 && colors() !== before) resolve(performance.now() - clicked);
-          else requestAnimationFrame(look);
+        const onUp = () => {
+          clicked = performance.now();
         };
-        look();
+        document.addEventListener('pointerup', onUp, { once: true, capture: true });
+        new MutationObserver((_, observer) => {
+          if (clicked === 0 || tooltip.hidden) return;
+          observer.disconnect();
+          requestAnimationFrame(() => resolve(performance.now() - clicked));
+        }).observe(tooltip, { attributes: true });
       }),
-    at,
   );
-  await annotator.click([y, x]);
+  await annotator.click(at);
   return shown;
 }
 
