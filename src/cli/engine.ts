@@ -1,11 +1,9 @@
-import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { ParseArgsConfig } from 'node:util';
 import { type EmbeddingOptions, type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
 import type { TileChoice } from '../embeddings/tiling.js';
 import type { ImageSource } from '../io/image.js';
-import { fileBytes } from '../io/node-file.js';
-import { openImage } from '../io/open.js';
+import { openFile } from '../io/node-open.js';
 import { folderStore } from '../io/stores/fs.js';
 import { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99 } from '../model/intensity.js';
 import type { ModelSpec } from '../model/model-spec.js';
@@ -165,7 +163,7 @@ export async function startEngine(flags: EngineFlags): Promise<Engine> {
   return {
     worker,
     model,
-    open: (file, task) => openFile(file, flags.key, task),
+    open: (file, task) => openFile(file, { key: flags.key, ...task }),
     embeddings: (source, name, task) =>
       openEmbeddings(
         {
@@ -179,10 +177,4 @@ export async function startEngine(flags: EngineFlags): Promise<Engine> {
       ),
     close: () => worker.close(),
   };
-}
-
-/** An image file or a zarr folder. */
-export async function openFile(file: string, key?: string, task: TaskOptions = {}): Promise<ImageSource> {
-  const folder = statSync(file, { throwIfNoEntry: false })?.isDirectory();
-  return openImage(folder ? folderStore(file) : await fileBytes(file), { name: path.basename(file), key, ...task });
 }

@@ -2,96 +2,164 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { asSamError, SamError } from '../errors.js';
+import type { GridSearch } from '../evaluation/grid-search.js';
 import { renderPicture } from '../evaluation/picture.js';
 import { type ReportPicture, reportToHtml, type ScoreRow, scoresToCsv } from '../evaluation/report.js';
 import { scoreSegmentation, separateObjects } from '../evaluation/segmentation-accuracy.js';
 import { planeCount, readPlane } from '../io/image.js';
+import { openFile } from '../io/node-open.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { interruptible } from './batch/batch.js';
 import { expandInputs, stemOf } from './batch/inputs.js';
 import { ProgressLine } from './batch/progress-line.js';
 import { type Command, UsageError } from './command.js';
-import { openFile } from './engine.js';
+import { ENGINE_FLAGS, ENGINE_USAGE, joinPairs, startEngine } from './engine.js';
+import { evaluateModel, parseModes } from './evaluate-model.js';
 
-/** Predictions against reference labels: a table per image and its means, as CSV and as a page with pictures. */
-const usage = `micro-sam evaluate --labels FILES --predictions FILES [options]
+/** Predictions, or models, against reference labels: a table per image and its means, as CSV and as a page. */
+const usage = `micro-sam evaluate --labels FILES --predictions FILES [options]      scores label images
+micro-sam evaluate --labels FILES --images FILES --mode MODES [options]  scores models
 
       --labels PATH          reference labels: file, folder or pattern
       --predictions PATH     labels to score; give it several times to compare side by side
+      --images PATH          the images: to run models on, or for the pictures of the report
+      --mode LIST            prompts    points and boxes made from the labels (p1-n0, p2-n4, p4-n8, box)
+                             iterative  corrected click by click, eight times, from point and box
+                             amg        automatic segmentation
+                             grid       the thresholds of amg that suit these images best
+      --models LIST          models to compare, with commas (default: the one of -m)
       --label_key KEY        --prediction_key KEY       dataset inside an HDF5, zarr or npz file
-      --images PATH          the images, for the pictures of the report
   -o, --output PATH          a .csv file, or a folder for scores.csv and report.html
       --names LIST           names of the predictions, with commas (default: their folders)
       --separate             relabel the reference by connected components, as micro-sam does for files
       --json                 print the scores as JSON
+${ENGINE_USAGE}
 
 Files belong together in sorted order; their numbers must agree.
 Scores: mean segmentation accuracy over IoU 0.50 to 0.95, at 0.5 and 0.75, precision, recall, F1, Dice.`;
 
-async function run(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
+interface Scored {
+  rows: ScoreRow[];
+  pictures: ReportPicture[];
+  grids: { model: string; grid: GridSearch }[];
+}
+
+function parse(args: readonly string[]) {
+  return parseArgs({
+    args: joinPairs(args),
     options: {
+      ...ENGINE_FLAGS,
       labels: { type: 'string' },
       predictions: { type: 'string', multiple: true },
+      images: { type: 'string' },
+      mode: { type: 'string' },
+      models: { type: 'string' },
       label_key: { type: 'string' },
       prediction_key: { type: 'string' },
-      images: { type: 'string' },
       output: { type: 'string', short: 'o' },
       names: { type: 'string' },
       separate: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
-  });
-  if (!values.labels || !values.predictions?.length) throw new UsageError('Give --labels and --predictions.');
-  const references = expandInputs([values.labels]);
+  }).values;
+}
+
+type Values = ReturnType<typeof parse>;
+
+async function run(args: readonly string[]): Promise<number> {
+  const values = parse(args);
+  if (!values.labels) throw new UsageError('Give the reference with --labels.');
+  if (!values.predictions && !values.mode) throw new UsageError('Give --predictions to score, or --images and --mode.');
+  const labels = expandInputs([values.labels]);
   const images = values.images ? expandInputs([values.images]) : undefined;
-  const settings = values.predictions.map((given, i) => {
+  if (images && images.length !== labels.length) {
+    throw new UsageError(`There are ${labels.length} label files and ${images.length} images; they must agree.`);
+  }
+  const signal = interruptible();
+  const progress = new ProgressLine(process.stderr, values.json);
+  progress.start();
+  const scored: Scored = { rows: [], pictures: [], grids: [] };
+  if (values.predictions) await scorePredictions(values, labels, images, scored, signal, progress);
+  if (values.mode) await scoreModels(values, labels, images, scored, signal, progress);
+  progress.clear();
+  if (values.output) writeReport(values.output, scored, args);
+  print(scored, values.json);
+  return scored.rows.some((row) => row.error) ? 1 : 0;
+}
+
+async function scorePredictions(
+  values: Values,
+  labels: readonly string[],
+  images: readonly string[] | undefined,
+  { rows, pictures }: Scored,
+  signal: AbortSignal,
+  progress: ProgressLine,
+): Promise<void> {
+  const settings = (values.predictions ?? []).map((given, i) => {
     const files = expandInputs([given]);
-    if (files.length !== references.length) {
+    if (files.length !== labels.length) {
       throw new UsageError(
-        `${values.labels} has ${references.length} files and ${given} has ${files.length}; they must agree.`,
+        `${values.labels} has ${labels.length} files and ${given} has ${files.length}; they must agree.`,
       );
     }
     return { name: values.names?.split(',')[i] ?? path.basename(path.resolve(given)), files };
   });
-  if (images && images.length !== references.length) {
-    throw new UsageError(`There are ${references.length} label files and ${images.length} images; they must agree.`);
-  }
-
-  const signal = interruptible();
-  const progress = new ProgressLine(process.stderr, values.json);
-  progress.start();
-  const rows: ScoreRow[] = [];
-  const pictures: ReportPicture[] = [];
-  const total = references.length * settings.length;
-  for (const [i, file] of references.entries()) {
-    for (const setting of settings) {
+  const total = labels.length * settings.length;
+  for (const [i, file] of labels.entries()) {
+    for (const { name, files } of settings) {
       signal.throwIfAborted();
-      const row = { image: stemOf(file), setting: setting.name };
+      const row = { image: stemOf(file), setting: name };
       try {
-        const read = await readLabels(file, values.label_key);
-        const reference = values.separate ? separateObjects(read) : read;
-        const prediction = await readLabels(setting.files[i], values.prediction_key);
+        const reference = await readReference(file, values);
+        const prediction = await readLabels(files[i], values.prediction_key);
         rows.push({ ...row, scores: { ...scoreSegmentation(reference, prediction) } });
-        if (images && reference.shape.length === 2)
+        if (images && reference.shape.length === 2) {
           pictures.push({ ...row, png: await picture(images[i], reference, prediction) });
+        }
       } catch (error) {
         rows.push({ ...row, scores: {}, error: asSamError(error).message });
       }
       progress.update({ done: rows.length, total, message: `Scored ${row.image}` });
     }
   }
-  progress.clear();
-  if (values.output) writeReport(values.output, rows, pictures, args);
-  console.log(values.json ? JSON.stringify(rows, null, 2) : scoresToCsv(rows).trimEnd());
-  return rows.some((row) => row.error) ? 1 : 0;
+}
+
+async function scoreModels(
+  values: Values,
+  labels: readonly string[],
+  images: readonly string[] | undefined,
+  scored: Scored,
+  signal: AbortSignal,
+  progress: ProgressLine,
+): Promise<void> {
+  if (!images) throw new UsageError('--mode needs --images.');
+  const modes = parseModes(values.mode as string);
+  const files = await Promise.all(
+    labels.map(async (file, i) => ({ image: images[i], reference: await readReference(file, values) })),
+  );
+  for (const model_type of values.models?.split(',') ?? [values.model_type]) {
+    const engine = await startEngine({ ...values, model_type });
+    try {
+      const task = { signal, onProgress: progress.update.bind(progress) };
+      const { rows, pictures, grid } = await evaluateModel(engine, files, modes, engine.model.name, task);
+      scored.rows.push(...rows);
+      scored.pictures.push(...pictures);
+      if (grid) scored.grids.push({ model: engine.model.name, grid });
+    } finally {
+      await engine.close();
+    }
+  }
+}
+
+async function readReference(file: string, values: Values): Promise<LabelImage> {
+  const labels = await readLabels(file, values.label_key);
+  return values.separate ? separateObjects(labels) : labels;
 }
 
 /** [H, W], or [planes, H, W] of a stack. */
 async function readLabels(file: string, key?: string): Promise<LabelImage> {
-  const source = await openFile(file, key);
+  const source = await openFile(file, { key });
   try {
     if (source.sizes.c > 1) {
       throw new SamError('invalid_image', `${file} has ${source.sizes.c} channels; a label image has one.`);
@@ -115,24 +183,40 @@ async function picture(file: string, reference: LabelImage, prediction: LabelIma
   }
 }
 
-function writeReport(
-  output: string,
-  rows: readonly ScoreRow[],
-  pictures: readonly ReportPicture[],
-  args: readonly string[],
-): void {
-  if (/\.csv$/i.test(output)) {
-    mkdirSync(path.dirname(path.resolve(output)), { recursive: true });
-    writeFileSync(output, scoresToCsv(rows));
-    return;
-  }
-  mkdirSync(output, { recursive: true });
-  writeFileSync(path.join(output, 'scores.csv'), scoresToCsv(rows));
-  const facts = { command: `micro-sam evaluate ${args.join(' ')}`, date: new Date().toISOString() };
+function writeReport(output: string, { rows, pictures, grids }: Scored, args: readonly string[]): void {
+  const csv = /\.csv$/i.test(output);
+  mkdirSync(csv ? path.dirname(path.resolve(output)) : output, { recursive: true });
+  writeFileSync(csv ? output : path.join(output, 'scores.csv'), scoresToCsv(rows));
+  if (csv) return;
+  const facts: Record<string, string> = {
+    command: `micro-sam evaluate ${args.join(' ')}`,
+    date: new Date().toISOString(),
+  };
+  for (const { model, grid } of grids) facts[`best thresholds of ${model}`] = describe(grid);
   writeFileSync(
     path.join(output, 'report.html'),
     reportToHtml({ title: 'Segmentation scores', rows, pictures, facts }),
   );
+  for (const { model, grid } of grids) {
+    const lines = grid.points.map((p) => [p.predIouThresh, p.stabilityScoreThresh, p.msa].join(','));
+    writeFileSync(
+      path.join(output, `grid_${model}.csv`),
+      `pred_iou_thresh,stability_score_thresh,msa\n${lines.join('\n')}\n`,
+    );
+  }
 }
 
-export const evaluate: Command = { summary: 'Score predictions against reference labels', usage, run };
+function describe({ best }: GridSearch): string {
+  return `predicted IoU ${best.predIouThresh}, stability ${best.stabilityScoreThresh}: mean segmentation accuracy ${best.msa.toFixed(3)}`;
+}
+
+function print({ rows, grids }: Scored, json: boolean): void {
+  if (json) {
+    console.log(JSON.stringify({ rows, grids: grids.map(({ model, grid }) => ({ model, ...grid })) }, null, 2));
+    return;
+  }
+  console.log(scoresToCsv(rows).trimEnd());
+  for (const { model, grid } of grids) console.log(`${model}: best ${describe(grid)}`);
+}
+
+export const evaluate: Command = { summary: 'Score predictions or models against reference labels', usage, run };

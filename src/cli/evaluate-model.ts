@@ -1,0 +1,144 @@
+import { asSamError } from '../errors.js';
+import { type GridSearch, gridSearch, type LabelledState } from '../evaluation/grid-search.js';
+import { evaluateIteratively, evaluatePrompts, type PromptedObjects } from '../evaluation/iterative-prompting.js';
+import { renderPicture } from '../evaluation/picture.js';
+import { type PromptSetting, STANDARD_SETTINGS } from '../evaluation/prompts-from-ground-truth.js';
+import type { ReportPicture, ScoreRow } from '../evaluation/report.js';
+import { scoreSegmentation } from '../evaluation/segmentation-accuracy.js';
+import { readPlane } from '../io/image.js';
+import { toImage } from '../model/intensity.js';
+import type { LabelImage } from '../ndimage/array.js';
+import { generateLabels } from '../segmentation/amg/generate.js';
+import { initializeAmg } from '../segmentation/amg/initialize.js';
+import type { SegmentContext } from '../segmentation/context.js';
+import { masksToLabels } from '../segmentation/masks-to-labels.js';
+import type { TaskOptions } from '../task.js';
+import { stemOf } from './batch/inputs.js';
+import { UsageError } from './command.js';
+import type { Engine } from './engine.js';
+
+/** The model against reference labels: with prompts made from them, click by click, or without prompts. */
+export const EVALUATION_MODES = ['prompts', 'iterative', 'amg', 'grid'] as const;
+export type EvaluationMode = (typeof EVALUATION_MODES)[number];
+
+export interface ModelEvaluation {
+  readonly rows: readonly ScoreRow[];
+  readonly pictures: readonly ReportPicture[];
+  readonly grid?: GridSearch;
+}
+
+export interface LabelledFile {
+  readonly image: string;
+  readonly reference: LabelImage;
+}
+
+export function parseModes(text: string): EvaluationMode[] {
+  return text.split(',').map((name): EvaluationMode => {
+    if ((EVALUATION_MODES as readonly string[]).includes(name)) return name as EvaluationMode;
+    throw new UsageError(`--mode is one of ${EVALUATION_MODES.join(', ')}, not "${name}".`);
+  });
+}
+
+/** @param setting how the rows call this model */
+export async function evaluateModel(
+  engine: Engine,
+  files: readonly LabelledFile[],
+  modes: readonly EvaluationMode[],
+  setting: string,
+  task: TaskOptions = {},
+): Promise<ModelEvaluation> {
+  const rows: ScoreRow[] = [];
+  const pictures: ReportPicture[] = [];
+  const states: LabelledState[] = [];
+  for (const [index, { image, reference }] of files.entries()) {
+    const inner: TaskOptions = {
+      signal: task.signal,
+      onProgress: ({ done, total, message }) =>
+        task.onProgress?.({
+          done: index + (total > 0 ? done / total : 0),
+          total: files.length,
+          message: `${stemOf(image)}: ${message}`,
+        }),
+    };
+    const add = (name: string, scores: Record<string, number>) =>
+      rows.push({ image: stemOf(image), setting: `${setting}, ${name}`, scores });
+    try {
+      const source = await engine.open(image, inner);
+      try {
+        const embeddings = await engine.embeddings(source, stemOf(image), inner);
+        try {
+          const context = { worker: engine.worker, model: engine.model.name, embeddings, plane: 0 };
+          if (modes.includes('prompts')) await scorePrompts(context, reference, add, inner);
+          if (modes.includes('iterative')) await scoreIterations(context, reference, add, inner);
+          if (modes.includes('amg') || modes.includes('grid')) {
+            const state = await initializeAmg(context, inner);
+            states.push({ state, reference });
+            const { labels } = generateLabels(state);
+            if (modes.includes('amg')) {
+              add('amg', { ...scoreSegmentation(reference, labels) });
+              const pixels = toImage(await readPlane(source, 0), embeddings.intensity);
+              const png = renderPicture({ image: pixels, reference, prediction: labels });
+              pictures.push({ image: stemOf(image), setting: `${setting}, amg`, png });
+            }
+          }
+        } finally {
+          embeddings.close();
+        }
+      } finally {
+        await source.close();
+      }
+    } catch (error) {
+      const known = asSamError(error);
+      if (known.code === 'cancelled') throw known;
+      rows.push({ image: stemOf(image), setting, scores: {}, error: known.message });
+    }
+  }
+  const grid = modes.includes('grid') && states.length > 0 ? await gridSearch(states, task) : undefined;
+  return { rows, pictures, grid };
+}
+
+type AddScores = (name: string, scores: Record<string, number>) => void;
+
+function promptName({ positives, negatives, box }: PromptSetting): string {
+  return box && positives === 0 ? 'box' : `p${positives}-n${negatives}${box ? '-box' : ''}`;
+}
+
+/** Seeded, so that the figures can be repeated. */
+function generator(): () => number {
+  let state = 17;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+function promptScores(result: PromptedObjects, reference: LabelImage): Record<string, number> {
+  const labels = masksToLabels(result.masks, [reference.shape[0], reference.shape[1]]);
+  return { mean_iou: result.meanIou, ...scoreSegmentation(reference, labels) };
+}
+
+async function scorePrompts(
+  context: SegmentContext,
+  reference: LabelImage,
+  add: AddScores,
+  task: TaskOptions,
+): Promise<void> {
+  for (const setting of STANDARD_SETTINGS) {
+    const result = await evaluatePrompts(context, reference, setting, { ...task, random: generator() });
+    add(promptName(setting), promptScores(result, reference));
+  }
+}
+
+async function scoreIterations(
+  context: SegmentContext,
+  reference: LabelImage,
+  add: AddScores,
+  task: TaskOptions,
+): Promise<void> {
+  for (const start of ['point', 'box'] as const) {
+    const results = await evaluateIteratively(context, reference, { ...task, start, random: generator() });
+    results.forEach((result, i) => {
+      add(`iterative from ${start} ${String(i).padStart(2, '0')}`, promptScores(result, reference));
+    });
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * micro-sam as a library, without a page: open images, embed them, segment from prompts or automatically, follow objects
+ * through volumes and time, score, export. Everything here is stable API (its names are pinned by a test); coordinates
+ * are (y, x) image pixels, arrays are C order.
+ *
+ * @example
+ * import { createNodeWorker, openEmbeddings, openFile, resolveModel, segmentFromPoints } from 'micro-sam-imjoy';
+ *
+ * const source = await openFile('cells.tif');
+ * const worker = await createNodeWorker();
+ * const model = resolveModel('vit_t');
+ * const embeddings = await openEmbeddings({ source, worker, model });
+ * const context = { worker, model: model.name, embeddings, plane: 0 };
+ * const { mask } = await segmentFromPoints(context, [{ at: [120, 84], positive: true }]);
+ */
+export { type EmbeddingOptions, type ImageEmbeddings, openEmbeddings } from './embeddings/image-embeddings.js';
+export { precomputeEmbeddings } from './embeddings/precompute.js';
+export { chooseTiling, type TileChoice } from './embeddings/tiling.js';
+export { ERROR_CODES, type ErrorCode, SamError } from './errors.js';
+export { type CtcSequence, type CtcTrack, ctcScores } from './evaluation/ctc.js';
+export { gridSearch } from './evaluation/grid-search.js';
+export { evaluateIteratively, evaluatePrompts } from './evaluation/iterative-prompting.js';
+export { promptFromObject, STANDARD_SETTINGS } from './evaluation/prompts-from-ground-truth.js';
+export { reportToHtml, scoresToCsv } from './evaluation/report.js';
+export { type SegmentationScores, scoreSegmentation } from './evaluation/segmentation-accuracy.js';
+export { EXPORT_FORMATS, type ExportFormat, exportLabels } from './io/export.js';
+export { type ImageSource, planeCount, readPlane } from './io/image.js';
+export { openFile } from './io/node-open.js';
+export { openImage } from './io/open.js';
+export type { Store } from './io/store.js';
+export { folderStore } from './io/stores/fs.js';
+export { memoryStore } from './io/stores/memory.js';
+export { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99, toImage } from './model/intensity.js';
+export type { ModelSpec } from './model/model-spec.js';
+export { modelNames, registerModel, resolveModel } from './model/registry.js';
+export type { LabelImage, Size, Tensor, YX, YXYX } from './ndimage/array.js';
+export type { Mask } from './ndimage/mask.js';
+export { maskFromBitmap, masksFromLabels, maskToBitmap, paintMask } from './ndimage/rle.js';
+export { type AmgResult, generateLabels, generateMasks } from './segmentation/amg/generate.js';
+export { initializeAmg } from './segmentation/amg/initialize.js';
+export { AMG_THRESHOLDS, type AmgState, type AmgThresholds } from './segmentation/amg/state.js';
+export { automaticSegmentation, automaticVolume } from './segmentation/automatic.js';
+export type { EmbeddingSource, SegmentContext } from './segmentation/context.js';
+export {
+  segmentBatch,
+  segmentFromBox,
+  segmentFromBoxAndPoints,
+  segmentFromMask,
+  segmentFromPoints,
+} from './segmentation/from-prompts.js';
+export type { TrackGraph } from './segmentation/tracking/lineage.js';
+export { trackAcrossFrames } from './segmentation/tracking/track.js';
+export { mergeSlices } from './segmentation/volume/merge.js';
+export { projectThroughVolume } from './segmentation/volume/project.js';
+export { PROJECTION_NAMES } from './segmentation/volume/projection.js';
+export type { Progress, TaskOptions } from './task.js';
+export { connectWorker } from './worker/connect.js';
+export { createNodeWorker, startNodeWorker } from './worker/hosts/node-worker.js';
+export { poolWorker } from './worker/pool.js';
+export type { SamWorker, WorkerInfo } from './worker/sam-worker.js';

@@ -1,0 +1,17 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import type { TaskOptions } from '../task.js';
+import type { ImageSource } from './image.js';
+import { fileBytes } from './node-file.js';
+import { openImage } from './open.js';
+import { folderStore } from './stores/fs.js';
+
+/**
+ * An image on disk: a file of any format, or a zarr folder.
+ *
+ * @param options.key the dataset inside an HDF5, zarr or npz file
+ */
+export async function openFile(file: string, options: { key?: string } & TaskOptions = {}): Promise<ImageSource> {
+  const folder = statSync(file, { throwIfNoEntry: false })?.isDirectory();
+  return openImage(folder ? folderStore(file) : await fileBytes(file), { name: path.basename(file), ...options });
+}

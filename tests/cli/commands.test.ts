@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { steps } from '../../src/evaluation/grid-search.js';
+import { readPlane } from '../../src/io/image.js';
+import { openFile } from '../../src/io/node-open.js';
+import { cellPhantom } from '../../src/io/phantom.js';
+import { encodeTiff } from '../../src/io/tiff-writer.js';
+
+/** The built binary as a user runs it, with the real model, on a folder that also holds a broken file. */
+describe('micro-sam command line', function () {
+  this.timeout(300_000);
+  let folder: string;
+  const at = (...parts: string[]) => path.join(folder, ...parts);
+  const micro = (...args: string[]) =>
+    spawnSync(process.execPath, [path.join('dist', 'cli', 'micro-sam.js'), ...args], { encoding: 'utf8' });
+
+  before(async () => {
+    const built = spawnSync(process.execPath, [path.join('plugin', 'build.mjs'), '--quiet'], { encoding: 'utf8' });
+    assert.equal(built.status, 0, built.stderr);
+    folder = mkdtempSync(path.join(os.tmpdir(), 'micro-sam-cli-'));
+    for (const name of ['images', 'labels']) mkdirSync(at(name));
+    for (const seed of [1, 2]) {
+      const { image, labels } = cellPhantom({ seed, size: [160, 200] });
+      writeFileSync(at('images', `cells${seed}.tif`), await encodeTiff(image));
+      writeFileSync(at('labels', `cells${seed}.tif`), await encodeTiff(labels));
+    }
+    writeFileSync(at('images', 'broken.tif'), 'This is no image.');
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('segments a folder, keeps embeddings, and says what became of each file', async () => {
+    const args = ['automatic_segmentation', '-i', at('images'), '-o', at('out'), '-e', at('emb')];
+    const first = micro(...args, '--points_per_side', '6', '--format', 'tiff,geojson', '--json');
+    assert.equal(first.status, 1, first.stderr); // one file is broken
+    const rows: { name: string; status: string; detail: string }[] = JSON.parse(first.stdout);
+    assert.deepEqual(
+      rows.map((row) => [row.name, row.status]),
+      [
+        ['broken.tif', 'failed'],
+        ['cells1.tif', 'done'],
+        ['cells2.tif', 'done'],
+      ],
+    );
+    assert.match(rows[0].detail, /broken\.tif|format/i);
+    assert.match(first.stderr, /seconds_left/);
+    const labels = await openFile(at('out', 'cells1_labels.tif'));
+    const { data, shape } = await readPlane(labels, 0);
+    assert.deepEqual(shape, [160, 200]);
+    assert.ok(new Set(data).size > 3, 'several cells are found');
+    assert.ok(existsSync(at('emb', 'cells1.zarr', 'zarr.json')));
+    assert.ok(JSON.parse(readFileSync(at('out', 'cells1.geojson'), 'utf8')).features.length > 2);
+    assert.ok(!readdirSync(at('out')).some((name) => name.includes('unfinished')));
+
+    const written = statSync(at('out', 'cells1_labels.tif')).mtimeMs;
+    const second = micro(...args, '--points_per_side', '6', '--format', 'tiff,geojson');
+    assert.match(second.stdout, /2 skipped, 1 failed/);
+    assert.equal(statSync(at('out', 'cells1_labels.tif')).mtimeMs, written);
+  });
+
+  it('precomputes embeddings shard by shard and reuses them', () => {
+    const args = ['precompute_embeddings', '-i', at('images', 'cells*.tif'), '-e', at('shards')];
+    assert.equal(micro(...args, '--shard', '2/2').status, 0);
+    assert.deepEqual(readdirSync(at('shards')), ['cells2.zarr']);
+    const all = micro(...args);
+    assert.equal(all.status, 0, all.stderr);
+    assert.match(all.stdout, /cells1\.tif .*1 computed, 0 reused/);
+    assert.match(all.stdout, /cells2\.tif .*0 computed, 1 reused/);
+  });
+
+  it('scores predictions side by side and the model itself, with a report', () => {
+    const result = micro(
+      ...['evaluate', '--labels', at('labels'), '--predictions', at('labels'), '--images', at('images', 'cells*.tif')],
+      ...['--names', 'perfect', '--mode', 'prompts', '-o', at('report')],
+    );
+    assert.equal(result.status, 0, result.stderr);
+    const lines = result.stdout.trim().split(/\r?\n/);
+    const column = (line: string, name: string) => Number(line.split(',')[lines[0].split(',').indexOf(name)]);
+    const perfect = lines.find((line) => line.startsWith('cells1,perfect,')) as string;
+    assert.equal(column(perfect, 'msa'), 1);
+    const box = lines.find((line) => line.startsWith('cells1,"vit_t, box"')) as string;
+    assert.ok(box.includes('0.'), box);
+    const html = readFileSync(at('report', 'report.html'), 'utf8');
+    assert.ok(html.includes('perfect') && html.includes('data:image/png;base64,'));
+    assert.ok(existsSync(at('report', 'scores.csv')));
+  });
+
+  it('refuses a wrong command line with exit code 2 and the usage', () => {
+    for (const args of [
+      ['automatic_segmentation', '-i', at('images')],
+      ['automatic_segmentation', '-i', at('images'), '-o', at('x'), '--mode', 'ais'],
+      ['automatic_segmentation', '-i', at('images'), '-o', at('x'), '--tile_shape', 'a', 'b'],
+      ['precompute_embeddings', '-i', at('nothing*.tif'), '-e', at('x')],
+      ['evaluate', '--labels', at('labels'), '--predictions', at('images')],
+      ['no_such_command'],
+    ]) {
+      const { status, stderr } = micro(...args);
+      assert.equal(status, 2, `${args.join(' ')}: ${stderr}`);
+      assert.match(stderr, /micro-sam|There is no command/);
+    }
+  });
+
+  it('tells what it is and what it runs on', () => {
+    const info = JSON.parse(micro('info', '--json').stdout);
+    assert.equal(info.models[0].name, 'vit_t');
+    assert.match(info.runtimes[1].provider, /wasm/);
+    for (const name of [
+      'automatic_segmentation',
+      'precompute_embeddings',
+      'evaluate',
+      'info',
+      'worker',
+      'annotator_2d',
+    ]) {
+      const help = micro(name, '--help');
+      assert.equal(help.status, 0);
+      assert.match(help.stdout, new RegExp(`micro-sam ${name}`));
+    }
+  });
+});
+
+describe('grid', () => {
+  it('has both ends', () => {
+    assert.deepEqual(steps(0.6, 0.7, 0.025), [0.6, 0.625, 0.65, 0.675, 0.7]);
+    assert.equal(steps(0.6, 0.95, 0.025).length, 15);
+  });
+});
