@@ -88,8 +88,8 @@ export function joinCandidates(parts: readonly MaskCandidates[]): MaskCandidates
 
 type Box = readonly [number, number, number, number];
 
-/** Cells of the low-resolution grid that some pixel of the image interpolates from. */
-function reachable(inputLength: number, side: number): number {
+/** Length of the part of the 256 grid that some pixel of the image interpolates from. */
+export function reachable(inputLength: number, side: number): number {
   return Math.min(LOW, Math.floor(((inputLength - 0.5) * LOW) / side - 0.5) + 2);
 }
 

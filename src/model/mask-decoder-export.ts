@@ -1,4 +1,11 @@
-import { applyFloor, type DecodedChunk, type DecoderGraphs, EMBEDDING_SHAPE, LOW_RES } from './mask-decoder-graphs.js';
+import {
+  applyFloor,
+  type DecodedChunk,
+  type DecoderGraphs,
+  EMBEDDING_SHAPE,
+  LOW_RES,
+  type RunOptions,
+} from './mask-decoder-graphs.js';
 import { float32Of, type OrtRuntime, type OrtSession } from './runtime.js';
 import type { Embedding, SamPrompts } from './sam-tensors.js';
 
@@ -25,7 +32,7 @@ export class BatchedDecoder implements DecoderGraphs {
     readonly batch: number,
   ) {}
 
-  async run(embedding: Embedding, prompts: SamPrompts, iouFloor: number): Promise<DecodedChunk> {
+  async run(embedding: Embedding, prompts: SamPrompts, { iouFloor }: RunOptions): Promise<DecodedChunk> {
     const { logits, iou } = await this.session.run(officialFeeds(this.runtime, embedding, prompts));
     const rows = Array.from({ length: prompts.batch }, (_, row) => row);
     const chunk = { logits: float32Of(logits), iou: float32Of(iou), tokens: ALL_TOKENS, rows };
@@ -50,7 +57,7 @@ export class UntouchedDecoder implements DecoderGraphs {
     private readonly session: OrtSession,
   ) {}
 
-  async run(embedding: Embedding, prompts: SamPrompts, iouFloor: number): Promise<DecodedChunk> {
+  async run(embedding: Embedding, prompts: SamPrompts, { iouFloor }: RunOptions): Promise<DecodedChunk> {
     const feeds = {
       ...officialFeeds(this.runtime, embedding, prompts),
       // The smallest image there is: the enlarged masks are not used.

@@ -1,9 +1,17 @@
+import type { Size } from '../ndimage/array.js';
 import { type DecoderVariant, emitDecoder, emitPrepare } from '../onnx/sam/emit.js';
 import type { SamDecoderWeights } from '../onnx/sam/weights.js';
 import { writeModel } from '../onnx/write.js';
-import { type DecodedChunk, type DecoderGraphs, EMBEDDING_SHAPE, LazySession } from './mask-decoder-graphs.js';
+import { reachable } from './candidates.js';
+import {
+  type DecodedChunk,
+  type DecoderGraphs,
+  EMBEDDING_SHAPE,
+  LazySession,
+  type RunOptions,
+} from './mask-decoder-graphs.js';
 import { float32Of, type OrtRuntime, type OrtTensor } from './runtime.js';
-import type { Embedding, SamPrompts } from './sam-tensors.js';
+import type { EdgeOptions, Embedding, SamPrompts } from './sam-tensors.js';
 
 /** With more points the graph that projects the image side does less work than the one that absorbs (measured). */
 const FEW_POINTS = 20;
@@ -11,6 +19,12 @@ const FEW_POINTS = 20;
 const PREPARED_IMAGES = 3;
 /** Stands for "no floor"; infinities are left out of the arithmetic. */
 const NO_FLOOR = -1e30;
+
+/**
+ * Logits that count as clear. With 3, of 1000 masks of cells none had a wrong sign in more than a few of 65,536 places
+ * (docs/automatic-segmentation.md); the band in which stability is measured ends at 1.
+ */
+const EDGE_MARGIN = 3;
 
 const TOKENS = [0, 1, 2, 3];
 
@@ -39,7 +53,7 @@ export class FastDecoder implements DecoderGraphs {
     await this.variants.few.get();
   }
 
-  async run(embedding: Embedding, prompts: SamPrompts, iouFloor: number): Promise<DecodedChunk> {
+  async run(embedding: Embedding, prompts: SamPrompts, { iouFloor, edges }: RunOptions): Promise<DecodedChunk> {
     const { batch, points, coords, labels, maskInput } = prompts;
     const { runtime } = this;
     const variant = maskInput ? 'masked' : points > FEW_POINTS ? 'many' : 'few';
@@ -55,12 +69,26 @@ export class FastDecoder implements DecoderGraphs {
       point_coords: runtime.tensor('float32', coords, [batch, points, 2]),
       point_labels: runtime.tensor('float32', labels, [batch, points]),
       iou_floor: runtime.tensor('float32', Float32Array.of(Math.max(iouFloor, NO_FLOOR)), [1]),
+      ...this.edgeFeeds(embedding.inputSize, edges),
     });
     return {
       logits: float32Of(logits),
       iou: float32Of(iou),
       tokens: TOKENS,
       rows: Array.from(rows.data as BigInt64Array, Number),
+    };
+  }
+
+  private edgeFeeds(inputSize: Size, edges?: EdgeOptions): Readonly<Record<string, OrtTensor>> {
+    const f = (...values: number[]) => this.runtime.tensor('float32', Float32Array.from(values), [values.length]);
+    const extent = inputSize.map((length) => Math.ceil(reachable(length, 1024) / 4));
+    const last = extent.map((length) => BigInt(length === 64 ? 32 : (length - 1) >> 1));
+    return {
+      edge_margin: f(edges ? EDGE_MARGIN : 0),
+      edge_masks: f(...TOKENS.map((token) => Number(edges?.tokens.includes(token) ?? true))),
+      edge_background: f(Number(edges?.background ?? true)),
+      edge_extent: f(...extent),
+      edge_last: this.runtime.tensor('int64', BigInt64Array.from(last), [2]),
     };
   }
 

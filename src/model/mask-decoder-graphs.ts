@@ -1,6 +1,6 @@
 import { SamError } from '../errors.js';
 import type { OrtRuntime, OrtSession } from './runtime.js';
-import type { Embedding, SamPrompts } from './sam-tensors.js';
+import type { EdgeOptions, Embedding, SamPrompts } from './sam-tensors.js';
 
 /**
  * One way to run a decoder export: rewritten, changed a little, or as it is. `run` gets a few prompts at a time and is
@@ -9,9 +9,14 @@ import type { Embedding, SamPrompts } from './sam-tensors.js';
 export interface DecoderGraphs {
   /** At most so many prompts per run. */
   readonly batch: number;
-  /** @param iouFloor leave out the logits of prompts none of whose multimask scores reaches it */
-  run(embedding: Embedding, prompts: SamPrompts, iouFloor: number): Promise<DecodedChunk>;
+  run(embedding: Embedding, prompts: SamPrompts, options: RunOptions): Promise<DecodedChunk>;
   release(): Promise<void>;
+}
+
+export interface RunOptions {
+  /** Leave out the logits of prompts none of whose multimask scores reaches it. */
+  readonly iouFloor: number;
+  readonly edges?: EdgeOptions;
 }
 
 export interface DecodedChunk {

@@ -8,6 +8,7 @@ import {
   type DecoderGraphs,
   EMBEDDING_SHAPE,
   openSession,
+  type RunOptions,
 } from './mask-decoder-graphs.js';
 import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
 import type { Embedding, SamPrompts } from './sam-tensors.js';
@@ -52,7 +53,7 @@ export class TransformersDecoder implements DecoderGraphs {
     return new TransformersDecoder(runtime, session, runtime.tensor('float32', data, EMBEDDING_SHAPE), batch);
   }
 
-  async run(embedding: Embedding, prompts: SamPrompts, iouFloor: number): Promise<DecodedChunk> {
+  async run(embedding: Embedding, prompts: SamPrompts, { iouFloor }: RunOptions): Promise<DecodedChunk> {
     if (prompts.maskInput) throw unsupported('mask prompts');
     if (prompts.labels.some((label) => label > 1)) throw unsupported('boxes');
     const { coords, labels, batch, points } = withoutPadding(prompts);

@@ -47,7 +47,7 @@ export interface MaskDecoderOptions {
   readonly family?: DecoderLayout['family'];
   /** Go no further than this; for comparisons. Default: 'fast'. */
   readonly rewrite?: Rewrite;
-  /** Prompts per run; more costs memory and brings no speed. Default: 8. */
+  /** Prompts per run; more costs memory and brings no speed. Default: 4. */
   readonly batch?: number;
 }
 
@@ -57,7 +57,7 @@ export async function createMaskDecoder(
   bytes: Uint8Array,
   options: MaskDecoderOptions = {},
 ): Promise<MaskDecoder> {
-  const { family = 'official', rewrite: limit = 'fast', batch = 8 } = options;
+  const { family = 'official', rewrite: limit = 'fast', batch = 4 } = options;
   const model = readModel(bytes);
   if (family === 'transformers')
     return new QueuedDecoder(await TransformersDecoder.open(runtime, bytes, model, batch), 'none');
@@ -123,14 +123,14 @@ class QueuedDecoder implements MaskDecoder {
   async decode(
     embedding: Embedding,
     prompts: SamPrompts,
-    { iouFloor = -Infinity, signal }: DecodeOptions & { readonly signal?: AbortSignal } = {},
+    { iouFloor = -Infinity, edges, signal }: DecodeOptions & { readonly signal?: AbortSignal } = {},
   ): Promise<DecodedMasks> {
     checkRequest(embedding, prompts, iouFloor);
     const chunks: DecodedChunk[] = [];
     const starts: number[] = [];
     for (let start = 0; start < prompts.batch; start += this.graphs.batch) {
       const part = slicePrompts(prompts, start, Math.min(start + this.graphs.batch, prompts.batch));
-      chunks.push(await this.enqueue(() => this.graphs.run(embedding, part, iouFloor), signal));
+      chunks.push(await this.enqueue(() => this.graphs.run(embedding, part, { iouFloor, edges }), signal));
       starts.push(start);
     }
     return {

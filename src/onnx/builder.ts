@@ -60,15 +60,15 @@ export class GraphBuilder {
 
   /** One-dimensional int64 constant: shapes, axes, slice bounds. */
   ints(...values: number[]): string {
-    const name = `${this.prefix}ints ${values.join(' ')}`;
+    return this.indices(`ints ${values.join(' ')}`, [values.length], values);
+  }
+
+  /** Int64 constant of any shape; named as `constant` is. */
+  indices(base: string, dims: readonly number[], values: readonly number[]): string {
+    const name = this.prefix + base;
     if (!this.initializers.has(name)) {
-      const data = BigInt64Array.from(values, BigInt);
-      this.initializers.set(name, {
-        name,
-        dims: [values.length],
-        type: INT64,
-        raw: new Uint8Array(data.buffer),
-      });
+      const raw = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
+      this.initializers.set(name, { name, dims: [...dims], type: INT64, raw });
     }
     return name;
   }

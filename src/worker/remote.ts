@@ -54,9 +54,9 @@ class RemoteWorker implements SamWorker {
   }
 
   decode(...[model, embedding, prompts, options = {}]: Parameters<SamWorker['decode']>) {
-    const { iouFloor } = options;
+    const { iouFloor, edges } = options;
     return this.withEmbedding(embedding, (sent) =>
-      this.task('decode', [model, sent, prompts, { iouFloor }], options),
+      this.task('decode', [model, sent, prompts, { iouFloor, edges }], options),
     ) as ReturnType<SamWorker['decode']>;
   }
 

@@ -182,4 +182,52 @@ describe('mask decoder', () => {
         assert.ok(largestDifference(ours.iou, theirs.iou) <= 1e-5);
       }
     });
+
+  for (const [kind, tokens] of [
+    ['one point', [1, 2, 3]],
+    ['five points', [0]],
+    ['a box', [0]],
+    ['a mask and a point', [1, 2, 3]],
+  ] as const)
+    it(`gives the same edges from fewer logits for ${kind}`, async () => {
+      const random = seededRandom(99);
+      const { labels, mask } = KINDS[kind];
+      const all = prompts(random, 6, labels, mask);
+      const full = await decoder.decode(real, all);
+      const edges = await decoder.decode(real, all, { edges: { tokens, background: true } });
+      assert.deepEqual(edges.iou, full.iou);
+      assert.deepEqual(edges.rows, full.rows);
+      const [height, width] = [192, 256]; // of the 256 grid, as the image is 96 x 128
+      let masks = 0;
+      for (let b = 0; b < all.batch; b++) {
+        for (const token of tokens) {
+          const start = (b * 4 + token) * LOW;
+          const expected = full.logits.subarray(start, start + LOW);
+          const got = edges.logits.subarray(start, start + LOW);
+          const scores = full.iou.subarray(b * 4, b * 4 + 4);
+          if (reachesAllSides(expected, height, width) && scores[token] < Math.max(...tokens.map((t) => scores[t])))
+            continue;
+          masks++;
+          let signs = 0;
+          let values = 0;
+          for (let y = 0; y < height; y++)
+            for (let x = 0; x < width; x++) {
+              const p = 256 * y + x;
+              if (expected[p] > 0 !== got[p] > 0) signs++;
+              if (Math.abs(expected[p]) < 1 && Math.abs(expected[p] - got[p]) > TOLERANCE) values++;
+            }
+          assert.ok(signs <= 4, `prompt ${b}, mask ${token}: ${signs} signs differ`);
+          assert.ok(values <= 100, `prompt ${b}, mask ${token}: ${values} logits near 0 differ`);
+        }
+      }
+      assert.ok(masks >= all.batch, `${masks} masks compared`);
+      // It must also save something: far from edges, logits are a neighbour's.
+      assert.ok(largestDifference(edges.logits, full.logits) > 0.1);
+    });
 });
+
+function reachesAllSides(logits: Float32Array, height: number, width: number): boolean {
+  const rows = [0, height - 1].every((y) => logits.subarray(256 * y, 256 * y + width).some((v) => v > 0));
+  const column = (x: number) => Array.from({ length: height }, (_, y) => logits[256 * y + x]).some((v) => v > 0);
+  return rows && column(0) && column(width - 1);
+}

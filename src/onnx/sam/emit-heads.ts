@@ -13,14 +13,22 @@ export function emitScores(g: GraphBuilder, { iouHead }: SamDecoderWeights, quer
   return x;
 }
 
-/**
- * tokens [K, T, 256] and pixels [K, 4096, 256] → logits [K, 4, 256, 256]. A transposed convolution with stride 2 and
- * kernel 2 is a matrix product per pixel whose four results are the sub-pixels; they are put in their places at the
- * very end, when there are 4 channels and not 64.
- */
+/** tokens [K, T, 256] and pixels [K, 4096, 256] → logits [K, 4, 256, 256]. */
 export function emitMaskHead(g: GraphBuilder, weights: SamDecoderWeights, queries: string, keys: string): string {
+  const networks = emitSpreadNetworks(g, emitHypernetworks(g, weights, queries));
+  const features = g.reshape(emitCellFeatures(g, weights, g.reshape(keys, -1, WIDTH)), -1, 4 * PIXELS, 128);
+  return emitCellsInPlace(g, g.matMul(features, networks));
+}
+
+/**
+ * Pixels of the embedding [R, 256] → their features [4 R, 128]. A transposed convolution with stride 2 and kernel 2 is a
+ * matrix product per pixel whose four results are the sub-pixels, and the norm between the two is per pixel as well: each
+ * of the 64 x 64 cells has its own 4 x 4 logits, whatever its neighbours are. Rows are (cell, i, j), columns
+ * (k row, k column, channel), for the logit at 4 cell + 2 (i, j) + k.
+ */
+export function emitCellFeatures(g: GraphBuilder, weights: SamDecoderWeights, cells: string): string {
   const [up0, norm1, up3] = weights.upscaling;
-  const first = g.node('Gemm', [g.reshape(keys, -1, WIDTH), ...subPixels(g, 'up0', centred(up0))]);
+  const first = g.node('Gemm', [cells, ...subPixels(g, 'up0', centred(up0))]);
   const normed = g.centredNorm(
     g.reshape(first, -1, 64),
     g.constant('up1.weight', [64], norm1.weight.data),
@@ -29,15 +37,23 @@ export function emitMaskHead(g: GraphBuilder, weights: SamDecoderWeights, querie
   );
   const [weight, bias] = subPixels(g, 'up3', up3);
   const second = g.gelu(g.add(g.matMul(g.gelu(normed), weight), bias));
-  const features = g.reshape(second, -1, 4 * PIXELS, 128); // rows y, x, i, j; columns k, channel
+  return g.reshape(second, -1, 128);
+}
 
-  // [K, 32, 4 masks] on the diagonal of the 4 sub-pixels: [K, 4 k · 32, 4 masks · 4 k].
+/** [K, 32, 4 masks] on the diagonal of the 4 sub-pixels: [K, 4 k · 32, 4 k · 4 masks]. */
+export function emitSpreadNetworks(g: GraphBuilder, networks: string): string {
   const diagonal = Float32Array.from({ length: 16 }, (_, i) => (i % 5 === 0 ? 1 : 0));
-  const networks = g.node('Unsqueeze', [emitHypernetworks(g, weights, queries), g.ints(1, 4)]);
-  const spread = g.mul(networks, g.constant('diagonal', [4, 1, 1, 4], diagonal));
-  const masks = g.matMul(features, g.reshape(spread, -1, 128, 16)); // columns mask, k
-  const cells = g.reshape(masks, -1, 64, 64, 2, 2, 4, 2, 2); // y, x, i, j, mask, k row, k column
-  return g.reshape(g.transpose(cells, 0, 5, 1, 3, 6, 2, 4, 7), -1, 4, 256, 256);
+  const columns = g.node('Unsqueeze', [networks, g.ints(1, 3)]);
+  return g.reshape(g.mul(columns, g.constant('diagonal', [4, 1, 4, 1], diagonal)), -1, 128, 16);
+}
+
+/**
+ * [K, 4096 · 64] in the order cell, i, j, k row, k column, mask → logits [K, 4, 256, 256]. The sub-pixels are put in their
+ * places only here, when there are 4 masks and not 64 channels.
+ */
+export function emitCellsInPlace(g: GraphBuilder, cells: string): string {
+  const split = g.reshape(cells, -1, 64, 64, 2, 2, 2, 2, 4);
+  return g.reshape(g.transpose(split, 0, 7, 1, 3, 5, 2, 4, 6), -1, 4, 256, 256);
 }
 
 /** The same convolution with the mean over output channels taken off its result. */
@@ -73,7 +89,7 @@ function subPixels(g: GraphBuilder, name: string, { weight, bias }: Convolution)
 }
 
 /** The four networks side by side, on the four mask tokens. → [K, 32, 4]. */
-function emitHypernetworks(g: GraphBuilder, { hypernetworks }: SamDecoderWeights, queries: string): string {
+export function emitHypernetworks(g: GraphBuilder, { hypernetworks }: SamDecoderWeights, queries: string): string {
   let x = g.transpose(g.slice(queries, 1, 5), 1, 0, 2); // [4, K, 256]
   const depth = hypernetworks[0].length;
   for (let layer = 0; layer < depth; layer++) {

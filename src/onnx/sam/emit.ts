@@ -1,5 +1,6 @@
 import { GraphBuilder } from '../builder.js';
 import type { OnnxModel } from '../model.js';
+import { type EdgeInputs, emitEdgeHead } from './emit-edge-head.js';
 import { emitMaskHead, emitScores } from './emit-heads.js';
 import { emitDense, emitImagePositions, emitTokens } from './emit-prompts.js';
 import { emitTransformer, type ImageSide, type Projected } from './emit-transformer.js';
@@ -13,6 +14,7 @@ import { CROSS_WIDTH, HEADS, PIXELS, type SamDecoderWeights, WIDTH } from './wei
  * - in the second layer and the final attention there are far fewer tokens than pixels, so the projections of the image
  *   side are moved to the tokens ('few' points; with many points the usual order is cheaper: 'many');
  * - the scores are computed first, and masks only for prompts whose best multimask score reaches `iou_floor`;
+ * - with `edge_margin` above 0, only where a wanted mask may change sign (emit-edge-head.ts);
  * - nothing is enlarged to full size; all four masks come out as 256 x 256 logits.
  */
 export type DecoderVariant = 'few' | 'many' | 'masked';
@@ -40,22 +42,38 @@ export function emitPrepare(weights: SamDecoderWeights): OnnxModel {
 export function emitDecoder(weights: SamDecoderWeights, variant: DecoderVariant): OnnxModel {
   const g = new GraphBuilder();
   const image = variant === 'masked' ? maskedImage() : preparedImage();
-  const tokens = emitTokens(g, weights, g.input('point_coords', ['B', 'N', 2]), g.input('point_labels', ['B', 'N']));
+  const coords = g.input('point_coords', ['B', 'N', 2]);
+  const tokens = emitTokens(g, weights, coords, g.input('point_labels', ['B', 'N']));
   const positions = emitImagePositions(g, weights);
   const { queries, keys } = emitTransformer(g, weights, tokens, image, positions, variant === 'many');
   const iou = emitScores(g, weights, queries);
-  const floor = g.input('iou_floor', [1]);
+  const iouFloor = g.input('iou_floor', [1]);
+  const edges: EdgeInputs = {
+    coords,
+    iouFloor,
+    margin: g.input('edge_margin', [1]),
+    wanted: g.input('edge_masks', [4]),
+    background: g.input('edge_background', [1]),
+    extent: g.input('edge_extent', [2]),
+    last: g.input('edge_last', [2], 7),
+  };
   const best = g.node('ReduceMax', [g.slice(iou, 1, 4)], { axes: [1], keepdims: 0 });
-  const enough = g.node('GreaterOrEqual', [best, floor]);
+  const enough = g.node('GreaterOrEqual', [best, iouFloor]);
   const rows = g.reshape(g.node('NonZero', [enough]), -1);
+  const scalar = (x: string) => g.node('Squeeze', [x]);
   // ONNX Runtime does not survive matrix products with no rows, so "no prompt" is a branch of its own.
   const logits = g.branch(
-    g.node('GreaterOrEqual', [g.node('ReduceMax', [best], { keepdims: 0 }), g.node('Squeeze', [floor])]),
-    (inner) => {
-      const pick = (x: string) => inner.node('Gather', [x, rows], { axis: 0 });
-      return emitMaskHead(inner, weights, pick(queries), pick(keys));
+    g.node('GreaterOrEqual', [g.node('ReduceMax', [best], { keepdims: 0 }), scalar(iouFloor)]),
+    (some) => {
+      const pick = (x: string) => some.node('Gather', [x, rows], { axis: 0 });
+      const picked = { queries: pick(queries), keys: pick(keys), iou: pick(iou), rows };
+      return some.branch(
+        some.node('Greater', [scalar(edges.margin), some.scalar(0)]),
+        (inner) => emitEdgeHead(inner, weights, picked, edges),
+        (inner) => emitMaskHead(inner, weights, picked.queries, picked.keys),
+      );
     },
-    (inner) => inner.node('ConstantOfShape', [inner.ints(0, 4, 256, 256)]),
+    (none) => none.node('ConstantOfShape', [none.ints(0, 4, 256, 256)]),
   );
   g.output('iou', iou, ['B', 4]);
   g.output('rows', rows, ['K'], 7);

@@ -1,0 +1,153 @@
+import type { GraphBuilder } from '../builder.js';
+import { emitCellFeatures, emitCellsInPlace, emitHypernetworks, emitSpreadNetworks } from './emit-heads.js';
+import { PIXELS, type SamDecoderWeights, WIDTH } from './weights.js';
+
+/**
+ * The mask head where it matters. Each of the 64 x 64 cells has its own 4 x 4 logits (emit-heads.ts), so cells can be
+ * left out: every second row and column is computed, and between them the cells whose computed neighbours do not agree,
+ * for any of the masks wanted, that the logit is above `margin` or below minus `margin`; also all cells near a point. The
+ * others get the values of a neighbour: right in sign, and beyond the margin.
+ */
+export interface EdgeInputs {
+  /** [B, N, 2] xy in the 1024 square. */
+  readonly coords: string;
+  /** [1], in logits. */
+  readonly margin: string;
+  /** [4] 0 or 1: the masks that will be used. */
+  readonly wanted: string;
+  /** [1]: masks that score less need not be right. */
+  readonly iouFloor: string;
+  /** [1] 0 or 1: whether masks that reach all four sides of the image are wanted too, if they are a prompt's best. */
+  readonly background: string;
+  /** [2] rows and columns of cells that hold image. */
+  readonly extent: string;
+  /** [2] int64, the last computed row and column among them. */
+  readonly last: string;
+}
+
+/** Computed rows and columns: 0, 2, ... 62 and 63. */
+const COMPUTED = [...Array.from({ length: 32 }, (_, i) => 2 * i), 63];
+const SIDE = COMPUTED.length;
+/** For each row or column, the computed ones at or below and at or above it, as positions in `COMPUTED`. */
+const BELOW = Array.from({ length: 64 }, (_, i) => (i === 63 ? 32 : i >> 1));
+const ABOVE = Array.from({ length: 64 }, (_, i) => (i === 63 ? 32 : (i + 1) >> 1));
+/** Pixels of the 1024 square from a point to the centres of the cells computed around it. */
+const NEAR = 40;
+
+/** tokens [K, T, 256], pixels [K, 4096, 256] and scores [K, 4] of the prompts `rows` → logits [K, 4, 256, 256]. */
+export function emitEdgeHead(
+  g: GraphBuilder,
+  weights: SamDecoderWeights,
+  { queries, keys, iou, rows }: Readonly<Record<'queries' | 'keys' | 'iou' | 'rows', string>>,
+  inputs: EdgeInputs,
+): string {
+  const networks = emitHypernetworks(g, weights, queries);
+  const sampled = COMPUTED.flatMap((y) => COMPUTED.map((x) => 64 * y + x));
+  const coarseCells = g.node('Gather', [keys, g.indices('computed', [SIDE * SIDE], sampled)], { axis: 1 });
+  const coarseFeatures = g.reshape(
+    emitCellFeatures(g, weights, g.reshape(coarseCells, -1, WIDTH)),
+    -1,
+    4 * SIDE * SIDE,
+    128,
+  );
+  const coarse = g.matMul(coarseFeatures, emitSpreadNetworks(g, networks));
+
+  const unsure = emitUnsure(g, coarse, iou, inputs);
+  const near = emitNear(g, g.node('Gather', [inputs.coords, rows], { axis: 0 }));
+  const asked = g.node('And', [g.node('Or', [unsure, near]), emitInside(g, inputs.extent)]);
+  // One cell always, as ONNX Runtime does not survive matrix products with no rows.
+  const [skipped, always] = constantCells(g);
+  const chosen = g.node('Or', [g.node('And', [asked, skipped]), always]);
+  const cells = g.transpose(g.node('NonZero', [g.reshape(chosen, -1, PIXELS)]), 1, 0); // [R, 2] row, cell
+
+  const features = g.reshape(emitCellFeatures(g, weights, g.node('GatherND', [keys, cells])), -1, 32);
+  const ofAll = g.matMul(features, g.reshape(g.transpose(networks, 1, 0, 2), 32, -1)); // [16 R, K · 4]
+  const row = g.node('Slice', [cells, g.ints(0), g.ints(1), g.ints(1)]); // [R, 1]
+  const rowOfEach = g.reshape(g.node('Expand', [row, g.ints(1, 16)]), -1, 1);
+  const fine = g.node('GatherND', [g.node('Reshape', [ofAll, g.ints(0, -1, 4)]), rowOfEach], { batch_dims: 1 });
+
+  const filled = [1, 2].reduce(
+    (x, axis) => g.node('Gather', [x, g.indices('below', [64], BELOW)], { axis }),
+    g.reshape(coarse, -1, SIDE, SIDE, 64),
+  );
+  return emitCellsInPlace(g, g.node('ScatterND', [g.reshape(filled, -1, PIXELS, 64), cells, g.reshape(fine, -1, 64)]));
+}
+
+/** [K, 33² · 4, 16] → [K, 64, 64]: where the logits of a wanted mask may change sign or come near to it. */
+function emitUnsure(g: GraphBuilder, coarse: string, iou: string, inputs: EdgeInputs): string {
+  const split = g.reshape(coarse, -1, SIDE, SIDE, 16, 4);
+  const extreme = (reduce: string, combine: string) => {
+    const ofCell = g.node(reduce, [split], { axes: [3], keepdims: 0 }); // [K, 33, 33, 4]
+    const spread = [1, 2].reduce((x, axis) => {
+      const pick = (name: string, at: readonly number[]) => g.node('Gather', [x, g.indices(name, [64], at)], { axis });
+      return g.node(combine, [pick('below', BELOW), pick('above', ABOVE)]);
+    }, ofCell);
+    return { ofCell, spread };
+  };
+  const low = extreme('ReduceMin', 'Min');
+  const high = extreme('ReduceMax', 'Max');
+  const clear = g.node('Or', [
+    g.node('Greater', [low.spread, inputs.margin]),
+    g.node('Less', [high.spread, g.node('Neg', [inputs.margin])]),
+  ]);
+  const relevant = g.node('Unsqueeze', [emitRelevant(g, high.ofCell, iou, inputs), g.ints(1, 2)]);
+  return anyOf(g, g.node('And', [relevant, g.node('Not', [clear])]), 3);
+}
+
+/** → [K, 4] bool. */
+function emitRelevant(g: GraphBuilder, high: string, iou: string, inputs: EdgeInputs): string {
+  const wanted = g.node('Greater', [inputs.wanted, g.scalar(0)]);
+  const reaches = g.node('GreaterOrEqual', [iou, inputs.iouFloor]);
+  const sides = [1, 2].flatMap((axis) => {
+    const last = g.node('Slice', [inputs.last, g.ints(axis - 1), g.ints(axis), g.ints(0)]);
+    return [g.ints(0), last].map((at) =>
+      g.node('ReduceMax', [g.node('Gather', [high, at], { axis })], { axes: [1, 2], keepdims: 0 }),
+    );
+  });
+  const partial = g.node('LessOrEqual', [g.node('Min', sides), g.scalar(0)]);
+  const score = g.node('Where', [wanted, iou, g.scalar(-1e30)]);
+  const isBest = g.node('GreaterOrEqual', [score, g.node('ReduceMax', [score], { axes: [1], keepdims: 1 })]);
+  const background = g.node('And', [isBest, g.node('Greater', [inputs.background, g.scalar(0)])]);
+  return g.node('And', [g.node('And', [wanted, reaches]), g.node('Or', [partial, background])]);
+}
+
+/** Points [K, N, 2] → [K, 64, 64]: the cells around them. */
+function emitNear(g: GraphBuilder, coords: string): string {
+  const centres = g.constant(
+    'centres',
+    [64],
+    Float32Array.from({ length: 64 }, (_, i) => 16 * i + 8),
+  );
+  const along = (axis: 0 | 1, dimension: number) => {
+    const at = g.node('Slice', [coords, g.ints(axis), g.ints(axis + 1), g.ints(2)]); // [K, N, 1]
+    const distance = g.node('Abs', [g.node('Sub', [at, centres])]);
+    return g.node('Unsqueeze', [g.node('Less', [distance, g.scalar(NEAR)]), g.ints(dimension)]);
+  };
+  return anyOf(g, g.node('And', [along(1, 3), along(0, 2)]), 1);
+}
+
+/** → [1, 64, 64]. */
+function emitInside(g: GraphBuilder, extent: string): string {
+  const index = Float32Array.from({ length: 64 }, (_, i) => i);
+  const part = (axis: number) => g.node('Slice', [extent, g.ints(axis), g.ints(axis + 1), g.ints(0)]);
+  return g.node('And', [
+    g.node('Less', [g.constant('row_index', [1, 64, 1], index), part(0)]),
+    g.node('Less', [g.constant('column_index', [1, 1, 64], index), part(1)]),
+  ]);
+}
+
+/** Cells that are not computed anyway, and one of these. */
+function constantCells(g: GraphBuilder): [string, string] {
+  const skipped = Float32Array.from({ length: PIXELS }, (_, i) =>
+    COMPUTED.includes(i >> 6) && COMPUTED.includes(i & 63) ? 0 : 1,
+  );
+  const always = Float32Array.from({ length: PIXELS }, (_, i) => Number(i === 1));
+  const cells = (name: string, data: Float32Array) =>
+    g.node('Greater', [g.constant(name, [1, 64, 64], data), g.scalar(0)]);
+  return [cells('skipped', skipped), cells('always', always)];
+}
+
+function anyOf(g: GraphBuilder, x: string, axis: number): string {
+  const most = g.node('ReduceMax', [g.node('Cast', [x], { to: 1 })], { axes: [axis], keepdims: 0 });
+  return g.node('Greater', [most, g.scalar(0)]);
+}
