@@ -7,7 +7,10 @@ import { type Command, UsageError } from './command.js';
  * failed, 2 wrong command line). Names and flags are those of micro-sam where it has them.
  */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  annotator_2d: async () => (await import('./annotator-2d.js')).annotator2d,
+  annotator_2d: async () => (await import('./annotators.js')).annotator2d,
+  annotator_3d: async () => (await import('./annotators.js')).annotator3d,
+  annotator_tracking: async () => (await import('./annotators.js')).annotatorTracking,
+  image_series_annotator: async () => (await import('./annotators.js')).imageSeries,
   precompute_embeddings: async () => (await import('./precompute-embeddings.js')).precompute,
   automatic_segmentation: async () => (await import('./automatic-segmentation.js')).automatic,
   evaluate: async () => (await import('./evaluate.js')).evaluate,

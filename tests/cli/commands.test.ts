@@ -122,6 +122,9 @@ describe('micro-sam command line', function () {
       'info',
       'worker',
       'annotator_2d',
+      'annotator_3d',
+      'annotator_tracking',
+      'image_series_annotator',
     ]) {
       const help = micro(name, '--help');
       assert.equal(help.status, 0);

@@ -1,3 +1,5 @@
+import type { SessionSettings } from '../../session/state.js';
+
 /**
  * What a page is told by whoever opens it: `npm start` gives all of it, ImJoy elsewhere little or nothing. Plain data,
  * it crosses RPC.
@@ -13,6 +15,10 @@ export interface PageSettings {
   readonly worker?: string;
   /** Why there is no such process although one was wanted. */
   readonly workerNote?: string;
+  /** How a stack is taken at first: as a volume, a time series, single planes, or by its axes. */
+  readonly annotator?: SessionSettings['annotator'];
+  /** A folder of the server for results. */
+  readonly output?: { readonly url: string; readonly token: string };
   /** A folder of the server for autosave; the browser's own storage if absent. */
   readonly autosave?: { readonly url: string; readonly token: string };
 }

@@ -6,11 +6,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SamError } from '../../errors.js';
 import { folderStore } from '../../io/stores/fs.js';
-import { answerAutosave } from './autosave-endpoint.js';
+import type { SessionSettings } from '../../session/state.js';
 import { type EncoderProcess, startEncoder } from './encoder-process.js';
 import type { PageSettings } from './page-settings.js';
 import { ServedFiles } from './served-files.js';
 import { staticFiles } from './static-files.js';
+import { answerStore } from './store-endpoint.js';
 import { userDataFolder } from './user-data.js';
 
 /**
@@ -20,6 +21,10 @@ import { userDataFolder } from './user-data.js';
  */
 export interface ServerOptions {
   readonly files: readonly string[];
+  /** How the page takes a stack. */
+  readonly annotator?: SessionSettings['annotator'];
+  /** Where the page may write results; made if it is not there. */
+  readonly outputDir?: string;
   /** Exactly this port (0: any); without it, FIRST_PORT or the next that is free. */
   readonly port?: number;
   /** Address of a Kaibu to use instead of our viewer, if it answers. */
@@ -49,6 +54,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   const files = new ServedFiles();
   const autosaveDir = path.resolve(options.autosaveDir ?? path.join(userDataFolder(), 'autosave'));
   const store = folderStore(autosaveDir);
+  const output = options.outputDir === undefined ? undefined : folderStore(path.resolve(options.outputDir));
   const foreignViewer = options.viewer !== undefined && (await answers(options.viewer)) ? options.viewer : undefined;
   const serveStatic = staticFiles(dist, { isolated: foreignViewer === undefined });
   let settingsFor: (origin: string) => PageSettings = () => ({});
@@ -65,9 +71,12 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     } else if (url.pathname.startsWith('/files/')) {
       response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
       void files.answer(url.pathname, request, response);
-    } else if (url.pathname === '/settings.json' || url.pathname.startsWith('/autosave/')) {
+    } else if (url.pathname === '/settings.json' || /^\/(autosave|output)\//.test(url.pathname)) {
       if (!hasToken(request, token)) response.writeHead(401).end('The token is missing or wrong.');
-      else if (url.pathname !== '/settings.json') void answerAutosave(store, url, request, response);
+      else if (url.pathname.startsWith('/autosave/')) void answerStore(store, '/autosave/', url, request, response);
+      else if (url.pathname.startsWith('/output/') && output)
+        void answerStore(output, '/output/', url, request, response);
+      else if (url.pathname !== '/settings.json') response.writeHead(404).end();
       else response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(settingsFor(origin)));
     } else if (request.method === 'GET' || request.method === 'HEAD') {
       serveStatic(url, request, response);
@@ -102,6 +111,8 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     worker: encoder?.url,
     workerNote,
     autosave: { url: `${origin}/autosave/`, token },
+    ...(output && { output: { url: `${origin}/output/`, token } }),
+    annotator: options.annotator,
   });
   options.log(`Your work is saved in ${autosaveDir}`);
   return {

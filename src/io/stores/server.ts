@@ -3,7 +3,7 @@ import type { Store } from '../store.js';
 import { checkKey } from './key.js';
 
 /**
- * A folder of the machine that serves the page, through the endpoint of cli/serve/autosave-endpoint.ts. Unlike httpStore
+ * A folder of the machine that serves the page, through the endpoint of cli/serve/store-endpoint.ts. Unlike httpStore
  * it can be written and listed. A value is sent whole or not at all: the server writes it only once it has arrived.
  */
 export function serverStore({ url, token }: { readonly url: string; readonly token: string }): Store {

@@ -3,21 +3,23 @@ import { asSamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
 
 /**
- * A Store of this machine for the page, over HTTP: `GET /autosave/` lists (`?prefix=`), `GET`, `PUT` and `DELETE` of
- * `/autosave/<key>` are get (204 for a key that is not there: browsers log every 404), set and delete. The caller has checked who asks. The other end is serverStore() in
- * io/stores/server.ts.
+ * A Store of this machine for the page, over HTTP, below an address such as `/autosave/`: `GET /autosave/` lists
+ * (`?prefix=`), `GET`, `PUT` and `DELETE` of `/autosave/<key>` are get (204 for a key that is not there: browsers log
+ * every 404), set and delete. The caller has checked who asks. The other end is serverStore() in io/stores/server.ts.
  */
 const LARGEST_VALUE = 1 << 30;
 const STATUS: Readonly<Record<string, number>> = { invalid_argument: 400, storage: 507 };
 
-export async function answerAutosave(
+/** @param root path of the list, with a slash at its end */
+export async function answerStore(
   store: Store,
+  root: string,
   url: URL,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   try {
-    const key = url.pathname.slice('/autosave/'.length).split('/').map(decodeURIComponent).join('/');
+    const key = url.pathname.slice(root.length).split('/').map(decodeURIComponent).join('/');
     if (request.method === 'GET' && key === '') {
       const keys: string[] = [];
       for await (const each of store.list(url.searchParams.get('prefix') ?? '')) keys.push(each);

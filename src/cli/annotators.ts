@@ -1,0 +1,106 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import type { SessionSettings } from '../session/state.js';
+import { expandInputs } from './batch/inputs.js';
+import { type Command, UsageError } from './command.js';
+import { openBrowser } from './serve/open-browser.js';
+import { type AnnotatorServer, startServer } from './serve/server.js';
+
+/**
+ * The annotators of the command line: all serve the same page on this machine and open a browser on it; they differ in
+ * how the page takes a stack. The address is the last line of stdout, printed once the page can be loaded; everything
+ * else goes to stderr.
+ */
+interface Start {
+  readonly annotator: SessionSettings['annotator'];
+  /** Results are written to a folder. */
+  readonly output?: boolean;
+}
+
+export const annotator2d = annotator('annotator_2d', 'Annotate images in the browser (npm start)', {
+  annotator: 'auto',
+});
+export const annotator3d = annotator('annotator_3d', 'Annotate volumes in the browser', { annotator: '3d' });
+export const annotatorTracking = annotator('annotator_tracking', 'Track cells through time in the browser', {
+  annotator: 'tracking',
+});
+export const imageSeries = annotator('image_series_annotator', 'Annotate the images of a folder, one by one', {
+  annotator: 'auto',
+  output: true,
+});
+
+function annotator(name: string, summary: string, start: Start): Command {
+  const usage = `micro-sam ${name} [file ...] [options]
+
+  file                 images to annotate, and folders of images; a sample image if none
+  -i, --input FILE     the same, as micro-sam spells it
+  -p, --pattern GLOB   of folders, only what matches, e.g. "*.tif"
+${start.output ? OUTPUT_OPTIONS : ''}      --port N         listen on this port; default: 8765, or the next free one
+      --no-open        do not open a browser
+      --viewer URL     use the Kaibu at this address, if it answers
+      --autosave-dir D folder for automatic saves; default: one in your user data
+      --no-worker      run the model in the browser, not in a process beside it`;
+  return { summary, usage, run: (args) => run(args, start) };
+}
+
+const OUTPUT_OPTIONS = `  -o, --output DIR     folder for the results: <name>.tif, written when you go on to another image
+      --is_volumetric  stacks are volumes; default: by their axes, volumes or time series
+`;
+
+async function run(args: readonly string[], start: Start): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    allowNegative: true,
+    options: {
+      input: { type: 'string', short: 'i', multiple: true },
+      pattern: { type: 'string', short: 'p' },
+      ...(start.output && { output: { type: 'string', short: 'o' }, is_volumetric: { type: 'boolean' } }),
+      port: { type: 'string' },
+      open: { type: 'boolean', default: true },
+      viewer: { type: 'string' },
+      'autosave-dir': { type: 'string' },
+      worker: { type: 'boolean', default: true },
+    },
+  });
+  const inputs = [...(values.input ?? []), ...positionals].map((file) => path.resolve(file));
+  for (const file of inputs)
+    if (!existsSync(file) && !/[*?]/.test(file)) throw new UsageError(`There is no file ${file}.`);
+  const { output, is_volumetric: volumetric } = values as { output?: string; is_volumetric?: boolean };
+  const stop = new AbortController();
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.once(signal, () => {
+        stop.abort();
+        resolve();
+      });
+  });
+  const server: AnnotatorServer = await startServer({
+    files: inputs.flatMap((input) => expandInputs([input], values.pattern)),
+    annotator: volumetric ? '3d' : start.annotator,
+    outputDir: output,
+    port: values.port === undefined ? undefined : parsePort(values.port),
+    viewer: values.viewer === undefined ? undefined : parseAddress(values.viewer),
+    autosaveDir: values['autosave-dir'],
+    worker: values.worker,
+    log: (line) => console.error(line),
+    signal: stop.signal,
+  });
+  console.log(server.url);
+  if (values.open) openBrowser(server.url);
+  await stopped;
+  await server.close();
+  return 0;
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port < 65536) return port;
+  throw new UsageError(`--port takes a number from 0 (any free port) to 65535, not "${text}".`);
+}
+
+function parseAddress(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new UsageError(`--viewer takes the http(s) address of a Kaibu, not "${text}".`);
+}
