@@ -43,6 +43,7 @@ const GROUPS: Readonly<Record<CommandGroup, string>> = {
   prompts: 'Prompts',
   segment: 'Segment',
   objects: 'Objects',
+  tracks: 'Tracks',
   commit: 'Commit and undo',
   view: 'View',
   help: 'Help',

@@ -2,8 +2,7 @@ import type { YX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { TaskOptions } from '../task.js';
-import type { CommitOptions, CommitPlan } from './commit.js';
-import type { Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
+import type { AnnotatorKind, Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
 
 /**
  * The whole difference between annotating a plane, a volume and a time series. An annotator holds the image's
@@ -11,7 +10,7 @@ import type { Candidates, Lineage, ObjectRecord, SessionState } from './state.js
  * which makes it undoable and drops it if the image changed meanwhile.
  */
 export interface Annotator {
-  readonly kind: '2d' | '3d' | 'tracking';
+  readonly kind: AnnotatorKind;
   /** Makes the embedding of the plane, so that later calls answer at once. */
   prepare(plane: number, task: TaskOptions): Promise<void>;
   /** Segments the visible plane from the prompts. */
@@ -21,11 +20,17 @@ export interface Annotator {
   /** Once more, from the same prompts and the mask in use. */
   refine?(state: SessionState, task: TaskOptions): Promise<Segmentation>;
   /** All slices, or the track through all frames. */
-  segmentAll?(state: SessionState, task: TaskOptions): Promise<Segmentation>;
-  automatic?(state: SessionState, task: TaskOptions): Promise<Segmentation>;
-  /** Replaces the common commit rules, e.g. to carry lineages along. */
-  planCommit?(state: SessionState, options: CommitOptions): CommitPlan;
+  segmentAll?(state: SessionState, task: AnnotatorTask): Promise<Segmentation>;
+  /** Without prompts: the visible plane, or all planes (`settings.applyToVolume`), into auto_segmentation. */
+  automatic?(state: SessionState, task: AnnotatorTask): Promise<Segmentation>;
+  /** Encodes ahead what is likely to be looked at next; returns at once. */
+  prefetch?(plane: number): void;
   close?(): Promise<void>;
+}
+
+export interface AnnotatorTask extends TaskOptions {
+  /** The result as far as it is, for the view; the final one replaces it. */
+  readonly onPartial?: (result: Segmentation) => void;
 }
 
 /** New content of a whole layer. */
@@ -33,12 +38,28 @@ export interface Segmentation {
   readonly layer: 'current_object' | 'auto_segmentation';
   readonly objects: readonly ObjectRecord[];
   readonly candidates?: Candidates;
-  readonly lineages?: readonly Lineage[];
+  /** New families of the tracks in current_object, and the track to go on with. */
+  readonly currentLineages?: readonly Lineage[];
+  readonly currentTrack?: number;
   /** Said to the user once the result is shown. */
   readonly notice?: string;
 }
 
-/** The prompts that belong to the visible plane. */
+/** What the image is annotated as: the setting, or by its axes. */
+export function annotatorKind({ settings, image }: Pick<SessionState, 'settings' | 'image'>): AnnotatorKind {
+  if (settings.annotator !== 'auto') return settings.annotator;
+  if (!image || image.planes === 1) return '2d';
+  return image.axes.startsWith('t') ? 'tracking' : '3d';
+}
+
+/** The track that a prompt speaks of; 1 where tracks mean nothing. */
+export function trackOfPrompt({ track }: Prompt): number {
+  return track?.id ?? 1;
+}
+
+/** The prompts that belong to the visible plane; when tracking, those of the current track. */
 export function promptsOfPlane(state: SessionState): readonly Prompt[] {
-  return state.prompts.filter((prompt) => prompt.plane === state.plane);
+  const here = state.prompts.filter((prompt) => prompt.plane === state.plane);
+  if (annotatorKind(state) !== 'tracking') return here;
+  return here.filter((prompt) => trackOfPrompt(prompt) === state.currentTrack);
 }

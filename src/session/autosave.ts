@@ -94,6 +94,8 @@ export class Autosave {
       state.layers !== written.layers ||
       state.settings !== written.settings ||
       state.lineages !== written.lineages ||
+      state.currentLineages !== written.currentLineages ||
+      state.currentTrack !== written.currentTrack ||
       state.editing !== written.editing ||
       state.plane !== written.plane
     );

@@ -3,49 +3,17 @@ import type { YX } from '../ndimage/array.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { TaskOptions } from '../task.js';
 import { type Annotator, promptsOfPlane } from './annotator.js';
+import { type Command, command, elsewhere, needsCurrent, needsImage, needsPrompts } from './command.js';
 import type { CommitOptions } from './commit.js';
 import * as edits from './edits.js';
 import type { Memo } from './history.js';
 import { editPolygon, paint, type Stroke, type Target } from './painting.js';
 import type { AnnotationSession, Edit } from './session.js';
 import type { ObjectLayerName, SessionSettings, SessionState } from './state.js';
+import { TRACKING_COMMANDS } from './tracking-commands.js';
+import { VOLUME_COMMANDS } from './volume-commands.js';
 
-/**
- * The single table of what a user can do. Keys, panel buttons, the help overlay, docs/keys.md and the viewer's own
- * buttons come from it; the RPC service runs the same entries. Tooltips use micro-sam's wording where it has one.
- */
-export interface Command<Args = undefined> {
-  readonly id: string;
-  readonly title: string;
-  readonly group: CommandGroup;
-  readonly tooltip: string;
-  /** e.g. ['Ctrl+Z']; the last part is a physical key: a letter, digit, `[`, `?`, 'Delete', 'Escape'. */
-  readonly keys?: readonly string[];
-  /** What the hand does, for the help overlay: 'Click'. */
-  readonly gesture?: string;
-  /** `session` commands change the data; `view` is the presenter's; `app` needs files, models, windows. */
-  readonly scope: 'session' | 'view' | 'app';
-  /** Also a button in the viewer itself. */
-  readonly inViewer?: boolean;
-  /** Why it cannot be done now, in words for the user; undefined if it can. */
-  unavailable?(state: SessionState): string | undefined;
-  run(session: AnnotationSession, args: Args): void | Promise<void>;
-}
-
-export type CommandGroup = 'image' | 'prompts' | 'segment' | 'objects' | 'commit' | 'view' | 'help';
-
-const NO_IMAGE = 'Open an image first.';
-const needsImage = (state: SessionState) => (state.image ? undefined : NO_IMAGE);
-const needsPrompts = (state: SessionState) =>
-  needsImage(state) ?? (state.prompts.length > 0 ? undefined : 'Click an object in the image first.');
-const needsCurrent = (state: SessionState) =>
-  needsImage(state) ??
-  (state.layers.current_object.objects.size > 0 ? undefined : 'Segment an object first: click it in the image.');
-
-/** Commands that others carry out; the session only knows that they exist. */
-function elsewhere(): never {
-  throw new SamError('unsupported', 'This command needs a window; it cannot be run on a session alone.');
-}
+export type { Command, CommandGroup } from './command.js';
 
 const SEGMENT = 'Segment object';
 
@@ -72,11 +40,19 @@ export function segmentNow(session: AnnotationSession, amend?: Memo): Promise<vo
 
 const segmentPlane = (annotator: Annotator, state: SessionState, task: TaskOptions) => annotator.segment(state, task);
 
-/** Keeps the argument type of an entry. */
-function command<Args = undefined>(entry: Command<Args>): Command<Args> {
-  return entry;
+const needsStack = (state: SessionState) =>
+  needsImage(state) ?? (state.image!.planes > 1 ? undefined : 'The image has a single plane.');
+
+/** To the neighbouring plane; at the ends it stays where it is. */
+function step(session: AnnotationSession, by: 1 | -1): void {
+  const { plane, image } = session.state;
+  session.apply(edits.setPlane(Math.min(Math.max(plane + by, 0), (image?.planes ?? 1) - 1)));
 }
 
+/**
+ * The single table of what a user can do. Keys, panel buttons, the help overlay, docs/keys.md and the viewer's own
+ * buttons come from it; the RPC service runs the same entries. Tooltips use micro-sam's wording where it has one.
+ */
 export const COMMANDS = {
   open_image: command({
     id: 'open_image',
@@ -314,6 +290,44 @@ export const COMMANDS = {
     unavailable: needsImage,
     run: (session, { plane }) => void session.apply(edits.setPlane(plane)),
   }),
+  previous_plane: command({
+    id: 'previous_plane',
+    title: 'Previous plane',
+    group: 'view',
+    scope: 'session',
+    keys: ['['],
+    tooltip: 'Show the slice below or the frame before. The mouse wheel with Shift does it, too.',
+    unavailable: needsStack,
+    run: (session) => step(session, -1),
+  }),
+  next_plane: command({
+    id: 'next_plane',
+    title: 'Next plane',
+    group: 'view',
+    scope: 'session',
+    keys: [']'],
+    tooltip: 'Show the slice above or the frame after. The mouse wheel with Shift does it, too.',
+    unavailable: needsStack,
+    run: (session) => step(session, 1),
+  }),
+  previous_image: command({
+    id: 'previous_image',
+    title: 'Previous image',
+    group: 'image',
+    scope: 'app',
+    keys: ['Shift+N'],
+    tooltip: 'Open the image of the series before this one. The work on this one is saved.',
+    run: elsewhere,
+  }),
+  next_image: command({
+    id: 'next_image',
+    title: 'Next image',
+    group: 'image',
+    scope: 'app',
+    keys: ['N'],
+    tooltip: 'Open the next image of the series. The work on this one is saved.',
+    run: elsewhere,
+  }),
   cancel: command({
     id: 'cancel',
     title: 'Cancel',
@@ -362,6 +376,8 @@ export const COMMANDS = {
     tooltip: 'Show all keys.',
     run: elsewhere,
   }),
+  ...VOLUME_COMMANDS,
+  ...TRACKING_COMMANDS,
 };
 
 export type CommandId = keyof typeof COMMANDS;

@@ -1,8 +1,10 @@
 import { SamError } from '../errors.js';
 import type { Mask } from '../ndimage/mask.js';
 import { intersectionArea, subtractMasks } from '../ndimage/mask-sets.js';
+import { annotatorKind } from './annotator.js';
 import { areaOf, EMPTY_LAYER, layerOf, maxId, withMasks } from './layers.js';
 import type { Lineage, ObjectLayer, ObjectRecord, SessionSettings, SessionState } from './state.js';
+import { prunedLineages } from './tracking.js';
 
 /**
  * From a finished object to a committed one. Committed objects never overlap: the layer is a label image. What happens
@@ -80,11 +82,18 @@ export function planCommit(state: SessionState, options: CommitOptions = {}): Co
   const offset = maxId(state.layers.committed_objects);
   const first = candidates[0].id;
   const accepted: ObjectRecord[] = [];
+  /** Ids in the source layer → committed ids. */
+  const sources = new Map<number, number>();
   for (const record of candidates) {
     if (refusedIds.has(record.id)) continue;
     const rest = mode === 'pixels' ? subtractAll(record, committed.values()) : record;
-    if (rest) accepted.push({ ...rest, id: editing !== undefined && rest.id === first ? editing : rest.id + offset });
-    else dropped.push({ id: record.id });
+    if (!rest) {
+      dropped.push({ id: record.id });
+      continue;
+    }
+    const id = editing !== undefined && rest.id === first ? editing : rest.id + offset;
+    if (layer === 'current_object') sources.set(record.id, id);
+    accepted.push({ ...rest, id });
   }
 
   const overwritten: OverwrittenObject[] = [];
@@ -114,7 +123,26 @@ export function planCommit(state: SessionState, options: CommitOptions = {}): Co
     added: accepted.map((record) => record.id),
     dropped,
     overwritten,
+    ...lineagesAfter(state, layerOf(committed.values()), sources),
   };
+}
+
+/** Committed lineages and those of the new tracks, under their committed ids; links to tracks left out are cut. */
+function lineagesAfter(
+  state: SessionState,
+  committed: ObjectLayer,
+  committedIds: ReadonlyMap<number, number>,
+): { lineages?: readonly Lineage[] } {
+  if (annotatorKind(state) !== 'tracking') return {};
+  const added = state.currentLineages.map((family) =>
+    Object.fromEntries(
+      Object.entries(family).map(([mother, daughters]) => [
+        committedIds.get(Number(mother)) ?? 0,
+        daughters.map((daughter) => committedIds.get(daughter) ?? 0),
+      ]),
+    ),
+  );
+  return { lineages: prunedLineages(committed, [...state.lineages, ...added]) };
 }
 
 /** Lands a plan: the source layer is emptied, and with the current object its prompts go (they stay with the object). */
@@ -123,7 +151,7 @@ export function applyCommit(state: SessionState, plan: CommitPlan): SessionState
   const lineages = plan.lineages ?? state.lineages;
   if (plan.layer === 'auto_segmentation' || plan.left.objects.size > 0) return { ...state, layers, lineages };
   const { editing: _, candidates: __, ...rest } = state;
-  return { ...rest, prompts: [], layers, lineages };
+  return { ...rest, prompts: [], layers, lineages, currentLineages: [], currentTrack: 1 };
 }
 
 /** What a commit did, for the user; undefined if nothing needs saying. */

@@ -1,11 +1,13 @@
 import { SamError } from '../errors.js';
 import type { Prompt } from '../segmentation/prompts.js';
-import type { Segmentation } from './annotator.js';
+import { annotatorKind, type Segmentation, trackOfPrompt } from './annotator.js';
 import { applyCommit, type CommitOptions, describePlan, planCommit } from './commit.js';
-import { changeObjects, EMPTY_LAYER, layerOf, withMasks } from './layers.js';
+import { annotatedMask, changeObjects, EMPTY_LAYER, layerOf, needImage, withMasks } from './layers.js';
 import { checkPrompt, samePrompt } from './prompt-rules.js';
 import type { Edit } from './session.js';
-import type { ImageInfo, ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
+import { checkStackSettings } from './stack-settings.js';
+import type { ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
+import { removeTrack } from './tracking.js';
 
 /** The steps of annotating, as values that `AnnotationSession.apply` takes. Painting has its own file. */
 
@@ -19,8 +21,8 @@ export function putPrompts(prompts: readonly Prompt[]): Edit {
       const byId = new Map(state.prompts.map((prompt) => [prompt.id, prompt]));
       let changed = false;
       for (const given of prompts) {
-        const prompt = checkPrompt(given, image);
-        const known = byId.get(prompt.id);
+        const known = byId.get(given.id);
+        const prompt = checkPrompt(tagged(given, known, state), image);
         if (known && samePrompt(known, prompt)) continue;
         byId.set(prompt.id, prompt);
         changed = true;
@@ -34,7 +36,10 @@ export function changePrompt(prompt: Prompt): Edit {
   return { ...putPrompts([prompt]), title: `Move ${nameOf(prompt)}` };
 }
 
-/** Removes prompts; with the last one of the plane goes the object they described, unless it was painted on. */
+/**
+ * Removes prompts; with the last one goes the object they described. In stacks, with the last one of a plane goes the
+ * mask of that plane, and with the last one of a track the track.
+ */
 export function removePrompts(ids: readonly string[]): Edit {
   return {
     title: ids.length === 1 ? 'Remove prompt' : `Remove ${ids.length} prompts`,
@@ -42,9 +47,35 @@ export function removePrompts(ids: readonly string[]): Edit {
       const gone = new Set(ids);
       const prompts = state.prompts.filter((prompt) => !gone.has(prompt.id));
       if (prompts.length === state.prompts.length) return state;
+      if (annotatorKind(state) !== '2d') return withoutUnprompted({ ...state, prompts }, gone, state.prompts);
       return prompts.length === 0 && state.editing === undefined ? withoutCurrent(state) : { ...state, prompts };
     },
   };
+}
+
+/** Prompts of a time series belong to a track; a new one to the current track, in the chosen state. */
+function tagged(prompt: Prompt, known: Prompt | undefined, state: SessionState): Prompt {
+  if (prompt.track || annotatorKind(state) !== 'tracking') return prompt;
+  return { ...prompt, track: known?.track ?? { id: state.currentTrack, state: state.settings.trackState } };
+}
+
+function withoutUnprompted(state: SessionState, gone: ReadonlySet<string>, before: readonly Prompt[]): SessionState {
+  const changes = new Map<number, ObjectRecord | undefined>();
+  for (const prompt of before) {
+    if (!gone.has(prompt.id)) continue;
+    const id = trackOfPrompt(prompt);
+    const record = changes.has(id) ? changes.get(id) : state.layers.current_object.objects.get(id);
+    if (!record) continue;
+    const left = state.prompts.filter((other) => trackOfPrompt(other) === id);
+    if (left.some(({ plane }) => plane === prompt.plane) || record.projected?.has(prompt.plane)) continue;
+    const keep = left.length > 0 || state.editing !== undefined;
+    const masks = new Map([...record.masks].filter(([plane]) => plane !== prompt.plane));
+    changes.set(id, keep ? withMasks(record, masks) : undefined);
+  }
+  const current_object = changeObjects(state.layers.current_object, changes);
+  if (current_object.objects.size === 0 && state.prompts.length === 0) return withoutCurrent(state);
+  const { candidates: _, ...rest } = state;
+  return { ...rest, layers: { ...state.layers, current_object } };
 }
 
 export function clearPrompts(): Edit {
@@ -71,7 +102,8 @@ export function landSegmentation(title: string, result: Segmentation): Edit {
       return {
         ...(result.layer === 'current_object' ? rest : state),
         ...(result.candidates && { candidates: result.candidates }),
-        ...(result.lineages && { lineages: result.lineages }),
+        ...(result.currentLineages && { currentLineages: result.currentLineages }),
+        ...(result.currentTrack !== undefined && { currentTrack: result.currentTrack }),
         layers,
       };
     },
@@ -96,7 +128,7 @@ export function chooseCandidate(index: number): Edit {
       if (index === candidates.chosen) return state;
       const changed: ObjectRecord = {
         ...record,
-        masks: new Map(record.masks).set(candidates.plane, chosen.mask),
+        ...annotatedMask(record, candidates.plane, chosen.mask),
         predictedIou: chosen.predictedIou,
         stability: chosen.stability,
       };
@@ -168,6 +200,8 @@ export function deleteObject(layer: ObjectLayerName, id: number): Edit {
     title: `Delete object ${id}`,
     change(state) {
       needObject(state, layer, id);
+      if (layer !== 'auto_segmentation' && annotatorKind(state) === 'tracking' && state.editing !== id)
+        return removeTrack(id, layer).change(state);
       const base = layer === 'committed_objects' && state.editing === id ? withoutCurrent(state) : state;
       const changed = changeObjects(base.layers[layer], new Map([[id, undefined]]));
       if (layer === 'current_object' && changed.objects.size === 0) return withoutCurrent(base);
@@ -205,6 +239,7 @@ export function changeSettings(settings: Partial<SessionSettings>): Edit {
   return {
     title: 'Change settings',
     change(state) {
+      checkStackSettings(settings);
       const { brushSize = 1, preservationThreshold = 0 } = settings;
       if (!(brushSize >= 1 && brushSize <= 1000))
         throw new SamError('invalid_argument', `The brush size is ${brushSize}; it must be 1 to 1000 pixels.`);
@@ -235,11 +270,6 @@ export function setPlane(plane: number): Edit {
   };
 }
 
-export function needImage(state: SessionState): ImageInfo {
-  if (!state.image) throw new SamError('no_image', 'No image is open. Open an image first.');
-  return state.image;
-}
-
 /** Whether the current object holds work that is in no other layer. */
 export function hasUncommittedWork(state: SessionState): boolean {
   const [current, ...more] = state.layers.current_object.objects.values();
@@ -257,9 +287,12 @@ function needObject(state: SessionState, layer: ObjectLayerName, id: number): Ob
 function withoutCurrent(state: SessionState): SessionState {
   const { candidates: _, editing, ...rest } = state;
   const empty = state.layers.current_object.objects.size === 0;
-  if (empty && state.prompts.length === 0 && editing === undefined) return state;
-  return { ...rest, prompts: [], layers: { ...state.layers, current_object: EMPTY_LAYER } };
+  const begun = state.currentLineages.length > 0 || state.currentTrack !== 1;
+  if (empty && !begun && state.prompts.length === 0 && editing === undefined) return state;
+  return { ...rest, prompts: [], ...NO_TRACKS, layers: { ...state.layers, current_object: EMPTY_LAYER } };
 }
+
+const NO_TRACKS = { currentLineages: [], currentTrack: 1 } as const;
 
 function nameOf(prompt: Prompt): string {
   if (prompt.kind === 'point') return prompt.positive ? 'positive point' : 'negative point';

@@ -19,7 +19,7 @@ export interface Patch {
   readonly settings: Readonly<Partial<SessionSettings>>;
 }
 
-const FIELDS = ['prompts', 'lineages', 'editing', 'candidates'] as const;
+const FIELDS = ['prompts', 'lineages', 'currentLineages', 'editing', 'candidates'] as const;
 
 /** Settings that change what a command does to the data. */
 export const RECORDED_SETTINGS: readonly (keyof SessionSettings)[] = [

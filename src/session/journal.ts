@@ -149,6 +149,8 @@ const changeSchema = v.object({
   ),
   prompts: v.optional(partSchemas.prompts),
   lineages: v.optional(partSchemas.lineages),
+  currentLineages: v.optional(partSchemas.lineages),
+  currentTrack: v.optional(partSchemas.track),
   plane: v.optional(partSchemas.plane),
   settings: v.optional(partSchemas.settings),
   editing: v.optional(v.nullable(v.number())),
@@ -156,8 +158,11 @@ const changeSchema = v.object({
 
 function changeBetween(from: SessionState, to: SessionState): v.InferInput<typeof changeSchema> | undefined {
   const patch = diff(from, to, Object.keys(to.settings) as (keyof SessionSettings)[]);
-  const moved = from.plane !== to.plane;
-  if (!patch) return moved ? { layers: {}, plane: to.plane } : undefined;
+  const position = {
+    ...(from.plane !== to.plane && { plane: to.plane }),
+    ...(from.currentTrack !== to.currentTrack && { currentTrack: to.currentTrack }),
+  };
+  if (!patch) return Object.keys(position).length > 0 ? { layers: {}, ...position } : undefined;
   const { fields } = patch;
   return {
     layers: Object.fromEntries(
@@ -168,8 +173,9 @@ function changeBetween(from: SessionState, to: SessionState): v.InferInput<typeo
     ),
     ...(fields.prompts && { prompts: fields.prompts.map(promptJson) as never }),
     ...(fields.lineages && { lineages: fields.lineages as never }),
+    ...(fields.currentLineages && { currentLineages: fields.currentLineages as never }),
     ...('editing' in fields && { editing: fields.editing ?? null }),
-    ...(moved && { plane: to.plane }),
+    ...position,
     settings: patch.settings,
   };
 }
@@ -182,20 +188,31 @@ function applyChange(state: Partial<SessionState> | undefined, json: unknown, im
     (typeof change.layers)['current_object'],
   ][])
     layers[name] = new Map((objects ?? []).map(([id, record]) => [id, record ? toRecord(record, image) : undefined]));
-  const { prompts, lineages, editing, plane, settings = {} } = change;
+  const { prompts, lineages, currentLineages, currentTrack, editing, plane, settings = {} } = change;
   const base: SessionState = {
     plane: 0,
     prompts: [],
     lineages: [],
+    currentLineages: [],
+    currentTrack: 1,
     history: {},
     ...state,
     settings: (state?.settings ?? {}) as SessionSettings,
     layers: state?.layers ?? NO_OBJECTS,
   };
-  const fields = { ...(prompts && { prompts }), ...(lineages && { lineages }) };
+  const fields = {
+    ...(prompts && { prompts }),
+    ...(lineages && { lineages }),
+    ...(currentLineages && { currentLineages }),
+  };
   const { editing: old, ...next } = patchState(base, { layers, fields, settings });
   const edited = editing === undefined ? old : (editing ?? undefined);
-  return { ...next, ...(plane !== undefined && { plane }), ...(edited !== undefined && { editing: edited }) };
+  return {
+    ...next,
+    ...(plane !== undefined && { plane }),
+    ...(currentTrack !== undefined && { currentTrack }),
+    ...(edited !== undefined && { editing: edited }),
+  };
 }
 
 async function seal(text: string): Promise<Uint8Array> {

@@ -1,7 +1,8 @@
+import { SamError } from '../errors.js';
 import type { LabelImage, Size, YX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { maskContains, masksFromLabels, paintMask } from '../ndimage/rle.js';
-import type { ImageInfo, ObjectLayer, ObjectRecord, SessionState } from './state.js';
+import type { ImageInfo, ObjectLayer, ObjectLayerName, ObjectRecord, SessionState } from './state.js';
 
 /** Object layers: immutable maps of records by ascending id, painted to label images only when somebody asks. */
 
@@ -37,6 +38,11 @@ export function maxId(layer: ObjectLayer): number {
   return max;
 }
 
+/** What the view shows as this layer: work that is arriving hides what is there. */
+export function shownLayer(state: SessionState, name: ObjectLayerName): ObjectLayer {
+  return state.arriving?.layer === name ? state.arriving.content : state.layers[name];
+}
+
 /** Objects that have pixels in the plane, in painting order. */
 export function* objectsInPlane(layer: ObjectLayer, plane: number): Generator<[ObjectRecord, Mask]> {
   for (const record of layer.objects.values()) {
@@ -62,6 +68,17 @@ export function areaOf(record: ObjectRecord): number {
 export function withMasks(record: ObjectRecord, masks: ReadonlyMap<number, Mask>): ObjectRecord | undefined {
   const filled = new Map([...masks].filter(([, mask]) => mask.area > 0));
   return filled.size === 0 ? undefined : { ...record, masks: filled };
+}
+
+/** A record's masks with one that a person decided on: from now on that plane is annotated, not projected. */
+export function annotatedMask(
+  { masks, projected }: ObjectRecord,
+  plane: number,
+  mask: Mask,
+): Pick<ObjectRecord, 'masks' | 'projected'> {
+  const changed = { masks: new Map(masks).set(plane, mask) };
+  if (!projected?.has(plane)) return changed;
+  return { ...changed, projected: new Set([...projected].filter((other) => other !== plane)) };
 }
 
 const painted = new WeakMap<ObjectLayer, Map<string, LabelImage>>();
@@ -101,4 +118,9 @@ export function recordsFromLabels(labels: LabelImage, origin: ObjectRecord['orig
       masks.set(id, known.set(plane, mask));
     }
   return [...masks].map(([id, ofPlanes]) => ({ id, masks: ofPlanes, prompts: [], origin }));
+}
+
+export function needImage(state: SessionState): ImageInfo {
+  if (!state.image) throw new SamError('no_image', 'No image is open. Open an image first.');
+  return state.image;
 }

@@ -4,8 +4,8 @@ import type { Mask } from '../ndimage/mask.js';
 import { subtractMasks, unionMasks } from '../ndimage/mask-sets.js';
 import { rasterizePolygon, rasterizeStroke } from '../ndimage/rasterize.js';
 import { EMPTY_MASK, maskContains, maskFromBitmap, maskToBitmap } from '../ndimage/rle.js';
-import { needImage } from './edits.js';
-import { changeObjects, objectAt, objectsInPlane, withMasks } from './layers.js';
+import { annotatorKind } from './annotator.js';
+import { annotatedMask, changeObjects, needImage, objectAt, objectsInPlane, withMasks } from './layers.js';
 import type { Edit } from './session.js';
 import type { ObjectLayerName, ObjectRecord, SessionState } from './state.js';
 
@@ -70,13 +70,17 @@ export function editPolygon(layer: ObjectLayerName, id: number, rings: readonly 
 }
 
 function targetOf(state: SessionState, stroke: Stroke): Target {
-  const current = [...state.layers.current_object.objects.keys()].at(-1);
+  const tracking = annotatorKind(state) === 'tracking';
+  const { current_object } = state.layers;
+  const latest = [...current_object.objects.keys()].at(-1);
+  // While tracks are annotated, strokes belong to the current one.
+  const current = tracking && latest !== undefined ? state.currentTrack : latest;
   if (current !== undefined) return { layer: 'current_object', id: current };
   const [start] = stroke.path;
   const { committed_objects } = state.layers;
   const committed = stroke.tool === 'fill' ? enclosing(state, start) : objectAt(committed_objects, state.plane, start);
   if (committed > 0) return { layer: 'committed_objects', id: committed };
-  if (stroke.tool === 'brush') return { layer: 'current_object', id: 1 };
+  if (stroke.tool === 'brush') return { layer: 'current_object', id: state.currentTrack };
   throw new SamError('not_found', `There is no object to ${stroke.tool === 'fill' ? 'fill' : 'erase'} at this place.`);
 }
 
@@ -148,7 +152,8 @@ function withMask(state: SessionState, layer: ObjectLayerName, id: number, mask:
     }
   const before = record.masks.get(state.plane);
   if (allowed.area === (before?.area ?? 0) && (!before || subtractMasks(allowed, before).area === 0)) return state;
-  changes.set(id, withMasks(record, new Map(record.masks).set(state.plane, allowed)));
+  const annotated = { ...record, ...annotatedMask(record, state.plane, allowed) };
+  changes.set(id, withMasks(annotated, annotated.masks));
   const { candidates: _, ...rest } = state;
   const layers = { ...state.layers, [layer]: changeObjects(state.layers[layer], changes) };
   return { ...(layer === 'current_object' ? rest : state), layers };

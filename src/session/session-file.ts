@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { SamError } from '../errors.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { Prompt } from '../segmentation/prompts.js';
+import { PROJECTION_NAMES } from '../segmentation/volume/projection.js';
 import { layerOf } from './layers.js';
 import { checkPrompt } from './prompt-rules.js';
 import type { ImageInfo, ObjectRecord, SessionState } from './state.js';
@@ -13,6 +14,7 @@ import type { ImageInfo, ObjectRecord, SessionState } from './state.js';
  *     { "format": "micro-sam-session", "version": 1,
  *       "image": { "name", "axes", "size": [height, width], "planes", "signature" },
  *       "plane", "settings": { … }, "prompts": [ … ], "lineages": [ … ], "editing": id,
+ *       "currentLineages": [ … ], "currentTrack": id,
  *       "layers": { "committed_objects": [ { "id", "origin", "predictedIou", "stability", "prompts": [ … ],
  *                                            "masks": [ { "plane", "box": [y0, x0, y1, x1], "runs": [ … ] } ] } ],
  *                   "current_object": [ … ], "auto_segmentation": [ … ] } }
@@ -55,6 +57,8 @@ const recordSchema = v.object({
   predictedIou: v.optional(v.number()),
   stability: v.optional(v.number()),
   prompts: v.array(promptSchema),
+  projected: v.optional(v.array(natural)),
+  trackEnd: v.optional(v.object({ reason: v.picklist(['division', 'lost', 'end']), frame: natural })),
   masks: v.array(v.intersect([maskSchema, v.object({ plane: natural })])),
 });
 
@@ -68,6 +72,17 @@ const settingsSchema = v.partial(
     preservationThreshold: v.number(),
     hoverPreview: v.boolean(),
     autoSegment: v.boolean(),
+    annotator: v.picklist(['auto', '2d', '3d', 'tracking']),
+    projection: v.picklist(PROJECTION_NAMES),
+    iouThreshold: v.number(),
+    boxExtension: v.number(),
+    motionSmoothing: v.number(),
+    trackDirection: v.picklist(['forward', 'backward', 'both']),
+    trackState: v.picklist(['track', 'division']),
+    applyToVolume: v.boolean(),
+    gapClosing: natural,
+    minExtent: natural,
+    minOverlap: v.number(),
   }),
 );
 
@@ -77,6 +92,7 @@ const lineageSchema = v.record(v.pipe(v.string(), v.regex(/^\d+$/)), v.array(nat
 export const partSchemas = {
   prompts: v.array(promptSchema),
   lineages: v.array(lineageSchema),
+  track: v.pipe(natural, v.minValue(1)),
   plane: natural,
   settings: settingsSchema,
   record: recordSchema,
@@ -98,6 +114,8 @@ const sessionSchema = v.object({
   settings: settingsSchema,
   prompts: partSchemas.prompts,
   lineages: partSchemas.lineages,
+  currentLineages: v.optional(partSchemas.lineages),
+  currentTrack: v.optional(partSchemas.track),
   editing: v.optional(natural),
   layers: v.object({
     current_object: v.array(recordSchema),
@@ -109,7 +127,7 @@ const sessionSchema = v.object({
 /** The session as JSON text. */
 export function exportSession(state: SessionState): string {
   if (!state.image) throw new SamError('no_image', 'No image is open: there is no session to save.');
-  const { image, plane, settings, prompts, lineages, editing, layers } = state;
+  const { image, plane, settings, prompts, lineages, currentLineages, currentTrack, editing, layers } = state;
   return JSON.stringify({
     format: FORMAT,
     version: VERSION,
@@ -118,6 +136,8 @@ export function exportSession(state: SessionState): string {
     settings,
     prompts: prompts.map(promptJson),
     lineages,
+    ...(currentLineages.length > 0 && { currentLineages }),
+    ...(currentTrack !== 1 && { currentTrack }),
     editing,
     layers: Object.fromEntries(
       Object.entries(layers).map(([name, layer]) => [name, [...layer.objects.values()].map(recordJson)]),
@@ -153,6 +173,8 @@ export function importSession(text: string, image: ImageInfo): Partial<SessionSt
     settings: session.settings as SessionState['settings'],
     prompts: session.prompts.map((prompt) => checkPrompt(prompt, image)),
     lineages: session.lineages,
+    currentLineages: session.currentLineages ?? [],
+    currentTrack: session.currentTrack ?? 1,
     ...(editing !== undefined && layers.committed_objects.objects.has(editing) && { editing }),
     layers,
   };
@@ -163,13 +185,15 @@ export function promptJson(prompt: Prompt): unknown {
 }
 
 export function recordJson(record: ObjectRecord): unknown {
-  const { id, origin, predictedIou, stability, prompts } = record;
+  const { id, origin, predictedIou, stability, prompts, projected, trackEnd } = record;
   return {
     id,
     origin,
     predictedIou,
     stability,
     prompts: prompts.map(promptJson),
+    ...(projected && projected.size > 0 && { projected: [...projected] }),
+    trackEnd,
     masks: [...record.masks].map(([plane, mask]) => ({ plane, ...maskJson(mask) })),
   };
 }
@@ -182,7 +206,8 @@ export function toRecord(json: v.InferOutput<typeof recordSchema>, image: ImageI
       return [plane, { box, runs, area }] as const;
     }),
   );
-  return { ...json, masks };
+  const { projected, ...record } = json;
+  return { ...record, masks, ...(projected && { projected: new Set(projected) }) };
 }
 
 export function parseJson(text: string): unknown {

@@ -1,10 +1,13 @@
 import { asSamError, SamError } from '../errors.js';
-import type { Progress, TaskOptions } from '../task.js';
-import { type Annotator, promptsOfPlane, type Segmentation } from './annotator.js';
+import { TRACK_OPTIONS } from '../segmentation/tracking/track.js';
+import { MERGE_OPTIONS } from '../segmentation/volume/merge.js';
+import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
+import type { Progress } from '../task.js';
+import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation } from './annotator.js';
 import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal, segmentNow } from './commands.js';
 import { landSegmentation } from './edits.js';
 import { History, type Memo } from './history.js';
-import { NO_OBJECTS } from './layers.js';
+import { layerOf, NO_OBJECTS } from './layers.js';
 import type { ImageInfo, Message, SessionSettings, SessionState } from './state.js';
 
 /**
@@ -150,18 +153,21 @@ export class AnnotationSession {
    */
   async segment(
     name: string,
-    work: (annotator: Annotator, state: SessionState, task: TaskOptions) => Promise<Segmentation>,
+    work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<Segmentation>,
     options: { slot?: TaskSlot; amend?: Memo } = {},
   ): Promise<void> {
     const annotator = this.needAnnotator();
     await this.task(options.slot ?? 'segment', name, async (task) => {
-      const result = await work(annotator, this.current, task);
+      const onPartial = ({ layer, objects }: Segmentation) => {
+        if (!task.signal.aborted) this.set({ ...this.current, arriving: { layer, content: layerOf(objects) } });
+      };
+      const result = await work(annotator, this.current, { ...task, onPartial });
       task.signal.throwIfAborted();
       const before = this.current;
       const edit = landSegmentation(name, result);
       const after = edit.change(before);
       this.history.amend(options.amend, name, before, after);
-      const { message: _, ...rest } = after;
+      const { message: _, arriving: __, ...rest } = after;
       this.set({ ...rest, ...(edit.notice && { message: edit.notice }), history: this.history.titles });
     });
   }
@@ -199,7 +205,7 @@ export class AnnotationSession {
   private async task<T>(
     slot: TaskSlot,
     name: string,
-    work: (task: Required<TaskOptions> & { signal: AbortSignal }) => Promise<T>,
+    work: (task: { signal: AbortSignal; onProgress: (progress: Progress) => void }) => Promise<T>,
   ): Promise<T> {
     this.cancel(slot);
     const controller = new AbortController();
@@ -220,7 +226,7 @@ export class AnnotationSession {
     } finally {
       if (isCurrent()) this.running.delete(slot);
       if (this.current.task?.startedAt === startedAt && this.current.task.name === name) {
-        const { task: _, ...rest } = this.current;
+        const { task: _, arriving: __, ...rest } = this.current;
         this.set(rest);
       }
     }
@@ -276,6 +282,17 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   preservationThreshold: 0.75,
   hoverPreview: true,
   autoSegment: true,
+  annotator: 'auto',
+  projection: PROJECT_OPTIONS.projection as SessionSettings['projection'],
+  iouThreshold: PROJECT_OPTIONS.iouThreshold,
+  boxExtension: PROJECT_OPTIONS.boxExtension,
+  motionSmoothing: TRACK_OPTIONS.motionSmoothing,
+  trackDirection: 'forward',
+  trackState: 'track',
+  applyToVolume: false,
+  gapClosing: 2,
+  minExtent: 2,
+  minOverlap: MERGE_OPTIONS.minOverlap,
 };
 
 function emptyState(settings: SessionSettings): SessionState {
@@ -284,6 +301,8 @@ function emptyState(settings: SessionSettings): SessionState {
     prompts: [],
     layers: NO_OBJECTS,
     lineages: [],
+    currentLineages: [],
+    currentTrack: 1,
     settings,
     history: {},
   };

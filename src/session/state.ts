@@ -2,6 +2,7 @@ import type { ErrorCode } from '../errors.js';
 import type { Size } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { Prompt } from '../segmentation/prompts.js';
+import type { ProjectionName } from '../segmentation/volume/projection.js';
 import type { Progress } from '../task.js';
 
 /**
@@ -14,7 +15,17 @@ export interface SessionState {
   readonly plane: number;
   readonly prompts: readonly Prompt[];
   readonly layers: Readonly<Record<ObjectLayerName, ObjectLayer>>;
+  /** Families of the committed tracks. */
   readonly lineages: readonly Lineage[];
+  /** Families of the tracks that are being annotated (layer current_object). */
+  readonly currentLineages: readonly Lineage[];
+  /** The track that prompts and "Track object" work on; an id of current_object. Not part of undo. */
+  readonly currentTrack: number;
+  /**
+   * Result of running work as far as it is; the view shows it in place of that layer (`shownLayer`). Not part of undo
+   * and not saved: the layer itself changes when the work is done, and cancelling leaves it as it was.
+   */
+  readonly arriving?: { readonly layer: ObjectLayerName; readonly content: ObjectLayer };
   readonly settings: SessionSettings;
   /**
    * The committed object that was picked for correction. A copy of it is the current object; the original stays
@@ -90,7 +101,19 @@ export interface ObjectRecord {
   readonly origin: 'interactive' | 'automatic' | 'painted' | 'loaded';
   readonly predictedIou?: number;
   readonly stability?: number;
+  /** Planes whose mask was projected from other planes: recomputed by the next projection. All others are annotated. */
+  readonly projected?: ReadonlySet<number>;
+  /** How a followed track ended; absent if nobody followed it. */
+  readonly trackEnd?: TrackEnd;
 }
+
+/** `frame` is the first one that does not belong to the track any more, or the last of the series (`end`). */
+export interface TrackEnd {
+  readonly reason: 'division' | 'lost' | 'end';
+  readonly frame: number;
+}
+
+export type AnnotatorKind = '2d' | '3d' | 'tracking';
 
 /** Parent track id → daughter ids (empty or two), as in micro-sam. */
 export type Lineage = Readonly<Record<number, readonly number[]>>;
@@ -107,4 +130,24 @@ export interface SessionSettings {
   readonly hoverPreview: boolean;
   /** Segment as soon as a prompt is given, without waiting for S. */
   readonly autoSegment: boolean;
+  /** How the image is annotated; 'auto' goes by its axes (`annotatorKind`). */
+  readonly annotator: 'auto' | AnnotatorKind;
+  /** How the mask of one plane becomes the prompt of the next. */
+  readonly projection: ProjectionName;
+  /** 0..1; smaller overlap of neighbouring masks ends an object or a track. */
+  readonly iouThreshold: number;
+  /** Growth of the projected box: a fraction of its sides, or pixels if >= 1. */
+  readonly boxExtension: number;
+  /** 0..1; weight of the past in the motion of a track. */
+  readonly motionSmoothing: number;
+  readonly trackDirection: 'forward' | 'backward' | 'both';
+  /** State of the next prompts. */
+  readonly trackState: 'track' | 'division';
+  /** Automatic segmentation of all planes instead of the visible one. */
+  readonly applyToVolume: boolean;
+  /** Automatic, over planes: gaps of up to this many slices are closed; objects over fewer slices are removed. */
+  readonly gapClosing: number;
+  readonly minExtent: number;
+  /** 0..1; fraction of an object that must be covered in the next slice for both to be one. */
+  readonly minOverlap: number;
 }

@@ -1,6 +1,6 @@
 import { SamError } from '../../errors.js';
 import type { Mask } from '../../ndimage/mask.js';
-import { centerOfMass } from './motion.js';
+import { maskCentroid } from '../../ndimage/rle.js';
 
 /**
  * Tracks and who descends from whom, as values: every edit returns a new `TrackGraph` and leaves the old one alone, so
@@ -83,8 +83,13 @@ export function unlinkDaughter(graph: TrackGraph, daughter: number): TrackGraph 
   return { tracks: graph.tracks, parents };
 }
 
-/** Cuts a track in two: from `frame` on it gets a fresh id, and its daughters go with the later part. */
-export function splitTrack(graph: TrackGraph, id: number, frame: number): { graph: TrackGraph; later: number } {
+/** Cuts a track in two: from `frame` on it is called `later`, and its daughters go with the later part. */
+export function splitTrack(
+  graph: TrackGraph,
+  id: number,
+  frame: number,
+  later = freshIds(graph, 1)[0],
+): { graph: TrackGraph; later: number } {
   const [first, last] = trackRange(graph, id);
   if (frame <= first || frame > last) {
     throw new SamError(
@@ -92,7 +97,6 @@ export function splitTrack(graph: TrackGraph, id: number, frame: number): { grap
       `Track ${id} lives in frames ${first + 1} to ${last + 1}; it can be split at frames ${first + 2} to ${last + 1}, not at ${frame + 1}.`,
     );
   }
-  const [later] = freshIds(graph, 1);
   const masks = [...trackOf(graph, id)];
   const tracks = new Map(graph.tracks);
   tracks.set(id, new Map(masks.filter(([f]) => f < frame)));
@@ -157,14 +161,15 @@ function trackOf(graph: TrackGraph, id: number): ReadonlyMap<number, Mask> {
   );
 }
 
-/** micro-sam's form: one dictionary per family, every id of it → its daughters. */
+/** micro-sam's form: one dictionary per family, every id of it → its daughters, also those without masks so far. */
 export function lineagesOf(graph: TrackGraph): Record<number, number[]>[] {
-  const roots = [...graph.tracks.keys()].filter((id) => !graph.tracks.has(graph.parents.get(id) ?? -1));
+  const ids = new Set([...graph.tracks.keys(), ...graph.parents.values(), ...graph.parents.keys()]);
+  const roots = [...ids].filter((id) => !graph.parents.has(id));
   return roots.map((root) => {
     const family: Record<number, number[]> = {};
     const visit = [root];
     for (let id = visit.pop(); id !== undefined; id = visit.pop()) {
-      family[id] = daughtersOf(graph, id).filter((daughter) => graph.tracks.has(daughter));
+      family[id] = daughtersOf(graph, id);
       visit.push(...family[id]);
     }
     return family;
@@ -197,7 +202,7 @@ export function ctcRows(graph: TrackGraph): { label: number; begin: number; end:
 export function napariTracks(graph: TrackGraph): { rows: number[][]; graph: Record<number, number[]> } {
   const rows = [...graph.tracks].flatMap(([id, masks]) =>
     [...masks].map(([frame, mask]) => {
-      const [y, x] = centerOfMass(mask);
+      const [y, x] = maskCentroid(mask);
       return [id, frame, y - 0.5, x - 0.5]; // napari counts from pixel centres
     }),
   );

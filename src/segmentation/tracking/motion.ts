@@ -1,19 +1,6 @@
 import type { YX } from '../../ndimage/array.js';
 import type { Mask } from '../../ndimage/mask.js';
-import { maskSpans } from '../../ndimage/rle.js';
-
-/** Mean (y, x) of the pixel centres of a mask that is not empty, in pixels. */
-export function centerOfMass(mask: Mask): YX {
-  const spans = maskSpans(mask);
-  let y = 0;
-  let x = 0;
-  for (let i = 0; i < spans.length; i += 3) {
-    const length = spans[i + 2] - spans[i + 1];
-    y += (spans[i] + 0.5) * length;
-    x += ((spans[i + 1] + spans[i + 2]) / 2) * length;
-  }
-  return [y / mask.area, x / mask.area];
-}
+import { maskCentroid } from '../../ndimage/rle.js';
 
 /**
  * Linear motion with exponential smoothing, in pixels per frame: where an object will be if it keeps moving as it did.
@@ -28,7 +15,7 @@ export class MotionModel {
 
   observe(mask: Mask): void {
     if (mask.area === 0) return;
-    const center = centerOfMass(mask);
+    const center = maskCentroid(mask);
     if (this.last) {
       const step: YX = [center[0] - this.last[0], center[1] - this.last[1]];
       const a = this.smoothing;

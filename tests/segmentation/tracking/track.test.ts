@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import type { Mask } from '../../../src/ndimage/mask.js';
 import { maskIou } from '../../../src/ndimage/mask-sets.js';
 import { maskFromBitmap } from '../../../src/ndimage/rle.js';
-import { centerOfMass } from '../../../src/segmentation/tracking/motion.js';
 import { type AnnotatedFrames, TRACK_OPTIONS, trackAcrossFrames } from '../../../src/segmentation/tracking/track.js';
 import type { SliceSegmenter } from '../../../src/segmentation/volume/project.js';
 
@@ -73,12 +72,5 @@ describe('trackAcrossFrames', () => {
     const track = await trackAcrossFrames(annotate([0]), FRAMES, SIZE, vanishing);
     assert.deepEqual(track.end, { reason: 'lost', frame: 3 });
     assert.deepEqual(track.range, [0, 2]);
-  });
-});
-
-describe('centerOfMass', () => {
-  it('is the mean of the pixel centres', () => {
-    const [y, x] = centerOfMass(disk(40, 60.5));
-    assert.ok(Math.abs(y - 40) < 1e-9 && Math.abs(x - 60.5) < 1e-9);
   });
 });
