@@ -11,6 +11,7 @@ import type {
   ViewerEvent,
   ViewerTool,
   ViewObject,
+  ViewTrack,
 } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
@@ -40,6 +41,7 @@ export class KaibuViewer implements Viewer {
   readonly #slider: PlaneSlider;
   readonly #objects = new Map<ObjectLayerName, readonly ViewObject[]>();
   #prompts: readonly Prompt[] = [];
+  #tracks: readonly ViewTrack[] = [];
   #tool: ViewerTool = { kind: 'point', positive: true, brushSize: 10 };
   #scene: Scene | undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -113,6 +115,11 @@ export class KaibuViewer implements Viewer {
     return this.#do(async () => this.#scene?.showPrompts(prompts));
   }
 
+  showTracks(tracks: readonly ViewTrack[]): Promise<void> {
+    this.#tracks = tracks;
+    return this.#do(async () => this.#scene?.showTracks(tracks));
+  }
+
   showPreview(mask: Mask | undefined): Promise<void> {
     return this.#do(async () => this.#scene?.showPreview(mask));
   }
@@ -159,6 +166,7 @@ export class KaibuViewer implements Viewer {
     this.#scene = scene;
     for (const [layer, objects] of this.#objects) await scene.showObjects(layer, objects);
     await scene.showPrompts(this.#prompts);
+    await scene.showTracks(this.#tracks);
     await scene.setTool(this.#tool);
   }
 

@@ -1,6 +1,6 @@
 import type { Size, Tensor, YX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
-import type { PlaneRenderer, ViewerEvent, ViewerTool, ViewObject } from '../../src/presenter/viewer.js';
+import type { PlaneRenderer, ViewerEvent, ViewerTool, ViewObject, ViewTrack } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
 import type { ViewerExtras } from '../viewer/protocol.js';
@@ -8,6 +8,7 @@ import { within } from './callbacks.js';
 import { type ImageOnScreen, type remoteConfig, showPlane } from './image.js';
 import { LabelObjects, type ObjectsOnScreen, PolygonObjects } from './object-layers.js';
 import { NEGATIVE, PICK, POSITIVE, type PromptContext, PromptLayer } from './prompt-layer.js';
+import { TrackLayer } from './track-layer.js';
 import type { KaibuWindow } from './window.js';
 
 /** From bottom to top, above the image. Scripts look layers up by these names. */
@@ -31,6 +32,7 @@ export class Scene {
   #preview: ObjectsOnScreen | undefined;
   #shapes: PromptLayer | undefined;
   #points: PromptLayer | undefined;
+  readonly #tracks: TrackLayer;
   /** The one that takes what is drawn with the present tool. */
   #drawn: PromptLayer | undefined;
   #render: PlaneRenderer | undefined;
@@ -41,6 +43,7 @@ export class Scene {
     this.#name = name;
     this.size = size;
     this.#context = context;
+    this.#tracks = new TrackLayer(window, size[0]);
   }
 
   shows(name: string, [height, width]: Size): boolean {
@@ -103,6 +106,10 @@ export class Scene {
   async showPrompts(prompts: readonly Prompt[]): Promise<void> {
     await this.#points?.show(prompts.filter(({ kind }) => kind === 'point'));
     await this.#shapes?.show(prompts.filter(({ kind }) => kind !== 'point'));
+  }
+
+  async showTracks(tracks: readonly ViewTrack[]): Promise<void> {
+    if (await this.#tracks.show(tracks)) await this.#selectDrawn();
   }
 
   async showPreview(mask: Mask | undefined): Promise<void> {

@@ -1,6 +1,7 @@
 import { asSamError } from '../errors.js';
 import type { Tensor } from '../ndimage/array.js';
 import type { Prompt } from '../segmentation/prompts.js';
+import { annotatorKind } from '../session/annotator.js';
 import {
   COMMAND_LIST,
   COMMANDS,
@@ -9,7 +10,7 @@ import {
   isCommandId,
   refusal,
 } from '../session/commands.js';
-import { objectsInPlane } from '../session/layers.js';
+import { objectsInPlane, shownLayer } from '../session/layers.js';
 import { samePrompt } from '../session/prompt-rules.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { ImageInfo, ObjectLayerName, SessionState } from '../session/state.js';
@@ -18,7 +19,8 @@ import { HoverPreview } from './hover.js';
 import { commandOfKey } from './keys.js';
 import { Latest } from './latest.js';
 import { type PanelModel, panelModel } from './panel.js';
-import type { PlaneRenderer, ViewChannel, Viewer, ViewerEvent, ViewObject } from './viewer.js';
+import { visibleTails } from './track-tails.js';
+import type { PlaneRenderer, ViewChannel, Viewer, ViewerEvent, ViewObject, ViewTrack } from './viewer.js';
 
 /**
  * Between a session and a viewer: shows what changed of the state, and turns what the hand does in the viewer into
@@ -51,6 +53,8 @@ export class Presenter {
   private readonly image: Latest<ImageInfo>;
   private readonly objects: Readonly<Record<ObjectLayerName, Latest<readonly ViewObject[]>>>;
   private readonly prompts: Latest<readonly Prompt[]>;
+  private readonly tracks: Latest<readonly ViewTrack[]>;
+  private tailed = false;
   private readonly others: Latest<() => Promise<void>>[] = [];
   /** What the viewer was last given under an id: hearing the same from it is an echo, however late it comes. */
   private readonly given = new Map<string, Prompt>();
@@ -81,6 +85,7 @@ export class Presenter {
       for (const prompt of prompts) this.given.set(prompt.id, prompt);
       return viewer.showPrompts(prompts);
     });
+    this.tracks = latest(async (tracks: readonly ViewTrack[]) => viewer.showTracks?.(tracks));
     const channel = () => {
       const one = latest((call: () => Promise<void>) => call());
       this.others.push(one);
@@ -142,7 +147,7 @@ export class Presenter {
 
   /** Resolves when the viewer shows the present state. */
   async idle(): Promise<void> {
-    const all = [this.image, this.prompts, ...Object.values(this.objects), ...this.others];
+    const all = [this.image, this.prompts, this.tracks, ...Object.values(this.objects), ...this.others];
     await Promise.all(all.map((latest) => latest.idle()));
   }
 
@@ -159,11 +164,12 @@ export class Presenter {
     if (state.image !== previous?.image) this.given.clear();
     if (state.image && moved) this.image.push(state.image);
     for (const name of LAYERS) {
-      const changed = state.layers[name] !== previous?.layers[name];
+      const changed = !previous || shownLayer(state, name) !== shownLayer(previous, name);
       const edited = name === 'committed_objects' && state.editing !== previous?.editing;
       if (changed || edited || moved) this.pushObjects(name);
     }
     if (state.prompts !== previous?.prompts || moved) this.pushPrompts(state);
+    if (moved || TRACK_PARTS.some((part) => state[part] !== previous?.[part])) this.pushTracks(state);
     const { tool: kind, positive, brushSize } = state.settings;
     const before = previous?.settings;
     if (kind !== before?.tool || positive !== before.positive || brushSize !== before.brushSize)
@@ -221,10 +227,11 @@ export class Presenter {
 
   private viewObjects(state: SessionState, name: ObjectLayerName): ViewObject[] {
     const objects: ViewObject[] = [];
-    for (const [{ id }, mask] of objectsInPlane(state.layers[name], state.plane)) {
+    const tracking = annotatorKind(state) === 'tracking';
+    for (const [{ id }, mask] of objectsInPlane(shownLayer(state, name), state.plane)) {
       // The object being corrected is shown as the current object.
       if (name === 'committed_objects' && id === state.editing) continue;
-      const single = name === 'current_object' && state.layers.current_object.objects.size === 1;
+      const single = name === 'current_object' && state.layers.current_object.objects.size === 1 && !tracking;
       objects.push({ id, color: single ? CURRENT_COLOR : colorOf(id, this.shuffle), mask });
     }
     return objects;
@@ -234,14 +241,23 @@ export class Presenter {
     this.prompts.push(state.prompts.filter((prompt) => prompt.plane === state.plane));
   }
 
+  /** Most images have no tracks: nothing is sent for them. */
+  private pushTracks(state: SessionState): void {
+    const tails = visibleTails(state, this.shuffle);
+    if (tails.length > 0 || this.tailed) this.tracks.push(this.visible ? tails : []);
+    this.tailed = tails.length > 0;
+  }
+
   private async toggleObjects(): Promise<void> {
     this.visible = !this.visible;
     for (const name of LAYERS) await this.viewer.setLayerVisible(name, this.visible);
+    this.pushTracks(this.session.state);
   }
 
   private shuffleColors(): void {
     this.shuffle++;
     for (const name of LAYERS) this.pushObjects(name);
+    this.pushTracks(this.session.state);
   }
 
   private receive(event: ViewerEvent): void {
@@ -329,5 +345,7 @@ export class Presenter {
 
 /** Pixels; above this a picture is tens of megabytes, and no screen shows it. */
 const LARGE_PLANE = 4096 * 4096;
+
+const TRACK_PARTS = ['layers', 'arriving', 'lineages', 'currentLineages', 'editing'] as const;
 
 const LAYERS: readonly ObjectLayerName[] = ['current_object', 'auto_segmentation', 'committed_objects'];

@@ -18,6 +18,8 @@ export interface Viewer {
   /** Replaces what the layer shows. */
   showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void>;
   showPrompts(prompts: readonly Prompt[]): Promise<void>;
+  /** Lines over the image: the way of each tracked object so far. Replaces what was shown. */
+  showTracks?(tracks: readonly ViewTrack[]): Promise<void>;
   /** A temporary outline under the pointer; undefined removes it. */
   showPreview(mask: Mask | undefined): Promise<void>;
   setTool(tool: ViewerTool): Promise<void>;
@@ -48,6 +50,14 @@ export interface ViewObject {
   /** '#rrggbb' */
   readonly color: string;
   readonly mask: Mask;
+}
+
+export interface ViewTrack {
+  readonly id: string;
+  /** '#rrggbb' */
+  readonly color: string;
+  /** Earliest place first. */
+  readonly path: readonly YX[];
 }
 
 export interface ViewChannel {
