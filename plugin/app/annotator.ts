@@ -1,18 +1,17 @@
 import { type ImageEmbeddings, openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { pixelSignature } from '../../src/embeddings/signature.js';
 import { asSamError, SamError } from '../../src/errors.js';
-import { type ImageSource, planeCount, readPlane } from '../../src/io/image.js';
+import { type ImageSource, planeCount } from '../../src/io/image.js';
 import { type ImageInput, type OpenOptions, openImage } from '../../src/io/open.js';
 import type { Store } from '../../src/io/store.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
-import type { Tensor } from '../../src/ndimage/array.js';
+import { ImageDisplay } from '../../src/presenter/image-display.js';
 import { Annotator2d } from '../../src/session/annotator-2d.js';
 import { Autosave } from '../../src/session/autosave.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo } from '../../src/session/state.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
-import { pictureOf } from './picture.js';
 
 /**
  * One annotator: a session and the image that is open in it, with its embeddings and its autosave. Opening another image
@@ -29,14 +28,20 @@ export class PageAnnotator {
   private opened?: OpenedImage;
   private opening?: AbortController;
 
-  /** @param parts what a window can only make once it has been told its settings */
-  constructor(private readonly parts: Promise<AnnotatorParts>) {}
+  /**
+   * @param parts what a window can only make once it has been told its settings
+   * @param onPicture the picture of the open image is another now
+   */
+  constructor(
+    private readonly parts: Promise<AnnotatorParts>,
+    private readonly onPicture: () => void,
+  ) {}
 
   get source(): ImageSource | undefined {
     return this.opened?.source;
   }
 
-  /** Which channels the model and the eye see; all of them if undefined. */
+  /** Which channels the model is given; all of them if undefined. */
   get channels(): readonly number[] | undefined {
     return this.opened?.channels;
   }
@@ -64,10 +69,9 @@ export class PageAnnotator {
     await this.show(source, channels, this.supersede());
   }
 
-  async readPixels(_image: ImageInfo, plane: number): Promise<Tensor<Uint8Array>> {
-    if (!this.opened) throw new SamError('cancelled', 'The image was closed.');
-    const { source, channels } = this.opened;
-    return pictureOf(await readPlane(source, plane, { channels }));
+  /** How the open image is shown. */
+  get display(): ImageDisplay | undefined {
+    return this.opened?.display;
   }
 
   async close(): Promise<void> {
@@ -99,10 +103,16 @@ export class PageAnnotator {
       planes: planeCount(source),
       signature: await documentSignature(source, embeddings, channels),
     };
+    const display = await ImageDisplay.open(source, {
+      signature: image.signature,
+      store: prefixStore(store, 'display'),
+      onChanged: this.onPicture,
+      signal,
+    });
     signal.throwIfAborted();
     await this.leave();
     const annotator = new Annotator2d({ worker, model: model.name, embeddings });
-    this.opened = { source, embeddings, channels };
+    this.opened = { source, embeddings, channels, display };
     this.opened.autosave = await Autosave.open(session, prefixStore(store, 'sessions'), image, annotator);
     void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
   }
@@ -111,6 +121,7 @@ export class PageAnnotator {
     const { opened } = this;
     this.opened = undefined;
     await opened?.autosave?.close();
+    await opened?.display.close();
     opened?.embeddings.close();
   }
 }
@@ -119,10 +130,11 @@ interface OpenedImage {
   readonly source: ImageSource;
   readonly embeddings: ImageEmbeddings;
   readonly channels: readonly number[] | undefined;
+  readonly display: ImageDisplay;
   autosave?: Autosave;
 }
 
-/** Up to three channels are shown and segmented together, as one picture; of more, the first, until others are chosen. */
+/** Up to three channels are segmented together, as one picture; of more, the first, until others are chosen. */
 function defaultChannels(source: ImageSource): readonly number[] | undefined {
   return source.rgb || source.sizes.c <= 3 ? undefined : [0];
 }

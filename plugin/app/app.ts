@@ -16,6 +16,7 @@ import { openSheet } from '../panel/open-sheet.js';
 import { type ImageChoice, Panel } from '../panel/panel.js';
 import { saveSheet } from '../panel/save-sheet.js';
 import { type AnnotatorParts, PageAnnotator } from './annotator.js';
+import { displayOptions } from './display.js';
 import { SAMPLES } from './samples.js';
 import { saveObjects } from './save.js';
 import { openStorage } from './storage.js';
@@ -56,7 +57,9 @@ export class MicroSamApp {
     root: HTMLElement,
   ) {
     let provide: (parts: AnnotatorParts) => void = () => undefined;
-    this.annotator = new PageAnnotator(new Promise((resolve) => (provide = resolve)));
+    this.annotator = new PageAnnotator(new Promise((resolve) => (provide = resolve)), () =>
+      this.presenter?.refreshImage(),
+    );
     this.provideParts = provide;
     this.panel = new Panel(root, {
       run: (id, args) => void this.presenter?.run(id as 'pick_object', args as never),
@@ -128,7 +131,7 @@ export class MicroSamApp {
       const viewer = await KaibuViewer.open(this.api, { src: this.settings.viewer ?? PUBLIC_VIEWER });
       this.viewer = viewer;
       this.presenter = new Presenter(session, viewer, {
-        readPixels: (image, plane) => annotator.readPixels(image, plane),
+        ...displayOptions(annotator),
         onPanel: (model) => this.draw(model),
         actions: this.actions(annotator),
         onFiles: (files) => this.openFiles(files),

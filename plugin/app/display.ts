@@ -1,0 +1,21 @@
+import { SamError } from '../../src/errors.js';
+import type { ImageDisplay } from '../../src/presenter/image-display.js';
+import type { PresenterOptions } from '../../src/presenter/presenter.js';
+import type { PageAnnotator } from './annotator.js';
+
+/** What a presenter needs in order to show the image that is open: pictures, contrast controls, scale bar. */
+export function displayOptions(
+  annotator: PageAnnotator,
+): Pick<PresenterOptions, 'readPixels' | 'renderer' | 'channels' | 'onChannel' | 'scale'> {
+  const display = (): ImageDisplay => {
+    if (annotator.display) return annotator.display;
+    throw new SamError('cancelled', 'The image was closed.');
+  };
+  return {
+    readPixels: (_, plane) => display().picture(plane),
+    renderer: (_, plane) => display().renderer(plane),
+    channels: () => annotator.display?.channels() ?? [],
+    onChannel: (change) => void annotator.display?.change(change, annotator.session.state.plane),
+    scale: () => annotator.display?.scale,
+  };
+}
