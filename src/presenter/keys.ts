@@ -42,6 +42,7 @@ const GROUPS: Readonly<Record<CommandGroup, string>> = {
   image: 'Image',
   prompts: 'Prompts',
   segment: 'Segment',
+  automatic: 'Automatic segmentation',
   objects: 'Objects',
   tracks: 'Tracks',
   commit: 'Commit and undo',

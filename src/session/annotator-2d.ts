@@ -5,8 +5,16 @@ import { segmentFromPoints } from '../segmentation/from-prompts.js';
 import type { LowResLogits } from '../segmentation/image-prompt.js';
 import { type SegmentedObject, segmentPrompts } from '../segmentation/segment-prompts.js';
 import type { TaskOptions } from '../task.js';
-import { type Annotator, promptsOfPlane, type Segmentation } from './annotator.js';
-import type { Candidates, ObjectRecord, SessionState } from './state.js';
+import {
+  type Annotator,
+  type AnnotatorTask,
+  type AutomaticOptions,
+  type AutomaticStatus,
+  promptsOfPlane,
+  type Segmentation,
+} from './annotator.js';
+import { AutomaticPlanes } from './automatic-planes.js';
+import type { AutomaticThresholds, Candidates, ObjectRecord, SessionState } from './state.js';
 
 /**
  * Annotates single planes. A click after another mask than the best was chosen goes on from the chosen one: its logits
@@ -17,7 +25,27 @@ export class Annotator2d implements Annotator {
   /** Logits of masks that are or were shown, for going on from them; gone with the mask, and not saved. */
   private readonly logits = new WeakMap<Mask, LowResLogits>();
 
-  constructor(private readonly context: Omit<SegmentContext, 'plane'>) {}
+  private readonly automaticPlanes: AutomaticPlanes;
+
+  /** @param thresholds of automatic segmentation, as the model recommends them */
+  constructor(
+    private readonly context: Omit<SegmentContext, 'plane'>,
+    thresholds: AutomaticThresholds = {},
+  ) {
+    this.automaticPlanes = new AutomaticPlanes(context, thresholds);
+  }
+
+  automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<Segmentation> {
+    return this.automaticPlanes.run(state, options, task);
+  }
+
+  automaticNow(state: SessionState): Segmentation | undefined {
+    return this.automaticPlanes.current(state);
+  }
+
+  automaticStatus(state: SessionState): AutomaticStatus {
+    return this.automaticPlanes.status(state);
+  }
 
   async prepare(plane: number, task: TaskOptions): Promise<void> {
     const { embeddings } = this.context;

@@ -1,8 +1,8 @@
-import type { YX } from '../ndimage/array.js';
+import type { YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { TaskOptions } from '../task.js';
-import type { AnnotatorKind, Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
+import type { AnnotatorKind, AutomaticThresholds, Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
 
 /**
  * The whole difference between annotating a plane, a volume and a time series. An annotator holds the image's
@@ -22,7 +22,10 @@ export interface Annotator {
   /** All slices, or the track through all frames. */
   segmentAll?(state: SessionState, task: AnnotatorTask): Promise<Segmentation>;
   /** Without prompts: the visible plane, or all planes (`settings.applyToVolume`), into auto_segmentation. */
-  automatic?(state: SessionState, task: AnnotatorTask): Promise<Segmentation>;
+  automatic?(state: SessionState, task: AnnotatorTask, options?: AutomaticOptions): Promise<Segmentation>;
+  /** The automatic objects of the visible plane at other thresholds, without the model; undefined if it was not run. */
+  automaticNow?(state: SessionState): Segmentation | undefined;
+  automaticStatus?(state: SessionState): AutomaticStatus;
   /** Encodes ahead what is likely to be looked at next; returns at once. */
   prefetch?(plane: number): void;
   close?(): Promise<void>;
@@ -33,11 +36,32 @@ export interface AnnotatorTask extends TaskOptions {
   readonly onPartial?: (result: Segmentation) => void;
 }
 
+export interface AutomaticOptions {
+  /** Only points inside this box, in pixels. */
+  readonly region?: YXYX;
+  /** Lower the floors of what was run before. */
+  readonly deeper?: boolean;
+}
+
+export interface AutomaticStatus {
+  /** The thresholds in force. */
+  readonly thresholds: Required<AutomaticThresholds>;
+  /** How the visible plane was run; absent if it was not. Thresholds cannot go below the floors without the model. */
+  readonly ran?: {
+    readonly pointsPerSide: number;
+    readonly iouFloor: number;
+    readonly stabilityFloor: number;
+    readonly region: YXYX | undefined;
+  };
+}
+
 /** New content of a whole layer. */
 export interface Segmentation {
   readonly layer: 'current_object' | 'auto_segmentation';
   readonly objects: readonly ObjectRecord[];
   readonly candidates?: Candidates;
+  /** New value of the state's `dismissed`. */
+  readonly dismissed?: readonly number[];
   /** New families of the tracks in current_object, and the track to go on with. */
   readonly currentLineages?: readonly Lineage[];
   readonly currentTrack?: number;

@@ -22,7 +22,16 @@ export interface Command<Args = undefined> {
   run(session: AnnotationSession, args: Args): void | Promise<void>;
 }
 
-export type CommandGroup = 'image' | 'prompts' | 'segment' | 'objects' | 'tracks' | 'commit' | 'view' | 'help';
+export type CommandGroup =
+  | 'image'
+  | 'prompts'
+  | 'segment'
+  | 'automatic'
+  | 'objects'
+  | 'tracks'
+  | 'commit'
+  | 'view'
+  | 'help';
 
 const NO_IMAGE = 'Open an image first.';
 export const needsImage = (state: SessionState) => (state.image ? undefined : NO_IMAGE);

@@ -3,6 +3,7 @@ import type { YX } from '../ndimage/array.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { TaskOptions } from '../task.js';
 import { type Annotator, promptsOfPlane } from './annotator.js';
+import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
 import { type Command, command, elsewhere, needsCurrent, needsImage, needsPrompts } from './command.js';
 import type { CommitOptions } from './commit.js';
 import * as edits from './edits.js';
@@ -377,6 +378,7 @@ export const COMMANDS = {
     run: elsewhere,
   }),
   ...VOLUME_COMMANDS,
+  ...AUTOMATIC_COMMANDS,
   ...TRACKING_COMMANDS,
 };
 

@@ -2,6 +2,7 @@ import { SamError } from '../errors.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { annotatorKind, type Segmentation, trackOfPrompt } from './annotator.js';
 import { applyCommit, type CommitOptions, describePlan, planCommit } from './commit.js';
+import { withDismissed } from './dismissed.js';
 import { annotatedMask, changeObjects, EMPTY_LAYER, layerOf, needImage, withMasks } from './layers.js';
 import { checkPrompt, samePrompt } from './prompt-rules.js';
 import type { Edit } from './session.js';
@@ -102,6 +103,7 @@ export function landSegmentation(title: string, result: Segmentation): Edit {
       return {
         ...(result.layer === 'current_object' ? rest : state),
         ...(result.candidates && { candidates: result.candidates }),
+        ...(result.dismissed && { dismissed: result.dismissed }),
         ...(result.currentLineages && { currentLineages: result.currentLineages }),
         ...(result.currentTrack !== undefined && { currentTrack: result.currentTrack }),
         layers,
@@ -190,7 +192,7 @@ export function pickObject(layer: 'committed_objects' | 'auto_segmentation', id:
       const layers = { ...state.layers, current_object: layerOf([{ ...record, id: 1 }]) };
       if (layer === 'committed_objects') return { ...rest, editing: id, prompts, layers };
       const auto_segmentation = changeObjects(state.layers.auto_segmentation, new Map([[id, undefined]]));
-      return { ...rest, prompts, layers: { ...layers, auto_segmentation } };
+      return withDismissed({ ...rest, prompts, layers: { ...layers, auto_segmentation } }, [id]);
     },
   };
 }
@@ -205,7 +207,8 @@ export function deleteObject(layer: ObjectLayerName, id: number): Edit {
       const base = layer === 'committed_objects' && state.editing === id ? withoutCurrent(state) : state;
       const changed = changeObjects(base.layers[layer], new Map([[id, undefined]]));
       if (layer === 'current_object' && changed.objects.size === 0) return withoutCurrent(base);
-      return { ...base, layers: { ...base.layers, [layer]: changed } };
+      const after = { ...base, layers: { ...base.layers, [layer]: changed } };
+      return layer === 'auto_segmentation' ? withDismissed(after, [id]) : after;
     },
   };
 }

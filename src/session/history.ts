@@ -19,13 +19,14 @@ export interface Patch {
   readonly settings: Readonly<Partial<SessionSettings>>;
 }
 
-const FIELDS = ['prompts', 'lineages', 'currentLineages', 'editing', 'candidates'] as const;
+const FIELDS = ['prompts', 'lineages', 'currentLineages', 'editing', 'candidates', 'dismissed'] as const;
 
 /** Settings that change what a command does to the data. */
 export const RECORDED_SETTINGS: readonly (keyof SessionSettings)[] = [
   'batched',
   'preserveMode',
   'preservationThreshold',
+  'automatic',
 ];
 
 const LAYERS: readonly ObjectLayerName[] = ['current_object', 'auto_segmentation', 'committed_objects'];
@@ -104,13 +105,10 @@ export class History {
    * Makes the change from `before` to `after` part of the step `memo` if that is still the latest: the mask that
    * follows a click belongs to the click. Otherwise it becomes a step of its own.
    */
-  amend(memo: Memo | undefined, title: string, before: SessionState, after: SessionState): void {
-    if (!memo || memo !== this.done.at(-1) || this.undone.length > 0) {
-      this.record(title, before, after);
-      return;
-    }
+  amend(memo: Memo | undefined, title: string, before: SessionState, after: SessionState): Memo | undefined {
+    if (!memo || memo !== this.done.at(-1) || this.undone.length > 0) return this.record(title, before, after);
     this.done.pop();
-    this.record(memo.title, patchState(before, memo.back), after);
+    return this.record(memo.title, patchState(before, memo.back), after);
   }
 
   undo(state: SessionState): SessionState | undefined {

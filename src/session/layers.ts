@@ -67,6 +67,7 @@ export function areaOf(record: ObjectRecord): number {
 /** The record without its empty masks; undefined if none is left. */
 export function withMasks(record: ObjectRecord, masks: ReadonlyMap<number, Mask>): ObjectRecord | undefined {
   const filled = new Map([...masks].filter(([, mask]) => mask.area > 0));
+  if (masks === record.masks && filled.size === masks.size && filled.size > 0) return record;
   return filled.size === 0 ? undefined : { ...record, masks: filled };
 }
 

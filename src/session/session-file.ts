@@ -80,6 +80,18 @@ const settingsSchema = v.partial(
     trackDirection: v.picklist(['forward', 'backward', 'both']),
     trackState: v.picklist(['track', 'division']),
     applyToVolume: v.boolean(),
+    automatic: v.object({
+      pointsPerSide: v.pipe(natural, v.minValue(1)),
+      thresholds: v.partial(
+        v.object({
+          predIouThresh: v.number(),
+          stabilityScoreThresh: v.number(),
+          boxNmsThresh: v.number(),
+          minObjectSize: v.number(),
+          maxObjectSize: v.number(),
+        }),
+      ),
+    }),
     gapClosing: natural,
     minExtent: natural,
     minOverlap: v.number(),

@@ -1,4 +1,5 @@
 import { asSamError, SamError } from '../errors.js';
+import { AMG_OPTIONS } from '../segmentation/amg/initialize.js';
 import { TRACK_OPTIONS } from '../segmentation/tracking/track.js';
 import { MERGE_OPTIONS } from '../segmentation/volume/merge.js';
 import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
@@ -88,13 +89,17 @@ export class AnnotationSession {
     return id;
   }
 
-  /** Makes the edit's change, as one step of undo. Throws what the edit throws, with the state as it was. */
-  apply(edit: Edit): Memo | undefined {
+  /**
+   * Makes the edit's change, as one step of undo. Throws what the edit throws, with the state as it was.
+   *
+   * @param amend the latest step, if the change is to be part of it: a slider that is still being dragged
+   */
+  apply(edit: Edit, amend?: Memo): Memo | undefined {
     const before = this.current;
     const after = edit.change(before);
     if (after === before) return undefined;
     if (invalidates(before, after)) this.cancel('segment');
-    const memo = this.history.record(edit.title, before, after);
+    const memo = this.history.amend(amend, edit.title, before, after);
     const { message: _, ...rest } = after;
     this.set({ ...rest, ...(edit.notice && { message: edit.notice }), history: this.history.titles });
     return memo;
@@ -290,6 +295,7 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   trackDirection: 'forward',
   trackState: 'track',
   applyToVolume: false,
+  automatic: { pointsPerSide: AMG_OPTIONS.pointsPerSide, thresholds: {} },
   gapClosing: 2,
   minExtent: 2,
   minOverlap: MERGE_OPTIONS.minOverlap,

@@ -26,6 +26,10 @@ export interface SessionState {
    * and not saved: the layer itself changes when the work is done, and cancelling leaves it as it was.
    */
   readonly arriving?: { readonly layer: ObjectLayerName; readonly content: ObjectLayer };
+  /** Ids of automatic objects that were accepted, rejected or taken for editing (dismissed.ts). */
+  readonly dismissed?: readonly number[];
+  /** The automatic object that was clicked, to be accepted, rejected or edited. Not part of undo. */
+  readonly chosenAutomatic?: number;
   readonly settings: SessionSettings;
   /**
    * The committed object that was picked for correction. A copy of it is the current object; the original stays
@@ -145,9 +149,27 @@ export interface SessionSettings {
   readonly trackState: 'track' | 'division';
   /** Automatic segmentation of all planes instead of the visible one. */
   readonly applyToVolume: boolean;
+  readonly automatic: AutomaticSettings;
   /** Automatic, over planes: gaps of up to this many slices are closed; objects over fewer slices are removed. */
   readonly gapClosing: number;
   readonly minExtent: number;
   /** 0..1; fraction of an object that must be covered in the next slice for both to be one. */
   readonly minOverlap: number;
+}
+
+export interface AutomaticSettings {
+  /** The model is asked at a grid of this many points along each side of the image or tile. */
+  readonly pointsPerSide: number;
+  /** What the user has set; for all others the model's recommendation holds. */
+  readonly thresholds: AutomaticThresholds;
+}
+
+/** Which of the objects that were found count (segmentation/amg/state.ts). */
+export interface AutomaticThresholds {
+  readonly predIouThresh?: number;
+  readonly stabilityScoreThresh?: number;
+  readonly boxNmsThresh?: number;
+  /** In pixels. */
+  readonly minObjectSize?: number;
+  readonly maxObjectSize?: number;
 }

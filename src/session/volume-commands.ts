@@ -44,24 +44,4 @@ export const VOLUME_COMMANDS = {
         );
       }),
   }),
-  automatic_segmentation: command<{ allPlanes?: boolean } | undefined>({
-    id: 'automatic_segmentation',
-    title: 'Automatic segmentation',
-    group: 'segment',
-    scope: 'session',
-    keys: ['A'],
-    tooltip: 'Segment all objects of the visible plane, or of all planes, without prompts.',
-    unavailable: needsImage,
-    run: (session, options) =>
-      session.segment(
-        'Automatic segmentation',
-        (annotator, state, task) => {
-          if (!annotator.automatic)
-            throw new SamError('unsupported', `The ${annotator.kind} annotator has no automatic segmentation.`);
-          const { allPlanes = state.settings.applyToVolume } = options ?? {};
-          return annotator.automatic({ ...state, settings: { ...state.settings, applyToVolume: allPlanes } }, task);
-        },
-        { slot: 'automatic' },
-      ),
-  }),
 };
