@@ -1,7 +1,10 @@
+import { annotatorKind } from '../session/annotator.js';
 import { COMMANDS, type CommandId } from '../session/commands.js';
 import { planCommit } from '../session/commit.js';
 import { areaOf } from '../session/layers.js';
 import type { CandidateMask, Message, SessionSettings, SessionState } from '../session/state.js';
+import { annotatorChoice, extentText, planeName, stackHint, throughSection } from './panel-stack.js';
+import { type PanelTracks, panelTracks } from './panel-tracks.js';
 
 /**
  * What the plugin's own window shows, as plain data computed from the state: the window only draws it, and sends back
@@ -23,6 +26,8 @@ export interface PanelModel {
   /** What a commit would overwrite or leave out; absent if it harms nothing. */
   readonly conflict?: string;
   readonly saved?: string;
+  /** When tracking. */
+  readonly tracks?: PanelTracks;
 }
 
 export interface PanelSection {
@@ -88,8 +93,10 @@ export interface PanelCandidates {
 
 export interface PanelObject {
   readonly title: string;
-  /** In pixels. */
+  /** In pixels, of all planes. */
   readonly area: number;
+  /** Over planes, e.g. "slices 4 to 19"; absent for a single plane. */
+  readonly extent?: string;
   /** e.g. "predicted IoU 0.91 · stability 0.97"; empty for painted objects. */
   readonly score: string;
 }
@@ -114,6 +121,7 @@ export function panelModel(state: SessionState, context: PanelContext): PanelMod
     ...optional('object', objectOf(state)),
     ...optional('conflict', conflictOf(state)),
     ...optional('saved', state.autosave && SAVED[state.autosave]),
+    ...optional('tracks', panelTracks(state)),
   };
 }
 
@@ -128,13 +136,15 @@ function factsOf(state: SessionState): string[] {
   const [height, width] = state.image.size;
   const count = state.layers.committed_objects.objects.size;
   const facts = [`${width} x ${height} pixels`, `${count} committed ${count === 1 ? 'object' : 'objects'}`];
-  if (state.image.planes > 1) facts.splice(1, 0, `plane ${state.plane + 1} of ${state.image.planes}`);
+  if (state.image.planes > 1) facts.splice(1, 0, `${planeName(state)} ${state.plane + 1} of ${state.image.planes}`);
   return facts;
 }
 
 function hintOf(state: SessionState): string | undefined {
   if (!state.image) return 'Open an image: drop a file on the viewer, or press Ctrl+O.';
   const { current_object, committed_objects } = state.layers;
+  const inStack = stackHint(state);
+  if (inStack) return inStack;
   if (current_object.objects.size > 0)
     return committed_objects.objects.size > 0
       ? undefined
@@ -175,12 +185,13 @@ function objectOf(state: SessionState): PanelObject | undefined {
   const area = records.reduce((sum, record) => sum + areaOf(record), 0);
   if (records.length > 1) return { title: `${records.length} objects`, area, score: '' };
   const [{ predictedIou, stability }] = records;
+  const extent = extentText(records[0], state);
   const score = [
     predictedIou === undefined ? '' : `predicted IoU ${predictedIou.toFixed(2)}`,
     stability === undefined ? '' : `stability ${stability.toFixed(2)}`,
   ];
   const title = state.editing === undefined ? 'New object' : `Object ${state.editing}, being edited`;
-  return { title, area, score: score.filter(Boolean).join(' · ') };
+  return { title, area, score: score.filter(Boolean).join(' · '), ...optional('extent', extent) };
 }
 
 function conflictOf(state: SessionState): string | undefined {
@@ -227,8 +238,14 @@ function sectionsOf(state: SessionState): PanelSection[] {
       primary: command === primary,
     };
   };
+  const through = throughSection(state, button);
+  const taken = annotatorChoice(state);
   return [
-    { id: 'image', title: 'Image', controls: [button('open_image'), button('compute_embeddings')] },
+    {
+      id: 'image',
+      title: 'Image',
+      controls: [button('open_image'), button('compute_embeddings'), ...(taken ? [taken] : [])],
+    },
     {
       id: 'prompts',
       title: 'Prompts',
@@ -263,7 +280,7 @@ function sectionsOf(state: SessionState): PanelSection[] {
       id: 'segment',
       title: 'Segment',
       controls: [
-        button('segment_object'),
+        { ...button('segment_object'), title: segmentTitle(state) },
         button('next_candidate'),
         button('refine_object'),
         toggle('batched', settings.batched, 'Batched', 'Every positive point and every box is an object of its own.'),
@@ -276,6 +293,8 @@ function sectionsOf(state: SessionState): PanelSection[] {
         toggle('hoverPreview', settings.hoverPreview, 'Preview', 'Show what a click would segment under the pointer.'),
       ],
     },
+    ...(through ? [through] : []),
+    ...(annotatorKind(state) === 'tracking' ? [{ id: 'tracks', title: 'Tracks', controls: [] }] : []),
     {
       id: 'commit',
       title: 'Commit',
@@ -311,6 +330,11 @@ function sectionsOf(state: SessionState): PanelSection[] {
       controls: [button('export_labels'), button('toggle_objects'), button('shuffle_colors'), button('help')],
     },
   ];
+}
+
+function segmentTitle(state: SessionState): string {
+  const name = planeName(state);
+  return name === 'plane' ? COMMANDS.segment_object.title : `Segment ${name}`;
 }
 
 const TOOLS = [
