@@ -3,6 +3,7 @@ import type { SessionState } from '../../src/session/state.js';
 import { type ControlActions, type ControlView, keyOf, viewOf } from './controls.js';
 import { make, setChildren, setText } from './dom.js';
 import { ObjectList } from './object-list.js';
+import { TracksView } from './tracking.js';
 
 /**
  * The plugin's own window, drawn from the PanelModel. Everything is made once and updated in place; what the user does
@@ -27,7 +28,16 @@ export interface ImageChoice {
 }
 
 /** Settings that most people never touch, folded away under "Options". */
-const OPTIONS = new Set(['preservationThreshold', 'hoverPreview', 'autoSegment', 'batched', 'preserveMode']);
+const OPTIONS = new Set([
+  'preservationThreshold',
+  'hoverPreview',
+  'autoSegment',
+  'batched',
+  'preserveMode',
+  'iouThreshold',
+  'boxExtension',
+  'motionSmoothing',
+]);
 
 export class Panel {
   private readonly title = make('h1');
@@ -51,6 +61,7 @@ export class Panel {
   private readonly footer = make('footer');
   private readonly sectionViews = new Map<string, SectionView>();
   private readonly objects: ObjectList;
+  private readonly tracks: TracksView;
   private shownMessage?: string;
 
   constructor(
@@ -58,6 +69,7 @@ export class Panel {
     private readonly actions: ControlActions & { dismissMessage(): void },
   ) {
     this.objects = new ObjectList(actions);
+    this.tracks = new TracksView(actions);
     this.message.setAttribute('role', 'status');
     this.candidates.setAttribute('role', 'group');
     const cancel = make('button', { type: 'button' }, 'Cancel');
@@ -93,6 +105,7 @@ export class Panel {
     this.hint.hidden = model.hint === undefined;
     this.renderObject(model);
     this.renderSections(model, state);
+    this.tracks.update(model.tracks);
     this.objects.update(state.layers.committed_objects, state.editing);
     setChildren(
       this.footer,
@@ -148,7 +161,10 @@ export class Panel {
     this.object.hidden = object === undefined;
     if (!object) return;
     setText(this.objectTitle, object.title);
-    setText(this.objectFacts, [`${object.area.toLocaleString('en')} px`, object.score].filter(Boolean).join(' · '));
+    setText(
+      this.objectFacts,
+      [object.extent, `${object.area.toLocaleString('en')} px`, object.score].filter(Boolean).join(' · '),
+    );
     setText(this.conflict, conflict ?? '');
     this.conflict.hidden = conflict === undefined;
     this.candidates.hidden = candidates === undefined;
@@ -174,6 +190,7 @@ export class Panel {
       if (!view) {
         view = new SectionView(section, this.actions);
         if (section.id === 'commit') view.node.append(this.objects.node);
+        if (section.id === 'tracks') view.node.append(this.tracks.node);
         this.sectionViews.set(section.id, view);
       }
       view.update(section, state);
