@@ -32,7 +32,7 @@ describe('micro-sam command line', function () {
     folder = mkdtempSync(path.join(os.tmpdir(), 'micro-sam-cli-'));
     for (const name of ['images', 'labels']) mkdirSync(at(name));
     for (const seed of [1, 2]) {
-      const { image, labels } = cellPhantom({ seed, size: [160, 200] });
+      const { image, labels } = cellPhantom({ seed, size: [160, 200], cells: 7 });
       writeFileSync(at('images', `cells${seed}.tif`), await encodeTiff(image));
       writeFileSync(at('labels', `cells${seed}.tif`), await encodeTiff(labels));
     }
