@@ -6,7 +6,7 @@ import {
   changeAutomatic,
   chooseAutomatic,
   rejectAutomatic,
-} from './automatic.js';
+} from './automatic-edits.js';
 import { command, needsImage } from './command.js';
 import type { CommitOptions } from './commit.js';
 import { pickObject, removePrompts } from './edits.js';
