@@ -1,8 +1,10 @@
+import type { AutomaticStatus } from '../session/annotator.js';
 import { annotatorKind } from '../session/annotator.js';
 import { COMMANDS, type CommandId } from '../session/commands.js';
 import { planCommit } from '../session/commit.js';
 import { areaOf } from '../session/layers.js';
 import type { CandidateMask, Message, SessionSettings, SessionState } from '../session/state.js';
+import { automaticHint, type PanelAutomatic, panelAutomatic } from './panel-automatic.js';
 import { annotatorChoice, extentText, planeName, stackHint, throughSection } from './panel-stack.js';
 import { type PanelTracks, panelTracks } from './panel-tracks.js';
 
@@ -28,6 +30,7 @@ export interface PanelModel {
   readonly saved?: string;
   /** When tracking. */
   readonly tracks?: PanelTracks;
+  readonly automatic?: PanelAutomatic;
 }
 
 export interface PanelSection {
@@ -104,6 +107,8 @@ export interface PanelObject {
 /** Facts that the session does not know. */
 export interface PanelContext {
   readonly facts?: readonly string[];
+  /** Of the visible plane, from the annotator. */
+  readonly automatic?: AutomaticStatus;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -122,6 +127,7 @@ export function panelModel(state: SessionState, context: PanelContext): PanelMod
     ...optional('conflict', conflictOf(state)),
     ...optional('saved', state.autosave && SAVED[state.autosave]),
     ...optional('tracks', panelTracks(state)),
+    ...optional('automatic', panelAutomatic(state, context.automatic)),
   };
 }
 
@@ -143,6 +149,8 @@ function factsOf(state: SessionState): string[] {
 function hintOf(state: SessionState): string | undefined {
   if (!state.image) return 'Open an image: drop a file on the viewer, or press Ctrl+O.';
   const { current_object, committed_objects } = state.layers;
+  const afterAutomatic = automaticHint(state);
+  if (afterAutomatic) return afterAutomatic;
   const inStack = stackHint(state);
   if (inStack) return inStack;
   if (current_object.objects.size > 0)

@@ -137,7 +137,9 @@ export class Presenter {
     queueMicrotask(() => {
       this.panelDue = false;
       if (this.closed || !this.options.onPanel) return;
-      const panel = panelModel(this.session.state, { facts: this.options.facts?.() ?? [], now: Date.now() });
+      const { state, annotator } = this.session;
+      const automatic = annotator?.automaticStatus?.(state);
+      const panel = panelModel(state, { facts: this.options.facts?.() ?? [], automatic, now: Date.now() });
       const text = JSON.stringify(panel);
       if (text === this.panelText) return;
       this.panelText = text;
@@ -166,7 +168,8 @@ export class Presenter {
     for (const name of LAYERS) {
       const changed = !previous || shownLayer(state, name) !== shownLayer(previous, name);
       const edited = name === 'committed_objects' && state.editing !== previous?.editing;
-      if (changed || edited || moved) this.pushObjects(name);
+      const chosen = name === 'auto_segmentation' && state.chosenAutomatic !== previous?.chosenAutomatic;
+      if (changed || edited || chosen || moved) this.pushObjects(name);
     }
     if (state.prompts !== previous?.prompts || moved) this.pushPrompts(state);
     if (moved || TRACK_PARTS.some((part) => state[part] !== previous?.[part])) this.pushTracks(state);
@@ -232,7 +235,8 @@ export class Presenter {
       // The object being corrected is shown as the current object.
       if (name === 'committed_objects' && id === state.editing) continue;
       const single = name === 'current_object' && state.layers.current_object.objects.size === 1 && !tracking;
-      objects.push({ id, color: single ? CURRENT_COLOR : colorOf(id, this.shuffle), mask });
+      const chosen = name === 'auto_segmentation' && id === state.chosenAutomatic;
+      objects.push({ id, color: single || chosen ? CURRENT_COLOR : colorOf(id, this.shuffle), mask });
     }
     return objects;
   }
@@ -278,7 +282,8 @@ export class Presenter {
         if (state.prompts.some(({ id }) => id === event.id)) this.fromHand('remove_prompts', { ids: [event.id] });
         break;
       case 'object-picked':
-        if (event.layer !== 'current_object') void this.run('pick_object', { layer: event.layer, id: event.id });
+        if (event.layer === 'auto_segmentation') void this.run('choose_automatic', { id: event.id });
+        else if (event.layer === 'committed_objects') void this.run('pick_object', { id: event.id });
         break;
       case 'object-edited':
         void this.run('edit_outline', event).then(() => this.pushObjects(event.layer));
