@@ -132,7 +132,7 @@ async function segmentAll(
       masks[index] = mask;
       logits[index] = keepLogits ? lowRes : undefined;
     },
-    { signal, onProgress, batchSize },
+    { signal, onProgress, batchSize, exactLogits: keepLogits },
   );
   return { masks, logits };
 }

@@ -34,7 +34,7 @@ export const EMBEDDING_SHAPE = [1, 256, 64, 64];
 
 export async function openSession(runtime: OrtRuntime, bytes: Uint8Array): Promise<OrtSession> {
   try {
-    return await runtime.createSession(bytes);
+    return await runtime.createSession(bytes, { frequent: true });
   } catch (error) {
     throw new SamError(
       'model_unavailable',

@@ -47,7 +47,7 @@ export interface MaskDecoderOptions {
   readonly family?: DecoderLayout['family'];
   /** Go no further than this; for comparisons. Default: 'fast'. */
   readonly rewrite?: Rewrite;
-  /** Prompts per run; more costs memory and brings no speed. Default: 4. */
+  /** Prompts per run; more costs memory and brings no speed. Default: 2. */
   readonly batch?: number;
 }
 
@@ -57,7 +57,7 @@ export async function createMaskDecoder(
   bytes: Uint8Array,
   options: MaskDecoderOptions = {},
 ): Promise<MaskDecoder> {
-  const { family = 'official', rewrite: limit = 'fast', batch = 4 } = options;
+  const { family = 'official', rewrite: limit = 'fast', batch = 2 } = options;
   const model = readModel(bytes);
   if (family === 'transformers')
     return new QueuedDecoder(await TransformersDecoder.open(runtime, bytes, model, batch), 'none');
@@ -177,7 +177,11 @@ function checkRequest({ features }: Embedding, prompts: SamPrompts, iouFloor: nu
   if (label !== undefined) invalid(`Expected point labels -1, 0, 1, 2 or 3, got ${label}.`);
 }
 
-function slicePrompts({ coords, labels, points, maskInput }: SamPrompts, start: number, end: number): SamPrompts {
+export function slicePrompts(
+  { coords, labels, points, maskInput }: SamPrompts,
+  start: number,
+  end: number,
+): SamPrompts {
   return {
     coords: coords.slice(start * points * 2, end * points * 2),
     labels: labels.slice(start * points, end * points),

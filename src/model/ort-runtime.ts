@@ -34,14 +34,17 @@ export interface OrtSettings {
   readonly note?: string;
   /** Options of `InferenceSession.create`. */
   readonly session: Readonly<Record<string, unknown>>;
+  /** What differs for sessions that run often. */
+  readonly frequent?: Readonly<Record<string, unknown>>;
 }
 
-export function ortRuntime(ort: OrtModule, { name, provider, note, session }: OrtSettings): OrtRuntime {
+export function ortRuntime(ort: OrtModule, { name, provider, note, session, frequent }: OrtSettings): OrtRuntime {
   return {
     name,
     provider,
     note,
-    createSession: async (bytes) => wrap(await ort.InferenceSession.create(bytes, session)),
+    createSession: async (bytes, options) =>
+      wrap(await ort.InferenceSession.create(bytes, options?.frequent ? { ...session, ...frequent } : session)),
     tensor: <T extends OrtType>(type: T, data: OrtData[T], dims: readonly number[]) => new ort.Tensor(type, data, dims),
   };
 }

@@ -11,9 +11,14 @@ export interface OrtRuntime {
   /** Why a faster provider is not used, if so; a sentence for people. */
   readonly note?: string;
   /** Rejects with whatever the runtime throws when the bytes are not a model it can run; callers add the plain words. */
-  createSession(bytes: Uint8Array): Promise<OrtSession>;
+  createSession(bytes: Uint8Array, options?: SessionOptions): Promise<OrtSession>;
   /** Wraps, does not copy. */
   tensor<T extends OrtType>(type: T, data: OrtData[T], dims: readonly number[]): OrtTensor;
+}
+
+export interface SessionOptions {
+  /** It runs again and again: keep its working memory between runs, where that is a choice. */
+  readonly frequent?: boolean;
 }
 
 export interface OrtSession {

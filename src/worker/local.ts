@@ -1,13 +1,12 @@
 import { asSamError, SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
-import { joinCandidates, scoreCandidates } from '../model/candidates.js';
+import { findCandidates } from '../model/find-candidates.js';
 import { ImageEncoder } from '../model/image-encoder.js';
 import { createMaskDecoder, type MaskDecoder } from '../model/mask-decoder.js';
 import { type FetchBytes, loadModelFile } from '../model/model-file.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { resolveModel } from '../model/registry.js';
 import type { OrtRuntime } from '../model/runtime.js';
-import type { SamPrompts } from '../model/sam-tensors.js';
 import { SELF_TEST_MODEL, selfTestImage, selfTestProblem } from '../model/self-test.js';
 import type { TaskOptions } from '../task.js';
 import { Queue } from './queue.js';
@@ -24,9 +23,6 @@ export interface LocalWorkerOptions {
   /** How model files are read; plain `fetch` if absent. */
   readonly fetchBytes?: FetchBytes;
 }
-
-/** Prompts decoded at once by `decodeCandidates`: more costs memory and gains nothing (spec/models). */
-const CANDIDATE_BATCH = 8;
 
 interface LoadedModel {
   readonly spec: ModelSpec;
@@ -102,18 +98,8 @@ class LocalWorker implements SamWorker {
   decodeCandidates(...[model, embedding, prompts, options]: Parameters<SamWorker['decodeCandidates']>) {
     return this.submit(options, true, async () => {
       const { decoder, spec } = await this.find(model, options);
-      const parts = [];
-      for (let first = 0; first === 0 || first < prompts.batch; first += CANDIDATE_BATCH) {
-        options.signal?.throwIfAborted();
-        const batch = slicePrompts(prompts, first, Math.min(prompts.batch, first + CANDIDATE_BATCH));
-        const decoded = await decoder.decode(embedding, batch, { iouFloor: options.iouFloor });
-        parts.push(scoreCandidates(decoded, embedding.inputSize, options, spec.encoderInput.side));
-        const done = first + batch.batch;
-        options.onProgress?.({ done, total: prompts.batch, message: `Segmented ${done} of ${prompts.batch} points` });
-        await nextTurn(); // lets a cancel request in
-      }
       options.signal?.throwIfAborted();
-      return joinCandidates(parts);
+      return findCandidates(decoder, embedding, prompts, { ...options, side: spec.encoderInput.side });
     });
   }
 
@@ -223,19 +209,4 @@ function checkImage({ data, shape }: Parameters<SamWorker['encode']>[1]): void {
     `The encoder takes [height, width, 3] bytes, got ${data.length} values of shape [${shape}].`,
     { details: { shape: [...shape], length: data.length } },
   );
-}
-
-function slicePrompts(prompts: SamPrompts, from: number, to: number): SamPrompts {
-  const { points } = prompts;
-  return {
-    coords: prompts.coords.slice(from * points * 2, to * points * 2),
-    labels: prompts.labels.slice(from * points, to * points),
-    batch: to - from,
-    points,
-    maskInput: prompts.maskInput?.slice(from * 65536, to * 65536),
-  };
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
