@@ -1,4 +1,5 @@
 import type { YX } from '../ndimage/array.js';
+import { tileAt } from '../ndimage/blocking.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import { segmentFromPoints } from '../segmentation/from-prompts.js';
@@ -25,7 +26,7 @@ export class Annotator2d implements Annotator {
   /** Logits of masks that are or were shown, for going on from them; gone with the mask, and not saved. */
   private readonly logits = new WeakMap<Mask, LowResLogits>();
 
-  private readonly automaticPlanes: AutomaticPlanes;
+  readonly automaticPlanes: AutomaticPlanes;
 
   /** @param thresholds of automatic segmentation, as the model recommends them */
   constructor(
@@ -55,6 +56,8 @@ export class Annotator2d implements Annotator {
       return;
     }
     const total = tiling.tiles.length;
+    // Of a larger image, a tile is encoded when somebody prompts in it.
+    if (total > TILES_AHEAD) return;
     for (let tile = 0; tile < total; tile++) {
       task.onProgress?.({ done: tile, total, message: `Encoding tile ${tile + 1} of ${total}` });
       await embeddings.embedding({ plane, tile }, { signal: task.signal });
@@ -71,6 +74,8 @@ export class Annotator2d implements Annotator {
   }
 
   async preview(at: YX, plane: number, { signal }: TaskOptions): Promise<Mask | undefined> {
+    const { tiling, isReady } = this.context.embeddings;
+    if (tiling && isReady && !(await isReady({ plane, tile: tileAt(tiling, at) }))) return undefined;
     const { mask } = await segmentFromPoints({ ...this.context, plane }, [{ at, positive: true }], { signal });
     return mask.area > 0 ? mask : undefined;
   }
@@ -113,6 +118,9 @@ export class Annotator2d implements Annotator {
     return mask && this.logits.get(mask);
   }
 }
+
+/** About 4000 x 4000 pixels; on a slow machine half a minute. */
+const TILES_AHEAD = 16;
 
 function bestOf({ masks }: Candidates): number {
   return masks.reduce((best, { predictedIou }, index) => (predictedIou > masks[best].predictedIou ? index : best), 0);

@@ -4,7 +4,7 @@ import { AMG_OPTIONS, initializeAmg } from '../segmentation/amg/initialize.js';
 import { AMG_THRESHOLDS, type AmgState } from '../segmentation/amg/state.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import type { AnnotatorTask, AutomaticOptions, AutomaticStatus, Segmentation } from './annotator.js';
-import { maxId } from './layers.js';
+import { maxId, withMasks } from './layers.js';
 import type { AutomaticSettings, AutomaticThresholds, ObjectRecord, SessionState } from './state.js';
 
 /**
@@ -24,6 +24,17 @@ export class AutomaticPlanes {
 
   /** Runs the network over the plane, or not at all if its answers are there already. */
   async run(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<Segmentation> {
+    const result = await this.answers(state, options, task);
+    const fresh = { ...state, dismissed: (state.dismissed ?? []).filter((id) => !result.has(id)) };
+    return { ...this.result(fresh, result), dismissed: fresh.dismissed };
+  }
+
+  /** The network's answers of the plane, from before if they will do. */
+  async amg(state: SessionState, task: AnnotatorTask): Promise<AmgState> {
+    return (await this.answers(state, {}, task)).amg!;
+  }
+
+  private async answers(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<PlaneResult> {
     const { plane } = state;
     const wanted = this.wanted(state.settings.automatic, options, this.planes.get(plane));
     const known = this.planes.get(plane);
@@ -40,8 +51,7 @@ export class AutomaticPlanes {
       );
       this.planes.set(plane, result);
     }
-    const fresh = { ...state, dismissed: (state.dismissed ?? []).filter((id) => !result.has(id)) };
-    return { ...this.result(fresh, result), dismissed: fresh.dismissed };
+    return result;
   }
 
   /** The objects of the visible plane at the settings' thresholds; undefined where nothing was run. No network. */
@@ -108,9 +118,12 @@ const GENERAL: Required<AutomaticThresholds> = {
 
 type Run = NonNullable<AutomaticStatus['ran']>;
 
-/** Automatic objects of other planes, which stay. */
-function othersOf(state: SessionState): ObjectRecord[] {
-  return [...state.layers.auto_segmentation.objects.values()].filter(({ masks }) => !masks.has(state.plane));
+/** Automatic objects of other planes, which stay; of one that goes through several, the rest. */
+function othersOf({ plane, layers }: SessionState): ObjectRecord[] {
+  return [...layers.auto_segmentation.objects.values()].flatMap((record) => {
+    if (!record.masks.has(plane)) return record;
+    return withMasks(record, new Map([...record.masks].filter(([other]) => other !== plane))) ?? [];
+  });
 }
 
 function sameRun({ run }: PlaneResult, wanted: Run): boolean {

@@ -100,8 +100,15 @@ export class AnnotationSession {
     if (after === before) return undefined;
     if (invalidates(before, after)) this.cancel('segment');
     const memo = this.history.amend(amend, edit.title, before, after);
-    const { message: _, ...rest } = after;
-    this.set({ ...rest, ...(edit.notice && { message: edit.notice }), history: this.history.titles });
+    const { message: _, embedding, ...rest } = after;
+    const moved = before.plane !== after.plane;
+    if (moved) this.annotatorInUse?.prefetch?.(after.plane);
+    this.set({
+      ...rest,
+      ...(embedding && !moved && { embedding }),
+      ...(edit.notice && { message: edit.notice }),
+      history: this.history.titles,
+    });
     return memo;
   }
 

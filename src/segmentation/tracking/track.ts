@@ -30,7 +30,7 @@ export const TRACK_OPTIONS: TrackOptions = {
 };
 
 export interface AnnotatedFrames {
-  /** Frame → mask, at least one. */
+  /** Frame → mask, at least one that is not empty. An empty mask says that the object is not in that frame. */
   readonly masks: ReadonlyMap<number, Mask>;
   /** Frames marked as divisions: the track ends before the first of them, which belongs to the daughters. */
   readonly divisions: ReadonlySet<number>;
@@ -65,17 +65,20 @@ export async function trackAcrossFrames(
 ): Promise<Track> {
   const projection: ResolvedProjection = { ...projectionOf(options.projection), boxExtension: options.boxExtension };
   const planes = [...annotated.masks.keys()].sort((a, b) => a - b);
-  const first = planes[0];
+  const first = planes.find((plane) => annotated.masks.get(plane)!.area > 0) as number;
   const last = planes[planes.length - 1];
   const run = { annotated, frames, size, segment, projection, options, task };
   const masks = new Map<number, Mask>();
   let end: Track['end'] = { reason: 'end', frame: last };
   if (options.direction === 'backward') {
-    for (const plane of planes) masks.set(plane, annotated.masks.get(plane) as Mask);
+    for (const plane of planes) if (annotated.masks.get(plane)!.area > 0) masks.set(plane, annotated.masks.get(plane)!);
   } else {
     end = await follow(run, first, last, 1, annotated.stopUpper, masks);
   }
-  if (options.direction !== 'forward' && !annotated.stopLower) await follow(run, first, first, -1, false, masks);
+  if (options.direction !== 'forward') {
+    const sure = annotated.stopLower ? planes[0] : first;
+    if (sure < first || !annotated.stopLower) await follow(run, first, sure, -1, annotated.stopLower, masks);
+  }
   const found = [...masks].sort(([a], [b]) => a - b);
   return { masks: new Map(found), range: [found[0][0], found[found.length - 1][0]], end };
 }

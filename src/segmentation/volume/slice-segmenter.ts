@@ -1,0 +1,24 @@
+import { EMPTY_MASK } from '../../ndimage/rle.js';
+import type { SegmentContext } from '../context.js';
+import { segmentFromMask } from '../from-prompts.js';
+import { segmentPrompts } from '../segment-prompts.js';
+import type { PlaneSegmenter } from './annotated-slices.js';
+import type { SliceSegmenter } from './project.js';
+
+/** The model as projection and tracking use it: from a neighbour's mask to a mask, and from prompts to a mask. */
+
+/** With tiles, the tile follows the mask from plane to plane. */
+export function sliceSegmenter(context: Omit<SegmentContext, 'plane'>): SliceSegmenter {
+  return async (plane, from, projection, { signal }) => {
+    const { mask } = await segmentFromMask({ ...context, plane }, from, { ...projection, signal });
+    return mask;
+  };
+}
+
+/** One object; prompts that would be several are refused by `annotatedPlanes` before. */
+export function planeSegmenter(context: Omit<SegmentContext, 'plane'>): PlaneSegmenter {
+  return async (plane, prompts, { signal }) => {
+    const { objects } = await segmentPrompts({ ...context, plane }, prompts, { signal });
+    return objects[0]?.mask ?? EMPTY_MASK;
+  };
+}
