@@ -10,6 +10,7 @@ import { Presenter } from '../../src/presenter/presenter.js';
 import { createService, type MicroSamService, type ServiceImage } from '../../src/service/service.js';
 import type { CommandId } from '../../src/session/commands.js';
 import type { SamWorker, WorkerInfo } from '../../src/worker/sam-worker.js';
+import { droppedFiles } from '../dropped-files.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
 import { helpSheet } from '../panel/help-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
@@ -260,7 +261,10 @@ export class MicroSamApp {
     document.addEventListener('drop', (event) => {
       event.preventDefault();
       document.body.classList.remove('dropping');
-      this.openFiles([...(event.dataTransfer?.files ?? [])]);
+      droppedFiles(event.dataTransfer).then(
+        (files) => this.openFiles(files),
+        (error) => this.annotator.session.notify({ level: 'error', text: asSamError(error).message }),
+      );
     });
   }
 }

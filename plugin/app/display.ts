@@ -1,4 +1,4 @@
-import { SamError } from '../../src/errors.js';
+import { asSamError, SamError } from '../../src/errors.js';
 import type { ImageDisplay } from '../../src/presenter/image-display.js';
 import type { PresenterOptions } from '../../src/presenter/presenter.js';
 import type { PageAnnotator } from './annotator.js';
@@ -13,7 +13,18 @@ export function displayOptions(
   };
   return {
     readPixels: (_, plane) => display().picture(plane),
-    renderer: (_, plane) => display().renderer(plane),
+    renderer: (_, plane) => {
+      const render = display().renderer(plane);
+      return async (box, size) => {
+        try {
+          return await render(box, size);
+        } catch (error) {
+          const { code, message } = asSamError(error);
+          if (code !== 'cancelled') annotator.session.notify({ level: 'error', text: message, code });
+          throw error;
+        }
+      };
+    },
     channels: () => annotator.display?.channels() ?? [],
     onChannel: (change) => void annotator.display?.change(change, annotator.session.state.plane),
     scale: () => annotator.display?.scale,

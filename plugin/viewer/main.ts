@@ -1,6 +1,7 @@
 import 'ol/ol.css';
 import './styles.css';
 import { setupRPC } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import { droppedFiles } from '../dropped-files.js';
 import { ChannelControls } from './channels.js';
 import { PaintInteraction } from './interactions/paint.js';
 import { listenToKeys } from './keys.js';
@@ -87,10 +88,14 @@ document.addEventListener('dragleave', (event) => {
 document.addEventListener('drop', (event) => {
   event.preventDefault();
   document.body.classList.remove('dropping');
-  const files = [...(event.dataTransfer?.files ?? [])];
-  if (files.length === 0) return;
-  if (listeners.current.files) listeners.current.files(files);
-  else tell('Nobody is listening for files: drop them on the annotator instead.');
+  droppedFiles(event.dataTransfer).then(
+    (files) => {
+      if (files.length === 0) return;
+      if (listeners.current.files) listeners.current.files(files);
+      else tell('Nobody is listening for files: drop them on the annotator instead.');
+    },
+    (error) => tell(error instanceof Error ? error.message : String(error)),
+  );
 });
 new ResizeObserver(() => stage.map.updateSize()).observe(element('map'));
 if (window.innerWidth < 640) openSidebar(false);

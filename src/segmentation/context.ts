@@ -15,6 +15,8 @@ export interface EmbeddingSource {
   readonly tiling?: Tiling;
   /** `tile` counts as in `tiling.tiles` and must be given exactly if there is a tiling. Its frame is the outer box. */
   embedding(at: { readonly plane: number; readonly tile?: number }, task?: TaskOptions): Promise<Embedding>;
+  /** Whether `embedding` would answer without encoding; absent if nobody can tell. */
+  isReady?(at: { readonly plane: number; readonly tile?: number }): Promise<boolean>;
 }
 
 export interface SegmentContext {

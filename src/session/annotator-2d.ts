@@ -74,8 +74,9 @@ export class Annotator2d implements Annotator {
   }
 
   async preview(at: YX, plane: number, { signal }: TaskOptions): Promise<Mask | undefined> {
-    const { tiling, isReady } = this.context.embeddings;
-    if (tiling && isReady && !(await isReady({ plane, tile: tileAt(tiling, at) }))) return undefined;
+    const { embeddings } = this.context;
+    const { tiling } = embeddings;
+    if (tiling && (await embeddings.isReady?.({ plane, tile: tileAt(tiling, at) })) === false) return undefined;
     const { mask } = await segmentFromPoints({ ...this.context, plane }, [{ at, positive: true }], { signal });
     return mask.area > 0 ? mask : undefined;
   }

@@ -22,9 +22,18 @@ export interface RemoteLayerConfig {
   readonly render: (request: RenderRequest) => Promise<RenderAnswer>;
 }
 
+interface Picture {
+  readonly bitmap: ImageBitmap;
+  readonly extent: readonly number[];
+}
+
+/** A request that takes longer is overtaken by the next one, if the view has moved on. */
+const PATIENCE_MS = 200;
+const OVERVIEW_SIDE = 512;
+
 /**
- * `remote`: the owner draws what is on screen, so any size of image is possible. One request at a time; the last picture is
- * shown in its place until the next arrives.
+ * `remote`: the owner draws what is on screen, so any size of image is possible. The last picture is shown in its place
+ * until the next arrives, and below it, where the size is known, a small one of the whole image.
  */
 export class RemoteLayer implements ViewerLayer {
   readonly id = randomId();
@@ -35,9 +44,15 @@ export class RemoteLayer implements ViewerLayer {
   readonly ol: CanvasLayer;
   readonly api: LayerApi;
   readonly #render: RemoteLayerConfig['render'];
-  #picture: { bitmap: ImageBitmap; extent: readonly number[] } | undefined;
+  #picture: Picture | undefined;
+  #overview: Picture | undefined;
+  #overviewStale = true;
   #asked = '';
+  #askedAt = 0;
+  /** Number of the newest request. */
+  #newest = 0;
   #busy = false;
+  #disposed = false;
 
   constructor(config: RemoteLayerConfig) {
     this.name = config.name || 'remote';
@@ -50,6 +65,7 @@ export class RemoteLayer implements ViewerLayer {
       id: this.id,
       refresh: () => {
         this.#asked = '';
+        this.#overviewStale = true;
         this.ol.changed();
       },
       set_opacity: (opacity: number) => this.ol.setOpacity(opacity),
@@ -59,53 +75,86 @@ export class RemoteLayer implements ViewerLayer {
   setSelected(): void {}
 
   dispose(): void {
+    this.#disposed = true;
     this.#picture?.bitmap.close();
+    this.#overview?.bitmap.close();
     this.ol.dispose();
   }
 
   #draw(context: CanvasRenderingContext2D, view: Viewport): void {
     const key = [view.left, view.top, view.scale, view.width, view.height].join();
-    if (key !== this.#asked && !this.#busy) void this.#ask(key, view);
-    if (!this.#picture) return;
-    const { bitmap, extent } = this.#picture;
+    if (key !== this.#asked) {
+      if (!this.#busy || performance.now() - this.#askedAt > PATIENCE_MS) void this.#ask(key, view);
+    } else if (!this.#busy && this.#overviewStale && this.size) void this.#askOverview(this.size, view);
     context.imageSmoothingEnabled = false;
-    context.drawImage(
-      bitmap,
-      (extent[0] - view.left) * view.scale,
-      (view.top - extent[3]) * view.scale,
-      (extent[2] - extent[0]) * view.scale,
-      (extent[3] - extent[1]) * view.scale,
-    );
+    for (const picture of [this.#overview, this.#picture]) {
+      if (!picture) continue;
+      const { bitmap, extent } = picture;
+      context.drawImage(
+        bitmap,
+        (extent[0] - view.left) * view.scale,
+        (view.top - extent[3]) * view.scale,
+        (extent[2] - extent[0]) * view.scale,
+        (extent[3] - extent[1]) * view.scale,
+      );
+    }
   }
 
   async #ask(key: string, view: Viewport): Promise<void> {
-    this.#busy = true;
     this.#asked = key;
-    const pixelRatio = window.devicePixelRatio;
+    const { devicePixelRatio } = window;
     const right = view.left + view.width / view.scale;
     const bottom = view.top - view.height / view.scale;
-    const extent = [view.left, bottom, right, view.top];
-    const resolution = pixelRatio / view.scale;
+    const size = [view.width / devicePixelRatio, view.height / devicePixelRatio];
+    const picture = await this.#fetch([view.left, bottom, right, view.top], size);
+    if (!picture) return;
+    this.#picture?.bitmap.close();
+    this.#picture = picture;
+  }
+
+  async #askOverview([width, height]: readonly [number, number], view: Viewport): Promise<void> {
+    this.#overviewStale = false;
+    const scale = OVERVIEW_SIDE / Math.max(width, height);
+    if (view.scale <= scale) return; // the whole image is on screen, and finer
+    const size = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+    const picture = await this.#fetch([0, 0, width, height], size);
+    this.#overviewStale = picture === undefined;
+    if (!picture) return;
+    this.#overview?.bitmap.close();
+    this.#overview = picture;
+  }
+
+  /** Undefined if it failed or a newer request has overtaken it. */
+  async #fetch(extent: readonly number[], size: readonly number[]): Promise<Picture | undefined> {
+    const number = ++this.#newest;
+    this.#busy = true;
+    this.#askedAt = performance.now();
+    const timer = setTimeout(() => this.ol.changed(), PATIENCE_MS + 1);
+    const resolution = (extent[2] - extent[0]) / size[0];
     try {
       const answer = await this.#render({
         extent,
-        size: [view.width / pixelRatio, view.height / pixelRatio],
-        pixelRatio,
+        size,
+        pixelRatio: window.devicePixelRatio,
         viewState: {
-          center: [(view.left + right) / 2, (bottom + view.top) / 2],
+          center: [(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2],
           resolution,
           rotation: 0,
           zoom: -Math.log2(resolution),
         },
       });
       const bitmap = await createImageBitmap(new Blob([answer.data as BlobPart], { type: answer.mime }));
-      this.#picture?.bitmap.close();
-      this.#picture = { bitmap, extent };
+      if (number === this.#newest && !this.#disposed) return { bitmap, extent };
+      bitmap.close();
     } catch (error) {
-      console.error(`The remote layer "${this.name}" could not be drawn:`, error);
+      if (number === this.#newest) console.warn(`The remote layer "${this.name}" could not be drawn:`, error);
     } finally {
-      this.#busy = false;
-      this.ol.changed();
+      clearTimeout(timer);
+      if (number === this.#newest) {
+        this.#busy = false;
+        if (!this.#disposed) this.ol.changed();
+      }
     }
+    return undefined;
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
@@ -13,11 +13,12 @@ import { pipeline } from 'node:stream/promises';
 export class ServedFiles {
   private readonly roots = new Map<string, string>();
 
-  /** @returns path of the file's address */
+  /** @returns path of the file's address; that of a folder ends with a slash */
   add(file: string): string {
     const id = randomUUID();
     this.roots.set(id, file);
-    return `/files/${id}/${encodeURIComponent(path.basename(file))}`;
+    const isFolder = statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+    return `/files/${id}/${encodeURIComponent(path.basename(file))}${isFolder ? '/' : ''}`;
   }
 
   async answer(pathname: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
