@@ -7,8 +7,11 @@ export interface Channel {
   onMessage(listener: (message: object) => void): void;
   /** Called once, when nothing can arrive any more; `reason` is a sentence. */
   onClose(listener: (reason: string) => void): void;
-  close(): void;
+  /** @param reason for the listeners of `onClose`; they hear of it at once */
+  close(reason?: string): void;
 }
+
+const CLOSED = 'The connection was closed.';
 
 /** What a MessagePort, a Worker and a worker's own global scope have in common. */
 export interface PortLike {
@@ -43,9 +46,9 @@ export function portChannel(port: PortLike): Channel {
       port.start?.();
     },
     onClose: closed.add,
-    close() {
+    close(reason = CLOSED) {
       end();
-      closed.fire('The connection was closed.');
+      closed.fire(reason);
     },
   };
 }
@@ -88,7 +91,10 @@ export function socketChannel(socket: SocketLike): Channel {
     },
     onMessage: inbox.open,
     onClose: closed.add,
-    close: () => socket.close(1000),
+    close(reason = CLOSED) {
+      closed.fire(reason); // a peer that is gone would not answer, and the socket wait half a minute for it
+      socket.close(1000);
+    },
   };
 }
 

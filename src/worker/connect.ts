@@ -1,14 +1,21 @@
 import { SamError } from '../errors.js';
-import { type PortLike, portChannel, type SocketLike, socketChannel } from './channel.js';
+import { type Channel, type PortLike, portChannel, type SocketLike, socketChannel } from './channel.js';
 import { remoteWorker } from './remote.js';
 import type { SamWorker } from './sam-worker.js';
 
 export interface ConnectOptions {
   /** Give up after this many milliseconds without an answer. Default 20 s. */
   readonly timeout?: number;
+  /**
+   * With requests pending, give up after this many milliseconds in which nothing at all arrived over a socket. A process
+   * that computes cannot answer, so this must be longer than one image takes. Default 3 minutes.
+   */
+  readonly silence?: number;
   /** How to open a WebSocket; the platform's if absent. Node before 22 has none: pass that of `ws`. */
   readonly openSocket?: (url: string) => SocketLike;
 }
+
+const SILENCE = 180_000;
 
 /**
  * @param target a Worker running hosts/web-worker.ts, a MessagePort to one, or the address of a worker process,
@@ -25,29 +32,36 @@ export async function connectWorker(target: PortLike | string | URL, options: Co
       timeout,
     );
   });
-  const channel =
-    address === undefined
-      ? portChannel(target as PortLike)
-      : socketChannel(await Promise.race([openSocket(address, options), late]));
+  late.catch(() => undefined); // the race may be over, or never begin
+  let channel: Channel | undefined;
   try {
-    return await Promise.race([remoteWorker(channel), late]);
+    if (address === undefined) {
+      channel = portChannel(target as PortLike);
+      return await Promise.race([remoteWorker(channel), late]);
+    }
+    const socket = openSocket(address, options);
+    channel = socket.channel;
+    await Promise.race([socket.open, late]);
+    return await Promise.race([remoteWorker(channel, { silence: options.silence ?? SILENCE }), late]);
   } catch (error) {
-    channel.close();
+    channel?.close();
     throw error;
   } finally {
     clearTimeout(timer);
   }
 }
 
-function openSocket(address: string, options: ConnectOptions): Promise<SocketLike> {
+/** The channel is there before the socket is open: its first messages may come together with the news that it is. */
+function openSocket(address: string, options: ConnectOptions): { channel: Channel; open: Promise<void> } {
   if (!URL.canParse(address) || !/^wss?:$/.test(new URL(address).protocol))
     throw new SamError(
       'invalid_argument',
       `A worker's address looks like ws://127.0.0.1:9001/?token=…, got ${address}.`,
     );
   const socket = options.openSocket?.(address) ?? (new WebSocket(address) as SocketLike);
-  return new Promise((resolve, reject) => {
-    socket.addEventListener('open', () => resolve(socket));
+  const channel = socketChannel(socket);
+  const open = new Promise<void>((resolve, reject) => {
+    socket.addEventListener('open', () => resolve());
     const fail = () =>
       reject(
         new SamError(
@@ -58,6 +72,7 @@ function openSocket(address: string, options: ConnectOptions): Promise<SocketLik
     socket.addEventListener('error', fail);
     socket.addEventListener('close', fail);
   });
+  return { channel, open };
 }
 
 /** The address without its token, for messages. */

@@ -2,6 +2,7 @@ import type { RpcConnection } from 'imjoy-rpc/dist/imjoy-rpc.js';
 import { asSamError, ERROR_CODES, type ErrorCode, SamError } from '../errors.js';
 import { pack, type TypedArray } from '../ndimage/array.js';
 import type { Channel } from './channel.js';
+import { judge } from './message-check.js';
 
 /**
  * imjoy-rpc over a channel. Its RPC class runs over any object with on, off, emit and a peer id, but has habits that
@@ -17,6 +18,8 @@ export interface Connection {
   readonly remote: Promise<Readonly<Record<string, (...args: unknown[]) => Promise<unknown>>>>;
   /** Calls a function of the peer that answers with a Reply. Rejects with `worker_lost` when the connection ends. */
   call<T>(name: string, ...args: unknown[]): Promise<T>;
+  /** Calls a function of the peer for its effect; resolves when it has run, or the connection has ended. */
+  tell(name: string, ...args: unknown[]): Promise<void>;
   close(): void;
 }
 
@@ -25,20 +28,38 @@ export interface ConnectionOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Say `initialized` first, as a plugin does that imjoy-core connects to. */
   readonly asPlugin?: boolean;
+  /** With calls pending, end the connection after so many milliseconds in which nothing arrived; never if absent. */
+  readonly silence?: number;
 }
+
+/** Questions that may go unanswered before a silent peer is given up. */
+const QUESTIONS = 4;
 
 /** @param api what the peer may call */
 export async function connect(channel: Channel, api: object, options: ConnectionOptions = {}): Promise<Connection> {
   const { RPC, API_VERSION } = await loadRpc();
   const peerId = `peer-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
   const config = { name: 'micro-sam worker', api_version: API_VERSION, ...options.config };
-  const { connection, start } = rpcConnection(channel, peerId, new Set(Object.keys(api)));
+  let unanswered = 0;
+  const { connection, start } = rpcConnection(channel, peerId, new Set(Object.keys(api)), () => {
+    unanswered = 0;
+  });
   const rpc = new RPC(connection, config, {});
   type Remote = Awaited<Connection['remote']>;
   // Not Promise.race with one promise of the loss: that would keep every result for as long as the connection lives.
   const pending = new Set<(error: SamError) => void>();
   let lost: SamError | undefined;
+  const watch =
+    options.silence === undefined
+      ? undefined
+      : setInterval(() => {
+          if (pending.size === 0) unanswered = 0;
+          else if (unanswered++ < QUESTIONS) connection.emit({ type: 'ping' });
+          else channel.close(`Nothing was heard of the worker for ${Math.round((options.silence ?? 0) / 1000)} s.`);
+        }, options.silence / QUESTIONS);
+  (watch as { unref?(): void } | undefined)?.unref?.(); // in Node, being watchful keeps no process alive
   channel.onClose((reason) => {
+    clearInterval(watch);
     lost = new SamError('worker_lost', reason);
     for (const reject of pending) reject(lost);
   });
@@ -70,6 +91,16 @@ export async function connect(channel: Channel, api: object, options: Connection
         functions[name](...args.map(packed)).then(resolve, reject);
       });
       return unwrap<T>(reply as Reply<T>);
+    },
+    async tell(name, ...args) {
+      try {
+        const functions = await remote;
+        await orLost<unknown>((resolve, reject) => {
+          functions[name](...args.map(packed)).then(resolve, reject);
+        });
+      } catch {
+        // The peer is gone or does not want to know.
+      }
     },
     close: () => channel.close(),
   };
@@ -114,14 +145,18 @@ function plain(details: object): object {
   }
 }
 
-/** @param callable names the peer may call: imjoy-rpc alone would follow any path of properties, up to `Function` */
-function rpcConnection(channel: Channel, peerId: string, callable: ReadonlySet<unknown>) {
+/** @param heard called for whatever arrives */
+function rpcConnection(channel: Channel, peerId: string, callable: ReadonlySet<unknown>, heard: () => void) {
   type Handler = (message: never) => void;
   const handlers = new Map<string, Set<Handler>>();
   const start = () =>
     channel.onMessage((message) => {
-      const { type, name } = message as { readonly type?: unknown; readonly name?: unknown };
-      if (type === 'method' && !callable.has(name)) return;
+      heard();
+      const { type } = message as { readonly type?: unknown };
+      if (type === 'ping') return connection.emit({ type: 'pong' });
+      const verdict = judge(message, callable);
+      if (verdict === 'malformed') channel.close('The other side sent what is not a message of this program.');
+      if (verdict !== 'deliver') return;
       for (const handler of [...(handlers.get(String(type)) ?? [])]) handler(message as never);
     });
   const on = (event: string, handler: Handler) => {

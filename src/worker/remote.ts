@@ -2,18 +2,22 @@ import { SamError } from '../errors.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import type { Progress, TaskOptions } from '../task.js';
 import type { Channel } from './channel.js';
-import { type Connection, connect } from './connection.js';
+import { type Connection, type ConnectionOptions, connect } from './connection.js';
 import { PROTOCOL, type SamWorker, type WorkerInfo } from './sam-worker.js';
 import type { SentEmbedding } from './served.js';
 
 /** The client's end of a connection: a `SamWorker` that lives elsewhere (see served.ts). */
-export async function remoteWorker(channel: Channel): Promise<SamWorker> {
+export async function remoteWorker(
+  channel: Channel,
+  options: Pick<ConnectionOptions, 'silence'> = {},
+): Promise<SamWorker> {
   const progress = new Map<number, (progress: Progress) => void>();
-  const connection = await connect(channel, {
+  const api = {
     async progress(task: number, step: Progress) {
       progress.get(task)?.(step);
     },
-  });
+  };
+  const connection = await connect(channel, api, options);
   const worker = new RemoteWorker(connection, progress);
   try {
     const { protocol } = await worker.info();
@@ -94,7 +98,7 @@ class RemoteWorker implements SamWorker {
     let stop = () => {};
     const aborted = new Promise<never>((_, reject) => {
       stop = () => {
-        this.connection.remote.then((remote) => remote.cancel(task)).catch(() => undefined);
+        void this.connection.tell('cancel', task);
         reject(cancelled());
       };
     });

@@ -35,14 +35,11 @@ export function serveWorker(channel: Channel, worker: SamWorker): Promise<Connec
   };
 
   let connection: Promise<Connection> | undefined;
-  const report = async (task: number, progress: Progress) => {
-    const client = await (await connection)?.remote;
-    await client?.progress?.(task, progress);
-  };
+  const report = async (task: number, progress: Progress) => (await connection)?.tell('progress', task, progress);
   const run = (task: number, job: (options: TaskOptions) => Promise<unknown>) => {
     let reported: Promise<void> | undefined;
     const onProgress = (progress: Progress) => {
-      reported = report(task, progress).catch(() => undefined); // the client left
+      reported = report(task, progress);
     };
     return replyOf(async () => {
       const controller = new AbortController();

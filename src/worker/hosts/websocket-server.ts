@@ -78,12 +78,14 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
       log(`A client came from ${request.headers.origin ?? 'a program'}; ${sockets.clients.size} are here.`);
     });
   });
-  const heartbeat = setInterval(() => {
+  const check = () => {
     for (const client of sockets.clients) {
       if (!answering.delete(client)) client.terminate();
       else client.ping();
     }
-  }, HEARTBEAT);
+  };
+  // A computation holds this thread up; answers that came in meanwhile are read before they are missed.
+  const heartbeat = setInterval(() => setImmediate(check), HEARTBEAT);
   heartbeat.unref();
 
   await new Promise<void>((resolve, reject) => {
