@@ -35,7 +35,7 @@ function makeView(control: PanelControl, actions: ControlActions) {
   return rangeView(control, actions);
 }
 
-function buttonView(first: PanelButton, actions: ControlActions): ControlView<PanelButton> {
+export function buttonView(first: PanelButton, actions: ControlActions): ControlView<PanelButton> {
   const title = make('span', { className: 'title' });
   const node = make('button', { type: 'button', className: 'command', 'data-command': first.command }, title);
   if (first.keys.length > 0) node.append(keyCaps(first.keys[0]));

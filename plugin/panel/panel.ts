@@ -1,5 +1,6 @@
 import type { PanelControl, PanelModel, PanelSection } from '../../src/presenter/panel.js';
 import type { SessionState } from '../../src/session/state.js';
+import { AutomaticView } from './automatic.js';
 import { type ControlActions, type ControlView, keyOf, viewOf } from './controls.js';
 import { make, setChildren, setText } from './dom.js';
 import { ObjectList } from './object-list.js';
@@ -62,6 +63,7 @@ export class Panel {
   private readonly sectionViews = new Map<string, SectionView>();
   private readonly objects: ObjectList;
   private readonly tracks: TracksView;
+  private readonly automatic: AutomaticView;
   private shownMessage?: string;
 
   constructor(
@@ -70,6 +72,7 @@ export class Panel {
   ) {
     this.objects = new ObjectList(actions);
     this.tracks = new TracksView(actions);
+    this.automatic = new AutomaticView(actions);
     this.message.setAttribute('role', 'status');
     this.candidates.setAttribute('role', 'group');
     const cancel = make('button', { type: 'button' }, 'Cancel');
@@ -196,6 +199,9 @@ export class Panel {
       view.update(section, state);
       return view.node;
     });
+    this.automatic.update(model.automatic);
+    const before = model.sections.findIndex(({ id }) => id === 'commit');
+    nodes.splice(before < 0 ? nodes.length : before, 0, this.automatic.node);
     setChildren(this.sections, nodes);
   }
 }

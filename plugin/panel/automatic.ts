@@ -1,0 +1,171 @@
+import type { PanelButton } from '../../src/presenter/panel.js';
+import type { AutomaticSlider, PanelAutomatic } from '../../src/presenter/panel-automatic.js';
+import { buttonView, type ControlActions, type ControlView } from './controls.js';
+import { make, setChildren, setText } from './dom.js';
+
+/**
+ * Automatic segmentation: one button until there is a result; then what was clicked, all that is left, and, folded away,
+ * what counts as an object. A drag of a slider is one step of undo, however many values it goes through.
+ */
+export class AutomaticView {
+  readonly node: HTMLElement;
+  private readonly main = make('div', { className: 'controls' });
+  private readonly text = make('p', { className: 'facts count' });
+  private readonly chosen = make('div', { className: 'chosen' });
+  private readonly chosenTitle = make('h3');
+  private readonly chosenFacts = make('p', { className: 'facts' });
+  private readonly chosenButtons = make('div', { className: 'controls' });
+  private readonly rest = make('div', { className: 'controls' });
+  private readonly conflict = make('p', { className: 'conflict' });
+  private readonly sliders = make('div', { className: 'controls' });
+  private readonly deeper = make('div', { className: 'controls' });
+  private readonly points = make('select');
+  private readonly thresholds = make('details', { className: 'options', open: true });
+  private readonly buttons = new Map<string, ControlView<PanelButton>>();
+  private readonly ranges = new Map<string, SliderView>();
+  private pointsText = '';
+
+  constructor(private readonly actions: ControlActions) {
+    this.chosen.append(this.chosenTitle, this.chosenFacts, this.chosenButtons);
+    this.thresholds.append(make('summary', {}, 'What counts as an object'), this.sliders);
+    this.points.addEventListener('change', () =>
+      actions.run('change_automatic', { pointsPerSide: Number(this.points.value) }),
+    );
+    const grid = make(
+      'label',
+      {
+        className: 'choice',
+        title: 'The model is asked at a grid of points; small objects need a finer one, which takes longer.',
+      },
+      make('span', {}, 'Points'),
+      this.points,
+    );
+    const options = make(
+      'details',
+      { className: 'options' },
+      make('summary', {}, 'Search'),
+      make('div', { className: 'controls' }, grid, this.deeper),
+    );
+    this.node = make(
+      'section',
+      { 'data-section': 'automatic', className: 'automatic' },
+      make('h2', {}, 'Automatic'),
+      this.main,
+      this.text,
+      this.chosen,
+      this.rest,
+      this.conflict,
+      this.thresholds,
+      options,
+    );
+  }
+
+  update(model: PanelAutomatic | undefined): void {
+    this.node.hidden = model === undefined;
+    if (!model) return;
+    setChildren(this.main, this.buttonNodes([model.run, model.inBox]));
+    show(this.text, model.text);
+    this.chosen.hidden = model.chosen === undefined;
+    setText(this.chosenTitle, model.chosen?.title ?? '');
+    setText(this.chosenFacts, model.chosen?.facts ?? '');
+    setChildren(this.chosenButtons, this.buttonNodes(model.chosen?.buttons ?? []));
+    this.rest.hidden = model.acceptAll === undefined;
+    setChildren(this.rest, this.buttonNodes([model.acceptAll]));
+    show(this.conflict, model.conflict);
+    this.thresholds.hidden = model.sliders === undefined;
+    setChildren(
+      this.sliders,
+      (model.sliders ?? []).map((slider) => {
+        let view = this.ranges.get(slider.threshold);
+        if (!view) {
+          view = new SliderView(slider, this.actions);
+          this.ranges.set(slider.threshold, view);
+        }
+        view.update(slider);
+        return view.node;
+      }),
+    );
+    setChildren(this.deeper, this.buttonNodes([model.deeper]));
+    const text = JSON.stringify(model.points);
+    if (text === this.pointsText) return;
+    this.pointsText = text;
+    this.points.replaceChildren(
+      ...model.points.options.map(({ value, title }) => make('option', { value: String(value) }, title)),
+    );
+    this.points.value = String(model.points.value);
+  }
+
+  private buttonNodes(models: readonly (PanelButton | undefined)[]): Node[] {
+    return models.flatMap((model) => {
+      if (!model) return [];
+      let view = this.buttons.get(model.command);
+      if (!view) {
+        view = buttonView(model, this.actions);
+        this.buttons.set(model.command, view);
+      }
+      view.update(model);
+      return view.node;
+    });
+  }
+}
+
+function show(element: HTMLElement, text: string | undefined): void {
+  setText(element, text ?? '');
+  element.hidden = text === undefined;
+}
+
+let gestures = 0;
+
+class SliderView {
+  readonly node: HTMLElement;
+  private readonly input: HTMLInputElement;
+  private readonly output = make('output');
+  private gesture = '';
+  private wanted?: number;
+
+  constructor(
+    private readonly slider: AutomaticSlider,
+    private readonly actions: ControlActions,
+  ) {
+    this.input = make('input', { type: 'range', 'data-threshold': slider.threshold });
+    this.node = make(
+      'label',
+      { className: 'range', title: slider.tooltip },
+      make('span', {}, slider.title),
+      this.input,
+      this.output,
+    );
+    this.newGesture();
+    this.input.addEventListener('input', () => this.send());
+    this.input.addEventListener('change', () => this.newGesture());
+  }
+
+  update({ min, max, step, value, text }: AutomaticSlider): void {
+    const { input } = this;
+    input.min = String(min);
+    input.max = String(max);
+    input.step = String(step);
+    if (!input.matches(':active')) input.value = String(value);
+    setText(this.output, text);
+  }
+
+  private newGesture(): void {
+    this.gesture = `slider-${++gestures}`;
+  }
+
+  /** At most one change per frame: a quick hand makes more events than pictures can be shown. */
+  private send(): void {
+    const { gesture } = this;
+    const idle = this.wanted === undefined;
+    this.wanted = Number(this.input.value);
+    if (!idle) return;
+    requestAnimationFrame(() => {
+      const at = this.wanted ?? 0;
+      this.wanted = undefined;
+      const { threshold, square, max } = this.slider;
+      const unlimited = threshold === 'maxObjectSize' && at >= max;
+      const value = unlimited ? Number.MAX_SAFE_INTEGER : square ? at * at : at;
+      this.actions.run('change_automatic', { thresholds: { [threshold]: value }, gesture });
+    });
+  }
+}
