@@ -7,10 +7,11 @@ import type { Store } from '../../src/io/store.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
 import { ImageDisplay } from '../../src/presenter/image-display.js';
-import { Annotator2d } from '../../src/session/annotator-2d.js';
+import { type Annotator, annotatorKind } from '../../src/session/annotator.js';
 import { Autosave } from '../../src/session/autosave.js';
+import { createAnnotator } from '../../src/session/create-annotator.js';
 import { AnnotationSession } from '../../src/session/session.js';
-import type { ImageInfo } from '../../src/session/state.js';
+import type { ImageInfo, SessionState } from '../../src/session/state.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 
 /**
@@ -27,6 +28,7 @@ export class PageAnnotator {
   readonly session = new AnnotationSession();
   private opened?: OpenedImage;
   private opening?: AbortController;
+  private resting?: ReturnType<typeof setTimeout>;
 
   /**
    * @param parts what a window can only make once it has been told its settings
@@ -35,7 +37,9 @@ export class PageAnnotator {
   constructor(
     private readonly parts: Promise<AnnotatorParts>,
     private readonly onPicture: () => void,
-  ) {}
+  ) {
+    this.session.subscribe((state, previous) => this.follow(state, previous));
+  }
 
   get source(): ImageSource | undefined {
     return this.opened?.source;
@@ -111,10 +115,28 @@ export class PageAnnotator {
     });
     signal.throwIfAborted();
     await this.leave();
-    const annotator = new Annotator2d({ worker, model: model.name, embeddings });
-    this.opened = { source, embeddings, channels, display };
+    const annotate = ({ settings }: Pick<SessionState, 'settings'>) =>
+      createAnnotator(annotatorKind({ settings, image }), { worker, model: model.name, embeddings }, image.planes);
+    const annotator = annotate(session.state);
+    this.opened = { source, embeddings, channels, display, annotate };
     this.opened.autosave = await Autosave.open(session, prefixStore(store, 'sessions'), image, annotator);
+    // What was saved may say that this stack is annotated as something else.
+    if (annotatorKind(session.state) !== annotator.kind) session.useAnnotator(annotate(session.state));
     void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
+  }
+
+  /** Another plane is prepared once somebody stays there; another kind of annotator begins at once. */
+  private follow(state: SessionState, previous: SessionState): void {
+    const { opened, session } = this;
+    if (!opened || state.image !== previous.image) return;
+    const kind = annotatorKind(state);
+    const changed = session.annotator !== undefined && kind !== session.annotator.kind;
+    if (changed) session.useAnnotator(opened.annotate(state));
+    if (state.plane === previous.plane && !changed) return;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => {
+      if (this.opened === opened) void session.prepare().catch(() => undefined); // told when something is segmented
+    }, REST_MS);
   }
 
   private async leave(): Promise<void> {
@@ -131,8 +153,13 @@ interface OpenedImage {
   readonly embeddings: ImageEmbeddings;
   readonly channels: readonly number[] | undefined;
   readonly display: ImageDisplay;
+  /** What segments it, as the settings have it. */
+  readonly annotate: (state: Pick<SessionState, 'settings'>) => Annotator;
   autosave?: Autosave;
 }
+
+/** A plane that is only passed is not encoded. */
+const REST_MS = 200;
 
 /** Up to three channels are segmented together, as one picture; of more, the first, until others are chosen. */
 function defaultChannels(source: ImageSource): readonly number[] | undefined {

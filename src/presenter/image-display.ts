@@ -1,11 +1,12 @@
 import { SamError } from '../errors.js';
-import { type ImageSource, planeAt, readPlane } from '../io/image.js';
+import { type ImageSource, planeAt } from '../io/image.js';
 import type { Store } from '../io/store.js';
-import { allocate, type Dtype, type Size, type Tensor, type YXYX } from '../ndimage/array.js';
+import type { Dtype, Size, Tensor, YXYX } from '../ndimage/array.js';
 import { defaultColor, RememberedChannels, shownChannels, visibleAtFirst } from './channel-settings.js';
 import { composite, type PaintedChannel } from './composite.js';
 import { type ChannelRange, measureContrast } from './contrast.js';
 import { Overview } from './overview.js';
+import { PlanesAhead } from './planes-ahead.js';
 import type { PlaneRenderer, ViewChannel, ViewerEvent } from './viewer.js';
 
 type ChannelEvent = Extract<ViewerEvent, { kind: 'channel' }>;
@@ -17,7 +18,7 @@ type ChannelEvent = Extract<ViewerEvent, { kind: 'channel' }>;
  * Colour pictures are one channel here, "Colour", shown as they are if they have 8 bits.
  */
 export class ImageDisplay {
-  private kept?: { readonly key: string; readonly pixels: Promise<Tensor> };
+  private readonly planes: PlanesAhead;
   private overview?: Overview;
   private rendering?: AbortController;
 
@@ -28,7 +29,9 @@ export class ImageDisplay {
     private readonly remembered: RememberedChannels,
     /** The picture is another now and should be asked for again. */
     private readonly onChanged: () => void,
-  ) {}
+  ) {
+    this.planes = new PlanesAhead(source);
+  }
 
   /** @param store for what people choose; under the image's signature */
   static async open(
@@ -81,7 +84,10 @@ export class ImageDisplay {
     const painted = this.painted();
     const picture = new Uint8Array(height * width * 3);
     if (painted.length === 0) return { data: picture, shape: [height, width, 3] };
-    const pixels = await this.plane(plane, painted);
+    const pixels = await this.planes.read(
+      plane,
+      painted.map(({ at }) => at),
+    );
     const channels = painted.map((channel, at) => ({ ...channel, at }));
     const rows = Math.max(1, Math.floor(STRIP_PIXELS / width));
     for (let top = 0; top < height; top += rows) {
@@ -129,7 +135,7 @@ export class ImageDisplay {
   async close(): Promise<void> {
     this.overview?.close();
     this.rendering?.abort(new SamError('cancelled', 'The image was closed.'));
-    this.kept = undefined;
+    this.planes.close();
     await this.remembered.flush();
   }
 
@@ -142,23 +148,6 @@ export class ImageDisplay {
     return channels.flatMap(({ visible, limits, color = '#ffffff' }, k) =>
       visible || channels.length === 1 ? [{ at: shown[k], limits, color }] : [],
     );
-  }
-
-  /** Keeps the pixels of the last plane: while a slider moves, they are painted again and again. */
-  private plane(plane: number, painted: readonly PaintedChannel[]): Promise<Tensor> {
-    const channels = painted.map(({ at }) => at);
-    const key = `${plane}/${channels}`;
-    if (this.kept?.key === key) return this.kept.pixels;
-    const pixels = readPlane(this.source, plane, { channels });
-    const { y, x } = this.source.sizes;
-    this.kept = undefined;
-    if (y * x * channels.length * allocate(this.source.dtype, 0).BYTES_PER_ELEMENT <= KEPT_BYTES) {
-      this.kept = { key, pixels };
-      pixels.catch(() => {
-        if (this.kept?.pixels === pixels) this.kept = undefined;
-      });
-    }
-    return pixels;
   }
 
   /** The coarsest level that still has a pixel for every pixel on screen; undefined if too much would have to be read. */
@@ -198,7 +187,6 @@ export interface DisplayOptions {
 }
 
 const STRIP_PIXELS = 1 << 20;
-const KEPT_BYTES = 2 ** 27;
 /** The most that is read of the file for one picture on screen. */
 const MOST_PIXELS = 2 ** 24;
 
