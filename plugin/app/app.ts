@@ -16,6 +16,7 @@ import { helpSheet } from '../panel/help-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
 import { type ImageChoice, Panel } from '../panel/panel.js';
 import { saveSheet } from '../panel/save-sheet.js';
+import { isTyping } from '../typing.js';
 import { type AnnotatorParts, PageAnnotator } from './annotator.js';
 import { displayOptions } from './display.js';
 import { SAMPLES } from './samples.js';
@@ -240,7 +241,7 @@ export class MicroSamApp {
   /** Keys and dropped files that land in the panel instead of the viewer. */
   private listen(): void {
     document.addEventListener('keydown', (event) => {
-      if (event.target instanceof Element && event.target.closest('input, select, textarea, dialog')) return;
+      if (isTyping(event.target, event.code)) return;
       const id = commandOfKey({
         code: event.code,
         ctrl: event.ctrlKey || event.metaKey,

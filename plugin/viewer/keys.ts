@@ -1,3 +1,4 @@
+import { isTyping } from '../typing.js';
 import type { LayerStack } from './layer-stack.js';
 import { VectorLayer } from './layers/vector-layer.js';
 import type { Stage } from './stage.js';
@@ -11,7 +12,7 @@ const BROWSER_KEEPS = ['Tab', 'F5', 'F11', 'F12'];
  */
 export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders): void {
   document.addEventListener('keydown', (event) => {
-    if (event.target instanceof HTMLElement && event.target.closest('input, select, textarea')) return;
+    if (isTyping(event.target, event.code)) return;
     if (event.target instanceof HTMLButtonElement && (event.code === 'Enter' || event.code === 'Space')) return;
     if (BROWSER_KEEPS.includes(event.code) || ((event.ctrlKey || event.metaKey) && !/^(Key[ZYAS])$/.test(event.code)))
       if (!event.code.startsWith('Arrow')) return;

@@ -7,6 +7,7 @@ import { PaintInteraction } from './interactions/paint.js';
 import { listenToKeys } from './keys.js';
 import { LayerList } from './layer-list.js';
 import { LayerStack } from './layer-stack.js';
+import { moveByWheel } from './plane-wheel.js';
 import { drawsOnClick, watchPointer } from './pointer.js';
 import type { ViewerListeners } from './protocol.js';
 import { viewerFunctions } from './rpc-api.js';
@@ -54,6 +55,7 @@ function openSidebar(open: boolean): void {
 
 const scaleBar = new ScaleBar(stage, element('scale-bar'));
 listenToKeys(stage, stack, sliders);
+moveByWheel(stage, sliders);
 watchPointer(
   stage,
   stack,

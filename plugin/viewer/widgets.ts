@@ -141,7 +141,7 @@ export class Sliders {
     this.#root.replaceChildren(
       ...this.#sliders.map(({ config, input, output }) => {
         const label = document.createElement('label');
-        label.title = 'Keys: [ and ]';
+        label.title = 'Keys: [ and ]; the wheel with Shift';
         const name = document.createElement('span');
         name.textContent = config.name;
         label.append(name, input, output);
@@ -175,5 +175,7 @@ export class Sliders {
 }
 
 function show({ config, input, output }: ShownSlider): void {
-  output.textContent = `${input.valueAsNumber} / ${config.max}`;
+  // People count slices and frames from 1, as the annotator's panel does.
+  const first = config.min === 0 ? 1 : 0;
+  output.textContent = `${input.valueAsNumber + first} / ${config.max + first}`;
 }
