@@ -32,15 +32,12 @@ export function judge(message: object, callable: ReadonlySet<unknown>): Verdict 
       return judged(Number.isInteger(id) && isCall(args, promise));
     case 'setInterface':
       return judged(isRecord(api) && isValue(api, DEPTH));
-    case 'disposeObject':
-      return judged(typeof object_id === 'string');
     case 'getInterface':
     case 'interfaceSetAsRemote':
-    case 'disposed':
     case 'disconnect':
       return 'deliver';
     default:
-      return 'ignore'; // among them 'execute', code of the peer's
+      return 'ignore'; // among them 'execute', code of the peer's, and 'init', at which imjoy-rpc itself throws
   }
 }
 

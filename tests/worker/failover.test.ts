@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
+import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
+import { precomputeEmbeddings } from '../../src/embeddings/precompute.js';
+import { openNdarray } from '../../src/io/ndarray.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
 import { DEFAULT_MODEL, resolveModel } from '../../src/model/registry.js';
 import { buildPrompts } from '../../src/model/transforms.js';
+import type { Progress } from '../../src/task.js';
 import { failoverWorker } from '../../src/worker/failover.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
+import { noiseVolume } from '../support/labels.js';
 import { diskImage, realWorker } from '../support/real-worker.js';
 import { connectByWs } from '../support/sockets.js';
+import { TINY_MODEL } from '../support/tiny-model.js';
 import { startWorkerProcess } from '../support/worker-process.js';
 
 workerContract('a worker with a fallback', async () =>
@@ -38,6 +46,24 @@ describe('failoverWorker', () => {
     assert.match(notices[0], /went away.*its work goes on in the web worker\.$/);
     assert.match((await worker.info()).note ?? '', /went away/);
     await worker.close();
+  });
+
+  it('carries a precompute through the death of its worker, with the same features as without it', async () => {
+    const source = openNdarray(noiseVolume(5));
+    const planes = async (worker: SamWorker, onProgress?: (progress: Progress) => void) => {
+      await worker.load(TINY_MODEL);
+      const embeddings = await openEmbeddings({ source, worker, model: TINY_MODEL, store: memoryStore() });
+      const { encoded } = await precomputeEmbeddings(embeddings, { concurrency: 2 }, { onProgress });
+      assert.equal(encoded, 5);
+      const all = await Promise.all([0, 1, 2, 3, 4].map((plane) => embeddings.embedding({ plane })));
+      return all.map(({ features }) => features.data);
+    };
+    const doomed = await startWorkerProcess({ threads: 1 });
+    const worker = failoverWorker(await connectByWs(doomed.url), () => realWorker('this thread'));
+    const got = await planes(worker, ({ done }) => done === 2 && doomed.process.kill('SIGKILL'));
+    assert.match((await worker.info()).note ?? '', /went away/);
+    await worker.close();
+    assert.deepEqual(got, await planes((await referenceResults()).worker));
   });
 
   it('hands on errors that are not a loss', async () => {

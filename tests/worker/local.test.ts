@@ -9,6 +9,7 @@ import { maskToBitmap } from '../../src/ndimage/rle.js';
 import { createLocalWorker } from '../../src/worker/local.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
 import { diskImage, realWorker, sharedRuntime } from '../support/real-worker.js';
+import { TINY_MODEL } from '../support/tiny-model.js';
 
 workerContract('a worker in this thread', () => realWorker());
 
@@ -62,7 +63,7 @@ describe('createLocalWorker', () => {
     const order: string[] = [];
     const waiting = new AbortController();
     const encodings = [1, 2].map((i) =>
-      worker.encode(DEFAULT_MODEL, diskImage(), { signal: waiting.signal }).then(
+      worker.encode(TINY_MODEL.name, diskImage(), { signal: waiting.signal }).then(
         () => order.push(`encoding ${i}`),
         (error: { code: string }) => order.push(error.code),
       ),

@@ -5,6 +5,7 @@ import { connectWorker } from '../../src/worker/connect.js';
 import { serveWorker } from '../../src/worker/served.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
 import { diskImage } from '../support/real-worker.js';
+import { TINY_MODEL } from '../support/tiny-model.js';
 
 async function overPort() {
   const { worker } = await referenceResults();
@@ -18,7 +19,7 @@ workerContract('a worker behind a MessagePort', async () => (await overPort()).w
 describe('connectWorker over a MessagePort', () => {
   it('rejects what is pending when the other side closes', async () => {
     const { worker, server } = await overPort();
-    const pending = worker.encode('vit_t', diskImage());
+    const pending = worker.encode(TINY_MODEL.name, diskImage());
     server.close();
     await assert.rejects(pending, { code: 'worker_lost' });
     await assert.rejects(worker.info(), { code: 'worker_lost' });

@@ -16,7 +16,7 @@ describe('poolWorker', () => {
     const { embedding } = await referenceResults();
     let started = 0;
     const results = await Promise.all(
-      [0, 1, 2].map(() =>
+      [0, 1].map(() =>
         pool.encode(DEFAULT_MODEL, diskImage(), {
           onProgress: ({ message }) => {
             if (message.startsWith('Computing') && ++started === 1) doomed.process.kill('SIGKILL');

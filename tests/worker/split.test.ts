@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { DEFAULT_MODEL } from '../../src/model/registry.js';
 import { buildPrompts } from '../../src/model/transforms.js';
 import { startWorkerServer, type WorkerServer } from '../../src/worker/hosts/websocket-server.js';
 import { splitWorker } from '../../src/worker/split.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
 import { diskImage, realWorker } from '../support/real-worker.js';
 import { connectByWs } from '../support/sockets.js';
+import { TINY_MODEL } from '../support/tiny-model.js';
 
 let server: WorkerServer;
 
@@ -23,12 +23,14 @@ workerContract('a remote encoder with a decoder here', async () => (await make()
 describe('splitWorker', () => {
   it('encodes there and decodes here, even when the connection is gone', async () => {
     const { there, here, split } = await make();
-    const embedding = await split.encode(DEFAULT_MODEL, diskImage());
+    await there.load(TINY_MODEL);
+    const embedding = await split.encode(TINY_MODEL.name, diskImage());
     assert.deepEqual((await here.info()).loaded, [], 'nothing is loaded here for encoding');
     await there.close();
-    const { iou } = await split.decode(DEFAULT_MODEL, embedding, buildPrompts([{ box: [1, 1, 9, 9] }], embedding));
+    await here.load(TINY_MODEL);
+    const { iou } = await split.decode(TINY_MODEL.name, embedding, buildPrompts([{ box: [1, 1, 9, 9] }], embedding));
     assert.equal(iou.length, 4);
-    await assert.rejects(split.encode(DEFAULT_MODEL, diskImage()), { code: 'worker_lost' });
+    await assert.rejects(split.encode(TINY_MODEL.name, diskImage()), { code: 'worker_lost' });
     await here.close();
   });
 });

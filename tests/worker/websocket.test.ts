@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
 import { WebSocket } from 'ws';
 import { DEFAULT_MODEL } from '../../src/model/registry.js';
 import { buildPrompts } from '../../src/model/transforms.js';
 import { connectWorker } from '../../src/worker/connect.js';
 import { startWorkerServer, type WorkerServer } from '../../src/worker/hosts/websocket-server.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { packMessage, unpackMessage } from '../../src/worker/wire.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
 import { seededRandom } from '../support/random.js';
@@ -41,8 +43,7 @@ after(() => Promise.all(servers.map((server) => server.close())));
 
 workerContract('a worker behind a WebSocket', async () => connectByWs((await serve()).url));
 
-describe('startWorkerServer', function () {
-  this.timeout(120_000); // sockets, on machines that may be busy
+describe('startWorkerServer', () => {
   it('listens on this machine only, and lets in who knows the token', async () => {
     const { url } = await serve();
     assert.match(url, /^ws:\/\/127\.0\.0\.1:\d+\/\?token=[0-9a-f]{32}$/);
@@ -88,7 +89,7 @@ describe('startWorkerServer', function () {
         return socket as never;
       },
     });
-    const points = Array.from({ length: 2000 }, () => ({ points: [{ at: [128, 128] as const, positive: true }] }));
+    const points = Array.from({ length: 400 }, () => ({ points: [{ at: [128, 128] as const, positive: true }] }));
     const work = dying.decodeCandidates(DEFAULT_MODEL, embedding, buildPrompts(points, embedding), {
       iouFloor: 2,
       stabilityFloor: 0,
@@ -132,6 +133,60 @@ describe('startWorkerServer', function () {
       await once(socket, 'close');
     }
     await assert.rejects(good.encode(DEFAULT_MODEL, diskImage()), { code: 'worker_lost' });
+    const next = await connectByWs(server.url);
+    assert.equal((await next.info()).name, 'reference');
+    await next.close();
+  });
+
+  it('lets go of clients that send malformed calls, and survives them all', async () => {
+    const server = await serve();
+    const random = seededRandom(8);
+    const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)];
+    const callback = { _rtype: 'callback', _rtarget_id: 'x', _rvalue: 0 };
+    const values: unknown[] = [
+      null,
+      1,
+      'info',
+      [],
+      [1, 2],
+      {},
+      [callback, callback],
+      [callback],
+      [{ ...callback, _rvalue: 'x' }, callback],
+      { _rtype: 'typedarray', _rdtype: 'float32', _rvalue: new ArrayBuffer(5) },
+      { _rtype: 'typedarray', _rdtype: 'x' },
+      { _rtype: 'orderedmap', _rvalue: [1] },
+      { _rtype: 'interface', _rvalue: 7 },
+      { hasOwnProperty: 1, a: 2 },
+      { progress: { _rtype: 'memoryview', _rvalue: 3 } },
+      { _rtype: 'blob' },
+      { _rintf: {}, _rtype: 'ndarray' },
+    ];
+    const types = ['method', 'callback', 'setInterface', 'init', 'disposeObject', 'interfaceSetAsRemote', 'disconnect'];
+    const names = ['info', 'encode', 'cancel', 'load', '__proto__', 'constructor'];
+    for (let i = 0; i < 300; i++) {
+      const socket = new WebSocket(server.url);
+      await once(socket, 'open');
+      const message = {
+        type: pick(types),
+        name: pick([...names, ...values]),
+        object_id: pick(['x', ...values]),
+        id: pick([0, ...values]),
+        args: pick(values),
+        promise: pick([undefined, ...values]),
+        api: pick(values),
+      };
+      socket.send(packMessage(message));
+      socket.send(packMessage({ type: 'getInterface' }));
+      socket.close();
+      await once(socket, 'close');
+    }
+    const nested = `${'['.repeat(3000)}1${']'.repeat(3000)}`;
+    const header = `{"message":{"type":"method","name":"info","object_id":"x","args":[${nested}]},"buffers":[]}`;
+    const socket = new WebSocket(server.url);
+    await once(socket, 'open');
+    socket.send(Buffer.concat([Buffer.from(Uint32Array.of(header.length).buffer), Buffer.from(header)]));
+    await once(socket, 'close'); // the server's doing
     const next = await connectByWs(server.url);
     assert.equal((await next.info()).name, 'reference');
     await next.close();
@@ -182,6 +237,55 @@ describe('a worker process', () => {
     assert.equal((await again.info()).protocol, 1);
     await again.close();
     await second.kill();
+  });
+});
+
+describe('connectWorker over a WebSocket', () => {
+  it('gives up a link that went silent, with a request pending', async () => {
+    const server = await serve();
+    const { worker } = await referenceResults();
+    let silent = false;
+    // A wire that can be cut without either end being told.
+    const wire = createServer((near) => {
+      const far = connectTcp(Number(new URL(server.url).port), '127.0.0.1');
+      near.on('data', (bytes) => silent || far.write(bytes)).on('error', () => far.destroy());
+      far.on('data', (bytes) => silent || near.write(bytes)).on('error', () => near.destroy());
+      near.on('close', () => far.destroy());
+    });
+    wire.listen(0, '127.0.0.1');
+    await once(wire, 'listening');
+    const url = new URL(server.url);
+    url.port = String((wire.address() as AddressInfo).port);
+    const client = await connectWorker(url, { silence: 200, openSocket: (at) => new WebSocket(at) as never });
+    await new Promise((resolve) => setTimeout(resolve, 400)); // silence without a request is nothing to complain about
+    assert.equal((await client.info()).name, (await worker.info()).name);
+    silent = true;
+    await assert.rejects(client.info(), { code: 'worker_lost', message: /Nothing was heard/ });
+    await assert.rejects(client.info(), { code: 'worker_lost' });
+    wire.close();
+  });
+
+  it('waits for a worker that computes without a word, as long as it answers in between', async () => {
+    const { worker } = await referenceResults();
+    const server = await startWorkerServer({
+      worker: {
+        ...worker,
+        async info() {
+          await new Promise((resolve) => setTimeout(resolve, 600));
+          return worker.info();
+        },
+      } as SamWorker,
+    });
+    servers.push(server);
+    const client = await connectWorker(server.url, { silence: 200, openSocket: (at) => new WebSocket(at) as never });
+    assert.equal((await client.info()).name, 'reference');
+    await client.close();
+  });
+
+  it('refuses what is no address, and leaves nothing behind', async () => {
+    for (const address of ['http://127.0.0.1:9', 'nonsense', 'ws://'])
+      await assert.rejects(connectWorker(address, { timeout: 10 }), { code: 'invalid_argument' });
+    await new Promise((resolve) => setTimeout(resolve, 30)); // an unhandled rejection would end the run
   });
 });
 
