@@ -16,6 +16,7 @@ import { helpSheet } from '../panel/help-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
 import { type ImageChoice, Panel } from '../panel/panel.js';
 import { saveSheet } from '../panel/save-sheet.js';
+import { watchVisibility } from '../panel/visibility.js';
 import { isTyping } from '../typing.js';
 import { type AnnotatorParts, PageAnnotator } from './annotator.js';
 import { displayOptions } from './display.js';
@@ -51,6 +52,7 @@ export class MicroSamApp {
   private workerInfo?: WorkerInfo;
   private notes: string[] = [];
   private viewerGone = false;
+  private panelVisible = false;
   /** Index into `settings.files`. */
   private file = 0;
 
@@ -69,6 +71,10 @@ export class MicroSamApp {
       dismissMessage: () => this.annotator.session.notify(undefined),
     });
     this.listen();
+    watchVisibility(root, (visible) => {
+      this.panelVisible = visible;
+      void this.viewer?.collapseCommands(visible).catch(() => undefined);
+    });
   }
 
   /** What the window exports: the RPC service, with a `run` that first puts the window together. */
@@ -132,6 +138,7 @@ export class MicroSamApp {
     try {
       const viewer = await KaibuViewer.open(this.api, { src: this.settings.viewer ?? PUBLIC_VIEWER });
       this.viewer = viewer;
+      void viewer.collapseCommands(this.panelVisible).catch(() => undefined);
       this.presenter = new Presenter(session, viewer, {
         ...displayOptions(annotator),
         onPanel: (model) => this.draw(model),

@@ -141,6 +141,10 @@ export class KaibuViewer implements Viewer {
     return this.#do(() => this.#commands.show(commands));
   }
 
+  collapseCommands(collapsed: boolean): Promise<void> {
+    return this.#do(() => this.#commands.collapse(collapsed));
+  }
+
   showBusy(busy: boolean): Promise<void> {
     return this.#do(async () => void (await within(this.#window.set_loader(busy), 'set_loader')));
   }

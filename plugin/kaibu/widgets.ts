@@ -9,6 +9,7 @@ export class CommandWidget {
   readonly #window: KaibuWindow;
   readonly #run: (id: string) => void;
   #widget: KaibuControlWidget | undefined;
+  #collapsed = false;
 
   constructor(window: KaibuWindow, run: (id: string) => void) {
     this.#window = window;
@@ -22,9 +23,20 @@ export class CommandWidget {
     if (this.#widget) await within(this.#widget.set_elements(elements), 'set_elements');
     else
       this.#widget = await within(
-        this.#window.add_widget({ type: 'control', name: TITLE, elements }),
+        this.#window.add_widget({
+          type: 'control',
+          name: TITLE,
+          elements,
+          ...(this.#collapsed && { collapsed: true }),
+        }),
         `add the widget "${TITLE}"`,
       );
+  }
+
+  /** While the panel beside it has the same buttons, the heading is enough. */
+  async collapse(collapsed: boolean): Promise<void> {
+    this.#collapsed = collapsed;
+    if (this.#widget?.set_collapsed) await within(this.#widget.set_collapsed(collapsed), 'set_collapsed');
   }
 }
 

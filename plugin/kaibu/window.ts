@@ -39,6 +39,8 @@ export interface KaibuVectorLayer {
 
 export interface KaibuControlWidget {
   set_elements(elements: readonly object[]): Promise<unknown>;
+  /** In our viewer only. */
+  set_collapsed?(collapsed: boolean): Promise<unknown>;
 }
 
 /** A GeoJSON feature as Kaibu's callbacks give it. */

@@ -64,6 +64,9 @@ const NDARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> =
   float64: Float64Array,
 };
 
+/** CSS pixels; in narrower windows the image comes first, and the sidebar opens by its button. */
+const ROOM_FOR_SIDEBAR = 720;
+
 /** The functions that callers reach over RPC: Kaibu's, under Kaibu's names and signatures, and what `get_capabilities` tells of. */
 export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
   const { stage, stack, widgets, sliders, paint } = parts;
@@ -86,7 +89,8 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
   return {
     setup() {},
     async run(context?: { config?: { open_sidebar?: boolean }; data?: { layers?: LayerConfig[] } }) {
-      if (context?.config?.open_sidebar !== undefined) parts.openSidebar(context.config.open_sidebar);
+      const { open_sidebar } = context?.config ?? {};
+      if (open_sidebar !== undefined) parts.openSidebar(open_sidebar && window.innerWidth >= ROOM_FOR_SIDEBAR);
       const apis: LayerApi[] = [];
       for (const config of context?.data?.layers ?? []) apis.push(await addLayer(config));
       return apis;

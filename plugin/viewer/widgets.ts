@@ -17,6 +17,8 @@ interface WidgetConfig {
   readonly name?: string;
   readonly title?: string;
   readonly elements?: readonly (ControlElement & ListElement)[];
+  /** Only the heading is shown until it is clicked. Not in Kaibu. */
+  readonly collapsed?: boolean;
   readonly select_callback?: (element: ListElement) => unknown;
 }
 
@@ -31,14 +33,17 @@ export class Widgets {
 
   add(config: WidgetConfig): object {
     const name = config.name ?? config.title ?? 'default';
-    const section = document.createElement('section');
+    const section = document.createElement('details');
+    section.open = config.collapsed !== true;
     section.className = 'widget';
     section.dataset.name = name;
     section.setAttribute('aria-label', name);
     const heading = document.createElement('h2');
     heading.textContent = name;
+    const summary = document.createElement('summary');
+    summary.append(heading);
     const body = document.createElement('div');
-    section.append(heading, body);
+    section.append(summary, body);
     const old = [...this.#root.children].find((child) => (child as HTMLElement).dataset.name === name);
     if (old) old.replaceWith(section);
     else this.#root.append(section);
@@ -48,7 +53,10 @@ export class Widgets {
         const set = (elements: readonly ControlElement[]) =>
           body.replaceChildren(...elements.map((e) => this.#control(e)));
         set(config.elements ?? []);
-        return { _rintf: true, set_elements: set, clear_elements: () => set([]) };
+        const set_collapsed = (collapsed: boolean) => {
+          section.open = !collapsed;
+        };
+        return { _rintf: true, set_elements: set, clear_elements: () => set([]), set_collapsed };
       }
       case 'list':
         body.className = 'list-widget';

@@ -352,7 +352,7 @@ const TOOLS = [
   { value: 'brush', title: 'Brush' },
   { value: 'eraser', title: 'Eraser' },
   { value: 'fill', title: 'Fill hole' },
-  { value: 'pan', title: 'Select, move view' },
+  { value: 'pan', title: 'Select' },
 ];
 
 const PRESERVE_MODES = [

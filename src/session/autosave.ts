@@ -41,7 +41,10 @@ export class Autosave {
       const { journal, restored, notice } = await Journal.open(store, image);
       session.open(image, annotator, restored);
       if (notice) session.notify({ level: 'warning', text: notice });
-      else if (restored) session.notify({ level: 'info', text: restoredText(session.state) });
+      else if (restored) {
+        const text = restoredText(session.state);
+        if (text) session.notify({ level: 'info', text });
+      }
       return new Autosave(session, journal);
     } catch (error) {
       session.open(image, annotator);
@@ -133,8 +136,12 @@ export class Autosave {
   }
 }
 
-function restoredText(state: SessionState): string {
-  const count = state.layers.committed_objects.objects.size;
-  const prompts = state.prompts.length > 0 ? `, ${state.prompts.length} prompts` : '';
-  return `Your earlier work on this image was restored: ${count} committed ${count === 1 ? 'object' : 'objects'}${prompts}.`;
+/** Undefined if there is only the view and the settings. */
+function restoredText({ layers, prompts }: SessionState): string | undefined {
+  const committed = layers.committed_objects.objects.size;
+  const parts = [
+    committed > 0 && `${committed} committed ${committed === 1 ? 'object' : 'objects'}`,
+    prompts.length > 0 && `${prompts.length} ${prompts.length === 1 ? 'prompt' : 'prompts'}`,
+  ].filter((part) => part !== false);
+  return parts.length > 0 ? `Your earlier work on this image was restored: ${parts.join(', ')}.` : undefined;
 }
