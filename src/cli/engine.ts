@@ -9,8 +9,8 @@ import { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99 } from '../model/intensi
 import type { ModelSpec } from '../model/model-spec.js';
 import { DEFAULT_MODEL, resolveModel } from '../model/registry.js';
 import type { TaskOptions } from '../task.js';
-import { connectWorker } from '../worker/connect.js';
-import { createNodeWorker } from '../worker/hosts/node-worker.js';
+import { createNodeWorker, DEVICES, isDevice } from '../worker/hosts/node-worker.js';
+import { connectFromNode } from '../worker/hosts/websocket-client.js';
 import { poolWorker } from '../worker/pool.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 import { stemOf } from './batch/inputs.js';
@@ -139,16 +139,14 @@ function modelFlag(flags: EngineFlags): ModelSpec {
 async function workerFlag(flags: EngineFlags): Promise<SamWorker> {
   const urls = flags.worker ?? [];
   if (urls.length > 0) {
-    const workers = await Promise.all(urls.map((url) => connectWorker(url)));
+    const workers = await Promise.all(urls.map((url) => connectFromNode(url)));
     return workers.length === 1 ? workers[0] : poolWorker(workers);
   }
   const device = flags.device ?? 'auto';
   const store = folderStore(path.join(userDataFolder(), 'models'));
   const threads = numberFlag('threads', flags.threads);
-  if (device === 'auto' || device === 'cpu') return createNodeWorker({ store, threads });
-  if (device === 'wasm') return createNodeWorker({ store, threads, wasm: true });
-  if (device === 'cuda' || device === 'webgpu') return createNodeWorker({ store, threads, providers: [device, 'cpu'] });
-  throw new UsageError(`--device is auto, cpu, cuda, webgpu or wasm, not "${device}".`);
+  if (isDevice(device)) return createNodeWorker({ store, threads, device });
+  throw new UsageError(`--device is ${DEVICES.join(', ')}, not "${device}".`);
 }
 
 export async function startEngine(flags: EngineFlags): Promise<Engine> {

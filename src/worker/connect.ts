@@ -58,6 +58,8 @@ function openSocket(address: string, options: ConnectOptions): { channel: Channe
       'invalid_argument',
       `A worker's address looks like ws://127.0.0.1:9001/?token=…, got ${address}.`,
     );
+  if (!options.openSocket && typeof WebSocket === 'undefined')
+    throw new SamError('unsupported', 'This Node version has no WebSocket: pass openSocket, or use Node 22.');
   const socket = options.openSocket?.(address) ?? (new WebSocket(address) as SocketLike);
   const channel = socketChannel(socket);
   const open = new Promise<void>((resolve, reject) => {

@@ -79,6 +79,11 @@ export function servePlugin(channel: Channel, worker: SamWorker): Promise<Connec
         const embedding = embeddings.get(id);
         if (!embedding) throw new SamError('no_embedding', `There is no image '${String(id)}'; call encode first.`);
         const { points = [], labels = points.map(() => 1), box } = options;
+        if (!Array.isArray(points) || !Array.isArray(labels) || labels.length !== points.length)
+          throw new SamError(
+            'invalid_prompt',
+            `Expected a label for each point, got ${points?.length} points and ${labels?.length} labels.`,
+          );
         if (points.length === 0 && !box) throw new SamError('no_prompts', 'Give points, a box, or both.');
         const prompt: ObjectPrompt = { points: points.map((at, i) => ({ at, positive: labels[i] === 1 })), box };
         const decoded = await worker.decode(modelOf(options), embedding, buildPrompts([prompt], embedding));

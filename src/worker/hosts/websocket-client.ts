@@ -1,0 +1,11 @@
+import { WebSocket } from 'ws';
+import type { SocketLike } from '../channel.js';
+import { type ConnectOptions, connectWorker } from '../connect.js';
+import type { SamWorker } from '../sam-worker.js';
+
+/** `connectWorker` from a Node process, which has no WebSocket of its own before version 22. */
+export function connectFromNode(url: string | URL, options: ConnectOptions = {}): Promise<SamWorker> {
+  // Embeddings of many candidates are larger than the 100 MiB that `ws` takes by itself.
+  const openSocket = (address: string) => new WebSocket(address, { maxPayload: 1 << 30 }) as unknown as SocketLike;
+  return connectWorker(url, { openSocket, ...options });
+}
