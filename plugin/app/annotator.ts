@@ -6,12 +6,16 @@ import { type ImageInput, type OpenOptions, openImage } from '../../src/io/open.
 import type { Store } from '../../src/io/store.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
+import { resolveModel } from '../../src/model/registry.js';
+import type { Tiling } from '../../src/ndimage/blocking.js';
 import { ImageDisplay } from '../../src/presenter/image-display.js';
+import type { EncodingChange } from '../../src/service/engine.js';
 import { type Annotator, annotatorKind } from '../../src/session/annotator.js';
 import { Autosave } from '../../src/session/autosave.js';
 import { createAnnotator } from '../../src/session/create-annotator.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, SessionState } from '../../src/session/state.js';
+import type { TaskOptions } from '../../src/task.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 
 /**
@@ -20,7 +24,6 @@ import type { SamWorker } from '../../src/worker/sam-worker.js';
  */
 export interface AnnotatorParts {
   readonly worker: SamWorker;
-  readonly model: ModelSpec;
   readonly store: Store;
 }
 
@@ -29,6 +32,8 @@ export class PageAnnotator {
   private opened?: OpenedImage;
   private opening?: AbortController;
   private resting?: ReturnType<typeof setTimeout>;
+  /** How images go to the model, where the user has said so; the model and the intensity stay for the next image. */
+  private encoding: Omit<EncodingChange, 'channels'> = {};
 
   /**
    * @param parts what a window can only make once it has been told its settings
@@ -73,6 +78,81 @@ export class PageAnnotator {
     await this.show(source, channels, this.supersede());
   }
 
+  get model(): ModelSpec {
+    return resolveModel(this.encoding.model);
+  }
+
+  get tiling(): Tiling | undefined {
+    return this.opened?.embeddings.tiling;
+  }
+
+  get encodingSettings(): EncodingChange {
+    return { ...this.encoding, channels: this.channels ?? null };
+  }
+
+  /** What the cache had to say about the embeddings, e.g. that it could not keep them. */
+  get embeddingNotes(): readonly string[] {
+    if (!this.opened) return [];
+    return this.opened.embeddings.notices;
+  }
+
+  /** Shows the open image to the model in another way. Prompts and objects stay; on failure, everything stays. */
+  async setEncoding({ channels, ...change }: EncodingChange): Promise<void> {
+    const before = this.encoding;
+    this.encoding = { ...before, ...change };
+    const { opened, session } = this;
+    if (!opened) return;
+    const signal = this.supersede();
+    try {
+      // The model is fetched before anything is given up, so that a wrong address changes nothing.
+      if (change.model !== undefined) await this.loadModel();
+      const given = channels === undefined ? opened.channels : (channels ?? undefined);
+      const embeddings = await this.openEmbeddings(opened.source, given, signal);
+      if (signal.aborted || this.opened !== opened) {
+        embeddings.close();
+        return;
+      }
+      const annotate = this.annotateWith(await this.parts, embeddings, session.state.image!);
+      const next: OpenedImage = { ...opened, embeddings, channels: given, annotate };
+      this.opened = next;
+      session.useAnnotator(annotate(session.state));
+      opened.embeddings.close();
+      void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
+    } catch (error) {
+      if (!signal.aborted) this.encoding = before;
+      throw error;
+    }
+  }
+
+  /** Encodes planes ahead, with all their tiles. */
+  async precompute(planes: readonly number[] | undefined, { signal, onProgress }: TaskOptions): Promise<void> {
+    const { embeddings } = this.opened ?? {};
+    if (!embeddings) throw new SamError('no_image', 'No image is open. Open an image first.');
+    const wanted = planes ?? Array.from({ length: embeddings.planes }, (_, plane) => plane);
+    const tiles = embeddings.tiling?.tiles.map((_, tile) => tile) ?? [undefined];
+    const total = wanted.length * tiles.length;
+    let done = 0;
+    for (const plane of wanted)
+      for (const tile of tiles) {
+        signal?.throwIfAborted();
+        await embeddings.embedding({ plane, tile }, { signal });
+        onProgress?.({ done: ++done, total, message: `Encoded ${done} of ${total}` });
+      }
+    if (!planes) await embeddings.finish();
+  }
+
+  /** Makes the embedding that an image will need when it is opened: of its first plane, where it goes in one piece. */
+  async encodeAhead(input: ImageInput, name: string, signal?: AbortSignal): Promise<void> {
+    const source = await openImage(input, { name, signal });
+    const embeddings = await this.openEmbeddings(source, defaultChannels(source), signal);
+    try {
+      if (!embeddings.tiling) await embeddings.embedding({ plane: 0 }, { signal });
+    } finally {
+      embeddings.close();
+      await source.close();
+    }
+  }
+
   /** How the open image is shown. */
   get display(): ImageDisplay | undefined {
     return this.opened?.display;
@@ -93,12 +173,13 @@ export class PageAnnotator {
   }
 
   private async show(source: ImageSource, channels: readonly number[] | undefined, signal: AbortSignal) {
-    const { worker, model, store } = await this.parts;
+    const parts = await this.parts;
+    const { store } = parts;
     const { session } = this;
-    const embeddings = await openEmbeddings(
-      { source, worker, model, channels, store: (key) => prefixStore(store, `embeddings/${key}`) },
-      { signal },
-    );
+    // Tiles and object size belong to one image.
+    const { model, intensity } = this.encoding;
+    this.encoding = { ...(model && { model }), ...(intensity && intensity.kind !== 'fixed' && { intensity }) };
+    const embeddings = await this.openEmbeddings(source, channels, signal);
     signal.throwIfAborted();
     const image: ImageInfo = {
       name: source.name,
@@ -115,8 +196,7 @@ export class PageAnnotator {
     });
     signal.throwIfAborted();
     await this.leave();
-    const annotate = ({ settings }: Pick<SessionState, 'settings'>) =>
-      createAnnotator(annotatorKind({ settings, image }), { worker, model: model.name, embeddings }, image.planes);
+    const annotate = this.annotateWith(parts, embeddings, image);
     const annotator = annotate(session.state);
     this.opened = { source, embeddings, channels, display, annotate };
     this.opened.autosave = await Autosave.open(session, prefixStore(store, 'sessions'), image, annotator);
@@ -137,6 +217,42 @@ export class PageAnnotator {
     this.resting = setTimeout(() => {
       if (this.opened === opened) void session.prepare().catch(() => undefined); // told when something is segmented
     }, REST_MS);
+  }
+
+  private async loadModel(): Promise<void> {
+    const { worker } = await this.parts;
+    const { model } = this;
+    await this.session.task('prepare', `Load ${model.name}`, (task) => worker.load(model, task));
+  }
+
+  private async openEmbeddings(source: ImageSource, channels: readonly number[] | undefined, signal?: AbortSignal) {
+    const { worker, store } = await this.parts;
+    const { model } = this;
+    const { intensity, tiling, objectDiameter } = this.encoding;
+    return openEmbeddings(
+      {
+        source,
+        worker,
+        model,
+        channels,
+        intensity: intensity ?? undefined,
+        tiling: tiling ?? undefined,
+        objectDiameter: objectDiameter ?? undefined,
+        store: (key) => prefixStore(store, `embeddings/${key}`),
+      },
+      { signal },
+    );
+  }
+
+  private annotateWith({ worker }: AnnotatorParts, embeddings: ImageEmbeddings, image: ImageInfo) {
+    const { name, defaults } = this.model;
+    return ({ settings }: Pick<SessionState, 'settings'>) =>
+      createAnnotator(
+        annotatorKind({ settings, image }),
+        { worker, model: name, embeddings },
+        image.planes,
+        defaults && { ...defaults },
+      );
   }
 
   private async leave(): Promise<void> {

@@ -3,27 +3,32 @@ import type { PageSettings } from '../../src/cli/serve/page-settings.js';
 import { asSamError, SamError } from '../../src/errors.js';
 import { memoryBytes } from '../../src/io/bytes.js';
 import type { ImageInput } from '../../src/io/open.js';
-import { resolveModel } from '../../src/model/registry.js';
+import type { Store } from '../../src/io/store.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
+import { serverStore } from '../../src/io/stores/server.js';
+import type { Tiling } from '../../src/ndimage/blocking.js';
 import { commandOfKey } from '../../src/presenter/keys.js';
 import type { PanelModel } from '../../src/presenter/panel.js';
 import { Presenter } from '../../src/presenter/presenter.js';
 import { createService, type MicroSamService, type ServiceImage } from '../../src/service/service.js';
 import type { CommandId } from '../../src/session/commands.js';
-import type { SamWorker, WorkerInfo } from '../../src/worker/sam-worker.js';
+import type { WorkerInfo } from '../../src/worker/sam-worker.js';
 import { droppedFiles } from '../dropped-files.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
 import { helpSheet } from '../panel/help-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
 import { type ImageChoice, Panel } from '../panel/panel.js';
 import { saveSheet } from '../panel/save-sheet.js';
+import { severalFilesSheet } from '../panel/several-files-sheet.js';
 import { watchVisibility } from '../panel/visibility.js';
 import { isTyping } from '../typing.js';
 import { type AnnotatorParts, PageAnnotator } from './annotator.js';
 import { displayOptions } from './display.js';
+import { Engine } from './engine.js';
 import { SAMPLES } from './samples.js';
 import { saveObjects } from './save.js';
+import { inOrder, isZarr, PageSeries, type SeriesInput } from './series.js';
 import { openStorage } from './storage.js';
-import { startWorker } from './worker.js';
 
 const PUBLIC_VIEWER = 'https://kaibu.org/#/app';
 
@@ -45,16 +50,17 @@ export class MicroSamApp {
   private readonly annotator: PageAnnotator;
   private readonly provideParts: (parts: AnnotatorParts) => void;
   private viewer?: KaibuViewer;
-  private worker?: SamWorker;
+  private engine?: Engine;
   private presenter?: Presenter;
   private panelModel?: PanelModel;
   private settings: PageSettings = {};
   private workerInfo?: WorkerInfo;
   private notes: string[] = [];
   private viewerGone = false;
+  private tilesShown?: Tiling;
   private panelVisible = false;
-  /** Index into `settings.files`. */
-  private file = 0;
+  private series?: PageSeries;
+  private store?: Store;
 
   constructor(
     private readonly api: ImJoyApi,
@@ -69,6 +75,12 @@ export class MicroSamApp {
       run: (id, args) => void this.presenter?.run(id as 'pick_object', args as never),
       set: (settings) => void this.presenter?.run('set_settings', settings),
       dismissMessage: () => this.annotator.session.notify(undefined),
+      setEncoding: (change) => this.attempt(() => this.engine?.setEncoding(change)),
+      addModel: (declaration) => this.attempt(() => this.engine?.addModel(declaration)),
+      measure: () => this.attempt(() => this.engine?.measure()),
+      showTiles: (shown) => this.attempt(() => this.showTiles(shown)),
+      clearCache: () => this.attempt(() => this.engine?.clearCache()),
+      connectWorker: async (url) => this.engine?.connectWorker(url),
     });
     this.listen();
     watchVisibility(root, (visible) => {
@@ -84,7 +96,12 @@ export class MicroSamApp {
       session: annotator.session,
       openImage: (input, options) => annotator.open(inputOf(input, options), options),
       imageSource: () => annotator.source,
-      info: async () => ({ model: resolveModel().name, worker: await this.worker?.info() }),
+      info: async () => ({ model: annotator.model.name, worker: await this.engine?.worker.info() }),
+      engine: {
+        precompute: async (planes, task) => this.engine?.precompute?.(planes, task),
+        connectWorker: async (url) => (await this.engine?.connectWorker(url)) ?? {},
+        setEncoding: async (change) => this.engine?.setEncoding(change),
+      },
       screenshot: () => this.screenshot(),
     });
     return {
@@ -104,24 +121,36 @@ export class MicroSamApp {
     this.settings = { ...config.settings, ...(config.viewer && { viewer: config.viewer }) };
     const { viewerNote, workerNote, files = [] } = this.settings;
     this.notes.push(...[viewerNote, workerNote].filter((note) => note !== undefined));
-    this.worker = startWorker(this.settings, (note) => {
-      annotator.session.notify({ level: 'warning', text: note });
-      void this.askWorker();
+    const engine = new Engine({
+      annotator,
+      settings: this.settings,
+      onWorker: (text) => {
+        if (text) annotator.session.notify({ level: 'warning', text });
+        void this.askWorker();
+      },
+      onChanged: () => this.redraw(),
     });
+    this.engine = engine;
     void this.askWorker();
     const { store, note } = await openStorage(this.settings);
     if (note) this.notes.push(note);
-    this.provideParts({ worker: this.worker, model: resolveModel(), store });
+    this.store = store;
+    if (this.settings.annotator) await annotator.session.run('set_settings', { annotator: this.settings.annotator });
+    engine.store = store;
+    this.provideParts({ worker: engine.worker, store });
     if (data.url) void this.open(data.url, data.name);
-    else if (files.length > 0) void this.openFile(0);
+    else if (files.length > 1) void this.openSeries(files.map(({ name, url }) => ({ name, input: url })));
+    else if (files.length > 0) void this.open(files[0].url, files[0].name);
     else if (data.image === undefined) void this.openSample(0);
     await this.openViewer();
   }
 
   /** What goes wrong is the session's message already. */
   private async open(input: ImageInput, name?: string): Promise<void> {
+    await this.closeSeries();
     await this.annotator.open(input, { ...(name && { name }) }).catch(() => undefined);
     this.redraw();
+    await this.engine?.measureCache().catch(() => undefined);
   }
 
   private async screenshot(): Promise<Uint8Array> {
@@ -149,6 +178,20 @@ export class MicroSamApp {
     } catch (error) {
       this.lostViewer(`The viewer could not be opened: ${asSamError(error).message}`);
     }
+  }
+
+  /** What goes wrong is shown. */
+  private attempt(action: () => Promise<void> | undefined): void {
+    action()?.catch((error) => {
+      const { code, message } = asSamError(error);
+      if (code !== 'cancelled') this.annotator.session.notify({ level: 'error', text: message, code });
+      this.redraw();
+    });
+  }
+
+  private async showTiles(shown: boolean): Promise<void> {
+    if (this.engine) this.engine.showsTiles = shown;
+    this.redraw();
   }
 
   private lostViewer(text: string): void {
@@ -180,11 +223,47 @@ export class MicroSamApp {
           });
         }).open(),
       help: () => helpSheet().open(),
+      next_image: () => this.stepImage('next'),
+      previous_image: () => this.stepImage('previous'),
     };
   }
 
   private openFiles(files: readonly File[]): void {
-    if (files.length > 0) void this.open(files.length === 1 ? files[0] : [...files]);
+    if (files.length === 0) return;
+    if (files.length === 1 || isZarr(files)) void this.open(files.length === 1 ? files[0] : [...files]);
+    else
+      severalFilesSheet(files.length, {
+        series: () => void this.openSeries(inOrder(files).map((file) => ({ name: file.name, input: file }))),
+        one: () => void this.open([...files]),
+      }).open();
+  }
+
+  private async openSeries(images: readonly SeriesInput[]): Promise<void> {
+    await this.closeSeries();
+    const { output, series: key } = this.settings;
+    const given = this.settings.files?.length === images.length;
+    this.series = await PageSeries.open(this.annotator, images, {
+      store: this.store ?? memoryStore(),
+      ...(given && output && { output: serverStore(output) }),
+      ...(given && key !== undefined && { key }),
+    });
+    this.series.subscribe(() => this.redraw());
+    await this.series.start();
+    this.redraw();
+  }
+
+  private async closeSeries(): Promise<void> {
+    const { series } = this;
+    this.series = undefined;
+    await series?.close();
+  }
+
+  private stepImage(step: 'next' | 'previous'): Promise<void> | void {
+    if (this.series) return this.series[step]();
+    this.annotator.session.notify({
+      level: 'info',
+      text: 'This image was opened alone. Open several files or a folder to go from one to the next.',
+    });
   }
 
   private async openSample(index: number): Promise<void> {
@@ -192,16 +271,9 @@ export class MicroSamApp {
     await this.open(sample.input(), sample.name);
   }
 
-  private async openFile(index: number): Promise<void> {
-    const file = this.settings.files?.[index];
-    if (!file) return;
-    this.file = index;
-    await this.open(file.url, file.name);
-  }
-
   /** What computes, for the panel's last lines. */
   private async askWorker(): Promise<void> {
-    this.workerInfo = await this.worker?.info().catch(() => undefined);
+    this.workerInfo = await this.engine?.worker.info().catch(() => undefined);
     this.redraw();
   }
 
@@ -211,27 +283,30 @@ export class MicroSamApp {
   }
 
   private redraw(): void {
+    this.drawTiles();
     if (!this.panelModel) return;
     const info = this.workerInfo;
     this.panel.render(this.panelModel, this.annotator.session.state, {
       worker: info ? `${info.name} · ${info.runtime} · ${info.provider}` : 'Starting the model …',
       notes: [...this.notes, ...(info?.note ? [info.note] : [])],
       choices: this.choices(this.annotator),
+      ...(this.series && { series: this.series.model }),
+      ...(this.engine && { engine: this.engine.model() }),
       ...(this.viewerGone && { action: { title: 'Reopen the viewer', run: () => void this.openViewer() } }),
     });
   }
 
+  private drawTiles(): void {
+    const tiling = this.engine?.showsTiles ? this.annotator.tiling : undefined;
+    if (tiling === this.tilesShown) return;
+    this.tilesShown = tiling;
+    const tiles = tiling?.tiles.map(({ inner }) => inner) ?? [];
+    this.viewer?.showTiles(tiles).catch(() => undefined); // a viewer that cannot is none the worse
+  }
+
   private choices(annotator: PageAnnotator): ImageChoice[] {
-    const { files = [] } = this.settings;
     const { source, channels } = annotator;
     const choices: ImageChoice[] = [];
-    if (files.length > 1)
-      choices.push({
-        title: 'File',
-        value: String(this.file),
-        options: files.map(({ name }, index) => ({ value: String(index), title: name })),
-        choose: (value) => void this.openFile(Number(value)),
-      });
     if (source && !source.rgb && source.sizes.c > 1) {
       const single = source.channels.map(({ name }, index) => ({ value: String(index), title: name }));
       const together = source.sizes.c <= 3 ? [{ value: 'all', title: 'all, as colours' }] : [];

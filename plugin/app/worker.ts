@@ -13,8 +13,13 @@ export interface WorkerSettings {
   readonly assets?: { readonly ort?: string; readonly models?: string };
 }
 
+/** The page's own worker. */
+export function openInPage(settings: WorkerSettings): Promise<SamWorker> {
+  return connectWorker(new Worker(workerAddress(settings), { type: 'module', name: 'micro-sam' }));
+}
+
 export function startWorker(settings: WorkerSettings, onNotice: (text: string) => void): SamWorker {
-  const inPage = () => connectWorker(new Worker(workerAddress(settings), { type: 'module', name: 'micro-sam' }));
+  const inPage = () => openInPage(settings);
   if (settings.worker === undefined) return whenConnected(inPage());
   return failoverWorker(whenConnected(connectWorker(settings.worker)), inPage, { onNotice });
 }

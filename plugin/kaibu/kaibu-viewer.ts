@@ -1,5 +1,5 @@
 import { asSamError, SamError } from '../../src/errors.js';
-import type { Size, Tensor, YX } from '../../src/ndimage/array.js';
+import type { Size, Tensor, YX, YXYX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { maskContains } from '../../src/ndimage/rle.js';
 import type {
@@ -42,6 +42,7 @@ export class KaibuViewer implements Viewer {
   readonly #objects = new Map<ObjectLayerName, readonly ViewObject[]>();
   #prompts: readonly Prompt[] = [];
   #tracks: readonly ViewTrack[] = [];
+  #tiles: readonly YXYX[] = [];
   #tool: ViewerTool = { kind: 'point', positive: true, brushSize: 10 };
   #scene: Scene | undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -120,6 +121,11 @@ export class KaibuViewer implements Viewer {
     return this.#do(async () => this.#scene?.showTracks(tracks));
   }
 
+  showTiles(tiles: readonly YXYX[]): Promise<void> {
+    this.#tiles = tiles;
+    return this.#do(async () => this.#scene?.showTiles(tiles));
+  }
+
   showPreview(mask: Mask | undefined): Promise<void> {
     return this.#do(async () => this.#scene?.showPreview(mask));
   }
@@ -171,6 +177,7 @@ export class KaibuViewer implements Viewer {
     for (const [layer, objects] of this.#objects) await scene.showObjects(layer, objects);
     await scene.showPrompts(this.#prompts);
     await scene.showTracks(this.#tracks);
+    await scene.showTiles(this.#tiles);
     await scene.setTool(this.#tool);
   }
 

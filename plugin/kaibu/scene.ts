@@ -1,4 +1,4 @@
-import type { Size, Tensor, YX } from '../../src/ndimage/array.js';
+import type { Size, Tensor, YX, YXYX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import type { PlaneRenderer, ViewerEvent, ViewerTool, ViewObject, ViewTrack } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
@@ -8,6 +8,7 @@ import { within } from './callbacks.js';
 import { type ImageOnScreen, type remoteConfig, showPlane } from './image.js';
 import { LabelObjects, type ObjectsOnScreen, PolygonObjects } from './object-layers.js';
 import { NEGATIVE, PICK, POSITIVE, type PromptContext, PromptLayer } from './prompt-layer.js';
+import { TileLayer } from './tile-layer.js';
 import { TrackLayer } from './track-layer.js';
 import type { KaibuWindow } from './window.js';
 
@@ -33,6 +34,7 @@ export class Scene {
   #shapes: PromptLayer | undefined;
   #points: PromptLayer | undefined;
   readonly #tracks: TrackLayer;
+  readonly #tiles: TileLayer;
   /** The one that takes what is drawn with the present tool. */
   #drawn: PromptLayer | undefined;
   #render: PlaneRenderer | undefined;
@@ -44,6 +46,7 @@ export class Scene {
     this.size = size;
     this.#context = context;
     this.#tracks = new TrackLayer(window, size[0]);
+    this.#tiles = new TileLayer(window, size[0]);
   }
 
   shows(name: string, [height, width]: Size): boolean {
@@ -110,6 +113,10 @@ export class Scene {
 
   async showTracks(tracks: readonly ViewTrack[]): Promise<void> {
     if (await this.#tracks.show(tracks)) await this.#selectDrawn();
+  }
+
+  async showTiles(tiles: readonly YXYX[]): Promise<void> {
+    if (await this.#tiles.show(tiles)) await this.#selectDrawn();
   }
 
   async showPreview(mask: Mask | undefined): Promise<void> {

@@ -3,8 +3,11 @@ import type { SessionState } from '../../src/session/state.js';
 import { AutomaticView } from './automatic.js';
 import { type ControlActions, type ControlView, keyOf, viewOf } from './controls.js';
 import { make, setChildren, setText } from './dom.js';
+import { type EngineActions, type EngineModel, ImageSettingsView } from './image-settings.js';
 import { ObjectList } from './object-list.js';
+import { type SeriesModel, SeriesView } from './series.js';
 import { TracksView } from './tracking.js';
+import { WorkerView } from './worker-view.js';
 
 /**
  * The plugin's own window, drawn from the PanelModel. Everything is made once and updated in place; what the user does
@@ -13,8 +16,12 @@ import { TracksView } from './tracking.js';
 export interface PanelStatus {
   /** Something that only the user can do to go on, e.g. reopen a viewer that was closed. */
   readonly action?: { readonly title: string; run(): void };
-  /** Choices of the image: its channels, the other files that were given. */
+  /** Choices of the image: its channels. */
   readonly choices: readonly ImageChoice[];
+  /** Model, grey values, tiles, cache; absent until the window is put together. */
+  readonly engine?: EngineModel;
+  /** The images around this one. */
+  readonly series?: SeriesModel;
   /** Who computes, e.g. "Encoder process · cpu (2 threads)". */
   readonly worker: string;
   /** What is not as fast or as usual as it could be, and why. */
@@ -40,6 +47,12 @@ const OPTIONS = new Set([
   'motionSmoothing',
 ]);
 
+export interface PanelActions extends ControlActions, EngineActions {
+  dismissMessage(): void;
+  /** Rejects with a sentence for people. */
+  connectWorker(url: string | undefined): Promise<unknown>;
+}
+
 export class Panel {
   private readonly title = make('h1');
   private readonly facts = make('p', { className: 'facts' });
@@ -63,16 +76,23 @@ export class Panel {
   private readonly sectionViews = new Map<string, SectionView>();
   private readonly objects: ObjectList;
   private readonly tracks: TracksView;
+  private readonly series: SeriesView;
   private readonly automatic: AutomaticView;
+  private readonly imageSettings: ImageSettingsView;
+  private readonly workerView: WorkerView;
   private shownMessage?: string;
 
   constructor(
     root: HTMLElement,
-    private readonly actions: ControlActions & { dismissMessage(): void },
+    private readonly actions: PanelActions,
   ) {
     this.objects = new ObjectList(actions);
     this.tracks = new TracksView(actions);
+    this.series = new SeriesView(actions);
     this.automatic = new AutomaticView(actions);
+    this.imageSettings = new ImageSettingsView(actions);
+    this.workerView = new WorkerView((url) => actions.connectWorker(url));
+    this.footer.append(this.workerView.node);
     this.message.setAttribute('role', 'status');
     this.candidates.setAttribute('role', 'group');
     const cancel = make('button', { type: 'button' }, 'Cancel');
@@ -81,6 +101,7 @@ export class Panel {
     this.object.append(this.objectTitle, this.objectFacts, this.candidates, this.conflict);
     root.replaceChildren(
       make('header', {}, this.title, this.facts, this.saved),
+      this.series.node,
       this.choices,
       this.progress,
       this.message,
@@ -98,6 +119,7 @@ export class Panel {
     setText(this.facts, model.facts.join(' · '));
     setText(this.saved, model.saved ?? '');
     this.saved.dataset.state = state.autosave ?? '';
+    this.series.update(status.series);
     this.renderChoices(status.choices);
     this.renderMessage(model);
     this.action.hidden = status.action === undefined;
@@ -110,10 +132,9 @@ export class Panel {
     this.renderSections(model, state);
     this.tracks.update(model.tracks);
     this.objects.update(state.layers.committed_objects, state.editing);
-    setChildren(
-      this.footer,
-      [status.worker, ...status.notes].filter(Boolean).map((text, i) => this.footerLine(i, text)),
-    );
+    this.imageSettings.node.hidden = status.engine === undefined || !model.title;
+    if (status.engine) this.imageSettings.update(status.engine);
+    this.workerView.update(status.worker, status.notes);
   }
 
   private renderChoices(choices: readonly ImageChoice[]): void {
@@ -129,12 +150,6 @@ export class Panel {
         return make('label', { className: 'choice' }, make('span', {}, title), select);
       }),
     );
-  }
-
-  private footerLine(index: number, text: string): Node {
-    const present = this.footer.children[index];
-    if (present?.textContent === text) return present;
-    return make('p', { className: index === 0 ? 'worker' : 'note' }, text);
   }
 
   private renderMessage({ message }: PanelModel): void {
@@ -192,6 +207,7 @@ export class Panel {
       let view = this.sectionViews.get(section.id);
       if (!view) {
         view = new SectionView(section, this.actions);
+        if (section.id === 'image') view.node.append(this.imageSettings.node);
         if (section.id === 'commit') view.node.append(this.objects.node);
         if (section.id === 'tracks') view.node.append(this.tracks.node);
         this.sectionViews.set(section.id, view);

@@ -20,6 +20,8 @@ export interface Viewer {
   showPrompts(prompts: readonly Prompt[]): Promise<void>;
   /** Lines over the image: the way of each tracked object so far. Replaces what was shown. */
   showTracks?(tracks: readonly ViewTrack[]): Promise<void>;
+  /** Thin outlines where the image is cut into tiles; none removes them. */
+  showTiles?(tiles: readonly YXYX[]): Promise<void>;
   /** A temporary outline under the pointer; undefined removes it. */
   showPreview(mask: Mask | undefined): Promise<void>;
   setTool(tool: ViewerTool): Promise<void>;

@@ -11,7 +11,9 @@ import { needImage, objectsInPlane, paintLayer, paintPlane, recordsFromLabels } 
 import type { AnnotationSession } from '../session/session.js';
 import { exportSession, importSession } from '../session/session-file.js';
 import type { ImageInfo, ObjectLayer, SessionSettings } from '../session/state.js';
+import { automaticFunctions } from './automatic.js';
 import { encodeError, method } from './call.js';
+import { type EngineDeps, engineFunctions } from './engine.js';
 import { Subscriptions } from './events.js';
 import { toRpcArray } from './ndarray.js';
 import { schemas } from './schemas.js';
@@ -37,6 +39,8 @@ export interface ServiceDeps {
   /** Program, model and worker, as plain data. */
   readonly info?: () => Promise<Record<string, unknown>>;
   readonly screenshot?: () => Promise<Uint8Array>;
+  /** Models, workers, embeddings. */
+  readonly engine?: EngineDeps;
   /** Called by `close`. */
   readonly close?: () => Promise<void>;
 }
@@ -139,6 +143,8 @@ export function createService(deps: ServiceDeps) {
       await session.run('segment_object');
       return describeState(state()).layers.current_object;
     }),
+    ...automaticFunctions(session),
+    ...engineFunctions(deps.engine ?? {}),
     refine_object: noArguments('refine_object', () => session.run('refine_object')),
     choose_candidate: method('choose_candidate', ['index'], schemas.choose_candidate, ({ index }) =>
       session.run('choose_candidate', { index }),

@@ -1,4 +1,5 @@
 import type { Prompt } from '../segmentation/prompts.js';
+import { chosenAutomatic } from '../session/automatic-commands.js';
 import { areaOf } from '../session/layers.js';
 import type { ObjectLayer, SessionSettings, SessionState } from '../session/state.js';
 
@@ -17,6 +18,7 @@ export function describeState(state: SessionState) {
       committed_objects: describeLayer(state.layers.committed_objects),
     },
     editing: editing ?? null,
+    automatic: { chosen: chosenAutomatic(state) ?? null, dismissed: [...(state.dismissed ?? [])] },
     candidates: candidates
       ? {
           chosen: candidates.chosen,
@@ -37,7 +39,7 @@ export function describeState(state: SessionState) {
   };
 }
 
-function describeLayer({ objects }: ObjectLayer) {
+export function describeLayer({ objects }: ObjectLayer) {
   return {
     count: objects.size,
     objects: [...objects.values()].map((record) => ({

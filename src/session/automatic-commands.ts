@@ -134,7 +134,7 @@ export const AUTOMATIC_COMMANDS = {
     unavailable: needsAutomatic,
     run: (session, { id }) => void session.apply(chooseAutomatic(id)),
   }),
-  accept_automatic: command<{ id?: number } | undefined>({
+  accept_automatic: command<(Omit<CommitOptions, 'layer'> & { ids?: readonly number[] }) | undefined>({
     id: 'accept_automatic',
     title: 'Accept',
     group: 'automatic',
@@ -143,11 +143,12 @@ export const AUTOMATIC_COMMANDS = {
     tooltip: 'Commit the chosen automatic object.',
     unavailable: needsAutomatic,
     async run(session, options) {
-      session.apply(acceptAutomatic(session.state, [target(session.state, options?.id)]));
+      const { ids = [target(session.state)], ...rest } = options ?? {};
+      session.apply(acceptAutomatic(session.state, ids, rest));
       await backToPrompts(session);
     },
   }),
-  reject_automatic: command<{ id?: number } | undefined>({
+  reject_automatic: command<{ ids?: readonly number[] } | undefined>({
     id: 'reject_automatic',
     title: 'Reject',
     group: 'automatic',
@@ -156,7 +157,7 @@ export const AUTOMATIC_COMMANDS = {
     tooltip: 'Remove the chosen automatic object. Other thresholds do not bring it back.',
     unavailable: needsAutomatic,
     async run(session, options) {
-      session.apply(rejectAutomatic([target(session.state, options?.id)]));
+      session.apply(rejectAutomatic(options?.ids ?? [target(session.state)]));
       await backToPrompts(session);
     },
   }),
@@ -187,7 +188,8 @@ export const AUTOMATIC_COMMANDS = {
   }),
 };
 
-function target(state: SessionState, id = chosenAutomatic(state)): number {
+function target(state: SessionState): number {
+  const id = chosenAutomatic(state);
   if (id !== undefined) return id;
   throw new SamError('invalid_argument', 'Choose an automatic object first: click it with the tool Select.');
 }

@@ -214,7 +214,8 @@ export class AnnotationSession {
     throw new SamError('no_worker', 'No model is loaded yet. Wait until the model is ready, or choose a model.');
   }
 
-  private async task<T>(
+  /** Runs work whose progress is shown and that the user can cancel. */
+  async task<T>(
     slot: TaskSlot,
     name: string,
     work: (task: { signal: AbortSignal; onProgress: (progress: Progress) => void }) => Promise<T>,

@@ -12,7 +12,7 @@ import type { YX, YXYX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { launchBrowser } from '../support/browser.js';
 import { dataItems, dataPath, withData } from '../support/data.js';
-import { type RunningServer, startServer } from '../support/start-server.js';
+import { encoderPid, type RunningServer, startServer } from '../support/start-server.js';
 
 /** The whole story of the annotator, by hand: server, page, mouse, keyboard, files, a crash in between. */
 interface Truth {
@@ -171,13 +171,6 @@ describe('annotating by hand', function () {
     }
   });
 });
-
-/** From the line the server logs when it has started the process. */
-function encoderPid({ output }: RunningServer): number {
-  const pid = /encoder process (\d+)/i.exec(output.stderr)?.[1];
-  assert.ok(pid, `no encoder process in: ${output.stderr}`);
-  return Number(pid);
-}
 
 /** The three largest objects that touch neither the border nor another object. */
 function targets({ labels, width, height }: Truth): Target[] {

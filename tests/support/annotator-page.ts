@@ -77,7 +77,7 @@ export class AnnotatorPage {
     return this.call('get_state');
   }
 
-  async labels(layer: 'current_object' | 'committed_objects'): Promise<Uint32Array> {
+  async labels(layer: keyof State['layers']): Promise<Uint32Array> {
     const array = await this.call<{ _rvalue: number[] }>('get_layer', layer);
     return fromRpcArray({ ...array, _rvalue: Uint8Array.from(array._rvalue).buffer }).data as Uint32Array;
   }
@@ -127,6 +127,17 @@ export class AnnotatorPage {
     await this.page.mouse.down();
     for (const point of rest) await this.page.mouse.move(...point, { steps: 5 });
     await this.page.mouse.up();
+  }
+
+  /** By the keys [ and ]; waits until the plane can be worked on. */
+  async goToPlane(plane: number): Promise<void> {
+    const start = await this.state();
+    const viewer = await this.viewer();
+    await viewer.click('#sliders label span');
+    for (let at = start.plane; at !== plane; at += Math.sign(plane - at)) await this.press(plane > at ? ']' : '[');
+    await this.until(`plane ${plane}`, (state) => state.plane === plane && state.task === null);
+    await this.page.waitForTimeout(400);
+    await this.until('its embedding', (state) => state.embedding === 'ready' && state.task === null);
   }
 
   press(key: string): Promise<void> {

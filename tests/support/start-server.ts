@@ -67,3 +67,10 @@ export async function startServer(
     },
   };
 }
+
+/** Of the worker process, from the line the server logs when it has started it. */
+export function encoderPid({ output }: RunningServer): number {
+  const pid = /encoder process (\d+)/i.exec(output.stderr)?.[1];
+  if (pid === undefined) throw new Error(`no encoder process in: ${output.stderr}`);
+  return Number(pid);
+}

@@ -1,0 +1,119 @@
+import { SamError } from '../../src/errors.js';
+import type { Store } from '../../src/io/store.js';
+import { listKeys } from '../../src/io/stores/prefix.js';
+import { type ModelDeclaration, modelNames, registerModel, resolveModel } from '../../src/model/registry.js';
+import type { EncodingChange, EngineDeps } from '../../src/service/engine.js';
+import { drawnBox } from '../../src/session/automatic-commands.js';
+import { connectWorker } from '../../src/worker/connect.js';
+import { failoverWorker } from '../../src/worker/failover.js';
+import type { EngineModel } from '../panel/image-settings.js';
+import type { PageAnnotator } from './annotator.js';
+import { isLocal, SwitchableWorker } from './switchable-worker.js';
+import { openInPage, startWorker, type WorkerSettings } from './worker.js';
+
+/**
+ * What the window lets the user choose about computing: which model, how the image is shown to it, where it runs, and
+ * what is kept of its answers.
+ */
+export interface EngineOptions {
+  readonly annotator: PageAnnotator;
+  readonly settings: WorkerSettings;
+  /** The worker was exchanged, by the user or because it went away; then with a sentence for people. */
+  readonly onWorker: (notice?: string) => void;
+  /** Something that the panel shows is another now. */
+  readonly onChanged: () => void;
+}
+
+export class Engine implements EngineDeps {
+  readonly worker: SwitchableWorker;
+  store?: Store;
+  showsTiles = false;
+  private cache = '';
+
+  constructor(private readonly options: EngineOptions) {
+    const { settings, onWorker } = options;
+    this.worker = new SwitchableWorker(startWorker(settings, onWorker), () => openInPage(settings));
+  }
+
+  connectWorker = async (url: string | undefined): Promise<Record<string, unknown>> => {
+    const { settings, onWorker } = this.options;
+    const inPage = () => openInPage(settings);
+    const worker = url
+      ? failoverWorker(await connectWorker(url.trim()), inPage, { onNotice: onWorker })
+      : await openInPage(settings);
+    this.worker.use(worker);
+    onWorker();
+    return { ...(await worker.info()) };
+  };
+
+  setEncoding = async (change: EncodingChange): Promise<void> => {
+    try {
+      await this.options.annotator.setEncoding(change);
+    } finally {
+      this.options.onChanged();
+      void this.measureCache();
+    }
+  };
+
+  precompute: EngineDeps['precompute'] = (planes, { signal }) => {
+    const { annotator } = this.options;
+    return annotator.session.task('prepare', 'Compute embeddings', (task) =>
+      annotator.precompute(planes, { onProgress: task.onProgress, signal: signal ?? task.signal }),
+    );
+  };
+
+  /** Registers a model and uses it; one that cannot be loaded is not used. */
+  async addModel(declaration: ModelDeclaration): Promise<void> {
+    registerModel(declaration);
+    await this.setEncoding({ model: declaration.name });
+  }
+
+  /** The size of the box that was drawn last becomes the object size. */
+  async measure(): Promise<void> {
+    const drawn = drawnBox(this.options.annotator.session.state);
+    if (!drawn)
+      throw new SamError('invalid_argument', 'Draw a box around one typical object first (tool Box), then measure it.');
+    const [top, left, bottom, right] = drawn.box;
+    await this.setEncoding({ objectDiameter: Math.max(1, Math.round((bottom - top + right - left) / 2)) });
+  }
+
+  async clearCache(): Promise<void> {
+    const { store } = this;
+    if (!store) return;
+    for (const key of await listKeys(store, CACHE)) await store.delete(key);
+    await this.measureCache();
+  }
+
+  /** Counts what is kept; the browser knows the bytes, a server's folder does not tell. */
+  async measureCache(): Promise<void> {
+    if (!this.store) return;
+    const keys = await listKeys(this.store, CACHE);
+    const images = new Set(keys.map((key) => key.slice(CACHE.length).split('/')[0])).size;
+    const own = /opfs|indexeddb/i.test(this.store.name) ? await navigator.storage?.estimate?.() : undefined;
+    const bytes = own?.usage === undefined ? '' : `, about ${Math.max(1, Math.round(own.usage / 1e6))} MB`;
+    this.cache = images === 0 ? 'Nothing is kept yet.' : `${images} ${images === 1 ? 'image' : 'images'}${bytes}`;
+    this.options.onChanged();
+  }
+
+  /** What the panel shows. */
+  model(): EngineModel {
+    const { annotator } = this.options;
+    const { model, tiling, encodingSettings } = annotator;
+    return {
+      models: modelNames().map((name) => ({ name, detail: resolveModel(name).description })),
+      model: model.name,
+      modelNote: isLocal(model) ? 'From files of this computer: runs inside this page.' : '',
+      settings: encodingSettings,
+      tiles: tiling
+        ? `${tiling.grid[0]} x ${tiling.grid[1]} tiles of ${tiling.tileShape.join(' x ')} px, halo ${tiling.halo[0]} px`
+        : 'The image is encoded whole.',
+      tiled: tiling !== undefined,
+      showsTiles: this.showsTiles,
+      canMeasure: drawnBox(annotator.session.state) !== undefined,
+      cache: this.cache,
+      notes: annotator.embeddingNotes,
+    };
+  }
+}
+
+const CACHE = 'embeddings/';

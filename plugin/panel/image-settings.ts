@@ -1,0 +1,272 @@
+import type { ModelDeclaration, ModelFamily } from '../../src/model/registry.js';
+import type { EncodingChange } from '../../src/service/engine.js';
+import { make, setChildren, setText } from './dom.js';
+import { Sheet } from './menu.js';
+
+/**
+ * How the image goes to the model: which model, which grey values, which tiles. Folded away, since the defaults are
+ * right for most images. Each change makes the embeddings anew and leaves prompts and objects alone.
+ */
+export interface EngineModel {
+  readonly models: readonly { readonly name: string; readonly detail: string }[];
+  readonly model: string;
+  readonly modelNote: string;
+  readonly settings: EncodingChange;
+  /** How the image is cut at present, in words. */
+  readonly tiles: string;
+  readonly tiled: boolean;
+  readonly showsTiles: boolean;
+  /** A box is drawn. */
+  readonly canMeasure: boolean;
+  /** What is kept, in words; empty until it is known. */
+  readonly cache: string;
+  readonly notes: readonly string[];
+}
+
+export interface EngineActions {
+  setEncoding(change: EncodingChange): void;
+  addModel(declaration: ModelDeclaration): void;
+  measure(): void;
+  showTiles(shown: boolean): void;
+  clearCache(): void;
+}
+
+const ADD = '+';
+
+export class ImageSettingsView {
+  readonly node: HTMLElement;
+  private readonly model = make('select', { 'data-encoding': 'model' });
+  private readonly modelNote = make('p', { className: 'facts' });
+  private readonly intensity = select('intensity', [
+    ['min-max', 'darkest to brightest'],
+    ['percentile', '1st to 99th percentile'],
+    ['fixed', 'fixed range'],
+  ]);
+  private readonly low = numberInput('Darkest value');
+  private readonly high = numberInput('Brightest value');
+  private readonly range = make('div', { className: 'pair' }, this.low, '–', this.high);
+  private readonly size = numberInput('Object diameter in pixels');
+  private readonly measure = make('button', { type: 'button' }, 'Measure');
+  private readonly tiling = select('tiling', [
+    ['auto', 'automatic'],
+    ['none', 'none: encode the image whole'],
+    ['manual', 'as stated'],
+  ]);
+  private readonly tileSide = numberInput('Side of a tile in pixels');
+  private readonly halo = numberInput('Overlap in pixels');
+  private readonly tilePair = make('div', { className: 'pair' }, this.tileSide, 'px, overlap', this.halo);
+  private readonly tiles = make('p', { className: 'facts' });
+  private readonly showTiles = make('input', { type: 'checkbox' });
+  private readonly cache = make('span');
+  private readonly notes = make('div', { className: 'facts' });
+  private modelsText = '';
+  private settingsText = '';
+
+  constructor(private readonly actions: EngineActions) {
+    const clear = make('button', { type: 'button', title: 'Remove all stored embeddings' }, 'Clear');
+    clear.addEventListener('click', () => actions.clearCache());
+    this.model.addEventListener('change', () => this.chooseModel());
+    this.intensity.addEventListener('change', () => this.sendIntensity());
+    for (const input of [this.low, this.high]) input.addEventListener('change', () => this.sendIntensity());
+    this.size.placeholder = 'unknown';
+    this.size.addEventListener('change', () =>
+      actions.setEncoding({ objectDiameter: this.size.value === '' ? null : Math.max(1, Number(this.size.value)) }),
+    );
+    this.measure.addEventListener('click', () => actions.measure());
+    this.tiling.addEventListener('change', () => this.sendTiling());
+    for (const input of [this.tileSide, this.halo]) input.addEventListener('change', () => this.sendTiling());
+    this.showTiles.addEventListener('change', () => actions.showTiles(this.showTiles.checked));
+    const row = (title: string, tooltip: string, ...content: Node[]) =>
+      make('label', { className: 'choice', title: tooltip }, make('span', {}, title), ...content);
+    this.node = make(
+      'details',
+      { className: 'options image-settings' },
+      make('summary', {}, 'Model and image settings'),
+      make(
+        'div',
+        { className: 'controls' },
+        row('Model', 'What segments.', this.model),
+        this.modelNote,
+        row('Grey values', 'Which values of the image become black and white for the model.', this.intensity),
+        this.range,
+        make(
+          'div',
+          {
+            className: 'choice',
+            title: 'Small objects need enlarging: state their diameter, or draw a box around one and measure it.',
+          },
+          make('span', {}, 'Object size'),
+          this.size,
+          'px',
+          this.measure,
+        ),
+        row('Tiles', 'Large images, and images of small objects, are encoded in pieces.', this.tiling),
+        this.tilePair,
+        this.tiles,
+        make('label', { className: 'toggle' }, this.showTiles, 'Show tiles in the viewer'),
+        make('div', { className: 'choice' }, make('span', {}, 'Embeddings'), this.cache, clear),
+        this.notes,
+      ),
+    );
+  }
+
+  update(engine: EngineModel): void {
+    const { models, model, settings, canMeasure } = engine;
+    const modelsText = JSON.stringify([models, model]);
+    if (modelsText !== this.modelsText) {
+      this.modelsText = modelsText;
+      this.model.replaceChildren(
+        ...models.map(({ name, detail }) => make('option', { value: name, title: detail }, name)),
+        make('option', { value: ADD }, 'Add a model …'),
+      );
+      this.model.value = model;
+    }
+    note(this.modelNote, engine.modelNote);
+    const settingsText = JSON.stringify(settings);
+    if (settingsText !== this.settingsText) {
+      this.settingsText = settingsText;
+      this.fill(settings);
+    }
+    this.measure.setAttribute('aria-disabled', String(!canMeasure));
+    this.measure.title = canMeasure
+      ? 'Take the size of the box that was drawn last'
+      : 'Draw a box around one typical object first (tool Box)';
+    note(this.tiles, engine.tiles);
+    this.showTiles.checked = engine.showsTiles;
+    (this.showTiles.parentElement as HTMLElement).hidden = !engine.tiled;
+    setText(this.cache, engine.cache);
+    setChildren(
+      this.notes,
+      engine.notes.map((text) => make('p', {}, text)),
+    );
+  }
+
+  private fill({ intensity, tiling, objectDiameter }: EncodingChange): void {
+    this.intensity.value = intensity?.kind ?? 'min-max';
+    this.range.hidden = intensity?.kind !== 'fixed';
+    if (intensity?.kind === 'fixed') {
+      this.low.value = String(intensity.ranges[0][0]);
+      this.high.value = String(intensity.ranges[0][1]);
+    }
+    this.size.value = objectDiameter ? String(objectDiameter) : '';
+    const manual = tiling && tiling !== 'none' ? tiling : undefined;
+    this.tiling.value = manual ? 'manual' : tiling === 'none' ? 'none' : 'auto';
+    this.tilePair.hidden = !manual;
+    if (manual) {
+      this.tileSide.value = String(manual.tileShape[0]);
+      this.halo.value = String(manual.halo[0]);
+    }
+  }
+
+  private chooseModel(): void {
+    const { value } = this.model;
+    if (value !== ADD) {
+      this.actions.setEncoding({ model: value });
+      return;
+    }
+    this.modelsText = ''; // the next update shows again what is in use
+    addModelSheet((declaration) => this.actions.addModel(declaration)).open();
+  }
+
+  private sendIntensity(): void {
+    const kind = this.intensity.value;
+    this.range.hidden = kind !== 'fixed';
+    if (kind === 'min-max') this.actions.setEncoding({ intensity: { kind } });
+    else if (kind === 'percentile') this.actions.setEncoding({ intensity: { kind, low: 1, high: 99 } });
+    else {
+      const [low, high] = [this.low.valueAsNumber, this.high.valueAsNumber];
+      if (low < high) this.actions.setEncoding({ intensity: { kind: 'fixed', ranges: [[low, high]] } });
+    }
+  }
+
+  private sendTiling(): void {
+    const kind = this.tiling.value;
+    this.tilePair.hidden = kind !== 'manual';
+    if (kind !== 'manual') {
+      this.actions.setEncoding({ tiling: kind === 'none' ? 'none' : null });
+      return;
+    }
+    const side = Math.round(this.tileSide.valueAsNumber);
+    const halo = Math.round(this.halo.valueAsNumber);
+    if (side >= 64 && halo >= 0) this.actions.setEncoding({ tiling: { tileShape: [side, side], halo: [halo, halo] } });
+  }
+}
+
+function note(element: HTMLElement, text: string): void {
+  setText(element, text);
+  element.hidden = text === '';
+}
+
+function select(name: string, options: readonly (readonly [value: string, title: string])[]): HTMLSelectElement {
+  return make(
+    'select',
+    { 'data-encoding': name },
+    ...options.map(([value, title]) => make('option', { value }, title)),
+  );
+}
+
+function numberInput(label: string): HTMLInputElement {
+  return make('input', { type: 'number', 'aria-label': label, title: label });
+}
+
+const FAMILIES: readonly (readonly [ModelFamily, string])[] = [
+  ['sam', 'segment-anything, micro-sam, MobileSAM'],
+  ['samexporter', 'samexporter'],
+  ['transformers', 'Hugging Face transformers'],
+];
+
+/** A model is two ONNX files, each at an address or on this computer. */
+function addModelSheet(add: (declaration: ModelDeclaration) => void): Sheet {
+  const name = make('input', { type: 'text', required: true, pattern: '[\\w.\\-]{1,64}', placeholder: 'vit_b_lm' });
+  const family = make('select', {}, ...FAMILIES.map(([value, title]) => make('option', { value }, title)));
+  const encoder = modelFile('encoder');
+  const decoder = modelFile('decoder');
+  const field = (title: string, ...content: Node[]) =>
+    make('label', { className: 'choice' }, make('span', {}, title), ...content);
+  const form = make(
+    'form',
+    { className: 'add-model' },
+    field('Name', name),
+    field('Exported by', family),
+    encoder.node,
+    decoder.node,
+    make('button', { type: 'submit' }, 'Add and use'),
+  );
+  const sheet = new Sheet(
+    'Add a model',
+    make('p', { className: 'note' }, 'A Segment Anything model is two ONNX files: the encoder and the decoder.'),
+    form,
+  );
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const addresses = [encoder.address(), decoder.address()];
+    if (addresses.some((address) => address === undefined)) return;
+    sheet.close();
+    add({
+      name: name.value,
+      encoder: addresses[0] as string,
+      decoder: addresses[1] as string,
+      family: family.value as ModelFamily,
+    });
+  });
+  return sheet;
+}
+
+function modelFile(part: string): { node: HTMLElement; address(): string | undefined } {
+  const url = make('input', { type: 'url', placeholder: 'https://….onnx' });
+  url.setAttribute('aria-label', `Address of the ${part}`);
+  const file = make('input', { type: 'file', accept: '.onnx', className: 'file' });
+  file.setAttribute('aria-label', `File of the ${part}`);
+  const check = () => url.setCustomValidity(url.value || file.files?.length ? '' : `Where is the ${part}?`);
+  url.addEventListener('input', check);
+  file.addEventListener('change', check);
+  check();
+  const title = part[0].toUpperCase() + part.slice(1);
+  return {
+    node: make('fieldset', {}, make('legend', {}, title), url, make('span', {}, 'or'), file),
+    address() {
+      const [chosen] = file.files ?? [];
+      return chosen ? URL.createObjectURL(chosen) : url.value || undefined;
+    },
+  };
+}

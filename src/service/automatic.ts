@@ -1,0 +1,124 @@
+import * as v from 'valibot';
+import { planAccept } from '../session/automatic-edits.js';
+import { needImage } from '../session/layers.js';
+import type { AnnotationSession } from '../session/session.js';
+import type { AutomaticThresholds } from '../session/state.js';
+import { method } from './call.js';
+import { describeLayer } from './state-json.js';
+
+/** Automatic segmentation over RPC: run it, tune it, and commit or remove what it found. Boxes are (y, x), in pixels. */
+const number = v.pipe(v.number(), v.finite());
+const score = v.optional(v.pipe(number, v.minValue(0), v.maxValue(1)));
+const size = v.optional(v.pipe(number, v.minValue(0)));
+const thresholds = {
+  pred_iou_thresh: score,
+  stability_score_thresh: score,
+  box_nms_thresh: score,
+  min_object_size: size,
+  max_object_size: size,
+};
+const ids = v.optional(v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(1))), v.minLength(1)));
+
+const schemas = {
+  run: v.strictObject({
+    ...thresholds,
+    points_per_side: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(128))),
+    region: v.optional(v.tuple([number, number, number, number], 'expected [y0, x0, y1, x1]')),
+    all_planes: v.optional(v.boolean()),
+    deeper: v.optional(v.boolean()),
+  }),
+  thresholds: v.strictObject(thresholds),
+  accept: v.strictObject({
+    ids,
+    preserve_mode: v.optional(v.picklist(['objects', 'pixels', 'none'])),
+    preservation_threshold: score,
+  }),
+  reject: v.strictObject({ ids: v.unwrap(ids) }),
+};
+
+export function automaticFunctions(session: AnnotationSession) {
+  /** What there is now, and the thresholds and floors that hold. */
+  function result() {
+    const { state, annotator } = session;
+    const status = annotator?.automaticStatus?.(state);
+    return {
+      ...describeLayer(state.layers.auto_segmentation),
+      thresholds: status ? thresholdsJson(status.thresholds) : null,
+      floors: status?.ran
+        ? { pred_iou_thresh: status.ran.iouFloor, stability_score_thresh: status.ran.stabilityFloor }
+        : null,
+    };
+  }
+
+  return {
+    /**
+     * Fills auto_segmentation with all objects of the visible plane, or of all planes. What the model answered is kept:
+     * a second call with other thresholds does not ask it again, unless they lie below the floors of the first.
+     */
+    automatic_segmentation: method(
+      'automatic_segmentation',
+      [],
+      schemas.run,
+      async ({ points_per_side: pointsPerSide, region, all_planes: allPlanes, deeper, ...given }) => {
+        needImage(session.state);
+        const changed = thresholdsOf(given);
+        if (pointsPerSide !== undefined || Object.keys(changed).length > 0) {
+          const { thresholds } = session.state.settings.automatic;
+          const automatic = {
+            pointsPerSide: pointsPerSide ?? session.state.settings.automatic.pointsPerSide,
+            thresholds: { ...thresholds, ...changed },
+          };
+          await session.run('set_settings', { automatic });
+        }
+        await session.run('automatic_segmentation', { region, allPlanes, deeper });
+        return result();
+      },
+    ),
+    /** Without the model; thresholds below the floors are refused. */
+    set_automatic_thresholds: method('set_automatic_thresholds', [], schemas.thresholds, async (given) => {
+      await session.run('change_automatic', { thresholds: thresholdsOf(given) });
+      return result();
+    }),
+    /** Commits automatic objects, all of them without `ids`. Returns the ids they have among the committed objects. */
+    accept_automatic: method(
+      'accept_automatic',
+      ['ids'],
+      schemas.accept,
+      async ({ ids, preserve_mode: preserveMode, preservation_threshold: preservationThreshold }) => {
+        needImage(session.state);
+        const options = { preserveMode, preservationThreshold };
+        const { added } = planAccept(session.state, ids, options);
+        if (ids) await session.run('accept_automatic', { ids, ...options });
+        else await session.run('accept_all_automatic', options);
+        return [...added];
+      },
+    ),
+    reject_automatic: method('reject_automatic', ['ids'], schemas.reject, ({ ids }) =>
+      session.run('reject_automatic', { ids }),
+    ),
+  };
+}
+
+type Given = v.InferOutput<typeof schemas.thresholds>;
+
+function thresholdsOf(given: Given): AutomaticThresholds {
+  const all: AutomaticThresholds = {
+    predIouThresh: given.pred_iou_thresh,
+    stabilityScoreThresh: given.stability_score_thresh,
+    boxNmsThresh: given.box_nms_thresh,
+    minObjectSize: given.min_object_size,
+    maxObjectSize: given.max_object_size,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+/** No largest size is null: Infinity does not survive JSON. */
+function thresholdsJson(given: Required<AutomaticThresholds>) {
+  return {
+    pred_iou_thresh: given.predIouThresh,
+    stability_score_thresh: given.stabilityScoreThresh,
+    box_nms_thresh: given.boxNmsThresh,
+    min_object_size: given.minObjectSize,
+    max_object_size: Number.isFinite(given.maxObjectSize) ? given.maxObjectSize : null,
+  };
+}

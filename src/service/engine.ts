@@ -1,0 +1,116 @@
+import * as v from 'valibot';
+import { SamError } from '../errors.js';
+import type { IntensityPolicy } from '../model/intensity.js';
+import { type ModelDeclaration, modelNames, resolveModel } from '../model/registry.js';
+import type { Size } from '../ndimage/array.js';
+import type { TaskOptions } from '../task.js';
+import { method } from './call.js';
+
+/**
+ * Where and with what the model runs, over RPC: which model, how the image is shown to it, where it computes. None of it
+ * touches prompts or objects.
+ */
+export interface EngineDeps {
+  /** Encodes these planes (default: all) and keeps the embeddings. */
+  precompute?(planes: readonly number[] | undefined, task: TaskOptions): Promise<void>;
+  /** Uses the worker at this address; without one, the page's own. Resolves with what it says of itself. */
+  connectWorker?(url: string | undefined): Promise<Record<string, unknown>>;
+  /** Changes how the image goes to the model; embeddings are made anew. */
+  setEncoding?(change: EncodingChange): Promise<void>;
+}
+
+/** What is absent stays as it is; null is the automatic choice. */
+export interface EncodingChange {
+  readonly model?: string;
+  readonly channels?: readonly number[] | null;
+  readonly intensity?: IntensityPolicy | null;
+  readonly tiling?: { readonly tileShape: Size; readonly halo: Size } | 'none' | null;
+  /** Typical diameter of the objects, in pixels. */
+  readonly objectDiameter?: number | null;
+}
+
+const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
+const number = v.pipe(v.number(), v.finite());
+const length = v.pipe(v.number(), v.integer(), v.minValue(1));
+const pair = v.tuple([number, number]);
+
+const schemas = {
+  none: v.strictObject({}),
+  precompute: v.strictObject({ planes: v.optional(v.pipe(v.array(natural), v.minLength(1))) }),
+  connect: v.strictObject({ url: v.optional(v.string()) }),
+  load_model: v.strictObject({
+    model: v.union(
+      [
+        v.string(),
+        v.strictObject({
+          name: v.string(),
+          encoder: v.string(),
+          decoder: v.string(),
+          description: v.optional(v.string()),
+          family: v.optional(v.picklist(['sam', 'samexporter', 'transformers'])),
+        }),
+      ],
+      'expected the name of a model, or { name, encoder, decoder } with the addresses of its ONNX files',
+    ),
+  }),
+  encoding: v.strictObject({
+    channels: v.optional(v.nullable(v.pipe(v.array(natural), v.minLength(1)))),
+    intensity: v.optional(
+      v.nullable(
+        v.variant('kind', [
+          v.strictObject({ kind: v.literal('min-max') }),
+          v.strictObject({ kind: v.literal('percentile'), low: number, high: number }),
+          v.strictObject({ kind: v.literal('fixed'), ranges: v.pipe(v.array(pair), v.minLength(1)) }),
+        ]),
+      ),
+    ),
+    tile_shape: v.optional(v.nullable(v.tuple([length, length]))),
+    halo: v.optional(v.tuple([natural, natural])),
+    tiling: v.optional(v.picklist(['auto', 'none'])),
+    object_diameter: v.optional(v.nullable(v.pipe(number, v.minValue(1)))),
+  }),
+};
+
+export function engineFunctions(deps: EngineDeps) {
+  return {
+    /** Encodes planes ahead, so that clicks on them are answered at once. */
+    precompute_image_embeddings: method('precompute_image_embeddings', [], schemas.precompute, ({ planes }) =>
+      needed(deps.precompute)(planes, {}),
+    ),
+    /** `ws://host:port/?token=…` of a process started with `micro-sam worker`; nothing: the page's own worker. */
+    connect_worker: method('connect_worker', ['url'], schemas.connect, ({ url }) => needed(deps.connectWorker)(url)),
+    list_models: method('list_models', [], schemas.none, () =>
+      modelNames().map((name) => {
+        const { description, licence = null } = resolveModel(name);
+        return { name, description, licence };
+      }),
+    ),
+    /** By name, or by declaration: `{ name, encoder, decoder }` with the addresses of two ONNX files. */
+    load_model: method('load_model', ['model'], schemas.load_model, async ({ model }) => {
+      const spec = resolveModel(model as string | ModelDeclaration);
+      await needed(deps.setEncoding)({ model: spec.name });
+    }),
+    /** How the image goes to the model. Committed objects and prompts stay. */
+    set_image_settings: method('set_image_settings', [], schemas.encoding, (given) =>
+      needed(deps.setEncoding)(encodingOf(given)),
+    ),
+  };
+}
+
+function encodingOf(given: v.InferOutput<typeof schemas.encoding>): EncodingChange {
+  const { channels, intensity, tile_shape, halo, tiling, object_diameter } = given;
+  if (halo && !tile_shape) throw new SamError('invalid_argument', 'A halo needs a tile_shape.');
+  const tiles = tile_shape ? { tileShape: tile_shape, halo: halo ?? ([0, 0] as const) } : undefined;
+  return {
+    ...(channels !== undefined && { channels }),
+    ...(intensity !== undefined && { intensity }),
+    ...(tiles && { tiling: tiles }),
+    ...(tiling !== undefined && { tiling: tiling === 'none' ? ('none' as const) : null }),
+    ...(object_diameter !== undefined && { objectDiameter: object_diameter }),
+  };
+}
+
+function needed<F>(does: F | undefined): F {
+  if (does === undefined) throw new SamError('unsupported', 'This program offers no choice of models and workers.');
+  return does;
+}

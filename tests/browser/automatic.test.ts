@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Browser, Frame } from 'playwright-core';
+import { cellPhantom } from '../../src/io/phantom.js';
+import { encodeTiff } from '../../src/io/tiff-writer.js';
+import type { YX } from '../../src/ndimage/array.js';
+import { AnnotatorPage, type State } from '../support/annotator-page.js';
+import { launchBrowser } from '../support/browser.js';
+import { encoderPid, type RunningServer, startServer } from '../support/start-server.js';
+
+/** Automatic segmentation by hand: press A, watch it come, tune it, go through the objects, lose the worker. */
+describe('automatic segmentation by hand', function () {
+  this.timeout(240_000);
+  const { image, labels } = cellPhantom();
+  const [height, width] = labels.shape;
+  let browser: Browser;
+  let folder: string;
+  let server: RunningServer;
+  let annotator: AnnotatorPage;
+  let panel: Frame;
+
+  before(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-automatic-'));
+    browser = await launchBrowser();
+    const file = path.join(folder, 'phantom.tif');
+    await writeFile(file, await encodeTiff(image, { axes: 'yx' }));
+    server = await startServer(['--port', '0', file]);
+    annotator = await AnnotatorPage.open(browser, server.url);
+    await annotator.ready();
+    panel = await annotator.panel();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const count = ({ layers }: State) => layers.auto_segmentation.count;
+
+  it('finds the objects and shows them while they come', async () => {
+    await panel.click('.automatic summary:text("Search")');
+    await panel.selectOption('.automatic select', '16');
+    await panel.click('.automatic summary:text("Search")');
+    await annotator.press('a');
+    await panel.waitForFunction(() => /so far/.test(document.querySelector('.automatic .count')?.textContent ?? ''));
+    assert.equal(count(await annotator.state()), 0, 'the layer itself is untouched while work is under way');
+    await panel.waitForFunction(() => /left|of \d+/.test(document.querySelector('.progress .text')?.textContent ?? ''));
+    await annotator.screenshot('automatic-1-arriving');
+    const state = await annotator.until('automatic objects', (now) => count(now) > 0 && now.task === null, 120);
+    const truth = new Set(labels.data).size - 1;
+    assert.ok(count(state) >= 0.5 * truth, `${count(state)} of ${truth} objects`);
+    assert.ok(share(await annotator.labels('auto_segmentation'), labels.data) > 0.5, 'most nuclei are covered');
+    assert.equal(state.settings.tool, 'pan', 'the next click chooses an object');
+    await annotator.screenshot('automatic-2-result');
+  });
+
+  it('a slider changes what counts, and its drag is one step of undo', async () => {
+    const before = await annotator.state();
+    const slider = panel.locator('[data-threshold="predIouThresh"]');
+    await dragTo(slider, 0.97);
+    const strict = await annotator.until('fewer objects', (now) => count(now) < count(before));
+    await annotator.screenshot('automatic-3-strict');
+    await dragTo(slider, 0.3);
+    await annotator.until('more objects', (now) => count(now) > count(strict));
+    await annotator.press('Control+z');
+    await annotator.until('the second drag undone', (now) => count(now) === count(strict));
+    await annotator.press('Control+z');
+    const back = await annotator.until('the first drag undone', (now) => count(now) === count(before));
+    assert.deepEqual(ids(back), ids(before), 'the same objects under the same ids');
+  });
+
+  it('objects are accepted, rejected, edited, and the rest accepted', async () => {
+    const before = await annotator.state();
+    const [first, second, third] = await inside();
+    await annotator.click(first.at);
+    await annotator.until('an object chosen', (now) => now.automatic.chosen === first.id);
+    await panel.waitForSelector('.automatic .chosen:visible');
+    await annotator.screenshot('automatic-4-chosen');
+    await panel.click('[data-command="accept_automatic"]');
+    const accepted = await annotator.until('one accepted', (now) => now.layers.committed_objects.count === 1);
+    assert.equal(count(accepted), count(before) - 1);
+    assert.deepEqual(ids(accepted, 'committed_objects'), [1]);
+
+    await annotator.click(second.at);
+    await annotator.until('another chosen', (now) => now.automatic.chosen === second.id);
+    await annotator.press('Shift+Y');
+    const rejected = await annotator.until('one rejected', (now) => count(now) === count(before) - 2);
+    assert.equal(rejected.layers.committed_objects.count, 1);
+
+    await dragTo(panel.locator('[data-threshold="stabilityScoreThresh"]'), 0.6);
+    await annotator.until('the thresholds moved', (now) => now.undo === 'Change thresholds');
+    const moved = ids(await annotator.state());
+    assert.ok(!moved.includes(first.id) && !moved.includes(second.id), 'what was dealt with stays away');
+    await annotator.press('Control+z');
+    await annotator.until('moved back', (now) => count(now) === count(before) - 2);
+
+    await annotator.click(third.at);
+    await annotator.until('a third chosen', (now) => now.automatic.chosen === third.id);
+    await panel.click('[data-command="edit_automatic"]');
+    const edited = await annotator.until('it is the current object', (now) => now.layers.current_object.count === 1);
+    assert.equal(count(edited), count(before) - 3);
+    await annotator.press('c');
+    await annotator.until('it is committed', (now) => now.layers.committed_objects.count === 2);
+
+    await annotator.press('Shift+A');
+    const all = await annotator.until('all accepted', (now) => count(now) === 0);
+    assert.equal(all.layers.committed_objects.count, count(before) - 1);
+    assert.equal(all.settings.tool, 'point', 'the next click is a prompt again');
+    await annotator.screenshot('automatic-5-accepted');
+    await annotator.press('Control+z');
+    const undone = await annotator.until('the rest is back', (now) => count(now) === count(before) - 3);
+    assert.equal(undone.layers.committed_objects.count, 2);
+  });
+
+  it('goes on in the page when the worker process dies in the middle, and says so', async () => {
+    const before = await annotator.state();
+    await panel.click('.automatic summary:text("Search")');
+    await panel.selectOption('.automatic select', '32');
+    await annotator.press('a');
+    await panel.waitForFunction(() => /so far/.test(document.querySelector('.automatic .count')?.textContent ?? ''));
+    process.kill(encoderPid(server), 'SIGKILL');
+    await panel.waitForFunction(() => /web worker/.test(document.querySelector('footer')?.textContent ?? ''));
+    assert.match((await panel.textContent('#panel')) ?? '', /went away/);
+    await annotator.screenshot('automatic-6-fallback');
+    const state = await annotator.until('the result all the same', (now) => now.task === null && count(now) > 0, 150);
+    assert.equal(state.layers.committed_objects.count, before.layers.committed_objects.count, 'nothing is lost');
+    assert.ok(count(state) >= count(before));
+    await annotator.screenshot('automatic-7-after-fallback');
+    assert.deepEqual(annotator.outside, [], 'nothing left this machine');
+  });
+
+  /** The three largest automatic objects that are roundish, so that their middle is their own. */
+  async function inside(): Promise<{ id: number; at: YX }[]> {
+    const found = new Map<number, { area: number; y: number; x: number }>();
+    const painted = await annotator.labels('auto_segmentation');
+    for (let i = 0; i < painted.length; i++) {
+      if (painted[i] === 0) continue;
+      const entry = found.get(painted[i]) ?? { area: 0, y: 0, x: 0 };
+      found.set(painted[i], entry);
+      entry.area++;
+      entry.y += Math.floor(i / width) + 0.5;
+      entry.x += (i % width) + 0.5;
+    }
+    return [...found]
+      .map(([id, { area, y, x }]) => ({ id, area, at: [y / area, x / area] as YX }))
+      .filter(({ id, at: [y, x] }) => painted[Math.floor(y) * width + Math.floor(x)] === id)
+      .filter(({ at: [y, x] }) => y > 20 && x > 20 && y < height - 20 && x < width - 20)
+      .sort((a, b) => b.area - a.area)
+      .slice(0, 3);
+  }
+
+  /** Drags the thumb to a part of the slider's range, in many small moves. */
+  async function dragTo(slider: ReturnType<Frame['locator']>, fraction: number): Promise<void> {
+    await slider.scrollIntoViewIfNeeded();
+    const box = await slider.boundingBox();
+    assert.ok(box, 'the slider is visible');
+    const now = await slider.evaluate((element) => {
+      const { min, max, value } = element as HTMLInputElement;
+      return (Number(value) - Number(min)) / (Number(max) - Number(min));
+    });
+    const thumb = 16;
+    const at = (part: number) => box.x + thumb / 2 + part * (box.width - thumb);
+    const { mouse } = annotator.page;
+    await mouse.move(at(now), box.y + box.height / 2);
+    await mouse.down();
+    await mouse.move(at(fraction), box.y + box.height / 2, { steps: 12 });
+    await mouse.up();
+  }
+});
+
+function ids({ layers }: State, name: 'auto_segmentation' | 'committed_objects' = 'auto_segmentation'): number[] {
+  return layers[name].objects.map(({ id }) => id);
+}
+
+/** Part of the nuclei's pixels that some object covers. */
+function share(found: ArrayLike<number>, truth: ArrayLike<number>): number {
+  let covered = 0;
+  let all = 0;
+  for (let i = 0; i < truth.length; i++) {
+    if (truth[i] === 0) continue;
+    all++;
+    if (found[i] !== 0) covered++;
+  }
+  return covered / all;
+}
