@@ -39,8 +39,11 @@ export interface ImageEmbeddings {
   isReady(at: Place): Promise<boolean>;
   /** Encodes in the background, one after the other, what is likely to be asked for next; a request goes first. */
   prefetch(places: readonly Place[]): void;
-  /** Why the last embedding could not be kept on disk (it is in memory all the same); absent if it could. */
-  readonly storageError?: SamError;
+  /**
+   * Resolves when what was encoded so far is on disk; an embedding is handed out before it is. Rejects with why the
+   * last one could not be kept (it is in memory all the same).
+   */
+  stored(): Promise<void>;
   /** Declares the cache on disk complete. */
   finish(): Promise<void>;
   /** Ends background work. */
@@ -110,6 +113,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     notices.push(`The stored embeddings say another ${warning}; used all the same.`);
 
   const memory = new LruCache<string, Embedding>(options.memoryBytes ?? 2 ** 28);
+  let writing: Promise<unknown> = Promise.resolve();
   let storageError: SamError | undefined;
   let background: AbortController | undefined;
   let encodingAhead: string | undefined;
@@ -131,13 +135,26 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     await worker.load(model, { signal, onProgress });
     const encoded = await worker.encode(model.name, toImage(pixels, intensity), { signal, onProgress });
     const embedding = { ...encoded, id: `${key}/${keyOf(at)}` };
-    try {
-      await cache?.set(at, embedding);
-      storageError = undefined;
-    } catch (error) {
-      storageError = asSamError(error);
-    }
+    if (cache) keep(cache, at, embedding);
     return embedding;
+  }
+
+  /** Writes beside whoever waits for the embedding: it is as good from memory. */
+  function keep(cache: EmbeddingCache, at: Place, embedding: Embedding): void {
+    const write = cache.set(at, embedding).then(
+      () => {
+        storageError = undefined;
+      },
+      (error) => {
+        storageError = asSamError(error);
+      },
+    );
+    writing = Promise.all([writing, write]);
+  }
+
+  async function written(): Promise<void> {
+    await writing;
+    if (storageError) throw storageError;
   }
 
   function obtain(at: Place, task: TaskOptions): Promise<Embedding> {
@@ -154,9 +171,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     signature,
     intensity,
     notices,
-    get storageError() {
-      return storageError;
-    },
+    stored: written,
     async embedding(at, task = {}) {
       check(at);
       task.signal?.throwIfAborted();
@@ -186,6 +201,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
       run().catch(() => undefined);
     },
     async finish() {
+      await written();
       await cache?.finish();
     },
     close() {

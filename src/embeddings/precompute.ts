@@ -43,7 +43,7 @@ export async function precomputeEmbeddings(
       if (await embeddings.isReady(at)) reused++;
       else {
         await embeddings.embedding(at, { signal: merged });
-        if (embeddings.storageError) throw embeddings.storageError;
+        await embeddings.stored();
       }
       done++;
       onProgress?.({ done, total: places.length, message: `Encoded ${what} ${done} of ${places.length}` });

@@ -122,7 +122,9 @@ describe('embedding cache', () => {
   it('in half precision takes half the space and differs by rounding only', async () => {
     const [whole, half] = [memoryStore(), memoryStore()];
     const { features } = await (await open(plane(), whole)).embeddings.embedding({ plane: 0 });
-    await (await open(plane(), half, { half: true })).embeddings.embedding({ plane: 0 });
+    const { embeddings: halved } = await open(plane(), half, { half: true });
+    await halved.embedding({ plane: 0 });
+    await halved.stored();
     assert.equal((await half.get('features/c/0/0/0/0'))?.length, features.data.length * 2 + 4);
     const { embeddings, worker } = await open(plane(), half);
     const back = (await embeddings.embedding({ plane: 0 })).features.data;
@@ -249,6 +251,7 @@ describe('embedding cache', () => {
     const store = memoryStore();
     const { embeddings } = await open(plane(), store);
     const { features } = await embeddings.embedding({ plane: 0 });
+    await embeddings.stored();
     const bytes = (await store.get('features/c/0/0/0/0'))!;
     bytes[1_000_003] ^= 4;
     await store.set('features/c/0/0/0/0', bytes);
@@ -262,7 +265,7 @@ describe('embedding cache', () => {
     const { embeddings } = await open(noiseVolume(4), store);
     await assert.rejects(precomputeEmbeddings(embeddings), withCode('storage', /disk is full/));
     assert.equal((await embeddings.embedding({ plane: 3 })).features.data.length, 256 * 64 * 64);
-    assert.ok(withCode('storage')(embeddings.storageError));
+    await assert.rejects(embeddings.stored(), withCode('storage'));
     assert.ok(!('input_size' in (await attributesByZarrita(store))));
   });
 
@@ -272,7 +275,7 @@ describe('embedding cache', () => {
     await embeddings.embedding({ plane: 1 });
     await embeddings.embedding({ plane: 1 });
     assert.equal(worker.encoded.length, 1);
-    assert.ok(withCode('storage')(embeddings.storageError));
+    await assert.rejects(embeddings.stored(), withCode('storage'));
     await assert.rejects(precomputeEmbeddings(embeddings), withCode('storage', /disk is full/));
   });
 
