@@ -1,5 +1,7 @@
-import { type ExportFormat, exportLabels } from '../../src/io/export.js';
+import { SamError } from '../../src/errors.js';
+import { type ExportFormat, exportLabels, measuredImage } from '../../src/io/export.js';
 import type { ImageSource } from '../../src/io/image.js';
+import { zipFiles } from '../../src/io/stores/zip.js';
 import { paintLayer } from '../../src/session/layers.js';
 import type { SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
@@ -13,8 +15,13 @@ export async function saveObjects(
 ): Promise<void> {
   const { image } = state;
   if (!image) return;
+  if (image.planes * image.size[0] * image.size[1] > MOST_PIXELS)
+    throw new SamError(
+      'unsupported',
+      `A label image of ${image.planes} x ${image.size.join(' x ')} pixels does not fit into the memory of a browser. Your work is saved by itself; annotate a part of the image to export it.`,
+    );
   const objects = [...state.layers.committed_objects.objects.values()];
-  const stack = image.axes.includes('z') ? 'z' : 't';
+  const stack = image.axes.startsWith('t') ? 't' : 'z';
   const files = await exportLabels(
     format,
     {
@@ -23,11 +30,21 @@ export async function saveObjects(
       stack,
       objects,
       pixelSize: source.pixelSize,
+      image: measuredImage(source),
+      lineages: state.lineages,
     },
     task,
   );
-  for (const { name, bytes } of files) download(name, bytes);
+  // A folder of files, e.g. one per frame, is saved as one archive.
+  const folder = files[0]?.name.split('/')[0];
+  if (files.length > 1 && files.every(({ name }) => name.startsWith(`${folder}/`)))
+    download(`${folder}.zip`, await zipFiles(files));
+  else for (const { name, bytes } of files) download(name, bytes);
 }
+
+/** Hands a file to the browser to save. */
+export /** 2 GB of labels. */
+const MOST_PIXELS = 2 ** 29;
 
 function download(name: string, bytes: Uint8Array): void {
   const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: 'application/octet-stream' }));

@@ -6,6 +6,7 @@ import { labelsToCoco } from './coco.js';
 import { labelsToCsv, type MeasuredImage } from './csv.js';
 import { type Lineages, labelsToCtc } from './ctc.js';
 import { labelsToGeoJson, type ObjectFacts } from './geojson.js';
+import { type ImageSource, readPlane } from './image.js';
 import { labelsToRoiZip } from './imagej-roi.js';
 import { narrowLabels } from './label-dtype.js';
 import { writeOmeZarrLabels } from './ome-zarr-writer.js';
@@ -30,6 +31,15 @@ export interface LabelExport {
   readonly image?: MeasuredImage;
   /** Parent track → daughters, of a time series. */
   readonly lineages?: Lineages;
+}
+
+/** The image under the labels, all channels but transparency, read plane by plane. */
+export function measuredImage(source: ImageSource): MeasuredImage {
+  const channels = source.channels.map((_, index) => index).filter((index) => source.channels[index].name !== 'Alpha');
+  return {
+    channels: channels.map((index) => source.channels[index].name),
+    plane: (index) => readPlane(source, index, { channels }),
+  };
 }
 
 type Writer = (input: LabelExport, stem: string, task: TaskOptions) => Promise<NamedBytes[]>;

@@ -1,0 +1,330 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Browser } from 'playwright-core';
+import { readPlane } from '../../src/io/image.js';
+import { openImage } from '../../src/io/open.js';
+import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { sizeOf, type TypedArray, type YX } from '../../src/ndimage/array.js';
+import { AnnotatorPage } from '../support/annotator-page.js';
+import { launchBrowser } from '../support/browser.js';
+import { dataItems, dataPath, withData } from '../support/data.js';
+import { dropPaths } from '../support/drop.js';
+import { openItem } from '../support/formats.js';
+import { type Colour, coloursAt, eventually, sizeOnScreen } from '../support/screen.js';
+import { type RunningServer, startServer } from '../support/start-server.js';
+
+/** Files of every kind, dropped on the annotator by the browser itself: what is on screen, and what is said of bad ones. */
+describe('dropping files', function () {
+  this.timeout(120_000);
+  let browser: Browser;
+  let server: RunningServer;
+  let annotator: AnnotatorPage;
+  let folder: string;
+
+  before(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-formats-'));
+    [browser, server] = await Promise.all([launchBrowser(), startServer(['--port', '0'])]);
+    annotator = await AnnotatorPage.open(browser, server.url);
+    await annotator.until('the sample', (state) => state.image !== null);
+    await annotator.call('set_settings', { hover_preview: false });
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** Drops and waits until another image is open. */
+  async function drop(...paths: string[]) {
+    const before = (await annotator.state()).image?.signature;
+    await dropPaths(annotator, paths);
+    const { image } = await annotator.until(
+      `${paths.map((file) => path.basename(file))} to open`,
+      (state) => state.image !== null && state.image.signature !== before,
+      20,
+    );
+    assert.ok(image);
+    await eventually('the image on screen', async () => {
+      const size = await sizeOnScreen(annotator);
+      return size[0] === image.shape[0] && size[1] === image.shape[1] ? size : undefined;
+    });
+    return image;
+  }
+
+  async function write(name: string, bytes: Uint8Array): Promise<string> {
+    const file = path.join(folder, name);
+    await writeFile(file, bytes);
+    return file;
+  }
+
+  describe('of the test data', () => {
+    for (const file of [
+      'a_lm2d/stardist/img2d.tif',
+      'a_lm2d/omnipose/caulo_15.tif',
+      'a_lm2d/dsb2018/0402a81e7526.png',
+      'a_lm2d/dsb2018/0d3640c1f1b8.png',
+      'b_em/gala/train_image.tif',
+      'c_lm3d/qcanet/8_cell_stage.tif',
+      'd_tracking/laptrack_c2c12/images.tif',
+      'd_tracking/usiigaci_t98g/01',
+      'e_formats/image-js-tiff/float32.tif',
+      'e_formats/exampletiffs/shapes_lzw_planar.tif',
+      'e_formats/ome-tiff/4D-series.ome.tif',
+      'e_formats/stardist/histo.jpg',
+      'e_formats/nifti/anatomical.nii',
+    ])
+      withData(file, async () => {
+        const item = dataItems().find((candidate) => candidate.file === file);
+        assert.ok(item, 'in the manifest');
+        const axes = item.axes ?? 'YXC'.slice(0, item.shape.length);
+        const lengths = new Map([...axes].map((axis, i) => [axis, item.shape[i]]));
+        const image = await drop(dataPath(file));
+        assert.deepEqual(image.shape, [lengths.get('Y'), lengths.get('X')]);
+        assert.equal(image.planes, (lengths.get('Z') ?? 1) * (lengths.get('T') ?? 1));
+        await checkPicture(file);
+      });
+
+    for (const [file, shape] of [
+      ['e_formats/ome-zarr/blobs_image_v05.ome.zarr', undefined],
+      ['e_formats/zarrita-v2/2d.chunked.i2', [2, 2]],
+      ['e_formats/zarrita-v3/2d.chunked.ragged.i2', [3, 3]],
+    ] as const)
+      withData(`${file}, a folder`, async () => {
+        const image = await drop(dataPath(file));
+        const source = await openItem(file);
+        assert.deepEqual(image.shape, shape ?? [source.sizes.y, source.sizes.x]);
+        await checkPicture(file);
+        await source.close();
+      });
+
+    withData('the files of a time series, chosen one by one', async () => {
+      const frames = ['a_lm2d/usiigaci/set03_phase.tif', 'a_lm2d/usiigaci/set12_phase.tif'].map(dataPath);
+      const image = await drop(...frames);
+      assert.deepEqual([image.axes, image.planes], ['tyx', 2]);
+    });
+  });
+
+  /** Extremes and flat places of grey pictures, colours of colour pictures, against the pixels as Node reads them. */
+  async function checkPicture(file: string): Promise<void> {
+    const source = await openItem(file);
+    try {
+      const { plane } = await annotator.state();
+      const pixels = await readPlane(source, plane);
+      const [height, width, count = 1] = pixels.shape;
+      if (source.rgb) {
+        if (source.dtype !== 'uint8') return;
+        const places: YX[] = [0.11, 0.37, 0.52, 0.83].map((part) => [
+          Math.floor(part * height),
+          Math.floor((1 - part) * width),
+        ]);
+        const expected = places.map(([y, x]): Colour => {
+          const at = (y * width + x) * count;
+          return [pixels.data[at], pixels.data[at + 1], pixels.data[at + 2]];
+        });
+        await eventually(`the colours ${JSON.stringify(expected)}`, async () => {
+          const colours = await coloursAt(annotator, places);
+          return JSON.stringify(colours) === JSON.stringify(expected) ? colours : undefined;
+        });
+        return;
+      }
+      if (count > 1) return;
+      const [darkest, brightest] = extremes(pixels.data).map((at): YX => [Math.floor(at / width), at % width]);
+      await eventually('dark and bright on screen as in the file', async () => {
+        const [dark, bright] = await coloursAt(annotator, [darkest, brightest]);
+        const grey = [dark, bright].every(([red, green, blue]) => red === green && green === blue);
+        if (!grey) return undefined;
+        // Of a stack, the contrast is that of several planes.
+        return (planes(source) === 1 ? dark[0] === 0 && bright[0] === 255 : bright[0] > dark[0]) ? true : undefined;
+      });
+    } finally {
+      await source.close();
+    }
+  }
+
+  describe('several channels', () => {
+    it('are added up in their colours, each with controls, which are remembered', async () => {
+      // Channel c is bright in the c-th third.
+      const [height, width] = [30, 90];
+      const data = Uint16Array.from({ length: 3 * height * width }, (_, i) => {
+        const channel = Math.floor(i / (height * width));
+        return Math.floor((i % width) / 30) === channel ? 5000 : 100;
+      });
+      const names = ['DAPI', 'Actin', 'Tubulin'];
+      const bytes = await encodeTiff(
+        { data, shape: [3, height, width] },
+        { axes: 'cyx', description: 'ome', channelNames: names },
+      );
+      const file = await write('three.ome.tif', bytes);
+      await drop(file);
+      const thirds: YX[] = [
+        [15, 15],
+        [15, 45],
+        [15, 75],
+      ];
+      const viewer = await annotator.viewer();
+      const channels = viewer.locator('#channels fieldset');
+      await eventually('three controls', async () => ((await channels.count()) === 3 ? true : undefined));
+      assert.match((await channels.nth(1).textContent()) ?? '', /Actin/);
+      const shown = (what: string, wanted: (colours: Colour[]) => boolean) =>
+        eventually(what, async () => {
+          const colours = await coloursAt(annotator, thirds);
+          return wanted(colours) ? colours : undefined;
+        });
+      const first = await shown('every channel bright in its own third', (colours) =>
+        colours.every((colour) => Math.max(...colour) === 255),
+      );
+      assert.equal(new Set(first.map(String)).size, 3, `three colours, got ${JSON.stringify(first)}`);
+
+      await channels.nth(1).locator('input[type=checkbox]').uncheck();
+      await shown('the second third dark', ([, second]) => Math.max(...second) === 0);
+      await channels.nth(0).locator('input[type=color]').fill('#3366cc');
+      await shown('the new colour', ([colour]) => String(colour) === '51,102,204');
+
+      await annotator.page.waitForTimeout(500);
+      await drop(await write('other.tif', await encodeTiff({ data: new Uint8Array(600).fill(3), shape: [20, 30] })));
+      await drop(file);
+      await shown('what was chosen', ([colour, dark]) => String(colour) === '51,102,204' && Math.max(...dark) === 0);
+    });
+
+    it('five of them, as floats', async () => {
+      const data = Float32Array.from({ length: 5 * 400 }, (_, i) => Math.sin(i));
+      const bytes = await encodeTiff({ data, shape: [5, 20, 20] }, { axes: 'cyx', description: 'ome' });
+      await drop(await write('five.ome.tif', bytes));
+      const controls = (await annotator.viewer()).locator('#channels fieldset');
+      await eventually('five controls', async () => ((await controls.count()) === 5 ? true : undefined));
+    });
+  });
+
+  describe('odd images', () => {
+    const odd: readonly (readonly [title: string, data: TypedArray, shape: readonly number[]])[] = [
+      ['constant', new Uint16Array(900).fill(7), [30, 30]],
+      ['one pixel wide', Uint8Array.from({ length: 200 }, (_, i) => i), [200, 1]],
+      ['one pixel', Uint8Array.of(5), [1, 1]],
+      [
+        'NaN and infinities',
+        Float32Array.from({ length: 400 }, (_, i) => [Number.NaN, Infinity, -Infinity, i][i % 4]),
+        [20, 20],
+      ],
+      ['nothing but NaN', new Float32Array(400).fill(Number.NaN), [20, 20]],
+    ];
+    for (const [title, data, shape] of odd)
+      it(title, async () => {
+        const image = await drop(await write(`${title.replaceAll(' ', '-')}.tif`, await encodeTiff({ data, shape })));
+        assert.deepEqual(image.shape, shape);
+        assert.equal(sizeOf(image.shape), data.length);
+      });
+
+    it('a PNG by the name of a TIFF', async () => {
+      const png = await smallPng();
+      assert.deepEqual((await drop(await write('named.tif', png))).shape, [3, 4]);
+    });
+  });
+
+  describe('what cannot be opened', () => {
+    const bad: readonly (readonly [title: string, name: string, bytes: () => Promise<Uint8Array>, says: RegExp])[] = [
+      ['an empty file', 'empty.tif', async () => new Uint8Array(0), /empty\.tif.*empty/],
+      ['a cut TIFF', 'cut.tif', cutTiff, /cut\.tif.*(truncated|damaged)/s],
+      ['a cut PNG', 'cut.png', async () => (await smallPng()).slice(0, 40), /cut\.png.*(truncated|damaged)/s],
+      ['no pixels', 'none.png', () => pngOfSize(0, 0), /0 x 0/],
+      ['a huge header', 'huge.png', () => pngOfSize(1_000_000, 1_000_000), /huge\.png/],
+      [
+        'a format that is not read',
+        'cells.czi',
+        async () => new TextEncoder().encode('ZISRAWFILE'.padEnd(600, '\0')),
+        /CZI/,
+      ],
+      ['text', 'notes.txt', async () => new TextEncoder().encode('These are not pixels.\n'.repeat(40)), /notes\.txt/],
+    ];
+    for (const [title, name, bytes, says] of bad)
+      it(`${title}: a message, and everything else stays`, async () => {
+        const { image, message: old } = await annotator.state();
+        await dropPaths(annotator, [await write(name, await bytes())]);
+        const state = await annotator.until(
+          'a message',
+          ({ message }) => message?.level === 'error' && message !== old,
+          20,
+        );
+        assert.match(state.message?.text ?? '', says);
+        assert.deepEqual(state.image, image);
+        await annotator.call('clear_annotations');
+      });
+
+    it('loses nothing that was committed, and measures it in the unit of the file', async () => {
+      const data = Uint16Array.from({ length: 2400 }, (_, i) => 100 + i);
+      const pixelSize = { y: 0.5, x: 0.5, unit: 'µm' };
+      const bytes = await encodeTiff({ data, shape: [40, 60] }, { axes: 'yx', pixelSize });
+      const image = await drop(await write('work.tif', bytes));
+      await annotator.call('paint', [[20, 20]], 'brush', 6);
+      await annotator.call('commit');
+      await annotator.until('an object', ({ layers }) => layers.committed_objects.count === 1);
+      const labels = await annotator.labels('committed_objects');
+      await dropPaths(annotator, [await write('broken.tif', await cutTiff())]);
+      const state = await annotator.until('a message', ({ message }) => message?.level === 'error', 20);
+      assert.equal(state.image?.signature, image.signature);
+      assert.deepEqual(await annotator.labels('committed_objects'), labels);
+
+      const pixels = labels.reduce((count, label) => count + (label > 0 ? 1 : 0), 0);
+      const table = new TextDecoder().decode(await save(/csv|table/i));
+      const [heads, values] = table.split('\r\n').map((line) => line.split(','));
+      const column = (name: RegExp) => Number(values[heads.findIndex((head) => name.test(head))]);
+      assert.ok(pixels > 50);
+      assert.equal(column(/^area_(µm|um)2$/), pixels * 0.25, table);
+      const mean = data.reduce((sum, value, i) => sum + (labels[i] > 0 ? value : 0), 0) / pixels;
+      assert.ok(Math.abs(column(/mean/) - mean) < 1e-6, table);
+      for (const item of [/ImageJ|Label image, TIFF/, /OME-TIFF/]) {
+        const saved = await openImage(await save(item));
+        assert.deepEqual(saved.pixelSize, pixelSize);
+        assert.deepEqual(Uint32Array.from((await readPlane(saved, 0)).data), labels);
+      }
+    });
+
+    /** Chooses an item of the panel's menu and gives the bytes that the browser saves. */
+    async function save(item: RegExp): Promise<Uint8Array> {
+      const panel = await annotator.panel();
+      await panel.click('[data-command="export_labels"]');
+      const download = annotator.page.waitForEvent('download');
+      await panel.locator('dialog button').filter({ hasText: item }).first().click();
+      return readFile(await (await download).path());
+    }
+  });
+});
+
+const planes = (source: { readonly sizes: { readonly t: number; readonly z: number } }) =>
+  source.sizes.t * source.sizes.z;
+
+function extremes(data: TypedArray): [lowest: number, highest: number] {
+  let [low, high] = [0, 0];
+  data.forEach((value, i) => {
+    if (value < data[low]) low = i;
+    if (value > data[high]) high = i;
+  });
+  return [low, high];
+}
+
+async function cutTiff(): Promise<Uint8Array> {
+  const data = Uint16Array.from({ length: 90_000 }, (_, i) => (i * 7919) % 4000);
+  const bytes = await encodeTiff({ data, shape: [300, 300] }, { compression: 'none' });
+  return bytes.slice(0, bytes.length / 2);
+}
+
+/** 4 x 3 grey pixels. */
+async function smallPng(): Promise<Uint8Array> {
+  const { encode } = await import('fast-png');
+  return encode({
+    width: 4,
+    height: 3,
+    data: Uint8Array.from({ length: 12 }, (_, i) => i * 20),
+    channels: 1,
+    depth: 8,
+  });
+}
+
+async function pngOfSize(width: number, height: number): Promise<Uint8Array> {
+  const bytes = (await smallPng()).slice();
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  view.setUint32(16, width);
+  view.setUint32(20, height);
+  return bytes;
+}
