@@ -44,7 +44,8 @@ ${start.output ? OUTPUT_OPTIONS : ''}      --port N         listen on this port;
   return { summary, usage, run: (args) => run(args, start) };
 }
 
-const OUTPUT_OPTIONS = `  -o, --output DIR     folder for the results: <name>.tif, written when you go on to another image
+const OUTPUT_OPTIONS = `  -o, --output DIR     folder for the results, written whenever you go on to another image: <name>_labels.tif
+                       and objects.csv, the table of all objects
       --is_volumetric  stacks are volumes; default: by their axes, volumes or time series
 `;
 
@@ -78,6 +79,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
   });
   const server: AnnotatorServer = await startServer({
     files: inputs.flatMap((input) => expandInputs([input], values.pattern)),
+    series: inputs.join('\n'),
     annotator: volumetric ? '3d' : start.annotator,
     outputDir: output,
     port: values.port === undefined ? undefined : parsePort(values.port),

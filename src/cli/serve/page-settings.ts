@@ -11,6 +11,8 @@ export interface PageSettings {
   readonly viewerNote?: string;
   /** Images to annotate, in order. */
   readonly files?: readonly { readonly name: string; readonly url: string }[];
+  /** What names the files as a series, so that it is found again when there are more of them. */
+  readonly series?: string;
   /** WebSocket address of an encoder process, token included. */
   readonly worker?: string;
   /** Why there is no such process although one was wanted. */

@@ -23,6 +23,8 @@ export interface ServerOptions {
   readonly files: readonly string[];
   /** How the page takes a stack. */
   readonly annotator?: SessionSettings['annotator'];
+  /** What names the files as a series, e.g. their folder. */
+  readonly series?: string;
   /** Where the page may write results; made if it is not there. */
   readonly outputDir?: string;
   /** Exactly this port (0: any); without it, FIRST_PORT or the next that is free. */
@@ -113,6 +115,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     autosave: { url: `${origin}/autosave/`, token },
     ...(output && { output: { url: `${origin}/output/`, token } }),
     annotator: options.annotator,
+    series: options.series,
   });
   options.log(`Your work is saved in ${autosaveDir}`);
   return {

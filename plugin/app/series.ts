@@ -1,0 +1,135 @@
+import { sha1 } from '@noble/hashes/legacy.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import { asSamError } from '../../src/errors.js';
+import type { ImageInput } from '../../src/io/open.js';
+import type { Store } from '../../src/io/store.js';
+import { listKeys, prefixStore } from '../../src/io/stores/prefix.js';
+import { zipFiles } from '../../src/io/stores/zip.js';
+import { rootOfKeys } from '../../src/io/zarr-keys.js';
+import { ImageSeries, TABLE } from '../../src/session/image-series.js';
+import type { SeriesModel } from '../panel/series.js';
+import type { PageAnnotator } from './annotator.js';
+import { download } from './save.js';
+
+/** The images that were given to this window, one after the other in its one session. */
+export interface SeriesInput {
+  readonly name: string;
+  readonly input: ImageInput;
+}
+
+export interface SeriesPlace {
+  readonly store: Store;
+  /** Where results go; beside the saved work if absent. */
+  readonly output?: Store;
+  /** What names the series, e.g. its folder; the names of its images if absent. */
+  readonly key?: string;
+}
+
+export class PageSeries {
+  private constructor(
+    private readonly series: ImageSeries,
+    private readonly annotator: PageAnnotator,
+    private readonly output: Store,
+  ) {}
+
+  static async open(
+    annotator: PageAnnotator,
+    images: readonly SeriesInput[],
+    { store, output, key = images.map(({ name }) => name).join('\n') }: SeriesPlace,
+  ): Promise<PageSeries> {
+    const own = prefixStore(store, `series/${bytesToHex(sha1(utf8ToBytes(key)))}`);
+    const results = output ?? prefixStore(own, 'results');
+    const names = distinct(images.map(({ name }) => name));
+    const series = await ImageSeries.open(annotator.session, {
+      names,
+      open: (index) => annotator.open(images[index].input, { name: names[index] }),
+      precompute: (index, { signal }) => annotator.encodeAhead(images[index].input, names[index], signal),
+      facts: () => ({ pixelSize: annotator.source?.pixelSize }),
+      store: own,
+      output: results,
+    });
+    return new PageSeries(series, annotator, results);
+  }
+
+  /** For the panel; made anew after every change. */
+  get model(): SeriesModel {
+    const { series } = this;
+    return {
+      images: series.images,
+      ...(series.current !== undefined && { current: series.current }),
+      goTo: (index) => void this.tell(series.goTo(index)),
+      saveTable: () => void this.tell(this.saveTable()),
+      saveAll: () => void this.tell(this.saveAll()),
+    };
+  }
+
+  subscribe(listener: () => void): void {
+    this.series.subscribe(listener);
+  }
+
+  /** Opens the image where the work stopped. */
+  start(): Promise<void> {
+    return this.tell(this.series.start());
+  }
+
+  next(): Promise<void> {
+    return this.tell(this.series.next());
+  }
+
+  previous(): Promise<void> {
+    return this.tell(this.series.previous());
+  }
+
+  close(): Promise<void> {
+    return this.series.close();
+  }
+
+  private async saveTable(): Promise<void> {
+    await this.series.save();
+    const table = await this.output.get(TABLE);
+    if (table) download(TABLE, table);
+  }
+
+  private async saveAll(): Promise<void> {
+    await this.series.save();
+    const names = await listKeys(this.output);
+    const files = await Promise.all(
+      names.map(async (name) => ({ name, bytes: (await this.output.get(name)) as Uint8Array })),
+    );
+    download('series_results.zip', await zipFiles(files));
+  }
+
+  /** What goes wrong is shown and ends here. */
+  private async tell(work: Promise<unknown>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      const { code, message } = asSamError(error);
+      if (code !== 'cancelled') this.annotator.session.notify({ level: 'error', text: message, code });
+    }
+  }
+}
+
+/** Chunks of a zarr are no images. */
+export function isZarr(files: readonly File[]): boolean {
+  return rootOfKeys(files.map(({ name, webkitRelativePath }) => webkitRelativePath || name)) !== undefined;
+}
+
+/** As people count: 2 before 10. What is no image by its name is left out, unless nothing would be left. */
+export function inOrder(files: readonly File[]): File[] {
+  const images = files.filter(({ name }) => IMAGE_NAME.test(name));
+  const collator = new Intl.Collator('en', { numeric: true });
+  return [...(images.length > 0 ? images : files)].sort((a, b) => collator.compare(a.name, b.name));
+}
+
+const IMAGE_NAME = /\.(tiff?|btf|png|jpe?g|webp|nii(\.gz)?|np[yz]|h5|hdf5?|zip)$/i;
+
+/** Files of different folders may have one name. */
+function distinct(names: readonly string[]): string[] {
+  const seen = new Map<string, number>();
+  return names.map((name) => {
+    const before = seen.get(name) ?? 0;
+    seen.set(name, before + 1);
+    return before === 0 ? name : `${name} (${before + 1})`;
+  });
+}

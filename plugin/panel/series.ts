@@ -1,0 +1,94 @@
+import type { SeriesImage, SeriesState } from '../../src/session/image-series.js';
+import type { ControlActions } from './controls.js';
+import { keyCaps, make, setChildren, setText } from './dom.js';
+
+/** The images of a series with what became of each: a click goes there, N and Shift+N go on and back. */
+export interface SeriesModel {
+  readonly images: readonly SeriesImage[];
+  /** Index of the open one. */
+  readonly current?: number;
+  goTo(index: number): void;
+  /** The table of all objects. */
+  saveTable(): void;
+  /** Label images of all that is done, and the table. */
+  saveAll(): void;
+}
+
+const WORDS: Readonly<Record<SeriesState, string>> = {
+  new: 'not seen yet',
+  work: 'in work',
+  done: 'done',
+  empty: 'left empty',
+  failed: 'cannot be opened',
+};
+
+export class SeriesView {
+  readonly node = make('section', { className: 'series', 'aria-label': 'Series of images' });
+  private readonly summary = make('summary');
+  private readonly list = make('ol');
+  private shown: readonly SeriesImage[] = [];
+  private current?: number;
+  private model?: SeriesModel;
+
+  constructor(actions: ControlActions) {
+    const button = (id: 'previous_image' | 'next_image', text: string, key: string) => {
+      const node = make('button', { type: 'button', className: 'command', 'data-command': id }, make('span', {}, text));
+      node.append(keyCaps(key));
+      node.addEventListener('click', () => actions.run(id));
+      return node;
+    };
+    const save = (text: string, title: string, run: () => void) => {
+      const node = make('button', { type: 'button', title }, text);
+      node.addEventListener('click', run);
+      return node;
+    };
+    this.node.append(
+      make('details', { open: true }, this.summary, this.list),
+      make(
+        'div',
+        { className: 'controls' },
+        button('previous_image', 'Previous', 'Shift+N'),
+        button('next_image', 'Next image', 'N'),
+      ),
+      make(
+        'div',
+        { className: 'track-edits' },
+        save('Table of all objects', 'One CSV over all images that were left', () => this.model?.saveTable()),
+        save('All results', 'Label images and the table, as a ZIP', () => this.model?.saveAll()),
+      ),
+    );
+    this.node.hidden = true;
+  }
+
+  update(model: SeriesModel | undefined): void {
+    this.model = model;
+    this.node.hidden = model === undefined;
+    if (!model || (model.images === this.shown && model.current === this.current)) return;
+    const moved = model.current !== this.current;
+    this.shown = model.images;
+    this.current = model.current;
+    const count = (state: SeriesState) => model.images.filter((image) => image.state === state).length;
+    const at = model.current === undefined ? '' : `Image ${model.current + 1} of ${model.images.length}`;
+    const failed = count('failed') > 0 ? `, ${count('failed')} cannot be opened` : '';
+    setText(this.summary, [at, `${count('done')} done${failed}`].filter(Boolean).join(' · '));
+    const rows = model.images.map((image, index) => this.row(image, index));
+    setChildren(this.list, rows);
+    if (moved) rows[model.current ?? 0]?.scrollIntoView({ block: 'nearest' });
+  }
+
+  private row(image: SeriesImage, index: number): HTMLElement {
+    const known = this.list.children[index] as HTMLElement | undefined;
+    const row = known ?? make('li', {}, make('button', { type: 'button' }, make('span'), make('small')));
+    const button = row.firstElementChild as HTMLButtonElement;
+    if (!known) button.addEventListener('click', () => this.model?.goTo(index));
+    const open = index === this.current;
+    row.dataset.state = image.state;
+    row.toggleAttribute('aria-current', open);
+    setText(button.children[0] as HTMLElement, image.name);
+    const objects = image.objects ? `${image.objects} ${image.objects === 1 ? 'object' : 'objects'}` : '';
+    const words = image.state === 'done' ? objects : WORDS[image.state];
+    setText(button.children[1] as HTMLElement, open ? 'open' : words);
+    button.title = image.failure ?? `${image.name}: ${WORDS[image.state]}${objects && `, ${objects}`}`;
+    return row;
+  }
+}
