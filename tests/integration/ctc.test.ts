@@ -38,7 +38,15 @@ function cells(random: () => number): Cell[] {
     const split = randomInteger(random, 2, T - 1);
     made.push({ ...base, label, begin: 0, end: split - 1, parent: 0 });
     for (const side of [-1, 1]) {
-      made.push({ ...base, x: x + side * 5, r: base.r * 0.7, label: made.length + 1, begin: split, end: T - 1, parent: label });
+      made.push({
+        ...base,
+        x: x + side * 5,
+        r: base.r * 0.7,
+        label: made.length + 1,
+        begin: split,
+        end: T - 1,
+        parent: label,
+      });
     }
   }
   return made;
@@ -50,7 +58,8 @@ function draw(made: readonly Cell[]): CtcSequence {
     for (const c of made) {
       if (t < c.begin || t > c.end) continue;
       for (let y = 0; y < H; y++)
-        for (let x = 0; x < W; x++) if (Math.hypot(y - c.y - t * c.dy, x - c.x - t * c.dx) < c.r) data[y * W + x] = c.label;
+        for (let x = 0; x < W; x++)
+          if (Math.hypot(y - c.y - t * c.dy, x - c.x - t * c.dx) < c.r) data[y * W + x] = c.label;
     }
     return { data, shape: [H, W] };
   });
@@ -78,7 +87,8 @@ function perturb(made: readonly Cell[], random: () => number): CtcSequence {
   let changed = made.map((c) => ({ ...c }));
   changed = changed.filter(() => random() > 0.12);
   for (const c of changed) {
-    if (random() < 0.3) Object.assign(c, { y: c.y + random() * 6 - 3, x: c.x + random() * 6 - 3, r: c.r * (0.6 + random()) });
+    if (random() < 0.3)
+      Object.assign(c, { y: c.y + random() * 6 - 3, x: c.x + random() * 6 - 3, r: c.r * (0.6 + random()) });
     if (random() < 0.2) c.end = Math.max(c.begin, c.end - randomInteger(random, 0, 3));
     if (random() < 0.15) c.parent = 0;
   }
@@ -117,7 +127,10 @@ describe('CTC measures against py-ctcmetrics', function () {
       writeFileSync(path.join(folder, 'cases.json'), JSON.stringify(described));
       const script = path.join('tests', 'integration', 'ctc_reference.py');
       const expected: Record<string, number>[] = JSON.parse(
-        execFileSync(python, [script, folder], { encoding: 'utf8', maxBuffer: 1 << 26 }).trim().split('\n').at(-1) as string,
+        execFileSync(python, [script, folder], { encoding: 'utf8', maxBuffer: 1 << 26 })
+          .trim()
+          .split('\n')
+          .at(-1) as string,
       );
       let worst = 0;
       cases.forEach(({ reference, computed }, i) => {
@@ -132,7 +145,10 @@ describe('CTC measures against py-ctcmetrics', function () {
           assert.ok(difference < 1e-6, `case ${i + 1}: ${name} is ${value} here and ${expected[i][name]} there`);
         }
       });
-      assert.ok(expected.some((s) => s.TRA < 0.9 && s.TRA > 0.2), 'the perturbations must matter');
+      assert.ok(
+        expected.some((s) => s.TRA < 0.9 && s.TRA > 0.2),
+        'the perturbations must matter',
+      );
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

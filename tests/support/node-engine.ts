@@ -1,0 +1,30 @@
+import { toImage } from '../../src/model/intensity.js';
+import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
+import type { Size, Tensor } from '../../src/ndimage/array.js';
+import type { EmbeddingSource } from '../../src/segmentation/context.js';
+import { createLocalWorker } from '../../src/worker/local.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
+
+let shared: Promise<SamWorker> | undefined;
+
+/** The real model in this process, opened once for all tests and benches. */
+export function nodeWorker(): Promise<SamWorker> {
+  shared ??= createNodeRuntime({ threads: Number(process.env.THREADS ?? 2) }).then((runtime) =>
+    createLocalWorker(runtime, { fetchBytes: fetchBytesInNode }),
+  );
+  return shared;
+}
+
+/** One untiled 2D image, encoded on first use. */
+export function singleEmbedding(worker: SamWorker, model: string, pixels: Tensor): EmbeddingSource {
+  const image = toImage(pixels);
+  const size: Size = [image.shape[0], image.shape[1]];
+  let encoded: ReturnType<SamWorker['encode']> | undefined;
+  return {
+    size,
+    embedding() {
+      encoded ??= worker.encode(model, image);
+      return encoded;
+    },
+  };
+}
