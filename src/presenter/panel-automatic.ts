@@ -62,6 +62,8 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
 
 /** What to do once there are automatic objects, for who does not know yet. */
 export function automaticHint(state: SessionState): string | undefined {
+  if (state.arriving?.layer === 'auto_segmentation')
+    return 'Objects appear as they are found. Escape stops the search.';
   const { auto_segmentation, current_object } = state.layers;
   if (auto_segmentation.objects.size === 0 || current_object.objects.size > 0 || state.task) return undefined;
   if (chosenAutomatic(state) !== undefined) return undefined;

@@ -191,5 +191,8 @@ export const AUTOMATIC_COMMANDS = {
 function target(state: SessionState): number {
   const id = chosenAutomatic(state);
   if (id !== undefined) return id;
-  throw new SamError('invalid_argument', 'Choose an automatic object first: click it with the tool Select.');
+  throw new SamError(
+    'invalid_argument',
+    'Choose an automatic object first: click it with the tool Select. Shift+A accepts all of them.',
+  );
 }
