@@ -13,8 +13,9 @@ import type { Embedding, MaskCandidates, SamPrompts } from './sam-tensors.js';
 /**
  * Point prompts → the candidates of automatic mask generation, with as little of the decoder as will do: masks by their
  * edges (`EdgeOptions`), and of those that reach all four sides of the image - up to half of all: the background - only
- * the ones that can matter. They share one box, so suppression keeps at most one, and never one that has both a lower
- * score and a lower stability than another, whatever the thresholds are. The others of them are decoded in full.
+ * the ones that can matter. Their boxes are the same to a few cells, so suppression (by boxes, below an IoU of 0.9) keeps
+ * at most one, and never one that has both a lower score and a lower stability than another, whatever the thresholds for
+ * these are. The others of them are decoded in full.
  */
 export async function findCandidates(
   decoder: MaskDecoder,
@@ -28,7 +29,8 @@ export async function findCandidates(
   const objects: ScoredMask[] = [];
   let backgrounds: ScoredMask[] = [];
   const [height, width] = inputSize.map((length) => reachable(length, side));
-  const isBackground = ({ box }: ScoredMask) => String(box) === String([0, 0, height, width]);
+  const isBackground = ({ box: [top, left, bottom, right] }: ScoredMask) =>
+    Math.max(top, left) < CELL && bottom > height - 2 * CELL && right > width - 2 * CELL;
 
   for (let first = 0; first < prompts.batch; first += CHUNK) {
     signal?.throwIfAborted();
@@ -58,6 +60,8 @@ export async function findCandidates(
   );
 }
 
+/** Logits per cell of the embedding: how closely a side is reached. (The last cells may not be computed ones.) */
+const CELL = 4;
 /** Prompts between two looks at the signal. */
 const CHUNK = 4;
 const EDGES = { tokens: [1, 2, 3], background: false } as const;

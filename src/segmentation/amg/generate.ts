@@ -11,7 +11,7 @@ import { AMG_THRESHOLDS, type AmgCandidate, type AmgState, type AmgThresholds, t
 
 /**
  * The cheap half of automatic mask generation: thresholds and suppression on scores and boxes first, and only what
- * survives is upsampled (once: masks are remembered per state). micro-sam spec 5.5 and 5.6.
+ * survives is upsampled (once: masks are remembered). micro-sam spec 5.5 and 5.6.
  *
  * Not exactly the official result, and by how much: stability and boxes are measured on the 256 grid instead of the
  * image (docs/automatic-segmentation.md has the figures), and masks of neighbouring tiles that agree where both tiles
@@ -44,30 +44,15 @@ export interface AmgResult {
   readonly objects: readonly AmgObject[];
 }
 
-interface Upsampled {
-  readonly masks: Map<AmgCandidate, Mask>;
-  readonly upsamplers: Map<AmgTile, MaskUpsampler>;
-}
+const upsampled = new WeakMap<AmgCandidate, Mask>();
 
-const remembered = new WeakMap<readonly AmgCandidate[], Upsampled>();
-
-function maskOf(tile: AmgTile, candidate: AmgCandidate): Mask {
-  let memory = remembered.get(tile.candidates);
-  if (!memory) {
-    memory = { masks: new Map(), upsamplers: new Map() };
-    remembered.set(tile.candidates, memory);
-  }
-  const known = memory.masks.get(candidate);
+/** In image pixels; made at the first call. */
+function maskOf(tile: AmgTile, candidate: AmgCandidate, upsampler: MaskUpsampler): Mask {
+  const known = upsampled.get(candidate);
   if (known) return known;
-  let upsampler = memory.upsamplers.get(tile);
-  if (!upsampler) {
-    const [top, left, bottom, right] = tile.frame;
-    upsampler = new MaskUpsampler(tile.inputSize, [bottom - top, right - left]);
-    memory.upsamplers.set(tile, upsampler);
-  }
   const inFrame = upsampler.mask(decodeBand(candidate.logits), candidate.logits.crop);
   const mask = translateMask(inFrame, tile.frame[0], tile.frame[1]);
-  memory.masks.set(candidate, mask);
+  upsampled.set(candidate, mask);
   return mask;
 }
 
@@ -117,19 +102,21 @@ export function generateMasks(state: AmgState, thresholds: Partial<AmgThresholds
       { details: { iouFloor: state.iouFloor, stabilityFloor: state.stabilityFloor } },
     );
   }
-  const perTile = state.tiles.map((tile, index) =>
-    survivorsOf(tile, state.size, settings).map((candidate): AmgMask => {
+  const perTile = state.tiles.map((tile, index) => {
+    const [top, left, bottom, right] = tile.frame;
+    const upsampler = new MaskUpsampler(tile.inputSize, [bottom - top, right - left]);
+    return survivorsOf(tile, state.size, settings).map((candidate): AmgMask => {
       const [y, x] = tile.points[candidate.prompt];
       return {
-        mask: maskOf(tile, candidate),
+        mask: maskOf(tile, candidate, upsampler),
         predictedIou: candidate.iou,
         stability: candidate.stability,
-        point: [y + tile.frame[0], x + tile.frame[1]],
+        point: [y + top, x + left],
         token: candidate.token,
         tile: index,
       };
-    }),
-  );
+    });
+  });
   const masks = state.tiles.length === 1 ? perTile[0] : suppressAcrossTiles(state, perTile.flat());
   return masks.filter(
     ({ mask }) => mask.area > 0 && mask.area >= settings.minObjectSize && mask.area <= settings.maxObjectSize,
@@ -158,8 +145,9 @@ function suppressAcrossTiles(state: AmgState, masks: readonly AmgMask[]): AmgMas
 }
 
 /**
- * The accepted masks as one label image: large objects first and smaller ones over them, pieces that fall apart become
- * objects of their own, a component larger than the background is background. micro-sam spec 5.6.
+ * The accepted masks as one label image: large objects first and smaller ones over them, what is left of each in pieces
+ * that are objects of their own, a component larger than the background is background. micro-sam spec 5.6; unlike there,
+ * leftovers that are only a small part of their mask are no objects (`minVisibleShare`).
  */
 export function generateLabels(state: AmgState, thresholds: Partial<AmgThresholds> = {}): AmgResult {
   const settings = { ...AMG_THRESHOLDS, ...thresholds };
@@ -172,16 +160,17 @@ export function generateLabels(state: AmgState, thresholds: Partial<AmgThreshold
   const areas = new Uint32Array(count + 1);
   const source = new Uint32Array(count + 1);
   for (let p = 0; p < painted.length; p++) {
-    areas[components.data[p]]++;
-    source[components.data[p]] = painted[p];
+    const component = components.data[p];
+    areas[component]++;
+    source[component] = painted[p];
   }
-  let largest = 0;
-  for (let id = 1; id <= count; id++) if (areas[id] > areas[largest]) largest = id;
+  const largest = areas.indexOf(areas.reduce((a, b) => Math.max(a, b)));
   const renumber = new Uint32Array(count + 1);
   const objects: Omit<AmgObject, 'mask'>[] = [];
   for (let id = 1; id <= count; id++) {
-    if (areas[id] < settings.minObjectSize || (settings.withBackground && id === largest)) continue;
-    const { predictedIou, stability, point } = masks[source[id] - 1];
+    const { mask, predictedIou, stability, point } = masks[source[id] - 1];
+    const isLeftover = areas[id] < settings.minVisibleShare * mask.area;
+    if (isLeftover || areas[id] < settings.minObjectSize || (settings.withBackground && id === largest)) continue;
     objects.push({ id: objects.length + 1, predictedIou, stability, point });
     renumber[id] = objects.length;
   }

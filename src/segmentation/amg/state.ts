@@ -9,7 +9,7 @@ export interface AmgState {
   /** [H, W] of the image. */
   readonly size: Size;
   readonly pointsPerSide: number;
-  /** Candidates below these were not kept; asking for lower thresholds needs `deepenAmg`. */
+  /** Candidates below these were not kept; lower thresholds need another run. */
   readonly iouFloor: number;
   readonly stabilityFloor: number;
   readonly tiles: readonly AmgTile[];
@@ -52,6 +52,11 @@ export interface AmgThresholds {
   readonly minObjectSize: number;
   /** Objects with more pixels are dropped. */
   readonly maxObjectSize: number;
+  /**
+   * Smaller masks are painted over larger ones. Pieces of a mask that remain visible are dropped if they are less than
+   * this share of it: slivers along the edges of what was painted over it. 0 keeps all, as micro-sam does.
+   */
+  readonly minVisibleShare: number;
   /** Drop the largest component if it is larger than the remaining background: a mask that covers the background. */
   readonly withBackground: boolean;
 }
@@ -62,5 +67,6 @@ export const AMG_THRESHOLDS: AmgThresholds = {
   boxNmsThresh: 0.7,
   minObjectSize: 0,
   maxObjectSize: Number.POSITIVE_INFINITY,
+  minVisibleShare: 0.25,
   withBackground: true,
 };
