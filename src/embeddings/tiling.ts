@@ -1,4 +1,4 @@
-import type { Size } from '../ndimage/array.js';
+import type { Size, YXYX } from '../ndimage/array.js';
 
 /**
  * Whether and how to cut an image into tiles. The encoder sees 1024 pixels along the longer side, whatever it is given,
@@ -33,6 +33,11 @@ export function chooseTiling({ size, objectDiameter }: TilingRequest): TileChoic
   const inner = outer - 2 * halo;
   const side = (length: number) => Math.ceil(length / Math.ceil(length / inner));
   return { tileShape: [side(size[0]), side(size[1])], halo: [halo, halo] };
+}
+
+/** From one object's drawn box, in pixels: the diameter of a disk inside a square of the same area. */
+export function diameterFromBox([top, left, bottom, right]: YXYX): number {
+  return Math.sqrt(Math.abs(bottom - top) * Math.abs(right - left));
 }
 
 const WHOLE_LIMIT = 1500;

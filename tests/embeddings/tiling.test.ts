@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chooseTiling } from '../../src/embeddings/tiling.js';
+import { chooseTiling, diameterFromBox } from '../../src/embeddings/tiling.js';
 import { makeTiling } from '../../src/ndimage/blocking.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 
@@ -37,5 +37,19 @@ describe('choice of tiling', () => {
     }
     assert.equal(chooseTiling({ size: [2000, 2000], objectDiameter: 200 }), undefined);
     assert.ok(chooseTiling({ size: [512, 512], objectDiameter: 12 }), 'small objects need tiles in small images too');
+  });
+
+  it('takes the size of objects from a drawn box', () => {
+    assert.equal(diameterFromBox([10, 20, 22, 32]), 12);
+    assert.equal(diameterFromBox([0, 0, 9, 16]), 12);
+    // Drawn from the lower right corner.
+    assert.equal(diameterFromBox([22, 32, 10, 20]), 12);
+    // Nuclei of 12 px in an image that is else left whole: an object spans between 5 and 10 % of a tile.
+    const choice = chooseTiling({ size: [603, 1272], objectDiameter: diameterFromBox([10, 20, 22, 32]) });
+    assert.ok(choice);
+    for (const axis of [0, 1]) {
+      const share = 12 / (choice.tileShape[axis] + 2 * choice.halo[axis]);
+      assert.ok(share >= 0.05 && share <= 0.1, `${share}`);
+    }
   });
 });
