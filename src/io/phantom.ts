@@ -135,12 +135,12 @@ function smoothstep(t: number): number {
 }
 
 /** A standard normal number, by Box and Muller. */
-function gaussian(random: () => number): number {
+export function gaussian(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 
 /** Uniform numbers in [0, 1) from a 32-bit seed (xorshift after a multiplicative hash of the seed). */
-function generator(seed: number): () => number {
+export function generator(seed: number): () => number {
   let state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) | 1;
   return () => {
     state ^= state << 13;

@@ -41,15 +41,6 @@ export function segmentNow(session: AnnotationSession, amend?: Memo): Promise<vo
 
 const segmentPlane = (annotator: Annotator, state: SessionState, task: TaskOptions) => annotator.segment(state, task);
 
-const needsStack = (state: SessionState) =>
-  needsImage(state) ?? (state.image!.planes > 1 ? undefined : 'The image has a single plane.');
-
-/** To the neighbouring plane; at the ends it stays where it is. */
-function step(session: AnnotationSession, by: 1 | -1): void {
-  const { plane, image } = session.state;
-  session.apply(edits.setPlane(Math.min(Math.max(plane + by, 0), (image?.planes ?? 1) - 1)));
-}
-
 /**
  * The single table of what a user can do. Keys, panel buttons, the help overlay, docs/keys.md and the viewer's own
  * buttons come from it; the RPC service runs the same entries. Tooltips use micro-sam's wording where it has one.
@@ -238,7 +229,10 @@ export const COMMANDS = {
     unavailable: (state) => (state.task && state.prompts.length > 0 ? undefined : commitRefusal(state)),
     async run(session, options) {
       await session.settled();
-      session.apply(edits.commit(session.state, options));
+      const { layers } = session.state;
+      if (!options?.layer && layers.current_object.objects.size === 0 && layers.auto_segmentation.objects.size > 0)
+        await AUTOMATIC_COMMANDS.accept_automatic.run(session, options);
+      else session.apply(edits.commit(session.state, options));
     },
   }),
   clear_annotations: command<{ allPlanes?: boolean } | undefined>({
@@ -281,35 +275,6 @@ export const COMMANDS = {
     scope: 'session',
     tooltip: 'Change the parameters of the annotator.',
     run: (session, settings) => void session.apply(edits.changeSettings(settings)),
-  }),
-  set_plane: command<{ plane: number }>({
-    id: 'set_plane',
-    title: 'Go to plane',
-    group: 'view',
-    scope: 'session',
-    tooltip: 'Show another slice or frame.',
-    unavailable: needsImage,
-    run: (session, { plane }) => void session.apply(edits.setPlane(plane)),
-  }),
-  previous_plane: command({
-    id: 'previous_plane',
-    title: 'Previous plane',
-    group: 'view',
-    scope: 'session',
-    keys: ['['],
-    tooltip: 'Show the slice below or the frame before. The mouse wheel with Shift does it, too.',
-    unavailable: needsStack,
-    run: (session) => step(session, -1),
-  }),
-  next_plane: command({
-    id: 'next_plane',
-    title: 'Next plane',
-    group: 'view',
-    scope: 'session',
-    keys: [']'],
-    tooltip: 'Show the slice above or the frame after. The mouse wheel with Shift does it, too.',
-    unavailable: needsStack,
-    run: (session) => step(session, 1),
   }),
   previous_image: command({
     id: 'previous_image',

@@ -1,6 +1,8 @@
 import { SamError } from '../errors.js';
 import { annotatorKind } from './annotator.js';
 import { command, needsImage } from './command.js';
+import * as edits from './edits.js';
+import type { AnnotationSession } from './session.js';
 import type { AnnotatorKind, SessionState } from './state.js';
 
 /** Commands for stacks of planes: through all slices or frames, and segmentation without prompts. */
@@ -24,7 +26,45 @@ const needsObject = (state: SessionState) => {
   return marked ? undefined : 'Mark the object in one plane first: click it, or draw a box around it.';
 };
 
+const needsStack = (state: SessionState) =>
+  needsImage(state) ?? (state.image!.planes > 1 ? undefined : 'The image has a single plane.');
+
+/** To the neighbouring plane; at the ends it stays where it is. */
+function step(session: AnnotationSession, by: 1 | -1): void {
+  const { plane, image } = session.state;
+  session.apply(edits.setPlane(Math.min(Math.max(plane + by, 0), (image?.planes ?? 1) - 1)));
+}
+
 export const VOLUME_COMMANDS = {
+  set_plane: command<{ plane: number }>({
+    id: 'set_plane',
+    title: 'Go to plane',
+    group: 'view',
+    scope: 'session',
+    tooltip: 'Show another slice or frame.',
+    unavailable: needsImage,
+    run: (session, { plane }) => void session.apply(edits.setPlane(plane)),
+  }),
+  previous_plane: command({
+    id: 'previous_plane',
+    title: 'Previous plane',
+    group: 'view',
+    scope: 'session',
+    keys: ['['],
+    tooltip: 'Show the slice below or the frame before. The mouse wheel with Shift does it, too.',
+    unavailable: needsStack,
+    run: (session) => step(session, -1),
+  }),
+  next_plane: command({
+    id: 'next_plane',
+    title: 'Next plane',
+    group: 'view',
+    scope: 'session',
+    keys: [']'],
+    tooltip: 'Show the slice above or the frame after. The mouse wheel with Shift does it, too.',
+    unavailable: needsStack,
+    run: (session) => step(session, 1),
+  }),
   segment_all: command({
     id: 'segment_all',
     title: SEGMENT_ALL['3d'],
