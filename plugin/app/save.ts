@@ -42,11 +42,11 @@ export async function saveObjects(
   else for (const { name, bytes } of files) download(name, bytes);
 }
 
-/** Hands a file to the browser to save. */
-export /** 2 GB of labels. */
+/** 2 GB of labels. */
 const MOST_PIXELS = 2 ** 29;
 
-function download(name: string, bytes: Uint8Array): void {
+/** Hands a file to the browser to save. */
+export function download(name: string, bytes: Uint8Array): void {
   const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: 'application/octet-stream' }));
   const link = document.createElement('a');
   link.href = url;

@@ -7,6 +7,7 @@ const WORDS: Partial<Record<ExportFormat, readonly [title: string, detail: strin
   'ome-tiff': ['Label image, OME-TIFF', 'QuPath, OMERO: with pixel size'],
   png: ['Label image, 16-bit PNG', 'Python and most image programs'],
   geojson: ['Outlines, GeoJSON', 'QuPath: objects as polygons'],
+  ctc: ['Tracks, Cell Tracking Challenge', 'res_track.txt and a mask per frame, for a time series'],
   zip: ['Everything, ZIP', 'All formats in one file'],
 };
 

@@ -29,14 +29,14 @@ export function buildOnce(): Promise<void> {
 
 export async function startServer(
   args: readonly string[] = [],
-  options: { readonly autosaveDir?: string } = {},
+  options: { readonly autosaveDir?: string; readonly command?: string } = {},
 ): Promise<RunningServer> {
   await buildOnce();
   const own = options.autosaveDir === undefined;
   const autosaveDir = options.autosaveDir ?? (await mkdtemp(path.join(os.tmpdir(), 'micro-sam-test-')));
   const child = spawn(
     process.execPath,
-    ['dist/cli/micro-sam.js', 'annotator_2d', '--no-open', '--autosave-dir', autosaveDir, ...args],
+    ['dist/cli/micro-sam.js', options.command ?? 'annotator_2d', '--no-open', '--autosave-dir', autosaveDir, ...args],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const output = { stdout: '', stderr: '' };

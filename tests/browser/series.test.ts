@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Browser } from 'playwright-core';
+import { memoryBytes } from '../../src/io/bytes.js';
+import { readPlane } from '../../src/io/image.js';
+import { openImage } from '../../src/io/open.js';
+import { cellPhantom } from '../../src/io/phantom.js';
+import { encodeTiff } from '../../src/io/tiff-writer.js';
+import type { YX } from '../../src/ndimage/array.js';
+import { AnnotatorPage } from '../support/annotator-page.js';
+import { launchBrowser } from '../support/browser.js';
+import { startServer } from '../support/start-server.js';
+
+const MINUTES = 240; // seconds; a busy machine encodes slowly
+
+describe('a folder of images by hand', function () {
+  this.timeout(600_000);
+  let browser: Browser;
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-series-'));
+    browser = await launchBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('goes through five images, skips a broken one, and goes on after a crash where it stopped', async () => {
+    const images = path.join(folder, 'images');
+    const output = path.join(folder, 'results');
+    await mkdir(images);
+    const cells: YX[] = [];
+    for (const n of [1, 2, 3, 4, 5]) {
+      const { image, centers } = cellPhantom({ seed: 20 + n, size: [160, 160], cells: 5 });
+      await writeFile(path.join(images, `image${n}.tif`), await encodeTiff(image, { axes: 'yx' }));
+      cells.push(centers[0]);
+    }
+    await writeFile(path.join(images, 'image1b.tif'), 'not a TIFF at all');
+    const server = await startServer([images, '-o', output], { command: 'image_series_annotator' });
+    const isOpen = (name: string) => (state: { image: { name: string } | null; embedding: string | null }) =>
+      state.image?.name === name && state.embedding === 'ready';
+    try {
+      const page = await AnnotatorPage.open(browser, server.url);
+      await page.until('the first image', isOpen('image1.tif'), MINUTES);
+      await page.ready();
+      await page.click(cells[0]);
+      await page.until('a mask', (state) => state.layers.current_object.count === 1, MINUTES);
+      await page.press('c');
+      await page.until('an object', (state) => state.layers.committed_objects.count === 1);
+      const first = await page.labels('committed_objects');
+
+      await page.press('n');
+      await page.until('the second image, past the broken one', isOpen('image2.tif'), MINUTES);
+      const panel = await page.panel();
+      const failed = panel.locator('.series li[data-state="failed"]');
+      assert.match((await failed.textContent()) ?? '', /image1b\.tif.*cannot be opened/);
+      const saved = await openImage(memoryBytes(await readFile(path.join(output, 'image1_labels.tif')), 'labels.tif'));
+      assert.deepEqual(Uint32Array.from((await readPlane(saved, 0)).data), first, 'the result is in the folder');
+      await page.ready();
+      await page.click(cells[1]);
+      await page.until('a mask', (state) => state.layers.current_object.count === 1, MINUTES);
+      await page.until('saved', (state) => state.autosave === 'saved');
+      const interrupted = await page.labels('current_object');
+      await page.screenshot('series-1-in-work');
+      await page.close(); // as a crash: nothing was committed, no image was left
+
+      const again = await AnnotatorPage.open(browser, server.url);
+      const back = await again.until('the image where it stopped', isOpen('image2.tif'), MINUTES);
+      assert.equal(back.prompts.length, 1);
+      assert.deepEqual(await again.labels('current_object'), interrupted);
+      await again.ready();
+      await (await again.viewer()).click('#layers');
+      await again.press('c');
+      await again.until('an object', (state) => state.layers.committed_objects.count === 1);
+      await again.press('n');
+      await again.until('the third image', isOpen('image3.tif'), MINUTES);
+      await again.press('n');
+      await again.until('the fourth image', isOpen('image4.tif'), MINUTES);
+      await again.press('Shift+n');
+      await again.until('the third image again', isOpen('image3.tif'), MINUTES);
+
+      const list = (await again.panel()).locator('.series li');
+      await list.nth(5).click();
+      await again.until('the last image', isOpen('image5.tif'), MINUTES);
+      await again.ready();
+      await again.click(cells[4]);
+      await again.until('a mask', (state) => state.layers.current_object.count === 1, MINUTES);
+      await again.press('c');
+      await again.until('an object', (state) => state.layers.committed_objects.count === 1);
+      await again.press('n');
+      await again.until('the end', (state) => /last image/.test(state.message?.text ?? ''), MINUTES);
+      assert.deepEqual(await list.evaluateAll((rows) => rows.map((row) => (row as HTMLElement).dataset.state)), [
+        'done',
+        'failed',
+        'done',
+        'empty',
+        'empty',
+        'done',
+      ]);
+      await again.screenshot('series-2-done');
+
+      const table = (await readFile(path.join(output, 'objects.csv'), 'utf8')).trim().split('\r\n');
+      assert.deepEqual(
+        table.slice(1).map((row) => row.split(',')[0]),
+        ['image1.tif', 'image2.tif', 'image5.tif'],
+      );
+      assert.deepEqual((await readdir(output)).filter((name) => name.endsWith('.tif')).sort(), [
+        'image1_labels.tif',
+        'image2_labels.tif',
+        'image5_labels.tif',
+      ]);
+      assert.deepEqual([...page.errors, ...again.errors], []);
+      await again.close();
+    } finally {
+      await server.stop();
+    }
+  });
+});

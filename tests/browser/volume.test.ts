@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Browser } from 'playwright-core';
+import { memoryBytes } from '../../src/io/bytes.js';
+import { readPlane } from '../../src/io/image.js';
+import { openImage } from '../../src/io/open.js';
+import { AnnotatorPage } from '../support/annotator-page.js';
+import { launchBrowser } from '../support/browser.js';
+import { phantomTiff, planeIou, planesWith, SIDE, twoCellsInDepth } from '../support/stack-phantoms.js';
+import { startServer } from '../support/start-server.js';
+
+const MINUTES = 240; // seconds; a busy machine encodes slowly
+
+describe('a volume by hand', function () {
+  this.timeout(600_000);
+  let browser: Browser;
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-volume-'));
+    browser = await launchBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('follows a cell through the slices, is told where it ends, and writes what is shown', async () => {
+    const truth = twoCellsInDepth();
+    const file = path.join(folder, 'volume.tif');
+    await writeFile(file, await phantomTiff(truth, 'zyx'));
+    const server = await startServer([file]);
+    try {
+      const page = await AnnotatorPage.open(browser, server.url);
+      await page.ready();
+      const panel = await page.panel();
+      await page.goToPlane(3);
+      await page.click([84, 80]);
+      await page.until('a mask in slice 4', (state) => state.layers.current_object.count === 1, MINUTES);
+      await page.screenshot('volume-1-clicked');
+
+      await page.press('Shift+s');
+      const followed = await page.until(
+        'all slices',
+        (state) => state.message?.text.includes('slices') === true,
+        MINUTES,
+      );
+      assert.equal(followed.plane, 3, 'the view stays where it is');
+      const first = await page.labels('current_object');
+      for (const z of [2, 3, 4]) assert.ok(planeIou(first, 1, truth, z, 1) > 0.7, `slice ${z + 1} after one click`);
+      assert.ok(planesWith(first, 1, SIDE * SIDE).includes(6), 'it ran into the cell above');
+      await page.screenshot('volume-2-followed');
+
+      await page.goToPlane(6);
+      await page.press('t');
+      await page.until('negative points', (state) => !state.settings.positive);
+      await page.click([86, 82]);
+      await page.until('the slice is empty', (state) => /stops it there/.test(state.message?.text ?? ''));
+      await page.screenshot('volume-3-stopped');
+      await page.press('Shift+s');
+      await page.until(
+        'all slices again',
+        (state) => /The object is in slices/.test(state.message?.text ?? ''),
+        MINUTES,
+      );
+      const corrected = await page.labels('current_object');
+      assert.deepEqual(planesWith(corrected, 1, SIDE * SIDE), [1, 2, 3, 4, 5]);
+      for (const z of [1, 2, 3, 4, 5])
+        assert.ok(planeIou(corrected, 1, truth, z, 1) > 0.7, `slice ${z + 1} in the end`);
+      assert.match((await panel.textContent('.object')) ?? '', /slices 2 to 6/);
+
+      await page.press('Control+z');
+      await page.press('Control+z');
+      assert.deepEqual(await page.labels('current_object'), first, 'undo brings back all slices');
+      await page.press('Control+Shift+z');
+      await page.press('Control+Shift+z');
+      assert.deepEqual(await page.labels('current_object'), corrected);
+
+      await page.press('c');
+      await page.until('a committed object', (state) => state.layers.committed_objects.count === 1);
+      assert.deepEqual(await page.labels('committed_objects'), corrected, 'commit writes exactly what was shown');
+      await page.goToPlane(4);
+      await page.screenshot('volume-4-committed');
+
+      const download = page.page.waitForEvent('download');
+      await page.press('Control+s');
+      await panel.click('text=Label image, TIFF');
+      const saved = await openImage(memoryBytes(await readFile(await (await download).path()), 'labels.tif'));
+      assert.equal(saved.sizes.z, 10);
+      const slice = await readPlane(saved, 4);
+      assert.deepEqual(Uint32Array.from(slice.data), corrected.slice(4 * SIDE * SIDE, 5 * SIDE * SIDE));
+      assert.deepEqual(page.errors, []);
+      await page.close();
+    } finally {
+      await server.stop();
+    }
+  });
+});
