@@ -16,6 +16,8 @@ interface Taps {
   readonly length: number;
   readonly start: Int32Array;
   readonly weights: Float32Array;
+  /** For each output index the first one after it that reads other logits. */
+  readonly next: Int32Array;
 }
 
 /** Bilinear sampling with half-pixel centres (align_corners = false), clamped at the edges. */
@@ -44,7 +46,9 @@ function composeTaps(resized: number, original: number, side: number): Taps {
     add(second.low, outer.fraction * (1 - second.fraction));
     add(second.high, outer.fraction * second.fraction);
   }
-  return { length: original, start, weights };
+  const next = new Int32Array(original).fill(original);
+  for (let i = original - 2; i >= 0; i--) next[i] = start[i] === start[i + 1] ? next[i + 1] : i + 1;
+  return { length: original, start, weights, next };
 }
 
 export class MaskUpsampler {
@@ -97,20 +101,29 @@ export class MaskUpsampler {
       }
       if (!anything) continue;
       let runStart = -1;
-      for (let x = left; x < right; x++) {
+      for (let x = left; x < right; ) {
         const c = columns.start[x] - cropLeft + 2;
         const a = c >= 0 && c < line.length ? line[c] : outside;
         const b = c + 1 >= 0 && c + 1 < line.length ? line[c + 1] : outside;
         const d = c + 2 >= 0 && c + 2 < line.length ? line[c + 2] : outside;
-        const value = columns.weights[3 * x] * a + columns.weights[3 * x + 1] * b + columns.weights[3 * x + 2] * d;
-        if (value > threshold) {
-          if (runStart < 0) runStart = x;
-        } else if (runStart >= 0) {
-          spans.push(y, runStart, x);
-          area += x - runStart;
-          if (runStart < minX) minX = runStart;
-          if (x > maxX) maxX = x;
-          runStart = -1;
+        const end = Math.min(right, columns.next[x]);
+        const allAbove = a > threshold && b > threshold && d > threshold;
+        const allBelow = !(a > threshold || b > threshold || d > threshold);
+        if (runStart >= 0 ? allAbove : allBelow) {
+          x = end; // the run, or the gap, goes on
+          continue;
+        }
+        for (; x < end; x++) {
+          const value = columns.weights[3 * x] * a + columns.weights[3 * x + 1] * b + columns.weights[3 * x + 2] * d;
+          if (value > threshold) {
+            if (runStart < 0) runStart = x;
+          } else if (runStart >= 0) {
+            spans.push(y, runStart, x);
+            area += x - runStart;
+            if (runStart < minX) minX = runStart;
+            if (x > maxX) maxX = x;
+            runStart = -1;
+          }
         }
       }
       if (runStart >= 0) {
