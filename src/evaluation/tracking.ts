@@ -1,0 +1,65 @@
+import type { Size } from '../ndimage/array.js';
+import type { Mask } from '../ndimage/mask.js';
+import { intersectionArea } from '../ndimage/mask-sets.js';
+import type { SegmentContext } from '../segmentation/context.js';
+import { segmentFromBox } from '../segmentation/from-prompts.js';
+import { TRACK_OPTIONS, type Track, type TrackOptions, trackAcrossFrames } from '../segmentation/tracking/track.js';
+import { sliceSegmenter } from '../segmentation/volume/slice-segmenter.js';
+import type { TaskOptions } from '../task.js';
+
+/**
+ * How well one prompt per object tracks it: the true box of its first frame, then tracking forward. A frame counts as in
+ * the SEG measure of the Cell Tracking Challenge: the Jaccard index with the true mask if more than half of that is
+ * covered, else 0.
+ */
+export interface TrackAccuracy {
+  /** Mean over the true frames. */
+  readonly seg: number;
+  /** By true frame, in order. */
+  readonly frames: readonly { readonly frame: number; readonly jaccard: number }[];
+  /** First true frame that is not matched; absent if all are. */
+  readonly failsAt?: number;
+  readonly end: Track['end'];
+}
+
+/**
+ * @param truth frame → true mask
+ * @param frames length of the series
+ */
+export async function trackAccuracy(
+  context: Omit<SegmentContext, 'plane'>,
+  truth: ReadonlyMap<number, Mask>,
+  frames: number,
+  size: Size,
+  options: Partial<TrackOptions> & TaskOptions = {},
+): Promise<TrackAccuracy> {
+  const { signal, onProgress: _, ...settings } = options;
+  const planes = [...truth.keys()].sort((a, b) => a - b);
+  const [first] = planes;
+  const start = (await segmentFromBox({ ...context, plane: first }, (truth.get(first) as Mask).box, { signal })).mask;
+  const track: Pick<Track, 'masks' | 'end'> =
+    start.area > 0
+      ? await trackAcrossFrames(
+          { masks: new Map([[first, start]]), divisions: new Set(), stopLower: false, stopUpper: false },
+          frames,
+          size,
+          sliceSegmenter(context),
+          { ...TRACK_OPTIONS, ...settings },
+          { signal },
+        )
+      : { masks: new Map(), end: { reason: 'lost', frame: first } };
+  const scored = planes.map((frame) => ({ frame, jaccard: matched(truth.get(frame) as Mask, track.masks.get(frame)) }));
+  const failsAt = scored.find(({ jaccard }) => jaccard === 0)?.frame;
+  return {
+    seg: scored.reduce((sum, { jaccard }) => sum + jaccard, 0) / scored.length,
+    frames: scored,
+    ...(failsAt !== undefined && { failsAt }),
+    end: track.end,
+  };
+}
+
+function matched(truth: Mask, found: Mask | undefined): number {
+  if (!found) return 0;
+  const common = intersectionArea(truth, found);
+  return common > truth.area / 2 ? common / (truth.area + found.area - common) : 0;
+}

@@ -1,0 +1,201 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { trackAccuracy } from '../../src/evaluation/tracking.js';
+import { objectOf, type VolumeAccuracy, volumeAccuracy } from '../../src/evaluation/volumes.js';
+import { readPlane } from '../../src/io/image.js';
+import { openImage } from '../../src/io/open.js';
+import { volumePhantom } from '../../src/io/phantom-stack.js';
+import { resolveModel } from '../../src/model/registry.js';
+import type { LabelImage, Tensor } from '../../src/ndimage/array.js';
+import type { Mask } from '../../src/ndimage/mask.js';
+import { maskFromLabels, translateMask } from '../../src/ndimage/rle.js';
+import { segmentFromBox } from '../../src/segmentation/from-prompts.js';
+import { projectThroughVolume } from '../../src/segmentation/volume/project.js';
+import { PROJECTION_NAMES } from '../../src/segmentation/volume/projection.js';
+import { sliceSegmenter } from '../../src/segmentation/volume/slice-segmenter.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import { dataItems, dataPath, hasData } from '../support/data.js';
+import { realWorker } from '../support/real-worker.js';
+import { stackContext } from '../support/stack-source.js';
+import { atLeast, atMost, type Figure, median, reported } from './figure.js';
+
+/**
+ * Volumes and time series: how well one true box per object is followed, how fast, and how quickly it is undone. To stay
+ * short, of each volume the middle slices are used and some objects, evenly by size; VOLUME_SLICES, VOLUME_OBJECTS and
+ * TRACK_OBJECTS change that.
+ */
+const SLICES = Number(process.env.VOLUME_SLICES ?? 12);
+const OBJECTS = Number(process.env.VOLUME_OBJECTS ?? 4);
+const TRACKS = Number(process.env.TRACK_OBJECTS ?? 6);
+const MIN_PIXELS = 80;
+
+const VOLUMES: Readonly<Record<string, string>> = {
+  'gala-train': 'gala',
+  'neuroproof-ts2-z0-60': 'neuroproof',
+  'plantseg-1135_mini': 'plant_nuclei',
+  'qcanet-8cell': 'mouse_embryo',
+};
+
+type Worker = Awaited<ReturnType<typeof realWorker>>;
+
+export default async function run(): Promise<Figure[]> {
+  const worker = await realWorker();
+  await worker.load(resolveModel('vit_t'));
+  const figures = [undoTime(), await projectionSpeed(worker)];
+  if (hasData) {
+    for (const [id, name] of Object.entries(VOLUMES)) figures.push(...(await volumeFigures(worker, id, name)));
+    figures.push(await trackingFigure(worker));
+  }
+  await worker.close();
+  return figures;
+}
+
+async function volumeFigures(worker: Worker, id: string, name: string): Promise<Figure[]> {
+  const item = dataItems().find((candidate) => candidate.id === id);
+  if (!item?.labels) throw new Error(`No labelled item ${id}.`);
+  const pixels = middle(await readStack(dataPath(item.file)), SLICES);
+  const cut = middle(await readStack(dataPath(item.labels)), SLICES);
+  const truth: LabelImage = { data: Uint32Array.from(cut.data), shape: cut.shape };
+  const context = stackContext(worker, pixels);
+  const accuracies: VolumeAccuracy[] = [];
+  for (const object of chosen(truth, OBJECTS)) accuracies.push(await volumeAccuracy(context, truth, object));
+  const mean = (value: (accuracy: VolumeAccuracy) => number) =>
+    accuracies.reduce((sum, accuracy) => sum + value(accuracy), 0) / accuracies.length;
+  const upper = mean(({ upperBound }) => upperBound);
+  const byProjection = PROJECTION_NAMES.map((projection) => ({ projection, iou: mean(({ iou }) => iou[projection]!) }));
+  const best = Math.max(...byProjection.map(({ iou }) => iou));
+  console.error(
+    `${name}: ${accuracies.length} objects in ${truth.shape[0]} slices; slice-wise ${upper.toFixed(3)}; ` +
+      byProjection.map(({ projection, iou }) => `${projection} ${iou.toFixed(3)}`).join(', '),
+  );
+  return [
+    ...byProjection.map(({ projection, iou }) => reported(`volume_iou_${name}_${projection}`, iou, 'mean 3D IoU')),
+    reported(`volume_iou_${name}_upper_bound`, upper, 'mean 3D IoU'),
+    atLeast(`volume_iou_${name}_best`, best, 'mean 3D IoU', upper - 0.25),
+  ];
+}
+
+async function trackingFigure(worker: Worker): Promise<Figure> {
+  const item = dataItems().find(({ id }) => id === 'usiigaci-t98g-f0');
+  if (!item?.labels) throw new Error('No time series of T98G cells.');
+  const frames = await readFrames(dataPath(item.file), /^t\d+\.tif$/);
+  const truth = await readFrames(dataPath(item.labels), /^man_track\d+\.tif$/);
+  const labels: LabelImage = { data: Uint32Array.from(truth.data), shape: truth.shape };
+  const context = stackContext(worker, frames);
+  const size = [frames.shape[1], frames.shape[2]] as const;
+  let sum = 0;
+  const ids = chosen(labels, TRACKS, (masks) => masks.has(0) && masks.size >= 8);
+  for (const id of ids) {
+    const masks = objectOf(labels, id);
+    const settings = { projection: 'mask', iouThreshold: 0.5, boxExtension: 0.1 } as const;
+    const { seg, failsAt, end } = await trackAccuracy(context, masks, frames.shape[0], size, settings);
+    sum += seg;
+    console.error(
+      `t98g ${id}: ${masks.size} frames, SEG ${seg.toFixed(3)}, ${failsAt === undefined ? 'followed to its end' : `fails in frame ${failsAt}`}, ${end.reason} ${end.frame}`,
+    );
+  }
+  return reported('tracking_seg_t98g', sum / ids.length, 'mean Jaccard');
+}
+
+/** Slices a second of one object at 512², embeddings at hand: median of five passes through six slices. */
+async function projectionSpeed(worker: Worker): Promise<Figure> {
+  const planes = 7;
+  const { image, labels } = volumePhantom({ size: [512, 512], planes });
+  const context = stackContext(worker, image);
+  const { mask } = await segmentFromBox({ ...context, plane: 3 }, maskFromLabels(labels, 2, 3).box);
+  const pass = () =>
+    projectThroughVolume(
+      { masks: new Map([[3, mask]]), stopLower: false, stopUpper: false },
+      planes,
+      sliceSegmenter(context),
+      { projection: 'single_point', iouThreshold: 0, boxExtension: 0.05 },
+    );
+  const { masks } = await pass(); // encodes
+  const times: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const start = performance.now();
+    await pass();
+    times.push(performance.now() - start);
+  }
+  return atLeast('project_slices_per_s', ((masks.size - 1) * 1000) / median(times), 'slices/s', 10);
+}
+
+/** An object of 100 slices landed as the result of a projection, then taken back. */
+function undoTime(): Figure {
+  const { labels } = volumePhantom({ size: [512, 512], planes: 3 });
+  const mask = maskFromLabels(labels, 2, 1);
+  const session = new AnnotationSession();
+  session.open({ name: 'volume', axes: 'zyx', size: [512, 512], planes: 100, signature: 'v' });
+  const masks = new Map<number, Mask>();
+  for (let plane = 0; plane < 100; plane++) masks.set(plane, translateMask(mask, plane % 5, plane % 7));
+  const times = Array.from({ length: 9 }, () => {
+    session.apply({
+      title: 'Segment all slices',
+      change: (state) => ({
+        ...state,
+        layers: {
+          ...state.layers,
+          current_object: { objects: new Map([[1, { id: 1, masks, prompts: [], origin: 'interactive' }]]) },
+        },
+      }),
+    });
+    const start = performance.now();
+    session.undo();
+    return performance.now() - start;
+  });
+  return atMost('undo_100_slices_ms', median(times), 'ms', 100);
+}
+
+/** Objects that fill enough of enough planes, evenly spaced by volume. */
+function chosen(
+  labels: LabelImage,
+  count: number,
+  fits: (masks: ReadonlyMap<number, Mask>) => boolean = (masks) => masks.size >= 4,
+): number[] {
+  const objects = [...new Set(labels.data)]
+    .filter((id) => id !== 0)
+    .map((id) => ({ id, masks: objectOf(labels, id) }))
+    .map(({ id, masks }) => ({ id, masks, volume: [...masks.values()].reduce((sum, { area }) => sum + area, 0) }))
+    .filter(({ masks, volume }) => fits(masks) && volume / masks.size >= MIN_PIXELS)
+    .sort((a, b) => a.volume - b.volume);
+  const taken = Math.min(count, objects.length);
+  return Array.from({ length: taken }, (_, i) => objects[Math.floor(((i + 0.5) * objects.length) / taken)].id);
+}
+
+function middle({ data, shape: [depth, height, width] }: Tensor, slices: number): Tensor {
+  const count = Math.min(slices, depth);
+  const first = Math.floor((depth - count) / 2);
+  const area = height * width;
+  return { data: data.slice(first * area, (first + count) * area), shape: [count, height, width] } as Tensor;
+}
+
+async function readStack(file: string): Promise<Tensor> {
+  const source = await openImage(new Uint8Array(readFileSync(file)), { name: path.basename(file) });
+  const planes: Tensor[] = [];
+  for (let plane = 0; plane < Math.max(source.sizes.z, source.sizes.t); plane++)
+    planes.push(await readPlane(source, plane, { channels: [0] }));
+  return stacked(planes);
+}
+
+async function readFrames(folder: string, pattern: RegExp): Promise<Tensor> {
+  const names = readdirSync(folder)
+    .filter((name) => pattern.test(name))
+    .sort();
+  return stacked(
+    await Promise.all(
+      names.map(async (name) => {
+        const { data, shape } = await readStack(path.join(folder, name));
+        return { data, shape: shape.slice(-2) } as Tensor;
+      }),
+    ),
+  );
+}
+
+function stacked(planes: readonly Tensor[]): Tensor {
+  const [height, width] = planes[0].shape;
+  const data = Float32Array.from({ length: planes.length * height * width });
+  planes.forEach((plane, i) => {
+    data.set(plane.data, i * height * width);
+  });
+  return { data, shape: [planes.length, height, width] };
+}

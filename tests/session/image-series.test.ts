@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { SamError } from '../../src/errors.js';
+import { readPlane } from '../../src/io/image.js';
+import { openImage } from '../../src/io/open.js';
+import type { Store } from '../../src/io/store.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
+import { listKeys } from '../../src/io/stores/prefix.js';
+import { Autosave } from '../../src/session/autosave.js';
+import { ImageSeries, type SeriesParts, TABLE } from '../../src/session/image-series.js';
+import { paintLayer } from '../../src/session/layers.js';
+import { joinTables, parseCsv } from '../../src/session/series-table.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import type { ImageInfo } from '../../src/session/state.js';
+import { DiscAnnotator } from '../support/disc-annotator.js';
+
+const SIZE = [40, 60] as const;
+
+/** A folder of images, of which some are broken; `run` is one sitting at it, as after a restart of the program. */
+class Folder {
+  readonly store = memoryStore();
+  readonly output = memoryStore();
+  readonly autosaves = memoryStore();
+  readonly opened: string[] = [];
+  readonly ahead: number[] = [];
+
+  constructor(
+    readonly names: readonly string[],
+    readonly broken: ReadonlySet<string> = new Set(),
+  ) {}
+
+  async run(more: Partial<SeriesParts> = {}) {
+    const session = new AnnotationSession();
+    let autosave: Autosave | undefined;
+    const parts: SeriesParts = {
+      names: this.names,
+      store: this.store,
+      output: this.output,
+      open: async (index) => {
+        const name = this.names[index];
+        if (this.broken.has(name)) throw new SamError('invalid_image', 'The file is cut off.');
+        await autosave?.close();
+        const volume = name.startsWith('volume');
+        const image: ImageInfo = {
+          name,
+          axes: volume ? 'zyx' : 'yx',
+          size: SIZE,
+          planes: volume ? 3 : 1,
+          signature: `pixels of ${name}`,
+        };
+        autosave = await Autosave.open(session, this.autosaves as Store, image, new DiscAnnotator(SIZE));
+        this.opened.push(name);
+      },
+      precompute: async (index) => void this.ahead.push(index),
+      ...more,
+    };
+    const series = await ImageSeries.open(session, parts);
+    return { session, series, saved: async () => autosave?.flush() };
+  }
+
+  async table(): Promise<string[][]> {
+    return parseCsv(new TextDecoder().decode(await this.output.get(TABLE)));
+  }
+}
+
+let count = 0;
+async function annotate(session: AnnotationSession, y: number, x: number, plane = 0): Promise<void> {
+  if (session.state.plane !== plane) await session.run('set_plane', { plane });
+  const id = `q${++count}`;
+  await session.run('put_prompts', { prompts: [{ kind: 'point', id, plane, at: [y, x], positive: true }] });
+  await session.run('commit');
+}
+
+const states = ({ images }: ImageSeries) => images.map(({ state }) => state).join(' ');
+
+describe('image series', () => {
+  it('goes through the images, skips a broken one, and writes labels and one table', async () => {
+    const folder = new Folder(['a.tif', 'b.tif', 'c.tif', 'volume.tif'], new Set(['b.tif']));
+    const { series, session } = await folder.run();
+    await series.start();
+    assert.deepEqual(folder.ahead.slice(0, 2), [1, 2], 'the next two are computed ahead');
+    await annotate(session, 10, 10);
+    await annotate(session, 25, 40);
+    const labels = paintLayer(session.state.layers.committed_objects, session.state.image!);
+    assert.equal(await series.next(), true);
+    assert.equal(series.current, 2, 'the broken image is passed');
+    assert.equal(states(series), 'done failed work new');
+    assert.match(series.images[1].failure ?? '', /cut off/);
+    await series.next();
+    await annotate(session, 20, 20, 0);
+    await session.run('set_plane', { plane: 1 });
+    assert.equal(await series.next(), false);
+    assert.match(session.state.message?.text ?? '', /last image.* 1 could not be opened/);
+    assert.equal(states(series), 'done failed empty done');
+
+    const file = await folder.output.get('a_labels.tif');
+    assert.ok(file);
+    const source = await openImage(file, { name: 'a_labels.tif' });
+    assert.deepEqual([...(await readPlane(source, 0)).data], [...labels.data]);
+    const [heads, ...rows] = await folder.table();
+    assert.equal(heads[0], 'image');
+    assert.deepEqual(
+      rows.map((row) => [row[0], row[heads.indexOf('label')]]),
+      [
+        ['a.tif', '1'],
+        ['a.tif', '2'],
+        ['volume.tif', '1'],
+      ],
+    );
+    await series.close();
+  });
+
+  it('goes on where it stopped after being killed, with uncommitted work', async () => {
+    const folder = new Folder(['a.tif', 'b.tif', 'c.tif', 'd.tif', 'e.tif']);
+    const first = await folder.run();
+    await first.series.start();
+    await annotate(first.session, 10, 10);
+    await first.series.next();
+    await annotate(first.session, 12, 30);
+    const prompt = { kind: 'point', id: 'late', plane: 0, at: [30, 50], positive: true } as const;
+    await first.session.run('put_prompts', { prompts: [prompt] });
+    await first.saved();
+    // No close: the program is gone.
+    const second = await folder.run();
+    assert.equal(states(second.series), 'done work new new new');
+    await second.series.start();
+    assert.equal(second.series.current, 1);
+    assert.equal(second.session.state.layers.committed_objects.objects.size, 1);
+    assert.equal(second.session.state.prompts[0].id, 'late');
+    await second.series.previous();
+    assert.equal(second.series.current, 0);
+    assert.equal(second.session.state.layers.committed_objects.objects.size, 1, 'work on earlier images is there');
+    await second.series.goTo(4);
+    assert.equal(states(second.series), 'done done new new work');
+    await second.series.close();
+  });
+
+  it('begins with initial labels, once', async () => {
+    const folder = new Folder(['a.tif', 'b.tif']);
+    const data = new Uint32Array(SIZE[0] * SIZE[1]);
+    data.fill(7, 0, 20);
+    const initial = async () => ({ data, shape: [...SIZE] });
+    const { series, session } = await folder.run({ initial });
+    await series.start();
+    assert.deepEqual([...session.state.layers.committed_objects.objects.keys()], [7]);
+    await session.run('delete_object', { layer: 'committed_objects', id: 7 });
+    await series.next();
+    await series.previous();
+    assert.equal(session.state.layers.committed_objects.objects.size, 0, 'what was deleted stays deleted');
+    await series.close();
+  });
+
+  it('stays where it is when no other image can be opened', async () => {
+    const folder = new Folder(['a.tif', 'b.tif'], new Set(['b.tif']));
+    const { series, session } = await folder.run();
+    await series.start();
+    await annotate(session, 10, 10);
+    assert.equal(await series.next(), false);
+    assert.equal(series.current, 0);
+    assert.equal(session.state.image?.name, 'a.tif');
+    await assert.rejects(series.goTo(1), /cut off/);
+    assert.equal(series.current, 0);
+    await series.close();
+    assert.ok((await listKeys(folder.output)).includes('a_labels.tif'));
+  });
+
+  it('refuses a series without images or with two of a name', async () => {
+    await assert.rejects(new Folder([]).run(), /no image/);
+    await assert.rejects(new Folder(['a', 'a']).run(), /same name/);
+  });
+
+  it('tables are joined by column name, with cells quoted', () => {
+    const joined = joinTables([
+      { name: 'a, "b"', csv: 'label,area\r\n1,5\r\n' },
+      { name: 'c', csv: 'area,"mean, DAPI"\r\n7,"x ""y"""\r\n' },
+      { name: 'empty', csv: 'label\r\n' },
+    ]);
+    assert.deepEqual(parseCsv(joined), [
+      ['image', 'label', 'area', 'mean, DAPI'],
+      ['a, "b"', '1', '5', ''],
+      ['c', '', '7', 'x "y"'],
+    ]);
+  });
+});

@@ -1,0 +1,38 @@
+import { toImage } from '../../src/model/intensity.js';
+import type { Embedding } from '../../src/model/sam-tensors.js';
+import type { Size, Tensor } from '../../src/ndimage/array.js';
+import type { StackContext } from '../../src/session/annotator-stack.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
+
+export interface CountingContext extends StackContext {
+  /** Planes that decoding was asked for since it was last emptied, in order. */
+  readonly decoded: number[];
+}
+
+/** A stack [Z, H, W] whose planes are encoded once, on first use. */
+export function stackContext(worker: SamWorker, pixels: Tensor, model = 'vit_t'): CountingContext {
+  const [, height, width] = pixels.shape;
+  const size: Size = [height, width];
+  const encoded = new Map<number, Promise<Embedding>>();
+  const decoded: number[] = [];
+  return {
+    worker,
+    model,
+    decoded,
+    embeddings: {
+      size,
+      embedding({ plane }) {
+        decoded.push(plane);
+        const area = height * width;
+        const known =
+          encoded.get(plane) ??
+          worker.encode(
+            model,
+            toImage({ data: pixels.data.slice(plane * area, (plane + 1) * area), shape: [height, width] } as Tensor),
+          );
+        encoded.set(plane, known);
+        return known;
+      },
+    },
+  };
+}
