@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -40,6 +41,7 @@ describe('dropping files', function () {
   async function drop(...paths: string[]) {
     const before = (await annotator.state()).image?.signature;
     await dropPaths(annotator, paths);
+    if (severalImages(paths)) await (await annotator.panel()).getByText('As one image').click();
     const { image } = await annotator.until(
       `${paths.map((file) => path.basename(file))} to open`,
       (state) => state.image !== null && state.image.signature !== before,
@@ -290,6 +292,13 @@ describe('dropping files', function () {
     }
   });
 });
+
+/** Several files, or a folder of them that is no zarr: the annotator asks what they are. */
+function severalImages(paths: readonly string[]): boolean {
+  return (
+    paths.length > 1 || (statSync(paths[0]).isDirectory() && readdirSync(paths[0]).some((name) => /\.tif$/.test(name)))
+  );
+}
 
 const planes = (source: { readonly sizes: { readonly t: number; readonly z: number } }) =>
   source.sizes.t * source.sizes.z;
