@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type CtcSequence, type CtcTrack, ctcScores } from '../../src/evaluation/ctc.js';
-import { pythonVenv } from '../support/python.js';
+import { pythonVenv, withPython } from '../support/python.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 
 /** Our CTC measures against an independent implementation from PyPI, on many perturbed results. */
@@ -103,9 +103,8 @@ function perturb(made: readonly Cell[], random: () => number): CtcSequence {
 describe('CTC measures against py-ctcmetrics', function () {
   this.timeout(600_000);
 
-  it('agree to 1e-6 on perturbed results', async function () {
+  withPython('agree to 1e-6 on perturbed results', async () => {
     const python = await pythonVenv(['py-ctcmetrics==1.3.3', 'tifffile==2026.3.3', 'numpy==2.4.6']);
-    if (!python) this.skip();
     const folder = mkdtempSync(path.join(os.tmpdir(), 'ctc-'));
     try {
       const cases: { reference: CtcSequence; computed: CtcSequence }[] = [];
