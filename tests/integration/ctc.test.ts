@@ -115,7 +115,7 @@ describe('CTC measures against py-ctcmetrics', function () {
       }
       const save = (sequence: CtcSequence, file: string) => {
         const raw = new Uint16Array(T * H * W);
-        sequence.frames.forEach((frame, t) => raw.set(frame.data, t * H * W));
+        for (const [t, frame] of sequence.frames.entries()) raw.set(frame.data, t * H * W);
         writeFileSync(path.join(folder, file), raw);
         return { shape: [T, H, W], file, tracks: sequence.tracks.map((t) => [t.label, t.begin, t.end, t.parent]) };
       };
