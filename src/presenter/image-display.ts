@@ -143,10 +143,11 @@ export class ImageDisplay {
   private painted(): PaintedChannel[] {
     const { source, shown } = this;
     const channels = this.channels();
+    if (source.rgb && !channels[0].visible) return [];
     if (source.rgb)
       return shown.map((at, k) => ({ at, limits: channels[0].limits, color: ['#ff0000', '#00ff00', '#0000ff'][k] }));
     return channels.flatMap(({ visible, limits, color = '#ffffff' }, k) =>
-      visible || channels.length === 1 ? [{ at: shown[k], limits, color }] : [],
+      visible ? [{ at: shown[k], limits, color }] : [],
     );
   }
 
