@@ -72,7 +72,7 @@ describe('a folder of images by hand', function () {
       assert.equal(back.prompts.length, 1);
       assert.deepEqual(await again.labels('current_object'), interrupted);
       await again.ready();
-      await (await again.viewer()).click('#layers');
+      await (await again.panel()).click('h1');
       await again.press('c');
       await again.until('an object', (state) => state.layers.committed_objects.count === 1);
       await again.press('n');

@@ -25,10 +25,11 @@ export interface ViewerSite {
   close(): Promise<void>;
 }
 
-export async function viewerSite(): Promise<ViewerSite> {
+/** @param host the page around the viewer window */
+export async function viewerSite(host = 'tests/browser/pages/viewer-host.ts'): Promise<ViewerSite> {
   mkdirSync(path.join(FOLDER, 'viewer'), { recursive: true });
   await Promise.all([
-    bundleForBrowser({ 'viewer-host': 'tests/browser/pages/viewer-host.ts' }, FOLDER),
+    bundleForBrowser({ 'viewer-host': host }, FOLDER),
     bundleForBrowser({ viewer: 'plugin/viewer/main.ts' }, path.join(FOLDER, 'viewer')),
   ]);
   copyFileSync('tests/browser/pages/viewer-host.html', path.join(FOLDER, 'index.html'));
@@ -62,7 +63,7 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
     if (message.type() === 'error') errors.push(message.text());
   });
   await page.goto(`${site.url}index.html${query}`);
-  await page.waitForFunction(() => document.title === 'ready', undefined, { timeout: 30_000 });
+  await page.waitForFunction(() => /ready$/.test(document.title), undefined, { timeout: 60_000 });
   const frame = page.frames().find((candidate) => candidate !== page.mainFrame() && /viewer|app/.test(candidate.url()));
   if (!frame) throw new Error('The viewer window has no frame.');
   const events = () => page.evaluate(() => (globalThis as unknown as { events: ViewerEvent[] }).events);

@@ -1,0 +1,31 @@
+import { viewerSite } from '../support/viewer-page.js';
+import { atMost, type Figure, median, reported } from './figure.js';
+
+/**
+ * Scrolling through 200 slices of 1024 x 1024 with 300 committed objects, in Chromium without a GPU: session, presenter,
+ * contrast, RPC to the viewer and painting. tests/browser/pages/scroll-host.ts is the page.
+ */
+const STEPS = 30;
+const LIMIT_MS = 100;
+
+export default async function bench(): Promise<Figure[]> {
+  const site = await viewerSite('tests/browser/pages/scroll-host.ts');
+  try {
+    const { page } = await site.open();
+    await page.waitForFunction(() => document.title === 'stack ready', undefined, { timeout: 120_000 });
+    const times = await page.evaluate(async (steps) => {
+      const { scrollToPlane } = globalThis as unknown as { scrollToPlane(plane: number): Promise<number> };
+      const walk: number[] = [];
+      for (let k = 0; k < steps; k++) walk.push(await scrollToPlane(80 + k));
+      const jumps: number[] = [];
+      for (let k = 0; k < steps / 3; k++) jumps.push(await scrollToPlane((80 + 71 * (k + 1)) % 200));
+      return { walk, jumps };
+    }, STEPS);
+    return [
+      atMost('slice_scroll_ms', median(times.walk), 'ms', LIMIT_MS),
+      reported('slice_jump_ms', median(times.jumps), 'ms'),
+    ];
+  } finally {
+    await site.close();
+  }
+}

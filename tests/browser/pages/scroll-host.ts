@@ -1,0 +1,64 @@
+import './viewer-host.js';
+import { openImage } from '../../../src/io/open.js';
+import { memoryStore } from '../../../src/io/stores/memory.js';
+import type { Mask } from '../../../src/ndimage/mask.js';
+import { maskFromBitmap } from '../../../src/ndimage/rle.js';
+import { ImageDisplay } from '../../../src/presenter/image-display.js';
+import { Presenter } from '../../../src/presenter/presenter.js';
+import type { Viewer } from '../../../src/presenter/viewer.js';
+import { setCommittedObjects } from '../../../src/session/edits.js';
+import { AnnotationSession } from '../../../src/session/session.js';
+import type { ImageInfo, ObjectRecord } from '../../../src/session/state.js';
+
+/** A stack of 200 slices of 1024 x 1024 with 300 committed objects over the viewer of viewer-host.ts, to scroll through. */
+const PLANES = 200;
+const SIDE = 1024;
+const OBJECTS = 300;
+const DEPTH = 24;
+
+const { viewer } = globalThis as unknown as { viewer: Viewer };
+const data = new Uint8Array(PLANES * SIDE * SIDE);
+for (let i = 0, noise = 1; i < data.length; i++) {
+  noise = (Math.imul(noise, 1664525) + 1013904223) | 0;
+  data[i] = 60 + (noise >>> 26);
+}
+const source = await openImage({ data, shape: [PLANES, SIDE, SIDE], axes: 'zyx', name: 'stack' });
+const display = await ImageDisplay.open(source, {
+  signature: 'stack',
+  store: memoryStore(),
+  onChanged: () => undefined,
+});
+const session = new AnnotationSession();
+const info: ImageInfo = { name: 'stack', axes: 'zyx', size: [SIDE, SIDE], planes: PLANES, signature: 'stack' };
+session.open(info);
+session.apply(setCommittedObjects(Array.from({ length: OBJECTS }, (_, k) => ball(k))));
+const presenter = new Presenter(session, viewer, { readPixels: (_, plane) => display.picture(plane) });
+await presenter.idle();
+
+/** Milliseconds from the change of the plane until the new picture is painted. */
+async function scrollTo(plane: number): Promise<number> {
+  const frame = document.querySelector('iframe')?.contentWindow as Window;
+  const started = performance.now();
+  await session.run('set_plane', { plane });
+  await presenter.idle();
+  await new Promise((resolve) => frame.requestAnimationFrame(() => frame.setTimeout(resolve, 0)));
+  return performance.now() - started;
+}
+
+function ball(k: number): ObjectRecord {
+  const masks = new Map<number, Mask>();
+  const middle = (k * 37) % PLANES;
+  const corner = [((k * 61) % 30) * 33, ((k * 17) % 30) * 33] as const;
+  for (let plane = Math.max(0, middle - DEPTH); plane < Math.min(PLANES, middle + DEPTH); plane++) {
+    const radius = Math.round(14 * Math.sqrt(1 - ((plane - middle) / DEPTH) ** 2));
+    const side = 2 * radius + 1;
+    const inside = Uint8Array.from({ length: side * side }, (_, i) =>
+      Number(Math.hypot(Math.floor(i / side) - radius, (i % side) - radius) <= radius),
+    );
+    masks.set(plane, maskFromBitmap(inside, [side, side], corner));
+  }
+  return { id: k + 1, masks, prompts: [], origin: 'loaded' };
+}
+
+Object.assign(globalThis, { scrollToPlane: scrollTo });
+document.title = 'stack ready';
