@@ -66,7 +66,8 @@ export function automaticHint(state: SessionState): string | undefined {
     return 'Objects appear as they are found. Escape stops the search.';
   const { auto_segmentation, current_object } = state.layers;
   if (auto_segmentation.objects.size === 0 || current_object.objects.size > 0 || state.task) return undefined;
-  if (chosenAutomatic(state) !== undefined) return undefined;
+  if (chosenAutomatic(state) !== undefined)
+    return 'Accept it (Y), reject it (Shift+Y) or edit it. Shift+A accepts all.';
   const hand = state.settings.tool === 'pan' ? 'Click' : 'Alt+click';
   return `${hand} an object to accept (Y), reject (Shift+Y) or edit it. Then accept all others (Shift+A).`;
 }

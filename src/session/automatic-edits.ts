@@ -15,10 +15,10 @@ export function planAccept(
   options: CommitOptions = {},
 ): CommitPlan {
   const { objects } = state.layers.auto_segmentation;
-  const picked = ids.map((id, index) => {
+  const picked = ids.map((id) => {
     const record = objects.get(id);
     if (!record) throw new SamError('not_found', `There is no automatic object ${id}.`, { details: { id } });
-    return { ...record, id: index + 1 };
+    return record;
   });
   const layers = { ...state.layers, auto_segmentation: layerOf(picked) };
   return planCommit({ ...state, layers }, { ...options, layer: 'auto_segmentation' });

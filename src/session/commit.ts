@@ -91,7 +91,9 @@ export function planCommit(state: SessionState, options: CommitOptions = {}): Co
       dropped.push({ id: record.id });
       continue;
     }
-    const id = editing !== undefined && rest.id === first ? editing : rest.id + offset;
+    // What an automatic object is called means nothing to anyone, so that its number may close a gap.
+    const number = layer === 'auto_segmentation' ? accepted.length + 1 : rest.id;
+    const id = editing !== undefined && rest.id === first ? editing : number + offset;
     if (layer === 'current_object') sources.set(record.id, id);
     accepted.push({ ...rest, id });
   }

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { cellPhantom } from '../../src/io/phantom.js';
+import { resolveModel } from '../../src/model/registry.js';
+import { createService, type MicroSamService } from '../../src/service/service.js';
+import { Annotator2d } from '../../src/session/annotator-2d.js';
+import { objectAt } from '../../src/session/layers.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { nodeWorker, singleEmbedding } from '../support/node-engine.js';
+
+/** Automatic segmentation in a session, with the real model on a phantom; 10 x 10 points, since only the steps matter. */
+describe('automatic segmentation in a session', function () {
+  this.timeout(120_000);
+  const { image, labels } = cellPhantom({ size: [256, 256], cells: 14 });
+  let session: AnnotationSession;
+  let service: MicroSamService;
+  /** Calls of the network since the start. */
+  let asked = 0;
+
+  before(async () => {
+    const real = await nodeWorker();
+    const model = resolveModel();
+    await real.load(model);
+    const worker: SamWorker = {
+      info: () => real.info(),
+      load: (...args) => real.load(...args),
+      encode: (...args) => real.encode(...args),
+      decode: (...args) => real.decode(...args),
+      close: () => real.close(),
+      decodeCandidates(...args) {
+        asked++;
+        return real.decodeCandidates(...args);
+      },
+    };
+    session = new AnnotationSession();
+    const annotator = new Annotator2d({
+      worker,
+      model: model.name,
+      embeddings: singleEmbedding(worker, model.name, image),
+    });
+    session.open({ name: 'phantom', axes: 'yx', size: [256, 256], planes: 1, signature: 'phantom' }, annotator);
+    service = createService({ session, openImage: async () => undefined });
+  });
+
+  const ids = () => [...session.state.layers.auto_segmentation.objects.keys()];
+
+  it('finds what is there, shows it while it comes, and lands it as one step', async () => {
+    const partial: number[] = [];
+    const stop = session.subscribe(({ arriving, layers }) => {
+      if (arriving) partial.push(arriving.content.objects.size);
+      if (arriving) assert.equal(layers.auto_segmentation.objects.size, 0);
+    });
+    const result = await service.automatic_segmentation({ points_per_side: 10 });
+    stop();
+    assert.ok(partial.length > 0 && partial.at(-1)! <= result.count, `partial results ${partial}`);
+    assert.equal(session.state.arriving, undefined);
+    const truth = new Set(labels.data);
+    truth.delete(0);
+    const hit = new Set<number>();
+    for (const { masks } of session.state.layers.auto_segmentation.objects.values()) {
+      const [y0, x0, y1, x1] = masks.get(0)!.box;
+      hit.add(labels.data[Math.floor((y0 + y1) / 2) * 256 + Math.floor((x0 + x1) / 2)]);
+    }
+    hit.delete(0);
+    assert.ok(hit.size >= 0.6 * truth.size, `${hit.size} of ${truth.size} nuclei`);
+    assert.equal(session.state.history.undo, 'Automatic segmentation');
+  });
+
+  it('again, it asks the network nothing', async () => {
+    const before = [asked, ids()];
+    await service.automatic_segmentation();
+    assert.deepEqual([asked, ids()], before);
+  });
+
+  it('thresholds act without the network and keep ids; below the floors they are refused', async () => {
+    const before = ids();
+    const calls = asked;
+    const strict = await service.set_automatic_thresholds({ pred_iou_thresh: 0.98 });
+    assert.ok(strict.count < before.length && strict.objects.every(({ predicted_iou }) => predicted_iou! > 0.98));
+    assert.ok(strict.objects.every(({ id }) => before.includes(id)));
+    await assert.rejects(
+      service.set_automatic_thresholds({ pred_iou_thresh: 0.1 }),
+      /^SamError: invalid_argument: .*below/,
+    );
+    assert.equal(session.state.settings.automatic.thresholds.predIouThresh, 0.98, 'what is refused changes nothing');
+    await service.undo();
+    assert.deepEqual(ids(), before);
+    assert.equal(asked, calls);
+  });
+
+  it('one drag of a slider is one step, however many values it goes through', async () => {
+    const before = ids();
+    const steps = () => session.state.history.undo;
+    const first = steps();
+    for (const predIouThresh of [0.9, 0.93, 0.96, 0.99])
+      await session.run('change_automatic', { thresholds: { predIouThresh }, gesture: 'drag' });
+    assert.ok(ids().length < before.length);
+    await session.run('change_automatic', { thresholds: { predIouThresh: 0.97 }, gesture: 'another drag' });
+    session.undo();
+    assert.equal(session.state.settings.automatic.thresholds.predIouThresh, 0.99);
+    session.undo();
+    assert.deepEqual(ids(), before);
+    assert.equal(steps(), first);
+    // There and back again in one drag is no step at all.
+    for (const predIouThresh of [0.95, 0.88])
+      await session.run('change_automatic', { thresholds: { predIouThresh }, gesture: 'a third' });
+    await session.run('change_automatic', { thresholds: { predIouThresh: 0.9 }, gesture: 'a third' });
+    session.undo();
+    assert.deepEqual(ids(), before);
+  });
+
+  it('accepted, rejected and edited objects do not come back, until it is run again', async () => {
+    const before = ids();
+    const [a, b, c] = before;
+    assert.deepEqual(await service.accept_automatic([a]), [1]);
+    await service.reject_automatic([b]);
+    await service.pick_object(c, { layer: 'auto_segmentation' });
+    assert.deepEqual(ids(), before.slice(3));
+    await service.set_automatic_thresholds({ box_nms_thresh: 0.6 });
+    assert.ok(![a, b, c].some((id) => ids().includes(id)));
+    for (const step of ['thresholds', 'pick', 'reject', 'accept']) {
+      assert.equal(session.undo(), true, step);
+    }
+    assert.deepEqual(ids(), before);
+    assert.equal(session.state.layers.committed_objects.objects.size, 0);
+    await service.reject_automatic([b]);
+    await service.automatic_segmentation();
+    assert.deepEqual(ids(), before, 'all are back');
+  });
+
+  it('commits all that are left without gaps, under the preserve mode', async () => {
+    const before = ids().length;
+    const [first] = ids();
+    await service.reject_automatic([ids()[1]]);
+    await service.accept_automatic([first]);
+    await service.automatic_segmentation(); // the first lies on its committed self again
+    const added = await service.accept_automatic();
+    assert.equal(added.length, before - 1, 'the one that would hide a committed object is left out');
+    const committed = [...session.state.layers.committed_objects.objects.keys()];
+    assert.deepEqual(
+      committed,
+      Array.from({ length: before }, (_, i) => i + 1),
+    );
+    assert.equal(ids().length, 0);
+    assert.match(session.state.message?.text ?? '', /not committed/);
+  });
+
+  it('a region limits the search to it', async () => {
+    const region = [0, 0, 128, 128] as const;
+    await service.automatic_segmentation({ region: [...region] });
+    assert.ok(ids().length > 0);
+    const layer = session.state.layers.auto_segmentation;
+    for (const { masks } of layer.objects.values()) {
+      const [y0, x0] = masks.get(0)!.box;
+      assert.ok(y0 < 128 && x0 < 128);
+    }
+    assert.equal(objectAt(layer, 0, [250, 250]), 0);
+  });
+
+  it('cancelling leaves the layer as it was', async () => {
+    const before = session.state.layers.auto_segmentation;
+    const running = service.automatic_segmentation({ points_per_side: 32 });
+    running.catch(() => undefined);
+    await new Promise((resolve) => {
+      const stop = session.subscribe(({ task }) => {
+        if (!task || task.progress.done === 0) return;
+        stop();
+        resolve(undefined);
+      });
+    });
+    await service.cancel();
+    await assert.rejects(running, /cancelled/);
+    assert.equal(session.state.layers.auto_segmentation, before);
+    assert.equal(session.state.arriving, undefined);
+  });
+});
