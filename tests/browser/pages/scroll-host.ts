@@ -1,5 +1,5 @@
 import './viewer-host.js';
-import { openImage } from '../../../src/io/open.js';
+import { openNdarray } from '../../../src/io/ndarray.js';
 import { memoryStore } from '../../../src/io/stores/memory.js';
 import type { Mask } from '../../../src/ndimage/mask.js';
 import { maskFromBitmap } from '../../../src/ndimage/rle.js';
@@ -22,7 +22,7 @@ for (let i = 0, noise = 1; i < data.length; i++) {
   noise = (Math.imul(noise, 1664525) + 1013904223) | 0;
   data[i] = 60 + (noise >>> 26);
 }
-const source = await openImage({ data, shape: [PLANES, SIDE, SIDE], axes: 'zyx', name: 'stack' });
+const source = await openNdarray({ data, shape: [PLANES, SIDE, SIDE], axes: 'zyx', name: 'stack' });
 const display = await ImageDisplay.open(source, {
   signature: 'stack',
   store: memoryStore(),
