@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { EXPORT_FORMATS } from '../io/export.js';
 import { fromRpcArray, isArrayLike } from './ndarray.js';
+import { stackSettingsSchema } from './stack.js';
 
 /** What the functions of the service take; one schema a function. Coordinates are (y, x) in pixels. */
 
@@ -60,6 +61,7 @@ export const schemas = {
     preservation_threshold,
     hover_preview: v.optional(v.boolean()),
     auto_segment: v.optional(v.boolean()),
+    ...stackSettingsSchema,
   }),
   add_point_prompts: v.strictObject({
     points: rows(2, '[y, x]'),

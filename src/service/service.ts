@@ -5,6 +5,7 @@ import type { ImageSource } from '../io/image.js';
 import type { OpenOptions } from '../io/open.js';
 import type { Tensor } from '../ndimage/array.js';
 import type { Prompt } from '../segmentation/prompts.js';
+import { annotatorKind } from '../session/annotator.js';
 import { planCommit } from '../session/commit.js';
 import { changeSettings, loadSession, setCommittedObjects } from '../session/edits.js';
 import { needImage, objectsInPlane, paintLayer, paintPlane, recordsFromLabels } from '../session/layers.js';
@@ -15,8 +16,10 @@ import { automaticFunctions } from './automatic.js';
 import { encodeError, method } from './call.js';
 import { type EngineDeps, engineFunctions } from './engine.js';
 import { Subscriptions } from './events.js';
+import { checkLabels } from './labels.js';
 import { toRpcArray } from './ndarray.js';
 import { schemas } from './schemas.js';
+import { type SeriesControl, stackFunctions, stackSettingsOf } from './stack.js';
 import { describeState, promptJson, settingsJson } from './state-json.js';
 
 /**
@@ -41,6 +44,8 @@ export interface ServiceDeps {
   readonly screenshot?: () => Promise<Uint8Array>;
   /** Models, workers, embeddings. */
   readonly engine?: EngineDeps;
+  /** The series of images that is open, if one is. */
+  readonly series?: () => SeriesControl | undefined;
   /** Called by `close`. */
   readonly close?: () => Promise<void>;
 }
@@ -87,7 +92,7 @@ export function createService(deps: ServiceDeps) {
     get_state: noArguments('get_state', () => describeState(state())),
     get_settings: noArguments('get_settings', () => settingsJson(state().settings)),
     set_settings: method('set_settings', [], schemas.settings, async (settings) => {
-      await session.run('set_settings', settingsOf(settings));
+      await session.run('set_settings', { ...settingsOf(settings), ...stackSettingsOf(settings) });
     }),
     set_plane: method('set_plane', ['plane'], schemas.set_plane, ({ plane }) => session.run('set_plane', { plane })),
 
@@ -144,6 +149,7 @@ export function createService(deps: ServiceDeps) {
       return describeState(state()).layers.current_object;
     }),
     ...automaticFunctions(session),
+    ...stackFunctions(session, deps.series),
     ...engineFunctions(deps.engine ?? {}),
     refine_object: noArguments('refine_object', () => session.run('refine_object')),
     choose_candidate: method('choose_candidate', ['index'], schemas.choose_candidate, ({ index }) =>
@@ -214,8 +220,9 @@ export function createService(deps: ServiceDeps) {
       return exportLabels(format, {
         labels: paintLayer(state().layers[layer], image),
         name: image.name,
-        stack: image.axes.includes('z') ? 'z' : 't',
+        stack: annotatorKind(state()) === 'tracking' || !image.axes.includes('z') ? 't' : 'z',
         objects: [...objects.values()],
+        lineages: layer === 'committed_objects' ? state().lineages : state().currentLineages,
         pixelSize: deps.imageSource?.()?.pixelSize,
       });
     }),
@@ -251,9 +258,12 @@ function settingsOf(given: {
   hover_preview?: boolean;
   auto_segment?: boolean;
 }): Partial<SessionSettings> {
-  const { brush_size, preserve_mode, preservation_threshold, hover_preview, auto_segment, ...same } = given;
+  const { positive, tool, batched, brush_size, preserve_mode, preservation_threshold, hover_preview, auto_segment } =
+    given;
   const all: Partial<SessionSettings> = {
-    ...same,
+    positive,
+    tool,
+    batched,
     brushSize: brush_size,
     preserveMode: preserve_mode,
     preservationThreshold: preservation_threshold,
@@ -294,16 +304,4 @@ function layerRle(layer: ObjectLayer, image: ImageInfo, only?: number) {
       area,
     })),
   );
-}
-
-function checkLabels({ data, shape }: Tensor, image: ImageInfo) {
-  const expected = image.planes === 1 ? [...image.size] : [image.planes, ...image.size];
-  if (shape.length !== expected.length || shape.some((length, axis) => length !== expected[axis]))
-    throw new SamError('invalid_argument', `The labels have the shape [${shape}]; the image has [${expected}].`, {
-      details: { got: shape, expected },
-    });
-  for (const value of data)
-    if (!(Number.isInteger(value) && value >= 0 && value <= 0xffffffff))
-      throw new SamError('invalid_argument', `Labels are whole numbers from 0 to 4294967295; there is ${value}.`);
-  return { data: Uint32Array.from(data), shape };
 }

@@ -2,6 +2,7 @@ import type { Prompt } from '../segmentation/prompts.js';
 import { chosenAutomatic } from '../session/automatic-commands.js';
 import { areaOf } from '../session/layers.js';
 import type { ObjectLayer, SessionSettings, SessionState } from '../session/state.js';
+import { stackSettingsJson } from './stack.js';
 
 /** The session's state as plain data with snake_case names, small enough to be sent at every change. */
 export function describeState(state: SessionState) {
@@ -18,6 +19,7 @@ export function describeState(state: SessionState) {
       committed_objects: describeLayer(state.layers.committed_objects),
     },
     editing: editing ?? null,
+    current_track: state.currentTrack,
     automatic: { chosen: chosenAutomatic(state) ?? null, dismissed: [...(state.dismissed ?? [])] },
     candidates: candidates
       ? {
@@ -53,7 +55,12 @@ export function describeLayer({ objects }: ObjectLayer) {
 }
 
 /** Mutable copies: what is sent is the receiver's. */
-export function promptJson(prompt: Prompt) {
+export function promptJson(prompt: Prompt): ReturnType<typeof plainPrompt> & { track?: { id: number; state: string } } {
+  const plain = plainPrompt(prompt);
+  return prompt.track ? { ...plain, track: { ...prompt.track } } : plain;
+}
+
+function plainPrompt(prompt: Prompt) {
   const { id, kind, plane } = prompt;
   switch (prompt.kind) {
     case 'point':
@@ -77,5 +84,6 @@ export function settingsJson(settings: SessionSettings) {
     preservation_threshold: settings.preservationThreshold,
     hover_preview: settings.hoverPreview,
     auto_segment: settings.autoSegment,
+    ...stackSettingsJson(settings),
   };
 }

@@ -170,8 +170,8 @@ export function unlinkTrack(daughter: number, layer?: TrackLayer): Edit {
 
 export function splitTrackAt(id: number, frame: number, layer?: TrackLayer): Edit {
   return graphEdit(`Split track ${id}`, layer, (graph, state) => {
-    const highest = layer === 'committed_objects' ? 0 : Math.max(...trackIds(state));
-    return lineage.splitTrack(graph, id, frame, highest + 1).graph;
+    const later = layer === 'committed_objects' ? undefined : Math.max(...trackIds(state)) + 1;
+    return lineage.splitTrack(graph, id, frame, later).graph;
   });
 }
 

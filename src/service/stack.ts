@@ -1,0 +1,209 @@
+import * as v from 'valibot';
+import { SamError } from '../errors.js';
+import { PROJECTION_NAMES } from '../segmentation/volume/projection.js';
+import { trackOfPrompt } from '../session/annotator.js';
+import type { ImageSeries } from '../session/image-series.js';
+import { needImage, recordsFromLabels } from '../session/layers.js';
+import type { AnnotationSession } from '../session/session.js';
+import type { Lineage, SessionSettings } from '../session/state.js';
+import { describeTracks, loadTracks } from '../session/tracking.js';
+import { method } from './call.js';
+import { checkLabels, labelsSchema } from './labels.js';
+
+/**
+ * Volumes, time series and series of images over RPC: follow an object through all slices or frames, edit tracks and
+ * lineages, go from image to image. Frames are plane numbers from 0; lineages are micro-sam's: one record per family,
+ * track → daughters.
+ */
+const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
+const id = v.pipe(natural, v.minValue(1));
+const fraction = v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)));
+const layer = v.optional(v.picklist(['current_object', 'committed_objects']));
+const ids = v.tuple([id, id], 'expected the ids of two tracks');
+
+/** The part of `set_settings` that is for stacks; the ranges are the session's to check. */
+export const stackSettingsSchema = {
+  annotator: v.optional(v.picklist(['auto', '2d', '3d', 'tracking'])),
+  projection: v.optional(v.picklist(PROJECTION_NAMES)),
+  iou_threshold: fraction,
+  box_extension: v.optional(v.pipe(v.number(), v.minValue(0))),
+  motion_smoothing: fraction,
+  track_direction: v.optional(v.picklist(['forward', 'backward', 'both'])),
+  track_state: v.optional(v.picklist(['track', 'division'])),
+  apply_to_volume: v.optional(v.boolean()),
+  gap_closing: v.optional(natural),
+  min_extent: v.optional(natural),
+  min_overlap: fraction,
+};
+
+const projecting = {
+  projection: stackSettingsSchema.projection,
+  iou_threshold: stackSettingsSchema.iou_threshold,
+  box_extension: stackSettingsSchema.box_extension,
+};
+
+const schemas = {
+  none: v.strictObject({}),
+  segment_all: v.strictObject(projecting),
+  track: v.strictObject({
+    ...projecting,
+    motion_smoothing: stackSettingsSchema.motion_smoothing,
+    direction: stackSettingsSchema.track_direction,
+    id: v.optional(id),
+  }),
+  layer: v.strictObject({ layer }),
+  set_track: v.strictObject({ id }),
+  divide: v.strictObject({ id: v.optional(id), frame: v.optional(natural) }),
+  link: v.strictObject({ mother: id, daughter: id, layer }),
+  unlink: v.strictObject({ daughter: id, layer }),
+  split: v.strictObject({ id, frame: v.optional(natural), layer }),
+  merge: v.strictObject({ ids, layer }),
+  swap: v.strictObject({ ids, frame: v.optional(natural), layer }),
+  remove: v.strictObject({ id, layer }),
+  set_committed_tracks: v.strictObject({
+    labels: labelsSchema,
+    lineages: v.optional(v.array(v.record(v.pipe(v.string(), v.regex(/^\d+$/)), v.array(id)))),
+  }),
+  go_to_image: v.strictObject({ index: natural }),
+};
+
+type StackSettings = v.InferOutput<ReturnType<typeof v.strictObject<typeof stackSettingsSchema, undefined>>>;
+
+/** Only what is given. */
+export function stackSettingsOf(given: StackSettings): Partial<SessionSettings> {
+  const all: Partial<SessionSettings> = {
+    annotator: given.annotator,
+    projection: given.projection,
+    iouThreshold: given.iou_threshold,
+    boxExtension: given.box_extension,
+    motionSmoothing: given.motion_smoothing,
+    trackDirection: given.track_direction,
+    trackState: given.track_state,
+    applyToVolume: given.apply_to_volume,
+    gapClosing: given.gap_closing,
+    minExtent: given.min_extent,
+    minOverlap: given.min_overlap,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+export function stackSettingsJson(settings: SessionSettings) {
+  return {
+    annotator: settings.annotator,
+    projection: settings.projection,
+    iou_threshold: settings.iouThreshold,
+    box_extension: settings.boxExtension,
+    motion_smoothing: settings.motionSmoothing,
+    track_direction: settings.trackDirection,
+    track_state: settings.trackState,
+    apply_to_volume: settings.applyToVolume,
+    gap_closing: settings.gapClosing,
+    min_extent: settings.minExtent,
+    min_overlap: settings.minOverlap,
+  };
+}
+
+/** @param series the series of images that is open, if one is */
+export function stackFunctions(session: AnnotationSession, series: () => SeriesControl | undefined = () => undefined) {
+  const edit = (name: string, run: () => Promise<void>) => method(name, [], schemas.none, run);
+
+  async function follow(settings: StackSettings) {
+    const changed = stackSettingsOf(settings);
+    if (Object.keys(changed).length > 0) await session.run('set_settings', changed);
+    await session.run('segment_all');
+  }
+
+  function needSeries(): SeriesControl {
+    const open = series();
+    if (open) return open;
+    throw new SamError('not_found', 'No series of images is open. Open a folder of images first.');
+  }
+
+  function describeSeries() {
+    const open = needSeries();
+    return { current: open.current ?? null, images: open.images.map((image) => ({ ...image })) };
+  }
+
+  return {
+    /** Returns the planes the object is in. */
+    segment_all_slices: method('segment_all_slices', [], schemas.segment_all, async (settings) => {
+      await follow(settings);
+      return planesOf(session, [...session.state.layers.current_object.objects.keys()][0]);
+    }),
+    /** Follows the current track, or the one of this id. Returns what `get_tracks` says of it. */
+    track_object: method('track_object', [], schemas.track, async ({ id: track, direction, ...settings }) => {
+      if (track !== undefined) await session.run('set_track', { id: track });
+      const followed = session.state.currentTrack;
+      await follow({ ...settings, track_direction: direction });
+      return tracksJson(session).find((one) => one.id === followed) ?? null;
+    }),
+    /** By id: first and last frame, frames without a mask, mother, daughters, and how it ended. */
+    get_tracks: method('get_tracks', ['layer'], schemas.layer, (options) => tracksJson(session, options.layer)),
+    get_lineages: method('get_lineages', ['layer'], schemas.layer, ({ layer: name = 'committed_objects' }) => {
+      const { lineages, currentLineages } = session.state;
+      return (name === 'committed_objects' ? lineages : currentLineages).map(lineageJson);
+    }),
+    set_track: method('set_track', ['id'], schemas.set_track, (options) => session.run('set_track', options)),
+    /** Returns its id. */
+    new_track: method('new_track', [], schemas.none, async () => {
+      await session.run('new_track');
+      return session.state.currentTrack;
+    }),
+    divide_track: method('divide_track', ['id'], schemas.divide, (options) => session.run('divide_track', options)),
+    link_tracks: method('link_tracks', ['mother', 'daughter'], schemas.link, (options) =>
+      session.run('link_tracks', options),
+    ),
+    unlink_track: method('unlink_track', ['daughter'], schemas.unlink, (options) =>
+      session.run('unlink_track', options),
+    ),
+    split_track: method('split_track', ['id', 'frame'], schemas.split, (options) =>
+      session.run('split_track', options),
+    ),
+    merge_tracks: method('merge_tracks', ['ids'], schemas.merge, (options) => session.run('merge_tracks', options)),
+    swap_tracks: method('swap_tracks', ['ids', 'frame'], schemas.swap, (options) =>
+      session.run('swap_tracks', options),
+    ),
+    delete_track: method('delete_track', ['id'], schemas.remove, (options) => session.run('delete_track', options)),
+    /** Loads a tracking result: the label of a track in all its frames, and who descends from whom. */
+    set_committed_tracks: method(
+      'set_committed_tracks',
+      ['labels', 'lineages'],
+      schemas.set_committed_tracks,
+      ({ labels, lineages = [] }) => {
+        const records = recordsFromLabels(checkLabels(labels, needImage(session.state)));
+        session.apply(loadTracks(records, lineages as readonly Lineage[]));
+      },
+    ),
+    /** False after the last (before the first) image. */
+    next_image: method('next_image', [], schemas.none, () => needSeries().next()),
+    previous_image: method('previous_image', [], schemas.none, () => needSeries().previous()),
+    go_to_image: method('go_to_image', ['index'], schemas.go_to_image, ({ index }) => needSeries().goTo(index)),
+    get_series: method('get_series', [], schemas.none, describeSeries),
+    next_plane: edit('next_plane', () => session.run('next_plane')),
+    previous_plane: edit('previous_plane', () => session.run('previous_plane')),
+  };
+}
+
+/** What the service needs of an `ImageSeries`. */
+export type SeriesControl = Pick<ImageSeries, 'images' | 'current' | 'goTo' | 'next' | 'previous'>;
+
+function planesOf({ state }: AnnotationSession, object: number): number[] {
+  return [...(state.layers.current_object.objects.get(object)?.masks.keys() ?? [])].sort((a, b) => a - b);
+}
+
+function tracksJson({ state }: AnnotationSession, name: 'current_object' | 'committed_objects' = 'current_object') {
+  return describeTracks(state, name).map(({ id: track, range, gaps, mother, daughters, end }) => ({
+    id: track,
+    first: range ? range[0] : null,
+    last: range ? range[1] : null,
+    gaps: [...gaps],
+    mother: mother ?? null,
+    daughters: [...daughters],
+    end: end ? { ...end } : null,
+    prompts: name === 'current_object' ? state.prompts.filter((prompt) => trackOfPrompt(prompt) === track).length : 0,
+  }));
+}
+
+function lineageJson(family: Lineage): Record<string, number[]> {
+  return Object.fromEntries(Object.entries(family).map(([mother, daughters]) => [mother, [...daughters]]));
+}

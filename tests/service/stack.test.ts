@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { readCtc, tracksToLineages } from '../../src/io/ctc.js';
+import type { LabelImage } from '../../src/ndimage/array.js';
+import { createService, type MicroSamService } from '../../src/service/service.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import { DiscAnnotator } from '../support/disc-annotator.js';
+
+/** Tracks over RPC, on labels whose family is known: 1 divides into 2 and 3 in frame 2; 9 stays alone. */
+describe('service: volumes and tracks', () => {
+  const SHAPE = [4, 20, 30];
+  const labels: LabelImage = { data: new Uint32Array(4 * 20 * 30), shape: SHAPE };
+  const fill = (frame: number, id: number, y: number, x: number) => {
+    for (let dy = 0; dy < 4; dy++)
+      labels.data.fill(id, (frame * 20 + y + dy) * 30 + x, (frame * 20 + y + dy) * 30 + x + 5);
+  };
+  for (let frame = 0; frame < 4; frame++) {
+    fill(frame, 9, 14, 20);
+    if (frame < 2) fill(frame, 1, 6, 5 + frame);
+    else
+      for (const [id, y] of [
+        [2, 1],
+        [3, 9],
+      ] as const)
+        fill(frame, id, y, 5 + frame);
+  }
+  const FAMILIES = [{ 1: [2, 3], 2: [], 3: [] }, { 9: [] }];
+
+  function opened(): MicroSamService {
+    const session = new AnnotationSession();
+    session.open(
+      { name: 'cells.tif', axes: 'tyx', size: [20, 30], planes: 4, signature: 's' },
+      new DiscAnnotator([20, 30], 3),
+    );
+    return createService({ session, openImage: async () => undefined });
+  }
+  const rpc = ({ data, shape }: LabelImage) => ({
+    _rtype: 'ndarray',
+    _rvalue: data.buffer as ArrayBuffer,
+    _rshape: [...shape],
+    _rdtype: 'uint32',
+  });
+  const load = async () => {
+    const service = opened();
+    await service.set_committed_tracks(rpc(labels), FAMILIES);
+    return service;
+  };
+
+  it('a tracking result is loaded, told, and exported for the Cell Tracking Challenge unchanged', async () => {
+    const service = await load();
+    assert.deepEqual(await service.get_lineages(), FAMILIES);
+    const tracks = await service.get_tracks('committed_objects');
+    assert.deepEqual(
+      tracks.map(({ id, first, last, mother }) => [id, first, last, mother]),
+      [
+        [1, 0, 1, null],
+        [2, 2, 3, 1],
+        [3, 2, 3, 1],
+        [9, 0, 3, null],
+      ],
+    );
+    const files = await service.export('ctc');
+    const read = await readCtc(files);
+    assert.deepEqual([...read.labels.data], [...labels.data]);
+    assert.deepEqual(tracksToLineages(read.tracks), FAMILIES);
+  });
+
+  it('tracks are edited, and undone', async () => {
+    const service = await load();
+    const layer = 'committed_objects';
+    await service.split_track({ id: 9, frame: 1, layer });
+    await service.unlink_track({ daughter: 3, layer });
+    assert.deepEqual(await service.get_lineages(), [{ 1: [2], 2: [] }, { 3: [] }, { 9: [] }, { 10: [] }]);
+    await service.delete_track({ id: 1, layer });
+    assert.deepEqual(await service.get_lineages(), [{ 2: [] }, { 3: [] }, { 9: [] }, { 10: [] }]);
+    for (let i = 0; i < 3; i++) await service.undo();
+    assert.deepEqual(await service.get_lineages(), FAMILIES);
+  });
+
+  it('prompts belong to the current track', async () => {
+    const service = opened();
+    await service.set_settings({ auto_segment: false, track_state: 'division', iou_threshold: 0.4 });
+    assert.equal((await service.get_settings()).iou_threshold, 0.4);
+    assert.equal(await service.new_track(), 2);
+    await service.add_point_prompts([[5, 5]]);
+    assert.deepEqual((await service.get_prompts())[0].track, { id: 2, state: 'division' });
+    assert.deepEqual(
+      (await service.get_tracks()).map(({ id, prompts }) => [id, prompts]),
+      [[2, 1]],
+    );
+    await assert.rejects(service.set_track(7), /no track 7/);
+    await assert.rejects(service.track_object(), /works on single planes/);
+    await assert.rejects(service.next_image(), /No series/);
+    await assert.rejects(service.set_settings({ projection: 'guess' }), /projection/);
+  });
+});
