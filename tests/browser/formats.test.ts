@@ -258,7 +258,7 @@ describe('dropping files', function () {
       const pixelSize = { y: 0.5, x: 0.5, unit: 'µm' };
       const bytes = await encodeTiff({ data, shape: [40, 60] }, { axes: 'yx', pixelSize });
       const image = await drop(await write('work.tif', bytes));
-      await annotator.call('paint', [[20, 20]], 'brush', 6);
+      await annotator.call('paint', [[20, 20]], { tool: 'brush', radius: 6 });
       await annotator.call('commit');
       await annotator.until('an object', ({ layers }) => layers.committed_objects.count === 1);
       const labels = await annotator.labels('committed_objects');

@@ -10,14 +10,15 @@ export async function coloursAt(annotator: AnnotatorPage, places: readonly YX[])
     const canvas = document.querySelector<HTMLCanvasElement>('.pixel-layer canvas');
     const view = JSON.parse(document.getElementById('map')?.dataset.view ?? '[]') as number[];
     const [left, top, resolution, , height] = view;
-    const context = canvas?.getContext('2d');
+    // Read back at once: each reading is slow without a graphics card.
+    const pixels = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height);
     return wanted.map(([y, x]): [number, number, number] => {
-      if (!context) return [0, 0, 0];
+      if (!pixels) return [0, 0, 0];
       const scale = window.devicePixelRatio / resolution;
       const column = Math.floor((x + 0.5 - left) * scale);
       const row = Math.floor((top - (height - y - 0.5)) * scale);
-      const [red, green, blue] = context.getImageData(column, row, 1, 1).data;
-      return [red, green, blue];
+      const at = 4 * (row * pixels.width + column);
+      return [pixels.data[at] ?? 0, pixels.data[at + 1] ?? 0, pixels.data[at + 2] ?? 0];
     });
   }, places);
 }
