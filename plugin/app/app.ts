@@ -94,7 +94,10 @@ export class MicroSamApp {
     const { annotator } = this;
     const service = createService({
       session: annotator.session,
-      openImage: (input, options) => annotator.open(inputOf(input, options), options),
+      openImage: async (input, options) => {
+        await this.closeSeries(); // whose results would be those of another image
+        await annotator.open(inputOf(input, options), options);
+      },
       imageSource: () => annotator.source,
       info: async () => ({ model: annotator.model.name, worker: await this.engine?.worker.info() }),
       engine: {

@@ -1,6 +1,7 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { asSamError } from '../../src/errors.js';
+import { measuredImage } from '../../src/io/export.js';
 import type { ImageInput } from '../../src/io/open.js';
 import type { Store } from '../../src/io/store.js';
 import { listKeys, prefixStore } from '../../src/io/stores/prefix.js';
@@ -44,7 +45,10 @@ export class PageSeries {
       names,
       open: (index) => annotator.open(images[index].input, { name: names[index] }),
       precompute: (index, { signal }) => annotator.encodeAhead(images[index].input, names[index], signal),
-      facts: () => ({ pixelSize: annotator.source?.pixelSize }),
+      facts: () => {
+        const { source } = annotator;
+        return source ? { pixelSize: source.pixelSize, image: measuredImage(source) } : {};
+      },
       store: own,
       output: results,
     });
