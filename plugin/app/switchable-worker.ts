@@ -61,7 +61,7 @@ export class SwitchableWorker implements SamWorker {
       try {
         return await job(worker);
       } catch (error) {
-        task?.signal?.throwIfAborted();
+        if (task?.signal?.aborted) throw error;
         if (worker === this.current || !(error instanceof SamError)) throw error;
         // Another worker was put in place meanwhile; it has to know the model first.
         if (spec && !loading) await this.current.load(spec, { signal: task?.signal });

@@ -186,6 +186,8 @@ export class ImageSettingsView {
       this.actions.setEncoding({ tiling: kind === 'none' ? 'none' : null });
       return;
     }
+    if (this.tileSide.value === '') this.tileSide.value = '512';
+    if (this.halo.value === '') this.halo.value = '64';
     const side = Math.round(this.tileSide.valueAsNumber);
     const halo = Math.round(this.halo.valueAsNumber);
     if (side >= 64 && halo >= 0) this.actions.setEncoding({ tiling: { tileShape: [side, side], halo: [halo, halo] } });

@@ -43,7 +43,8 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
   if (!state.image) return undefined;
   const found = state.layers.auto_segmentation.objects.size;
   const idle = state.layers.current_object.objects.size === 0 && state.task === undefined;
-  const chosen = chosenOf(state);
+  const arriving = state.arriving?.layer === 'auto_segmentation';
+  const chosen = arriving ? undefined : chosenOf(state);
   const conflict = found > 0 && idle ? conflictOf(state) : undefined;
   const text = textOf(state, status);
   const { ran } = status ?? {};
@@ -52,9 +53,10 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
     ...(drawnBox(state) && { inBox: button('automatic_in_box', state, false) }),
     ...(text && { text }),
     ...(chosen && { chosen }),
-    ...(found > 0 && { acceptAll: { ...button('accept_all_automatic', state, idle), title: `Accept all ${found}` } }),
+    ...(found > 0 &&
+      !arriving && { acceptAll: { ...button('accept_all_automatic', state, idle), title: `Accept all ${found}` } }),
     ...(conflict && { conflict }),
-    ...(status && ran && { sliders: sliders(state, status, ran) }),
+    ...(status && ran && !arriving && { sliders: sliders(state, status, ran) }),
     ...(ran && ran.iouFloor > 0 && { deeper: button('search_deeper', state, false) }),
     points: { value: state.settings.automatic.pointsPerSide, options: pointOptions(state) },
   };

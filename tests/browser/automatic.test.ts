@@ -114,6 +114,26 @@ describe('automatic segmentation by hand', function () {
     assert.equal(undone.layers.committed_objects.count, 2);
   });
 
+  it('cuts the image into tiles and shows them, and keeps the objects', async () => {
+    const before = await annotator.state();
+    await panel.click('.image-settings summary');
+    await panel.selectOption('[data-encoding="tiling"]', 'manual');
+    await panel.fill('[aria-label="Side of a tile in pixels"]', '256');
+    await panel.fill('[aria-label="Overlap in pixels"]', '32');
+    await panel.press('[aria-label="Overlap in pixels"]', 'Enter');
+    await panel.waitForSelector('text=2 x 2 tiles');
+    await annotator.until('tiles encoded', (now) => now.embedding === 'ready' && now.task === null, 150);
+    await panel.check('text=Show tiles in the viewer');
+    await annotator.page.waitForTimeout(500);
+    await annotator.screenshot('automatic-6-tiles');
+    await panel.uncheck('text=Show tiles in the viewer');
+    await panel.selectOption('[data-encoding="tiling"]', 'auto');
+    await panel.waitForSelector('text=The image is encoded whole.');
+    await panel.click('.image-settings summary');
+    const after = await annotator.until('encoded whole again', (now) => now.embedding === 'ready' && now.task === null);
+    assert.deepEqual(after.layers, before.layers);
+  });
+
   it('goes on in the page when the worker process dies in the middle, and says so', async () => {
     const before = await annotator.state();
     // A grid that was not run yet: its answers are not there already.
@@ -122,12 +142,12 @@ describe('automatic segmentation by hand', function () {
     process.kill(encoderPid(server), 'SIGKILL');
     await panel.waitForFunction(() => /web worker/.test(document.querySelector('footer')?.textContent ?? ''));
     assert.match((await panel.textContent('#panel')) ?? '', /went away/);
-    await annotator.screenshot('automatic-6-fallback');
+    await annotator.screenshot('automatic-7-fallback');
     await running;
     const state = await annotator.state();
     assert.equal(state.layers.committed_objects.count, before.layers.committed_objects.count, 'nothing is lost');
     assert.ok(count(state) >= count(before));
-    await annotator.screenshot('automatic-7-after-fallback');
+    await annotator.screenshot('automatic-8-after-fallback');
     assert.deepEqual(annotator.outside, [], 'nothing left this machine');
   });
 
