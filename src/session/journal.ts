@@ -51,7 +51,7 @@ export class Journal {
     let state: Partial<SessionState> | undefined;
     let sequence = 0;
     const bytes = await store.get(snapshotKey);
-    if (bytes)
+    if (bytes?.length)
       try {
         const text = await unseal(bytes);
         const line = text.indexOf('\n');
@@ -69,10 +69,12 @@ export class Journal {
     for (const key of keys) {
       const number = Number.parseInt(key.slice(journalPrefix.length), 10);
       if (!(number > sequence)) continue;
+      const entry = await store.get(key);
+      // Killed before anything was written: browsers make the file first. No sealed value is empty.
+      if (!entry?.length) continue;
       highest = Math.max(highest, number);
       if (damaged.length === 0 && number === applied + 1)
         try {
-          const entry = (await store.get(key)) ?? new Uint8Array(0);
           entryBytes += entry.length;
           const change = parseJson(await unseal(entry));
           state = applyChange(state, change, image);
@@ -109,12 +111,12 @@ export class Journal {
     const key = `${this.root}/journal/${String(next).padStart(9, '0')}`;
     const bytes = await seal(JSON.stringify(change));
     const present = await this.store.get(key);
-    if (present && !sameBytes(present, bytes))
+    if (present?.length && !sameBytes(present, bytes))
       throw new SamError(
         'storage',
         'This image is open in another window that saves its own work. Close one of the two, or save your objects to a file.',
       );
-    if (!present) await this.store.set(key, bytes);
+    if (!present?.length) await this.store.set(key, bytes);
     this.sequence = next;
     this.entryBytes += bytes.length;
     this.entries++;

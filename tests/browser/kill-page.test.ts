@@ -89,7 +89,7 @@ describe('a page that is killed while annotating', function () {
       await page.exposeFunction('report', (line: Line) => void lines.push(line));
       const annotator = await AnnotatorPage.over(page, server.url);
       const { message } = await annotator.until('the image', (state) => state.embedding === 'ready', 90);
-      assert.doesNotMatch(message?.text ?? '', /could not be read|cannot be saved/, `kill ${kill}`);
+      assert.doesNotMatch(message?.text ?? '', /could not be read|cannot be saved/);
       const restored = await page.evaluate(committedObjects);
       assert.ok(isAllowed(restored), `after kill ${kill} there is ${JSON.stringify(restored)}`);
       if (kill === kills) {

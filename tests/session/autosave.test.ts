@@ -164,6 +164,24 @@ describe('autosave', () => {
     assert.equal(await restoredText(store), exportSession(session.state));
   });
 
+  it('a value whose file was made but never written costs nothing and is no damage', async () => {
+    const store = memoryStore();
+    const empty = new Uint8Array(0);
+    await store.set('abc/snapshot', empty);
+    await store.set('abc/journal/000000001', empty);
+    for (const x of [10, 30, 50]) {
+      const { session, autosave } = await open(store);
+      assert.equal(/could not be read/.test(session.state.message?.text ?? ''), false);
+      await session.run('put_prompts', click(30, x));
+      await session.run('commit');
+      await autosave.close();
+      const text = exportSession(session.state);
+      const keys = await listKeys(store, 'abc/journal/');
+      await store.set(`abc/journal/${String(keys.length + 1).padStart(9, '0')}`, empty);
+      assert.equal(await restoredText(store), text);
+    }
+  });
+
   it('two windows on one image do not overwrite each other', async () => {
     const store = memoryStore();
     const one = await open(store);
