@@ -1,19 +1,24 @@
 import { EXPORT_FORMATS, type ExportFormat } from '../../src/io/export.js';
 import { menuList, Sheet } from './menu.js';
 
-/** What each format is good for, in words for who has to choose. Formats without words are offered by their name. */
-const WORDS: Partial<Record<ExportFormat, readonly [title: string, detail: string]>> = {
+/** What each format is good for, in words for who has to choose. */
+const WORDS: Readonly<Record<ExportFormat, readonly [title: string, detail: string]>> = {
   tiff: ['Label image, TIFF', 'Fiji, napari, CellProfiler: every object has its number as grey value'],
   'ome-tiff': ['Label image, OME-TIFF', 'QuPath, OMERO: with pixel size'],
   png: ['Label image, 16-bit PNG', 'Python and most image programs'],
   geojson: ['Outlines, GeoJSON', 'QuPath: objects as polygons'],
+  coco: ['Outlines, COCO', 'Training of other models: run lengths and boxes, JSON'],
+  'imagej-roi': ['ROIs, ImageJ', 'Fiji: opens in the ROI Manager'],
+  csv: ['Table, CSV', 'Area, centre, shape and scores of each object, in physical units where known'],
+  'ome-zarr': ['Label image, OME-Zarr 0.5', 'Cloud viewers and recent tools; a folder, in a zip'],
+  'ome-zarr-0.4': ['Label image, OME-Zarr 0.4', 'napari and older tools; a folder, in a zip'],
   ctc: ['Tracks, Cell Tracking Challenge', 'res_track.txt and a mask per frame, for a time series'],
   zip: ['Everything, ZIP', 'All formats in one file'],
 };
 
 export function saveSheet(save: (format: ExportFormat) => void): Sheet {
   const items = EXPORT_FORMATS.map((format) => {
-    const [title, detail] = WORDS[format] ?? [format, ''];
+    const [title, detail] = WORDS[format];
     return { title, detail, choose: () => save(format) };
   });
   const sheet: Sheet = new Sheet(

@@ -18,6 +18,11 @@ interface Start {
   readonly output?: boolean;
 }
 
+const OUTPUT_OPTIONS = `  -o, --output DIR     folder for the results, written whenever you go on to another image: <name>_labels.tif
+                       and objects.csv, the table of all objects
+      --is_volumetric  stacks are volumes; default: by their axes, volumes or time series
+`;
+
 export const annotator2d = annotator('annotator_2d', 'Annotate images in the browser (npm start)', {
   annotator: 'auto',
 });
@@ -43,11 +48,6 @@ ${start.output ? OUTPUT_OPTIONS : ''}      --port N         listen on this port;
       --no-worker      run the model in the browser, not in a process beside it`;
   return { summary, usage, run: (args) => run(args, start) };
 }
-
-const OUTPUT_OPTIONS = `  -o, --output DIR     folder for the results, written whenever you go on to another image: <name>_labels.tif
-                       and objects.csv, the table of all objects
-      --is_volumetric  stacks are volumes; default: by their axes, volumes or time series
-`;
 
 async function run(args: readonly string[], start: Start): Promise<number> {
   const { values, positionals } = parseArgs({
