@@ -10,6 +10,7 @@ import type { SamWorker } from '../../src/worker/sam-worker.js';
  */
 export class SwitchableWorker implements SamWorker {
   private readonly models = new Map<string, ModelSpec>();
+  private readonly loaded = new WeakMap<SamWorker, Set<string>>();
   private inPage?: Promise<SamWorker>;
 
   /** @param openInPage makes the page's own worker, when it is needed */
@@ -59,14 +60,22 @@ export class SwitchableWorker implements SamWorker {
     for (;;) {
       const worker = this.current;
       try {
-        return await job(worker);
+        if (spec && !loading && !this.knows(worker).has(name)) await worker.load(spec, { signal: task?.signal });
+        const result = await job(worker);
+        if (spec) this.knows(worker).add(name);
+        return result;
       } catch (error) {
-        if (task?.signal?.aborted) throw error;
-        if (worker === this.current || !(error instanceof SamError)) throw error;
-        // Another worker was put in place meanwhile; it has to know the model first.
-        if (spec && !loading) await this.current.load(spec, { signal: task?.signal });
+        // Unless another worker was put in place meanwhile, this is how it is.
+        if (task?.signal?.aborted || worker === this.current || !(error instanceof SamError)) throw error;
       }
     }
+  }
+
+  /** Names of the models that a worker has loaded for us. */
+  private knows(worker: SamWorker): Set<string> {
+    const names = this.loaded.get(worker) ?? new Set();
+    this.loaded.set(worker, names);
+    return names;
   }
 }
 

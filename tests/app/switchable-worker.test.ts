@@ -23,6 +23,8 @@ describe('SwitchableWorker', () => {
       assert.deepEqual((await encoding).features.data, tiny.features.data);
       assert.equal((await worker.info()).name, 'next');
       assert.deepEqual((await worker.encode(TINY_MODEL.name, diskImage())).features.data, tiny.features.data);
+      worker.use(await realWorker('third'));
+      assert.deepEqual((await worker.encode(TINY_MODEL.name, diskImage())).features.data, tiny.features.data);
       await worker.close();
     } finally {
       remote.process.kill();
