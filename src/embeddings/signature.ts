@@ -62,24 +62,30 @@ export async function pixelSignature(
   const read = async (plane: number, box: readonly [number, number, number, number]) => {
     task.signal?.throwIfAborted();
     const { data } = await source.readRegion({ ...planeAt(source, plane), channels, box }, { signal: task.signal });
-    hash.update(rawBytes(data));
+    return rawBytes(data);
   };
   if (full) {
     const rows = Math.max(1, Math.floor(BAND_BYTES / rowBytes));
     for (let plane = 0; plane < planes; plane++) {
-      for (let y = 0; y < height; y += rows) await read(plane, [y, 0, Math.min(height, y + rows), width]);
+      for (let y = 0; y < height; y += rows) hash.update(await read(plane, [y, 0, Math.min(height, y + rows), width]));
       task.onProgress?.({ done: plane + 1, total: planes, message: 'Reading the image' });
     }
     return bytesToHex(hash.digest());
   }
   const { name, dtype, sizes } = source;
   hash.update(new TextEncoder().encode(JSON.stringify({ name, dtype, sizes, channels: channels ?? null })));
-  for (let i = 0; i < SAMPLES; i++) {
+  const sampleAt = (i: number) => {
     // Low-discrepancy positions: spread evenly, and never on one grid line (Roberts 2018, R3 sequence).
     const at = (step: number, length: number) => Math.floor(((0.5 + (i + 1) * step) % 1) * length);
     const y = Math.min(at(0.8191725, height), Math.max(0, height - SAMPLE_SIDE));
     const x = Math.min(at(0.6710436, width), Math.max(0, width - SAMPLE_SIDE));
-    await read(at(0.5497005, planes), [y, x, Math.min(height, y + SAMPLE_SIDE), Math.min(width, x + SAMPLE_SIDE)]);
+    const box = [y, x, Math.min(height, y + SAMPLE_SIDE), Math.min(width, x + SAMPLE_SIDE)] as const;
+    return read(at(0.5497005, planes), box);
+  };
+  // Some at a time, because every one may be a request to a server.
+  for (let first = 0; first < SAMPLES; first += SAMPLES_AT_ONCE) {
+    const some = Array.from({ length: SAMPLES_AT_ONCE }, (_, i) => sampleAt(first + i));
+    for (const data of await Promise.all(some)) hash.update(data);
   }
   return `sampled:${bytesToHex(hash.digest())}`;
 }
@@ -87,6 +93,7 @@ export async function pixelSignature(
 const FULL_LIMIT = 2 ** 28;
 const BAND_BYTES = 2 ** 24;
 const SAMPLES = 64;
+const SAMPLES_AT_ONCE = 16;
 const SAMPLE_SIDE = 128;
 
 function bytesPerPixel({ dtype }: ImageSource): number {

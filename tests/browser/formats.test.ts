@@ -74,6 +74,7 @@ describe('dropping files', function () {
       'e_formats/image-js-tiff/float32.tif',
       'e_formats/exampletiffs/shapes_lzw_planar.tif',
       'e_formats/ome-tiff/4D-series.ome.tif',
+      'e_formats/viv/viv-multi-channel.ome.tif',
       'e_formats/stardist/histo.jpg',
       'e_formats/nifti/anatomical.nii',
     ])
@@ -86,6 +87,7 @@ describe('dropping files', function () {
         assert.deepEqual(image.shape, [lengths.get('Y'), lengths.get('X')]);
         assert.equal(image.planes, (lengths.get('Z') ?? 1) * (lengths.get('T') ?? 1));
         await checkPicture(file);
+        if (LOOKED_AT.has(file)) await annotator.screenshot(`format-${path.basename(file)}`);
       });
 
     for (const [file, shape] of [
@@ -292,6 +294,14 @@ describe('dropping files', function () {
     }
   });
 });
+
+/** Pictures of these are kept, for people to look at. */
+const LOOKED_AT: ReadonlySet<string> = new Set([
+  'a_lm2d/stardist/img2d.tif',
+  'b_em/gala/train_image.tif',
+  'e_formats/stardist/histo.jpg',
+  'e_formats/viv/viv-multi-channel.ome.tif',
+]);
 
 /** Several files, or a folder of them that is no zarr: the annotator asks what they are. */
 function severalImages(paths: readonly string[]): boolean {
