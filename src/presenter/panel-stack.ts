@@ -2,6 +2,7 @@ import { PROJECTION_NAMES, type ProjectionName } from '../segmentation/volume/pr
 import { annotatorKind } from '../session/annotator.js';
 import type { CommandId } from '../session/commands.js';
 import type { ObjectRecord, SessionState } from '../session/state.js';
+import { trackIds } from '../session/tracking.js';
 import { segmentAllTitle } from '../session/volume-commands.js';
 import type { PanelButton, PanelChoice, PanelControl, PanelRange, PanelSection } from './panel.js';
 
@@ -122,6 +123,9 @@ export function stackHint(state: SessionState): string | undefined {
   if (kind === '2d' || !state.image || state.image.planes === 1) return undefined;
   const { current_object, committed_objects } = state.layers;
   const record = current_object.objects.get(kind === 'tracking' ? state.currentTrack : 1);
+  const divided = [...current_object.objects.values()].find(({ trackEnd }) => trackEnd?.reason === 'division');
+  if (kind === 'tracking' && divided && (!record || record === divided) && !allMarked(state))
+    return `Track ${divided.id} divides: choose a daughter as current track, set the state back to Track (D), click the daughter and press Shift+S.`;
   if (!record)
     return committed_objects.objects.size > 0 ? undefined : 'Click a cell in the plane where it is seen best.';
   if (record.masks.size === 1)
@@ -131,4 +135,9 @@ export function stackHint(state: SessionState): string | undefined {
   return kind === '3d'
     ? 'Go through the slices ([ and ]). Where the mask is wrong, add points and press Shift+S again. C commits.'
     : 'Go through the frames ([ and ]). Where the mask is wrong, add points and press Shift+S again. C commits all tracks.';
+}
+
+/** Whether every track that is known has an object somewhere. */
+function allMarked(state: SessionState): boolean {
+  return trackIds(state).every((id) => state.layers.current_object.objects.has(id));
 }

@@ -284,6 +284,7 @@ function sectionsOf(state: SessionState): PanelSection[] {
         },
       ],
     },
+    ...(annotatorKind(state) === 'tracking' ? [{ id: 'tracks', title: 'Tracks', controls: [] }] : []),
     {
       id: 'segment',
       title: 'Segment',
@@ -302,7 +303,6 @@ function sectionsOf(state: SessionState): PanelSection[] {
       ],
     },
     ...(through ? [through] : []),
-    ...(annotatorKind(state) === 'tracking' ? [{ id: 'tracks', title: 'Tracks', controls: [] }] : []),
     {
       id: 'commit',
       title: 'Commit',

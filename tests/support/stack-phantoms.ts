@@ -45,28 +45,28 @@ export function stackPhantom(planes: number, cells: (plane: number) => readonly 
 }
 
 /**
- * Two cells on top of each other (1 in slices 2 to 6, 2 in slices 7 to 9, counted from 1) and a third one beside them:
+ * Two cells on top of each other (1 in slices 2 to 5, 2 in slices 6 and 7, counted from 1) and a third one beside them:
  * whoever follows cell 1 upwards runs into cell 2, unless told.
  */
 export function twoCellsInDepth(): StackPhantom {
-  return stackPhantom(10, (z) => [
-    ...(z >= 1 && z <= 5 ? [{ id: 1, at: [84, 80] as const, radius: 25 - 2 * Math.abs(z - 3), brightness: 1800 }] : []),
-    ...(z >= 6 && z <= 8 ? [{ id: 2, at: [86, 82] as const, radius: 23, brightness: 1300 }] : []),
-    ...(z >= 2 && z <= 7 ? [{ id: 3, at: [140, 146] as const, radius: 20, brightness: 1500 }] : []),
+  return stackPhantom(8, (z) => [
+    ...(z >= 1 && z <= 4 ? [{ id: 1, at: [84, 80] as const, radius: 25 - Math.abs(z - 3), brightness: 1800 }] : []),
+    ...(z >= 5 && z <= 6 ? [{ id: 2, at: [86, 82] as const, radius: 23, brightness: 1300 }] : []),
+    ...(z >= 2 && z <= 6 ? [{ id: 3, at: [140, 146] as const, radius: 20, brightness: 1500 }] : []),
   ]);
 }
 
 /** The frame in which the daughters of `dividingCell` appear, counted from 0. */
-export const DIVISION = 4;
+export const DIVISION = 3;
 
 /** Cell 1 moves and divides into 2 and 3; cell 4 lies beside it, and nothing happens to it. */
 export function dividingCell(): StackPhantom {
-  return stackPhantom(9, (t) => [
+  return stackPhantom(6, (t) => [
     ...(t < DIVISION
       ? [{ id: 1, at: [90, 50 + 7 * t] as const, radius: 20, brightness: 1700 }]
       : [
-          { id: 2, at: [68 - 5 * (t - DIVISION), 78 + 3 * t - 12] as const, radius: 15, brightness: 1700 },
-          { id: 3, at: [112 + 5 * (t - DIVISION), 78 + 3 * t - 12] as const, radius: 15, brightness: 1700 },
+          { id: 2, at: [68 - 5 * (t - DIVISION), 70 + 3 * (t - DIVISION)] as const, radius: 15, brightness: 1700 },
+          { id: 3, at: [112 + 5 * (t - DIVISION), 70 + 3 * (t - DIVISION)] as const, radius: 15, brightness: 1700 },
         ]),
     { id: 4, at: [150, 160] as const, radius: 18, brightness: 1500 },
   ]);
