@@ -32,6 +32,8 @@ export interface PromptEvaluationOptions extends TaskOptions {
   /** At most so many objects, the first by id. */
   readonly maxObjects?: number;
   readonly batchSize?: number;
+  /** As in `SegmentOptions`. */
+  readonly objectDiameter?: number;
 }
 
 /** Every object of the reference from one prompt; best of three masks for a single point, else the single mask. */
@@ -120,7 +122,7 @@ function objectsOf(reference: LabelImage, { minSize = 0, maxObjects = Infinity }
 async function segmentAll(
   context: SegmentContext,
   prompts: readonly ImagePrompt[],
-  { signal, onProgress, batchSize }: PromptEvaluationOptions,
+  { signal, onProgress, batchSize, objectDiameter }: PromptEvaluationOptions,
   keepLogits: boolean,
 ): Promise<{ masks: Mask[]; logits: (LowResLogits | undefined)[] }> {
   const masks: Mask[] = [];
@@ -132,7 +134,7 @@ async function segmentAll(
       masks[index] = mask;
       logits[index] = keepLogits ? lowRes : undefined;
     },
-    { signal, onProgress, batchSize, exactLogits: keepLogits },
+    { signal, onProgress, batchSize, exactLogits: keepLogits, objectDiameter },
   );
   return { masks, logits };
 }

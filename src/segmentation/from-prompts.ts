@@ -29,6 +29,11 @@ export interface SegmentOptions extends TaskOptions {
    * time; elsewhere they are a neighbour's, and a mask refined from them may differ in a few pixels.
    */
   readonly exactLogits?: boolean;
+  /**
+   * Typical diameter of objects, in pixels. Among the masks of a multimask prompt those of a plausible size come first:
+   * for small objects SAM scores the background higher than the object under the point.
+   */
+  readonly objectDiameter?: number;
 }
 
 export interface SegmentedPrompt {
@@ -187,7 +192,10 @@ export async function segmentEach(
       batch.indices.forEach((member, row) => {
         const index = members[member];
         const chosen = chooseTokens(decoded, row, several[row]);
-        onResult(toResult(placed[index], decoded, row, chosen, embedding, upsampler, embeddings.size), index);
+        onResult(
+          toResult(placed[index], decoded, row, chosen, embedding, upsampler, embeddings.size, options.objectDiameter),
+          index,
+        );
       });
       done += batch.indices.length;
       onProgress?.({ done, total: prompts.length, message: `Segmented ${done} of ${prompts.length} objects` });
@@ -217,6 +225,7 @@ function toResult(
   { inputSize }: Embedding,
   upsampler: MaskUpsampler,
   size: Size,
+  objectDiameter: number | undefined,
 ): SegmentedPrompt {
   const logitsRow = rows.indexOf(row);
   const candidates = chosen.map((m): MaskCandidate => {
@@ -230,6 +239,7 @@ function toResult(
       lowRes: { logits: lowRes, tile },
     };
   });
+  if (objectDiameter !== undefined) plausibleFirst(candidates, objectDiameter);
   const [{ mask, iou: predictedIou, stability, lowRes }] = candidates;
   const cut = touchesFrame(mask, frame, size);
   return {
@@ -243,6 +253,13 @@ function toResult(
       ? [...notices, 'The object reaches the border of its tile and may be cut; use a larger halo.']
       : notices,
   };
+}
+
+/** A mask of more than eight times the usual area, or less than an eighth of it, is something else. */
+function plausibleFirst(candidates: MaskCandidate[], diameter: number): void {
+  const usual = (Math.PI / 4) * diameter * diameter;
+  const plausible = ({ mask: { area } }: MaskCandidate) => area < 8 * usual && area > usual / 8;
+  candidates.sort((a, b) => Number(plausible(b)) - Number(plausible(a)));
 }
 
 /** segment-anything's `calculate_stability_score` with offset 1, on the part of the 256 grid that holds the image. */

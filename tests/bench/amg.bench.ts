@@ -222,10 +222,11 @@ async function smallObjects(): Promise<Figure[]> {
   const worker = await realWorker();
   const { pixels, labels } = await readGroundTruth('dsb-cb4df20a83b2');
   const size = labels.shape as unknown as Size;
-  const choice = chooseTiling({ size, objectDiameter: 12 });
+  const objectDiameter = 12;
+  const choice = chooseTiling({ size, objectDiameter });
   const tiling = choice && makeTiling(size, choice.tileShape, choice.halo);
   const context = contextOf(worker, pixels, tiling);
-  const options = { random: Math.random, minSize: 20, maxObjects: 150 };
+  const options = { random: Math.random, minSize: 20, maxObjects: 150, objectDiameter };
   const { meanIou } = await evaluatePrompts(context, labels, STANDARD_SETTINGS[0], options);
   await worker.close();
   console.error(`${DEFAULT_MODEL}: ${tiling?.tiles.length ?? 1} tiles`);

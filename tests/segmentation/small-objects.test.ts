@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { cropMask, maskIou } from '../../src/ndimage/mask-sets.js';
+import { maskFromLabels, translateMask } from '../../src/ndimage/rle.js';
+import { segmentFromPoints } from '../../src/segmentation/from-prompts.js';
+import { withData } from '../support/data.js';
+import { contextOf } from '../support/embedding-source.js';
+import { readGroundTruth } from '../support/ground-truth.js';
+import { realWorker } from '../support/real-worker.js';
+
+describe('small objects', () => {
+  withData('are found by one point once their size is known', async () => {
+    const { pixels, labels } = await readGroundTruth('dsb-cb4df20a83b2');
+    const [top, left, side] = [150, 420, 256];
+    const channels = pixels.shape[2] ?? 1;
+    const data = new Uint8Array(side * side * channels);
+    for (let y = 0; y < side; y++)
+      for (let i = 0; i < side * channels; i++)
+        data[y * side * channels + i] = pixels.data[((top + y) * pixels.shape[1] + left) * channels + i];
+    const context = contextOf(await realWorker(), { data, shape: [side, side, channels] });
+    const nucleus = maskFromLabels(labels, 4); // around (272, 544)
+    assert.equal(cropMask(nucleus, [top, left, top + side, left + side]).area, nucleus.area);
+    const point = { at: [272.5 - top, 544.5 - left], positive: true } as const;
+    const iou = async (objectDiameter?: number) => {
+      const { mask } = await segmentFromPoints(context, [point], { objectDiameter });
+      return maskIou(translateMask(mask, top, left), nucleus);
+    };
+    assert.ok((await iou()) < 0.1, 'else this image is no longer a hard one');
+    assert.ok((await iou(12)) > 0.6);
+  });
+});
