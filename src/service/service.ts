@@ -1,5 +1,5 @@
 import { SamError } from '../errors.js';
-import { exportLabels } from '../io/export.js';
+import { exportLabels, measuredImage } from '../io/export.js';
 import { labelsToGeoJson } from '../io/geojson.js';
 import type { ImageSource } from '../io/image.js';
 import type { OpenOptions } from '../io/open.js';
@@ -217,13 +217,15 @@ export function createService(deps: ServiceDeps) {
     export: method('export', ['format'], schemas.export, async ({ format, layer = 'committed_objects' }) => {
       const image = needImage(state());
       const { objects } = state().layers[layer];
+      const source = deps.imageSource?.();
       return exportLabels(format, {
         labels: paintLayer(state().layers[layer], image),
         name: image.name,
         stack: annotatorKind(state()) === 'tracking' || !image.axes.includes('z') ? 't' : 'z',
         objects: [...objects.values()],
         lineages: layer === 'committed_objects' ? state().lineages : state().currentLineages,
-        pixelSize: deps.imageSource?.()?.pixelSize,
+        pixelSize: source?.pixelSize,
+        ...(source && { image: measuredImage(source) }),
       });
     }),
     export_session: noArguments('export_session', () => exportSession(state())),
