@@ -9,7 +9,7 @@ import {
 } from './automatic-edits.js';
 import { command, needsImage } from './command.js';
 import type { CommitOptions } from './commit.js';
-import { pickObject, removePrompts } from './edits.js';
+import { changeSettings, pickObject, removePrompts } from './edits.js';
 import type { Memo } from './history.js';
 import type { AnnotationSession } from './session.js';
 import type { SessionState } from './state.js';
@@ -60,14 +60,7 @@ async function run(session: AnnotationSession, options: AutomaticRun = {}): Prom
   const idle = prompts.length === 0 && layers.current_object.objects.size === 0;
   // What comes next is a click on an object, not on a pixel.
   if (idle && layers.auto_segmentation.objects.size > 0 && settings.tool !== 'pan')
-    await session.run('set_settings', { tool: 'pan' });
-}
-
-/** Accepting the last object ends the tour: the next click is a prompt again. */
-async function backToPrompts(session: AnnotationSession): Promise<void> {
-  const { layers, settings } = session.state;
-  if (layers.auto_segmentation.objects.size === 0 && settings.tool === 'pan')
-    await session.run('set_settings', { tool: 'point' });
+    session.apply({ ...changeSettings({ tool: 'pan' }), notice: session.state.message });
 }
 
 /** The step that a gesture (one drag of a slider) has made, to which its later changes belong. */
@@ -142,10 +135,9 @@ export const AUTOMATIC_COMMANDS = {
     keys: ['Y'],
     tooltip: 'Commit the chosen automatic object.',
     unavailable: needsAutomatic,
-    async run(session, options) {
+    run(session, options) {
       const { ids = [target(session.state)], ...rest } = options ?? {};
       session.apply(acceptAutomatic(session.state, ids, rest));
-      await backToPrompts(session);
     },
   }),
   reject_automatic: command<{ ids?: readonly number[] } | undefined>({
@@ -156,9 +148,8 @@ export const AUTOMATIC_COMMANDS = {
     keys: ['Shift+Y'],
     tooltip: 'Remove the chosen automatic object. Other thresholds do not bring it back.',
     unavailable: needsAutomatic,
-    async run(session, options) {
+    run(session, options) {
       session.apply(rejectAutomatic(options?.ids ?? [target(session.state)]));
-      await backToPrompts(session);
     },
   }),
   edit_automatic: command({
@@ -181,9 +172,8 @@ export const AUTOMATIC_COMMANDS = {
     keys: ['Shift+A'],
     tooltip: 'Commit all automatic objects that are left.',
     unavailable: needsAutomatic,
-    async run(session, options) {
+    run(session, options) {
       session.apply(acceptAutomatic(session.state, undefined, options));
-      await backToPrompts(session);
     },
   }),
 };

@@ -55,7 +55,10 @@ function leaving(after: SessionState, now: SessionState, ids: readonly number[])
   const layers = { ...after.layers, auto_segmentation: changeObjects(now.layers.auto_segmentation, gone) };
   const { chosenAutomatic, ...rest } = after;
   const keeps = chosenAutomatic !== undefined && !gone.has(chosenAutomatic);
-  return withDismissed({ ...rest, layers, ...(keeps && { chosenAutomatic }) }, ids);
+  // With the last object the tour is over: the next click is a prompt again.
+  const over = layers.auto_segmentation.objects.size === 0 && rest.settings.tool === 'pan';
+  const settings = over ? { ...rest.settings, tool: 'point' as const } : rest.settings;
+  return withDismissed({ ...rest, settings, layers, ...(keeps && { chosenAutomatic }) }, ids);
 }
 
 /** Says which automatic object is spoken of; undefined: none. Not a step of undo. */

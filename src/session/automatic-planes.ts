@@ -24,9 +24,12 @@ export class AutomaticPlanes {
 
   /** Runs the network over the plane, or not at all if its answers are there already. */
   async run(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<Segmentation> {
+    const before = this.planes.get(state.plane);
     const result = await this.answers(state, options, task);
-    const fresh = { ...state, dismissed: (state.dismissed ?? []).filter((id) => !result.has(id)) };
-    return { ...this.result(fresh, result), dismissed: fresh.dismissed };
+    // A run is a new start: what was dealt with in this plane comes back.
+    const dismissed = (state.dismissed ?? []).filter((id) => !result.has(id) && !before?.has(id));
+    const fresh = { ...state, dismissed };
+    return { ...this.result(fresh, result), dismissed };
   }
 
   /** The network's answers of the plane, from before if they will do. */
