@@ -9,6 +9,7 @@ import { labelsToGeoJson, type ObjectFacts } from './geojson.js';
 import { type ImageSource, readPlane } from './image.js';
 import { labelsToRoiZip } from './imagej-roi.js';
 import { narrowLabels } from './label-dtype.js';
+import { napariTracks, tracksCsv } from './napari-tracks.js';
 import { writeOmeZarrLabels } from './ome-zarr-writer.js';
 import type { PixelSize } from './pixel-size.js';
 import { encodeLabelPng } from './png-writer.js';
@@ -65,6 +66,12 @@ const WRITERS = {
       throw new SamError('unsupported', 'Cell Tracking Challenge files need a time series, and this is not one.');
     const files = await labelsToCtc(labels, { ...task, lineages: input.lineages, pixelSize: input.pixelSize });
     return files.map(({ name, bytes }) => ({ name: `${stem}_RES/${name}`, bytes }));
+  },
+  'napari-tracks': async ({ labels, stack, lineages }, stem) => {
+    if (stack !== 't' || labels.shape.length !== 3)
+      throw new SamError('unsupported', 'Tracks need a time series, and this is not one.');
+    const tracks = napariTracks(labels, lineages);
+    return [text(`${stem}_tracks.csv`, tracksCsv(tracks)), text(`${stem}_graph.json`, JSON.stringify(tracks.graph))];
   },
 } as const satisfies Record<string, Writer>;
 

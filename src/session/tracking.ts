@@ -268,16 +268,27 @@ function withGraph(state: SessionState, layer: TrackLayer, graph: TrackGraph): S
     }
   const records = [...graph.tracks].flatMap(([id, masks]) => {
     const same = before.get(id);
-    if (same?.masks === masks) return same;
+    if (same && sameMasks(same.masks, masks)) return same;
     return withMasks(recordOf(id, masks, before, prompts.get(id) ?? []), masks) ?? [];
   });
-  const families = lineage.lineagesOf(graph);
-  const layers = { ...state.layers, [layer]: layerOf(records) };
+  const known = layer === 'current_object' ? state.currentLineages : state.lineages;
+  const families = keepIfEqual(lineage.lineagesOf(graph), known);
+  const unchanged = records.length === before.size && records.every((record) => before.get(record.id) === record);
+  if (unchanged && families === known) return state;
+  const layers = { ...state.layers, [layer]: unchanged ? state.layers[layer] : layerOf(records) };
   if (layer === 'committed_objects') return { ...state, layers, lineages: families };
   const live = state.prompts.map((prompt) => retagged(prompt, newTrack(prompt, trackOfPrompt(prompt))));
   const moved = live.some((prompt, i) => prompt !== state.prompts[i]);
   const { candidates: _, ...rest } = state;
   return { ...rest, layers, currentLineages: families, ...(moved && { prompts: live }) };
+}
+
+function sameMasks(a: ReadonlyMap<number, Mask>, b: ReadonlyMap<number, Mask>): boolean {
+  return a.size === b.size && [...b].every(([frame, mask]) => a.get(frame) === mask);
+}
+
+function keepIfEqual(made: readonly Lineage[], known: readonly Lineage[]): readonly Lineage[] {
+  return JSON.stringify(made) === JSON.stringify(known) ? known : made;
 }
 
 /** A record for masks that may come from several tracks. */

@@ -144,6 +144,7 @@ describe('CTC measures against py-ctcmetrics', function () {
           assert.ok(difference < 1e-6, `case ${i + 1}: ${name} is ${value} here and ${expected[i][name]} there`);
         }
       });
+      console.log(`ctc_max_difference ${worst}`);
       assert.ok(
         expected.some((s) => s.TRA < 0.9 && s.TRA > 0.2),
         'the perturbations must matter',

@@ -1,11 +1,10 @@
 import { SamError } from '../../errors.js';
 import type { Mask } from '../../ndimage/mask.js';
-import { maskCentroid } from '../../ndimage/rle.js';
 
 /**
  * Tracks and who descends from whom, as values: every edit returns a new `TrackGraph` and leaves the old one alone, so
- * that undo is keeping the old one. A track is an object id with a mask per frame; a daughter names its mother. The
- * shapes other tools know (micro-sam's lineage dictionaries, CTC rows, napari's tracks) are derived at the end.
+ * that undo is keeping the old one. A track is an object id with a mask per frame; a daughter names its mother. What
+ * other tools know, micro-sam's lineage dictionaries, is derived at the end; io/ writes their files.
  */
 export interface TrackGraph {
   /** Track id → frame → mask, frames ascending. */
@@ -149,7 +148,11 @@ export function swapTracks(graph: TrackGraph, a: number, b: number, frame: numbe
     [b, a],
   ]);
   const parents = new Map([...graph.parents].map(([daughter, mother]) => [daughter, exchanged.get(mother) ?? mother]));
-  return { tracks, parents };
+  // Where a daughter would begin before her mother ends, the link is cut.
+  const swapped: TrackGraph = { tracks, parents };
+  const sound = ([daughter, mother]: readonly [number, number]) =>
+    !tracks.has(daughter) || !tracks.has(mother) || trackRange(swapped, daughter)[0] > trackRange(swapped, mother)[1];
+  return { tracks, parents: new Map([...parents].filter(sound)) };
 }
 
 function trackOf(graph: TrackGraph, id: number): ReadonlyMap<number, Mask> {
@@ -185,28 +188,4 @@ export function parentsOfLineages(
       Object.entries(family).flatMap(([mother, daughters]) => daughters.map((d) => [d, Number(mother)] as const)),
     ),
   );
-}
-
-/** Rows for the Cell Tracking Challenge: label, first frame, last frame, parent (0: none), labels ascending. */
-export function ctcRows(graph: TrackGraph): { label: number; begin: number; end: number; parent: number }[] {
-  return [...graph.tracks.keys()]
-    .sort((a, b) => a - b)
-    .map((label) => {
-      const [begin, end] = trackRange(graph, label);
-      const mother = graph.parents.get(label);
-      return { label, begin, end, parent: mother !== undefined && graph.tracks.has(mother) ? mother : 0 };
-    });
-}
-
-/** napari's form: rows [track id, frame, y, x] of the centroids, and daughter → [mother]. */
-export function napariTracks(graph: TrackGraph): { rows: number[][]; graph: Record<number, number[]> } {
-  const rows = [...graph.tracks].flatMap(([id, masks]) =>
-    [...masks].map(([frame, mask]) => {
-      const [y, x] = maskCentroid(mask);
-      return [id, frame, y - 0.5, x - 0.5]; // napari counts from pixel centres
-    }),
-  );
-  rows.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  const parents = [...graph.parents].filter(([d, m]) => graph.tracks.has(d) && graph.tracks.has(m));
-  return { rows, graph: Object.fromEntries(parents.map(([daughter, mother]) => [daughter, [mother]])) };
 }

@@ -3,7 +3,6 @@ import { SamError } from '../../../src/errors.js';
 import type { Mask } from '../../../src/ndimage/mask.js';
 import { fullMask, translateMask } from '../../../src/ndimage/rle.js';
 import {
-  ctcRows,
   daughtersOf,
   deleteTrack,
   EMPTY_GRAPH,
@@ -11,7 +10,6 @@ import {
   lineagesOf,
   linkDaughter,
   mergeTracks,
-  napariTracks,
   parentsOfLineages,
   setTrack,
   splitTrack,
@@ -39,20 +37,10 @@ describe('track graph', () => {
     assert.deepEqual(freshIds(EMPTY_GRAPH, 2), [1, 2]);
   });
 
-  it('becomes CTC rows, lineage dictionaries and napari tracks', () => {
+  it('becomes lineage dictionaries, and is read from them', () => {
     const graph = family();
-    assert.deepEqual(ctcRows(graph), [
-      { label: 1, begin: 0, end: 4, parent: 0 },
-      { label: 2, begin: 5, end: 9, parent: 1 },
-      { label: 3, begin: 5, end: 9, parent: 1 },
-      { label: 4, begin: 0, end: 9, parent: 0 },
-    ]);
     assert.deepEqual(lineagesOf(graph), [{ 1: [2, 3], 2: [], 3: [] }, { 4: [] }]);
     assert.deepEqual(parentsOfLineages(lineagesOf(graph)), graph.parents);
-    const napari = napariTracks(graph);
-    assert.deepEqual(napari.rows[0], [1, 0, 0.5, 0.5]);
-    assert.equal(napari.rows.length, 5 + 5 + 5 + 10);
-    assert.deepEqual(napari.graph, { 2: [1], 3: [1] });
   });
 
   it('splits a track; its daughters follow the later part', () => {
