@@ -30,6 +30,8 @@ export interface ImageEmbeddings {
   readonly size: Size;
   readonly planes: number;
   readonly tiling?: Tiling;
+  /** In pixels, as it was given. */
+  readonly objectDiameter?: number;
   readonly signature: Signature;
   readonly intensity: IntensityPolicy;
   /** What a person might want to know: settings taken over from the cache, versions that differ. */
@@ -168,6 +170,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     size,
     planes,
     tiling,
+    objectDiameter: options.objectDiameter,
     signature,
     intensity,
     notices,

@@ -21,8 +21,8 @@ const PREPARED_IMAGES = 3;
 const NO_FLOOR = -1e30;
 
 /**
- * Logits that count as clear. With 3, of 1000 masks of cells none had a wrong sign in more than a few of 65,536 places
- * (docs/automatic-segmentation.md); the band in which stability is measured ends at 1.
+ * Logits that count as clear. With 3, the masks of cells that were compared had a wrong sign in at most a few of 65,536
+ * places (docs/automatic-segmentation.md); the band in which stability is measured ends at 1.
  */
 const EDGE_MARGIN = 3;
 

@@ -30,7 +30,7 @@ export interface SegmentOptions extends TaskOptions {
    */
   readonly exactLogits?: boolean;
   /**
-   * Typical diameter of objects, in pixels. Among the masks of a multimask prompt those of a plausible size come first:
+   * Typical diameter of objects, in pixels; default: what the embeddings were made for. Among the masks of a multimask prompt those of a plausible size come first:
    * for small objects SAM scores the background higher than the object under the point.
    */
   readonly objectDiameter?: number;
@@ -166,6 +166,7 @@ export async function segmentEach(
 ): Promise<void> {
   const { embeddings, worker, model, plane } = context;
   const { signal, onProgress, batchSize = BATCH_SIZE, multimask = 'auto', exactLogits = false } = options;
+  const { objectDiameter = embeddings.objectDiameter } = options;
   const placed = prompts.map((prompt) => placePrompt(checkImagePrompt(prompt, embeddings.size), embeddings));
   const byTile = new Map<number | undefined, number[]>();
   placed.forEach(({ tile }, index) => {
@@ -193,7 +194,7 @@ export async function segmentEach(
         const index = members[member];
         const chosen = chooseTokens(decoded, row, several[row]);
         onResult(
-          toResult(placed[index], decoded, row, chosen, embedding, upsampler, embeddings.size, options.objectDiameter),
+          toResult(placed[index], decoded, row, chosen, embedding, upsampler, embeddings.size, objectDiameter),
           index,
         );
       });
