@@ -13,6 +13,7 @@ const WORDS: Readonly<Record<ExportFormat, readonly [title: string, detail: stri
   'ome-zarr': ['Label image, OME-Zarr 0.5', 'Cloud viewers and recent tools; a folder, in a zip'],
   'ome-zarr-0.4': ['Label image, OME-Zarr 0.4', 'napari and older tools; a folder, in a zip'],
   ctc: ['Tracks, Cell Tracking Challenge', 'res_track.txt and a mask per frame, for a time series'],
+  'napari-tracks': ['Tracks, napari', 'A table of centroids and the graph of divisions, for a time series'],
   zip: ['Everything, ZIP', 'All formats in one file'],
 };
 

@@ -125,7 +125,7 @@ export function panelModel(state: SessionState, context: PanelContext): PanelMod
     ...optional('candidates', candidates && { chosen: candidates.chosen, masks: candidates.masks.map(candidateOf) }),
     ...optional('object', objectOf(state)),
     ...optional('conflict', conflictOf(state)),
-    ...optional('saved', state.autosave && SAVED[state.autosave]),
+    ...optional('saved', savedText(state)),
     ...optional('tracks', panelTracks(state)),
     ...optional('automatic', panelAutomatic(state, context.automatic)),
   };
@@ -134,8 +134,13 @@ export function panelModel(state: SessionState, context: PanelContext): PanelMod
 const SAVED = {
   saved: 'All work is saved on this device.',
   pending: 'Saving …',
-  failed: 'Autosave does not work: save your objects to a file (Ctrl+S). It is tried again by itself.',
+  failed: 'Save your objects to a file (Ctrl+S). It is tried again by itself.',
 };
+
+function savedText({ autosave, autosaveProblem }: SessionState): string | undefined {
+  if (autosave !== 'failed') return autosave && SAVED[autosave];
+  return ['Autosave does not work.', autosaveProblem, SAVED.failed].filter(Boolean).join(' ');
+}
 
 function factsOf(state: SessionState): string[] {
   if (!state.image) return [];

@@ -48,7 +48,7 @@ export class Autosave {
       return new Autosave(session, journal);
     } catch (error) {
       session.open(image, annotator);
-      session.reportAutosave('failed');
+      session.reportAutosave('failed', asSamError(error).message);
       session.notify({
         level: 'warning',
         text: `Your work cannot be saved by itself: ${asSamError(error).message} Save your objects to a file when you are done.`,
@@ -121,8 +121,9 @@ export class Autosave {
       if (!this.latest && !this.isDirty()) this.session.reportAutosave('saved');
     } catch (error) {
       this.lastError = error;
-      if (this.failures++ === 0 && !this.latest) {
-        this.session.reportAutosave('failed');
+      this.failures++;
+      if (!this.latest) this.session.reportAutosave('failed', asSamError(error).message);
+      if (this.failures === 1 && !this.latest) {
         this.session.notify({
           level: 'warning',
           text: `Autosave failed: ${asSamError(error).message} Your work goes on and is tried to be saved again; to be safe, save your objects to a file.`,

@@ -141,9 +141,11 @@ export class AnnotationSession {
     this.set(message ? { ...rest, message } : rest);
   }
 
-  /** For who keeps the work safe (autosave.ts). */
-  reportAutosave(autosave: SessionState['autosave']): void {
-    if (this.current.autosave !== autosave) this.set({ ...this.current, autosave });
+  /** For who keeps the work safe (autosave.ts). The problem stays shown for as long as it lasts. */
+  reportAutosave(autosave: SessionState['autosave'], problem?: string): void {
+    const { autosaveProblem, ...rest } = this.current;
+    if (rest.autosave === autosave && autosaveProblem === problem) return;
+    this.set({ ...rest, autosave, ...(problem && { autosaveProblem: problem }) });
   }
 
   /** Stops running work: that of one kind, or all. Its promise rejects with `cancelled`. */

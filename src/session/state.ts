@@ -48,6 +48,8 @@ export interface SessionState {
   readonly embedding?: 'computing' | 'ready' | 'failed';
   /** Whether the work is on disk; absent without a store. */
   readonly autosave?: 'saved' | 'pending' | 'failed';
+  /** Why it is not, in words for the user. */
+  readonly autosaveProblem?: string;
 }
 
 export interface RunningTask {
