@@ -12,7 +12,7 @@ import { launchBrowser } from '../support/browser.js';
 import { DIVISION, dividingCell, phantomTiff, planeIou, planesWith, SIDE } from '../support/stack-phantoms.js';
 import { startServer } from '../support/start-server.js';
 
-const MINUTES = 150; // seconds; a busy machine encodes slowly
+const MINUTES = 240; // seconds; a busy machine encodes slowly
 
 describe('a time series by hand', function () {
   this.timeout(600_000);

@@ -11,7 +11,7 @@ import { launchBrowser } from '../support/browser.js';
 import { phantomTiff, planeIou, planesWith, SIDE, twoCellsInDepth } from '../support/stack-phantoms.js';
 import { startServer } from '../support/start-server.js';
 
-const MINUTES = 150; // seconds; a busy machine encodes slowly
+const MINUTES = 240; // seconds; a busy machine encodes slowly
 
 describe('a volume by hand', function () {
   this.timeout(600_000);
