@@ -1,3 +1,4 @@
+import { asSamError } from '../../src/errors.js';
 import { pack, type Size, type Tensor } from '../../src/ndimage/array.js';
 import type { PlaneRenderer } from '../../src/presenter/viewer.js';
 import { callable, within } from './callbacks.js';
@@ -28,8 +29,17 @@ export function remoteConfig(name: string, size: Size, render: PlaneRenderer): o
     type: 'remote',
     name,
     size: [size[1], size[0]],
-    render: async (request: RenderRequest) => ({ data: await renderView(request, size, render), mime: 'image/bmp' }),
+    render: async (request: RenderRequest) => ({
+      data: await renderView(request, size, render).catch(nothingIfOvertaken),
+      mime: 'image/bmp',
+    }),
   });
+}
+
+/** Whoever asks for another part of the image no longer waits for this one; as an error it would only be logged. */
+function nothingIfOvertaken(error: unknown): ArrayBuffer {
+  if (asSamError(error).code === 'cancelled') return new ArrayBuffer(0);
+  throw error;
 }
 
 async function renderView({ extent, size: screen }: RenderRequest, size: Size, render: PlaneRenderer) {

@@ -30,6 +30,7 @@ export class AnnotatorPage {
 
   static async open(browser: Browser, url: string): Promise<AnnotatorPage> {
     const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true });
+    context.setDefaultTimeout(120_000); // machines that test are busy
     return AnnotatorPage.over(await context.newPage(), url);
   }
 
