@@ -35,6 +35,7 @@ export type { ModelSpec } from './model/model-spec.js';
 export { modelNames, registerModel, resolveModel } from './model/registry.js';
 export type { LabelImage, Size, Tensor, YX, YXYX } from './ndimage/array.js';
 export type { Mask } from './ndimage/mask.js';
+export { fromNdarray, toNdarray } from './ndimage/ndarray.js';
 export { maskFromBitmap, masksFromLabels, maskToBitmap, paintMask } from './ndimage/rle.js';
 export { type AmgResult, generateLabels, generateMasks } from './segmentation/amg/generate.js';
 export { initializeAmg } from './segmentation/amg/initialize.js';

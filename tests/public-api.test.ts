@@ -21,6 +21,7 @@ const NAMES = [
   'evaluatePrompts',
   'exportLabels',
   'folderStore',
+  'fromNdarray',
   'generateLabels',
   'generateMasks',
   'gridSearch',
@@ -53,6 +54,7 @@ const NAMES = [
   'segmentFromPoints',
   'startNodeWorker',
   'toImage',
+  'toNdarray',
   'trackAcrossFrames',
 ];
 
