@@ -24,3 +24,14 @@ export function keyEvent(press: KeyPress, selection: boolean): Extract<ViewerEve
     alt: press.alt_key,
   };
 }
+
+/** What a layer that nobody draws in is added with: keys reach the annotator while it is selected, too. */
+export function hearing(emit: (event: ViewerEvent) => void): { key_press_callback(press: KeyPress): boolean } {
+  return {
+    key_press_callback(press) {
+      const event = keyEvent(press, false);
+      if (event) emit(event);
+      return event !== undefined;
+    },
+  };
+}

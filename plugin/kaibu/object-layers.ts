@@ -5,6 +5,7 @@ import type { ObjectLayerName } from '../../src/session/state.js';
 import type { LabelLayerConfig, LabelUpdate } from '../viewer/protocol.js';
 import { callable, within } from './callbacks.js';
 import { geometryRings, maskPolygons } from './geometry.js';
+import { hearing } from './keys.js';
 import type { Feature, KaibuVectorLayer, KaibuWindow, XY } from './window.js';
 
 /** Shows the objects of one layer, by the means the viewer has. */
@@ -96,14 +97,10 @@ export class PolygonObjects implements ObjectsOnScreen {
     const edited = (feature: Feature) => objects?.editedBy(feature, name, emit);
     const config =
       name === 'current_object'
-        ? callable({
-            name,
-            add_feature_callback: edited,
-            change_feature_callback: edited,
-            remove_feature_callback: edited,
-          })
-        : { name };
-    objects = new PolygonObjects(await within(window.add_shapes([], config), `add ${name}`), size);
+        ? { add_feature_callback: edited, change_feature_callback: edited, remove_feature_callback: edited }
+        : {};
+    const adding = window.add_shapes([], callable({ name, ...config, ...hearing(emit) }));
+    objects = new PolygonObjects(await within(adding, `add ${name}`), size);
     return objects;
   }
 

@@ -45,8 +45,8 @@ export class Scene {
     this.#name = name;
     this.size = size;
     this.#context = context;
-    this.#tracks = new TrackLayer(window, size[0]);
-    this.#tiles = new TileLayer(window, size[0]);
+    this.#tracks = new TrackLayer(window, size[0], context.emit);
+    this.#tiles = new TileLayer(window, size[0], context.emit);
   }
 
   shows(name: string, [height, width]: Size): boolean {

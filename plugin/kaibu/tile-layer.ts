@@ -1,27 +1,33 @@
 import type { YXYX } from '../../src/ndimage/array.js';
-import { within } from './callbacks.js';
+import type { ViewerEvent } from '../../src/presenter/viewer.js';
+import { callable, within } from './callbacks.js';
 import { toXY } from './geometry.js';
+import { hearing } from './keys.js';
 import type { KaibuVectorLayer, KaibuWindow } from './window.js';
 
 /** The layer `tiles`: thin lines where the image is cut for the encoder. Made when they are to be seen for the first time. */
 export class TileLayer {
   readonly #window: KaibuWindow;
   readonly #height: number;
+  readonly #emit: (event: ViewerEvent) => void;
   #layer: KaibuVectorLayer | undefined;
 
-  constructor(window: KaibuWindow, height: number) {
+  constructor(window: KaibuWindow, height: number, emit: (event: ViewerEvent) => void) {
     this.#window = window;
     this.#height = height;
+    this.#emit = emit;
   }
 
-  /** @returns true if a layer was added, which takes the selection */
+  /** @returns true if a layer was added, which takes the selection where the viewer does not know `selected` */
   async show(tiles: readonly YXYX[]): Promise<boolean> {
     if (!this.#layer && tiles.length === 0) return false;
     const added = this.#layer === undefined;
-    const config = { name: 'tiles', draw_enable: false };
-    this.#layer ??= await within(this.#window.add_shapes([], config), 'add tiles');
-    // What is falsy counts only after creation.
-    if (added) await within(this.#layer.update_config(config), 'update_config');
+    if (!this.#layer) {
+      const config = { name: 'tiles', selected: false, ...hearing(this.#emit) };
+      this.#layer = await within(this.#window.add_shapes([], callable(config)), 'add tiles');
+      // What is falsy counts only after creation.
+      await within(this.#layer.update_config({ draw_enable: false }), 'update_config');
+    }
     const features = tiles.map((box) => this.#feature(box));
     await within(this.#layer.set_features(JSON.stringify({ type: 'FeatureCollection', features })), 'set_features');
     return added;

@@ -7,7 +7,8 @@ import type { Sliders } from './widgets.js';
 const BROWSER_KEEPS = ['Tab', 'F5', 'F11', 'F12'];
 
 /**
- * Keys go to the selected layer, whose owner may take them; what nobody takes moves the plane slider ([ and ]) or the view
+ * Keys go to the selected layer, or where nobody listens to it to the topmost one that has a listener, who may take
+ * them; what nobody takes moves the plane slider ([ and ]) or the view
  * (+, - and 0). Keys typed into a control stay there.
  */
 export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders): void {
@@ -22,9 +23,9 @@ export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders):
 }
 
 async function press(event: KeyboardEvent, stage: Stage, stack: LayerStack, sliders: Sliders): Promise<void> {
-  const layer = stack.selected;
-  if (event.code === 'Escape' && layer instanceof VectorLayer) layer.cancelDrawing();
-  if (layer instanceof VectorLayer && layer.ol.getVisible()) {
+  const layer = hearing(stack);
+  if (event.code === 'Escape') layer?.cancelDrawing();
+  if (layer) {
     const taken = await layer.key({
       code: event.code,
       meta_key: event.metaKey,
@@ -54,4 +55,10 @@ async function press(event: KeyboardEvent, stage: Stage, stack: LayerStack, slid
       stage.fit();
       break;
   }
+}
+
+/** Without this, a look at another layer's settings would leave the annotator deaf. */
+function hearing({ selected, layers }: LayerStack): VectorLayer | undefined {
+  const vectors = [selected, ...[...layers].reverse()].filter((layer) => layer instanceof VectorLayer);
+  return vectors.find((layer) => layer.hears) ?? vectors[0];
 }

@@ -75,11 +75,8 @@ function makeEntry(layer: ViewerLayer, stack: LayerStack): Entry {
   if (extra) options.append(extra);
   element.append(row, options);
 
-  name.addEventListener('click', () => {
-    const open = stack.selected === layer ? !element.classList.contains('open') : true;
-    stack.select(layer);
-    setOpen(open);
-  });
+  // Which layer draws is left to the tool in hand: a look at another layer's settings must not make the next click be lost.
+  name.addEventListener('click', () => setOpen(!element.classList.contains('open')));
   const setOpen = (open: boolean) => {
     element.classList.toggle('open', open);
     name.setAttribute('aria-expanded', String(open));

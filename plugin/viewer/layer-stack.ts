@@ -25,16 +25,16 @@ export class LayerStack {
     return this.#layers.find((layer) => layer.name === key || layer.id === key);
   }
 
-  /** Adds on top, or at `index` from the bottom, and selects it, as Kaibu does. */
-  add(layer: ViewerLayer, index = this.#layers.length): void {
-    this.#layers.splice(index, 0, layer);
+  /** Adds on top, or at `index` from the bottom, and selects it, as Kaibu does, unless told not to. */
+  add(layer: ViewerLayer, { index, selected = true }: { index?: number; selected?: boolean } = {}): void {
+    this.#layers.splice(index ?? this.#layers.length, 0, layer);
     this.#stage.map.addLayer(layer.ol);
     if (layer.size) {
       const [width, height] = layer.size;
       // A picture of the size that is already shown leaves the view where it is.
       if (this.#stage.size?.[0] !== width || this.#stage.size[1] !== height) this.#stage.setFrame(layer.size);
     }
-    if (layer.listed) this.select(layer);
+    if (layer.listed && selected) this.select(layer);
     this.#arrange();
   }
 

@@ -38,6 +38,8 @@ interface LayerConfig {
   name?: string;
   data?: unknown;
   index?: number;
+  /** False leaves the selection where it is. Kaibu does not know it. */
+  selected?: boolean;
   visible?: boolean;
   [option: string]: unknown;
 }
@@ -73,7 +75,7 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
 
   async function addLayer(config: LayerConfig): Promise<LayerApi> {
     const layer = await createLayer(config, stage);
-    stack.add(layer, config.index);
+    stack.add(layer, config);
     return layer.api;
   }
 

@@ -334,6 +334,16 @@ describe('our viewer in a browser', () => {
     assert.deepEqual(file, ['cells.tif', 'abc']);
   });
 
+  it('hears keys and draws while the settings of another layer are open', async () => {
+    const name = v.frame.getByRole('button', { name: 'Committed objects', exact: true });
+    await name.click();
+    await v.press('KeyS');
+    assert.equal((await v.event('key')).code, 'KeyS');
+    await v.click([50.5, 60.5]);
+    await v.event('prompt-added');
+    await name.click();
+  });
+
   it('steps through planes by [ and ] unless somebody else takes the keys', async () => {
     // Our adapter reports all keys, so the viewer leaves these to whoever hears them.
     await v.viewer.showPlaneSlider({ count: 9, at: 4, axis: 'z' });

@@ -167,6 +167,24 @@ export function viewerContract(name: string, open: () => Promise<ViewerHarness>)
       assert.deepEqual(keys, [{ kind: 'key', code: 'KeyZ', ctrl: true, shift: true, alt: false }]);
     });
 
+    it('loses no key while layers are added', async () => {
+      await h.click([60, 60]);
+      await h.clearEvents();
+      const path: [number, number][] = [
+        [10, 10],
+        [20, 30],
+      ];
+      const adding = [
+        h.viewer.showTracks?.([{ id: '1', color: '#ff0000', path }]),
+        h.viewer.showTiles?.([[0, 0, 50, 50]]),
+      ];
+      for (let k = 0; k < 8; k++) await h.press('s');
+      await Promise.all(adding);
+      await h.settle();
+      assert.equal((await h.events()).filter(({ kind }) => kind === 'key').length, 8);
+      await Promise.all([h.viewer.showTracks?.([]), h.viewer.showTiles?.([])]);
+    });
+
     it('runs each command button as itself, also after the buttons were replaced', async () => {
       await h.viewer.showCommands([
         { id: 'one', title: 'First' },

@@ -65,9 +65,15 @@ export class VectorLayer implements ViewerLayer {
     this.#updateInteractions();
   }
 
+  /** Whether the caller wants keys. */
+  get hears(): boolean {
+    return this.#config.key_press_callback !== undefined;
+  }
+
   /** True if the caller took the key. */
   async key(press: KeyPress): Promise<boolean> {
     if (this.#config.key_press_callback && (await this.#config.key_press_callback(press))) return true;
+    if (!this.ol.getVisible()) return false;
     const { code, ctrl_key, meta_key, shift_key } = press;
     if (code === 'Backspace' || code === 'Delete') {
       for (const feature of [...this.#chosen]) this.#source.removeFeature(feature);
