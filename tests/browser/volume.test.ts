@@ -71,10 +71,10 @@ describe('a volume by hand', function () {
 
       await page.press('Control+z');
       await page.press('Control+z');
-      assert.deepEqual(await page.labels('current_object'), first, 'undo brings back all slices');
+      await page.untilLabels('current_object', first, 'undo brings back all slices');
       await page.press('Control+Shift+z');
       await page.press('Control+Shift+z');
-      assert.deepEqual(await page.labels('current_object'), corrected);
+      await page.untilLabels('current_object', corrected, 'redo');
 
       await page.press('c');
       await page.until('a committed object', (state) => state.layers.committed_objects.count === 1);

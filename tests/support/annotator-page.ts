@@ -83,6 +83,15 @@ export class AnnotatorPage {
     return fromRpcArray({ ...array, _rvalue: Uint8Array.from(array._rvalue).buffer }).data as Uint32Array;
   }
 
+  /** Waits until the layer is as wanted: over RPC a key's effect comes a moment after the key. */
+  async untilLabels(layer: keyof State['layers'], wanted: Uint32Array, what: string, seconds = 60): Promise<void> {
+    for (const end = Date.now() + seconds * 1000; Date.now() < end; await this.page.waitForTimeout(100)) {
+      const labels = await this.labels(layer);
+      if (labels.length === wanted.length && labels.every((label, k) => label === wanted[k])) return;
+    }
+    throw new Error(`Not within ${seconds} s: ${what}.`);
+  }
+
   /** Waits until the state is as wanted, and gives it. */
   async until(what: string, wanted: (state: State) => boolean, seconds = 60): Promise<State> {
     let last: State | undefined;
@@ -91,7 +100,7 @@ export class AnnotatorPage {
       if (last && wanted(last)) return last;
       await this.page.waitForTimeout(60);
     }
-    throw new Error(`Not within ${seconds} s: ${what}. Last state: ${JSON.stringify(last)?.slice(0, 1500)}`);
+    throw new Error(`Not within ${seconds} s: ${what}. Last state: ${JSON.stringify(last)?.slice(0, 6000)}`);
   }
 
   /** Ready to click: image shown, embedding computed. */
