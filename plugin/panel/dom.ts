@@ -22,6 +22,11 @@ export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Shows a value in a field, unless somebody is typing in it. */
+export function setField(input: HTMLInputElement, value: string): void {
+  if (document.activeElement !== input) input.value = value;
+}
+
 /** Replaces the children only if the list differs. */
 export function setChildren(element: HTMLElement, children: readonly Node[]): void {
   const same = element.childNodes.length === children.length && children.every((c, i) => element.childNodes[i] === c);

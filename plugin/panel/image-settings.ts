@@ -1,6 +1,6 @@
 import type { ModelDeclaration, ModelFamily } from '../../src/model/registry.js';
 import type { EncodingChange } from '../../src/service/engine.js';
-import { make, setChildren, setText } from './dom.js';
+import { make, setChildren, setField, setText } from './dom.js';
 import { Sheet } from './menu.js';
 
 /**
@@ -145,16 +145,16 @@ export class ImageSettingsView {
     this.intensity.value = intensity?.kind ?? 'min-max';
     this.range.hidden = intensity?.kind !== 'fixed';
     if (intensity?.kind === 'fixed') {
-      this.low.value = String(intensity.ranges[0][0]);
-      this.high.value = String(intensity.ranges[0][1]);
+      setField(this.low, String(intensity.ranges[0][0]));
+      setField(this.high, String(intensity.ranges[0][1]));
     }
-    this.size.value = objectDiameter ? String(objectDiameter) : '';
+    setField(this.size, objectDiameter ? String(objectDiameter) : '');
     const manual = tiling && tiling !== 'none' ? tiling : undefined;
     this.tiling.value = manual ? 'manual' : tiling === 'none' ? 'none' : 'auto';
     this.tilePair.hidden = !manual;
     if (manual) {
-      this.tileSide.value = String(manual.tileShape[0]);
-      this.halo.value = String(manual.halo[0]);
+      setField(this.tileSide, String(manual.tileShape[0]));
+      setField(this.halo, String(manual.halo[0]));
     }
   }
 

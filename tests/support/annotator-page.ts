@@ -8,6 +8,9 @@ import type { describeState } from '../../src/service/state-json.js';
 /** The annotator as `npm start` serves it, in a real browser, driven by mouse and keyboard. */
 export type State = ReturnType<typeof describeState>;
 
+/** Makes pages slow, to find what only holds on fast machines: `SLOWDOWN=6 node tests/run.mjs browser`. */
+const SLOWDOWN = Number(process.env.SLOWDOWN ?? 1);
+
 const SCREENSHOTS = path.join('dist', 'screenshots');
 
 export class AnnotatorPage {
@@ -31,7 +34,12 @@ export class AnnotatorPage {
   static async open(browser: Browser, url: string): Promise<AnnotatorPage> {
     const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true });
     context.setDefaultTimeout(120_000); // machines that test are busy
-    return AnnotatorPage.over(await context.newPage(), url);
+    const page = await context.newPage();
+    if (SLOWDOWN > 1) {
+      const client = await context.newCDPSession(page);
+      await client.send('Emulation.setCPUThrottlingRate', { rate: SLOWDOWN });
+    }
+    return AnnotatorPage.over(page, url);
   }
 
   /** In a page that the caller has prepared. */
