@@ -18,6 +18,10 @@ interface Taps {
   readonly weights: Float32Array;
   /** For each output index the first one after it that reads other logits. */
   readonly next: Int32Array;
+  /** For each logit index the first output index that reads it or a later one. */
+  readonly first: Int32Array;
+  /** For each logit index the first output index that reads none up to it. */
+  readonly end: Int32Array;
 }
 
 /** Bilinear sampling with half-pixel centres (align_corners = false), clamped at the edges. */
@@ -48,7 +52,15 @@ function composeTaps(resized: number, original: number, side: number): Taps {
   }
   const next = new Int32Array(original).fill(original);
   for (let i = original - 2; i >= 0; i--) next[i] = start[i] === start[i + 1] ? next[i + 1] : i + 1;
-  return { length: original, start, weights, next };
+  const first = new Int32Array(LOW);
+  const end = new Int32Array(LOW);
+  for (let low = 0, f = 0, e = 0; low < LOW; low++) {
+    while (f < original && start[f] + 2 < low) f++;
+    while (e < original && start[e] <= low) e++;
+    first[low] = f;
+    end[low] = e;
+  }
+  return { length: original, start, weights, next, first, end };
 }
 
 export class MaskUpsampler {
@@ -75,31 +87,49 @@ export class MaskUpsampler {
   mask(logits: Float32Array, crop: YXYX = [0, 0, LOW, LOW], threshold = 0): Mask {
     const [cropTop, cropLeft, cropBottom, cropRight] = crop;
     const width = cropRight - cropLeft;
+    const height = cropBottom - cropTop;
     const { rows, columns } = this;
     const outside = threshold - 1;
     // One image row interpolated vertically, padded by two cells left and right of the crop with "outside".
     const line = new Float32Array(width + 4).fill(outside);
-    const [top, bottom] = reach(rows, cropTop, cropBottom);
-    const [left, right] = reach(columns, cropLeft, cropRight);
+    // Of every row of the crop, the first and the last logit above the threshold.
+    const firsts = new Int32Array(height).fill(width);
+    const lasts = new Int32Array(height).fill(-1);
+    for (let r = 0; r < height; r++) {
+      for (let c = 0; c < width; c++) {
+        if (!(logits[r * width + c] > threshold)) continue;
+        if (lasts[r] < 0) firsts[r] = c;
+        lasts[r] = c;
+      }
+    }
+    const top = rows.first[cropTop];
+    const bottom = rows.end[cropBottom - 1];
     const spans: number[] = []; // triples: y, x0, x1
     let area = 0;
     let minX = Infinity;
     let maxX = -1;
     for (let y = top; y < bottom; y++) {
       const r = rows.start[y] - cropTop;
+      let low = width;
+      let high = -1;
+      for (let k = Math.max(0, r); k < Math.min(height, r + 3); k++) {
+        low = Math.min(low, firsts[k]);
+        high = Math.max(high, lasts[k]);
+      }
+      if (high < 0) continue;
       const w0 = rows.weights[3 * y];
       const w1 = rows.weights[3 * y + 1];
       const w2 = rows.weights[3 * y + 2];
-      let anything = false;
-      for (let c = 0; c < width; c++) {
-        let value = 0;
-        if (w0 !== 0) value += w0 * at(logits, r, c, width, cropBottom - cropTop, outside);
-        if (w1 !== 0) value += w1 * at(logits, r + 1, c, width, cropBottom - cropTop, outside);
-        if (w2 !== 0) value += w2 * at(logits, r + 2, c, width, cropBottom - cropTop, outside);
-        line[c + 2] = value;
-        if (value > threshold) anything = true;
-      }
-      if (!anything) continue;
+      const row0 = r >= 0 ? r * width : -1;
+      const row1 = r + 1 >= 0 && r + 1 < height ? (r + 1) * width : -1;
+      const row2 = r + 2 < height ? (r + 2) * width : -1;
+      for (let c = Math.max(0, low - 2), end = Math.min(width, high + 3); c < end; c++)
+        line[c + 2] =
+          w0 * (row0 < 0 ? outside : logits[row0 + c]) +
+          w1 * (row1 < 0 ? outside : logits[row1 + c]) +
+          w2 * (row2 < 0 ? outside : logits[row2 + c]);
+      const left = columns.first[cropLeft + low];
+      const right = columns.end[cropLeft + high];
       let runStart = -1;
       for (let x = left; x < right; ) {
         const c = columns.start[x] - cropLeft + 2;
@@ -135,19 +165,6 @@ export class MaskUpsampler {
     }
     return spansToMask(spans, area, minX, maxX);
   }
-}
-
-function at(logits: Float32Array, r: number, c: number, width: number, height: number, outside: number): number {
-  return r < 0 || r >= height ? outside : logits[r * width + c];
-}
-
-/** The output indices that any logit in [low, high) can reach. */
-function reach(taps: Taps, low: number, high: number): [number, number] {
-  let first = 0;
-  while (first < taps.length && taps.start[first] + 2 < low) first++;
-  let last = taps.length;
-  while (last > first && taps.start[last - 1] >= high) last--;
-  return [first, last];
 }
 
 /** Spans in row-major order → run lengths inside the tight bounding box. */

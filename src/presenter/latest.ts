@@ -17,6 +17,11 @@ export class Latest<T> {
     this.running ??= this.drain();
   }
 
+  /** Whether something is still being shown. */
+  get busy(): boolean {
+    return this.running !== undefined;
+  }
+
   /** Resolves when nothing is left to show. */
   async idle(): Promise<void> {
     while (this.running) await this.running;

@@ -63,7 +63,7 @@ export class Presenter {
   private visible = true;
   private closed = false;
   private panelText = '';
-  private panelDue = false;
+  private panelDrawn?: Promise<void>;
   private ticking?: ReturnType<typeof setTimeout>;
   private busy = false;
 
@@ -130,27 +130,34 @@ export class Presenter {
     if (image) this.image.push(image);
   }
 
-  /** Draws the panel anew, e.g. after its facts changed. */
+  /**
+   * Draws the panel anew, e.g. after its facts changed. Not at once: a click first goes to the model, and the mask that
+   * comes back to the viewer, since the panel is drawn by the same thread.
+   */
   refreshPanel(): void {
-    if (this.panelDue || this.closed) return;
-    this.panelDue = true;
-    queueMicrotask(() => {
-      this.panelDue = false;
-      if (this.closed || !this.options.onPanel) return;
-      const { state, annotator } = this.session;
-      const automatic = annotator?.automaticStatus?.(state);
-      const panel = panelModel(state, { facts: this.options.facts?.() ?? [], automatic, now: Date.now() });
-      const text = JSON.stringify(panel);
-      if (text === this.panelText) return;
-      this.panelText = text;
-      this.options.onPanel(panel);
-    });
+    if (this.closed) return;
+    this.panelDrawn ??= this.drawPanel();
   }
 
-  /** Resolves when the viewer shows the present state. */
+  private async drawPanel(): Promise<void> {
+    const { current_object: objects } = this.objects;
+    if (objects.busy) await Promise.race([objects.idle(), pause(PANEL_PATIENCE_MS)]);
+    await pause(objects.busy ? 0 : FRAME_MS);
+    this.panelDrawn = undefined;
+    if (this.closed || !this.options.onPanel) return;
+    const { state, annotator } = this.session;
+    const automatic = annotator?.automaticStatus?.(state);
+    const panel = panelModel(state, { facts: this.options.facts?.() ?? [], automatic, now: Date.now() });
+    const text = JSON.stringify(panel);
+    if (text === this.panelText) return;
+    this.panelText = text;
+    this.options.onPanel(panel);
+  }
+
+  /** Resolves when viewer and panel show the present state. */
   async idle(): Promise<void> {
     const all = [this.image, this.prompts, this.tracks, ...Object.values(this.objects), ...this.others];
-    await Promise.all(all.map((latest) => latest.idle()));
+    await Promise.all([...all.map((latest) => latest.idle()), this.panelDrawn]);
   }
 
   /** Stops listening; the viewer stays open. */
@@ -346,6 +353,15 @@ export class Presenter {
     if (code !== 'cancelled')
       this.session.notify({ level: 'warning', text: `The viewer did not show the change: ${message}`, code });
   }
+}
+
+/** In which a viewer draws what it was given. */
+const FRAME_MS = 16;
+/** A viewer that takes longer than this does not hold the panel up. */
+const PANEL_PATIENCE_MS = 60;
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Pixels; above this a picture is tens of megabytes, and no screen shows it. */

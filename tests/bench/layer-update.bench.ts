@@ -1,4 +1,4 @@
-import { colorize, type LabelObject, paintIndices } from '../../plugin/viewer/layers/label-raster.js';
+import { canvasBox, colorize, type LabelObject, paintIndices } from '../../plugin/viewer/layers/label-raster.js';
 import { maskFromBitmap } from '../../src/ndimage/rle.js';
 import type { ViewObject } from '../../src/presenter/viewer.js';
 import { type ViewerPage, viewerSite } from '../support/viewer-page.js';
@@ -97,7 +97,7 @@ function paintTime(objects: readonly ViewObject[]): number {
     const started = performance.now();
     indices.fill(0);
     paintIndices(shown, view, indices);
-    colorize(indices, shown, view, { fill: 0.4, outline: 1 }, 2, pixels);
+    colorize(indices, shown, view, { fill: 0.4, outline: 1 }, 2, pixels, canvasBox(shown, view));
     times.push(performance.now() - started);
   }
   return median(times);

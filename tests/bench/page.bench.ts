@@ -126,9 +126,9 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
 }
 
 /**
- * From the mouse button to the frame in which the viewer has drawn the mask. The viewer tells id and area of the object
- * under a resting pointer once that object is drawn, which is what is waited for: reading pixels back would cost more
- * than what is measured.
+ * From the release of the mouse button, as the page hears of it, to the end of the frame in which the viewer has drawn the
+ * mask. The viewer tells id and area of the object under a resting pointer once that object is drawn, which is what is
+ * waited for; that its pixels are there is looked at afterwards, since reading them back takes time.
  */
 async function clickToMask(annotator: AnnotatorPage, viewer: Frame, at: readonly [number, number]) {
   await annotator.call('clear_annotations');
@@ -137,22 +137,37 @@ async function clickToMask(annotator: AnnotatorPage, viewer: Frame, at: readonly
   await annotator.page.mouse.move(...(await annotator.onScreen(at)));
   const shown = viewer.evaluate(
     () =>
-      new Promise<number>((resolve) => {
+      new Promise<{ took: number; layers: number }>((resolve) => {
         const tooltip = document.getElementById('tooltip') as HTMLElement;
         let clicked = 0;
-        const onUp = () => {
+        let pointer = [0, 0];
+        const onUp = ({ clientX, clientY }: PointerEvent) => {
           clicked = performance.now();
+          pointer = [clientX, clientY];
         };
         document.addEventListener('pointerup', onUp, { once: true, capture: true });
+        // Canvases that show something under the pointer: that of the image, and that of the mask.
+        const layersThere = () =>
+          [...document.querySelectorAll<HTMLCanvasElement>('.pixel-layer canvas')].filter((canvas) => {
+            const { left, top, width } = canvas.getBoundingClientRect();
+            const scale = canvas.width / width;
+            const [x, y] = [(pointer[0] - left) * scale, (pointer[1] - top) * scale];
+            return (canvas.getContext('2d')?.getImageData(x, y, 1, 1).data[3] ?? 0) > 0;
+          }).length;
         new MutationObserver((_, observer) => {
           if (clicked === 0 || tooltip.hidden) return;
           observer.disconnect();
-          requestAnimationFrame(() => resolve(performance.now() - clicked));
+          // A message posted while a frame is being made arrives when it has been made.
+          const { port1, port2 } = new MessageChannel();
+          port1.onmessage = () => resolve({ took: performance.now() - clicked, layers: layersThere() });
+          port2.postMessage(undefined);
         }).observe(tooltip, { attributes: true });
       }),
   );
   await annotator.click(at);
-  return shown;
+  const { took, layers } = await shown;
+  if (layers !== 2) throw new Error(`${layers} layers show something at ${at}, expected the image and the mask.`);
+  return took;
 }
 
 async function watchLongTasks(frame: Frame): Promise<void> {

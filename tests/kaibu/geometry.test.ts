@@ -15,7 +15,13 @@ import {
 import { encodeBmp, planeRenderer } from '../../plugin/kaibu/image.js';
 import { labelUpdate, objectsGeoJson } from '../../plugin/kaibu/object-layers.js';
 import type { Feature, Geometry } from '../../plugin/kaibu/window.js';
-import { colorize, type LabelObject, objectAt, paintIndices } from '../../plugin/viewer/layers/label-raster.js';
+import {
+  canvasBox,
+  colorize,
+  type LabelObject,
+  objectAt,
+  paintIndices,
+} from '../../plugin/viewer/layers/label-raster.js';
 import type { YX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { rasterizePolygon } from '../../src/ndimage/rasterize.js';
@@ -219,12 +225,15 @@ describe('objects for the viewer', () => {
       const view = { row, column, scale, width: 90, height: 60 };
       const indices = new Uint32Array(90 * 60);
       paintIndices(shown as LabelObject[], view, indices);
+      const part = canvasBox(shown as LabelObject[], view);
       for (let j = 0; j < 60; j++)
         for (let i = 0; i < 90; i++) {
           const y = Math.floor(row + (j + 0.5) / scale);
           const x = Math.floor(column + (i + 0.5) / scale);
           const top = objects.findLastIndex(({ mask }) => maskContains(mask, y, x));
           assert.equal(indices[j * 90 + i], top + 1, `scale ${scale}, canvas ${j}, ${i}`);
+          const inside = j >= part.top && j < part.bottom && i >= part.left && i < part.right;
+          if (top >= 0) assert.ok(inside, `scale ${scale}: canvas ${j}, ${i} is drawn`);
         }
     }
   });
@@ -235,7 +244,7 @@ describe('objects for the viewer', () => {
     const indices = new Uint32Array(100);
     paintIndices([square], view, indices);
     const out = new Uint32Array(100);
-    colorize(indices, [square], view, { fill: 0.5, outline: 1 }, 1, out);
+    colorize(indices, [square], view, { fill: 0.5, outline: 1 }, 1, out, canvasBox([square], view));
     const rgba = (y: number, x: number) => Array.from(new Uint8Array(out.buffer, 4 * (10 * y + x), 4));
     assert.deepEqual(rgba(0, 0), [0, 0, 0, 0]);
     assert.deepEqual(rgba(2, 4), [255, 128, 0, 255]);

@@ -2,7 +2,7 @@ import { checkbox, labelled, slider } from '../controls.js';
 import type { LabelLayerConfig, LabelUpdate } from '../protocol.js';
 import type { Stage } from '../stage.js';
 import { CanvasLayer, type Viewport } from './canvas-layer.js';
-import { colorize, type LabelObject, objectAt, paintIndices, type RasterView } from './label-raster.js';
+import { canvasBox, colorize, type LabelObject, objectAt, paintIndices, type RasterView } from './label-raster.js';
 import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
 
 /** `labels`: many objects as pixel runs, sent as differences and painted for the screen. */
@@ -108,13 +108,25 @@ export class LabelLayer implements ViewerLayer {
       this.#indices = new Uint32Array(width * height);
     }
     const raster: RasterView = { row: this.#config.size[1] - view.top, column: view.left, scale, width, height };
-    this.#indices.fill(0);
+    const part = canvasBox(this.#objects, raster);
+    const { left, top, right, bottom } = part;
+    if (left >= right || top >= bottom) return;
+    const thickness = Math.max(1, Math.round(1.5 * window.devicePixelRatio));
+    // Outlines look `thickness` pixels beyond.
+    this.#indices.fill(0, Math.max(0, top - thickness) * width, (bottom + thickness) * width);
     paintIndices(this.#objects, raster, this.#indices);
     const shown = this.#shuffle === 0 ? this.#objects : this.#objects.map((o) => ({ ...o, color: this.#colorOf(o) }));
-    const thickness = Math.max(1, Math.round(1.5 * window.devicePixelRatio));
     const pixels = new Uint32Array(this.#image.data.buffer);
-    colorize(this.#indices, shown, raster, { fill: this.#outline ? 0 : this.#fill, outline: 1 }, thickness, pixels);
-    context.putImageData(this.#image, 0, 0);
+    colorize(
+      this.#indices,
+      shown,
+      raster,
+      { fill: this.#outline ? 0 : this.#fill, outline: 1 },
+      thickness,
+      pixels,
+      part,
+    );
+    context.putImageData(this.#image, 0, 0, left, top, right - left, bottom - top);
   }
 
   /** After a reshuffle the viewer's own colours: hues by the golden ratio, so that neighbours in number differ. */

@@ -29,6 +29,35 @@ export interface LabelStyle {
   readonly outline: number;
 }
 
+/** Canvas pixels, upper bounds exclusive. */
+export interface CanvasBox {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+/** The part of the canvas that the objects lie in. */
+export function canvasBox(
+  objects: readonly LabelObject[],
+  { row, column, scale, width, height }: RasterView,
+): CanvasBox {
+  let [top, left, bottom, right] = [Infinity, Infinity, 0, 0];
+  for (const { box } of objects) {
+    top = Math.min(top, box[0]);
+    left = Math.min(left, box[1]);
+    bottom = Math.max(bottom, box[2]);
+    right = Math.max(right, box[3]);
+  }
+  const onCanvas = (at: number, from: number, length: number) => Math.min(length, Math.max(0, (at - from) * scale));
+  return {
+    left: Math.floor(onCanvas(left, column, width)),
+    top: Math.floor(onCanvas(top, row, height)),
+    right: Math.ceil(onCanvas(right, column, width)),
+    bottom: Math.ceil(onCanvas(bottom, row, height)),
+  };
+}
+
 /** For each canvas pixel, 1 + the index of the topmost object there, or 0. `out` has width x height entries, zeroed. */
 export function paintIndices(objects: readonly LabelObject[], view: RasterView, out: Uint32Array): void {
   for (let index = 0; index < objects.length; index++) paintObject(objects[index], index + 1, view, out);
@@ -63,7 +92,10 @@ function paintObject(object: LabelObject, value: number, view: RasterView, out: 
   }
 }
 
-/** Indices of paintIndices to RGBA (as little-endian 32-bit words); an outline is 1 canvas pixel wide per `thickness`. */
+/**
+ * Indices of paintIndices to RGBA (as little-endian 32-bit words), in one part of the canvas; an outline is 1 canvas pixel
+ * wide per `thickness`.
+ */
 export function colorize(
   indices: Uint32Array,
   objects: readonly LabelObject[],
@@ -71,6 +103,7 @@ export function colorize(
   style: LabelStyle,
   thickness: number,
   out: Uint32Array,
+  part: CanvasBox,
 ): void {
   const { width, height } = view;
   const fills = new Uint32Array(objects.length + 1);
@@ -80,10 +113,10 @@ export function colorize(
     fills[k + 1] = (bgr | (Math.round(style.fill * 255) << 24)) >>> 0;
     edges[k + 1] = (bgr | (Math.round(style.outline * 255) << 24)) >>> 0;
   });
-  for (let y = 0; y < height; y++) {
+  for (let y = part.top; y < part.bottom; y++) {
     const up = y >= thickness ? -thickness * width : 0;
     const down = y + thickness < height ? thickness * width : 0;
-    for (let x = 0, i = y * width; x < width; x++, i++) {
+    for (let x = part.left, i = y * width + x; x < part.right; x++, i++) {
       const value = indices[i];
       if (value === 0) {
         out[i] = 0;
