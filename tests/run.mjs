@@ -5,7 +5,8 @@
  *   node tests/run.mjs --integration [name ...]   those of tests/integration, which need Python
  *   node tests/run.mjs --bench [--json] [name …]  the benches of tests/bench
  *
- * Tests run under mocha; its last line is repeated as `N passed, N failed, N skipped`.
+ * Tests run under mocha; its last line is repeated as `N passed, N failed, N skipped`. Where CI is set, a test that fails is
+ * tried once more, and the first failure is printed: machines that test are busy, and a browser's story is long.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -91,14 +92,18 @@ const mocha = new Mocha({
   slow: 5_000,
   reporter: process.env.CI ? 'dot' : 'spec',
   forbidOnly: Boolean(process.env.CI),
+  retries: process.env.CI ? 1 : 0,
 });
 for (const file of files) mocha.addFile(file);
 await mocha.loadFilesAsync();
+const tried = [];
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const runner = mocha.run((failures) => {
+  for (const line of tried) console.log(line);
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   process.exit(failures > 0 ? 1 : 0);
 });
 runner.on('pass', () => counts.passed++);
 runner.on('fail', () => counts.failed++);
 runner.on('pending', () => counts.skipped++);
+runner.on('retry', (test, error) => tried.push(`Tried again: ${test.fullTitle()}\n${error.stack}\n`));
