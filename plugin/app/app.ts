@@ -27,7 +27,7 @@ import { displayOptions } from './display.js';
 import { Engine } from './engine.js';
 import { SAMPLES } from './samples.js';
 import { saveObjects } from './save.js';
-import { inOrder, isZarr, PageSeries, type SeriesInput } from './series.js';
+import { inOrder, isZarr, PageSeries, plateImages, type SeriesInput } from './series.js';
 import { openStorage } from './storage.js';
 
 const PUBLIC_VIEWER = 'https://kaibu.org/#/app';
@@ -150,6 +150,8 @@ export class MicroSamApp {
 
   /** What goes wrong is the session's message already. */
   private async open(input: ImageInput, name?: string): Promise<void> {
+    const plate = await plateImages(input).catch(() => undefined); // opening it says what is wrong with it
+    if (plate) return this.openSeries(plate);
     await this.closeSeries();
     await this.annotator.open(input, { ...(name && { name }) }).catch(() => undefined);
     this.redraw();

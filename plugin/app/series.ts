@@ -3,9 +3,11 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { asSamError } from '../../src/errors.js';
 import { measuredImage } from '../../src/io/export.js';
 import type { ImageInput } from '../../src/io/open.js';
+import { plateFields } from '../../src/io/plate.js';
 import type { Store } from '../../src/io/store.js';
 import { listKeys, prefixStore } from '../../src/io/stores/prefix.js';
 import { zipFiles } from '../../src/io/stores/zip.js';
+import { zarrOfFiles } from '../../src/io/zarr-files.js';
 import { rootOfKeys } from '../../src/io/zarr-keys.js';
 import { ImageSeries, TABLE } from '../../src/session/image-series.js';
 import type { SeriesModel } from '../panel/series.js';
@@ -112,6 +114,20 @@ export class PageSeries {
       if (code !== 'cancelled') this.annotator.session.notify({ level: 'error', text: message, code });
     }
   }
+}
+
+/** The fields of view of a plate, as a series; undefined for any other input. */
+export async function plateImages(input: ImageInput): Promise<SeriesInput[] | undefined> {
+  const store = await zarrStore(input);
+  const fields = store && (await plateFields(store));
+  return fields?.map(({ key, name }) => ({ name: `${store?.name} ${name}`, input: prefixStore(store as Store, key) }));
+}
+
+async function zarrStore(input: ImageInput): Promise<Store | undefined> {
+  if (Array.isArray(input)) return zarrOfFiles(input);
+  if (typeof input !== 'string' || !/\.zarr\/?([?#]|$)/i.test(input)) return undefined;
+  const { httpStore } = await import('../../src/io/stores/http.js');
+  return httpStore(input);
 }
 
 /** Chunks of a zarr are no images. */

@@ -78,7 +78,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
       });
   });
   const server: AnnotatorServer = await startServer({
-    files: inputs.flatMap((input) => expandInputs([input], values.pattern)),
+    files: (await Promise.all(inputs.map((input) => expandInputs([input], values.pattern)))).flat(),
     series: inputs.join('\n'),
     annotator: volumetric ? '3d' : start.annotator,
     outputDir: output,

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { SamError } from '../errors.js';
 import { EXPORT_FORMATS, type ExportFormat, exportLabels } from '../io/export.js';
 import { type ImageSource, planeCount, readPlane } from '../io/image.js';
+import { nameOfFile } from '../io/node-open.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
 import type { AmgThresholds } from '../segmentation/amg/state.js';
@@ -84,7 +85,7 @@ async function run(args: readonly string[]): Promise<number> {
   const ndim = numberFlag('ndim', values.ndim);
   if (ndim !== undefined && ndim !== 2 && ndim !== 3) throw new UsageError(`--ndim is 2 or 3, not ${ndim}.`);
   const options = optionsOf(values);
-  const all = expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
+  const all = await expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
   const files = ofShard(all, parseShard(values.shard));
   mkdirSync(folder, { recursive: true });
   const engine = await startEngine(values);
@@ -92,7 +93,7 @@ async function run(args: readonly string[]): Promise<number> {
     const items = files.map((file): BatchItem => {
       const marker = path.join(folder, `${stemOf(file)}${MARKER[formats[0]] ?? ''}`);
       return {
-        name: path.basename(file),
+        name: nameOfFile(file),
         exists: () => existsSync(marker),
         run: (task) => segmentFile(engine, file, { folder, formats, ndim, options }, task),
       };

@@ -71,8 +71,8 @@ async function run(args: readonly string[]): Promise<number> {
   const values = parse(args);
   if (!values.labels) throw new UsageError('Give the reference with --labels.');
   if (!values.predictions && !values.mode) throw new UsageError('Give --predictions to score, or --images and --mode.');
-  const labels = expandInputs([values.labels]);
-  const images = values.images ? expandInputs([values.images]) : undefined;
+  const labels = await expandInputs([values.labels]);
+  const images = values.images ? await expandInputs([values.images]) : undefined;
   if (images && images.length !== labels.length) {
     throw new UsageError(`There are ${labels.length} label files and ${images.length} images; they must agree.`);
   }
@@ -96,15 +96,16 @@ async function scorePredictions(
   signal: AbortSignal,
   progress: ProgressLine,
 ): Promise<void> {
-  const settings = (values.predictions ?? []).map((given, i) => {
-    const files = expandInputs([given]);
+  const settings: { name: string; files: readonly string[] }[] = [];
+  for (const [i, given] of (values.predictions ?? []).entries()) {
+    const files = await expandInputs([given]);
     if (files.length !== labels.length) {
       throw new UsageError(
         `${values.labels} has ${labels.length} files and ${given} has ${files.length}; they must agree.`,
       );
     }
-    return { name: values.names?.split(',')[i] ?? path.basename(path.resolve(given)), files };
-  });
+    settings.push({ name: values.names?.split(',')[i] ?? path.basename(path.resolve(given)), files });
+  }
   const total = labels.length * settings.length;
   for (const [i, file] of labels.entries()) {
     for (const { name, files } of settings) {

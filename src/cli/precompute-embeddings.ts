@@ -1,6 +1,6 @@
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { precomputeEmbeddings } from '../embeddings/precompute.js';
+import { nameOfFile } from '../io/node-open.js';
 import { type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { expandInputs, stemOf } from './batch/inputs.js';
 import { ofShard, parseShard } from './batch/shard.js';
@@ -34,14 +34,14 @@ async function run(args: readonly string[]): Promise<number> {
   });
   const folder = values.embedding_path;
   if (!folder) throw new UsageError('Say where the embeddings go with -e.');
-  const all = expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
+  const all = await expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
   const files = ofShard(all, parseShard(values.shard));
   const engine = await startEngine(values);
   try {
     const items = files.map((file): BatchItem => {
       const name = stemOf(file);
       return {
-        name: path.basename(file),
+        name: nameOfFile(file),
         async run(task) {
           const source = await engine.open(file, task);
           const embeddings = await engine.embeddings(source, name, task);

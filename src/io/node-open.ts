@@ -13,5 +13,12 @@ import { folderStore } from './stores/fs.js';
  */
 export async function openFile(file: string, options: { key?: string } & TaskOptions = {}): Promise<ImageSource> {
   const folder = statSync(file, { throwIfNoEntry: false })?.isDirectory();
-  return openImage(folder ? folderStore(file) : await fileBytes(file), { name: path.basename(file), ...options });
+  return openImage(folder ? folderStore(file) : await fileBytes(file), { name: nameOfFile(file), ...options });
+}
+
+/** Its name without folder; for a part of a zarr from the zarr on, with slashes: `plate.zarr/A/1/0`. */
+export function nameOfFile(file: string): string {
+  const names = path.resolve(file).split(path.sep);
+  const zarr = names.findIndex((name) => /\.zarr$/i.test(name));
+  return zarr < 0 ? names[names.length - 1] : names.slice(zarr).join('/');
 }

@@ -8,6 +8,10 @@ import { duration, ProgressLine } from '../../src/cli/batch/progress-line.js';
 import { ofShard, parseShard } from '../../src/cli/batch/shard.js';
 import { UsageError } from '../../src/cli/command.js';
 import { SamError } from '../../src/errors.js';
+import { openFile } from '../../src/io/node-open.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
+import { writeFolder } from '../support/pyramid.js';
+import { madePlate } from '../support/zarr-builder.js';
 
 describe('shards', () => {
   it('together hold every item once', () => {
@@ -42,21 +46,37 @@ describe('inputs', () => {
       writeFileSync(path.join(folder, name), '');
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
-  const names = (inputs: string[], pattern?: string) =>
-    expandInputs(inputs, pattern).map((file) => path.relative(folder, file).split(path.sep).join('/'));
+  const names = async (inputs: string[], pattern?: string) =>
+    (await expandInputs(inputs, pattern)).map((file) => path.relative(folder, file).split(path.sep).join('/'));
 
-  it('are files, folders and patterns, sorted and without duplicates', () => {
-    assert.deepEqual(names([folder]), ['a.png', 'b.tif']);
-    assert.deepEqual(names([path.join(folder, 'sub')]), ['sub/c.tif', 'sub/c_seg.tif', 'sub/deep.zarr']);
-    assert.deepEqual(names([folder], '*.tif'), ['b.tif']);
-    assert.deepEqual(names([path.join(folder, '**', '*.{tif,png}')]), ['a.png', 'b.tif', 'sub/c.tif', 'sub/c_seg.tif']);
-    assert.deepEqual(names([path.join(folder, 'a.png'), folder]), ['a.png', 'b.tif']);
-    assert.deepEqual(names([path.join(folder, 'sub', 'c?seg.tif')]), ['sub/c_seg.tif']);
+  it('are files, folders and patterns, sorted and without duplicates', async () => {
+    assert.deepEqual(await names([folder]), ['a.png', 'b.tif']);
+    assert.deepEqual(await names([path.join(folder, 'sub')]), ['sub/c.tif', 'sub/c_seg.tif', 'sub/deep.zarr']);
+    assert.deepEqual(await names([folder], '*.tif'), ['b.tif']);
+    assert.deepEqual(await names([path.join(folder, '**', '*.{tif,png}')]), [
+      'a.png',
+      'b.tif',
+      'sub/c.tif',
+      'sub/c_seg.tif',
+    ]);
+    assert.deepEqual(await names([path.join(folder, 'a.png'), folder]), ['a.png', 'b.tif']);
+    assert.deepEqual(await names([path.join(folder, 'sub', 'c?seg.tif')]), ['sub/c_seg.tif']);
   });
 
-  it('that match nothing are an error that names them', () => {
-    assert.throws(() => expandInputs([path.join(folder, 'absent.tif')]), /absent\.tif/);
-    assert.throws(() => expandInputs([]), UsageError);
+  it('that match nothing are an error that names them', async () => {
+    await assert.rejects(expandInputs([path.join(folder, 'absent.tif')]), /absent\.tif/);
+    await assert.rejects(expandInputs([]), UsageError);
+  });
+
+  it('are the fields of a plate, each under its own name', async () => {
+    await writeFolder(memoryStore('plate', madePlate(3)), path.join(folder, 'plate', 'screen.zarr'));
+    const fields = ['A/1/0', 'A/1/1', 'B/12/0'].map((key) => `plate/screen.zarr/${key}`);
+    assert.deepEqual(await names([path.join(folder, 'plate')]), fields);
+    const [field] = await expandInputs([path.join(folder, fields[1])]);
+    assert.equal(stemOf(field), 'screen_A_1_1');
+    const image = await openFile(field);
+    assert.deepEqual([image.name, image.axes], ['screen.zarr/A/1/1', 'zyx']);
+    await image.close();
   });
 
   it('have stems without image extensions', () => {

@@ -70,6 +70,39 @@ export function madeOmeZarr(version: 2 | 3): ReadonlyMap<string, Uint8Array> {
   return entries;
 }
 
+/** A plate: well A1 with two fields of view, well B12 with one, each the image of `madeOmeZarr`. */
+export function madePlate(version: 2 | 3): Map<string, Uint8Array> {
+  const entries = new Map<string, Uint8Array>();
+  const group = (folder: string, attributes: object) => {
+    const json = (file: string, value: unknown) =>
+      entries.set(folder + file, new TextEncoder().encode(JSON.stringify(value)));
+    if (version === 3)
+      json('zarr.json', {
+        zarr_format: 3,
+        node_type: 'group',
+        attributes: { ome: { version: '0.5', ...attributes } },
+      });
+    else {
+      json('.zgroup', { zarr_format: 2 });
+      json('.zattrs', attributes);
+    }
+  };
+  const wells = { 'A/1': ['0', '1'], 'B/12': ['0'] };
+  group('', {
+    plate: {
+      rows: [{ name: 'A' }, { name: 'B' }],
+      columns: [{ name: '1' }, { name: '12' }],
+      wells: Object.keys(wells).map((path) => ({ path })),
+    },
+  });
+  for (const [well, fields] of Object.entries(wells)) {
+    group(`${well}/`, { well: { images: fields.map((path) => ({ path })) } });
+    for (const field of fields)
+      for (const [key, bytes] of madeOmeZarr(version)) entries.set(`${well}/${field}/${key}`, bytes);
+  }
+  return entries;
+}
+
 /** The 16 x 16 values of one chunk; `omePixel` says the same of one pixel. */
 function omeChunk(level: number, c: number, z: number, y: number, x: number): Uint16Array {
   return Uint16Array.from({ length: 256 }, (_, i) => omePixel(level, c, z, y * 16 + (i >> 4), x * 16 + (i & 15)));

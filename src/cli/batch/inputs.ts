@@ -1,29 +1,39 @@
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { nameOfFile } from '../../io/node-open.js';
+import { plateFields } from '../../io/plate.js';
+import { folderStore } from '../../io/stores/fs.js';
 import { UsageError } from '../command.js';
 
 /**
  * Files that a command line names: files, folders (with a pattern) and glob patterns, each once and sorted by path, so
- * that every shard sees the same list. A folder that is an image itself (.zarr) counts as a file.
+ * that every shard sees the same list. A folder that is an image itself (.zarr) counts as a file, a plate as its fields
+ * of view.
  */
 const IMAGE = /\.(tiff?|png|jpe?g|webp|npy|npz|nii|nii\.gz|h5|hdf5|zarr)$/i;
 const IMAGE_FOLDER = /\.zarr$/i;
 
-export function expandInputs(inputs: readonly string[], pattern?: string): string[] {
+export async function expandInputs(inputs: readonly string[], pattern?: string): Promise<string[]> {
   if (inputs.length === 0) throw new UsageError('No input: give files, a folder or a pattern with -i.');
   const found = new Set<string>();
   for (const input of inputs) {
     const matches = expand(input, pattern);
     if (matches.length === 0)
       throw new UsageError(`Nothing matches the input "${input}"${pattern ? ` with the pattern "${pattern}"` : ''}.`);
-    for (const file of matches) found.add(file);
+    for (const file of matches) for (const image of await imagesIn(file)) found.add(image);
   }
   return [...found].sort();
 }
 
+async function imagesIn(file: string): Promise<string[]> {
+  if (!IMAGE_FOLDER.test(file) || kindOf(file) !== 'folder') return [file];
+  const fields = await plateFields(folderStore(file)).catch(() => undefined); // opening it says what is wrong with it
+  return fields?.map(({ key }) => path.join(file, key)) ?? [file];
+}
+
 function expand(input: string, pattern?: string): string[] {
   const kind = kindOf(input);
-  if (kind === 'file' || (kind === 'folder' && IMAGE_FOLDER.test(input))) return [input];
+  if (kind === 'file' || (kind === 'folder' && (IMAGE_FOLDER.test(input) || isField(input)))) return [input];
   if (kind === 'folder') {
     if (pattern) return matching(path.join(input, pattern));
     return readdirSync(input)
@@ -31,6 +41,11 @@ function expand(input: string, pattern?: string): string[] {
       .map((name) => path.join(input, name));
   }
   return /[*?[\]{}]/.test(input) ? matching(input) : [];
+}
+
+/** A folder inside a zarr that is named itself, such as a field of a plate. */
+function isField(folder: string): boolean {
+  return nameOfFile(folder).includes('/') && ['.zattrs', 'zarr.json'].some((file) => kindOf(path.join(folder, file)));
 }
 
 function kindOf(file: string): 'file' | 'folder' | undefined {
@@ -81,5 +96,6 @@ function toRegExp(part: string): RegExp {
 
 /** The name of a file without folder and without its image extension: what outputs are called. */
 export function stemOf(file: string): string {
-  return path.basename(file).replace(/(\.ome)?(\.nii\.gz|\.[^.]+)$/i, '');
+  const [name, ...below] = nameOfFile(file).split('/');
+  return [name.replace(/(\.ome)?(\.nii\.gz|\.[^.]+)$/i, ''), ...below].join('_');
 }

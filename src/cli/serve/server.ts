@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SamError } from '../../errors.js';
+import { nameOfFile } from '../../io/node-open.js';
 import { folderStore } from '../../io/stores/fs.js';
 import type { SessionSettings } from '../../session/state.js';
 import { type EncoderProcess, startEncoder } from './encoder-process.js';
@@ -105,7 +106,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
       ? `${options.viewer} does not answer; this is the built-in viewer.`
       : undefined;
   if (viewerNote) options.log(viewerNote);
-  const paths = options.files.map((file) => ({ name: path.basename(file), path: files.add(file) }));
+  const paths = options.files.map((file) => ({ name: nameOfFile(file), path: files.add(file) }));
   settingsFor = (origin) => ({
     viewer: foreignViewer ?? `${origin}/plugin/viewer/index.html`,
     viewerNote,
