@@ -10,6 +10,9 @@ export type WindowRole = 'viewer' | 'panel' | 'dialog';
 export class Windows {
   constructor(private readonly root: HTMLElement) {
     this.setPanelWidth(Number(localStorage.getItem(WIDTH_KEY)) || PANEL_WIDTH.usual);
+    document.addEventListener('keydown', (event) => {
+      if (event.target === document.body) this.passOn(event);
+    });
   }
 
   add(window: ImJoyWindow, role: WindowRole): void {
@@ -30,6 +33,14 @@ export class Windows {
 
   remove(window: ImJoyWindow): void {
     this.root.querySelector(`[data-window="${CSS.escape(window.window_id)}"]`)?.remove();
+  }
+
+  /** Keys pressed while nothing has the focus, as after opening or after a drop, are meant for the viewer. */
+  private passOn(event: KeyboardEvent): void {
+    const frame = this.root.querySelector<HTMLIFrameElement>('.window.viewer iframe');
+    frame?.focus();
+    // A viewer of another origin hears from the next key on.
+    if (frame?.contentDocument?.dispatchEvent(new KeyboardEvent('keydown', event)) === false) event.preventDefault();
   }
 
   private setPanelWidth(width: number): void {

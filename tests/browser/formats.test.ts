@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { Browser } from 'playwright-core';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { sizeOf, type TypedArray, type YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
@@ -13,8 +14,10 @@ import { launchBrowser } from '../support/browser.js';
 import { dataItems, dataPath, withData } from '../support/data.js';
 import { dropPaths } from '../support/drop.js';
 import { openItem } from '../support/formats.js';
+import { writeFolder } from '../support/pyramid.js';
 import { type Colour, coloursAt, eventually, sizeOnScreen } from '../support/screen.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
+import { madePlate } from '../support/zarr-builder.js';
 
 /** Files of every kind, dropped on the annotator by the browser itself: what is on screen, and what is said of bad ones. */
 describe('dropping files', function () {
@@ -28,7 +31,7 @@ describe('dropping files', function () {
     folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-formats-'));
     [browser, server] = await Promise.all([launchBrowser(), startServer(['--port', '0'])]);
     annotator = await AnnotatorPage.open(browser, server.url);
-    await annotator.until('the sample', (state) => state.image !== null);
+    await annotator.ready();
     await annotator.call('set_settings', { hover_preview: false });
   });
   after(async () => {
@@ -45,7 +48,7 @@ describe('dropping files', function () {
     const { image } = await annotator.until(
       `${paths.map((file) => path.basename(file))} to open`,
       (state) => state.image !== null && state.image.signature !== before,
-      20,
+      60,
     );
     assert.ok(image);
     await eventually('the image on screen', async () => {
@@ -108,6 +111,15 @@ describe('dropping files', function () {
       const image = await drop(...frames);
       assert.deepEqual([image.axes, image.planes], ['tyx', 2]);
     });
+  });
+
+  it('a plate, a series of its fields of view', async () => {
+    const plate = path.join(folder, 'screen.zarr');
+    await writeFolder(memoryStore('plate', madePlate(2)), plate);
+    const image = await drop(plate);
+    assert.equal(image.name, 'screen.zarr A1 field 0');
+    await annotator.press('n');
+    await annotator.until('the next field', (state) => state.image?.name === 'screen.zarr A1 field 1', 60);
   });
 
   /** Extremes and flat places of grey pictures, colours of colour pictures, against the pixels as Node reads them. */
