@@ -102,13 +102,15 @@ export class AnnotatorPage {
 
   /** Waits until the state is as wanted, and gives it. */
   async until(what: string, wanted: (state: State) => boolean, seconds = 60): Promise<State> {
-    let last: State | undefined;
+    let last: State | Error | undefined;
     for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
-      last = await this.state().catch(() => undefined);
-      if (last && wanted(last)) return last;
+      last = await this.state().catch((error: Error) => error);
+      if (!(last instanceof Error) && wanted(last)) return last;
       await this.page.waitForTimeout(60);
     }
-    throw new Error(`Not within ${seconds} s: ${what}. Last state: ${JSON.stringify(last)?.slice(0, 6000)}`);
+    const state = last instanceof Error ? last.message : JSON.stringify(last);
+    const errors = this.errors.length > 0 ? ` Errors of the page: ${this.errors.slice(-5).join(' | ')}` : '';
+    throw new Error(`Not within ${seconds} s: ${what}. Last state: ${state?.slice(0, 6000)}${errors}`);
   }
 
   /** Ready to click: image shown, embedding computed. */
