@@ -1,6 +1,6 @@
 import { annotatedPlanes } from '../segmentation/volume/annotated-slices.js';
-import { ProjectionCache, projectThroughVolume } from '../segmentation/volume/project.js';
-import { planeSegmenter, sliceSegmenter } from '../segmentation/volume/slice-segmenter.js';
+import { projectThroughVolume } from '../segmentation/volume/project.js';
+import { planeSegmenter } from '../segmentation/volume/slice-segmenter.js';
 import type { AnnotatorTask, Segmentation } from './annotator.js';
 import { StackAnnotator } from './annotator-stack.js';
 import type { ObjectRecord, SessionState } from './state.js';
@@ -11,7 +11,6 @@ import type { ObjectRecord, SessionState } from './state.js';
  */
 export class Annotator3d extends StackAnnotator {
   readonly kind = '3d';
-  private readonly cache = new ProjectionCache();
 
   protected objectId(state: SessionState): number {
     return [...state.layers.current_object.objects.keys()].at(0) ?? 1;
@@ -32,7 +31,7 @@ export class Annotator3d extends StackAnnotator {
     const { masks, range } = await projectThroughVolume(
       annotated,
       this.planes,
-      sliceSegmenter(this.context),
+      this.segmentSlice,
       {
         projection: settings.projection,
         iouThreshold: settings.iouThreshold,
@@ -40,7 +39,6 @@ export class Annotator3d extends StackAnnotator {
       },
       {
         ...inner,
-        cache: this.cache,
         onSlice: (plane, mask) => {
           soFar.set(plane, mask);
           task.onPartial?.(this.withRecord(state, { ...base, masks: new Map(soFar) }));

@@ -5,6 +5,9 @@ import { EMPTY_MASK } from '../ndimage/rle.js';
 import type { EmbeddingSource, SegmentContext } from '../segmentation/context.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { isStopMarker } from '../segmentation/volume/annotated-slices.js';
+import type { SliceSegmenter } from '../segmentation/volume/project.js';
+import { rememberingSegmenter } from '../segmentation/volume/remember.js';
+import { sliceSegmenter } from '../segmentation/volume/slice-segmenter.js';
 import type { TaskOptions } from '../task.js';
 import {
   type Annotator,
@@ -32,6 +35,8 @@ export interface StackContext extends Omit<SegmentContext, 'plane'> {
 
 export abstract class StackAnnotator implements Annotator {
   abstract readonly kind: '3d' | 'tracking';
+  /** From plane to plane; what did not change since the last time costs nothing. */
+  protected readonly segmentSlice: SliceSegmenter;
   private readonly flat: Annotator2d;
   private waiting?: ReturnType<typeof setTimeout>;
 
@@ -45,6 +50,7 @@ export abstract class StackAnnotator implements Annotator {
     thresholds: AutomaticThresholds = {},
   ) {
     this.flat = new Annotator2d(context, thresholds);
+    this.segmentSlice = rememberingSegmenter(sliceSegmenter(context));
   }
 
   /** Id of the object that is worked on. */

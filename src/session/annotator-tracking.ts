@@ -1,7 +1,7 @@
 import type { Mask } from '../ndimage/mask.js';
 import { type Track, trackAcrossFrames } from '../segmentation/tracking/track.js';
 import { annotatedPlanes } from '../segmentation/volume/annotated-slices.js';
-import { planeSegmenter, sliceSegmenter } from '../segmentation/volume/slice-segmenter.js';
+import { planeSegmenter } from '../segmentation/volume/slice-segmenter.js';
 import type { TaskOptions } from '../task.js';
 import { type AnnotatorTask, promptsOfPlane, type Segmentation } from './annotator.js';
 import { StackAnnotator } from './annotator-stack.js';
@@ -54,7 +54,7 @@ export class AnnotatorTracking extends StackAnnotator {
       { ...annotated, divisions },
       this.planes,
       this.context.embeddings.size,
-      sliceSegmenter(this.context),
+      this.segmentSlice,
       {
         projection: settings.projection,
         iouThreshold: settings.iouThreshold,

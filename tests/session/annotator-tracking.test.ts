@@ -128,6 +128,23 @@ describe('annotator tracking', function () {
     assert.ok(maskIou(track(1)!.masks.get(0)!, truth(0, 2)) > 0.7);
   });
 
+  it('a correction in one frame asks the model again from that frame on only; repeating costs nothing', async () => {
+    await put(boxOf(0, 2));
+    await session.run('segment_all');
+    const before = track(1)!.masks;
+    context.decoded.length = 0;
+    await session.run('segment_all');
+    assert.deepEqual(context.decoded, [], 'nothing has changed');
+    await session.run('set_plane', { plane: 5 });
+    await session.run('paint', { tool: 'eraser', path: [maskCentroid(before.get(5)!)], radius: 5 });
+    const painted = track(1)!.masks.get(5);
+    context.decoded.length = 0;
+    await session.run('segment_all');
+    assert.deepEqual(context.decoded, [6, 7]);
+    for (let frame = 0; frame < 5; frame++) assert.equal(track(1)!.masks.get(frame), before.get(frame));
+    assert.equal(track(1)!.masks.get(5), painted);
+  });
+
   it('prompts of other tracks do not touch the current one; a deleted track takes its prompts along', async () => {
     await put(boxOf(0, 2));
     const first = track(1)!;

@@ -8,8 +8,9 @@ import { type Projection, type ProjectionName, projectionOf } from './projection
  * between them until both fronts meet. Source: `segment_mask_in_volume` of micro-sam (spec 7.2), with the single-point
  * flag honoured everywhere (spec 16, Q12).
  *
- * The stretches below, between and above the annotated slices do not depend on each other. `ProjectionCache` keeps
- * them, so that a correction in one slice recomputes only the stretches that touch it.
+ * The stretches below, between and above the annotated slices do not depend on each other: two of them are followed at
+ * once, so that one prepares a prompt or waits for an embedding while the model works on the other. So a correction in
+ * one slice changes only the stretches that touch it; with a `rememberingSegmenter` the others cost nothing.
  */
 export interface ProjectOptions {
   readonly projection: ProjectionName | Projection;
@@ -48,34 +49,8 @@ export interface ProjectedObject {
   readonly range: readonly [number, number];
 }
 
-type Stretch = ReadonlyMap<number, Mask>;
-
-/** Remembers stretches between calls; forget it when image, model or embeddings change. */
-export class ProjectionCache {
-  private readonly stretches = new Map<string, Stretch>();
-  private readonly identities = new WeakMap<Mask, number>();
-  private count = 0;
-
-  private identity(mask: Mask): number {
-    const known = this.identities.get(mask);
-    if (known !== undefined) return known;
-    this.identities.set(mask, ++this.count);
-    return this.count;
-  }
-
-  async stretch(key: readonly (string | number | boolean | Mask)[], compute: () => Promise<Stretch>): Promise<Stretch> {
-    const name = key.map((part) => (typeof part === 'object' ? `#${this.identity(part)}` : String(part))).join('|');
-    const known = this.stretches.get(name);
-    if (known) return known;
-    const computed = await compute();
-    this.stretches.set(name, computed);
-    return computed;
-  }
-}
-
 export interface ProjectTask extends TaskOptions {
-  readonly cache?: ProjectionCache;
-  /** Called with each slice as it is found. */
+  /** Called with each slice as it is found; those of different stretches come in between each other. */
   readonly onSlice?: (plane: number, mask: Mask) => void;
 }
 
@@ -95,67 +70,73 @@ export async function projectThroughVolume(
   const maskAt = (plane: number) => annotated.masks.get(plane) as Mask;
   const lowest = planes[0];
   const highest = planes[planes.length - 1];
-  const cache = task.cache ?? new ProjectionCache();
-  const settings = [JSON.stringify(projection), options.iouThreshold] as const;
   const masks = new Map(annotated.masks);
   let segmented = planes.length;
-
-  const step: SliceSegmenter = async (plane, from, how, inner) => {
-    task.signal?.throwIfAborted();
-    const mask = await segment(plane, from, how, inner);
+  const stop = new AbortController();
+  const signal = task.signal ? AbortSignal.any([task.signal, stop.signal]) : stop.signal;
+  const step = async (plane: number, from: Mask) => {
+    signal.throwIfAborted();
+    const mask = await segment(plane, from, projection, { signal });
+    signal.throwIfAborted();
     task.onProgress?.({ done: ++segmented, total: depth, message: `Segmented slice ${plane + 1} of ${depth}` });
     return mask;
   };
-  const add = (stretch: Stretch) => {
-    for (const [plane, mask] of stretch) masks.set(plane, mask);
+  const found = (plane: number, mask: Mask) => {
+    masks.set(plane, mask);
+    task.onSlice?.(plane, mask);
   };
-  const run = { step, projection, iouThreshold: options.iouThreshold, task };
+  const run: Run = { step, found, iouThreshold: options.iouThreshold };
 
-  if (lowest > 0 && !annotated.stopLower) {
-    add(
-      await cache.stretch(['below', lowest, maskAt(lowest), ...settings], () =>
-        outward(run, lowest, maskAt(lowest), -1, depth),
-      ),
-    );
-  }
+  const stretches: (() => Promise<void>)[] = [];
+  if (lowest > 0 && !annotated.stopLower) stretches.push(() => outward(run, lowest, maskAt(lowest), -1, depth));
+  if (highest < depth - 1 && !annotated.stopUpper)
+    stretches.push(() => outward(run, highest, maskAt(highest), 1, depth));
   for (let i = 1; i < planes.length; i++) {
     const [a, b] = [planes[i - 1], planes[i]];
     if (b - a === 1) continue;
     const fromAbove = a === lowest && annotated.stopLower;
     const fromBelow = b === highest && annotated.stopUpper;
-    const key = ['gap', a, maskAt(a), b, maskAt(b), fromAbove, fromBelow, ...settings];
-    add(await cache.stretch(key, () => fillGap(run, a, maskAt(a), b, maskAt(b), fromAbove, fromBelow)));
+    stretches.push(() => fillGap(run, a, maskAt(a), b, maskAt(b), fromAbove, fromBelow));
   }
-  if (highest < depth - 1 && !annotated.stopUpper) {
-    add(
-      await cache.stretch(['above', highest, maskAt(highest), ...settings], () =>
-        outward(run, highest, maskAt(highest), 1, depth),
-      ),
-    );
-  }
-  const found = [...masks].filter(([, mask]) => mask.area > 0).sort(([a], [b]) => a - b);
-  return { masks: new Map(found), range: [found[0][0], found[found.length - 1][0]] };
+  await inLanes(stretches, stop);
+  const present = [...masks].filter(([, mask]) => mask.area > 0).sort(([a], [b]) => a - b);
+  return { masks: new Map(present), range: [present[0][0], present[present.length - 1][0]] };
+}
+
+/** Stretches that are followed at once; more would only hold more embeddings in memory. */
+const LANES = 2;
+
+/** When one fails, the others stop at their next step; all have ended when this returns or throws. */
+async function inLanes(jobs: readonly (() => Promise<void>)[], stop: AbortController): Promise<void> {
+  const waiting = jobs.values();
+  const lane = async () => {
+    for (const job of waiting) {
+      try {
+        await job();
+      } catch (error) {
+        stop.abort(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  stop.signal.throwIfAborted();
 }
 
 interface Run {
-  readonly step: SliceSegmenter;
-  readonly projection: ResolvedProjection;
+  readonly step: (plane: number, from: Mask) => Promise<Mask>;
+  readonly found: (plane: number, mask: Mask) => void;
   readonly iouThreshold: number;
-  readonly task: ProjectTask;
 }
 
 /** From an annotated slice to the end of the volume, or until two neighbouring masks overlap too little. */
-async function outward(run: Run, start: number, mask: Mask, direction: 1 | -1, depth: number): Promise<Stretch> {
-  const found = new Map<number, Mask>();
+async function outward(run: Run, start: number, mask: Mask, direction: 1 | -1, depth: number): Promise<void> {
   let previous = mask;
   for (let plane = start + direction; plane >= 0 && plane < depth; plane += direction) {
-    const next = await run.step(plane, previous, run.projection, run.task);
-    if (next.area === 0 || maskIou(previous, next) < run.iouThreshold) break;
-    found.set(plane, next);
-    run.task.onSlice?.(plane, next);
+    const next = await run.step(plane, previous);
+    if (next.area === 0 || maskIou(previous, next) < run.iouThreshold) return;
+    run.found(plane, next);
     previous = next;
   }
-  return found;
 }
 
 /** Between two annotated slices: both fronts advance to the middle; an odd number of slices leaves one for their union. */
@@ -167,14 +148,12 @@ async function fillGap(
   maskB: Mask,
   onlyFromAbove: boolean,
   onlyFromBelow: boolean,
-): Promise<Stretch> {
-  const found = new Map<number, Mask>();
+): Promise<void> {
   const walk = async (from: number, mask: Mask, until: number, direction: 1 | -1) => {
     let previous = mask;
     for (let plane = from + direction; plane !== until; plane += direction) {
-      const next = await run.step(plane, previous, run.projection, run.task);
-      found.set(plane, next);
-      run.task.onSlice?.(plane, next);
+      const next = await run.step(plane, previous);
+      run.found(plane, next);
       // An object lost inside a gap is looked for again from the last mask that was not empty.
       if (next.area > 0) previous = next;
     }
@@ -189,11 +168,6 @@ async function fillGap(
     const middle = Math.floor((a + b) / 2);
     const up = await walk(a, maskA, even ? middle : middle + 1, 1);
     const down = await walk(b, maskB, middle, -1);
-    if (even) {
-      const mask = await run.step(middle, unionMasks(up, down), run.projection, run.task);
-      found.set(middle, mask);
-      run.task.onSlice?.(middle, mask);
-    }
+    if (even) run.found(middle, await run.step(middle, unionMasks(up, down)));
   }
-  return found;
 }

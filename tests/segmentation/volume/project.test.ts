@@ -4,10 +4,10 @@ import { maskFromBitmap } from '../../../src/ndimage/rle.js';
 import {
   type AnnotatedSlices,
   PROJECT_OPTIONS,
-  ProjectionCache,
   projectThroughVolume,
   type SliceSegmenter,
 } from '../../../src/segmentation/volume/project.js';
+import { rememberingSegmenter } from '../../../src/segmentation/volume/remember.js';
 
 /** A disk that moves one pixel a slice and lives in slices 3..16 of 20. */
 const DEPTH = 20;
@@ -78,19 +78,41 @@ describe('projectThroughVolume', () => {
     assert.equal(masks.has(12), false);
   });
 
-  it('recomputes only the stretches that a correction touches', async () => {
-    const cache = new ProjectionCache();
+  it('asks only for slices whose prompts a correction changes, if the segmenter remembers', async () => {
     const { segment, asked } = segmenter();
+    const remembering = rememberingSegmenter(segment);
     const first = annotate([5, 12]);
-    await projectThroughVolume(first, DEPTH, segment, PROJECT_OPTIONS, { cache });
+    const before = await projectThroughVolume(first, DEPTH, remembering);
     asked.length = 0;
-    const corrected = { ...first, masks: new Map([...first.masks, [8, disk(8)]]) };
-    const { masks } = await projectThroughVolume(corrected, DEPTH, segment, PROJECT_OPTIONS, { cache });
+    assert.deepEqual(await projectThroughVolume(first, DEPTH, remembering), before);
+    assert.deepEqual(asked, [], 'nothing has changed');
+    const corrected = { ...first, masks: new Map([...first.masks, [8, disk(7)]]) };
+    const { masks } = await projectThroughVolume(corrected, DEPTH, remembering);
+    // 6 and 11 are asked from 5 and 12 as before; 10 from the union of 9 and 11, as it is in the middle.
     assert.deepEqual(
-      asked.sort((a, b) => a - b),
-      [6, 7, 9, 10, 11],
+      asked.toSorted((a, b) => a - b),
+      [7, 9, 10],
     );
     assert.deepEqual([...masks.keys()], [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+    asked.length = 0;
+    await projectThroughVolume(corrected, DEPTH, remembering, { ...PROJECT_OPTIONS, projection: 'box' });
+    assert.ok(asked.length > 10, 'another projection is another question');
+  });
+
+  it('follows both directions at once, and waits for both when one fails', async () => {
+    const running = new Set<number>();
+    let most = 0;
+    const slow: SliceSegmenter = async (plane) => {
+      running.add(plane);
+      most = Math.max(most, running.size);
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+      running.delete(plane);
+      if (plane === 12) throw new Error('no memory');
+      return disk(plane);
+    };
+    await assert.rejects(projectThroughVolume(annotate([9]), DEPTH, slow), /no memory/);
+    assert.equal(most, 2);
+    assert.equal(running.size, 0, 'nothing runs on');
   });
 
   it('can be cancelled between slices', async () => {
