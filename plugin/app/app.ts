@@ -1,5 +1,5 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
-import type { PageSettings } from '../../src/cli/serve/page-settings.js';
+import type { PageFile, PageSettings } from '../../src/cli/serve/page-settings.js';
 import { asSamError, SamError } from '../../src/errors.js';
 import { memoryBytes } from '../../src/io/bytes.js';
 import type { ImageInput } from '../../src/io/open.js';
@@ -16,6 +16,7 @@ import type { WorkerInfo } from '../../src/worker/sam-worker.js';
 import { droppedFiles } from '../dropped-files.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
 import { helpSheet } from '../panel/help-sheet.js';
+import { loadSheet } from '../panel/load-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
 import { type ImageChoice, Panel } from '../panel/panel.js';
 import { saveSheet } from '../panel/save-sheet.js';
@@ -25,6 +26,7 @@ import { isTyping } from '../typing.js';
 import { type AnnotatorParts, PageAnnotator } from './annotator.js';
 import { displayOptions } from './display.js';
 import { Engine } from './engine.js';
+import { beginWithObjects, loadObjects } from './load-objects.js';
 import { SAMPLES } from './samples.js';
 import { saveObjects } from './save.js';
 import { inOrder, isZarr, PageSeries, plateImages, type SeriesInput } from './series.js';
@@ -142,8 +144,9 @@ export class MicroSamApp {
     engine.store = store;
     this.provideParts({ worker: engine.worker, store });
     if (data.url) void this.open(data.url, data.name);
-    else if (files.length > 1) void this.openSeries(files.map(({ name, url }) => ({ name, input: url })));
-    else if (files.length > 0) void this.open(files[0].url, files[0].name);
+    else if (files.length > 1)
+      void this.openSeries(files.map(({ name, url, labels }) => ({ name, input: url, ...(labels && { labels }) })));
+    else if (files.length > 0) void this.openFirst(files[0]);
     else if (data.image === undefined) void this.openSample(0);
     await this.openViewer();
   }
@@ -156,6 +159,13 @@ export class MicroSamApp {
     await this.annotator.open(input, { ...(name && { name }) }).catch(() => undefined);
     this.redraw();
     await this.engine?.measureCache().catch(() => undefined);
+  }
+
+  private async openFirst({ name, url, labels }: PageFile): Promise<void> {
+    await this.open(url, name);
+    const { session } = this.annotator;
+    if (labels && session.state.image?.name === name)
+      this.attempt(() => beginWithObjects(session, labels, 'the labels'));
   }
 
   private async screenshot(): Promise<Uint8Array> {
@@ -218,6 +228,10 @@ export class MicroSamApp {
             choose: () => void this.openSample(index),
           })),
         }).open(),
+      load_objects: () =>
+        loadSheet(session.state.layers.committed_objects.objects.size, (file) =>
+          this.attempt(() => loadObjects(session, file, file.name)),
+        ).open(),
       export_labels: () =>
         saveSheet((format) => {
           const { source } = annotator;

@@ -12,12 +12,15 @@ import { rootOfKeys } from '../../src/io/zarr-keys.js';
 import { ImageSeries, TABLE } from '../../src/session/image-series.js';
 import type { SeriesModel } from '../panel/series.js';
 import type { PageAnnotator } from './annotator.js';
+import { labelsOf } from './load-objects.js';
 import { download } from './save.js';
 
 /** The images that were given to this window, one after the other in its one session. */
 export interface SeriesInput {
   readonly name: string;
   readonly input: ImageInput;
+  /** A label image whose objects it begins with. */
+  readonly labels?: ImageInput;
 }
 
 export interface SeriesPlace {
@@ -47,6 +50,10 @@ export class PageSeries {
       names,
       open: (index) => annotator.open(images[index].input, { name: names[index] }),
       precompute: (index, { signal }) => annotator.encodeAhead(images[index].input, names[index], signal),
+      initial: async (index) => {
+        const { labels } = images[index];
+        return labels === undefined ? undefined : labelsOf(labels);
+      },
       facts: () => {
         const { source } = annotator;
         return source ? { pixelSize: source.pixelSize, image: measuredImage(source) } : {};

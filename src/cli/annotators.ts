@@ -14,13 +14,21 @@ import { type AnnotatorServer, startServer } from './serve/server.js';
  */
 interface Start {
   readonly annotator: SessionSettings['annotator'];
-  /** Results are written to a folder. */
+  /** Many images, whose results are written to a folder. */
   readonly output?: boolean;
 }
+
+const LABEL_OPTIONS = `  -s, --segmentation_result FILE
+                       label image with objects to begin with, e.g. of another program
+`;
 
 const OUTPUT_OPTIONS = `  -o, --output DIR     folder for the results, written whenever you go on to another image: <name>_labels.tif
                        and objects.csv, the table of all objects
       --is_volumetric  stacks are volumes; default: by their axes, volumes or time series
+      --initial_segmentation_folder DIR
+                       label images to begin with, one for each image, in the same order of names
+      --initial_segmentation_pattern GLOB
+                       of that folder, only what matches
 `;
 
 export const annotator2d = annotator('annotator_2d', 'Annotate images in the browser (npm start)', {
@@ -41,7 +49,7 @@ function annotator(name: string, summary: string, start: Start): Command {
   file                 images to annotate, and folders of images; a sample image if none
   -i, --input FILE     the same, as micro-sam spells it
   -p, --pattern GLOB   of folders, only what matches, e.g. "*.tif"
-${start.output ? OUTPUT_OPTIONS : ''}      --port N         listen on this port; default: 8765, or the next free one
+${start.output ? OUTPUT_OPTIONS : LABEL_OPTIONS}      --port N         listen on this port; default: 8765, or the next free one
       --no-open        do not open a browser
       --viewer URL     use the Kaibu at this address, if it answers
       --autosave-dir D folder for automatic saves; default: one in your user data
@@ -57,7 +65,14 @@ async function run(args: readonly string[], start: Start): Promise<number> {
     options: {
       input: { type: 'string', short: 'i', multiple: true },
       pattern: { type: 'string', short: 'p' },
-      ...(start.output && { output: { type: 'string', short: 'o' }, is_volumetric: { type: 'boolean' } }),
+      ...(start.output
+        ? {
+            output: { type: 'string', short: 'o' },
+            is_volumetric: { type: 'boolean' },
+            initial_segmentation_folder: { type: 'string' },
+            initial_segmentation_pattern: { type: 'string' },
+          }
+        : { segmentation_result: { type: 'string', short: 's' } }),
       port: { type: 'string' },
       open: { type: 'boolean', default: true },
       viewer: { type: 'string' },
@@ -68,7 +83,10 @@ async function run(args: readonly string[], start: Start): Promise<number> {
   const inputs = [...(values.input ?? []), ...positionals].map((file) => path.resolve(file));
   for (const file of inputs)
     if (!existsSync(file) && !/[*?]/.test(file)) throw new UsageError(`There is no file ${file}.`);
-  const { output, is_volumetric: volumetric } = values as { output?: string; is_volumetric?: boolean };
+  const given = values as Given;
+  const { output, is_volumetric: volumetric } = given;
+  const files = (await Promise.all(inputs.map((input) => expandInputs([input], values.pattern)))).flat();
+  const labels = await labelFiles(given, files);
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -78,7 +96,8 @@ async function run(args: readonly string[], start: Start): Promise<number> {
       });
   });
   const server: AnnotatorServer = await startServer({
-    files: (await Promise.all(inputs.map((input) => expandInputs([input], values.pattern)))).flat(),
+    files,
+    labels,
     series: inputs.join('\n'),
     annotator: volumetric ? '3d' : start.annotator,
     outputDir: output,
@@ -94,6 +113,25 @@ async function run(args: readonly string[], start: Start): Promise<number> {
   await stopped;
   await server.close();
   return 0;
+}
+
+/** Options that not every annotator has. */
+interface Given {
+  readonly output?: string;
+  readonly is_volumetric?: boolean;
+  readonly initial_segmentation_folder?: string;
+  readonly initial_segmentation_pattern?: string;
+  readonly segmentation_result?: string;
+}
+
+async function labelFiles(given: Given, files: readonly string[]): Promise<string[] | undefined> {
+  const from = given.segmentation_result ?? given.initial_segmentation_folder;
+  if (from === undefined) return undefined;
+  const labels = await expandInputs([path.resolve(from)], given.initial_segmentation_pattern);
+  if (labels.length === files.length) return labels;
+  throw new UsageError(
+    `There are ${files.length} images and ${labels.length} label images (${from}); each image needs its own.`,
+  );
 }
 
 function parsePort(text: string): number {

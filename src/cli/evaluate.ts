@@ -1,12 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { asSamError, SamError } from '../errors.js';
+import { asSamError } from '../errors.js';
 import type { GridSearch } from '../evaluation/grid-search.js';
 import { renderPicture } from '../evaluation/picture.js';
 import { type ReportPicture, reportToHtml, type ScoreRow, scoresToCsv } from '../evaluation/report.js';
 import { scoreSegmentation, separateObjects } from '../evaluation/segmentation-accuracy.js';
-import { planeCount, readPlane } from '../io/image.js';
+import { readPlane } from '../io/image.js';
+import { readLabelImage } from '../io/label-image.js';
 import { openFile } from '../io/node-open.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
@@ -158,18 +159,10 @@ async function readReference(file: string, values: Values): Promise<LabelImage> 
   return values.separate ? separateObjects(labels) : labels;
 }
 
-/** [H, W], or [planes, H, W] of a stack. */
 async function readLabels(file: string, key?: string): Promise<LabelImage> {
   const source = await openFile(file, { key });
   try {
-    if (source.sizes.c > 1) {
-      throw new SamError('invalid_image', `${file} has ${source.sizes.c} channels; a label image has one.`);
-    }
-    const { y, x } = source.sizes;
-    const planes = planeCount(source);
-    const data = new Uint32Array(planes * y * x);
-    for (let plane = 0; plane < planes; plane++) data.set((await readPlane(source, plane)).data, plane * y * x);
-    return { data, shape: planes === 1 ? [y, x] : [planes, y, x] };
+    return await readLabelImage(source);
   } finally {
     await source.close();
   }

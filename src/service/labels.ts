@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { SamError } from '../errors.js';
 import type { LabelImage, Tensor } from '../ndimage/array.js';
+import { checkLabelShape } from '../session/layers.js';
 import type { ImageInfo } from '../session/state.js';
 import { fromRpcArray, isArrayLike } from './ndarray.js';
 
@@ -12,11 +13,7 @@ export const labelsSchema = v.pipe(
 
 /** @throws SamError invalid_argument unless they have the image's shape and are whole numbers of 32 bits */
 export function checkLabels({ data, shape }: Tensor, image: ImageInfo): LabelImage {
-  const expected = image.planes === 1 ? [...image.size] : [image.planes, ...image.size];
-  if (shape.length !== expected.length || shape.some((length, axis) => length !== expected[axis]))
-    throw new SamError('invalid_argument', `The labels have the shape [${shape}]; the image has [${expected}].`, {
-      details: { got: shape, expected },
-    });
+  checkLabelShape(shape, image);
   for (const value of data)
     if (!(Number.isInteger(value) && value >= 0 && value <= 0xffffffff))
       throw new SamError('invalid_argument', `Labels are whole numbers from 0 to 4294967295; there is ${value}.`);

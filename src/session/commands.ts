@@ -304,6 +304,16 @@ export const COMMANDS = {
     unavailable: (state) => (state.task ? undefined : 'Nothing is running.'),
     run: (session) => session.cancel(),
   }),
+  load_objects: command({
+    id: 'load_objects',
+    title: 'Load objects …',
+    group: 'commit',
+    scope: 'app',
+    tooltip:
+      'Go on from a label image, e.g. what another program segmented: its objects take the place of the committed ones.',
+    unavailable: needsImage,
+    run: elsewhere,
+  }),
   export_labels: command({
     id: 'export_labels',
     title: 'Save objects …',

@@ -5,7 +5,7 @@ import type { Store } from '../io/store.js';
 import type { LabelImage } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { setCommittedObjects } from './edits.js';
-import { paintLayer, recordsFromLabels } from './layers.js';
+import { checkLabelShape, isUntouched, paintLayer, recordsFromLabels } from './layers.js';
 import { joinTables } from './series-table.js';
 import type { AnnotationSession } from './session.js';
 
@@ -217,18 +217,11 @@ export class ImageSeries {
 
   /** Initial objects, unless there is work or the image was left before. */
   private async begin(index: number): Promise<void> {
-    const { layers, prompts } = this.session.state;
-    const untouched = prompts.length === 0 && Object.values(layers).every(({ objects }) => objects.size === 0);
-    if (!untouched || this.list[index].state !== 'new') return;
+    if (!isUntouched(this.session.state) || this.list[index].state !== 'new') return;
     const labels = await this.parts.initial?.(index);
     const { image } = this.session.state;
     if (!labels || !image) return;
-    const expected = image.planes === 1 ? [...image.size] : [image.planes, ...image.size];
-    if (String(labels.shape) !== String(expected))
-      throw new SamError(
-        'invalid_argument',
-        `The initial labels have the shape [${labels.shape}]; the image has [${expected}].`,
-      );
+    checkLabelShape(labels.shape, image);
     this.session.apply(setCommittedObjects(recordsFromLabels(labels), 'Load initial objects'));
   }
 

@@ -109,6 +109,20 @@ export function paintLayer(layer: ObjectLayer, { size: [height, width], planes }
   return labels;
 }
 
+/** @throws SamError `invalid_argument` unless labels have the shape of the image: [H, W], or [planes, H, W] of a stack */
+export function checkLabelShape(shape: readonly number[], { size, planes }: ImageInfo): void {
+  const expected = planes === 1 ? [...size] : [planes, ...size];
+  if (String(shape) === String(expected)) return;
+  throw new SamError('invalid_argument', `The labels have the shape [${shape}]; the image has [${expected}].`, {
+    details: { got: shape, expected },
+  });
+}
+
+/** Whether nothing was done on the image yet, so that objects from elsewhere can begin it. */
+export function isUntouched({ layers, prompts }: SessionState): boolean {
+  return prompts.length === 0 && Object.values(layers).every(({ objects }) => objects.size === 0);
+}
+
 /** The objects of a label image, [H, W] or [planes, H, W]; the inverse of `paintLayer`. */
 export function recordsFromLabels(labels: LabelImage, origin: ObjectRecord['origin'] = 'loaded'): ObjectRecord[] {
   const planes = labels.shape.length === 3 ? labels.shape[0] : 1;

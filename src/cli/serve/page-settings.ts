@@ -1,5 +1,12 @@
 import type { SessionSettings } from '../../session/state.js';
 
+export interface PageFile {
+  readonly name: string;
+  readonly url: string;
+  /** Address of a label image whose objects the image begins with. */
+  readonly labels?: string;
+}
+
 /**
  * What a page is told by whoever opens it: `npm start` gives all of it, ImJoy elsewhere little or nothing. Plain data,
  * it crosses RPC.
@@ -10,7 +17,7 @@ export interface PageSettings {
   /** Why the viewer is not the one that was asked for. */
   readonly viewerNote?: string;
   /** Images to annotate, in order. */
-  readonly files?: readonly { readonly name: string; readonly url: string }[];
+  readonly files?: readonly PageFile[];
   /** What names the files as a series, so that it is found again when there are more of them. */
   readonly series?: string;
   /** WebSocket address of an encoder process, token included. */

@@ -22,6 +22,8 @@ import { userDataFolder } from './user-data.js';
  */
 export interface ServerOptions {
   readonly files: readonly string[];
+  /** Label images to begin with, one for each of the files. */
+  readonly labels?: readonly string[];
   /** How the page takes a stack. */
   readonly annotator?: SessionSettings['annotator'];
   /** What names the files as a series, e.g. their folder. */
@@ -106,11 +108,19 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
       ? `${options.viewer} does not answer; this is the built-in viewer.`
       : undefined;
   if (viewerNote) options.log(viewerNote);
-  const paths = options.files.map((file) => ({ name: nameOfFile(file), path: files.add(file) }));
+  const paths = options.files.map((file, i) => ({
+    name: nameOfFile(file),
+    path: files.add(file),
+    labels: options.labels?.[i] && files.add(options.labels[i]),
+  }));
   settingsFor = (origin) => ({
     viewer: foreignViewer ?? `${origin}/plugin/viewer/index.html`,
     viewerNote,
-    files: paths.map((file) => ({ name: file.name, url: origin + file.path })),
+    files: paths.map(({ name, path, labels }) => ({
+      name,
+      url: origin + path,
+      ...(labels && { labels: origin + labels }),
+    })),
     worker: encoder?.url,
     workerNote,
     autosave: { url: `${origin}/autosave/`, token },
