@@ -13,10 +13,10 @@ import {
 import { float32Of, type OrtRuntime, type OrtTensor } from './runtime.js';
 import type { EdgeOptions, Embedding, SamPrompts } from './sam-tensors.js';
 
-/** With more points the graph that projects the image side does less work than the one that absorbs (measured). */
-const FEW_POINTS = 20;
-/** Images whose prepared features are kept, 10 MB each. */
-const PREPARED_IMAGES = 3;
+/** With more points the graph that makes all pixels does less work than the factored one (measured). */
+const FEW_POINTS = 12;
+/** Images whose prepared features are kept, 26 MB each. */
+const PREPARED_IMAGES = 2;
 /** Stands for "no floor"; infinities are left out of the arithmetic. */
 const NO_FLOOR = -1e30;
 
@@ -31,9 +31,9 @@ const TOKENS = [0, 1, 2, 3];
 /** The decoder written anew (src/onnx/sam/emit.ts): per-image work once per image, masks only where asked for. */
 export class FastDecoder implements DecoderGraphs {
   readonly batch: number;
-  private readonly prepare: LazySession;
+  private readonly prepare: Readonly<Record<'few' | 'many', LazySession>>;
   private readonly variants: Readonly<Record<DecoderVariant, LazySession>>;
-  /** Prepared features by embedding id, the most recently used last. */
+  /** Prepared features by variant and embedding id, the most recently used last. */
   private readonly prepared = new Map<string, Readonly<Record<string, OrtTensor>>>();
 
   constructor(
@@ -43,13 +43,14 @@ export class FastDecoder implements DecoderGraphs {
   ) {
     this.batch = batch;
     const variant = (name: DecoderVariant) => new LazySession(runtime, () => writeModel(emitDecoder(weights, name)));
-    this.prepare = new LazySession(runtime, () => writeModel(emitPrepare(weights)));
+    const prepare = (name: 'few' | 'many') => new LazySession(runtime, () => writeModel(emitPrepare(weights, name)));
+    this.prepare = { few: prepare('few'), many: prepare('many') };
     this.variants = { few: variant('few'), many: variant('many'), masked: variant('masked') };
   }
 
   /** Opens what the first click needs, so that a graph the runtime refuses is found out now. */
   async open(): Promise<void> {
-    await this.prepare.get();
+    await this.prepare.few.get();
     await this.variants.few.get();
   }
 
@@ -58,12 +59,13 @@ export class FastDecoder implements DecoderGraphs {
     const { runtime } = this;
     const variant = maskInput ? 'masked' : points > FEW_POINTS ? 'many' : 'few';
     const session = await this.variants[variant].get();
-    const image = maskInput
-      ? {
-          image_embeddings: runtime.tensor('float32', embedding.features.data, EMBEDDING_SHAPE),
-          mask_input: runtime.tensor('float32', maskInput, [batch, 1, 256, 256]),
-        }
-      : await this.prepareImage(embedding);
+    const image =
+      variant === 'masked'
+        ? {
+            image_embeddings: runtime.tensor('float32', embedding.features.data, EMBEDDING_SHAPE),
+            mask_input: runtime.tensor('float32', maskInput as Float32Array, [batch, 1, 256, 256]),
+          }
+        : await this.prepareImage(variant, embedding);
     const { logits, iou, rows } = await session.run({
       ...image,
       point_coords: runtime.tensor('float32', coords, [batch, points, 2]),
@@ -94,14 +96,18 @@ export class FastDecoder implements DecoderGraphs {
 
   async release(): Promise<void> {
     this.prepared.clear();
-    for (const session of [this.prepare, ...Object.values(this.variants)]) await session.release();
+    for (const session of [...Object.values(this.prepare), ...Object.values(this.variants)]) await session.release();
   }
 
-  private async prepareImage({ id, features }: Embedding): Promise<Readonly<Record<string, OrtTensor>>> {
-    const known = this.prepared.get(id);
-    this.prepared.delete(id);
-    const image = known ?? (await this.runPrepare(features.data));
-    this.prepared.set(id, image);
+  private async prepareImage(
+    variant: 'few' | 'many',
+    { id, features }: Embedding,
+  ): Promise<Readonly<Record<string, OrtTensor>>> {
+    const key = `${variant} ${id}`;
+    const known = this.prepared.get(key);
+    this.prepared.delete(key);
+    const image = known ?? (await this.runPrepare(variant, features.data));
+    this.prepared.set(key, image);
     for (const oldest of this.prepared.keys()) {
       if (this.prepared.size <= PREPARED_IMAGES) break;
       this.prepared.delete(oldest);
@@ -109,8 +115,11 @@ export class FastDecoder implements DecoderGraphs {
     return image;
   }
 
-  private async runPrepare(features: Float32Array): Promise<Readonly<Record<string, OrtTensor>>> {
-    const session = await this.prepare.get();
+  private async runPrepare(
+    variant: 'few' | 'many',
+    features: Float32Array,
+  ): Promise<Readonly<Record<string, OrtTensor>>> {
+    const session = await this.prepare[variant].get();
     const outputs = await session.run({
       image_embeddings: this.runtime.tensor('float32', features, EMBEDDING_SHAPE),
     });

@@ -125,9 +125,9 @@ export class GraphBuilder {
     return this.mul(this.mul(x, this.add(erf, this.scalar(1))), this.scalar(0.5));
   }
 
-  /** [B, from, C] to [B, to, C]: part of the second axis. */
-  slice(x: string, from: number, to: number): string {
-    return this.node('Slice', [x, this.ints(from), this.ints(to), this.ints(1)]);
+  /** Positions `from` to `to` (exclusive) of one axis, the second if not said otherwise. */
+  slice(x: string, from: number, to: number, axis = 1): string {
+    return this.node('Slice', [x, this.ints(from), this.ints(to), this.ints(axis)]);
   }
 
   /**

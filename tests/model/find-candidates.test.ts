@@ -54,7 +54,8 @@ describe('candidates of automatic segmentation', function () {
         continue;
       }
       if (!isBackground(mask)) objects++;
-      assert.equal(found.iou[i], mask.iou);
+      // Decoded among other prompts, so to rounding.
+      assert.ok(Math.abs(found.iou[i] - mask.iou) < 1e-5, `${name}: score`);
       assert.ok(Math.abs(found.stability[i] - mask.stability) <= 0.01, `${name}: stability`);
       assert.deepEqual([...found.boxes.subarray(4 * i, 4 * i + 4)], [...mask.box], `${name}: box`);
     }

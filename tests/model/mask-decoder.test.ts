@@ -124,7 +124,7 @@ const KINDS: Readonly<Record<string, { labels: readonly number[]; mask?: boolean
   'five points': { labels: [1, 1, 0, 1, 0, -1] },
   'nine points': { labels: [1, 1, 0, 1, 0, 1, 1, 1, 0, -1] },
   'twelve points': { labels: [1, 0, 1, 1, 0, 1, 0, 1, 1, 0, 1, 1, -1] },
-  'more points than the absorbed form is used for': { labels: [...Array.from({ length: 24 }, (_, i) => i % 2), -1] },
+  'more points than the factored form is used for': { labels: [...Array.from({ length: 24 }, (_, i) => i % 2), -1] },
   'a box': { labels: [2, 3] },
   'a box and points': { labels: [1, 0, 1, 2, 3] },
   'a mask and nothing else': { labels: [-1], mask: true },

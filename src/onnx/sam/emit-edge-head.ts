@@ -1,6 +1,12 @@
 import type { GraphBuilder } from '../builder.js';
-import { emitCellFeatures, emitCellsInPlace, emitHypernetworks, emitSpreadNetworks } from './emit-heads.js';
-import { PIXELS, type SamDecoderWeights, WIDTH } from './weights.js';
+import {
+  emitCellFeatures,
+  emitCellsInPlace,
+  emitHypernetworks,
+  emitSpreadNetworks,
+  type UpscaledPixels,
+} from './emit-heads.js';
+import { PIXELS, type SamDecoderWeights } from './weights.js';
 
 /**
  * The mask head where it matters. Each of the 64 x 64 cells has its own 4 x 4 logits (emit-heads.ts), so cells can be
@@ -34,22 +40,18 @@ const ABOVE = Array.from({ length: 64 }, (_, i) => (i === 63 ? 32 : (i + 1) >> 1
 /** Pixels of the 1024 square from a point to the centres of the cells computed around it. */
 const NEAR = 40;
 
-/** tokens [K, T, 256], pixels [K, 4096, 256] and scores [K, 4] of the prompts `rows` → logits [K, 4, 256, 256]. */
+/** tokens [K, T, 256], pixels and scores [K, 4] of the prompts `rows` → logits [K, 4, 256, 256]. */
 export function emitEdgeHead(
   g: GraphBuilder,
   weights: SamDecoderWeights,
-  { queries, keys, iou, rows }: Readonly<Record<'queries' | 'keys' | 'iou' | 'rows', string>>,
+  prompts: Readonly<Record<'queries' | 'iou' | 'rows', string>> & { readonly pixels: UpscaledPixels },
   inputs: EdgeInputs,
 ): string {
+  const { queries, iou, rows, pixels } = prompts;
   const networks = emitHypernetworks(g, weights, queries);
   const sampled = COMPUTED.flatMap((y) => COMPUTED.map((x) => 64 * y + x));
-  const coarseCells = g.node('Gather', [keys, g.indices('computed', [SIDE * SIDE], sampled)], { axis: 1 });
-  const coarseFeatures = g.reshape(
-    emitCellFeatures(g, weights, g.reshape(coarseCells, -1, WIDTH)),
-    -1,
-    4 * SIDE * SIDE,
-    128,
-  );
+  const coarseCells = pixels.same(g, { at: g.indices('computed', [SIDE * SIDE], sampled) });
+  const coarseFeatures = g.reshape(emitCellFeatures(g, weights, coarseCells), -1, 4 * SIDE * SIDE, 128);
   const coarse = g.matMul(coarseFeatures, emitSpreadNetworks(g, networks));
 
   const unsure = emitUnsure(g, coarse, iou, inputs);
@@ -60,7 +62,7 @@ export function emitEdgeHead(
   const chosen = g.node('Or', [g.node('And', [asked, skipped]), always]);
   const cells = g.transpose(g.node('NonZero', [g.reshape(chosen, -1, PIXELS)]), 1, 0); // [R, 2] row, cell
 
-  const features = g.reshape(emitCellFeatures(g, weights, g.node('GatherND', [keys, cells])), -1, 32);
+  const features = g.reshape(emitCellFeatures(g, weights, pixels.each(g, cells)), -1, 32);
   const ofAll = g.matMul(features, g.reshape(g.transpose(networks, 1, 0, 2), 32, -1)); // [16 R, K · 4]
   const row = g.node('Slice', [cells, g.ints(0), g.ints(1), g.ints(1)]); // [R, 1]
   const rowOfEach = g.reshape(g.node('Expand', [row, g.ints(1, 16)]), -1, 1);

@@ -1,4 +1,5 @@
 import type { GraphBuilder } from '../builder.js';
+import type { Constant } from '../graph.js';
 import { type Convolution, type Linear, PIXELS, type SamDecoderWeights, WIDTH } from './weights.js';
 
 /** From the transformer's results to scores and masks. */
@@ -13,30 +14,79 @@ export function emitScores(g: GraphBuilder, { iouHead }: SamDecoderWeights, quer
   return x;
 }
 
-/** tokens [K, T, 256] and pixels [K, 4096, 256] → logits [K, 4, 256, 256]. */
-export function emitMaskHead(g: GraphBuilder, weights: SamDecoderWeights, queries: string, keys: string): string {
+/**
+ * The pixels after the transformer, as far as the mask head reads them: what the first transposed convolution makes of a
+ * pixel, less its mean over channels. Rows are pixels, columns (sub-pixel row, sub-pixel column, channel of 64).
+ */
+export interface UpscaledPixels {
+  /** Those of the prompts `rows` only. */
+  pick(g: GraphBuilder, rows: string): UpscaledPixels;
+  /**
+   * The same pixels of every prompt, those `at` a constant [R] or all: [K · R, 256]. With `diagonal` only the upper left
+   * and the lower right sub-pixel, [K · R, 128].
+   */
+  same(g: GraphBuilder, options?: { readonly at?: string; readonly diagonal?: boolean }): string;
+  /** Of each pixel given as prompt and position, [R, 2]: [R, 256]. */
+  each(g: GraphBuilder, at: string): string;
+}
+
+/** From pixels [K, 4096, 256]. */
+export function upscaledFrom(weights: SamDecoderWeights, keys: string): UpscaledPixels {
+  const upscaling = firstUpscaling(weights);
+  const upscale = (g: GraphBuilder, pixels: string, part = (x: string, _axis: number) => x) => {
+    const weight = part(g.weight('up0.weight', upscaling.weight), 1);
+    const bias = part(g.constant('up0.bias', [WIDTH], upscaling.bias), 0);
+    return g.node('Gemm', [g.reshape(pixels, -1, WIDTH), weight, bias]);
+  };
+  return {
+    pick: (g, rows) => upscaledFrom(weights, g.node('Gather', [keys, rows], { axis: 0 })),
+    same(g, { at, diagonal } = {}) {
+      const pixels = at === undefined ? keys : g.node('Gather', [keys, at], { axis: 1 });
+      return upscale(g, pixels, diagonal ? (x, axis) => diagonalOf(g, x, axis) : undefined);
+    },
+    each: (g, at) => upscale(g, g.node('GatherND', [keys, at])),
+  };
+}
+
+/** Of the 4 · 64 columns along an axis, those of the upper left and the lower right sub-pixel. */
+export function diagonalOf(g: GraphBuilder, x: string, axis: number): string {
+  return g.node('Concat', [g.slice(x, 0, 64, axis), g.slice(x, 192, 256, axis)], { axis });
+}
+
+/** Pixel [256] → [256], see `UpscaledPixels`. */
+export function firstUpscaling({ upscaling: [up0] }: SamDecoderWeights): { weight: Constant; bias: Float32Array } {
+  return subPixels(centred(up0));
+}
+
+/** tokens [K, T, 256] and pixels → logits [K, 4, 256, 256]. */
+export function emitMaskHead(
+  g: GraphBuilder,
+  weights: SamDecoderWeights,
+  queries: string,
+  pixels: UpscaledPixels,
+): string {
   const networks = emitSpreadNetworks(g, emitHypernetworks(g, weights, queries));
-  const features = g.reshape(emitCellFeatures(g, weights, g.reshape(keys, -1, WIDTH)), -1, 4 * PIXELS, 128);
+  const features = g.reshape(emitCellFeatures(g, weights, pixels.same(g)), -1, 4 * PIXELS, 128);
   return emitCellsInPlace(g, g.matMul(features, networks));
 }
 
 /**
- * Pixels of the embedding [R, 256] → their features [4 R, 128]. A transposed convolution with stride 2 and kernel 2 is a
+ * Upscaled pixels [R, n · 64] → their features [n R, 128]. A transposed convolution with stride 2 and kernel 2 is a
  * matrix product per pixel whose four results are the sub-pixels, and the norm between the two is per pixel as well: each
  * of the 64 x 64 cells has its own 4 x 4 logits, whatever its neighbours are. Rows are (cell, i, j), columns
  * (k row, k column, channel), for the logit at 4 cell + 2 (i, j) + k.
  */
 export function emitCellFeatures(g: GraphBuilder, weights: SamDecoderWeights, cells: string): string {
-  const [up0, norm1, up3] = weights.upscaling;
-  const first = g.node('Gemm', [cells, ...subPixels(g, 'up0', centred(up0))]);
+  const [, norm1, up3] = weights.upscaling;
   const normed = g.centredNorm(
-    g.reshape(first, -1, 64),
+    g.reshape(cells, -1, 64),
     g.constant('up1.weight', [64], norm1.weight.data),
     g.constant('up1.bias', [64], norm1.bias.data),
     norm1.epsilon,
   );
-  const [weight, bias] = subPixels(g, 'up3', up3);
-  const second = g.gelu(g.add(g.matMul(g.gelu(normed), weight), bias));
+  const { weight, bias } = subPixels(up3);
+  const product = g.matMul(g.gelu(normed), g.weight('up3.weight', weight));
+  const second = g.gelu(g.add(product, g.constant('up3.bias', [bias.length], bias)));
   return g.reshape(second, -1, 128);
 }
 
@@ -74,7 +124,7 @@ function centred({ weight, bias }: Convolution): Convolution {
 }
 
 /** Weight [in, out, 2, 2] → [in, 4 out], columns by sub-pixel, then channel. */
-function subPixels(g: GraphBuilder, name: string, { weight, bias }: Convolution): [string, string] {
+function subPixels({ weight, bias }: Convolution): { weight: Constant; bias: Float32Array } {
   const [inputs, outputs] = weight.dims;
   const columns = new Float32Array(weight.data.length);
   for (let i = 0; i < inputs; i++)
@@ -82,10 +132,7 @@ function subPixels(g: GraphBuilder, name: string, { weight, bias }: Convolution)
       for (let k = 0; k < 4; k++) columns[(i * 4 + k) * outputs + o] = weight.data[(i * outputs + o) * 4 + k];
   const biases = new Float32Array(4 * outputs);
   for (let k = 0; k < 4; k++) biases.set(bias.data, k * outputs);
-  return [
-    g.constant(`${name}.weight`, [inputs, 4 * outputs], columns),
-    g.constant(`${name}.bias`, [4 * outputs], biases),
-  ];
+  return { weight: { dims: [inputs, 4 * outputs], data: columns }, bias: biases };
 }
 
 /** The four networks side by side, on the four mask tokens. → [K, 32, 4]. */

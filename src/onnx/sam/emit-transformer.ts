@@ -18,9 +18,9 @@ import {
  *   rows instead of 4096. What is added to all pixels alike (the bias of the keys) drops out of the softmax.
  */
 export interface ImageSide {
-  /** [1 or B, 4096, 256]; with `projected`, less the mean over channels, since then only the first norm sees them. */
+  /** [1 or B, 4096, 256]. */
   readonly keys: string;
-  /** For the first layer, where they do not depend on the prompt. */
+  /** For the first layer, where they do not depend on the prompt; then the other layers take the projected form, too. */
   readonly projected?: Projected;
 }
 
@@ -40,22 +40,21 @@ export function emitTransformer(
   tokens: string,
   image: ImageSide,
   positions: string,
-  project: boolean,
 ): { queries: string; keys: string } {
   let queries = tokens;
   let { keys } = image;
-  let keysAt = image.projected && !project ? '' : g.add(keys, positions);
+  const project = image.projected !== undefined;
+  let keysAt = project ? '' : g.add(keys, positions);
   weights.layers.forEach((layer, i) => {
     const name = `layer${i}`;
     const given = i === 0 ? image.projected : undefined;
     const norm = (x: string, n: number) => emitNorm(g, x, `${name}.norm${n + 1}`, layer.norms[n]);
-    const projectHere = project && !given;
 
     const at = i === 0 ? queries : g.add(queries, tokens);
     const self = emitSelfAttention(g, at, queries, `${name}.self`, layer.selfAttention);
     queries = norm(i === 0 ? self : g.add(queries, self), 0);
 
-    queries = norm(g.add(queries, tokenToImage(layer.tokenToImage, `${name}.t2i`, projectHere, given)), 1);
+    queries = norm(g.add(queries, tokenToImage(layer.tokenToImage, `${name}.t2i`, given)), 1);
 
     const hidden = g.node('Relu', [emitLinear(g, queries, `${name}.mlp1`, layer.mlp[0])]);
     queries = norm(g.add(queries, emitLinear(g, hidden, `${name}.mlp2`, layer.mlp[1])), 2);
@@ -64,11 +63,11 @@ export function emitTransformer(
       project,
       q: given?.q,
     });
-    // Prepared keys and absorbed rows are centred already. (`Sum`, as `Add` would be fused into a slower operator.)
+    // `Sum`, as `Add` would be fused into a slower operator.
     const sum = g.node('Sum', [keys, pixels]);
     const { weight, bias, epsilon } = layer.norms[3];
     keys = g.centredNorm(
-      given && !project ? sum : g.centre(sum),
+      g.centre(sum),
       g.weight(`${name}.norm4.weight`, weight),
       g.weight(`${name}.norm4.bias`, bias),
       epsilon,
@@ -78,14 +77,14 @@ export function emitTransformer(
   // Only the output tokens are read from here on.
   queries = g.slice(queries, 0, 5);
   tokens = g.slice(tokens, 0, 5);
-  const last = tokenToImage(weights.finalAttention, 'final', project);
+  const last = tokenToImage(weights.finalAttention, 'final');
   queries = emitNorm(g, g.add(queries, last), 'final.norm', weights.finalNorm);
   return { queries, keys };
 
-  function tokenToImage(attention: Attention, name: string, projectHere: boolean, given?: Projected): string {
+  function tokenToImage(attention: Attention, name: string, given?: Projected): string {
     const q = emitLinear(g, g.add(queries, tokens), `${name}.q`, attention.q);
     if (given) return emitProjectedTokens(g, q, given.k, given.v, name, attention);
-    if (!projectHere) return emitAbsorbedTokens(g, q, keysAt, keys, name, attention);
+    if (!project) return emitAbsorbedTokens(g, q, keysAt, keys, name, attention);
     const heads = (x: string, ...perm: number[]) => g.transpose(g.reshape(x, -1, PIXELS, HEADS, DIM), ...perm);
     const k = heads(emitLinear(g, keysAt, `${name}.k`, attention.k), 0, 2, 3, 1);
     const v = heads(emitLinear(g, keys, `${name}.v`, attention.v), 0, 2, 1, 3);
@@ -93,24 +92,30 @@ export function emitTransformer(
   }
 }
 
-function emitLinear(g: GraphBuilder, x: string, name: string, { weight, bias }: Linear): string {
+export function emitLinear(g: GraphBuilder, x: string, name: string, { weight, bias }: Linear): string {
   return g.add(g.matMul(x, g.weight(`${name}.weight`, weight)), g.weight(`${name}.bias`, bias));
 }
 
-function emitNorm(g: GraphBuilder, x: string, name: string, { weight, bias, epsilon }: Norm): string {
+export function emitNorm(g: GraphBuilder, x: string, name: string, { weight, bias, epsilon }: Norm): string {
   return g.layerNorm(x, g.weight(`${name}.weight`, weight), g.weight(`${name}.bias`, bias), epsilon);
 }
 
 /** [B, T, C] → [B, 8, T, C / 8]. */
-function splitHeads(g: GraphBuilder, x: string, width: number): string {
+export function splitHeads(g: GraphBuilder, x: string, width: number): string {
   return g.transpose(g.reshape(x, 0, -1, HEADS, width / HEADS), 0, 2, 1, 3);
 }
 
-function scaled(g: GraphBuilder, x: string, width: number): string {
+export function scaled(g: GraphBuilder, x: string, width: number): string {
   return g.mul(x, g.scalar(1 / Math.sqrt(width / HEADS)));
 }
 
-function emitSelfAttention(g: GraphBuilder, at: string, values: string, name: string, attention: Attention): string {
+export function emitSelfAttention(
+  g: GraphBuilder,
+  at: string,
+  values: string,
+  name: string,
+  attention: Attention,
+): string {
   const q = splitHeads(g, scaled(g, emitLinear(g, at, `${name}.q`, attention.q), WIDTH), WIDTH);
   const k = splitHeads(g, emitLinear(g, at, `${name}.k`, attention.k), WIDTH);
   const v = splitHeads(g, emitLinear(g, values, `${name}.v`, attention.v), WIDTH);
@@ -119,7 +124,7 @@ function emitSelfAttention(g: GraphBuilder, at: string, values: string, name: st
 }
 
 /** `q` [B, T, 128], `k` [B, 8, 16, 4096], `v` [B, 8, 4096, 16]. */
-function emitProjectedTokens(
+export function emitProjectedTokens(
   g: GraphBuilder,
   q: string,
   k: string,

@@ -1,5 +1,6 @@
 import { attribute, type Constant, constantOf, numberAttribute, producers } from '../graph.js';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../model.js';
+import { transposed } from './fold.js';
 import type { Attention, Convolution, Linear, Norm } from './weights.js';
 
 /** The graph is not built the way we know; the message says where. */
@@ -226,10 +227,4 @@ export class PatternReader {
     }
     throw new PatternError(problems.join(', and '));
   }
-}
-
-function transposed({ dims: [rows, columns], data }: Constant): Constant {
-  const result = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) result[c * rows + r] = data[r * columns + c];
-  return { dims: [columns, rows], data: result };
 }
