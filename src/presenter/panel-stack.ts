@@ -74,6 +74,7 @@ const PROJECTION_TITLES: Readonly<Record<ProjectionName, string>> = {
   mask: 'mask: the mask and its box',
   points: 'points: several points of the mask',
   points_and_mask: 'points_and_mask: points and the mask',
+  soft_mask: 'soft_mask: the mask, free to change at its edge',
 };
 
 const IOU_TIP = 'The object ends where masks of neighbouring planes overlap less than this.';

@@ -97,9 +97,13 @@ export interface FromMaskOptions extends SegmentOptions {
   /** Prompt with the mask's bounding box (default), with the mask itself (default), with points derived from it. */
   readonly useBox?: boolean;
   readonly useMask?: boolean;
+  /** Only near its edge may the object differ from the mask, but there freely (soft-mask.ts). */
+  readonly softMask?: boolean;
   readonly usePoints?: boolean;
   /** Derive only the innermost positive point. */
   readonly singlePoint?: boolean;
+  /** At most so many positive, and so many negative, derived points. */
+  readonly maxPoints?: number;
   readonly boxExtension?: number;
   /** Instead of the derived ones. */
   readonly box?: YXYX;
@@ -118,12 +122,14 @@ export async function segmentFromMask(
 /** What `segmentFromMask` asks of the model. */
 export function promptFromMask(mask: Mask, size: Size, options: FromMaskOptions = {}): ImagePrompt {
   const { useBox = true, useMask = true, usePoints = false, singlePoint = false, boxExtension = 0 } = options;
+  const { softMask = false, maxPoints } = options;
   const inside = checkImagePrompt({ mask }, size).mask as Mask;
-  const derived = usePoints ? pointsFromMask(inside, size, { boxExtension, singlePoint }) : undefined;
+  const derived = usePoints ? pointsFromMask(inside, size, { boxExtension, singlePoint, maxPoints }) : undefined;
   return {
     box: options.box ?? (useBox ? extendBox(inside.box, boxExtension, size) : undefined),
     points: options.points ?? derived,
     mask: useMask ? inside : undefined,
+    softMask,
   };
 }
 

@@ -10,6 +10,8 @@ export interface ImagePrompt {
   readonly box?: YXYX;
   /** A drawn mask; becomes logits as in micro-sam (spec 2.6). */
   readonly mask?: Mask;
+  /** The edge of `mask` is a guess (soft-mask.ts). */
+  readonly softMask?: boolean;
   /** Logits of an earlier result that is to be refined; takes the place of `mask`, and is ignored in another tile. */
   readonly previous?: LowResLogits;
 }

@@ -18,6 +18,8 @@ export interface PointsFromMaskOptions {
   readonly boxExtension?: number;
   /** Only the innermost positive point. */
   readonly singlePoint?: boolean;
+  /** At most so many positive and so many negative points, the farthest from the outline. */
+  readonly maxPoints?: number;
 }
 
 const SIGMA = 1;
@@ -28,7 +30,7 @@ const NEGATIVE_DISTANCE = 5;
 export function pointsFromMask(
   mask: Mask,
   size: Size,
-  { boxExtension = 0, singlePoint = false }: PointsFromMaskOptions = {},
+  { boxExtension = 0, singlePoint = false, maxPoints = Infinity }: PointsFromMaskOptions = {},
 ): PromptPoint[] {
   const least: Mask['box'] = [mask.box[0] - 1, mask.box[1] - 1, mask.box[2] + 1, mask.box[3] + 1];
   const extended = extendBox(mask.box, boxExtension, size);
@@ -52,8 +54,10 @@ export function pointsFromMask(
     return [toPoint(Math.floor(best / width), best % width, true)];
   }
   const inImage = ({ at }: PromptPoint) => at[0] >= 0 && at[1] >= 0 && at[0] < size[0] && at[1] < size[1];
-  return [
-    ...localMaxima(only(1), POSITIVE_DISTANCE).map(([y, x]) => toPoint(y, x, true)),
-    ...localMaxima(only(0), NEGATIVE_DISTANCE).map(([y, x]) => toPoint(y, x, false)),
-  ].filter(inImage);
+  const points = (side: 0 | 1, apart: number) =>
+    localMaxima(only(side), apart)
+      .map(([y, x]) => toPoint(y, x, side === 1))
+      .filter(inImage)
+      .slice(0, maxPoints);
+  return [...points(1, POSITIVE_DISTANCE), ...points(0, NEGATIVE_DISTANCE)];
 }

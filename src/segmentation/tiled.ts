@@ -8,6 +8,7 @@ import { cropMask } from '../ndimage/mask-sets.js';
 import { maskCentroid, translateMask } from '../ndimage/rle.js';
 import type { EmbeddingSource } from './context.js';
 import type { ImagePrompt } from './image-prompt.js';
+import { softenEdge } from './soft-mask.js';
 
 /**
  * Which tile a prompt goes to, and the prompt in that tile's own coordinates. The tile is the one whose inner box holds
@@ -83,14 +84,15 @@ function boxInFrame(box: YXYX, frame: YXYX): YXYX {
 }
 
 function logitsInFrame(
-  { mask, previous }: ImagePrompt,
+  { mask, softMask, previous }: ImagePrompt,
   frame: YXYX,
   tile: number | undefined,
 ): Float32Array | undefined {
   if (previous && previous.tile === tile) return previous.logits;
   if (!mask) return undefined;
   const size: Size = [frame[2] - frame[0], frame[3] - frame[1]];
-  return maskToLogits(translateMask(cropMask(mask, frame), -frame[0], -frame[1]), size);
+  const logits = maskToLogits(translateMask(cropMask(mask, frame), -frame[0], -frame[1]), size);
+  return softMask ? softenEdge(logits) : logits;
 }
 
 /** Whether the mask ends at a side of the frame that is not a side of the image, where it may have been cut. */

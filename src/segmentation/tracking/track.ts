@@ -3,7 +3,7 @@ import type { Mask } from '../../ndimage/mask.js';
 import { clipMask, maskIou } from '../../ndimage/mask-sets.js';
 import { translateMask } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
-import type { ResolvedProjection, SliceSegmenter } from '../volume/project.js';
+import { leastScoreOf, type ResolvedProjection, type SliceSegmenter } from '../volume/project.js';
 import { type Projection, type ProjectionName, projectionOf } from '../volume/projection.js';
 import { MotionModel } from './motion.js';
 
@@ -105,6 +105,7 @@ async function follow(
   const { annotated, frames, size, options, task } = run;
   const motion = new MotionModel(options.motionSmoothing);
   let previous = annotated.masks.get(start) as Mask;
+  const leastScore = await leastScoreOf(run.segment, start, previous, run.projection, task);
   masks.set(start, previous);
   motion.observe(previous);
   for (let frame = start + direction; frame >= 0 && frame < frames; frame += direction) {
@@ -115,9 +116,11 @@ async function follow(
     if (!mask) {
       const expected = clipMask(translateMask(previous, ...motion.shift), size);
       const from = expected.area > 0 ? expected : previous;
-      mask = await run.segment(frame, from, run.projection, task);
+      const found = await run.segment(frame, from, run.projection, task);
+      mask = found.mask;
       const beyond = direction === 1 ? frame > sure : frame < sure;
-      if (beyond && (mask.area === 0 || maskIou(from, mask) < options.iouThreshold)) return { reason: 'lost', frame };
+      const gone = mask.area === 0 || maskIou(from, mask) < options.iouThreshold || found.predictedIou < leastScore;
+      if (beyond && gone) return { reason: 'lost', frame };
     }
     if (mask.area > 0) {
       masks.set(frame, mask);

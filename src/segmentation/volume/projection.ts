@@ -2,7 +2,7 @@ import { SamError } from '../../errors.js';
 
 /**
  * How the mask of one slice becomes the prompt of the next. Names and meaning as in micro-sam (spec 7.1); note that
- * 'mask' includes the box.
+ * 'mask' includes the box. 'soft_mask' is ours: the mask with a soft edge, its tight box, and a few points.
  */
 export const PROJECTIONS = {
   box: { useBox: true, useMask: false, usePoints: false, singlePoint: false },
@@ -10,6 +10,7 @@ export const PROJECTIONS = {
   points: { useBox: false, useMask: false, usePoints: true, singlePoint: false },
   points_and_mask: { useBox: false, useMask: true, usePoints: true, singlePoint: false },
   single_point: { useBox: false, useMask: false, usePoints: true, singlePoint: true },
+  soft_mask: { useBox: true, useMask: true, usePoints: true, singlePoint: false, softMask: true },
 } as const;
 
 export type ProjectionName = keyof typeof PROJECTIONS;
@@ -19,6 +20,8 @@ export interface Projection {
   readonly useMask: boolean;
   readonly usePoints: boolean;
   readonly singlePoint: boolean;
+  /** The edge of the mask is a guess, and its box is not extended: how far the object may grow is in the mask. */
+  readonly softMask?: boolean;
 }
 
 export const PROJECTION_NAMES = Object.keys(PROJECTIONS) as readonly ProjectionName[];

@@ -1,6 +1,6 @@
 import type { Mask } from '../../ndimage/mask.js';
 import { masksEqual } from '../../ndimage/rle.js';
-import type { ResolvedProjection, SliceSegmenter } from './project.js';
+import type { ResolvedProjection, SegmentedSlice, SliceSegmenter } from './project.js';
 
 /**
  * Does not ask the model twice for the same: the latest results of each plane are kept with the mask and the projection
@@ -14,17 +14,18 @@ export function rememberingSegmenter(segment: SliceSegmenter): SliceSegmenter {
   return async (plane, from, projection, task) => {
     const results = known.get(plane) ?? [];
     const same = results.find((one) => sameProjection(one.projection, projection) && masksEqual(one.from, from));
-    if (same) return same.mask;
-    const mask = await segment(plane, from, projection, task);
-    known.set(plane, [{ from, projection, mask }, ...(known.get(plane) ?? [])].slice(0, KEPT));
-    return mask;
+    if (same) return same.slice;
+    const { mask, predictedIou } = await segment(plane, from, projection, task);
+    const slice = { mask, predictedIou };
+    known.set(plane, [{ from, projection, slice }, ...(known.get(plane) ?? [])].slice(0, KEPT));
+    return slice;
   };
 }
 
 interface Remembered {
   readonly from: Mask;
   readonly projection: ResolvedProjection;
-  readonly mask: Mask;
+  readonly slice: SegmentedSlice;
 }
 
 /** Results per plane: a few objects or tracks, each with what a few corrections ago was; some kilobytes each. */

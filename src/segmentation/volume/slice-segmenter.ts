@@ -10,8 +10,8 @@ import type { SliceSegmenter } from './project.js';
 /** With tiles, the tile follows the mask from plane to plane. */
 export function sliceSegmenter(context: Omit<SegmentContext, 'plane'>): SliceSegmenter {
   return async (plane, from, projection, { signal }) => {
-    const { mask } = await segmentFromMask({ ...context, plane }, from, { ...projection, signal });
-    return mask;
+    const soft = projection.softMask && { boxExtension: 0, maxPoints: SOFT_MASK_POINTS };
+    return segmentFromMask({ ...context, plane }, from, { ...projection, ...soft, signal });
   };
 }
 
@@ -22,3 +22,6 @@ export function planeSegmenter(context: Omit<SegmentContext, 'plane'>): PlaneSeg
     return objects[0]?.mask ?? EMPTY_MASK;
   };
 }
+
+/** More say no more about the object, and take longer. */
+const SOFT_MASK_POINTS = 8;

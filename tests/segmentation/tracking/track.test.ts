@@ -3,7 +3,7 @@ import type { Mask } from '../../../src/ndimage/mask.js';
 import { maskIou } from '../../../src/ndimage/mask-sets.js';
 import { maskFromBitmap } from '../../../src/ndimage/rle.js';
 import { type AnnotatedFrames, TRACK_OPTIONS, trackAcrossFrames } from '../../../src/segmentation/tracking/track.js';
-import type { SliceSegmenter } from '../../../src/segmentation/volume/project.js';
+import type { SegmentedSlice, SliceSegmenter } from '../../../src/segmentation/volume/project.js';
 
 const SIZE = [80, 160] as const;
 const FRAMES = 12;
@@ -23,7 +23,7 @@ const cellAt = (frame: number) => disk(40, CENTERS[frame]);
 /** Finds the cell if what it is given overlaps it enough, else nothing. */
 const seeing: SliceSegmenter = async (frame, from) => {
   const cell = cellAt(frame);
-  return maskIou(from, cell) > 0.2 ? cell : disk(40, 5, 1);
+  return slice(maskIou(from, cell) > 0.2 ? cell : disk(40, 5, 1));
 };
 
 const annotate = (frames: number[], more: Partial<AnnotatedFrames> = {}): AnnotatedFrames => ({
@@ -33,6 +33,8 @@ const annotate = (frames: number[], more: Partial<AnnotatedFrames> = {}): Annota
   stopUpper: false,
   ...more,
 });
+
+const slice = (mask: Mask, predictedIou = 0.9): SegmentedSlice => ({ mask, predictedIou });
 
 describe('trackAcrossFrames', () => {
   it('keeps up with a fast cell because it expects it to go on moving', async () => {
@@ -46,7 +48,7 @@ describe('trackAcrossFrames', () => {
 
   it('goes backwards too', async () => {
     const options = { ...TRACK_OPTIONS, iouThreshold: 0.1, direction: 'both' as const };
-    const track = await trackAcrossFrames(annotate([2]), FRAMES, SIZE, async (f) => cellAt(f), options);
+    const track = await trackAcrossFrames(annotate([2]), FRAMES, SIZE, async (f) => slice(cellAt(f)), options);
     assert.deepEqual(
       [...track.masks.keys()],
       Array.from({ length: FRAMES }, (_, i) => i),
@@ -55,22 +57,30 @@ describe('trackAcrossFrames', () => {
 
   it('ends before a division, whose frame belongs to the daughters', async () => {
     const frames = annotate([0], { divisions: new Set([2]) });
-    const track = await trackAcrossFrames(frames, FRAMES, SIZE, async (f) => cellAt(f));
+    const track = await trackAcrossFrames(frames, FRAMES, SIZE, async (f) => slice(cellAt(f)));
     assert.deepEqual(track.range, [0, 1]);
     assert.deepEqual(track.end, { reason: 'division', frame: 2 });
   });
 
   it('takes annotated frames as they are and applies no threshold before the last of them', async () => {
-    const blind: SliceSegmenter = async () => disk(10, 10, 3);
+    const blind: SliceSegmenter = async () => slice(disk(10, 10, 3));
     const track = await trackAcrossFrames(annotate([0, 4], { stopUpper: true }), FRAMES, SIZE, blind);
     assert.deepEqual([...track.masks.keys()], [0, 1, 2, 3, 4]);
     assert.equal(track.masks.get(4)?.area, cellAt(4).area);
   });
 
   it('says where the object was lost and does not keep that frame', async () => {
-    const vanishing: SliceSegmenter = async (f) => (f < 3 ? cellAt(f) : disk(70, 150, 4));
+    const vanishing: SliceSegmenter = async (f) => slice(f < 3 ? cellAt(f) : disk(70, 150, 4));
     const track = await trackAcrossFrames(annotate([0]), FRAMES, SIZE, vanishing);
     assert.deepEqual(track.end, { reason: 'lost', frame: 3 });
     assert.deepEqual(track.range, [0, 2]);
+  });
+
+  it('with a soft mask, an object that the model no longer believes in is lost, however well it overlaps', async () => {
+    const staying: SliceSegmenter = async (f, from) => slice(from, f < 5 ? 0.9 : 0.75);
+    const follow = (projection: 'soft_mask' | 'mask') =>
+      trackAcrossFrames(annotate([0]), FRAMES, SIZE, staying, { ...TRACK_OPTIONS, projection });
+    assert.deepEqual((await follow('soft_mask')).end, { reason: 'lost', frame: 5 });
+    assert.equal((await follow('mask')).end.reason, 'end');
   });
 });

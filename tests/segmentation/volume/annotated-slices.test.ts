@@ -37,7 +37,12 @@ describe('annotatedPlanes', () => {
 
   it('stops projection before the marked slices', async () => {
     const planes = await annotatedPlanes([point(2, false), point(5), point(8, false)], segment);
-    const { masks, range } = await projectThroughVolume(planes, 20, async () => found, PROJECT_OPTIONS);
+    const { masks, range } = await projectThroughVolume(
+      planes,
+      20,
+      async () => ({ mask: found, predictedIou: 1 }),
+      PROJECT_OPTIONS,
+    );
     assert.deepEqual(range, [3, 7]);
     assert.deepEqual([...masks.keys()], [3, 4, 5, 6, 7]);
   });

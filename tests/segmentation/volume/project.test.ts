@@ -5,6 +5,7 @@ import {
   type AnnotatedSlices,
   PROJECT_OPTIONS,
   projectThroughVolume,
+  type SegmentedSlice,
   type SliceSegmenter,
 } from '../../../src/segmentation/volume/project.js';
 import { rememberingSegmenter } from '../../../src/segmentation/volume/remember.js';
@@ -19,6 +20,8 @@ function disk(plane: number): Mask {
   return maskFromBitmap(bitmap, [64, 64]);
 }
 
+const slice = (mask: Mask, predictedIou = 0.9): SegmentedSlice => ({ mask, predictedIou });
+
 /** Finds the disk wherever the previous mask is near it; records what it was asked. */
 function segmenter(): { segment: SliceSegmenter; asked: number[] } {
   const asked: number[] = [];
@@ -26,7 +29,7 @@ function segmenter(): { segment: SliceSegmenter; asked: number[] } {
     asked,
     segment: async (plane) => {
       asked.push(plane);
-      return disk(plane);
+      return slice(disk(plane));
     },
   };
 }
@@ -72,7 +75,7 @@ describe('projectThroughVolume', () => {
   });
 
   it('ends at a slice that overlaps too little, and does not keep that slice', async () => {
-    const jumping: SliceSegmenter = async (plane) => (plane === 12 ? disk(3) : disk(plane));
+    const jumping: SliceSegmenter = async (plane) => slice(disk(plane === 12 ? 3 : plane));
     const { masks } = await projectThroughVolume(annotate([9]), DEPTH, jumping);
     assert.equal(masks.has(11), true);
     assert.equal(masks.has(12), false);
@@ -108,11 +111,19 @@ describe('projectThroughVolume', () => {
       for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
       running.delete(plane);
       if (plane === 12) throw new Error('no memory');
-      return disk(plane);
+      return slice(disk(plane));
     };
     await assert.rejects(projectThroughVolume(annotate([9]), DEPTH, slow), /no memory/);
     assert.equal(most, 2);
     assert.equal(running.size, 0, 'nothing runs on');
+  });
+
+  it('with a soft mask, ends where the model no longer believes in the object, however well it overlaps', async () => {
+    const staying: SliceSegmenter = async (plane, from) => slice(from, plane < 6 || plane > 12 ? 0.78 : 0.9);
+    const rangeWith = async (projection: 'soft_mask' | 'mask') =>
+      (await projectThroughVolume(annotate([9]), DEPTH, staying, { ...PROJECT_OPTIONS, projection })).range;
+    assert.deepEqual(await rangeWith('soft_mask'), [6, 12]);
+    assert.deepEqual(await rangeWith('mask'), [0, DEPTH - 1]);
   });
 
   it('can be cancelled between slices', async () => {
