@@ -6,10 +6,9 @@ import type { ObjectLayerName } from '../../src/session/state.js';
 import type { ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
 import { type ImageOnScreen, type remoteConfig, showPlane } from './image.js';
+import { LineLayer, tileOutline, trackLine } from './line-layer.js';
 import { LabelObjects, type ObjectsOnScreen, PolygonObjects } from './object-layers.js';
 import { NEGATIVE, PICK, POSITIVE, type PromptContext, PromptLayer } from './prompt-layer.js';
-import { TileLayer } from './tile-layer.js';
-import { TrackLayer } from './track-layer.js';
 import type { KaibuWindow } from './window.js';
 
 /** From bottom to top, above the image. Scripts look layers up by these names. */
@@ -33,8 +32,8 @@ export class Scene {
   #preview: ObjectsOnScreen | undefined;
   #shapes: PromptLayer | undefined;
   #points: PromptLayer | undefined;
-  readonly #tracks: TrackLayer;
-  readonly #tiles: TileLayer;
+  readonly #tracks: LineLayer;
+  readonly #tiles: LineLayer;
   /** The one that takes what is drawn with the present tool. */
   #drawn: PromptLayer | undefined;
   #render: PlaneRenderer | undefined;
@@ -45,8 +44,8 @@ export class Scene {
     this.#name = name;
     this.size = size;
     this.#context = context;
-    this.#tracks = new TrackLayer(window, size[0], context.emit);
-    this.#tiles = new TileLayer(window, size[0], context.emit);
+    this.#tracks = new LineLayer(window, 'tracks', context.emit);
+    this.#tiles = new LineLayer(window, 'tiles', context.emit);
   }
 
   shows(name: string, [height, width]: Size): boolean {
@@ -112,11 +111,13 @@ export class Scene {
   }
 
   async showTracks(tracks: readonly ViewTrack[]): Promise<void> {
-    if (await this.#tracks.show(tracks)) await this.#selectDrawn();
+    const lines = tracks.map((track) => trackLine(track, this.size[0]));
+    if (await this.#tracks.show(lines)) await this.#selectDrawn();
   }
 
   async showTiles(tiles: readonly YXYX[]): Promise<void> {
-    if (await this.#tiles.show(tiles)) await this.#selectDrawn();
+    const lines = tiles.map((tile) => tileOutline(tile, this.size[0]));
+    if (await this.#tiles.show(lines)) await this.#selectDrawn();
   }
 
   async showPreview(mask: Mask | undefined): Promise<void> {

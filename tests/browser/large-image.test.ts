@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Browser } from 'playwright-core';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import type { Size, YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory } from '../support/browser-story.js';
 import { dropPaths } from '../support/drop.js';
 import { CELL, cellNear, pyramidStore, tissuePixel, writeFolder } from '../support/pyramid.js';
 import { coloursAt, eventually } from '../support/screen.js';
@@ -16,24 +14,14 @@ import { type RunningServer, startServer } from '../support/start-server.js';
 /** Images that no memory holds, in a real browser: what is on screen, what is read for it, and prompts on them. */
 describe('large images', function () {
   this.timeout(180_000);
-  let browser: Browser;
-  let folder: string;
-
-  before(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-large-'));
-    browser = await launchBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  const story = browserStory();
 
   async function withAnnotator(
     files: readonly string[],
     use: (annotator: AnnotatorPage, server: RunningServer) => Promise<void>,
   ): Promise<void> {
     const server = await startServer(['--port', '0', ...files]);
-    const annotator = await AnnotatorPage.open(browser, server.url);
+    const annotator = await AnnotatorPage.open(story.browser, server.url);
     try {
       await use(annotator, server);
       // A browser reports chunks that are not there, which is how a sparse image is stored.
@@ -49,7 +37,7 @@ describe('large images', function () {
 
   it('shows a pyramid of 20,000 x 20,000 px over HTTP, and segments a cell in the one tile that is encoded', async () => {
     const size: Size = [20_000, 20_000];
-    const zarr = path.join(folder, 'tissue.ome.zarr');
+    const zarr = path.join(story.folder, 'tissue.ome.zarr');
     await writeFolder(await pyramidStore({ size, levels: 6 }), zarr);
     await withAnnotator([zarr], async (annotator, { autosaveDir }) => {
       let chunks = 0;
@@ -90,7 +78,7 @@ describe('large images', function () {
 
   it('shows a dropped pyramid 100,000 px wide', async () => {
     const size: Size = [8_000, 100_000];
-    const zarr = path.join(folder, 'wide.ome.zarr');
+    const zarr = path.join(story.folder, 'wide.ome.zarr');
     await writeFolder(
       await pyramidStore({ size, levels: 7, tissue: (row, column) => row === 7 && column % 16 < 2 }),
       zarr,
@@ -113,7 +101,7 @@ describe('large images', function () {
     const data = new Uint16Array(height * width);
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++) data[y * width + x] = x < 3_000 ? tissuePixel(y, x) : 0;
-    const file = path.join(folder, 'plain.tif');
+    const file = path.join(story.folder, 'plain.tif');
     await writeFile(file, await encodeTiff({ data, shape: [height, width] }, { compression: 'none' }));
     await withAnnotator([file], async (annotator) => {
       await annotator.until('the image', ({ image }) => image?.shape[0] === height);

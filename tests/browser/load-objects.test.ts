@@ -1,23 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Browser } from 'playwright-core';
 import { cellPhantom } from '../../src/io/phantom.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory } from '../support/browser-story.js';
 import { startServer } from '../support/start-server.js';
 
 describe('objects of another program', function () {
   this.timeout(300_000);
-  let browser: Browser;
-  let folder: string;
+  const story = browserStory();
   const { image, labels } = cellPhantom({ seed: 31, size: [160, 160], cells: 6 });
   const truth = Uint32Array.from(labels.data);
 
   before(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-load-'));
+    const { folder } = story;
     for (const part of ['images', 'labels']) await mkdir(path.join(folder, part));
     const other = cellPhantom({ seed: 32, size: [160, 160], cells: 6 }).image;
     for (const [name, pixels] of [
@@ -28,18 +25,13 @@ describe('objects of another program', function () {
     await writeFile(path.join(folder, 'labels', 'a_seg.tif'), await encodeTiff(labels, { axes: 'yx' }));
     const shifted = { ...labels, data: labels.data.map((id) => (id === 0 ? 0 : id + 100)) };
     await writeFile(path.join(folder, 'labels', 'b_seg.tif'), await encodeTiff(shifted, { axes: 'yx' }));
-    browser = await launchBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await rm(folder, { recursive: true, force: true });
   });
 
   it('begin an image, and take the place of what is there as one step of undo', async () => {
-    const seg = path.join(folder, 'labels', 'a_seg.tif');
-    const server = await startServer([path.join(folder, 'images', 'a.tif'), '-s', seg]);
+    const seg = path.join(story.folder, 'labels', 'a_seg.tif');
+    const server = await startServer([path.join(story.folder, 'images', 'a.tif'), '-s', seg]);
     try {
-      const page = await AnnotatorPage.open(browser, server.url);
+      const page = await AnnotatorPage.open(story.browser, server.url);
       const { layers, message } = await page.until('objects', (state) => state.layers.committed_objects.count === 6);
       assert.match(message?.text ?? '', /^6 objects of the labels/);
       assert.deepEqual(await page.labels('committed_objects'), truth);
@@ -49,7 +41,7 @@ describe('objects of another program', function () {
         await panel.click('[data-command="load_objects"]');
         await panel.setInputFiles('dialog input[type="file"]', file);
       };
-      await load(path.join(folder, 'labels', 'b_seg.tif'));
+      await load(path.join(story.folder, 'labels', 'b_seg.tif'));
       await page.until('the other objects', (state) => state.layers.committed_objects.objects[0].id > 100);
       await page.screenshot('load-objects');
       await page.press('Control+z');
@@ -58,7 +50,7 @@ describe('objects of another program', function () {
         (state) => state.layers.committed_objects.objects[0].id === layers.committed_objects.objects[0].id,
       );
 
-      const small = path.join(folder, 'small.tif');
+      const small = path.join(story.folder, 'small.tif');
       await writeFile(small, await encodeTiff({ data: new Uint16Array(12).fill(1), shape: [3, 4] }, { axes: 'yx' }));
       await load(small);
       await page.until('the reason', (state) =>
@@ -72,11 +64,11 @@ describe('objects of another program', function () {
 
   it('begin each image of a series, until somebody worked on it', async () => {
     const server = await startServer(
-      [path.join(folder, 'images'), '--initial_segmentation_folder', path.join(folder, 'labels')],
+      [path.join(story.folder, 'images'), '--initial_segmentation_folder', path.join(story.folder, 'labels')],
       { command: 'image_series_annotator' },
     );
     try {
-      const page = await AnnotatorPage.open(browser, server.url);
+      const page = await AnnotatorPage.open(story.browser, server.url);
       await page.until('objects of the first', (state) => state.layers.committed_objects.count === 6);
       await page.ready();
       await page.call('delete_object', 1);

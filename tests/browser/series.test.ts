@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Browser } from 'playwright-core';
 import { memoryBytes } from '../../src/io/bytes.js';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
@@ -10,27 +8,16 @@ import { cellPhantom } from '../../src/io/phantom.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory, MINUTES } from '../support/browser-story.js';
 import { startServer } from '../support/start-server.js';
-
-const MINUTES = 240; // seconds; a busy machine encodes slowly
 
 describe('a folder of images by hand', function () {
   this.timeout(600_000);
-  let browser: Browser;
-  let folder: string;
-  before(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-series-'));
-    browser = await launchBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  const story = browserStory();
 
   it('goes through five images, skips a broken one, and goes on after a crash where it stopped', async () => {
-    const images = path.join(folder, 'images');
-    const output = path.join(folder, 'results');
+    const images = path.join(story.folder, 'images');
+    const output = path.join(story.folder, 'results');
     await mkdir(images);
     const cells: YX[] = [];
     for (const n of [1, 2, 3, 4, 5]) {
@@ -43,7 +30,7 @@ describe('a folder of images by hand', function () {
     const isOpen = (name: string) => (state: { image: { name: string } | null; embedding: string | null }) =>
       state.image?.name === name && state.embedding === 'ready';
     try {
-      const page = await AnnotatorPage.open(browser, server.url);
+      const page = await AnnotatorPage.open(story.browser, server.url);
       await page.until('the first image', isOpen('image1.tif'), MINUTES);
       await page.ready();
       await page.click(cells[0]);
@@ -67,7 +54,7 @@ describe('a folder of images by hand', function () {
       await page.screenshot('series-1-in-work');
       await page.close(); // as a crash: nothing was committed, no image was left
 
-      const again = await AnnotatorPage.open(browser, server.url);
+      const again = await AnnotatorPage.open(story.browser, server.url);
       const back = await again.until('the image where it stopped', isOpen('image2.tif'), MINUTES);
       assert.equal(back.prompts.length, 1);
       assert.deepEqual(await again.labels('current_object'), interrupted);

@@ -1,38 +1,25 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Browser } from 'playwright-core';
 import { memoryBytes } from '../../src/io/bytes.js';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory, MINUTES } from '../support/browser-story.js';
 import { phantomTiff, planeIou, planesWith, SIDE, twoCellsInDepth } from '../support/stack-phantoms.js';
 import { startServer } from '../support/start-server.js';
 
-const MINUTES = 240; // seconds; a busy machine encodes slowly
-
 describe('a volume by hand', function () {
   this.timeout(600_000);
-  let browser: Browser;
-  let folder: string;
-  before(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-volume-'));
-    browser = await launchBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  const story = browserStory();
 
   it('follows a cell through the slices, is told where it ends, and writes what is shown', async () => {
     const truth = twoCellsInDepth();
-    const file = path.join(folder, 'volume.tif');
+    const file = path.join(story.folder, 'volume.tif');
     await writeFile(file, await phantomTiff(truth, 'zyx'));
     const server = await startServer([file]);
     try {
-      const page = await AnnotatorPage.open(browser, server.url);
+      const page = await AnnotatorPage.open(story.browser, server.url);
       await page.ready();
       const panel = await page.panel();
       await page.goToPlane(2);

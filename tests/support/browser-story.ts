@@ -1,0 +1,30 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Browser } from 'playwright-core';
+import { launchBrowser } from './browser.js';
+
+/** Seconds; a busy machine encodes slowly. */
+export const MINUTES = 240;
+
+/** Gives the surrounding `describe` a browser and an empty folder of its own, there from the first test on. */
+export function browserStory(): { readonly browser: Browser; readonly folder: string } {
+  let browser: Browser;
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-story-'));
+    browser = await launchBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return {
+    get browser() {
+      return browser;
+    },
+    get folder() {
+      return folder;
+    },
+  };
+}
