@@ -10,9 +10,10 @@ import { PIXELS, type SamDecoderWeights } from './weights.js';
 
 /**
  * The mask head where it matters. Each of the 64 x 64 cells has its own 4 x 4 logits (emit-heads.ts), so cells can be
- * left out: every second row and column is computed, and between them the cells whose computed neighbours do not agree,
- * for any of the masks wanted, that the logit is above `margin` or below minus `margin`; also all cells near a point. The
- * others get the values of a neighbour: right in sign, and beyond the margin.
+ * left out. Samples are taken first: half of the logits (upper left and lower right) of the cells of every second row and
+ * column. Then the cells are computed whose samples, or those around them, do not agree, for any of the masks wanted, that
+ * the logit is above `margin` or below minus `margin`; also all cells near a point. The others get the values of a sample:
+ * right in sign, and beyond the margin.
  */
 export interface EdgeInputs {
   /** [B, N, 2] xy in the 1024 square. */
@@ -27,14 +28,14 @@ export interface EdgeInputs {
   readonly background: string;
   /** [2] rows and columns of cells that hold image. */
   readonly extent: string;
-  /** [2] int64, the last computed row and column among them. */
+  /** [2] int64, the last sampled row and column among them. */
   readonly last: string;
 }
 
-/** Computed rows and columns: 0, 2, ... 62 and 63. */
-const COMPUTED = [...Array.from({ length: 32 }, (_, i) => 2 * i), 63];
-const SIDE = COMPUTED.length;
-/** For each row or column, the computed ones at or below and at or above it, as positions in `COMPUTED`. */
+/** Sampled rows and columns: 0, 2, ... 62 and 63. */
+const SAMPLED = [...Array.from({ length: 32 }, (_, i) => 2 * i), 63];
+const SIDE = SAMPLED.length;
+/** For each row or column, the sampled ones at or below and at or above it, as positions in `SAMPLED`. */
 const BELOW = Array.from({ length: 64 }, (_, i) => (i === 63 ? 32 : i >> 1));
 const ABOVE = Array.from({ length: 64 }, (_, i) => (i === 63 ? 32 : (i + 1) >> 1));
 /** Pixels of the 1024 square from a point to the centres of the cells computed around it. */
@@ -49,42 +50,42 @@ export function emitEdgeHead(
 ): string {
   const { queries, iou, rows, pixels } = prompts;
   const networks = emitHypernetworks(g, weights, queries);
-  const sampled = COMPUTED.flatMap((y) => COMPUTED.map((x) => 64 * y + x));
-  const coarseCells = pixels.same(g, { at: g.indices('computed', [SIDE * SIDE], sampled) });
-  const coarseFeatures = g.reshape(emitCellFeatures(g, weights, coarseCells), -1, 4 * SIDE * SIDE, 128);
-  const coarse = g.matMul(coarseFeatures, emitSpreadNetworks(g, networks));
+  const sampled = SAMPLED.flatMap((y) => SAMPLED.map((x) => 64 * y + x));
+  const sampledPixels = pixels.same(g, { at: g.indices('sampled', [SIDE * SIDE], sampled), diagonal: true });
+  const sampleFeatures = g.reshape(emitCellFeatures(g, weights, sampledPixels), -1, 2 * SIDE * SIDE, 128);
+  const samples = g.matMul(sampleFeatures, emitSpreadNetworks(g, networks)); // [K, 33² · 2, 16] k row, k column, mask
 
-  const unsure = emitUnsure(g, coarse, iou, inputs);
+  const unsure = emitUnsure(g, samples, iou, inputs);
   const near = emitNear(g, g.node('Gather', [inputs.coords, rows], { axis: 0 }));
   const asked = g.node('And', [g.node('Or', [unsure, near]), emitInside(g, inputs.extent)]);
   // One cell always, as ONNX Runtime does not survive matrix products with no rows.
-  const [skipped, always] = constantCells(g);
-  const chosen = g.node('Or', [g.node('And', [asked, skipped]), always]);
+  const chosen = g.node('Or', [asked, emitFirstCell(g)]);
   const cells = g.transpose(g.node('NonZero', [g.reshape(chosen, -1, PIXELS)]), 1, 0); // [R, 2] row, cell
+  const row = g.node('Slice', [cells, g.ints(0), g.ints(1), g.ints(1)]); // [R, 1]
 
   const features = g.reshape(emitCellFeatures(g, weights, pixels.each(g, cells)), -1, 32);
-  const ofAll = g.matMul(features, g.reshape(g.transpose(networks, 1, 0, 2), 32, -1)); // [16 R, K · 4]
-  const row = g.node('Slice', [cells, g.ints(0), g.ints(1), g.ints(1)]); // [R, 1]
+  const byAll = g.matMul(features, g.reshape(g.transpose(networks, 1, 0, 2), 32, -1)); // [16 R, K · 4]
   const rowOfEach = g.reshape(g.node('Expand', [row, g.ints(1, 16)]), -1, 1);
-  const fine = g.node('GatherND', [g.node('Reshape', [ofAll, g.ints(0, -1, 4)]), rowOfEach], { batch_dims: 1 });
+  const fine = g.node('GatherND', [g.node('Reshape', [byAll, g.ints(0, -1, 4)]), rowOfEach], { batch_dims: 1 });
 
-  const filled = [1, 2].reduce(
+  const spread = [1, 2].reduce(
     (x, axis) => g.node('Gather', [x, g.indices('below', [64], BELOW)], { axis }),
-    g.reshape(coarse, -1, SIDE, SIDE, 64),
+    g.reshape(samples, -1, SIDE, SIDE, 32),
   );
+  const filled = g.node('Concat', [spread, spread], { axis: 3 });
   return emitCellsInPlace(g, g.node('ScatterND', [g.reshape(filled, -1, PIXELS, 64), cells, g.reshape(fine, -1, 64)]));
 }
 
-/** [K, 33² · 4, 16] → [K, 64, 64]: where the logits of a wanted mask may change sign or come near to it. */
-function emitUnsure(g: GraphBuilder, coarse: string, iou: string, inputs: EdgeInputs): string {
-  const split = g.reshape(coarse, -1, SIDE, SIDE, 16, 4);
+/** [K, 33² · 2, 16] → [K, 64, 64]: where the logits of a wanted mask may change sign or come near to it. */
+function emitUnsure(g: GraphBuilder, samples: string, iou: string, inputs: EdgeInputs): string {
+  const split = g.reshape(samples, -1, SIDE, SIDE, 8, 4);
   const extreme = (reduce: string, combine: string) => {
-    const ofCell = g.node(reduce, [split], { axes: [3], keepdims: 0 }); // [K, 33, 33, 4]
+    const ofSample = g.node(reduce, [split], { axes: [3], keepdims: 0 }); // [K, 33, 33, 4]
     const spread = [1, 2].reduce((x, axis) => {
       const pick = (name: string, at: readonly number[]) => g.node('Gather', [x, g.indices(name, [64], at)], { axis });
       return g.node(combine, [pick('below', BELOW), pick('above', ABOVE)]);
-    }, ofCell);
-    return { ofCell, spread };
+    }, ofSample);
+    return { ofSample, spread };
   };
   const low = extreme('ReduceMin', 'Min');
   const high = extreme('ReduceMax', 'Max');
@@ -92,7 +93,7 @@ function emitUnsure(g: GraphBuilder, coarse: string, iou: string, inputs: EdgeIn
     g.node('Greater', [low.spread, inputs.margin]),
     g.node('Less', [high.spread, g.node('Neg', [inputs.margin])]),
   ]);
-  const relevant = g.node('Unsqueeze', [emitRelevant(g, high.ofCell, iou, inputs), g.ints(1, 2)]);
+  const relevant = g.node('Unsqueeze', [emitRelevant(g, high.ofSample, iou, inputs), g.ints(1, 2)]);
   return anyOf(g, g.node('And', [relevant, g.node('Not', [clear])]), 3);
 }
 
@@ -138,15 +139,10 @@ function emitInside(g: GraphBuilder, extent: string): string {
   ]);
 }
 
-/** Cells that are not computed anyway, and one of these. */
-function constantCells(g: GraphBuilder): [string, string] {
-  const skipped = Float32Array.from({ length: PIXELS }, (_, i) =>
-    COMPUTED.includes(i >> 6) && COMPUTED.includes(i & 63) ? 0 : 1,
-  );
-  const always = Float32Array.from({ length: PIXELS }, (_, i) => Number(i === 1));
-  const cells = (name: string, data: Float32Array) =>
-    g.node('Greater', [g.constant(name, [1, 64, 64], data), g.scalar(0)]);
-  return [cells('skipped', skipped), cells('always', always)];
+/** → [1, 64, 64]: true for one cell. */
+function emitFirstCell(g: GraphBuilder): string {
+  const first = Float32Array.from({ length: PIXELS }, (_, i) => Number(i === 0));
+  return g.node('Greater', [g.constant('first_cell', [1, 64, 64], first), g.scalar(0)]);
 }
 
 function anyOf(g: GraphBuilder, x: string, axis: number): string {
