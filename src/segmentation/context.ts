@@ -13,7 +13,7 @@ export interface EmbeddingSource {
   readonly size: Size;
   /** Absent for an image that is encoded whole. */
   readonly tiling?: Tiling;
-  /** Typical object diameter in pixels, if the user stated it: masks of plausible size are preferred. */
+  /** Typical object diameter in pixels, if the user stated it: decides between the masks of a single point. */
   readonly objectDiameter?: number;
   /** `tile` counts as in `tiling.tiles` and must be given exactly if there is a tiling. Its frame is the outer box. */
   embedding(at: { readonly plane: number; readonly tile?: number }, task?: TaskOptions): Promise<Embedding>;

@@ -1,5 +1,5 @@
-import type { DecodedMasks, Embedding } from '../model/sam-tensors.js';
-import { groupPrompts } from '../model/transforms.js';
+import type { DecodedMasks, SamPrompts } from '../model/sam-tensors.js';
+import { buildPrompts, groupPrompts } from '../model/transforms.js';
 import { MaskUpsampler } from '../model/upsample.js';
 import type { Size, YXYX } from '../ndimage/array.js';
 import { extendBox } from '../ndimage/boxes.js';
@@ -9,6 +9,7 @@ import type { TaskOptions } from '../task.js';
 import type { SegmentContext } from './context.js';
 import { checkBox, checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint } from './image-prompt.js';
 import { pointsFromMask } from './points-from-mask.js';
+import { agreeingFirst, inStatedBox } from './stated-size.js';
 import { type PlacedPrompt, placePrompt, touchesFrame } from './tiled.js';
 
 /**
@@ -30,8 +31,8 @@ export interface SegmentOptions extends TaskOptions {
    */
   readonly exactLogits?: boolean;
   /**
-   * Typical diameter of objects, in pixels; default: what the embeddings were made for. Among the masks of a multimask prompt those of a plausible size come first:
-   * for small objects SAM scores the background higher than the object under the point.
+   * Typical diameter of objects, in pixels; default: what the embeddings were made for. Decides between the masks of a
+   * single point (stated-size.ts), which takes a second run of the decoder.
    */
   readonly objectDiameter?: number;
 }
@@ -42,7 +43,10 @@ export interface SegmentedPrompt {
   readonly predictedIou: number;
   readonly stability: number;
   readonly lowRes: LowResLogits;
-  /** What there is to choose from, best first: three masks for a multimask prompt, else the one. */
+  /**
+   * What there is to choose from, best first: three masks for a multimask prompt (four if the size of objects was stated
+   * and none of the three agrees with it), else the one.
+   */
   readonly candidates: readonly MaskCandidate[];
   /** The mask ends at the border of its tile inside the image and may be cut there. */
   readonly touchesTile: boolean;
@@ -190,19 +194,46 @@ export async function segmentEach(
       embedding,
       batchSize,
     );
+    const masksFrom = (
+      { logits, iou, tokens, rows }: DecodedMasks,
+      row: number,
+      chosen: readonly number[],
+      at: PlacedPrompt,
+    ) =>
+      chosen.map((m): MaskCandidate => {
+        const start = (rows.indexOf(row) * tokens.length + m) * LOGITS;
+        const lowRes = logits.slice(start, start + LOGITS);
+        return {
+          mask: translateMask(upsampler.mask(lowRes), at.frame[0], at.frame[1]),
+          iou: iou[row * tokens.length + m],
+          stability: stabilityScore(lowRes, embedding.inputSize),
+          token: tokens[m],
+          lowRes: { logits: lowRes, tile },
+        };
+      });
+    const decode = (batched: SamPrompts, tokens: readonly number[]) =>
+      worker.decode(model, embedding, batched, {
+        signal,
+        edges: exactLogits ? undefined : { tokens, background: true },
+      });
     for (const batch of batches) {
       signal?.throwIfAborted();
-      const several = batch.indices.map((i) => (multimask === 'auto' ? isAmbiguous(placed[members[i]]) : multimask));
+      const indices = batch.indices.map((member) => members[member]);
+      const several = indices.map((index) => (multimask === 'auto' ? isAmbiguous(placed[index]) : multimask));
       const tokens = [...(several.includes(false) ? [0] : []), ...(several.includes(true) ? [1, 2, 3] : [])];
-      const edges = exactLogits ? undefined : { tokens, background: true };
-      const decoded = await worker.decode(model, embedding, batch.prompts, { signal, edges });
-      batch.indices.forEach((member, row) => {
-        const index = members[member];
-        const chosen = chooseTokens(decoded, row, several[row]);
-        onResult(
-          toResult(placed[index], decoded, row, chosen, embedding, upsampler, embeddings.size, objectDiameter),
-          index,
-        );
+      const decoded = await decode(batch.prompts, tokens);
+      const sized = indices.filter((index, row) => several[row] && objectDiameter && isAmbiguous(placed[index]));
+      const boxed = sized.map((index) =>
+        inStatedBox(placed[index].prompt, objectDiameter as number, embedding.originalSize),
+      );
+      const fromBoxes = sized.length > 0 ? await decode(buildPrompts(boxed, embedding), [0]) : undefined;
+      indices.forEach((index, row) => {
+        const at = placed[index];
+        const candidates = masksFrom(decoded, row, chooseTokens(decoded, row, several[row]), at);
+        const box = sized.indexOf(index);
+        const [fromBox] =
+          fromBoxes && box >= 0 ? masksFrom(fromBoxes, box, chooseTokens(fromBoxes, box, false), at) : [];
+        onResult(toResult(at, fromBox ? agreeingFirst(candidates, fromBox) : candidates, embeddings.size), index);
       });
       done += batch.indices.length;
       onProgress?.({ done, total: prompts.length, message: `Segmented ${done} of ${prompts.length} objects` });
@@ -224,29 +255,8 @@ function chooseTokens({ tokens, iou }: DecodedMasks, row: number, multimask: boo
   return multimask ? ranked : ranked.slice(0, 1);
 }
 
-function toResult(
-  { tile, frame, notices }: PlacedPrompt,
-  { logits, iou, tokens, rows }: DecodedMasks,
-  row: number,
-  chosen: readonly number[],
-  { inputSize }: Embedding,
-  upsampler: MaskUpsampler,
-  size: Size,
-  objectDiameter: number | undefined,
-): SegmentedPrompt {
-  const logitsRow = rows.indexOf(row);
-  const candidates = chosen.map((m): MaskCandidate => {
-    const start = (logitsRow * tokens.length + m) * LOGITS;
-    const lowRes = logits.slice(start, start + LOGITS);
-    return {
-      mask: translateMask(upsampler.mask(lowRes), frame[0], frame[1]),
-      iou: iou[row * tokens.length + m],
-      stability: stabilityScore(lowRes, inputSize),
-      token: tokens[m],
-      lowRes: { logits: lowRes, tile },
-    };
-  });
-  if (objectDiameter !== undefined) plausibleFirst(candidates, objectDiameter);
+/** @param candidates best first */
+function toResult({ frame, notices }: PlacedPrompt, candidates: readonly MaskCandidate[], size: Size): SegmentedPrompt {
   const [{ mask, iou: predictedIou, stability, lowRes }] = candidates;
   const cut = touchesFrame(mask, frame, size);
   return {
@@ -260,13 +270,6 @@ function toResult(
       ? [...notices, 'The object reaches the border of its tile and may be cut; use a larger halo.']
       : notices,
   };
-}
-
-/** A mask of more than eight times the usual area, or less than an eighth of it, is something else. */
-function plausibleFirst(candidates: MaskCandidate[], diameter: number): void {
-  const usual = (Math.PI / 4) * diameter * diameter;
-  const plausible = ({ mask: { area } }: MaskCandidate) => area < 8 * usual && area > usual / 8;
-  candidates.sort((a, b) => Number(plausible(b)) - Number(plausible(a)));
 }
 
 /** segment-anything's `calculate_stability_score` with offset 1, on the part of the 256 grid that holds the image. */

@@ -25,6 +25,8 @@ export class Annotator2d implements Annotator {
   readonly kind = '2d';
   /** Logits of masks that are or were shown, for going on from them; gone with the mask, and not saved. */
   private readonly logits = new WeakMap<Mask, LowResLogits>();
+  /** Masks that nobody chose: of those to choose from the one that came as the best. */
+  private readonly offeredFirst = new WeakSet<Mask>();
 
   readonly automaticPlanes: AutomaticPlanes;
 
@@ -65,8 +67,8 @@ export class Annotator2d implements Annotator {
   }
 
   async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
-    const chosen = state.candidates !== undefined && state.candidates.chosen !== bestOf(state.candidates);
-    return this.run(state, task, chosen ? this.logitsInUse(state) : undefined);
+    const mask = state.candidates?.masks[state.candidates.chosen].mask;
+    return this.run(state, task, mask && !this.offeredFirst.has(mask) ? this.logitsInUse(state) : undefined);
   }
 
   async refine(state: SessionState, task: TaskOptions): Promise<Segmentation> {
@@ -103,6 +105,7 @@ export class Annotator2d implements Annotator {
     const found = (object.candidates ?? []).filter(({ mask }) => mask.area > 0);
     if (found.length < 2) return undefined;
     const best = found[0];
+    this.offeredFirst.add(best.mask);
     found.sort((a, b) => a.mask.area - b.mask.area);
     for (const { mask, lowRes } of found) this.logits.set(mask, lowRes);
     return {
@@ -122,10 +125,6 @@ export class Annotator2d implements Annotator {
 
 /** About 4000 x 4000 pixels; on a slow machine half a minute. */
 const TILES_AHEAD = 16;
-
-function bestOf({ masks }: Candidates): number {
-  return masks.reduce((best, { predictedIou }, index) => (predictedIou > masks[best].predictedIou ? index : best), 0);
-}
 
 function recordOf({ id, mask, prompts, predictedIou, stability }: SegmentedObject, plane: number): ObjectRecord {
   return { id, masks: new Map([[plane, mask]]), prompts, origin: 'interactive', predictedIou, stability };
