@@ -15,6 +15,7 @@ import type { CommandId } from '../../src/session/commands.js';
 import type { WorkerInfo } from '../../src/worker/sam-worker.js';
 import { droppedFiles } from '../dropped-files.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
+import { keyPress } from '../key-press.js';
 import { helpSheet } from '../panel/help-sheet.js';
 import { loadSheet } from '../panel/load-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
@@ -343,12 +344,7 @@ export class MicroSamApp {
   private listen(): void {
     document.addEventListener('keydown', (event) => {
       if (isTyping(event.target, event.code)) return;
-      const id = commandOfKey({
-        code: event.code,
-        ctrl: event.ctrlKey || event.metaKey,
-        shift: event.shiftKey,
-        alt: event.altKey,
-      });
+      const id = commandOfKey(keyPress(event));
       if (!id || !this.presenter) return;
       event.preventDefault();
       void this.presenter.run(id as 'commit');

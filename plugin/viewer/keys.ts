@@ -1,3 +1,4 @@
+import { keyPress } from '../key-press.js';
 import { isTyping } from '../typing.js';
 import type { LayerStack } from './layer-stack.js';
 import { VectorLayer } from './layers/vector-layer.js';
@@ -15,8 +16,8 @@ export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders):
   document.addEventListener('keydown', (event) => {
     if (isTyping(event.target, event.code)) return;
     if (event.target instanceof HTMLButtonElement && (event.code === 'Enter' || event.code === 'Space')) return;
-    if (BROWSER_KEEPS.includes(event.code) || ((event.ctrlKey || event.metaKey) && !/^(Key[ZYAS])$/.test(event.code)))
-      if (!event.code.startsWith('Arrow')) return;
+    const { code, ctrl } = keyPress(event);
+    if (BROWSER_KEEPS.includes(code) || (ctrl && !/^(Key[ZYASO]|Arrow\w+)$/.test(code))) return;
     event.preventDefault();
     void press(event, stage, stack, sliders);
   });
@@ -24,18 +25,19 @@ export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders):
 
 async function press(event: KeyboardEvent, stage: Stage, stack: LayerStack, sliders: Sliders): Promise<void> {
   const layer = hearing(stack);
-  if (event.code === 'Escape') layer?.cancelDrawing();
+  const { code, ctrl, shift, alt } = keyPress(event);
+  if (code === 'Escape') layer?.cancelDrawing();
   if (layer) {
     const taken = await layer.key({
-      code: event.code,
-      meta_key: event.metaKey,
-      ctrl_key: event.ctrlKey,
-      shift_key: event.shiftKey,
-      alt_key: event.altKey,
+      code,
+      meta_key: ctrl && event.metaKey,
+      ctrl_key: ctrl && event.ctrlKey,
+      shift_key: shift,
+      alt_key: alt,
     });
     if (taken) return;
   }
-  switch (event.code) {
+  switch (code) {
     case 'BracketLeft':
       sliders.step(-1);
       break;

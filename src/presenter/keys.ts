@@ -3,7 +3,7 @@ import { COMMAND_LIST, COMMANDS, type CommandGroup, type CommandId } from '../se
 /** Keys → commands, the help overlay and docs/keys.md, all from the command table. */
 
 export interface KeyPress {
-  /** Physical key, as `KeyboardEvent.code`: 'KeyS', 'BracketLeft', 'Delete'. */
+  /** As `KeyboardEvent.code`, by where the key is on a US keyboard: 'KeyS', 'BracketLeft', 'Delete'. */
   readonly code: string;
   readonly ctrl: boolean;
   readonly shift: boolean;
@@ -66,7 +66,7 @@ export function keysMarkdown(): string {
   for (const { title, entries } of helpModel()) {
     lines.push('', `## ${title}`, '', '| key or gesture | command | |', '| --- | --- | --- |');
     for (const entry of entries) {
-      const keys = entry.keys.map((key) => (/^[A-Z[\]?]$|\+|^(Delete|Escape)$/.test(key) ? `\`${key}\`` : key));
+      const keys = entry.keys.map((key) => (/^[A-Z[\]?]$|\+|^(Delete|Escape|F1)$/.test(key) ? `\`${key}\`` : key));
       lines.push(`| ${keys.join(', ')} | ${entry.title} | ${entry.tooltip} |`);
     }
   }

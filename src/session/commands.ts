@@ -348,7 +348,7 @@ export const COMMANDS = {
     title: 'Help',
     group: 'help',
     scope: 'view',
-    keys: ['?'],
+    keys: ['?', 'F1'],
     tooltip: 'Show all keys.',
     run: elsewhere,
   }),

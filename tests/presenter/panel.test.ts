@@ -34,6 +34,7 @@ describe('commands and keys', () => {
     assert.equal(commandOfKey(press('KeyZ')), undefined);
     assert.equal(commandOfKey(press('KeyS', true)), 'export_labels');
     assert.equal(commandOfKey(press('Slash', false, true)), 'help');
+    assert.equal(commandOfKey(press('F1')), 'help');
     assert.equal(commandOfKey(press('Backspace')), 'delete');
     assert.equal(commandOfKey(press('Escape')), 'cancel');
   });
