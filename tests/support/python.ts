@@ -11,17 +11,14 @@ export const hasPython =
   spawnSync('python3', ['-c', 'import venv, sys; sys.exit(sys.version_info < (3, 11))']).status === 0;
 
 /** `it`, skipped where there is no python3 (3.11 or newer). */
-export const withPython: Mocha.PendingTestFunction | Mocha.TestFunction = hasPython ? it : it.skip;
+export function withPython(title: string, body: Mocha.Func | Mocha.AsyncFunc): void {
+  if (hasPython) it(title, body as Mocha.AsyncFunc);
+  else it.skip(title);
+}
 
 /** Path of the python of a virtual environment with these packages ('name==version'). Takes minutes the first time. */
 export async function pythonVenv(packages: readonly string[]): Promise<string> {
-  const name = createHash('sha1')
-    .update([...packages].sort().join(' '))
-    .digest('hex')
-    .slice(0, 12);
-  const folder = path.resolve('node_modules', '.cache', 'venv', name);
-  const python = path.join(folder, 'bin', 'python');
-  const complete = path.join(folder, 'complete');
+  const { folder, python, complete } = venvOf(packages);
   if (!existsSync(complete)) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
@@ -32,6 +29,21 @@ export async function pythonVenv(packages: readonly string[]): Promise<string> {
     writeFileSync(complete, packages.join('\n'));
   }
   return python;
+}
+
+/** The same, if it has been made before: for benches, which install nothing. */
+export function existingVenv(packages: readonly string[]): string | undefined {
+  const { python, complete } = venvOf(packages);
+  return existsSync(complete) ? python : undefined;
+}
+
+function venvOf(packages: readonly string[]) {
+  const name = createHash('sha1')
+    .update([...packages].sort().join(' '))
+    .digest('hex')
+    .slice(0, 12);
+  const folder = path.resolve('node_modules', '.cache', 'venv', name);
+  return { folder, python: path.join(folder, 'bin', 'python'), complete: path.join(folder, 'complete') };
 }
 
 /** Runs a script of tests/integration; what it prints is returned, and a failure carries its error output. */
