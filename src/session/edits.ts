@@ -4,7 +4,7 @@ import { annotatorKind, type Segmentation, trackOfPrompt } from './annotator.js'
 import { applyCommit, type CommitOptions, describePlan, planCommit } from './commit.js';
 import { withDismissed } from './dismissed.js';
 import { annotatedMask, changeObjects, EMPTY_LAYER, layerOf, needImage, withMasks } from './layers.js';
-import { checkPrompt, samePrompt } from './prompt-rules.js';
+import { checkPrompt, checkPromptCount, samePrompt } from './prompt-rules.js';
 import type { Edit } from './session.js';
 import { checkStackSettings } from './stack-settings.js';
 import type { ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
@@ -28,7 +28,10 @@ export function putPrompts(prompts: readonly Prompt[]): Edit {
         byId.set(prompt.id, prompt);
         changed = true;
       }
-      return changed ? { ...state, prompts: [...byId.values()] } : state;
+      if (!changed) return state;
+      const all = [...byId.values()];
+      if (all.length > state.prompts.length) checkPromptCount(all, state.settings.batched);
+      return { ...state, prompts: all };
     },
   };
 }

@@ -2,6 +2,7 @@ import { SamError } from '../errors.js';
 import type { YX } from '../ndimage/array.js';
 import { intersectMasks } from '../ndimage/mask-sets.js';
 import { fullMask } from '../ndimage/rle.js';
+import { MAX_POINTS_PER_OBJECT } from '../segmentation/image-prompt.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { ImageInfo } from './state.js';
 
@@ -53,6 +54,29 @@ export function checkPrompt(prompt: Prompt, image: ImageInfo): Prompt {
     }
   }
 }
+
+/**
+ * Refuses more prompts than a person can have meant: a list of all cells pasted as points of one object, say. Viewers
+ * draw each of them and come to a halt long before the model does.
+ */
+export function checkPromptCount(prompts: readonly Prompt[], batched: boolean): void {
+  const counts = new Map<number, number>();
+  for (const { plane } of prompts) counts.set(plane, (counts.get(plane) ?? 0) + 1);
+  const most = Math.max(0, ...counts.values());
+  if (most <= MAX_PROMPTS) return;
+  throw new SamError(
+    'invalid_prompt',
+    `There would be ${most} prompts in this image; at most ${MAX_PROMPTS} are possible, and about ten for one object are useful. ${
+      batched
+        ? 'Add them in parts: commit one part, then add the next.'
+        : 'If each is an object of its own, switch Batched on and add them in parts.'
+    }`,
+    { details: { got: most, expected: MAX_PROMPTS } },
+  );
+}
+
+/** Of one plane. */
+const MAX_PROMPTS = MAX_POINTS_PER_OBJECT;
 
 /** Whether two prompts say the same; a viewer may echo what it was given. */
 export function samePrompt(a: Prompt, b: Prompt): boolean {

@@ -46,6 +46,23 @@ describe('session', () => {
     assert.deepEqual(objects(session, 'committed_objects').get(1)?.prompts, [point('a', 20, 30)]);
   });
 
+  it('refuses ten thousand prompts before anybody draws them, and says what to do', async () => {
+    const { session, annotator } = opened();
+    const many = Array.from({ length: 10_000 }, (_, i) => point(`p${i}`, i % 60, i % 80));
+    const { state } = session;
+    await assert.rejects(session.run('put_prompts', { prompts: many }), {
+      code: 'invalid_prompt',
+      message: /10000 prompts in this image; at most 1000 .*switch Batched on/,
+    });
+    assert.equal(session.state.prompts, state.prompts);
+    assert.equal(annotator.calls, 0);
+    await session.run('put_prompts', { prompts: many.slice(0, 1000) });
+    await assert.rejects(session.run('put_prompts', { prompts: [point('one more', 5, 5)] }), /1001 prompts/);
+    await session.run('set_settings', { batched: true });
+    await assert.rejects(session.run('put_prompts', { prompts: [point('one more', 5, 5)] }), /Add them in parts/);
+    assert.equal(session.state.prompts.length, 1000);
+  });
+
   it('click and mask are one step of undo', async () => {
     const { session } = opened();
     const before = documentOf(session.state);
