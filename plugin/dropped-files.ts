@@ -1,12 +1,49 @@
 import { rootOfKeys } from '../src/io/zarr-keys.js';
 
+/** What a page does with what is dropped on it. */
+export interface DropListeners {
+  /** Never none. */
+  onFiles(files: File[]): void;
+  /** Listing a folder takes longer than a moment. */
+  onSlow(text: string): void;
+  /** A sentence for people. */
+  onError(text: string): void;
+}
+
+/** Takes files dropped anywhere on the page; while they are over it, its body has the class `dropping`. */
+export function listenToDrops({ onFiles, onSlow, onError }: DropListeners): void {
+  document.addEventListener('dragover', (event) => {
+    event.preventDefault();
+    document.body.classList.add('dropping');
+  });
+  document.addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) document.body.classList.remove('dropping');
+  });
+  document.addEventListener('drop', (event) => {
+    event.preventDefault();
+    document.body.classList.remove('dropping');
+    const slow = setTimeout(() => onSlow('Reading what was dropped …'), SLOW_MS);
+    droppedFiles(event.dataTransfer)
+      .finally(() => clearTimeout(slow))
+      .then(
+        (files) => {
+          if (files.length > 0) onFiles(files);
+          else onError('There was no file in what was dropped. Drop image files, or a folder of them.');
+        },
+        (error) => onError(error instanceof Error ? error.message : String(error)),
+      );
+  });
+}
+
+const SLOW_MS = 300;
+
 /**
  * The files of a drop, those of dropped folders too. If they are a zarr, each is named by its path, since chunks mean
  * nothing without; else plain names, without what operating systems leave in folders.
  *
  * Has to be called in the event itself: a drop is empty afterwards.
  */
-export async function droppedFiles(transfer: DataTransfer | null): Promise<File[]> {
+async function droppedFiles(transfer: DataTransfer | null): Promise<File[]> {
   const entries = [...(transfer?.items ?? [])]
     .map((item) => item.webkitGetAsEntry?.())
     .filter((entry) => entry != null);

@@ -59,7 +59,7 @@ export class PageAnnotator {
   async open(input: ImageInput, options: OpenOptions & { readonly channels?: readonly number[] } = {}): Promise<void> {
     const signal = this.supersede();
     const { channels, ...rest } = options;
-    this.session.notify({ level: 'info', text: `Opening ${options.name ?? 'the image'} …` });
+    this.session.notify({ level: 'info', text: `Opening ${options.name ?? nameOf(input)} …` });
     try {
       const source = await openImage(input, { ...rest, signal });
       await this.show(source, channels ?? defaultChannels(source), signal);
@@ -272,6 +272,11 @@ interface OpenedImage {
   /** What segments it, as the settings have it. */
   readonly annotate: (state: Pick<SessionState, 'settings'>) => Annotator;
   autosave?: Autosave;
+}
+
+function nameOf(input: ImageInput): string {
+  if (input instanceof File) return input.name;
+  return Array.isArray(input) ? `${input.length} files` : 'the image';
 }
 
 /** A plane that is only passed is not encoded. */

@@ -13,7 +13,7 @@ import { Presenter } from '../../src/presenter/presenter.js';
 import { createService, type MicroSamService, type ServiceImage } from '../../src/service/service.js';
 import type { CommandId } from '../../src/session/commands.js';
 import type { WorkerInfo } from '../../src/worker/sam-worker.js';
-import { droppedFiles } from '../dropped-files.js';
+import { listenToDrops } from '../dropped-files.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
 import { keyPress } from '../key-press.js';
 import { helpSheet } from '../panel/help-sheet.js';
@@ -146,7 +146,9 @@ export class MicroSamApp {
     this.provideParts({ worker: engine.worker, store });
     if (data.url) void this.open(data.url, data.name);
     else if (files.length > 1)
-      void this.openSeries(files.map(({ name, url, labels }) => ({ name, input: url, ...(labels && { labels }) })));
+      this.attempt(() =>
+        this.openSeries(files.map(({ name, url, labels }) => ({ name, input: url, ...(labels && { labels }) }))),
+      );
     else if (files.length > 0) void this.openFirst(files[0]);
     else if (data.image === undefined) void this.openSample(0);
     await this.openViewer();
@@ -253,7 +255,8 @@ export class MicroSamApp {
     if (files.length === 1 || isZarr(files)) void this.open(files.length === 1 ? files[0] : [...files]);
     else
       severalFilesSheet(files.length, {
-        series: () => void this.openSeries(inOrder(files).map((file) => ({ name: file.name, input: file }))),
+        series: () =>
+          this.attempt(() => this.openSeries(inOrder(files).map((file) => ({ name: file.name, input: file })))),
         one: () => void this.open([...files]),
       }).open();
   }
@@ -349,20 +352,11 @@ export class MicroSamApp {
       event.preventDefault();
       void this.presenter.run(id as 'commit');
     });
-    document.addEventListener('dragover', (event) => {
-      event.preventDefault();
-      document.body.classList.add('dropping');
-    });
-    document.addEventListener('dragleave', (event) => {
-      if (!event.relatedTarget) document.body.classList.remove('dropping');
-    });
-    document.addEventListener('drop', (event) => {
-      event.preventDefault();
-      document.body.classList.remove('dropping');
-      droppedFiles(event.dataTransfer).then(
-        (files) => this.openFiles(files),
-        (error) => this.annotator.session.notify({ level: 'error', text: asSamError(error).message }),
-      );
+    const { session } = this.annotator;
+    listenToDrops({
+      onFiles: (files) => this.openFiles(files),
+      onSlow: (text) => session.notify({ level: 'info', text }),
+      onError: (text) => session.notify({ level: 'error', text }),
     });
   }
 }

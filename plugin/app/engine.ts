@@ -1,4 +1,4 @@
-import { SamError } from '../../src/errors.js';
+import { asSamError, SamError } from '../../src/errors.js';
 import type { Store } from '../../src/io/store.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
 import { type ModelDeclaration, modelNames, registerModel, resolveModel } from '../../src/model/registry.js';
@@ -64,8 +64,19 @@ export class Engine implements EngineDeps {
 
   /** Registers a model and uses it; one that cannot be loaded is not used. */
   async addModel(declaration: ModelDeclaration): Promise<void> {
-    registerModel(declaration);
-    await this.setEncoding({ model: declaration.name });
+    const { name } = registerModel(declaration);
+    try {
+      await this.setEncoding({ model: name });
+    } catch (error) {
+      const { code, message, details } = asSamError(error);
+      if (code === 'cancelled') throw error;
+      const text = message.replace(LOCAL_FILE, (_, file: string) => decodeURIComponent(file));
+      const { model } = this.options.annotator;
+      throw new SamError(code, `The model ${name} cannot be used; ${model.name} stays in use. ${text}`, {
+        cause: error,
+        details,
+      });
+    }
   }
 
   /** The size of the box that was drawn last becomes the object size. */
@@ -117,3 +128,6 @@ export class Engine implements EngineDeps {
 }
 
 const CACHE = 'embeddings/';
+
+/** The address of a chosen file, whose name is the part that people know. */
+const LOCAL_FILE = /blob:[^\s#]+#(\S+)/g;

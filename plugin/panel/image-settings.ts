@@ -268,7 +268,8 @@ function modelFile(part: string): { node: HTMLElement; address(): string | undef
     node: make('fieldset', {}, make('legend', {}, title), url, make('span', {}, 'or'), file),
     address() {
       const [chosen] = file.files ?? [];
-      return chosen ? URL.createObjectURL(chosen) : url.value || undefined;
+      // The name is for messages; whoever reads the file takes no notice of it.
+      return chosen ? `${URL.createObjectURL(chosen)}#${encodeURIComponent(chosen.name)}` : url.value || undefined;
     },
   };
 }

@@ -1,7 +1,7 @@
 import 'ol/ol.css';
 import './styles.css';
 import { setupRPC } from 'imjoy-rpc/dist/imjoy-rpc.js';
-import { droppedFiles } from '../dropped-files.js';
+import { listenToDrops } from '../dropped-files.js';
 import { ChannelControls } from './channels.js';
 import { PaintInteraction } from './interactions/paint.js';
 import { listenToKeys } from './keys.js';
@@ -80,24 +80,13 @@ element('save-picture').addEventListener('click', async () => {
   window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 });
 
-document.addEventListener('dragover', (event) => {
-  event.preventDefault();
-  document.body.classList.add('dropping');
-});
-document.addEventListener('dragleave', (event) => {
-  if (!event.relatedTarget) document.body.classList.remove('dropping');
-});
-document.addEventListener('drop', (event) => {
-  event.preventDefault();
-  document.body.classList.remove('dropping');
-  droppedFiles(event.dataTransfer).then(
-    (files) => {
-      if (files.length === 0) return;
-      if (listeners.current.files) listeners.current.files(files);
-      else tell('Nobody is listening for files: drop them on the annotator instead.');
-    },
-    (error) => tell(error instanceof Error ? error.message : String(error)),
-  );
+listenToDrops({
+  onFiles: (files) => {
+    if (listeners.current.files) listeners.current.files(files);
+    else tell('Nobody is listening for files: drop them on the annotator instead.');
+  },
+  onSlow: tell,
+  onError: tell,
 });
 new ResizeObserver(() => stage.map.updateSize()).observe(element('map'));
 if (window.innerWidth < 640) openSidebar(false);

