@@ -38,7 +38,7 @@ export type { Mask } from './ndimage/mask.js';
 export { fromNdarray, toNdarray } from './ndimage/ndarray.js';
 export { maskFromBitmap, masksFromLabels, maskToBitmap, paintMask } from './ndimage/rle.js';
 export { type AmgResult, generateLabels, generateMasks } from './segmentation/amg/generate.js';
-export { initializeAmg } from './segmentation/amg/initialize.js';
+export { deepenAmg, initializeAmg } from './segmentation/amg/initialize.js';
 export { AMG_THRESHOLDS, type AmgState, type AmgThresholds } from './segmentation/amg/state.js';
 export { automaticSegmentation, automaticVolume } from './segmentation/automatic.js';
 export type { EmbeddingSource, SegmentContext } from './segmentation/context.js';

@@ -17,6 +17,7 @@ const NAMES = [
   'connectWorker',
   'createNodeWorker',
   'ctcScores',
+  'deepenAmg',
   'evaluateIteratively',
   'evaluatePrompts',
   'exportLabels',

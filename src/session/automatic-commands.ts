@@ -98,7 +98,7 @@ export const AUTOMATIC_COMMANDS = {
     group: 'automatic',
     scope: 'session',
     tooltip:
-      'Run the model again and keep objects that it is less sure of, so that the thresholds can be lowered further.',
+      'Ask the model at points in between, too, and keep objects that it is less sure of, so that the thresholds can be lowered further.',
     unavailable: needsImage,
     run: (session) => run(session, { deeper: true }),
   }),

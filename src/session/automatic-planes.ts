@@ -1,6 +1,6 @@
 import { SamError } from '../errors.js';
 import { generateLabels } from '../segmentation/amg/generate.js';
-import { AMG_OPTIONS, initializeAmg } from '../segmentation/amg/initialize.js';
+import { AMG_OPTIONS, deepenAmg, initializeAmg } from '../segmentation/amg/initialize.js';
 import { AMG_THRESHOLDS, type AmgState } from '../segmentation/amg/state.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import type { AnnotatorTask, AutomaticOptions, AutomaticStatus, Segmentation } from './annotator.js';
@@ -26,8 +26,8 @@ export class AutomaticPlanes {
   async run(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<Segmentation> {
     const before = this.planes.get(state.plane);
     const result = await this.answers(state, options, task);
-    // A run is a new start: what was dealt with in this plane comes back.
-    const dismissed = (state.dismissed ?? []).filter((id) => !result.has(id) && !before?.has(id));
+    // A run is a new start: what was dealt with in this plane comes back, unless the search only goes on.
+    const dismissed = (state.dismissed ?? []).filter((id) => options.deeper || (!result.has(id) && !before?.has(id)));
     const fresh = { ...state, dismissed };
     return { ...this.result(fresh, result), dismissed };
   }
@@ -42,16 +42,17 @@ export class AutomaticPlanes {
     const wanted = this.wanted(state.settings.automatic, options, this.planes.get(plane));
     const known = this.planes.get(plane);
     this.lastId = Math.max(this.lastId, maxId(state.layers.auto_segmentation));
-    const result = known && sameRun(known, wanted) ? known : new PlaneResult(plane, wanted, () => ++this.lastId);
+    const before = options.deeper && known?.run.pointsPerSide === wanted.pointsPerSide ? known : undefined;
+    const result =
+      known && sameRun(known, wanted) ? known : new PlaneResult(plane, wanted, () => ++this.lastId, before);
     if (!result.amg) {
       const show = throttled((amg: AmgState) => {
         const objects = result.objects(amg, this.thresholds(state.settings.automatic), NONE);
         task.onPartial?.({ layer: 'auto_segmentation', objects: [...othersOf(state), ...objects] });
       });
-      result.amg = await initializeAmg(
-        { ...this.context, plane },
-        { ...wanted, signal: task.signal, onProgress: task.onProgress, onPartial: show },
-      );
+      const context = { ...this.context, plane };
+      const run = { ...wanted, signal: task.signal, onProgress: task.onProgress, onPartial: show };
+      result.amg = before?.amg ? await deepenAmg(context, before.amg, run) : await initializeAmg(context, run);
       this.planes.set(plane, result);
     }
     return result;
@@ -105,7 +106,7 @@ export class AutomaticPlanes {
   }
 }
 
-/** How much "search deeper" lowers the floors. */
+/** How much "search deeper" lowers the floors, besides asking at points between those asked before. */
 const DEEPER = 0.2;
 const NONE: ReadonlySet<number> = new Set();
 const NOTHING =
@@ -141,14 +142,19 @@ function sameRun({ run }: PlaneResult, wanted: Run): boolean {
 /** What was found in one plane, and the ids that its objects have been given. */
 class PlaneResult {
   amg?: AmgState;
-  private readonly ids = new Map<string, number>();
-  private readonly records = new Map<number, ObjectRecord>();
+  private readonly ids: Map<string, number>;
+  private readonly records: Map<number, ObjectRecord>;
 
+  /** @param before what this run goes on from: its objects keep their ids */
   constructor(
     private readonly plane: number,
     readonly run: Run,
     private readonly newId: () => number,
-  ) {}
+    before?: PlaneResult,
+  ) {
+    this.ids = new Map(before?.ids);
+    this.records = new Map(before?.records);
+  }
 
   has(id: number): boolean {
     return this.records.has(id);

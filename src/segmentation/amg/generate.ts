@@ -56,32 +56,43 @@ function maskOf(tile: AmgTile, candidate: AmgCandidate, upsampler: MaskUpsampler
   return mask;
 }
 
+/** segment-anything's `is_box_near_crop_edge`. */
 const EDGE = 20;
 
 /** True if the box ends near an edge of the frame that is not an edge of the image: the object is likely cut there. */
-function isCut(box: YXYX, frame: YXYX, [height, width]: readonly [number, number]): boolean {
+function isCut(box: YXYX, frame: YXYX, { size: [height, width], objectDiameter = Infinity }: AmgState): boolean {
+  // Tiles for small objects have halos of less than the official distance.
+  const edge = Math.min(EDGE, objectDiameter / 4);
   const nearFrame = [
-    box[0] < EDGE,
-    box[1] < EDGE,
-    frame[2] - frame[0] - box[2] < EDGE,
-    frame[3] - frame[1] - box[3] < EDGE,
+    box[0] < edge,
+    box[1] < edge,
+    frame[2] - frame[0] - box[2] < edge,
+    frame[3] - frame[1] - box[3] < edge,
   ];
   const atImage = [
-    box[0] + frame[0] < EDGE,
-    box[1] + frame[1] < EDGE,
-    height - (box[2] + frame[0]) < EDGE,
-    width - (box[3] + frame[1]) < EDGE,
+    box[0] + frame[0] < edge,
+    box[1] + frame[1] < edge,
+    height - (box[2] + frame[0]) < edge,
+    width - (box[3] + frame[1]) < edge,
   ];
   return nearFrame.some((near, side) => near && !atImage[side]);
 }
 
-function survivorsOf(tile: AmgTile, size: readonly [number, number], thresholds: AmgThresholds): AmgCandidate[] {
+/** A box of more than eight times the area of the usual one, or less than an eighth of it, is of something else. */
+function isPlausible(box: YXYX, diameter: number): boolean {
+  const share = boxArea(box) / (diameter * diameter);
+  return share <= 8 && share >= 1 / 8;
+}
+
+function survivorsOf(tile: AmgTile, state: AmgState, thresholds: AmgThresholds): AmgCandidate[] {
   const { predIouThresh, stabilityScoreThresh } = thresholds;
+  const { objectDiameter } = state;
   const kept = tile.candidates.filter(
     (c) =>
       (predIouThresh <= 0 || c.iou > predIouThresh) &&
       (stabilityScoreThresh <= 0 || c.stability >= stabilityScoreThresh) &&
-      !isCut(c.box, tile.frame, size),
+      !isCut(c.box, tile.frame, state) &&
+      (objectDiameter === undefined || isPlausible(c.box, objectDiameter)),
   );
   const order = nonMaximumSuppression(
     kept.map((c) => c.box),
@@ -105,7 +116,7 @@ export function generateMasks(state: AmgState, thresholds: Partial<AmgThresholds
   const perTile = state.tiles.map((tile, index) => {
     const [top, left, bottom, right] = tile.frame;
     const upsampler = new MaskUpsampler(tile.inputSize, [bottom - top, right - left]);
-    return survivorsOf(tile, state.size, settings).map((candidate): AmgMask => {
+    return survivorsOf(tile, state, settings).map((candidate): AmgMask => {
       const [y, x] = tile.points[candidate.prompt];
       return {
         mask: maskOf(tile, candidate, upsampler),

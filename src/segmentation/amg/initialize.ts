@@ -1,10 +1,10 @@
 import type { Embedding, MaskCandidates } from '../../model/sam-tensors.js';
 import { buildPrompts } from '../../model/transforms.js';
-import type { YX, YXYX } from '../../ndimage/array.js';
+import type { Size, YX, YXYX } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { SegmentContext } from '../context.js';
 import { encodeBand } from './band-logits.js';
-import { pointGrid } from './point-grid.js';
+import { GRIDS, pointGrid } from './point-grid.js';
 import type { AmgCandidate, AmgState, AmgTile } from './state.js';
 
 /**
@@ -22,6 +22,8 @@ export interface AmgOptions {
   readonly stabilityFloor?: number;
   /** Only points inside this box of the image, in pixels. */
   readonly region?: YXYX;
+  /** Tiles to begin with: those on screen. */
+  readonly first?: readonly number[];
   /** Called after each batch with what is there so far; `generateLabels` takes it. */
   readonly onPartial?: (state: AmgState) => void;
 }
@@ -67,57 +69,151 @@ export async function initializeAmg(
   context: SegmentContext,
   options: AmgOptions & TaskOptions = {},
 ): Promise<AmgState> {
+  return runGrid(context, options);
+}
+
+/**
+ * The points of another grid, half way between those that were run, and everything that is there already: small objects
+ * are found that lie between points. Lower floors hold for the new points; of the old ones nothing comes back that was
+ * not kept. Up to eight grids; then nothing is run, and the state comes back as it is.
+ *
+ * @param state of the same image and plane
+ */
+export async function deepenAmg(
+  context: SegmentContext,
+  state: AmgState,
+  options: Omit<AmgOptions, 'pointsPerSide'> & TaskOptions = {},
+): Promise<AmgState> {
+  if (state.grids >= GRIDS) return state;
+  return runGrid(context, { ...options, pointsPerSide: state.pointsPerSide }, state);
+}
+
+/** A tile in work: what is there from before, and the points to run. */
+interface Draft {
+  readonly tile?: number;
+  readonly frame: YXYX;
+  readonly inner: YXYX;
+  readonly before?: AmgTile;
+  readonly fresh: readonly YX[];
+  inputSize?: Size;
+  readonly candidates: AmgCandidate[];
+  readonly bestIou: Float32Array;
+}
+
+async function runGrid(
+  context: SegmentContext,
+  options: AmgOptions & TaskOptions,
+  before?: AmgState,
+): Promise<AmgState> {
   const settings = { ...AMG_OPTIONS, ...options };
   const { embeddings, worker, model, plane } = context;
-  const size = embeddings.size;
-  const whole: YXYX = [0, 0, size[0], size[1]];
-  const frames = embeddings.tiling?.tiles.map(({ outer, inner }, tile) => ({ tile, frame: outer, inner })) ?? [
-    { tile: undefined, frame: whole, inner: whole },
-  ];
-  const grids = frames.map(({ frame }) =>
-    pointGrid(settings.pointsPerSide, [0, 0, frame[2] - frame[0], frame[3] - frame[1]]).filter(
-      ([y, x]) => !options.region || inside([y + frame[0], x + frame[1]], options.region),
-    ),
-  );
-  const total = grids.reduce((sum, grid) => sum + grid.length, 0);
-  let done = 0;
-  const finished: AmgTile[] = [];
-  const stateOf = (tiles: readonly AmgTile[]): AmgState => ({
-    size,
-    pointsPerSide: settings.pointsPerSide,
+  const { signal, onProgress, onPartial, region } = options;
+  const { pointsPerSide, pointsPerBatch } = settings;
+  const grids = (before?.grids ?? 0) + 1;
+  const drafts = framesOf(context, settings.first).map((at): Draft => {
+    const known = before?.tiles.find(({ tile }) => tile === at.tile);
+    const fresh = pointGrid(
+      pointsPerSide,
+      [0, 0, at.frame[2] - at.frame[0], at.frame[3] - at.frame[1]],
+      grids - 1,
+    ).filter(([y, x]) => !region || inside([y + at.frame[0], x + at.frame[1]], region));
+    return {
+      ...at,
+      before: known,
+      fresh,
+      inputSize: known?.inputSize,
+      candidates: [...(known?.candidates ?? [])],
+      bestIou: new Float32Array(fresh.length),
+    };
+  });
+  const stateOf = (): AmgState => ({
+    size: embeddings.size,
+    pointsPerSide,
+    grids,
+    objectDiameter: embeddings.objectDiameter,
     iouFloor: settings.iouFloor,
     stabilityFloor: settings.stabilityFloor,
-    tiles,
+    tiles: drafts.flatMap((draft) => (draft.inputSize ? [tileOf(draft, draft.inputSize)] : [])),
   });
 
-  for (const [index, { tile, frame, inner }] of frames.entries()) {
-    const points = grids[index];
-    if (points.length === 0) continue;
-    options.signal?.throwIfAborted();
-    const embedding = await embeddings.embedding({ plane, tile }, { signal: options.signal });
-    const bestIou = new Float32Array(points.length);
-    let candidates: readonly AmgCandidate[] = [];
-    const tileOf = (): AmgTile => ({ tile, frame, inner, inputSize: embedding.inputSize, candidates, points, bestIou });
-    for (let first = 0; first < points.length; first += settings.pointsPerBatch) {
-      options.signal?.throwIfAborted();
-      const batch = points.slice(first, first + settings.pointsPerBatch);
-      const prompts = buildPrompts(
-        batch.map((at) => ({ points: [{ at, positive: true }] })),
-        embedding,
-      );
-      const found = await worker.decodeCandidates(model, embedding, prompts, {
-        iouFloor: settings.iouFloor,
-        stabilityFloor: settings.stabilityFloor,
-        signal: options.signal,
-      });
-      bestIou.set(found.bestIou, first);
-      candidates = [...candidates, ...unpack(found, first, embedding, 1024)];
-      done += batch.length;
-      const where = frames.length > 1 ? ` in tile ${index + 1} of ${frames.length}` : '';
-      options.onProgress?.({ done, total, message: `Segmenting from point ${done} of ${total}${where}` });
-      options.onPartial?.(stateOf([...finished, tileOf()]));
+  const stop = new AbortController();
+  const task = { signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal };
+  const decode = async ({ draft: { tile, fresh }, first }: Job) => {
+    const embedding = await embeddings.embedding({ plane, tile }, task);
+    const points = fresh.slice(first, first + pointsPerBatch).map((at) => ({ points: [{ at, positive: true }] }));
+    const { iouFloor, stabilityFloor } = settings;
+    const prompts = buildPrompts(points, embedding);
+    return {
+      embedding,
+      found: await worker.decodeCandidates(model, embedding, prompts, { iouFloor, stabilityFloor, ...task }),
+    };
+  };
+  const jobs = drafts.flatMap((draft): Job[] =>
+    Array.from({ length: Math.ceil(draft.fresh.length / pointsPerBatch) }, (_, i) => ({
+      draft,
+      first: i * pointsPerBatch,
+    })),
+  );
+  const total = drafts.reduce((sum, { fresh }) => sum + fresh.length, 0);
+  const inWork: ReturnType<typeof decode>[] = [];
+  let next = 0;
+  let done = 0;
+  try {
+    for (const { draft, first } of jobs) {
+      // The worker is never idle while an answer is on its way or unpacked here.
+      for (; inWork.length < IN_WORK && next < jobs.length; next++) {
+        const answer = decode(jobs[next]);
+        answer.catch(() => undefined); // heard of below
+        inWork.push(answer);
+      }
+      signal?.throwIfAborted();
+      const { found, embedding } = await inWork[0];
+      inWork.shift();
+      draft.inputSize = embedding.inputSize;
+      draft.bestIou.set(found.bestIou, first);
+      draft.candidates.push(...unpack(found, (draft.before?.points.length ?? 0) + first, embedding, 1024));
+      done += found.bestIou.length;
+      const where = drafts.length > 1 ? ` in tile ${drafts.indexOf(draft) + 1} of ${drafts.length}` : '';
+      onProgress?.({ done, total, message: `Segmenting from point ${done} of ${total}${where}` });
+      onPartial?.(stateOf());
     }
-    finished.push(tileOf());
+    signal?.throwIfAborted();
+    return stateOf();
+  } finally {
+    stop.abort();
   }
-  return stateOf(finished);
+}
+
+interface Job {
+  readonly draft: Draft;
+  /** Index into the draft's fresh points. */
+  readonly first: number;
+}
+
+/** Requests to the worker at a time. */
+const IN_WORK = 2;
+
+/** The whole image, or its tiles: those asked for first, then row by row. */
+function framesOf({ embeddings: { size, tiling } }: SegmentContext, first: readonly number[] = []) {
+  if (!tiling) {
+    const frame: YXYX = [0, 0, size[0], size[1]];
+    return [{ tile: undefined, frame, inner: frame }];
+  }
+  const order = new Set([...first, ...tiling.tiles.keys()]);
+  return [...order].flatMap((tile) => {
+    const { outer, inner } = tiling.tiles[tile] ?? {};
+    return outer ? [{ tile, frame: outer, inner }] : [];
+  });
+}
+
+function tileOf({ tile, frame, inner, before, fresh, candidates, bestIou }: Draft, inputSize: Size): AmgTile {
+  return {
+    tile,
+    frame,
+    inner,
+    inputSize,
+    candidates: [...candidates],
+    points: before ? [...before.points, ...fresh] : fresh,
+    bestIou: before ? Float32Array.of(...before.bestIou, ...bestIou) : bestIou,
+  };
 }

@@ -9,7 +9,11 @@ export interface AmgState {
   /** [H, W] of the image. */
   readonly size: Size;
   readonly pointsPerSide: number;
-  /** Candidates below these were not kept; lower thresholds need another run. */
+  /** Grids that were run: 1, and one more each time it was deepened. */
+  readonly grids: number;
+  /** In pixels, if it was stated: masks of another size are left out. */
+  readonly objectDiameter?: number;
+  /** Candidates below these were not kept (of the last grid); lower thresholds need another run. */
   readonly iouFloor: number;
   readonly stabilityFloor: number;
   readonly tiles: readonly AmgTile[];

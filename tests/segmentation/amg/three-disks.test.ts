@@ -6,7 +6,7 @@ import { type LabelImage, type Size, tensor, type YXYX } from '../../../src/ndim
 import { makeTiling } from '../../../src/ndimage/blocking.js';
 import { maskIou } from '../../../src/ndimage/mask-sets.js';
 import { generateLabels, generateMasks } from '../../../src/segmentation/amg/generate.js';
-import { initializeAmg } from '../../../src/segmentation/amg/initialize.js';
+import { deepenAmg, initializeAmg } from '../../../src/segmentation/amg/initialize.js';
 import type { AmgState } from '../../../src/segmentation/amg/state.js';
 import type { SegmentContext } from '../../../src/segmentation/context.js';
 import { contextOf } from '../../support/embedding-source.js';
@@ -115,6 +115,39 @@ describe('automatic mask generation', function () {
     assert.equal(generateLabels(outside).objects.length, 0);
   });
 
+  it('goes on from what is there: only points in between are run', async () => {
+    let prompts = 0;
+    const counted: SegmentContext = {
+      ...context,
+      worker: {
+        ...context.worker,
+        decodeCandidates: (...args) => {
+          prompts += args[2].batch;
+          return context.worker.decodeCandidates(...args);
+        },
+      },
+    };
+    const region: YXYX = [40, 40, 88, 88];
+    const first = await initializeAmg(counted, { ...GRID, region });
+    prompts = 0;
+    const deeper = await deepenAmg(counted, first, { region, iouFloor: 0.4, stabilityFloor: 0.4 });
+    const [before] = first.tiles;
+    const [after] = deeper.tiles;
+    assert.equal(prompts, after.points.length - before.points.length);
+    assert.ok(prompts > 0);
+    assert.deepEqual(after.points.slice(0, before.points.length), before.points);
+    assert.deepEqual(after.candidates.slice(0, before.candidates.length), before.candidates);
+    assert.equal(after.bestIou.length, after.points.length);
+    assert.equal(new Set(after.points.map(String)).size, after.points.length, 'no point twice');
+    for (const { prompt } of after.candidates.slice(before.candidates.length))
+      assert.ok(prompt >= before.points.length);
+    assert.equal(deeper.grids, 2);
+    const found = generateLabels(deeper, { predIouThresh: 0.5, stabilityScoreThresh: 0.95 });
+    assert.ok(found.objects.some(({ mask }) => labels.data[mask.box[0] * 256 + 64] === 1));
+    const all = { ...deeper, grids: 8 };
+    assert.equal(await deepenAmg(counted, all), all);
+  });
+
   it('stops when asked to', async () => {
     const controller = new AbortController();
     let last = 0;
@@ -132,7 +165,17 @@ describe('automatic mask generation', function () {
 
   it('finds them in tiles, each once, also the one that four tiles share', async () => {
     const large = threeDisks(1024);
-    const tiles = await initializeAmg(await contextFor(large, true), { pointsPerSide: 8 });
+    const context = await contextFor(large, true);
+    const encoded: (number | undefined)[] = [];
+    const embeddings: SegmentContext['embeddings'] = {
+      ...context.embeddings,
+      embedding: (at, task) => {
+        if (!encoded.includes(at.tile)) encoded.push(at.tile);
+        return context.embeddings.embedding(at, task);
+      },
+    };
+    const tiles = await initializeAmg({ ...context, embeddings }, { pointsPerSide: 8, first: [3, 1] });
+    assert.deepEqual(encoded, [3, 1, 0, 2]);
     assert.equal(tiles.tiles.length, 4);
     const found = generateLabels(tiles);
     assert.equal(accuracy(large, found.labels), 1);
