@@ -1,3 +1,5 @@
+import { TRACK_OPTIONS } from '../segmentation/tracking/track.js';
+import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
 import { PROJECTION_NAMES, type ProjectionName } from '../segmentation/volume/projection.js';
 import { annotatorKind } from '../session/annotator.js';
 import type { CommandId } from '../session/commands.js';
@@ -44,7 +46,10 @@ export function throughSection(
       title: 'Projection',
       tooltip: 'How the mask of one plane becomes the prompt of the next.',
       value: settings.projection,
-      options: PROJECTION_NAMES.map((value) => ({ value, title: PROJECTION_TITLES[value] })),
+      options: [
+        { value: 'auto', title: `auto: ${kind === '3d' ? PROJECT_OPTIONS.projection : TRACK_OPTIONS.projection}` },
+        ...PROJECTION_NAMES.map((value) => ({ value, title: PROJECTION_TITLES[value] })),
+      ],
     },
     range('iouThreshold', settings.iouThreshold, 'IoU threshold', IOU_TIP, [0, 1, 0.05]),
     range('boxExtension', settings.boxExtension, 'Box extension', BOX_TIP, [0, 0.5, 0.025]),

@@ -24,7 +24,7 @@ const ids = v.tuple([id, id], 'expected the ids of two tracks');
 /** The part of `set_settings` that is for stacks; the ranges are the session's to check. */
 export const stackSettingsSchema = {
   annotator: v.optional(v.picklist(['auto', '2d', '3d', 'tracking'])),
-  projection: v.optional(v.picklist(PROJECTION_NAMES)),
+  projection: v.optional(v.picklist(['auto', ...PROJECTION_NAMES])),
   iou_threshold: fraction,
   box_extension: v.optional(v.pipe(v.number(), v.minValue(0))),
   motion_smoothing: fraction,

@@ -1,5 +1,5 @@
 import { annotatedPlanes } from '../segmentation/volume/annotated-slices.js';
-import { projectThroughVolume } from '../segmentation/volume/project.js';
+import { PROJECT_OPTIONS, projectThroughVolume } from '../segmentation/volume/project.js';
 import { planeSegmenter } from '../segmentation/volume/slice-segmenter.js';
 import type { AnnotatorTask, Segmentation } from './annotator.js';
 import { StackAnnotator } from './annotator-stack.js';
@@ -33,7 +33,7 @@ export class Annotator3d extends StackAnnotator {
       this.planes,
       this.segmentSlice,
       {
-        projection: settings.projection,
+        projection: settings.projection === 'auto' ? PROJECT_OPTIONS.projection : settings.projection,
         iouThreshold: settings.iouThreshold,
         boxExtension: settings.boxExtension,
       },

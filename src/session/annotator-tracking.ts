@@ -1,5 +1,5 @@
 import type { Mask } from '../ndimage/mask.js';
-import { type Track, trackAcrossFrames } from '../segmentation/tracking/track.js';
+import { TRACK_OPTIONS, type Track, trackAcrossFrames } from '../segmentation/tracking/track.js';
 import { annotatedPlanes } from '../segmentation/volume/annotated-slices.js';
 import { planeSegmenter } from '../segmentation/volume/slice-segmenter.js';
 import type { TaskOptions } from '../task.js';
@@ -56,7 +56,7 @@ export class AnnotatorTracking extends StackAnnotator {
       this.context.embeddings.size,
       this.segmentSlice,
       {
-        projection: settings.projection,
+        projection: settings.projection === 'auto' ? TRACK_OPTIONS.projection : settings.projection,
         iouThreshold: settings.iouThreshold,
         boxExtension: settings.boxExtension,
         motionSmoothing: settings.motionSmoothing,

@@ -73,7 +73,7 @@ const settingsSchema = v.partial(
     hoverPreview: v.boolean(),
     autoSegment: v.boolean(),
     annotator: v.picklist(['auto', '2d', '3d', 'tracking']),
-    projection: v.picklist(PROJECTION_NAMES),
+    projection: v.picklist(['auto', ...PROJECTION_NAMES]),
     iouThreshold: v.number(),
     boxExtension: v.number(),
     motionSmoothing: v.number(),

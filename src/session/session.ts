@@ -298,7 +298,7 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   hoverPreview: true,
   autoSegment: true,
   annotator: 'auto',
-  projection: PROJECT_OPTIONS.projection as SessionSettings['projection'],
+  projection: 'auto',
   iouThreshold: PROJECT_OPTIONS.iouThreshold,
   boxExtension: PROJECT_OPTIONS.boxExtension,
   motionSmoothing: TRACK_OPTIONS.motionSmoothing,

@@ -16,7 +16,7 @@ export function checkStackSettings(settings: Partial<SessionSettings>): void {
   const { boxExtension = 0, projection } = settings;
   if (!(boxExtension >= 0 && boxExtension <= 10_000))
     throw invalid(`boxExtension is ${boxExtension}; it must be 0 or more: a fraction below 1, else pixels.`);
-  if (projection !== undefined) projectionOf(projection);
+  if (projection !== undefined && projection !== 'auto') projectionOf(projection);
 }
 
 function invalid(message: string): SamError {

@@ -138,8 +138,8 @@ export interface SessionSettings {
   readonly autoSegment: boolean;
   /** How the image is annotated; 'auto' goes by its axes (`annotatorKind`). */
   readonly annotator: 'auto' | AnnotatorKind;
-  /** How the mask of one plane becomes the prompt of the next. */
-  readonly projection: ProjectionName;
+  /** How the mask of one plane becomes the prompt of the next; 'auto' goes by the kind of annotator. */
+  readonly projection: ProjectionName | 'auto';
   /** 0..1; smaller overlap of neighbouring masks ends an object or a track. */
   readonly iouThreshold: number;
   /** Growth of the projected box: a fraction of its sides, or pixels if >= 1. */

@@ -21,8 +21,9 @@ export interface TrackOptions {
   readonly direction: 'forward' | 'backward' | 'both';
 }
 
+/** micro-sam's start values, but for the projection, which was `mask` in its earlier versions: cells move (see docs). */
 export const TRACK_OPTIONS: TrackOptions = {
-  projection: 'single_point',
+  projection: 'mask',
   iouThreshold: 0.5,
   boxExtension: 0.05,
   motionSmoothing: 0.5,

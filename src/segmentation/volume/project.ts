@@ -20,8 +20,11 @@ export interface ProjectOptions {
   readonly boxExtension: number;
 }
 
-/** micro-sam's start values (spec 9.2). */
-export const PROJECT_OPTIONS: ProjectOptions = { projection: 'single_point', iouThreshold: 0.5, boxExtension: 0.05 };
+/**
+ * micro-sam's start values (spec 9.2), but for the projection: its `single_point` gives up small nuclei and neurons after
+ * the first slice (docs/volumes-and-tracking.md).
+ */
+export const PROJECT_OPTIONS: ProjectOptions = { projection: 'soft_mask', iouThreshold: 0.5, boxExtension: 0.05 };
 
 export interface AnnotatedSlices {
   /** Plane → mask, at least one that is not empty. A stop marker is a slice with an empty mask. */
