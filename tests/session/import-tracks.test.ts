@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { labelsToCtc } from '../../src/io/ctc.js';
+import { napariTracks, tracksCsv } from '../../src/io/napari-tracks.js';
+import { dividingPhantom } from '../../src/io/phantom-stack.js';
+import { zipFiles } from '../../src/io/stores/zip.js';
+import { EMPTY_MASK, masksEqual } from '../../src/ndimage/rle.js';
+import { areTracks, importTracks, tracksInZip } from '../../src/session/import-tracks.js';
+import { layerOf, recordsFromLabels } from '../../src/session/layers.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import type { ObjectRecord } from '../../src/session/state.js';
+import { describeTracks } from '../../src/session/tracking.js';
+import { DiscAnnotator } from '../support/disc-annotator.js';
+
+const FRAMES = 6;
+const { labels, parents } = dividingPhantom({ planes: FRAMES, size: [96, 128] });
+const [, height, width] = labels.shape;
+const truth = recordsFromLabels(labels);
+const families: Record<number, number[]>[] = [];
+for (const { id } of truth) {
+  if (parents.has(id)) continue;
+  const daughters = [...parents].filter(([, mother]) => mother === id).map(([daughter]) => daughter);
+  families.push(Object.fromEntries([[id, daughters], ...daughters.map((daughter) => [daughter, []])]));
+}
+
+function opened(planes = FRAMES): AnnotationSession {
+  const session = new AnnotationSession();
+  session.open(
+    { name: 'series', axes: 'tyx', size: [height, width], planes, signature: 's' },
+    new DiscAnnotator([height, width]),
+  );
+  return session;
+}
+const committed = (session: AnnotationSession) => session.state.layers.committed_objects.objects;
+const text = (name: string, content: string) => ({ name, bytes: new TextEncoder().encode(content) });
+
+function assertTruth(session: AnnotationSession): void {
+  assert.deepEqual(
+    [...committed(session).keys()],
+    truth.map(({ id }) => id),
+  );
+  for (const { id, masks } of truth)
+    for (const [frame, mask] of masks)
+      assert.ok(masksEqual(committed(session).get(id)?.masks.get(frame) ?? EMPTY_MASK, mask), `${id}, frame ${frame}`);
+  const mothers = describeTracks(session.state, 'committed_objects').map(({ id, mother }) => [id, mother]);
+  assert.deepEqual(
+    mothers,
+    truth.map(({ id }) => [id, parents.get(id)]),
+  );
+}
+
+describe('importTracks', () => {
+  it('takes a Cell Tracking Challenge result, as a folder or a zip, and one undo takes it back', async () => {
+    const files = (await labelsToCtc(labels, { lineages: families })).map(({ name, bytes }) => ({
+      name: `series_RES/${name}`,
+      bytes,
+    }));
+    const unzipped = await tracksInZip(await zipFiles(files), 'series.zip');
+    for (const given of [files, unzipped!]) {
+      assert.ok(areTracks(given.map(({ name }) => name)));
+      const session = opened();
+      await importTracks(session, given);
+      assertTruth(session);
+      assert.match(session.state.message?.text ?? '', new RegExp(`Loaded ${truth.length} tracks`));
+      session.undo();
+      assert.equal(committed(session).size, 0);
+    }
+    assert.equal(await tracksInZip(await zipFiles([text('a.txt', 'a')]), 'other.zip'), undefined);
+  });
+
+  it('takes the tracks of napari for objects that were segmented frame by frame', async () => {
+    // Every object of every frame under an id of its own, as automatic segmentation gives them.
+    const pieces: ObjectRecord[] = [];
+    for (const { masks } of truth)
+      for (const [frame, mask] of masks)
+        pieces.push({ id: pieces.length + 1, masks: new Map([[frame, mask]]), prompts: [], origin: 'automatic' });
+    const alone = pieces.length + 1;
+    const corner = { box: [0, 0, 2, 2] as const, runs: Uint32Array.of(0, 4), area: 4 };
+    pieces.push({ id: alone, masks: new Map([[0, corner]]), prompts: [], origin: 'automatic' });
+    const session = opened();
+    session.apply({
+      title: 'Commit',
+      change: (state) => ({ ...state, layers: { ...state.layers, committed_objects: layerOf(pieces) } }),
+    });
+    const tracks = napariTracks(labels, families);
+    const files = [text('a_tracks.csv', tracksCsv(tracks)), text('a_graph.json', JSON.stringify(tracks.graph))];
+    await importTracks(session, files);
+    assert.equal(committed(session).get(alone)?.masks.get(0), corner, 'what no track claims stays');
+    session.apply({
+      title: 'Delete',
+      change: (state) => {
+        const rest = [...state.layers.committed_objects.objects.values()].filter(({ id }) => id !== alone);
+        return { ...state, layers: { ...state.layers, committed_objects: layerOf(rest) }, lineages: state.lineages };
+      },
+    });
+    session.apply({
+      title: 'Families',
+      change: (state) => ({ ...state, lineages: state.lineages.filter((family) => !(alone in family)) }),
+    });
+    assertTruth(session);
+  });
+
+  it('refuses tracks of another image, and a table without objects, and leaves everything as it was', async () => {
+    const session = opened(FRAMES + 1);
+    const before = session.state.layers;
+    await assert.rejects(importTracks(session, await labelsToCtc(labels)), /6 x 96 x 128 .* 7 x 96 x 128/);
+    await assert.rejects(
+      importTracks(session, [text('tracks.csv', 'track_id,t,y,x\n1,0,5,5\n')]),
+      /None of the 1 positions/,
+    );
+    assert.equal(session.state.layers, before);
+  });
+});
