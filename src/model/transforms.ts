@@ -38,12 +38,15 @@ export function encoderTensor(image: Tensor<Uint8Array>, input: EncoderInput): E
   const { side } = input;
   const [rows, columns] = inputSize;
   const data = new Float32Array(3 * side * side); // the padding is 0 after normalising
-  for (let channel = 0; channel < 3; channel++) {
-    const level = Float32Array.from({ length: 256 }, (_, v) => (v - input.mean[channel]) / input.std[channel]);
-    for (let y = 0; y < rows; y++) {
-      const to = (channel * side + y) * side;
-      let from = y * columns * 3 + channel;
-      for (let x = 0; x < columns; x++, from += 3) data[to + x] = level[resized.data[from]];
+  const [red, green, blue] = [0, 1, 2].map((channel) =>
+    Float32Array.from({ length: 256 }, (_, v) => (v - input.mean[channel]) / input.std[channel]),
+  );
+  const plane = side * side;
+  for (let y = 0, from = 0; y < rows; y++) {
+    for (let to = y * side, end = to + columns; to < end; to++, from += 3) {
+      data[to] = red[resized.data[from]];
+      data[to + plane] = green[resized.data[from + 1]];
+      data[to + 2 * plane] = blue[resized.data[from + 2]];
     }
   }
   return { data, dims: [1, 3, side, side], inputSize };
