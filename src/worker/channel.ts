@@ -15,11 +15,36 @@ const CLOSED = 'The connection was closed.';
 
 /** What a MessagePort, a Worker and a worker's own global scope have in common. */
 export interface PortLike {
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, transfer?: Transferable[]): void;
   addEventListener(type: string, listener: (event: Event) => void): void;
   start?(): void;
   close?(): void;
   terminate?(): void;
+}
+
+/**
+ * Buffers that their owner no longer needs: a port moves them to the other side instead of copying them, after which they
+ * are empty here. May be called for buffers that travel some other way, too.
+ */
+export function giveAway(...buffers: readonly ArrayBufferLike[]): void {
+  for (const buffer of buffers) given.add(buffer);
+}
+
+const given = new WeakSet<ArrayBufferLike>();
+
+/** Those buffers of a message that may be moved, each once. */
+function movable(message: object): ArrayBuffer[] {
+  const found = new Set<ArrayBuffer>();
+  const look = (value: unknown) => {
+    if (typeof value !== 'object' || value === null) return;
+    const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
+    if (buffer instanceof ArrayBuffer) {
+      if (given.has(buffer)) found.add(buffer);
+    } else if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype)
+      for (const item of Object.values(value)) look(item);
+  };
+  look(message);
+  return [...found];
 }
 
 export function portChannel(port: PortLike): Channel {
@@ -40,7 +65,7 @@ export function portChannel(port: PortLike): Channel {
       if (type !== 'close') end();
     });
   return {
-    send: (message) => port.postMessage(message),
+    send: (message) => port.postMessage(message, movable(message)),
     onMessage(listener) {
       inbox.open(listener);
       port.start?.();

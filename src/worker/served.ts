@@ -3,7 +3,7 @@ import type { ModelSpec } from '../model/model-spec.js';
 import type { DecodeOptions, Embedding, SamPrompts } from '../model/sam-tensors.js';
 import type { Tensor } from '../ndimage/array.js';
 import type { Progress, TaskOptions } from '../task.js';
-import type { Channel } from './channel.js';
+import { type Channel, giveAway } from './channel.js';
 import { type Connection, connect, replyOf } from './connection.js';
 import type { CandidateOptions, SamWorker } from './sam-worker.js';
 
@@ -59,7 +59,11 @@ export function serveWorker(channel: Channel, worker: SamWorker): Promise<Connec
     encode: (task: number, model: string, image: Tensor<Uint8Array>) =>
       run(task, async (options) => keep(await worker.encode(model, image, options))),
     decode: (task: number, model: string, embedding: SentEmbedding, prompts: SamPrompts, asked: DecodeOptions) =>
-      run(task, async (options) => worker.decode(model, find(embedding), prompts, { ...asked, ...options })),
+      run(task, async (options) => {
+        const decoded = await worker.decode(model, find(embedding), prompts, { ...asked, ...options });
+        giveAway(decoded.logits.buffer);
+        return decoded;
+      }),
     decodeCandidates: (
       task: number,
       model: string,

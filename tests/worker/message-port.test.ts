@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { MessageChannel } from 'node:worker_threads';
-import { type PortLike, portChannel } from '../../src/worker/channel.js';
+import { giveAway, type PortLike, portChannel } from '../../src/worker/channel.js';
 import { connectWorker } from '../../src/worker/connect.js';
 import { serveWorker } from '../../src/worker/served.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
@@ -29,5 +29,21 @@ describe('connectWorker over a MessagePort', () => {
     const { port1, port2 } = new MessageChannel();
     await assert.rejects(connectWorker(port1 as unknown as PortLike, { timeout: 50 }), { code: 'worker_lost' });
     port2.close();
+  });
+});
+
+describe('portChannel', () => {
+  it('moves the buffers that were given away, and copies the others', async () => {
+    const { port1, port2 } = new MessageChannel();
+    const [kept, given] = [Float32Array.of(1, 2), Float32Array.of(3, 4)];
+    giveAway(given.buffer);
+    const arrived = new Promise<object>((resolve) => portChannel(port2 as unknown as PortLike).onMessage(resolve));
+    portChannel(port1 as unknown as PortLike).send({ type: 'reply', parts: [{ kept, given: given.buffer }] });
+    assert.deepEqual(await arrived, {
+      type: 'reply',
+      parts: [{ kept: Float32Array.of(1, 2), given: Float32Array.of(3, 4).buffer }],
+    });
+    assert.deepEqual([kept.length, given.length], [2, 0]);
+    port1.close();
   });
 });
