@@ -107,6 +107,37 @@ describe('annotator 2d', () => {
     );
   });
 
+  it('with a stated size the mask that comes first need not score best, and is no choice', async () => {
+    const worker = await realWorker();
+    const masks: boolean[] = [];
+    const context = contextOf(worker, phantom.image);
+    session.open(
+      info,
+      new Annotator2d({
+        ...context,
+        embeddings: { ...context.embeddings, objectDiameter: 8 },
+        worker: {
+          ...worker,
+          decode: (...args) => {
+            masks.push(args[2].maskInput !== undefined);
+            return worker.decode(...args);
+          },
+        },
+      }),
+    );
+    await click(inside(cells[0]));
+    const { candidates } = session.state;
+    assert.ok(candidates);
+    const scores = candidates.masks.map(({ predictedIou }) => predictedIou);
+    assert.ok(scores[candidates.chosen] < Math.max(...scores), 'else it shows nothing');
+    await click([2, 2], false);
+    assert.ok(masks.length > 0 && !masks.includes(true));
+    await session.run('undo');
+    await session.run('choose_candidate', { index: candidates.chosen === 0 ? 1 : 0 });
+    await click([2, 2], false);
+    assert.equal(masks.at(-1), true, 'a chosen one goes to the model');
+  });
+
   it('refining starts from the mask and stays near it', async () => {
     await click(inside(cells[1]));
     const before = current();
