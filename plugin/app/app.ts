@@ -32,6 +32,7 @@ import { SAMPLES } from './samples.js';
 import { saveObjects } from './save.js';
 import { inOrder, isZarr, PageSeries, plateImages, type SeriesInput } from './series.js';
 import { openStorage } from './storage.js';
+import { takeTracks } from './tracks.js';
 
 const PUBLIC_VIEWER = 'https://kaibu.org/#/app';
 
@@ -252,6 +253,12 @@ export class MicroSamApp {
 
   private openFiles(files: readonly File[]): void {
     if (files.length === 0) return;
+    this.attempt(async () => {
+      if (!(await takeTracks(this.annotator.session, files))) this.openImages(files);
+    });
+  }
+
+  private openImages(files: readonly File[]): void {
     if (files.length === 1 || isZarr(files)) void this.open(files.length === 1 ? files[0] : [...files]);
     else
       severalFilesSheet(files.length, {
