@@ -340,7 +340,13 @@ function sectionsOf(state: SessionState): PanelSection[] {
     {
       id: 'save',
       title: 'Save and view',
-      controls: [button('export_labels'), button('load_objects'), button('toggle_objects'), button('shuffle_colors'), button('help')],
+      controls: [
+        button('export_labels'),
+        button('load_objects'),
+        button('toggle_objects'),
+        button('shuffle_colors'),
+        button('help'),
+      ],
     },
   ];
 }
