@@ -60,6 +60,7 @@ export class MicroSamApp {
   private settings: PageSettings = {};
   private workerInfo?: WorkerInfo;
   private notes: string[] = [];
+  private unsaved?: string;
   private viewerGone = false;
   private tilesShown?: Tiling;
   private panelVisible = false;
@@ -140,7 +141,7 @@ export class MicroSamApp {
     this.engine = engine;
     void this.askWorker();
     const { store, note } = await openStorage(this.settings);
-    if (note) this.notes.push(note);
+    this.unsaved = note;
     this.store = store;
     if (this.settings.annotator) await annotator.session.run('set_settings', { annotator: this.settings.annotator });
     engine.store = store;
@@ -318,6 +319,7 @@ export class MicroSamApp {
     const info = this.workerInfo;
     this.panel.render(this.panelModel, this.annotator.session.state, {
       worker: info ? `${info.name} · ${info.runtime} · ${info.provider}` : 'Starting the model …',
+      ...(this.unsaved && { unsaved: this.unsaved }),
       notes: [...this.notes, ...(info?.note ? [info.note] : [])],
       choices: this.choices(this.annotator),
       ...(this.series && { series: this.series.model }),

@@ -14,7 +14,9 @@ export async function openStorage({ autosave }: PageSettings): Promise<{ store: 
     // Older browsers, and windows that forbid files.
   }
   try {
-    return { store: await indexedDbStore('micro-sam') };
+    const store = indexedDbStore('micro-sam');
+    await store.get('sessions'); // only its use tells whether it is allowed
+    return { store };
   } catch {
     return {
       store: memoryStore(),

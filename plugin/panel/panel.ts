@@ -24,6 +24,8 @@ export interface PanelStatus {
   readonly series?: SeriesModel;
   /** Who computes, e.g. "Encoder process · cpu (2 threads)". */
   readonly worker: string;
+  /** Why no work outlives this page. */
+  readonly unsaved?: string;
   /** What is not as fast or as usual as it could be, and why. */
   readonly notes: readonly string[];
 }
@@ -117,8 +119,8 @@ export class Panel {
     setText(this.title, model.title || 'Segment Anything for Microscopy');
     this.title.title = model.title;
     setText(this.facts, model.facts.join(' · '));
-    setText(this.saved, model.saved ?? '');
-    this.saved.dataset.state = state.autosave ?? '';
+    setText(this.saved, status.unsaved ?? model.saved ?? '');
+    this.saved.dataset.state = status.unsaved ? 'failed' : (state.autosave ?? '');
     this.series.update(status.series);
     this.renderChoices(status.choices);
     this.renderMessage(model);

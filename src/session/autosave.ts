@@ -131,7 +131,7 @@ export class Autosave {
         });
       }
       clearTimeout(this.retry);
-      const delay = Math.min(1000 * 2 ** (this.failures - 1), 60_000);
+      const delay = Math.min(1000 * 2 ** (this.failures - 1), 10_000);
       if (!this.latest) this.retry = setTimeout(() => this.start(), delay);
     }
   }
