@@ -14,6 +14,7 @@ const WORDS: Readonly<Record<ExportFormat, readonly [title: string, detail: stri
   'ome-zarr-0.4': ['Label image, OME-Zarr 0.4', 'napari and older tools; a folder, in a zip'],
   ctc: ['Tracks, Cell Tracking Challenge', 'res_track.txt and a mask per frame, for a time series'],
   'napari-tracks': ['Tracks, napari', 'A table of centroids and the graph of divisions, for a time series'],
+  geff: ['Tracks, GEFF', 'Objects and divisions as a graph, for napari and Mastodon; a folder, in a zip'],
   zip: ['Everything, ZIP', 'All formats in one file'],
 };
 

@@ -5,6 +5,7 @@ import type { TaskOptions } from '../task.js';
 import { labelsToCoco } from './coco.js';
 import { labelsToCsv, type MeasuredImage } from './csv.js';
 import { type Lineages, labelsToCtc } from './ctc.js';
+import { writeGeff } from './geff.js';
 import { labelsToGeoJson, type ObjectFacts } from './geojson.js';
 import { type ImageSource, readPlane } from './image.js';
 import { labelsToRoiZip } from './imagej-roi.js';
@@ -13,6 +14,7 @@ import { napariTracks, tracksCsv } from './napari-tracks.js';
 import { writeOmeZarrLabels } from './ome-zarr-writer.js';
 import type { PixelSize } from './pixel-size.js';
 import { encodeLabelPng } from './png-writer.js';
+import type { Store } from './store.js';
 import { memoryStore } from './stores/memory.js';
 import { listKeys } from './stores/prefix.js';
 import { type NamedBytes, zipFiles } from './stores/zip.js';
@@ -73,6 +75,13 @@ const WRITERS = {
     const tracks = napariTracks(labels, lineages);
     return [text(`${stem}_tracks.csv`, tracksCsv(tracks)), text(`${stem}_graph.json`, JSON.stringify(tracks.graph))];
   },
+  geff: async ({ labels, stack, ...input }, stem) => {
+    if (stack !== 't' || labels.shape.length !== 3)
+      throw new SamError('unsupported', 'Tracks need a time series, and this is not one.');
+    const store = memoryStore();
+    await writeGeff(store, labels, input);
+    return filesOf(store, `${stem}_tracks.geff`);
+  },
 } as const satisfies Record<string, Writer>;
 
 export type ExportFormat = keyof typeof WRITERS | 'zip';
@@ -80,7 +89,7 @@ export type ExportFormat = keyof typeof WRITERS | 'zip';
 export const EXPORT_FORMATS = [...(Object.keys(WRITERS) as (keyof typeof WRITERS)[]), 'zip'] as const;
 
 /**
- * The files of one format. Most are one file; PNG of a stack is one per plane, OME-Zarr and CTC are a folder, with names
+ * The files of one format. Most are one file; PNG of a stack is one per plane, OME-Zarr, CTC and GEFF are a folder, with names
  * like 'cells_labels.ome.zarr/0/c/0/0'. 'zip' is one archive of all formats that
  * can hold these labels.
  *
@@ -144,6 +153,10 @@ async function omeZarr(
   const { labels, pixelSize, stack } = input;
   const store = memoryStore();
   await writeOmeZarrLabels(store, '', labels, { ...task, version, pixelSize, stack });
+  return filesOf(store, folder);
+}
+
+async function filesOf(store: Store, folder: string): Promise<NamedBytes[]> {
   const keys = await listKeys(store);
   return Promise.all(
     keys.map(async (key) => ({ name: `${folder}/${key}`, bytes: (await store.get(key)) as Uint8Array })),
