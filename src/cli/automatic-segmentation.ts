@@ -10,7 +10,7 @@ import { maxLabel } from '../ndimage/label.js';
 import type { AmgThresholds } from '../segmentation/amg/state.js';
 import { type AutomaticVolumeOptions, automaticSegmentation, automaticVolume } from '../segmentation/automatic.js';
 import type { TaskOptions } from '../task.js';
-import { type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
+import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { expandInputs, stemOf } from './batch/inputs.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
@@ -56,15 +56,11 @@ async function run(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: {
       ...ENGINE_FLAGS,
-      input_path: { type: 'string', short: 'i', multiple: true },
+      ...BATCH_FLAGS,
       output_path: { type: 'string', short: 'o' },
-      pattern: { type: 'string' },
       format: { type: 'string', default: 'tiff' },
       ndim: { type: 'string', short: 'n' },
       mode: { type: 'string', default: 'amg' },
-      shard: { type: 'string' },
-      force: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
       ...(Object.fromEntries(NUMBERS.map((name) => [name, { type: 'string' }])) as Record<
         (typeof NUMBERS)[number],
         { type: 'string' }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { precomputeEmbeddings } from '../embeddings/precompute.js';
 import { nameOfFile } from '../io/node-open.js';
-import { type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
+import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { expandInputs, stemOf } from './batch/inputs.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
@@ -25,11 +25,7 @@ async function run(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: {
       ...ENGINE_FLAGS,
-      input_path: { type: 'string', short: 'i', multiple: true },
-      pattern: { type: 'string' },
-      shard: { type: 'string' },
-      force: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
+      ...BATCH_FLAGS,
     },
   });
   const folder = values.embedding_path;

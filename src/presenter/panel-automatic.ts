@@ -1,10 +1,10 @@
 import type { AutomaticStatus } from '../session/annotator.js';
 import { chosenAutomatic, drawnBox } from '../session/automatic-commands.js';
 import { planAccept } from '../session/automatic-edits.js';
-import { COMMANDS, type CommandId } from '../session/commands.js';
 import { areaOf } from '../session/layers.js';
 import type { AutomaticThresholds, SessionState } from '../session/state.js';
 import type { PanelButton } from './panel.js';
+import { commandButton } from './panel-button.js';
 
 /** What the panel says and offers about automatic segmentation: one button at first, the rest once there are results. */
 export interface PanelAutomatic {
@@ -49,15 +49,17 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
   const text = textOf(state, status);
   const { ran } = status ?? {};
   return {
-    run: button('automatic_segmentation', state, false),
-    ...(drawnBox(state) && { inBox: button('automatic_in_box', state, false) }),
+    run: commandButton('automatic_segmentation', state),
+    ...(drawnBox(state) && { inBox: commandButton('automatic_in_box', state) }),
     ...(text && { text }),
     ...(chosen && { chosen }),
     ...(found > 0 &&
-      !arriving && { acceptAll: { ...button('accept_all_automatic', state, idle), title: `Accept all ${found}` } }),
+      !arriving && {
+        acceptAll: { ...commandButton('accept_all_automatic', state, idle), title: `Accept all ${found}` },
+      }),
     ...(conflict && { conflict }),
     ...(status && ran && !arriving && { sliders: sliders(state, status, ran) }),
-    ...(ran && ran.iouFloor > 0 && { deeper: button('search_deeper', state, false) }),
+    ...(ran && ran.iouFloor > 0 && { deeper: commandButton('search_deeper', state) }),
     points: { value: state.settings.automatic.pointsPerSide, options: pointOptions(state) },
   };
 }
@@ -72,21 +74,6 @@ export function automaticHint(state: SessionState): string | undefined {
     return 'Accept it (Y), reject it (Shift+Y) or edit it. Shift+A accepts all.';
   const hand = state.settings.tool === 'pan' ? 'Click' : 'Alt+click';
   return `${hand} an object to accept (Y), reject (Shift+Y) or edit it. Then accept all others (Shift+A).`;
-}
-
-function button(command: CommandId, state: SessionState, primary: boolean): PanelButton {
-  const { title, keys = [], tooltip } = COMMANDS[command];
-  const reason = COMMANDS[command].unavailable?.(state);
-  return {
-    kind: 'button',
-    command,
-    title,
-    keys,
-    tooltip,
-    enabled: reason === undefined,
-    ...(reason !== undefined && { reason }),
-    primary,
-  };
 }
 
 function textOf(state: SessionState, status: AutomaticStatus | undefined): string | undefined {
@@ -116,9 +103,9 @@ function chosenOf(state: SessionState): PanelAutomatic['chosen'] {
     title: `Automatic object ${id}`,
     facts: facts.filter(Boolean).join(' · '),
     buttons: [
-      button('accept_automatic', state, false),
-      button('reject_automatic', state, false),
-      button('edit_automatic', state, false),
+      commandButton('accept_automatic', state),
+      commandButton('reject_automatic', state),
+      commandButton('edit_automatic', state),
     ],
   };
 }

@@ -5,6 +5,7 @@ import { planCommit } from '../session/commit.js';
 import { areaOf } from '../session/layers.js';
 import type { CandidateMask, Message, SessionSettings, SessionState } from '../session/state.js';
 import { automaticHint, type PanelAutomatic, panelAutomatic } from './panel-automatic.js';
+import { commandButton } from './panel-button.js';
 import { annotatorChoice, extentText, planeName, stackHint, throughSection } from './panel-stack.js';
 import { type PanelTracks, panelTracks } from './panel-tracks.js';
 
@@ -163,8 +164,20 @@ function hintOf(state: SessionState): string | undefined {
       ? undefined
       : 'Add points to correct the mask (T: positive or negative). Press C to commit it.';
   if (state.prompts.length > 0) return state.settings.autoSegment ? undefined : 'Press S to segment.';
-  return committed_objects.objects.size > 0 ? undefined : 'Click a cell.';
+  const { tool } = state.settings;
+  if (tool === 'point') return committed_objects.objects.size > 0 ? undefined : 'Click a cell.';
+  return TOOL_HINTS[tool];
 }
+
+/** Tools that want more than a click say so for as long as they are in hand and nothing is begun. */
+const TOOL_HINTS: Readonly<Record<Exclude<SessionSettings['tool'], 'point'>, string>> = {
+  box: 'Drag a box around a cell.',
+  polygon: 'Draw around a cell with the mouse held down.',
+  brush: 'Paint a cell, then press C to commit it.',
+  eraser: 'Wipe over what is too much of an object.',
+  fill: 'Click a hole in an object to fill it.',
+  pan: 'Click an object or a prompt to edit it; drag to move the image.',
+};
 
 function progressOf(task: NonNullable<SessionState['task']>, now: number): PanelProgress {
   const { done, total, message } = task.progress;
@@ -237,20 +250,7 @@ function sectionsOf(state: SessionState): PanelSection[] {
       : state.prompts.length > 0
         ? 'segment_object'
         : undefined;
-  const button = (command: CommandId): PanelButton => {
-    const { title, keys = [], tooltip } = COMMANDS[command];
-    const reason = COMMANDS[command].unavailable?.(state);
-    return {
-      kind: 'button',
-      command,
-      title,
-      keys,
-      tooltip,
-      enabled: reason === undefined,
-      ...optional('reason', reason),
-      primary: command === primary,
-    };
-  };
+  const button = (command: CommandId) => commandButton(command, state, command === primary);
   const through = throughSection(state, button);
   const taken = annotatorChoice(state);
   return [

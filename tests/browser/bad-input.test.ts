@@ -1,28 +1,44 @@
 import assert from 'node:assert/strict';
-import type { Browser } from 'playwright-core';
 import { cellPhantom } from '../../src/io/phantom.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory, MINUTES } from '../support/browser-story.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 
 /** What goes wrong around the annotator: each time a plain message, work that goes on, and nothing committed lost. */
 describe('the annotator when things go wrong', function () {
-  this.timeout(180_000);
+  this.timeout(MINUTES * 1000);
+  const story = browserStory();
   const { centers } = cellPhantom();
-  let browser: Browser;
   let server: RunningServer;
 
   before(async () => {
     server = await startServer(['--port', '0']);
-    browser = await launchBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
+  after(() => server?.stop());
+
+  it('ten thousand points are refused before they are drawn, and the next click works', async () => {
+    const annotator = await AnnotatorPage.open(story.browser, server.url);
+    await annotator.ready();
+    const points = Array.from({ length: 10_000 }, (_, k) => [5 * Math.floor(k / 100) + 1, 5 * (k % 100) + 1]);
+    await assert.rejects(annotator.call('add_point_prompts', points), /invalid_prompt: .*at most 1000 are possible/);
+    const { prompts, message } = await annotator.state();
+    assert.deepEqual(prompts, []);
+    assert.match(message?.text ?? '', /10000 prompts .*switch Batched on/);
+    await (await annotator.panel()).getByText(/There would be 10000 prompts/).waitFor();
+    for (const [call, said] of [
+      [() => annotator.call('add_point_prompts', [[-5, 3]]), /outside the image of 512 x 512/],
+      [() => annotator.call('add_box_prompts', [[5, 3, 5, 3]]), /covers no pixel.* Draw it around the object/],
+      [() => annotator.call('add_box_prompts', [[600, 600, 700, 700]]), /covers no pixel/],
+    ] as const)
+      await assert.rejects(call(), said);
+    await annotator.click(centers[3] as [number, number]);
+    await annotator.until('a mask after a click', (state) => state.layers.current_object.count === 1);
+    await annotator.call('clear_annotations');
+    await annotator.close();
   });
 
   it('offers to reopen a viewer that was closed, which then shows everything', async () => {
-    const annotator = await AnnotatorPage.open(browser, server.url);
+    const annotator = await AnnotatorPage.open(story.browser, server.url);
     await annotator.ready();
     const before = await annotator.labels('committed_objects');
     const viewer = await annotator.viewer();

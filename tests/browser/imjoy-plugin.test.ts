@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import type { Browser } from 'playwright-core';
 import { cellPhantom } from '../../src/io/phantom.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory, MINUTES } from '../support/browser-story.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 
 /** The plugin as ImJoy and other plugins meet it: manifest, launcher, and the service called from a web-worker plugin. */
@@ -54,20 +53,16 @@ interface ClientResult {
 }
 
 describe('as an ImJoy plugin', function () {
-  this.timeout(240_000);
-  let browser: Browser;
+  this.timeout(MINUTES * 1000);
+  const story = browserStory();
   let server: RunningServer;
   before(async () => {
     server = await startServer(['--port', '0']);
-    browser = await launchBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  after(() => server?.stop());
 
   it('does for a web-worker plugin, over RPC, all that a person can do', async () => {
-    const annotator = await AnnotatorPage.open(browser, server.url);
+    const annotator = await AnnotatorPage.open(story.browser, server.url);
     await annotator.page.route('**/client.imjoy.html*', (route) =>
       route.fulfill({ body: CLIENT, contentType: 'text/html' }),
     );
@@ -108,7 +103,7 @@ describe('as an ImJoy plugin', function () {
   });
 
   it('is found by its manifest and opened by its launcher', async () => {
-    const annotator = await AnnotatorPage.open(browser, server.url);
+    const annotator = await AnnotatorPage.open(story.browser, server.url);
     await annotator.viewer();
     const found = await annotator.page.evaluate(async () => {
       const { imjoy, api } = globalThis as unknown as {

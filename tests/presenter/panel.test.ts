@@ -50,6 +50,17 @@ describe('commands and keys', () => {
 });
 
 describe('panel', () => {
+  it('says what the tool in hand is for', async () => {
+    const session = new AnnotationSession();
+    session.open(WALK_IMAGE);
+    const hint = () => panelModel(session.state, { now: 0 }).hint ?? '';
+    assert.equal(hint(), 'Click a cell.');
+    await session.run('set_settings', { tool: 'box' });
+    assert.match(hint(), /^Drag a box/);
+    await session.run('set_settings', { tool: 'polygon' });
+    assert.match(hint(), /^Draw around/);
+  });
+
   it('shows fraction and time left of running work', () => {
     const session = new AnnotationSession();
     session.open(WALK_IMAGE);

@@ -1,3 +1,4 @@
+import type { ParseArgsConfig } from 'node:util';
 import { asSamError } from '../../errors.js';
 import type { TaskOptions } from '../../task.js';
 import { duration, ProgressLine } from './progress-line.js';
@@ -6,6 +7,16 @@ import { duration, ProgressLine } from './progress-line.js';
  * Work over many files: a failing file never stops the others, Ctrl+C finishes cleanly, and a table at the end says
  * what became of each. Exit code 0 if every file is done or was done before, 1 if any failed or was not reached.
  */
+
+/** Which files, which part of them, and how: flags of every command that works on many files. */
+export const BATCH_FLAGS = {
+  input_path: { type: 'string', short: 'i', multiple: true },
+  pattern: { type: 'string' },
+  shard: { type: 'string' },
+  force: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+} as const satisfies ParseArgsConfig['options'];
+
 export interface BatchItem {
   readonly name: string;
   /** What is there already, so that the work can be skipped. */
