@@ -129,6 +129,7 @@ export class MicroSamApp {
     this.settings = { ...config.settings, ...(config.viewer && { viewer: config.viewer }) };
     const { viewerNote, workerNote, files = [] } = this.settings;
     this.notes.push(...[viewerNote, workerNote].filter((note) => note !== undefined));
+    if (viewerNote) void this.api.showMessage(viewerNote);
     const engine = new Engine({
       annotator,
       settings: this.settings,
@@ -300,6 +301,13 @@ export class MicroSamApp {
   private async openSample(index: number): Promise<void> {
     const sample = SAMPLES[index];
     await this.open(sample.input(), sample.name);
+    const { session } = this.annotator;
+    if (sample.online && session.state.message?.code === 'not_found')
+      session.notify({
+        level: 'error',
+        code: 'not_found',
+        text: `The sample "${sample.title}" could not be loaded: it comes from the internet, which cannot be reached. The sample "${SAMPLES[0].title}" works without.`,
+      });
   }
 
   /** What computes, for the panel's last lines. */

@@ -37,6 +37,24 @@ describe('the annotator when things go wrong', function () {
     await annotator.close();
   });
 
+  it('a viewer that does not answer and a sample without internet are told, and what is there works', async () => {
+    const alone = await startServer(['--port', '0', '--viewer', 'http://127.0.0.1:1']);
+    try {
+      const annotator = await AnnotatorPage.open(story.browser, alone.url);
+      await annotator.page.getByText('http://127.0.0.1:1 does not answer; this is the built-in viewer.').waitFor();
+      await annotator.ready();
+      await annotator.page.route('https://**', (route) => route.abort('internetdisconnected'));
+      await annotator.press('Control+o');
+      const panel = await annotator.panel();
+      await panel.getByText('Coins').click();
+      await panel.getByText(/The sample "Coins" could not be loaded: .* The sample "Nuclei" works without/).waitFor();
+      assert.equal((await annotator.state()).image?.name, 'sample-nuclei');
+      await annotator.close();
+    } finally {
+      await alone.stop();
+    }
+  });
+
   it('offers to reopen a viewer that was closed, which then shows everything', async () => {
     const annotator = await AnnotatorPage.open(story.browser, server.url);
     await annotator.ready();

@@ -27,8 +27,8 @@ async function makePictures(): Promise<void> {
     const viewer = await annotator.viewer();
     await viewer.click('#toggle-sidebar');
     const picture = async (name: string) => {
-      // Off the image, so that neither tooltip nor cursor is in the picture.
-      await annotator.page.mouse.move(772, 4);
+      // On the edge of the panel, so that neither tooltip nor cursor is in the picture.
+      await annotator.page.mouse.move(785, 4);
       await annotator.page.waitForTimeout(700);
       await savePicture(annotator.page, name);
     };
