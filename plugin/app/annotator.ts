@@ -7,7 +7,7 @@ import type { Store } from '../../src/io/store.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
 import { resolveModel } from '../../src/model/registry.js';
-import type { Tiling } from '../../src/ndimage/blocking.js';
+import { type Tiling, tilesMeeting } from '../../src/ndimage/blocking.js';
 import { ImageDisplay } from '../../src/presenter/image-display.js';
 import type { EncodingChange } from '../../src/service/engine.js';
 import { type Annotator, annotatorKind } from '../../src/session/annotator.js';
@@ -124,12 +124,15 @@ export class PageAnnotator {
     }
   }
 
-  /** Encodes planes ahead, with all their tiles. */
+  /** Encodes planes ahead, with all their tiles; what is on screen first. */
   async precompute(planes: readonly number[] | undefined, { signal, onProgress }: TaskOptions): Promise<void> {
     const { embeddings } = this.opened ?? {};
     if (!embeddings) throw new SamError('no_image', 'No image is open. Open an image first.');
-    const wanted = planes ?? Array.from({ length: embeddings.planes }, (_, plane) => plane);
-    const tiles = embeddings.tiling?.tiles.map((_, tile) => tile) ?? [undefined];
+    const { state, view } = this.session;
+    const wanted = planes ?? [...new Set([state.plane, ...Array(embeddings.planes).keys()])];
+    const { tiling } = embeddings;
+    const seen = tiling && view ? tilesMeeting(tiling, view) : [];
+    const tiles = tiling ? [...new Set([...seen, ...tiling.tiles.keys()])] : [undefined];
     const total = wanted.length * tiles.length;
     let done = 0;
     for (const plane of wanted)

@@ -54,3 +54,11 @@ export function tileAt({ grid, tileShape }: Tiling, [y, x]: YX): number {
   const column = Math.min(Math.max(Math.floor(x / tileShape[1]), 0), grid[1] - 1);
   return row * grid[1] + column;
 }
+
+/** Indices of the tiles whose own part meets a box, row by row. */
+export function tilesMeeting({ tiles }: Tiling, [top, left, bottom, right]: YXYX): number[] {
+  return [...tiles.keys()].filter((tile) => {
+    const [y0, x0, y1, x1] = tiles[tile].inner;
+    return y0 < bottom && y1 > top && x0 < right && x1 > left;
+  });
+}

@@ -322,6 +322,7 @@ export class Presenter {
         this.options.onClosed?.();
         break;
       case 'view':
+        this.session.view = event.box;
         break;
     }
   }

@@ -34,6 +34,8 @@ export interface Annotator {
 export interface AnnotatorTask extends TaskOptions {
   /** The result as far as it is, for the view; the final one replaces it. */
   readonly onPartial?: (result: Segmentation) => void;
+  /** What is on screen, in pixels, where the viewer tells: to be worked on first. */
+  readonly view?: YXYX;
 }
 
 export interface AutomaticOptions {

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { tilesMeeting } from '../ndimage/blocking.js';
 import { generateLabels } from '../segmentation/amg/generate.js';
 import { AMG_OPTIONS, deepenAmg, initializeAmg } from '../segmentation/amg/initialize.js';
 import { AMG_THRESHOLDS, type AmgState } from '../segmentation/amg/state.js';
@@ -51,7 +52,9 @@ export class AutomaticPlanes {
         task.onPartial?.({ layer: 'auto_segmentation', objects: [...othersOf(state), ...objects] });
       });
       const context = { ...this.context, plane };
-      const run = { ...wanted, signal: task.signal, onProgress: task.onProgress, onPartial: show };
+      const { tiling } = this.context.embeddings;
+      const first = tiling && task.view && tilesMeeting(tiling, task.view);
+      const run = { ...wanted, first, signal: task.signal, onProgress: task.onProgress, onPartial: show };
       result.amg = before?.amg ? await deepenAmg(context, before.amg, run) : await initializeAmg(context, run);
       this.planes.set(plane, result);
     }

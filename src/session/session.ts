@@ -1,4 +1,5 @@
 import { asSamError, SamError } from '../errors.js';
+import type { YXYX } from '../ndimage/array.js';
 import { AMG_OPTIONS } from '../segmentation/amg/initialize.js';
 import { TRACK_OPTIONS } from '../segmentation/tracking/track.js';
 import { MERGE_OPTIONS } from '../segmentation/volume/merge.js';
@@ -23,6 +24,8 @@ import type { ImageInfo, Message, SessionSettings, SessionState } from './state.
  * await session.run('commit');
  */
 export class AnnotationSession {
+  /** The part of the plane on screen, in pixels, where the viewer tells. Nothing that is kept depends on it. */
+  view?: YXYX;
   private current: SessionState;
   private readonly history = new History();
   private readonly listeners = new Set<SessionListener>();
@@ -175,7 +178,7 @@ export class AnnotationSession {
       const onPartial = ({ layer, objects }: Segmentation) => {
         if (!task.signal.aborted) this.set({ ...this.current, arriving: { layer, content: layerOf(objects) } });
       };
-      const result = await work(annotator, this.current, { ...task, onPartial });
+      const result = await work(annotator, this.current, { ...task, onPartial, view: this.view });
       task.signal.throwIfAborted();
       const before = this.current;
       const edit = landSegmentation(name, result);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { makeTiling, tileAt } from '../../src/ndimage/blocking.js';
+import { makeTiling, tileAt, tilesMeeting } from '../../src/ndimage/blocking.js';
 import { boxContains } from '../../src/ndimage/boxes.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 
@@ -31,6 +31,14 @@ describe('ndimage/blocking', () => {
     const tiling = makeTiling([100, 100], [40, 50], [5, 5]);
     assert.equal(tileAt(tiling, [-1, 200]), 1);
     assert.equal(tileAt(tiling, [100, 100]), 5);
+  });
+
+  it('tells which tiles a box meets', () => {
+    const tiling = makeTiling([100, 100], [40, 50], [5, 5]);
+    assert.deepEqual(tilesMeeting(tiling, [0, 0, 40, 50]), [0]);
+    assert.deepEqual(tilesMeeting(tiling, [39, 10, 41, 51]), [0, 1, 2, 3]);
+    assert.deepEqual(tilesMeeting(tiling, [-20, -20, 200, 200]), [0, 1, 2, 3, 4, 5]);
+    assert.deepEqual(tilesMeeting(tiling, [100, 0, 120, 50]), []);
   });
 
   it('refuses shapes that are no sizes', () => {

@@ -58,6 +58,17 @@ describe('presenter', () => {
     assert.deepEqual(viewer.prompts, [point('a', 20, 30)]);
   });
 
+  it('what is on screen is what long work begins with', async () => {
+    const { viewer, session } = shown();
+    viewer.act({ kind: 'view', box: [10, 20, 30, 40] });
+    let begunWith: unknown;
+    await session.segment('Look', async (_annotator, _state, { view }) => {
+      begunWith = view;
+      return { layer: 'auto_segmentation', objects: [] };
+    });
+    assert.deepEqual(begunWith, [10, 20, 30, 40]);
+  });
+
   it('shows what the session holds after any work, also when the viewer echoes and is slow', async () => {
     for (let seed = 1; seed <= 6; seed++) {
       const random = seededRandom(seed);
