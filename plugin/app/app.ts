@@ -100,8 +100,7 @@ export class MicroSamApp {
     const service = createService({
       session: annotator.session,
       openImage: async (input, options) => {
-        await this.closeSeries(); // whose results would be those of another image
-        await annotator.open(inputOf(input, options), options);
+        await this.openAlone(inputOf(input, options), options);
       },
       imageSource: () => annotator.source,
       info: async () => ({ model: annotator.model.name, worker: await this.engine?.worker.info() }),
@@ -161,10 +160,16 @@ export class MicroSamApp {
   private async open(input: ImageInput, name?: string): Promise<void> {
     const plate = await plateImages(input).catch(() => undefined); // opening it says what is wrong with it
     if (plate) return this.openSeries(plate);
-    await this.closeSeries();
-    await this.annotator.open(input, { ...(name && { name }) }).catch(() => undefined);
-    this.redraw();
+    await this.openAlone(input, { ...(name && { name }) }).catch(() => this.redraw());
     await this.engine?.measureCache().catch(() => undefined);
+  }
+
+  /** Ends the series, whose images it does not belong to, once it is open: what cannot be opened leaves all as it is. */
+  private async openAlone(input: ImageInput, options: Parameters<PageAnnotator['open']>[1]): Promise<void> {
+    await this.series?.save();
+    await this.annotator.open(input, options);
+    await this.closeSeries(true);
+    this.redraw();
   }
 
   private async openFirst({ name, url, labels }: PageFile): Promise<void> {
@@ -284,10 +289,10 @@ export class MicroSamApp {
     this.redraw();
   }
 
-  private async closeSeries(): Promise<void> {
+  private async closeSeries(saved = false): Promise<void> {
     const { series } = this;
     this.series = undefined;
-    await series?.close();
+    await series?.close(saved);
   }
 
   private stepImage(step: 'next' | 'previous'): Promise<void> | void {

@@ -93,8 +93,13 @@ export class PageSeries {
     return this.tell(this.series.previous());
   }
 
-  close(): Promise<void> {
-    return this.series.close();
+  save(): Promise<void> {
+    return this.series.save();
+  }
+
+  /** @param saved the session may show another image by now */
+  close(saved = false): Promise<void> {
+    return this.series.close(saved);
   }
 
   private async saveTable(): Promise<void> {

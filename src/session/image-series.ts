@@ -156,11 +156,15 @@ export class ImageSeries {
     await this.store();
   }
 
-  /** Saves and ends background work. The session stays open. */
-  async close(): Promise<void> {
+  /**
+   * Saves and ends background work. The session stays open.
+   *
+   * @param saved the open image's results were saved, and the session may show another image by now
+   */
+  async close(saved = false): Promise<void> {
     this.opening?.abort();
     this.background?.abort();
-    await this.leave();
+    if (!saved) await this.leave();
     this.position = undefined;
     this.listeners.clear();
   }

@@ -26,6 +26,11 @@ describe('a folder of images by hand', function () {
       cells.push(centers[0]);
     }
     await writeFile(path.join(images, 'image1b.tif'), 'not a TIFF at all');
+    const alone = path.join(story.folder, 'alone.tif');
+    await writeFile(
+      alone,
+      await encodeTiff(cellPhantom({ seed: 30, size: [120, 120], cells: 3 }).image, { axes: 'yx' }),
+    );
     const server = await startServer([images, '-o', output], { command: 'image_series_annotator' });
     const isOpen = (name: string) => (state: { image: { name: string } | null; embedding: string | null }) =>
       state.image?.name === name && state.embedding === 'ready';
@@ -100,6 +105,14 @@ describe('a folder of images by hand', function () {
         'image5_labels.tif',
       ]);
       assert.deepEqual([...page.errors, ...again.errors], []);
+
+      await assert.rejects(again.call('open_image', 'http://127.0.0.1:1/none.tif'));
+      assert.equal(await list.count(), 6, 'what cannot be opened does not end the series');
+      await again.call('open_image', `data:image/tiff;base64,${(await readFile(alone)).toString('base64')}`);
+      await again.until('an image alone', (state) => state.image?.shape[0] === 120);
+      await list.first().waitFor({ state: 'hidden' });
+      const after = await openImage(memoryBytes(await readFile(path.join(output, 'image5_labels.tif')), 'labels.tif'));
+      assert.equal(after.sizes.y, 160, 'the results of the series are those of its images');
       await again.close();
     } finally {
       await server.stop();
