@@ -57,6 +57,7 @@ async function run(args: readonly string[]): Promise<number> {
     options: {
       ...ENGINE_FLAGS,
       ...BATCH_FLAGS,
+      force: { type: 'boolean', default: false },
       output_path: { type: 'string', short: 'o' },
       format: { type: 'string', default: 'tiff' },
       ndim: { type: 'string', short: 'n' },

@@ -13,7 +13,6 @@ const usage = `micro-sam precompute_embeddings -i FILES -e DIR [options]
   -i, --input_path PATH      file, folder or pattern; may be given several times
       --pattern GLOB         files of a folder that match, e.g. "*.tif"
       --shard I/N            do the I-th of N parts, or auto: Slurm array, Kubernetes indexed job
-      --force                compute again what is complete
       --json                 print the table as JSON
 ${ENGINE_USAGE}
 

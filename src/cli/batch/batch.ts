@@ -13,7 +13,6 @@ export const BATCH_FLAGS = {
   input_path: { type: 'string', short: 'i', multiple: true },
   pattern: { type: 'string' },
   shard: { type: 'string' },
-  force: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const satisfies ParseArgsConfig['options'];
 
