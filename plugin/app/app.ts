@@ -240,8 +240,11 @@ export class MicroSamApp {
           })),
         }).open(),
       load_objects: () =>
-        loadSheet(session.state.layers.committed_objects.objects.size, (file) =>
-          this.attempt(() => loadObjects(session, file, file.name)),
+        loadSheet(session.state.layers.committed_objects.objects.size, (files) =>
+          this.attempt(async () => {
+            if (await takeTracks(session, files)) return;
+            await loadObjects(session, files.length === 1 ? files[0] : files, files[0].name);
+          }),
         ).open(),
       export_labels: () =>
         saveSheet((format) => {

@@ -1,9 +1,9 @@
 import { make } from './dom.js';
 import { Sheet } from './menu.js';
 
-/** Which label image to go on from. */
-export function loadSheet(committed: number, load: (file: File) => void): Sheet {
-  const picker = make('input', { type: 'file', className: 'file' });
+/** Which label image, or tracks, to go on from. */
+export function loadSheet(committed: number, load: (files: readonly File[]) => void): Sheet {
+  const picker = make('input', { type: 'file', multiple: true, className: 'file' });
   picker.setAttribute('aria-label', 'A label image');
   const sheet = new Sheet(
     'Load objects',
@@ -16,6 +16,11 @@ export function loadSheet(committed: number, load: (file: File) => void): Sheet 
     make(
       'p',
       { className: 'note' },
+      'For a time series also tracks: a zip of a Cell Tracking Challenge result, or the table of napari with its graph.',
+    ),
+    make(
+      'p',
+      { className: 'note' },
       committed === 0
         ? 'Its objects become the committed ones. The tool Select takes one up again to correct it.'
         : `Its objects take the place of the ${committed} committed ones. Undo brings those back.`,
@@ -23,8 +28,7 @@ export function loadSheet(committed: number, load: (file: File) => void): Sheet 
   );
   picker.addEventListener('change', () => {
     sheet.close();
-    const [file] = picker.files ?? [];
-    if (file) load(file);
+    if (picker.files?.length) load([...picker.files]);
   });
   return sheet;
 }
