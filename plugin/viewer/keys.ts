@@ -24,7 +24,7 @@ export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders):
 }
 
 async function press(event: KeyboardEvent, stage: Stage, stack: LayerStack, sliders: Sliders): Promise<void> {
-  const layer = hearing(stack);
+  const layer = await hearing(stack);
   const { code, ctrl, shift, alt } = keyPress(event);
   if (code === 'Escape') layer?.cancelDrawing();
   if (layer) {
@@ -59,8 +59,23 @@ async function press(event: KeyboardEvent, stage: Stage, stack: LayerStack, slid
   }
 }
 
+/** While an image takes the place of another one, all layers are gone for a moment: keys wait for the new ones. */
+async function hearing(stack: LayerStack): Promise<VectorLayer | undefined> {
+  for (let waited = 0; expectsListener && waited < PATIENCE_MS && !listenerAmong(stack)?.hears; waited += POLL_MS)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  const layer = listenerAmong(stack);
+  expectsListener = layer?.hears === true;
+  return layer;
+}
+
+const POLL_MS = 25;
+const PATIENCE_MS = 3000;
+
+/** Somebody has listened before. */
+let expectsListener = false;
+
 /** Without this, a look at another layer's settings would leave the annotator deaf. */
-function hearing({ selected, layers }: LayerStack): VectorLayer | undefined {
+function listenerAmong({ selected, layers }: LayerStack): VectorLayer | undefined {
   const vectors = [selected, ...[...layers].reverse()].filter((layer) => layer instanceof VectorLayer);
   return vectors.find((layer) => layer.hears) ?? vectors[0];
 }

@@ -68,6 +68,8 @@ export class ImageSeries {
   private readonly listeners = new Set<() => void>();
   private list: SeriesImage[];
   private position: number | undefined;
+  /** The image being opened: from when the one before is saved until the session shows it. */
+  private heading: number | undefined;
   private background?: AbortController;
   private opening?: AbortController;
 
@@ -125,11 +127,11 @@ export class ImageSeries {
 
   /** The following image that can be opened; false, with a word to the user, after the last one. */
   next(): Promise<boolean> {
-    return this.walk((this.position ?? -1) + 1, 1);
+    return this.walk((this.heading ?? this.position ?? -1) + 1, 1);
   }
 
   previous(): Promise<boolean> {
-    return this.walk((this.position ?? 0) - 1, -1);
+    return this.walk((this.heading ?? this.position ?? 0) - 1, -1);
   }
 
   /** @throws SamError if that image cannot be opened; the list says so, too */
@@ -139,7 +141,7 @@ export class ImageSeries {
         'invalid_argument',
         `Image ${index + 1} was asked for; the series has ${this.list.length} images.`,
       );
-    if (index === this.position) return;
+    if (index === (this.heading ?? this.position)) return;
     await this.leave();
     await this.enter(index);
   }
@@ -148,7 +150,7 @@ export class ImageSeries {
   async save(): Promise<void> {
     const { position } = this;
     const { image } = this.session.state;
-    if (position === undefined || !image) return;
+    if (position === undefined || this.heading !== undefined || !image) return;
     const { committed_objects } = this.session.state.layers;
     const count = committed_objects.objects.size;
     await this.write(position);
@@ -200,6 +202,7 @@ export class ImageSeries {
     this.background?.abort();
     const controller = new AbortController();
     this.opening = controller;
+    this.heading = index;
     const { name } = this.list[index];
     try {
       await this.parts.open(index, { signal: controller.signal });
@@ -208,11 +211,13 @@ export class ImageSeries {
     } catch (error) {
       const known = asSamError(error);
       if (controller.signal.aborted) throw new SamError('cancelled', 'Another image was opened.', { cause: error });
+      this.heading = undefined;
       this.mark(index, { state: 'failed', failure: known.message });
       await this.store();
       this.session.notify({ level: 'error', text: `${name}: ${known.message}`, code: known.code });
       throw known;
     }
+    this.heading = undefined;
     this.position = index;
     this.mark(index, { state: 'work', objects: this.list[index].objects });
     await this.store();

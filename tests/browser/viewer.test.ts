@@ -5,6 +5,7 @@ import type { Tensor, YX } from '../../src/ndimage/array.js';
 import { maskFromBitmap } from '../../src/ndimage/rle.js';
 import type { ViewObject } from '../../src/presenter/viewer.js';
 import { seededRandom } from '../support/random.js';
+import { eventually } from '../support/screen.js';
 import { type ViewerPage, type ViewerSite, viewerSite } from '../support/viewer-page.js';
 
 /** What only our viewer does, by real mouse and keyboard; what any viewer does is in contracts/viewer.ts. */
@@ -342,6 +343,19 @@ describe('our viewer in a browser', () => {
     await v.click([50.5, 60.5]);
     await v.event('prompt-added');
     await name.click();
+  });
+
+  it('loses no key while an image takes the place of another one', async () => {
+    await v.press('KeyS');
+    await v.event('key');
+    await v.clearEvents();
+    const pixels = { data: new Uint8Array(240 * 320 * 3).fill(90), shape: [240, 320, 3] };
+    const showing = v.viewer.showImage('another', pixels);
+    for (let k = 0; k < 6; k++) await v.press('KeyS');
+    await showing;
+    await eventually('six keys', async () =>
+      (await v.events()).filter(({ kind }) => kind === 'key').length === 6 ? true : undefined,
+    );
   });
 
   it('steps through planes by [ and ] unless somebody else takes the keys', async () => {

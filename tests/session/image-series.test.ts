@@ -149,6 +149,37 @@ describe('image series', () => {
     await series.close();
   });
 
+  it('goes two images on when asked twice, and writes no result under the name of another image', async () => {
+    const folder = new Folder(['a', 'b', 'c']);
+    let shown = () => {};
+    const bIsShown = new Promise<void>((resolve) => {
+      shown = resolve;
+    });
+    const never = new Promise<undefined>(() => {});
+    const { session, series } = await folder.run({
+      initial: async (index) => {
+        if (index !== 1) return undefined;
+        shown();
+        return never;
+      },
+    });
+    await series.start();
+    await annotate(session, 10, 10);
+    void series.next().catch(() => undefined); // superseded
+    await bIsShown;
+    assert.equal(session.state.image?.name, 'b');
+    await series.next();
+    assert.equal(session.state.image?.name, 'c');
+    assert.deepEqual([series.current, states(series)], [2, 'done new work']);
+    const labels = await openImage((await folder.output.get('a_labels.tif')) as Uint8Array);
+    assert.ok((await readPlane(labels, 0)).data.some((id) => id > 0));
+    assert.deepEqual(
+      (await folder.table()).slice(1).map(([name]) => name),
+      ['a'],
+    );
+    await series.close();
+  });
+
   it('stays where it is when no other image can be opened', async () => {
     const folder = new Folder(['a.tif', 'b.tif'], new Set(['b.tif']));
     const { series, session } = await folder.run();
