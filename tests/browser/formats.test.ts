@@ -118,7 +118,10 @@ describe('dropping files', function () {
     await writeFolder(memoryStore('plate', madePlate(2)), plate);
     const image = await drop(plate);
     assert.equal(image.name, 'screen.zarr A1 field 0');
-    await annotator.press('n');
+    const list = (await annotator.panel()).locator('.series li');
+    await list.and((await annotator.panel()).locator('[data-state="work"]')).waitFor();
+    assert.equal(await list.count(), 3);
+    await list.nth(1).click();
     await annotator.until('the next field', (state) => state.image?.name === 'screen.zarr A1 field 1', 60);
   });
 
