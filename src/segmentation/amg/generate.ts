@@ -1,7 +1,7 @@
 import { SamError } from '../../errors.js';
 import { MaskUpsampler } from '../../model/upsample.js';
 import type { LabelImage, YX, YXYX } from '../../ndimage/array.js';
-import { boxArea, boxIntersection, boxIou, nonMaximumSuppression } from '../../ndimage/boxes.js';
+import { boxArea, boxIntersection, nonMaximumSuppression } from '../../ndimage/boxes.js';
 import { labelComponents } from '../../ndimage/label.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { masksFromLabels, paintMask, translateMask } from '../../ndimage/rle.js';
@@ -144,13 +144,19 @@ function suppressAcrossTiles(state: AmgState, masks: readonly AmgMask[]): AmgMas
     .map((m) => ({ m, depth: depth(m) }))
     .sort((a, b) => b.depth - a.depth || b.m.predictedIou - a.m.predictedIou)
     .map(({ m }) => m);
+  const frames = state.tiles.map(({ frame }) => frame);
+  const neighbours = frames.map((frame, tile) =>
+    frames.flatMap((other, i) => (i !== tile && boxIntersection(frame, other) > 0 ? i : [])),
+  );
   const kept: AmgMask[] = [];
+  const keptIn: AmgMask[][] = frames.map(() => []);
   for (const m of ranked) {
-    const duplicate = kept.some((other) => {
-      if (other.tile === m.tile || boxIou(other.mask.box, m.mask.box) === 0) return false;
-      return overlapInside(other.mask, m.mask, state.tiles[other.tile].frame, state.tiles[m.tile].frame) > 0.5;
-    });
-    if (!duplicate) kept.push(m);
+    const isDuplicate = (other: AmgMask) =>
+      boxIntersection(other.mask.box, m.mask.box) > 0 &&
+      overlapInside(other.mask, m.mask, frames[other.tile], frames[m.tile]) > 0.5;
+    if (neighbours[m.tile].some((tile) => keptIn[tile].some(isDuplicate))) continue;
+    kept.push(m);
+    keptIn[m.tile].push(m);
   }
   return kept;
 }

@@ -4,6 +4,7 @@ import type { Size, YX, YXYX } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { SegmentContext } from '../context.js';
 import { encodeBand } from './band-logits.js';
+import { FrameCandidates } from './frame-candidates.js';
 import { GRIDS, pointGrid } from './point-grid.js';
 import type { AmgCandidate, AmgState, AmgTile } from './state.js';
 
@@ -93,10 +94,12 @@ interface Draft {
   readonly tile?: number;
   readonly frame: YXYX;
   readonly inner: YXYX;
-  readonly before?: AmgTile;
+  /** Those run before, then the ones to run. */
+  readonly points: readonly YX[];
   readonly fresh: readonly YX[];
   inputSize?: Size;
-  readonly candidates: AmgCandidate[];
+  readonly candidates: FrameCandidates;
+  /** Of all points. */
   readonly bestIou: Float32Array;
 }
 
@@ -117,14 +120,11 @@ async function runGrid(
       [0, 0, at.frame[2] - at.frame[0], at.frame[3] - at.frame[1]],
       grids - 1,
     ).filter(([y, x]) => !region || inside([y + at.frame[0], x + at.frame[1]], region));
-    return {
-      ...at,
-      before: known,
-      fresh,
-      inputSize: known?.inputSize,
-      candidates: [...(known?.candidates ?? [])],
-      bestIou: new Float32Array(fresh.length),
-    };
+    const points = [...(known?.points ?? []), ...fresh];
+    const bestIou = new Float32Array(points.length);
+    bestIou.set(known?.bestIou ?? []);
+    const candidates = new FrameCandidates(known?.candidates);
+    return { ...at, points, fresh, inputSize: known?.inputSize, candidates, bestIou };
   });
   const stateOf = (): AmgState => ({
     size: embeddings.size,
@@ -170,8 +170,9 @@ async function runGrid(
       const { found, embedding } = await inWork[0];
       inWork.shift();
       draft.inputSize = embedding.inputSize;
-      draft.bestIou.set(found.bestIou, first);
-      draft.candidates.push(...unpack(found, (draft.before?.points.length ?? 0) + first, embedding, 1024));
+      const prompt = draft.points.length - draft.fresh.length + first;
+      draft.bestIou.set(found.bestIou, prompt);
+      draft.candidates.add(unpack(found, prompt, embedding, 1024));
       done += found.bestIou.length;
       const where = drafts.length > 1 ? ` in tile ${drafts.indexOf(draft) + 1} of ${drafts.length}` : '';
       onProgress?.({ done, total, message: `Segmenting from point ${done} of ${total}${where}` });
@@ -206,14 +207,6 @@ function framesOf({ embeddings: { size, tiling } }: SegmentContext, first: reado
   });
 }
 
-function tileOf({ tile, frame, inner, before, fresh, candidates, bestIou }: Draft, inputSize: Size): AmgTile {
-  return {
-    tile,
-    frame,
-    inner,
-    inputSize,
-    candidates: [...candidates],
-    points: before ? [...before.points, ...fresh] : fresh,
-    bestIou: before ? Float32Array.of(...before.bestIou, ...bestIou) : bestIou,
-  };
+function tileOf({ tile, frame, inner, points, candidates, bestIou }: Draft, inputSize: Size): AmgTile {
+  return { tile, frame, inner, inputSize, candidates: candidates.list(), points, bestIou };
 }
