@@ -4,10 +4,13 @@ import type { Mask } from '../ndimage/mask.js';
 import { maskIou } from '../ndimage/mask-sets.js';
 
 /**
- * What the stated size of objects does for a single point. The point alone leaves open which object is meant, and for
- * small ones SAM scores the background higher than the nucleus under the point. The point in a box of the stated size
- * leaves less open: what the model makes of it decides between the masks of the point, and takes their place if none
- * agrees. (docs/automatic-segmentation.md has the figures.)
+ * What the stated size of objects does beyond the choice of tiles. docs/automatic-segmentation.md has the figures.
+ *
+ * For a single point: it alone leaves open which object is meant, and for small ones SAM scores the background higher
+ * than the nucleus under the point. The point in a box of the stated size leaves less open: what the model makes of it
+ * decides between the masks of the point, and takes their place if none agrees.
+ *
+ * For automatic masks: stability is counted as for objects of one size, whatever the objects' own.
  */
 
 /** IoU from which two masks are of the same object; anything from 0.5 to 0.7 gives the same within 0.004. */
@@ -31,4 +34,26 @@ export function agreeingFirst<C extends { readonly mask: Mask }>(candidates: rea
   const agreeing = candidates.filter(({ mask }) => maskIou(mask, fromBox.mask) >= AGREEMENT);
   const others = candidates.filter((candidate) => !agreeing.includes(candidate));
   return [...(agreeing.length > 0 ? agreeing : [fromBox]), ...others];
+}
+
+/**
+ * Diameter, in cells of the 256 grid, of the objects that stability scores are made comparable to: a quarter of what the
+ * encoder sees. From 64 on the accuracy does not change.
+ */
+const COMPARED = 64;
+
+/**
+ * The stability score that a mask with as sharp an edge would have if it were larger. What the score counts as unstable,
+ * the cells with logits near 0, is a ring along the edge: the same width is a share of the mask that falls with the
+ * diameter, so small masks score low however sharp they are.
+ *
+ * @param diameter stated, in cells of the 256 grid
+ */
+export function comparableStability(stability: number, diameter: number): number {
+  return 1 - (1 - stability) * Math.min(1, diameter / COMPARED);
+}
+
+/** The inverse: the score that `comparableStability` makes `comparable` of, but at least 0. */
+export function plainStability(comparable: number, diameter: number): number {
+  return Math.max(0, 1 - (1 - comparable) / Math.min(1, diameter / COMPARED));
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { fullMask, translateMask } from '../../src/ndimage/rle.js';
-import { agreeingFirst, inStatedBox } from '../../src/segmentation/stated-size.js';
+import { agreeingFirst, comparableStability, inStatedBox, plainStability } from '../../src/segmentation/stated-size.js';
 
 const square = (side: number, at = 0) => ({ mask: translateMask(fullMask([side, side]), at, at) });
 
@@ -24,5 +24,24 @@ describe('stated object size', () => {
     const [background, piece] = [square(100), square(4)];
     const fromBox = square(10, 3);
     assert.deepEqual(agreeingFirst([background, piece], fromBox), [fromBox, background, piece]);
+  });
+
+  it('makes stability of disks with equally sharp edges comparable', () => {
+    // Logits that fall by 2 per cell across the edge: the unstable ring reaches half a cell to both sides.
+    const stability = (diameter: number) => ((diameter / 2 - 0.5) / (diameter / 2 + 0.5)) ** 2;
+    assert.ok(stability(16) < stability(64) - 0.15, 'else there would be nothing to do');
+    for (const diameter of [16, 20, 32, 48, 64, 200]) {
+      const comparable = comparableStability(stability(diameter), diameter);
+      assert.ok(Math.abs(comparable - stability(Math.max(64, diameter))) < 0.01, `${diameter}: ${comparable}`);
+    }
+  });
+
+  it('asks the model for no more than what can count in the end', () => {
+    for (const diameter of [8, 20, 64, 500])
+      for (const floor of [0.6, 0.9, 0.95]) {
+        const plain = plainStability(floor, diameter);
+        assert.ok(comparableStability(plain, diameter) >= floor - 1e-12);
+        if (plain > 0) assert.ok(comparableStability(plain - 0.01, diameter) < floor);
+      }
   });
 });

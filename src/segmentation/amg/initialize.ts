@@ -3,6 +3,7 @@ import { buildPrompts } from '../../model/transforms.js';
 import type { Size, YX, YXYX } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { SegmentContext } from '../context.js';
+import { comparableStability, plainStability } from '../stated-size.js';
 import { encodeBand } from './band-logits.js';
 import { FrameCandidates } from './frame-candidates.js';
 import { GRIDS, pointGrid } from './point-grid.js';
@@ -42,7 +43,13 @@ function inside([y, x]: YX, box: YXYX): boolean {
 }
 
 /** Candidates of one worker answer; boxes go from the 256 grid to frame pixels. */
-function unpack(found: MaskCandidates, firstPrompt: number, embedding: Embedding, side: number): AmgCandidate[] {
+function unpack(
+  found: MaskCandidates,
+  firstPrompt: number,
+  embedding: Embedding,
+  side: number,
+  diameter: number,
+): AmgCandidate[] {
   const [frameHeight, frameWidth] = embedding.originalSize;
   const toY = (frameHeight / embedding.inputSize[0]) * (side / 256);
   const toX = (frameWidth / embedding.inputSize[1]) * (side / 256);
@@ -56,13 +63,18 @@ function unpack(found: MaskCandidates, firstPrompt: number, embedding: Embedding
       prompt: firstPrompt + found.prompt[i],
       token: found.token[i],
       iou: found.iou[i],
-      stability: found.stability[i],
+      stability: comparableStability(found.stability[i], diameter),
       box: [y0 * toY, x0 * toX, Math.min(y1 * toY, frameHeight), Math.min(x1 * toX, frameWidth)],
       logits: encodeBand(found.logits.subarray(offset, offset + length), [top, left, bottom, right]),
     });
     offset += length;
   }
   return candidates;
+}
+
+/** Pixels of the frame as cells of the 256 grid; infinitely many if not stated. */
+function cellsOf(pixels = Number.POSITIVE_INFINITY, { originalSize, inputSize }: Embedding): number {
+  return (pixels * inputSize[0] * 256) / (originalSize[0] * 1024);
 }
 
 /** Runs the grid over all tiles of the context's plane. */
@@ -141,12 +153,11 @@ async function runGrid(
   const decode = async ({ draft: { tile, fresh }, first }: Job) => {
     const embedding = await embeddings.embedding({ plane, tile }, task);
     const points = fresh.slice(first, first + pointsPerBatch).map((at) => ({ points: [{ at, positive: true }] }));
-    const { iouFloor, stabilityFloor } = settings;
+    const diameter = cellsOf(embeddings.objectDiameter, embedding);
+    const floors = { iouFloor: settings.iouFloor, stabilityFloor: plainStability(settings.stabilityFloor, diameter) };
     const prompts = buildPrompts(points, embedding);
-    return {
-      embedding,
-      found: await worker.decodeCandidates(model, embedding, prompts, { iouFloor, stabilityFloor, ...task }),
-    };
+    const found = await worker.decodeCandidates(model, embedding, prompts, { ...floors, ...task });
+    return { embedding, diameter, found };
   };
   const jobs = drafts.flatMap((draft): Job[] =>
     Array.from({ length: Math.ceil(draft.fresh.length / pointsPerBatch) }, (_, i) => ({
@@ -167,12 +178,12 @@ async function runGrid(
         inWork.push(answer);
       }
       signal?.throwIfAborted();
-      const { found, embedding } = await inWork[0];
+      const { found, embedding, diameter } = await inWork[0];
       inWork.shift();
       draft.inputSize = embedding.inputSize;
       const prompt = draft.points.length - draft.fresh.length + first;
       draft.bestIou.set(found.bestIou, prompt);
-      draft.candidates.add(unpack(found, prompt, embedding, 1024));
+      draft.candidates.add(unpack(found, prompt, embedding, 1024, diameter));
       done += found.bestIou.length;
       const where = drafts.length > 1 ? ` in tile ${drafts.indexOf(draft) + 1} of ${drafts.length}` : '';
       onProgress?.({ done, total, message: `Segmenting from point ${done} of ${total}${where}` });

@@ -41,6 +41,7 @@ export interface AmgCandidate {
   /** SAM mask token, 1..3. */
   readonly token: number;
   readonly iou: number;
+  /** If the size was stated: as for large objects (`comparableStability`). */
   readonly stability: number;
   /** Bounding box in frame pixels, from the 256 grid. */
   readonly box: YXYX;
