@@ -4,10 +4,6 @@ declare module '@cornerstonejs/codec-libjpeg-turbo-8bit/decode' {
   export default load;
 }
 
-declare module 'jsfive' {
-  export const File: new (bytes: ArrayBuffer, name: string) => object;
-}
-
 declare module 'imjoy-rpc/dist/imjoy-rpc.js' {
   /** The part of imjoy-rpc that worker/connection.ts uses; its own typings are loose. CommonJS, hence a default export. */
   interface RpcConnection {

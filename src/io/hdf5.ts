@@ -1,51 +1,44 @@
 import { SamError } from '../errors.js';
-import { sizeOf, type TypedArray } from '../ndimage/array.js';
-import { type ByteSource, readAll } from './bytes.js';
-import { exactNumbers } from './elements.js';
+import { allocate, sizeOf } from '../ndimage/array.js';
+import type { TaskOptions } from '../task.js';
+import { type ByteSource, memoryBytes } from './bytes.js';
+import { elementSize, fromChunks } from './chunked-image.js';
+import type { Chunk, ChunkedArray } from './chunked-region.js';
+import { bytesPerElement, decodeElements, memoryDtype } from './elements.js';
+import { openChunkIndex } from './hdf5-chunks.js';
+import { datasetShape, type Hdf5Dataset, parseDataset } from './hdf5-dataset.js';
+import { type Hdf5File, openHdf5File } from './hdf5-fields.js';
+import { unpackChunk } from './hdf5-filters.js';
+import { type Message, readHeader } from './hdf5-header.js';
+import { findObject, readLinks } from './hdf5-links.js';
 import type { ImageSource } from './image.js';
-import { openNdarray } from './ndarray.js';
+import { arrange, guessAxes, namedChannels, planeAxes } from './ndarray.js';
 import type { OpenOptions } from './open.js';
-import { checkBlockSize, checkPlausible } from './region.js';
+import { checkBlockSize, colourChannels } from './region.js';
+import { openStrided } from './strided.js';
 
 /**
- * A dataset of an HDF5 file by key, through jsfive (loaded when needed): the file and then the dataset are read whole.
- * Without a key a file with one image-like dataset opens; with several the error lists them.
+ * A dataset of an HDF5 file by key: the structures that lead to it and the chunks a region touches are read, never the
+ * whole file. Without a key a file with one image-like dataset opens; with several the error lists them.
  */
-interface Node {
-  readonly keys?: readonly string[];
-  get?(key: string): Node | null;
-  readonly shape?: readonly number[];
-  readonly dtype?: unknown;
-  readonly value?: unknown;
-  /** Not part of jsfive's interface, but nothing else tells the chunk shape. */
-  readonly _dataobjects?: { readonly chunks?: readonly number[] | null };
-}
-
-const CONSTRUCTORS: Record<string, new (values: ArrayLike<number>) => TypedArray> = {
-  i1: Int8Array,
-  u1: Uint8Array,
-  i2: Int16Array,
-  u2: Uint16Array,
-  i4: Int32Array,
-  u4: Uint32Array,
-  f2: Float32Array,
-  f4: Float32Array,
-  f8: Float64Array,
-};
-/** Groups deeper or files fuller than this are not searched for datasets. */
-const MAX_DEPTH = 12;
-const MAX_NODES = 10_000;
-
 export async function openHdf5(source: ByteSource, options: OpenOptions = {}): Promise<ImageSource> {
-  const bytes = await readAll(source, options);
-  const { File } = await import('jsfive');
-  const { name } = source;
-  const root: Node = new File(bytes.slice().buffer, name);
-  const datasets = findDatasets(root);
+  const name = options.name ?? source.name;
+  const file = await openHdf5File(source, options);
   const key = options.key?.replace(/^\/+|\/+$/g, '');
-  const images = [...datasets].filter(([, node]) => (node.shape?.length ?? 0) >= 2);
-  const keys = images.map(([path]) => path);
-  if (key === undefined && keys.length !== 1)
+  const named = key === undefined ? undefined : await findObject(file, key, options);
+  if (key !== undefined && named && datasetShape(file, named)) return openDataset(file, named, key, [key], options);
+  const images = await findImages(file, options);
+  const keys = [...images.keys()];
+  if (key !== undefined)
+    throw new SamError(
+      'not_found',
+      `${name} has no dataset "${key}"; it has ${keys.slice(0, 20).join(', ') || 'none'}.`,
+      {
+        details: { keys },
+      },
+    );
+  const path = keys[options.series ?? 0];
+  if (path === undefined || (keys.length > 1 && options.series === undefined))
     throw new SamError(
       keys.length === 0 ? 'unsupported' : 'invalid_argument',
       keys.length === 0
@@ -53,60 +46,98 @@ export async function openHdf5(source: ByteSource, options: OpenOptions = {}): P
         : `${name} holds several datasets; say which one is the image: ${keys.slice(0, 20).join(', ')}.`,
       { details: { keys } },
     );
-  const path = key ?? keys[0];
-  const dataset = datasets.get(path);
-  if (dataset === undefined)
-    throw new SamError(
-      'not_found',
-      `${name} has no dataset "${path}"; it has ${keys.slice(0, 20).join(', ') || 'none'}.`,
-      {
-        details: { keys },
-      },
-    );
-  options.signal?.throwIfAborted();
-  const { data, shape } = readDataset(dataset, `${name}/${path}`, bytes.length);
-  return { ...openNdarray({ data, shape, name }), images: keys };
+  return openDataset(file, images.get(path) ?? [], path, keys, options);
 }
 
-function findDatasets(root: Node): Map<string, Node> {
-  const found = new Map<string, Node>();
-  let visited = 0;
-  const visit = (node: Node, path: string, depth: number) => {
-    if (node.shape !== undefined) {
-      found.set(path, node);
+/** Groups deeper or files fuller than this are not searched for datasets. */
+const MAX_DEPTH = 12;
+const MAX_OBJECTS = 10_000;
+
+/** Datasets with two or more axes, by path; each object once. */
+async function findImages(file: Hdf5File, options: TaskOptions): Promise<Map<string, readonly Message[]>> {
+  const found = new Map<string, readonly Message[]>();
+  const seen = new Set<number>();
+  const visit = async (address: number, path: string, depth: number): Promise<void> => {
+    if (seen.has(address) || seen.size >= MAX_OBJECTS || depth > MAX_DEPTH) return;
+    seen.add(address);
+    const messages = await readHeader(file, address, options);
+    const shape = datasetShape(file, messages);
+    if (shape !== undefined) {
+      if (shape.length >= 2) found.set(path, messages);
       return;
     }
-    if (depth > MAX_DEPTH) return;
-    for (const key of node.keys ?? []) {
-      if (++visited > MAX_NODES) return;
-      const child = node.get?.(key);
-      if (child) visit(child, path === '' ? key : `${path}/${key}`, depth + 1);
-    }
+    const links = [...(await readLinks(file, messages, options))].sort(([a], [b]) => (a < b ? -1 : 1));
+    for (const [name, target] of links)
+      if (typeof target === 'number') await visit(target, path === '' ? name : `${path}/${name}`, depth + 1);
   };
-  visit(root, '', 0);
+  await visit(file.root, '', 0);
   return found;
 }
 
-function readDataset(dataset: Node, name: string, fileSize: number): { data: TypedArray; shape: readonly number[] } {
-  const shape = [...(dataset.shape ?? [])].map(Number);
-  const dtype = typeof dataset.dtype === 'string' ? dataset.dtype.replace(/^[<>|=]/, '') : 'not a number';
-  // jsfive makes a list of all values and walks through all of each chunk, whatever the file holds; deflate packs at most 1032 to one.
-  checkBlockSize(name, 'a dataset', shape, 8);
-  checkPlausible(name, sizeOf(shape), fileSize * 1032, fileSize);
-  checkPlausible(name, sizeOf(dataset._dataobjects?.chunks ?? []), fileSize * 1032, fileSize);
-  const values = dataset.value;
-  if (!Array.isArray(values) && !ArrayBuffer.isView(values))
-    throw new SamError('unsupported', `${name} does not hold numbers but ${dtype}; choose another dataset.`);
-  const numbers = values as unknown as ArrayLike<number>;
-  if (numbers.length !== sizeOf(shape))
-    throw new SamError('invalid_image', `${name} is damaged: ${numbers.length} values for the shape [${shape}].`);
-  if (dtype === 'i8' || dtype === 'u8') {
-    const wide = dtype === 'i8' ? BigInt64Array : BigUint64Array;
-    return { data: exactNumbers(wide.from(Array.from(numbers, BigInt))), shape };
+async function openDataset(
+  file: Hdf5File,
+  messages: readonly Message[],
+  path: string,
+  images: readonly string[],
+  options: OpenOptions,
+): Promise<ImageSource> {
+  const { name } = file;
+  const where = `${name}/${path}`;
+  const dataset = parseDataset(file, messages, where);
+  const { shape, storage, dtype, littleEndian } = dataset;
+  if (shape.length === 0 || shape.some((length) => !Number.isSafeInteger(length) || length < 1))
+    throw new SamError(
+      'invalid_image',
+      `${where} has the shape [${shape}]; an image needs at least one pixel along every axis.`,
+    );
+  const axes = guessAxes(shape, where);
+  const pixelSize = elementSize(dataset.attributes, axes);
+  if (storage.kind === 'chunked' || (storage.kind === 'contiguous' && storage.address === undefined)) {
+    const array = await chunkedArray(file, dataset, options);
+    const colours = axes.includes('s') ? colourChannels(shape[axes.indexOf('s')]) : [];
+    return fromChunks([array], axes, { name, channels: colours, pixelSize, images });
   }
-  const Values = CONSTRUCTORS[dtype];
-  if (Values === undefined)
-    throw new SamError('unsupported', `${name} holds ${dtype}, which is not read; convert it to 8, 16 or 32 bit.`);
-  const data = new Values(numbers);
-  return { data, shape };
+  const layout = arrange(shape, axes, where);
+  const { t, c, z } = layout.sizes;
+  const [source, offset] =
+    storage.kind === 'compact'
+      ? [memoryBytes(storage.bytes, name), 0]
+      : [file.source, file.base + (storage.address ?? 0)];
+  const description = {
+    name,
+    axes: planeAxes(t > 1, z > 1),
+    channels: axes.includes('s') ? colourChannels(c) : namedChannels(c),
+    rgb: axes.includes('s'),
+    pixelSize,
+  };
+  return { ...openStrided({ source, offset, dtype, littleEndian, layout }, description), images };
+}
+
+/** A dataset as an array of chunks; one that was never written is a single chunk that is not there. */
+async function chunkedArray(file: Hdf5File, dataset: Hdf5Dataset, options: TaskOptions): Promise<ChunkedArray> {
+  const { name, shape, maxShape, dtype, littleEndian, storage, filters } = dataset;
+  const elementSize = bytesPerElement(dtype);
+  const fill = dataset.fill ? decodeElements(dataset.fill, dtype, littleEndian) : allocate(memoryDtype(dtype), 1);
+  const unwritten: Chunk = { data: fill, strides: shape.map(() => 0) };
+  if (storage.kind !== 'chunked') return { shape, chunks: shape, dtype, chunk: async () => unwritten };
+  const { chunks } = storage;
+  checkBlockSize(name, 'chunks', chunks, elementSize);
+  const chunkBytes = sizeOf(chunks) * elementSize;
+  const strides = chunks.map((_, axis) => sizeOf(chunks.slice(axis + 1)));
+  const grid = { shape, maxShape, chunks, chunkBytes, filtered: filters.length > 0 };
+  const find = await openChunkIndex(file, storage.index, storage.address, grid, options);
+  return {
+    shape,
+    chunks,
+    dtype,
+    async chunk(place, { signal }) {
+      const stored = await find(place, { signal });
+      if (stored === undefined) return unwritten;
+      const whole = place.every((at, axis) => (at + 1) * chunks[axis] <= shape[axis]);
+      const packed = await file.pixels(stored.address, stored.bytes, { signal });
+      const used = storage.plainEdges && !whole ? [] : filters;
+      const bytes = await unpackChunk(packed, used, stored.mask, chunkBytes, elementSize, name);
+      return { data: decodeElements(bytes, dtype, littleEndian), strides };
+    },
+  };
 }

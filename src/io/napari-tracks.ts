@@ -1,3 +1,4 @@
+import * as v from 'valibot';
 import { SamError } from '../errors.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { maskCentroid, masksFromLabels } from '../ndimage/rle.js';
@@ -36,7 +37,10 @@ export function tracksCsv({ rows }: NapariTracks): string {
   return ['track_id,t,y,x', ...rows.map((row) => row.join(','))].map((line) => `${line}\r\n`).join('');
 }
 
-/** @throws SamError invalid_image naming the line that is not four numbers, or the track the graph does not have */
+/**
+ * @throws SamError invalid_image naming the line that is not four numbers, the track the graph does not have, or a graph
+ *   that is none
+ */
 export function parseNapariTracks(csv: string, graph = '{}'): NapariTracks {
   const lines = csv.split(/\r?\n/).filter((line) => line.trim() !== '');
   const rows = lines.slice(/^\s*"?track/i.test(lines[0] ?? '') ? 1 : 0).map((line, i) => {
@@ -47,7 +51,7 @@ export function parseNapariTracks(csv: string, graph = '{}'): NapariTracks {
   });
   const known = new Set(rows.map(([id]) => id));
   const parents: Record<number, number[]> = {};
-  for (const [daughter, mothers] of Object.entries(JSON.parse(graph) as Record<string, number | number[]>)) {
+  for (const [daughter, mothers] of Object.entries(parseGraph(graph))) {
     const list = [mothers].flat();
     const unknown = [Number(daughter), ...list].find((id) => !known.has(id));
     if (unknown !== undefined)
@@ -55,4 +59,17 @@ export function parseNapariTracks(csv: string, graph = '{}'): NapariTracks {
     parents[Number(daughter)] = list;
   }
   return { rows, graph: parents };
+}
+
+/** Daughter → mothers, or as some write it, the one mother. */
+const graphSchema = v.record(v.string(), v.union([v.number(), v.array(v.number())]));
+
+function parseGraph(text: string): v.InferOutput<typeof graphSchema> {
+  try {
+    return v.parse(graphSchema, JSON.parse(text));
+  } catch (cause) {
+    throw new SamError('invalid_image', 'The graph of the tracks is not JSON of the form {"daughter": [mother]}.', {
+      cause,
+    });
+  }
 }

@@ -1,7 +1,7 @@
 import * as zarr from 'zarrita';
 import { SamError } from '../errors.js';
 import { sizeOf, type TypedArray } from '../ndimage/array.js';
-import type { TaskOptions } from '../task.js';
+import type { ChunkedArray } from './chunked-region.js';
 import { bytesPerElement, exactNumbers, type FileDtype, halfToFloat } from './elements.js';
 import { checkBlockSize } from './region.js';
 import type { ReadOptions, Store } from './store.js';
@@ -9,16 +9,12 @@ import { zarritaStore } from './stores/zarrita-store.js';
 import { boundCodecs } from './zarr-codecs.js';
 
 /** One zarr array, v2 or v3: its metadata, checked, and its chunks, decoded by zarrita. */
-export interface ZarrArray {
+export interface ZarrArray extends ChunkedArray {
   readonly path: string;
-  readonly shape: readonly number[];
   /** Inner chunks where the array is sharded. */
   readonly chunks: readonly number[];
-  readonly dtype: FileDtype;
   readonly dimensionNames: readonly (string | null)[] | undefined;
   readonly attributes: Readonly<Record<string, unknown>>;
-  /** Elements of one chunk, with the stride of each axis in elements. */
-  chunk(index: readonly number[], options: TaskOptions): Promise<{ data: TypedArray; strides: readonly number[] }>;
 }
 
 export interface ZarrNode {
@@ -101,7 +97,9 @@ export async function openZarrArray(store: Store, path: string, node: ZarrNode):
     dimensionNames: Array.isArray(names) ? names : undefined,
     attributes: node.attributes,
     async chunk(index, { signal }) {
-      const { data, stride } = await array.getChunk([...index], { signal });
+      const { data, stride } = await array.getChunk([...index], { signal }).catch((error: unknown) => {
+        throw decodeError(error, where);
+      });
       const values = data as unknown as TypedArray | BigInt64Array | BigUint64Array;
       if (values.length !== elements)
         throw new SamError(
@@ -199,7 +197,7 @@ async function openPatched(
 }
 
 /** Errors of zarrita while decoding: a codec it does not have is something else than damaged data. */
-export function zarrError(error: unknown, where: string): unknown {
+function decodeError(error: unknown, where: string): unknown {
   if (error instanceof Error && error.name === 'UnknownCodecError')
     return new SamError('unsupported', `${where} is compressed with a codec that is not read: ${error.message}`, {
       cause: error,

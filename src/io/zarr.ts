@@ -1,14 +1,12 @@
 import { SamError } from '../errors.js';
-import { LruCache } from './cache.js';
-import { memoryDtype } from './elements.js';
-import type { ChannelInfo, ImageSource } from './image.js';
-import { arrange, guessAxes, namedChannels, planeAxes } from './ndarray.js';
+import { elementSize, fromChunks } from './chunked-image.js';
+import type { ImageSource } from './image.js';
+import { guessAxes } from './ndarray.js';
 import { type OmeZarrImage, omeAttributes, omeZarrImages } from './ome-zarr.js';
 import type { OpenOptions } from './open.js';
-import { allocateRegion, asImageErrors, imageSource } from './region.js';
+import { asImageErrors } from './region.js';
 import type { Store } from './store.js';
-import { openZarrArray, readNode, type ZarrArray, type ZarrNode, zarrError } from './zarr-array.js';
-import { type Chunk, readZarrRegion } from './zarr-region.js';
+import { openZarrArray, readNode, type ZarrNode } from './zarr-array.js';
 
 /**
  * Zarr over any store: OME-Zarr images with their resolution levels (labels too: they are images at `labels/<name>`),
@@ -54,7 +52,7 @@ async function openMultiscale(
     }),
   );
   const axes = image.axes ?? 'tczyx'.slice(-levels[0].shape.length);
-  return fromLevels(levels, axes, {
+  return fromChunks(levels, axes, {
     ...image,
     name: image.name ?? where,
     images: images.map(({ name }, i) => name ?? `Image ${i + 1}`),
@@ -66,21 +64,12 @@ async function openPlain(store: Store, key: string, node: ZarrNode, where: strin
   const names = array.dimensionNames?.map((name) => String(name).toLowerCase());
   const named = names?.every((name) => /^[tczyx]$/.test(name)) && new Set(names).size === array.shape.length;
   const axes = named && names ? names.join('') : guessAxes(array.shape, where);
-  return fromLevels([array], axes, {
+  return fromChunks([array], axes, {
     name: where,
     channels: [],
-    pixelSize: elementSize(array, axes),
+    pixelSize: elementSize(array.attributes, axes),
     images: undefined,
   });
-}
-
-/** PlantSeg and ilastik write the size of a pixel, in micrometres and (z, y, x) order, into this attribute. */
-function elementSize(array: ZarrArray, axes: string): ImageSource['pixelSize'] {
-  const size = array.attributes.element_size_um;
-  if (!Array.isArray(size) || size.length !== axes.length || !size.every((length) => length > 0)) return undefined;
-  const of = (axis: string) => size[axes.indexOf(axis)] as number;
-  if (!axes.includes('y') || !axes.includes('x')) return undefined;
-  return { y: of('y'), x: of('x'), ...(axes.includes('z') ? { z: of('z') } : {}), unit: 'µm' };
 }
 
 /** A group that is no image: open the one image in it, or say what it holds. */
@@ -136,59 +125,4 @@ async function storedArrays(store: Store, key: string): Promise<string[]> {
     if (!(error instanceof SamError) || error.code !== 'unsupported') throw error;
   }
   return found.sort();
-}
-
-const CACHE_BYTES = 128 * 2 ** 20;
-
-type Described = {
-  readonly name: string;
-  readonly channels: readonly Partial<ChannelInfo>[];
-  readonly pixelSize: ImageSource['pixelSize'];
-  readonly images: readonly string[] | undefined;
-};
-
-function fromLevels(levels: readonly ZarrArray[], letters: string, described: Described): ImageSource {
-  const [full] = levels;
-  const { name } = described;
-  const sizes = levels.map((array) => arrange(array.shape, letters, name).sizes);
-  const colour = letters.includes('s');
-  for (const [i, array] of levels.entries())
-    if (
-      array.dtype !== full.dtype ||
-      (['t', 'c', 'z'] as const).some((axis) => axis !== 'z' && sizes[i][axis] !== sizes[0][axis])
-    )
-      throw new SamError(
-        'invalid_image',
-        `Resolution level ${i} of ${name} differs from the first in more than size; it is damaged.`,
-      );
-  const axes = letters.replace('s', 'c');
-  const cache = new LruCache<string, Chunk>(CACHE_BYTES);
-  const { t, c, z } = sizes[0];
-  const dtype = memoryDtype(full.dtype);
-  const names = namedChannels(c);
-  return imageSource(
-    {
-      name,
-      axes: planeAxes(t > 1, z > 1),
-      sizes: sizes[0],
-      dtype,
-      channels: names.map((channel, i) => ({ ...channel, ...described.channels[i] })),
-      rgb: colour,
-      pixelSize: described.pixelSize,
-      levels: sizes.map((level) => [level.y, level.x]),
-      images: described.images,
-    },
-    async (region, options) => {
-      const array = levels[region.level];
-      // A level may have fewer planes than the image.
-      const plane = Math.min(sizes[region.level].z - 1, Math.floor((region.z * sizes[region.level].z) / z));
-      const out = allocateRegion(dtype, region);
-      try {
-        return await readZarrRegion(name, array, axes, { ...region, z: plane }, cache, out, options);
-      } catch (error) {
-        throw zarrError(error, name);
-      }
-    },
-    async () => cache.clear(),
-  );
 }

@@ -3,31 +3,8 @@ import { gzipSync } from 'fflate';
 import '../../src/io/node-file.js';
 import { memoryBytes } from '../../src/io/bytes.js';
 import { openImage } from '../../src/io/open.js';
-import { hdf5Sample } from '../support/hdf5-sample.js';
 import { encodeJpeg } from '../support/jpeg-encoder.js';
 import { encodeWebp, webpPixels } from '../support/webp-encoder.js';
-
-describe('HDF5', () => {
-  const file = memoryBytes(hdf5Sample(), 'sample.h5');
-
-  it('datasets by key, chunked and compressed or not', async () => {
-    const raw = await openImage(file, { key: 'raw' });
-    assert.equal(raw.dtype, 'uint16');
-    assert.deepEqual(raw.sizes, { t: 1, c: 1, z: 2, y: 6, x: 8 });
-    const { data } = await raw.readRegion({ z: 1, box: [2, 3, 4, 5] });
-    assert.deepEqual(Array.from(data), [(48 + 19) * 3, (48 + 20) * 3, (48 + 27) * 3, (48 + 28) * 3]);
-    const mask = await openImage(file, { key: '/exported/mask' });
-    assert.deepEqual(Array.from((await mask.readRegion({ box: [5, 5, 6, 8] })).data), [45 % 3, 46 % 3, 47 % 3]);
-    const big = await openImage(file, { key: 'big' });
-    assert.equal(big.dtype, 'float64');
-    assert.deepEqual(Array.from((await big.readRegion({})).data), [-2, -1, 0, 1, 2, 3]);
-  });
-
-  it('without a key, or with a wrong one, the error lists what there is', async () => {
-    await assert.rejects(openImage(file), { code: 'invalid_argument', message: /raw, exported\/mask, big/ });
-    await assert.rejects(openImage(file, { key: 'labels' }), { code: 'not_found', message: /raw/ });
-  });
-});
 
 describe('WebP', () => {
   it('lossless with alpha is exact, lossy and opaque is three channels and near', async () => {

@@ -124,8 +124,10 @@ export function formatsTable(rows: readonly FormatRow[]): string {
 ## What can be opened
 
 ${READABLE}: from a file, several files or a folder, a web address, or an array. What a file is, is told from its
-bytes. A region reads only the tiles, strips, rows or chunks it touches, except from formats that are compressed as one
-stream (PNG, JPEG, WebP, .nii.gz, .npz) and from HDF5. Values are given as stored; half floats become float32, 64-bit
+bytes. A region reads only the tiles, strips, rows or chunks it touches, whether it comes from a file, an archive or a web
+address. Formats that are compressed as one stream have no parts to choose from: PNG, JPEG, WebP, .nii.gz and compressed
+members of an .npz are read and unpacked whole, up to 2 GB of file and 1 GB of pixels; larger ones are refused with the
+advice to save them as OME-Zarr or TIFF. Values are given as stored; half floats become float32, 64-bit
 integers float64 if all of them are exact (else the error names the value), palettes in PNG become colours and in TIFF
 stay indices, because ImageJ stores look-up tables over intensities so.
 
@@ -134,12 +136,14 @@ stay indices, because ImageJ stores look-up tables over intensities so.
   those above 4 GB), OME-TIFF (also of several files opened together), resolution levels as sub-directories or pages.
 - **OME-Zarr** 0.1 to 0.5 with resolution levels; labels by the key \`labels/<name>\`; zarr v2 and v3 arrays by key,
   sharded too; blosc, gzip, zlib, zstd, lz4. Plates: one field by its key, for example \`A/1/0\`.
-- **NIfTI** 1 and 2 (one file), **.npy** and **.npz**, **HDF5** (one dataset by key), **PNG** of 1 to 16 bits, **JPEG**
-  (grey and colour, 8 bits), **WebP**.
+- **NIfTI** 1 and 2 (one file), **.npy** and **.npz**, **PNG** of 1 to 16 bits, **JPEG** (grey and colour, 8 bits),
+  **WebP**.
+- **HDF5** of every format version: one dataset by key, in one block or in chunks, that may grow or not; gzip, LZF, zstd,
+  shuffle, checksums; the attribute \`element_size_um\`. Each chunk is found through the index of the file.
 
 What is recognised but not read gives an error that names the feature: CCITT, old-style JPEG, JPEG 2000, JPEG XL, LERC,
 LZMA and WebP inside TIFF; YCbCr TIFF without JPEG; complex numbers; samples of different depths; lossless, arithmetic and
-CMYK JPEG; .hdr/.img pairs; CZI, ND2, LIF, OIB, DICOM, GIF, BMP (save those as OME-TIFF or PNG).
+CMYK JPEG; .hdr/.img pairs; szip, n-bit, scale-offset, blosc and other filters, external and virtual datasets in HDF5; CZI, ND2, LIF, OIB, DICOM, GIF, BMP (save those as OME-TIFF or PNG).
 
 ## Images that were read
 

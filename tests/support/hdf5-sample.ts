@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { gunzipSync } from 'fflate';
 
 /**
@@ -18,4 +20,9 @@ nme9EQ2vvBu8ObGFvRmZmK3L6001QAkhgtmLapBtrnoWybpQI6ImE+qv9+Qa88Ru3Ci59X7i+191ff0B
 
 export function hdf5Sample(): Uint8Array {
   return gunzipSync(Uint8Array.from(atob(PACKED.replace(/\s/g, '')), (letter) => letter.charCodeAt(0)));
+}
+
+/** Datasets in every way HDF5 stores them, written by h5py: see tests/fixtures/make_hdf5.py. */
+export function h5pySample(version: 'earliest' | 'latest'): Uint8Array {
+  return new Uint8Array(gunzipSync(readFileSync(path.join('tests', 'fixtures', `h5py-${version}.h5.gz`))));
 }

@@ -1,19 +1,27 @@
 import type { TypedArray } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import type { LruCache } from './cache.js';
+import type { FileDtype } from './elements.js';
 import { checkBlockCount, forEachConcurrently, type Region } from './region.js';
-import type { ZarrArray } from './zarr-array.js';
 
-/** A region of a plane put together from the chunks of a zarr array, whatever the order of its axes. */
+/** A region of a plane put together from the chunks of an array (zarr, HDF5), whatever the order of its axes. */
+export interface ChunkedArray {
+  readonly shape: readonly number[];
+  readonly chunks: readonly number[];
+  readonly dtype: FileDtype;
+  /** Elements of one chunk, with the stride of each axis in elements. */
+  chunk(index: readonly number[], options: TaskOptions): Promise<Chunk>;
+}
+
 export interface Chunk {
   readonly data: TypedArray;
   readonly strides: readonly number[];
 }
 
 /** Fills `out` with the region of an array whose axes are `axes`: letters of `tczyx`, one per axis. */
-export async function readZarrRegion(
+export async function readChunkedRegion(
   name: string,
-  array: ZarrArray,
+  array: ChunkedArray,
   axes: string,
   region: Region,
   cache: LruCache<string, Chunk>,

@@ -1,0 +1,69 @@
+import { SamError } from '../errors.js';
+import { LruCache } from './cache.js';
+import { type Chunk, type ChunkedArray, readChunkedRegion } from './chunked-region.js';
+import { memoryDtype } from './elements.js';
+import type { ChannelInfo, ImageSource } from './image.js';
+import { arrange, namedChannels, planeAxes } from './ndarray.js';
+import { allocateRegion, imageSource } from './region.js';
+
+/** Images that lie in chunks (zarr, HDF5): only those that a region touches are fetched, and a limited amount is kept. */
+const CACHE_BYTES = 128 * 2 ** 20;
+
+export interface Described {
+  readonly name: string;
+  readonly channels: readonly Partial<ChannelInfo>[];
+  readonly pixelSize: ImageSource['pixelSize'];
+  readonly images: readonly string[] | undefined;
+}
+
+/** An image over arrays, one per resolution level, whose axes are `letters`: of `tczyx`, or `s` for colours. */
+export function fromChunks(levels: readonly ChunkedArray[], letters: string, described: Described): ImageSource {
+  const [full] = levels;
+  const { name } = described;
+  const sizes = levels.map((array) => arrange(array.shape, letters, name).sizes);
+  const colour = letters.includes('s');
+  for (const [i, array] of levels.entries())
+    if (
+      array.dtype !== full.dtype ||
+      (['t', 'c', 'z'] as const).some((axis) => axis !== 'z' && sizes[i][axis] !== sizes[0][axis])
+    )
+      throw new SamError(
+        'invalid_image',
+        `Resolution level ${i} of ${name} differs from the first in more than size; it is damaged.`,
+      );
+  const axes = letters.replace('s', 'c');
+  const cache = new LruCache<string, Chunk>(CACHE_BYTES);
+  const { t, c, z } = sizes[0];
+  const dtype = memoryDtype(full.dtype);
+  const names = namedChannels(c);
+  return imageSource(
+    {
+      name,
+      axes: planeAxes(t > 1, z > 1),
+      sizes: sizes[0],
+      dtype,
+      channels: names.map((channel, i) => ({ ...channel, ...described.channels[i] })),
+      rgb: colour,
+      pixelSize: described.pixelSize,
+      levels: sizes.map((level) => [level.y, level.x]),
+      images: described.images,
+    },
+    async (region, options) => {
+      const array = levels[region.level];
+      // A level may have fewer planes than the image.
+      const plane = Math.min(sizes[region.level].z - 1, Math.floor((region.z * sizes[region.level].z) / z));
+      const out = allocateRegion(dtype, region);
+      return readChunkedRegion(name, array, axes, { ...region, z: plane }, cache, out, options);
+    },
+    async () => cache.clear(),
+  );
+}
+
+/** PlantSeg and ilastik write the size of a pixel, in micrometres and (z, y, x) order, into this attribute. */
+export function elementSize(attributes: Readonly<Record<string, unknown>>, axes: string): ImageSource['pixelSize'] {
+  const size = attributes.element_size_um;
+  if (!Array.isArray(size) || size.length !== axes.length || !size.every((length) => length > 0)) return undefined;
+  const of = (axis: string) => size[axes.indexOf(axis)] as number;
+  if (!axes.includes('y') || !axes.includes('x')) return undefined;
+  return { y: of('y'), x: of('x'), ...(axes.includes('z') ? { z: of('z') } : {}), unit: 'µm' };
+}
