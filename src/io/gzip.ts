@@ -1,4 +1,4 @@
-import { Gunzip, type Unzlib } from 'fflate';
+import { Gunzip, type Inflate, type Unzlib } from 'fflate';
 import { SamError } from '../errors.js';
 
 /** Deflate with a bound: unpacking stops when `length` bytes are there, whatever more the data would give. */
@@ -11,7 +11,7 @@ export function gunzipPrefix(bytes: Uint8Array, length: number, name: string): U
 
 /** The same for any of fflate's streams; what is allocated grows with what is really there. */
 export function inflatePrefix(
-  Stream: typeof Gunzip | typeof Unzlib,
+  Stream: typeof Gunzip | typeof Unzlib | typeof Inflate,
   bytes: Uint8Array,
   length: number,
   name: string,

@@ -86,7 +86,7 @@ async function openFiles(files: readonly (Blob | ByteSource)[], options: OpenOpt
 }
 
 /** Formats that are decoded when opened; their files are not needed afterwards. */
-const WHOLE: ReadonlySet<Format> = new Set(['png', 'jpeg', 'webp', 'gzip', 'zip']);
+const WHOLE: ReadonlySet<Format> = new Set(['png', 'jpeg', 'webp', 'gzip']);
 
 /** One file; `companions` are files beside it that a multi-file format may need. The image owns the source. */
 async function openBytes(

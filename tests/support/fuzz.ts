@@ -276,8 +276,8 @@ function madeNumpys(): Uint8Array[] {
   return [image, stack, colour, zipSync({ 'image.npy': image, 'stack.npy': stack })];
 }
 
-function madeZarrs(): ReadonlyMap<string, Uint8Array>[] {
-  const seeds = [madeOmeZarr(2), madeOmeZarr(3)];
+function madeZarrs(): Seed[] {
+  const seeds: Seed[] = [madeOmeZarr(2), madeOmeZarr(3), zipSync(Object.fromEntries(madeOmeZarr(2)))];
   for (const { file } of hasData ? dataItems().filter((item) => /zarr/.test(item.file)) : []) {
     const folder = dataPath(file);
     const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());

@@ -1,7 +1,9 @@
-import { unzip, type Zippable, zip } from 'fflate';
+import { type Zippable, zip } from 'fflate';
 import { SamError } from '../../errors.js';
+import { type ByteSource, memoryBytes } from '../bytes.js';
 import type { Store } from '../store.js';
-import { checkKey, readOnly } from './key.js';
+import { openZipArchive, type ZipArchive } from '../zip-archive.js';
+import { checkKey, rangeBounds, readOnly } from './key.js';
 
 export interface NamedBytes {
   readonly name: string;
@@ -24,49 +26,29 @@ export function zipFiles(files: Iterable<NamedBytes>): Promise<Uint8Array> {
   );
 }
 
-/** A zip archive in memory as a read-only store; members are unpacked when asked for. */
-export async function zipStore(archive: Uint8Array, name = 'zip'): Promise<Store> {
-  const names: string[] = [];
-  await unpack(archive, name, (member) => {
-    if (!member.endsWith('/')) names.push(member);
-    return false;
-  });
-  const known = new Set(names);
+/** A zip archive as a read-only store; members are read and unpacked when asked for. */
+export async function zipStore(archive: Uint8Array | ByteSource, name = 'zip'): Promise<Store> {
+  return archiveStore(await openZipArchive(archive instanceof Uint8Array ? memoryBytes(archive, name) : archive), name);
+}
+
+export function archiveStore(archive: ZipArchive, name = archive.name): Store {
+  const { members } = archive;
   return {
     name,
     ...readOnly(name),
-    async get(key) {
-      if (!known.has(checkKey(key))) return undefined;
-      return (await unpack(archive, name, (member) => member === key))[key];
+    async get(key, options) {
+      return members.has(checkKey(key)) ? archive.read(key, options) : undefined;
+    },
+    async getRange(key, offset, length, options) {
+      if (!members.has(checkKey(key))) return undefined;
+      const file = await archive.open(key, options);
+      const [start, end] = rangeBounds(file.size, offset, length);
+      return file.read(start, end - start, options);
     },
     async *list(prefix = '') {
-      for (const key of names) if (key.startsWith(prefix)) yield key;
+      for (const key of members.keys()) if (key.startsWith(prefix) && !key.endsWith('/')) yield key;
     },
   };
 }
 
 const COMPRESSED = /\.(zip|png|jpe?g|tiff?|gz)$/i;
-
-function unpack(
-  archive: Uint8Array,
-  name: string,
-  wanted: (member: string) => boolean,
-): Promise<Record<string, Uint8Array>> {
-  return new Promise((resolve, reject) => {
-    const fail = (cause: unknown) =>
-      reject(
-        new SamError(
-          'invalid_image',
-          `${name} is not a readable zip archive: ${cause instanceof Error ? cause.message : cause}.`,
-          {
-            cause,
-          },
-        ),
-      );
-    try {
-      unzip(archive, { filter: (file) => wanted(file.name) }, (error, files) => (error ? fail(error) : resolve(files)));
-    } catch (error) {
-      fail(error);
-    }
-  });
-}
