@@ -17,6 +17,7 @@ import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { recallSize, rememberSize } from './remembered-size.js';
 
 /**
  * One annotator: a session and the image that is open in it, with its embeddings and its autosave. Opening another image
@@ -32,8 +33,8 @@ export class PageAnnotator {
   private opened?: OpenedImage;
   private opening?: AbortController;
   private resting?: ReturnType<typeof setTimeout>;
-  /** How images go to the model, where the user has said so; the model and the intensity stay for the next image. */
-  private encoding: Omit<EncodingChange, 'channels'> = {};
+  /** How the image goes to the model, where the user has said so. */
+  private encoding: Encoding = {};
 
   /**
    * @param parts what a window can only make once it has been told its settings
@@ -107,7 +108,7 @@ export class PageAnnotator {
       // The model is fetched before anything is given up, so that a wrong address changes nothing.
       if (change.model !== undefined) await this.loadModel();
       const given = channels === undefined ? opened.channels : (channels ?? undefined);
-      const embeddings = await this.openEmbeddings(opened.source, given, signal);
+      const embeddings = await this.openEmbeddings(opened.source, given, this.encoding, signal);
       if (signal.aborted || this.opened !== opened) {
         embeddings.close();
         return;
@@ -117,6 +118,7 @@ export class PageAnnotator {
       this.opened = next;
       session.useAnnotator(annotate(session.state));
       opened.embeddings.close();
+      void rememberSize(prefixStore((await this.parts).store, SIZES), session.state.image!.signature, this.encoding);
       void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
     } catch (error) {
       if (!signal.aborted) this.encoding = before;
@@ -147,7 +149,8 @@ export class PageAnnotator {
   /** Makes the embedding that an image will need when it is opened: of its first plane, where it goes in one piece. */
   async encodeAhead(input: ImageInput, name: string, signal?: AbortSignal): Promise<void> {
     const source = await openImage(input, { name, signal });
-    const embeddings = await this.openEmbeddings(source, defaultChannels(source), signal);
+    const encoding = await this.encodingOf(await pixelSignature(source, {}, { signal }));
+    const embeddings = await this.openEmbeddings(source, defaultChannels(source), encoding, signal);
     try {
       if (!embeddings.tiling) await embeddings.embedding({ plane: 0 }, { signal });
     } finally {
@@ -179,17 +182,17 @@ export class PageAnnotator {
     const parts = await this.parts;
     const { store } = parts;
     const { session } = this;
-    // Tiles and object size belong to one image.
-    const { model, intensity } = this.encoding;
-    this.encoding = { ...(model && { model }), ...(intensity && intensity.kind !== 'fixed' && { intensity }) };
-    const embeddings = await this.openEmbeddings(source, channels, signal);
+    // Work belongs to the image's pixels, whichever of its channels are looked at.
+    const signature = await pixelSignature(source, {}, { signal });
+    const encoding = await this.encodingOf(signature);
+    const embeddings = await this.openEmbeddings(source, channels, encoding, signal);
     signal.throwIfAborted();
     const image: ImageInfo = {
       name: source.name,
       axes: source.axes,
       size: embeddings.size,
       planes: planeCount(source),
-      signature: await documentSignature(source, embeddings, channels),
+      signature,
     };
     const display = await ImageDisplay.open(source, {
       signature: image.signature,
@@ -199,6 +202,7 @@ export class PageAnnotator {
     });
     signal.throwIfAborted();
     await this.leave();
+    this.encoding = encoding;
     const annotate = this.annotateWith(parts, embeddings, image);
     const annotator = annotate(session.state);
     this.opened = { source, embeddings, channels, display, annotate };
@@ -228,15 +232,29 @@ export class PageAnnotator {
     await this.session.task('prepare', `Load ${model.name}`, (task) => worker.load(model, task));
   }
 
-  private async openEmbeddings(source: ImageSource, channels: readonly number[] | undefined, signal?: AbortSignal) {
+  /** Model and intensity stay from image to image; tiles and object size belong to one, where they were set for it. */
+  private async encodingOf(signature: string): Promise<Encoding> {
+    const { store } = await this.parts;
+    const { model, intensity } = this.encoding;
+    return {
+      ...(model && { model }),
+      ...(intensity && intensity.kind !== 'fixed' && { intensity }),
+      ...(await recallSize(prefixStore(store, SIZES), signature)),
+    };
+  }
+
+  private async openEmbeddings(
+    source: ImageSource,
+    channels: readonly number[] | undefined,
+    { model, intensity, tiling, objectDiameter }: Encoding,
+    signal?: AbortSignal,
+  ) {
     const { worker, store } = await this.parts;
-    const { model } = this;
-    const { intensity, tiling, objectDiameter } = this.encoding;
     return openEmbeddings(
       {
         source,
         worker,
-        model,
+        model: resolveModel(model),
         channels,
         intensity: intensity ?? undefined,
         tiling: tiling ?? undefined,
@@ -267,6 +285,11 @@ export class PageAnnotator {
   }
 }
 
+type Encoding = Omit<EncodingChange, 'channels'>;
+
+/** Folder of the store for what `rememberSize` keeps. */
+const SIZES = 'sizes';
+
 interface OpenedImage {
   readonly source: ImageSource;
   readonly embeddings: ImageEmbeddings;
@@ -288,14 +311,4 @@ const REST_MS = 200;
 /** Up to three channels are segmented together, as one picture; of more, the first, until others are chosen. */
 function defaultChannels(source: ImageSource): readonly number[] | undefined {
   return source.rgb || source.sizes.c <= 3 ? undefined : [0];
-}
-
-/** Work belongs to the image's pixels, whichever of its channels are looked at. */
-async function documentSignature(
-  source: ImageSource,
-  { signature }: ImageEmbeddings,
-  channels: readonly number[] | undefined,
-): Promise<string> {
-  if (channels === undefined) return signature.data_signature;
-  return pixelSignature(source);
 }

@@ -48,11 +48,26 @@ export interface PixelHashOptions {
   readonly extent?: 'full' | 'sampled' | 'auto';
 }
 
-/** The data signature of an image as the encoder will see it (after the choice of channels). */
+/** The data signature of an image as the encoder will see it (after the choice of channels). Read once for each source. */
 export async function pixelSignature(
   source: ImageSource,
-  { channels, extent = 'auto' }: PixelHashOptions = {},
+  options: PixelHashOptions = {},
   task: TaskOptions = {},
+): Promise<string> {
+  const known = signatures.get(source) ?? new Map<string, string>();
+  signatures.set(source, known);
+  const key = JSON.stringify([options.channels ?? null, options.extent ?? 'auto']);
+  const signature = known.get(key) ?? (await readSignature(source, options, task));
+  known.set(key, signature);
+  return signature;
+}
+
+const signatures = new WeakMap<ImageSource, Map<string, string>>();
+
+async function readSignature(
+  source: ImageSource,
+  { channels, extent = 'auto' }: PixelHashOptions,
+  task: TaskOptions,
 ): Promise<string> {
   const { y: height, x: width } = source.sizes;
   const planes = planeCount(source);

@@ -114,7 +114,7 @@ describe('automatic segmentation by hand', function () {
     assert.equal(undone.layers.committed_objects.count, 2);
   });
 
-  it('cuts the image into tiles and shows them, and keeps the objects', async () => {
+  it('cuts the image into tiles and shows them, also when it is reopened, and keeps the objects', async () => {
     const before = await annotator.state();
     await panel.click('.image-settings summary');
     await panel.selectOption('[data-encoding="tiling"]', 'manual');
@@ -127,6 +127,11 @@ describe('automatic segmentation by hand', function () {
     await annotator.page.waitForTimeout(500);
     await annotator.screenshot('automatic-6-tiles');
     await panel.uncheck('text=Show tiles in the viewer');
+    await annotator.page.reload();
+    await annotator.ready();
+    panel = await annotator.panel();
+    await panel.click('.image-settings summary');
+    await panel.waitForSelector('text=2 x 2 tiles');
     await panel.selectOption('[data-encoding="tiling"]', 'auto');
     await panel.waitForSelector('text=The image is encoded whole.');
     await panel.click('.image-settings summary');

@@ -1,0 +1,41 @@
+import * as v from 'valibot';
+import type { Store } from '../../src/io/store.js';
+import type { EncodingChange } from '../../src/service/engine.js';
+
+/**
+ * Tiles and object size as somebody set them for an image, kept in a store under the image's signature: they hold again
+ * when it is reopened. What cannot be read or written is forgotten; nobody's work depends on it.
+ */
+export type SizeSettings = Pick<EncodingChange, 'tiling' | 'objectDiameter'>;
+
+const length = v.pipe(v.number(), v.integer(), v.minValue(0));
+const Sides = v.tuple([length, length]);
+const Settings = v.object({
+  tiling: v.optional(v.union([v.literal('none'), v.object({ tileShape: Sides, halo: Sides })])),
+  objectDiameter: v.optional(v.pipe(v.number(), v.minValue(1))),
+});
+
+export async function recallSize(store: Store, signature: string): Promise<SizeSettings> {
+  const bytes = await store.get(keyOf(signature)).catch(() => undefined);
+  if (!bytes) return {};
+  try {
+    return v.parse(Settings, JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    return {};
+  }
+}
+
+/** What is automatic is not kept. */
+export async function rememberSize(
+  store: Store,
+  signature: string,
+  { tiling, objectDiameter }: SizeSettings,
+): Promise<void> {
+  const key = keyOf(signature);
+  const set = { tiling: tiling ?? undefined, objectDiameter: objectDiameter ?? undefined };
+  const isAutomatic = set.tiling === undefined && set.objectDiameter === undefined;
+  const write = isAutomatic ? store.delete(key) : store.set(key, new TextEncoder().encode(JSON.stringify(set)));
+  await write.catch(() => undefined);
+}
+
+const keyOf = (signature: string) => `${signature.replaceAll(/[^\w-]/g, '-')}.json`;

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { recallSize, rememberSize } from '../../plugin/app/remembered-size.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
+import { listKeys } from '../../src/io/stores/prefix.js';
+
+describe('tiles and object size of an image', () => {
+  const tiling = { tileShape: [128, 96], halo: [12, 12] } as const;
+
+  it('are there again under its signature, and only there', async () => {
+    const store = memoryStore();
+    await rememberSize(store, 'sampled:12ab', { tiling, objectDiameter: 12 });
+    await rememberSize(store, '34cd', { tiling: 'none' });
+    assert.deepEqual(await recallSize(store, 'sampled:12ab'), { tiling, objectDiameter: 12 });
+    assert.deepEqual(await recallSize(store, '34cd'), { tiling: 'none' });
+    assert.deepEqual(await recallSize(store, '56ef'), {});
+  });
+
+  it('leave nothing behind once they are automatic again', async () => {
+    const store = memoryStore();
+    await rememberSize(store, '12ab', { objectDiameter: 12, tiling: null });
+    assert.equal((await listKeys(store)).length, 1);
+    await rememberSize(store, '12ab', { objectDiameter: null, tiling: null });
+    assert.deepEqual(await listKeys(store), []);
+  });
+
+  it('are automatic where what is stored is damaged', async () => {
+    const store = memoryStore();
+    await rememberSize(store, '12ab', { objectDiameter: 12 });
+    const [key] = await listKeys(store);
+    for (const text of ['', '{"objectDiameter":', '{"objectDiameter":-3}', '{"tiling":{"tileShape":[1]}}', '[]']) {
+      await store.set(key, new TextEncoder().encode(text));
+      assert.deepEqual(await recallSize(store, '12ab'), {}, text);
+    }
+  });
+});
