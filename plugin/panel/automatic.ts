@@ -29,7 +29,7 @@ export class AutomaticView {
     this.chosen.append(this.chosenTitle, this.chosenFacts, this.chosenButtons);
     this.thresholds.append(make('summary', {}, 'What counts as an object'), this.sliders);
     this.points.addEventListener('change', () =>
-      actions.run('change_automatic', { pointsPerSide: Number(this.points.value) }),
+      actions.run('change_automatic', { pointsPerSide: Number(this.points.value) || null }),
     );
     const grid = make(
       'label',

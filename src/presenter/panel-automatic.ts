@@ -21,7 +21,7 @@ export interface PanelAutomatic {
   /** Absent where nothing was run: there is nothing to move yet. */
   readonly sliders?: readonly AutomaticSlider[];
   readonly deeper?: PanelButton;
-  /** Points along each side, for the next run. */
+  /** Points along each side, for the next run; 0: as suits the image. */
   readonly points: { readonly value: number; readonly options: readonly { value: number; title: string }[] };
 }
 
@@ -60,7 +60,7 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
     ...(conflict && { conflict }),
     ...(status && ran && !arriving && { sliders: sliders(state, status, ran) }),
     ...(ran && ran.iouFloor > 0 && { deeper: commandButton('search_deeper', state) }),
-    points: { value: state.settings.automatic.pointsPerSide, options: pointOptions(state) },
+    points: { value: state.settings.automatic.pointsPerSide ?? 0, options: pointOptions(state) },
   };
 }
 
@@ -170,9 +170,9 @@ function sizeText(pixels: number, side: number): string {
 }
 
 function pointOptions({ settings }: SessionState): PanelAutomatic['points']['options'] {
-  const values = new Set([16, 32, 48, 64, settings.automatic.pointsPerSide]);
+  const values = new Set([0, 16, 32, 48, 64, settings.automatic.pointsPerSide ?? 0]);
   const speeds: Readonly<Record<number, string>> = { 16: ', quick', 32: '', 48: ', small objects', 64: ', slow' };
   return [...values]
     .sort((a, b) => a - b)
-    .map((value) => ({ value, title: `${value} x ${value}${speeds[value] ?? ''}` }));
+    .map((value) => ({ value, title: value === 0 ? 'automatic' : `${value} x ${value}${speeds[value] ?? ''}` }));
 }

@@ -36,6 +36,11 @@ export function agreeingFirst<C extends { readonly mask: Mask }>(candidates: rea
   return [...(agreeing.length > 0 ? agreeing : [fromBox]), ...others];
 }
 
+/** Points along each side of a frame for automatic masks: 1.2 across an object of the stated size, 16 to 32 in all. */
+export function gridFor(frame: Size, diameter: number): number {
+  return Math.min(32, Math.max(16, Math.ceil((1.2 * Math.max(...frame)) / diameter)));
+}
+
 /**
  * Diameter, in cells of the 256 grid, of the objects that stability scores are made comparable to: a quarter of what the
  * encoder sees. From 64 on the accuracy does not change.

@@ -78,8 +78,8 @@ export function chooseAutomatic(id: number | undefined): Edit {
 
 export interface AutomaticChange {
   readonly thresholds?: AutomaticThresholds;
-  /** Points along each side; used by the next run. */
-  readonly pointsPerSide?: number;
+  /** Points along each side; null: as suits the image. Used by the next run. */
+  readonly pointsPerSide?: number | null;
 }
 
 /** Other thresholds, and at once the objects that pass them in the visible plane. */
@@ -112,10 +112,13 @@ function changedSettings(before: AutomaticSettings, { thresholds = {}, pointsPer
     if (value !== undefined && !(value >= 0))
       throw new SamError('invalid_argument', `The object size ${name} is ${value}; it is a number of pixels.`);
   }
-  if (pointsPerSide !== undefined && !(Number.isInteger(pointsPerSide) && pointsPerSide >= 1 && pointsPerSide <= 128))
+  if (
+    typeof pointsPerSide === 'number' &&
+    !(Number.isInteger(pointsPerSide) && pointsPerSide >= 1 && pointsPerSide <= 128)
+  )
     throw new SamError('invalid_argument', `There must be 1 to 128 points per side, not ${pointsPerSide}.`);
   const after: AutomaticSettings = {
-    pointsPerSide: pointsPerSide ?? before.pointsPerSide,
+    pointsPerSide: pointsPerSide === undefined ? before.pointsPerSide : (pointsPerSide ?? undefined),
     thresholds: { ...before.thresholds, ...thresholds },
   };
   return JSON.stringify(after) === JSON.stringify(before) ? before : after;

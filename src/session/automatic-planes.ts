@@ -1,7 +1,7 @@
 import { SamError } from '../errors.js';
 import { tilesMeeting } from '../ndimage/blocking.js';
 import { generateLabels } from '../segmentation/amg/generate.js';
-import { AMG_OPTIONS, deepenAmg, initializeAmg } from '../segmentation/amg/initialize.js';
+import { AMG_OPTIONS, deepenAmg, defaultGrid, initializeAmg } from '../segmentation/amg/initialize.js';
 import { AMG_THRESHOLDS, type AmgState } from '../segmentation/amg/state.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import type { AnnotatorTask, AutomaticOptions, AutomaticStatus, Segmentation } from './annotator.js';
@@ -89,7 +89,7 @@ export class AutomaticPlanes {
     const lower = (floor: number, threshold: number) =>
       Math.max(0, Math.min(deeper ? floor - DEEPER : floor, threshold));
     return {
-      pointsPerSide: automatic.pointsPerSide,
+      pointsPerSide: automatic.pointsPerSide ?? defaultGrid(this.context.embeddings),
       iouFloor: lower(before.iouFloor, predIouThresh),
       stabilityFloor: lower(before.stabilityFloor, stabilityScoreThresh),
       region: deeper ? known?.run.region : region,

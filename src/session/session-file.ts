@@ -81,7 +81,7 @@ const settingsSchema = v.partial(
     trackState: v.picklist(['track', 'division']),
     applyToVolume: v.boolean(),
     automatic: v.object({
-      pointsPerSide: v.pipe(natural, v.minValue(1)),
+      pointsPerSide: v.optional(v.pipe(natural, v.minValue(1))),
       thresholds: v.partial(
         v.object({
           predIouThresh: v.number(),

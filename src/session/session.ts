@@ -1,6 +1,5 @@
 import { asSamError, SamError } from '../errors.js';
 import type { YXYX } from '../ndimage/array.js';
-import { AMG_OPTIONS } from '../segmentation/amg/initialize.js';
 import { TRACK_OPTIONS } from '../segmentation/tracking/track.js';
 import { MERGE_OPTIONS } from '../segmentation/volume/merge.js';
 import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
@@ -308,7 +307,7 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   trackDirection: 'forward',
   trackState: 'track',
   applyToVolume: false,
-  automatic: { pointsPerSide: AMG_OPTIONS.pointsPerSide, thresholds: {} },
+  automatic: { thresholds: {} },
   gapClosing: 2,
   minExtent: 2,
   minOverlap: MERGE_OPTIONS.minOverlap,

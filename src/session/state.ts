@@ -160,8 +160,8 @@ export interface SessionSettings {
 }
 
 export interface AutomaticSettings {
-  /** The model is asked at a grid of this many points along each side of the image or tile. */
-  readonly pointsPerSide: number;
+  /** The model is asked at a grid of this many points along each side of the image or tile; absent: as suits it. */
+  readonly pointsPerSide?: number;
   /** What the user has set; for all others the model's recommendation holds. */
   readonly thresholds: AutomaticThresholds;
 }

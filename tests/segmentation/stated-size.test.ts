@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { fullMask, translateMask } from '../../src/ndimage/rle.js';
-import { agreeingFirst, comparableStability, inStatedBox, plainStability } from '../../src/segmentation/stated-size.js';
+import {
+  agreeingFirst,
+  comparableStability,
+  gridFor,
+  inStatedBox,
+  plainStability,
+} from '../../src/segmentation/stated-size.js';
 
 const square = (side: number, at = 0) => ({ mask: translateMask(fullMask([side, side]), at, at) });
 
@@ -43,5 +49,15 @@ describe('stated object size', () => {
         assert.ok(comparableStability(plain, diameter) >= floor - 1e-12);
         if (plain > 0) assert.ok(comparableStability(plain - 0.01, diameter) < floor);
       }
+  });
+
+  it('asks at every object, but not more often than without the size', () => {
+    for (const [diameter, points] of [
+      [12, 16],
+      [8, 24],
+      [2, 32],
+      [100, 16],
+    ])
+      assert.equal(gridFor([140, 160], diameter), points, `${diameter} px`);
   });
 });

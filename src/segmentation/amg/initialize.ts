@@ -3,7 +3,7 @@ import { buildPrompts } from '../../model/transforms.js';
 import type { Size, YX, YXYX } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { SegmentContext } from '../context.js';
-import { comparableStability, plainStability } from '../stated-size.js';
+import { comparableStability, gridFor, plainStability } from '../stated-size.js';
 import { encodeBand } from './band-logits.js';
 import { FrameCandidates } from './frame-candidates.js';
 import { GRIDS, pointGrid } from './point-grid.js';
@@ -15,10 +15,12 @@ import type { AmgCandidate, AmgState, AmgTile } from './state.js';
  * micro-sam spec 5.4.
  */
 export interface AmgOptions {
-  /** Points along each side of an encoder frame (default 32, so 1024 prompts per tile). */
+  /** Points along each side of an encoder frame; default: `defaultGrid`. */
   readonly pointsPerSide?: number;
   /** Prompts per worker call (default 64). */
   readonly pointsPerBatch?: number;
+  /** Calls that the worker has at a time (default 2, so that it is never idle); of a pool, two for each of its workers. */
+  readonly requests?: number;
   /** Lowest predicted IoU and stability that can be asked for later without the network. */
   readonly iouFloor?: number;
   readonly stabilityFloor?: number;
@@ -31,12 +33,19 @@ export interface AmgOptions {
 }
 
 export const AMG_OPTIONS = {
-  pointsPerSide: 32,
   pointsPerBatch: 64,
+  requests: 2,
   /** The lowest values that the grid search of micro-sam looks at (spec 12.3). */
   iouFloor: 0.6,
   stabilityFloor: 0.6,
 } as const;
+
+/** 32 points along each side, as in micro-sam; in tiles that go by a stated size, as many as objects of that size need. */
+export function defaultGrid({ tiling, objectDiameter }: SegmentContext['embeddings']): number {
+  if (!tiling || objectDiameter === undefined) return 32;
+  const [height, width] = tiling.tileShape;
+  return gridFor([height + 2 * tiling.halo[0], width + 2 * tiling.halo[1]], objectDiameter);
+}
 
 function inside([y, x]: YX, box: YXYX): boolean {
   return y >= box[0] && y < box[2] && x >= box[1] && x < box[3];
@@ -123,7 +132,7 @@ async function runGrid(
   const settings = { ...AMG_OPTIONS, ...options };
   const { embeddings, worker, model, plane } = context;
   const { signal, onProgress, onPartial, region } = options;
-  const { pointsPerSide, pointsPerBatch } = settings;
+  const { pointsPerSide = defaultGrid(embeddings), pointsPerBatch } = settings;
   const grids = (before?.grids ?? 0) + 1;
   const drafts = framesOf(context, settings.first).map((at): Draft => {
     const known = before?.tiles.find(({ tile }) => tile === at.tile);
@@ -172,7 +181,7 @@ async function runGrid(
   try {
     for (const { draft, first } of jobs) {
       // The worker is never idle while an answer is on its way or unpacked here.
-      for (; inWork.length < IN_WORK && next < jobs.length; next++) {
+      for (; inWork.length < settings.requests && next < jobs.length; next++) {
         const answer = decode(jobs[next]);
         answer.catch(() => undefined); // heard of below
         inWork.push(answer);
@@ -201,9 +210,6 @@ interface Job {
   /** Index into the draft's fresh points. */
   readonly first: number;
 }
-
-/** Requests to the worker at a time. */
-const IN_WORK = 2;
 
 /** The whole image, or its tiles: those asked for first, then row by row. */
 function framesOf({ embeddings: { size, tiling } }: SegmentContext, first: readonly number[] = []) {
