@@ -26,6 +26,7 @@ interface Search extends Cancel {
 }
 
 const MAX_DEPTH = 16;
+const RECORDS_AT = 6;
 const MAX_NODE_BYTES = 65_536;
 
 export async function openBTree2(file: Hdf5File, address: number, options: Cancel): Promise<BTree2> {
@@ -49,20 +50,20 @@ export async function openBTree2(file: Hdf5File, address: number, options: Cance
     search.seen.add(node.address);
     const fields = await file.structure(node.address, nodeSize, search);
     fields.expect(node.depth === 0 ? 'BTLF' : 'BTIN');
-    fields.skip(2);
-    const own = Array.from({ length: node.records }, () => fields.part(recordSize));
-    const order = own.map(search.compare);
-    for (const record of own) record.at = 0;
-    for (let i = 0; i <= own.length; i++) {
+    const width = widths[node.depth];
+    const pointer = file.addressSize + width.records + width.total;
+    const children = RECORDS_AT + node.records * recordSize;
+    const record = (i: number) => fields.from(RECORDS_AT + i * recordSize, recordSize);
+    const order = (i: number) => search.compare(record(i));
+    for (let i = firstIndex(node.records, (i) => order(i) <= 0); i <= node.records; i++) {
       if (node.depth > 0) {
-        const child = fields.address();
-        const count = fields.uint(widths[node.depth].records);
-        fields.skip(widths[node.depth].total);
-        const outside = (i > 0 && order[i - 1] < 0) || (i < own.length && order[i] > 0);
-        if (child !== undefined && !outside)
-          yield* walk({ address: child, records: count, depth: node.depth - 1 }, search);
+        const child = fields.from(children + i * pointer, pointer);
+        const address = child.address();
+        if (address !== undefined)
+          yield* walk({ address, records: child.uint(width.records), depth: node.depth - 1 }, search);
       }
-      if (i < own.length && order[i] === 0) yield own[i];
+      if (i === node.records || order(i) < 0) return;
+      yield record(i);
     }
   }
 
@@ -94,4 +95,16 @@ function pointerWidths(nodeSize: number, recordSize: number, depth: number, addr
 
 function bytesFor(value: number): number {
   return Math.max(1, Math.ceil(Math.log2(value + 1) / 8));
+}
+
+/** The first index below `count` for which `reached` is true, or `count`; true for all after the first. */
+export function firstIndex(count: number, reached: (i: number) => boolean): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (reached(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -1,5 +1,5 @@
 import { openExtensibleArray, openFixedArray } from './hdf5-arrays.js';
-import { openBTree2 } from './hdf5-btree2.js';
+import { firstIndex, openBTree2 } from './hdf5-btree2.js';
 import type { ChunkIndexInfo } from './hdf5-dataset.js';
 import { type ChunkGrid, parseElement, type StoredChunk } from './hdf5-element.js';
 import { type Cancel, damaged, type Fields, type Hdf5File } from './hdf5-fields.js';
@@ -97,32 +97,22 @@ async function findInBTree1(
     const before = 8 + 2 * addressSize;
     const count = head.uint(2);
     const entries = await file.structure(node, before + count * (keyBytes + addressSize), options);
-    entries.skip(before);
-    const { entry, exact } = lastUpTo(first, entries, count, keyBytes + addressSize);
-    if (entry === undefined) return undefined;
+    const size = keyBytes + addressSize;
+    const order = (i: number) => {
+      const key = entries.from(before + i * size + 8, size - 8);
+      return comparePlaces(first, () => key.uint(8));
+    };
+    // The last entry that begins at or before the chunk: it is the chunk, or leads to it.
+    const last = firstIndex(count, (i) => order(i) < 0) - 1;
+    if (last < 0 || (level === 0 && order(last) !== 0)) return undefined;
+    const entry = entries.from(before + last * size, size);
     const bytes = entry.uint(4);
     const mask = entry.uint(4);
     entry.skip(keyBytes - 8);
     node = entry.address();
     if (level > 0) continue;
-    if (!exact || node === undefined) return undefined;
+    if (node === undefined) return undefined;
     return { address: node, bytes: grid.filtered ? bytes : grid.chunkBytes, mask };
   }
   return undefined;
-}
-
-/** The last entry of a node that begins at or before a pixel: it is that chunk, or leads to it. */
-function lastUpTo(first: readonly number[], entries: Fields, count: number, size: number) {
-  let entry: Fields | undefined;
-  let exact = false;
-  for (let i = 0; i < count; i++) {
-    const next = entries.part(size);
-    next.skip(8);
-    const order = comparePlaces(first, () => next.uint(8));
-    if (order < 0) break;
-    next.at = 0;
-    entry = next;
-    exact = order === 0;
-  }
-  return { entry, exact };
 }

@@ -132,6 +132,15 @@ export class Fields {
     if (found !== signature) throw damaged(this.#name, `${JSON.stringify(found)} where ${signature} belongs`);
   }
 
+  /** `length` bytes at `start` as fields of their own; where this one reads does not change. */
+  from(start: number, length: number): Fields {
+    const at = this.at;
+    this.at = start;
+    const part = this.part(length);
+    this.at = at;
+    return part;
+  }
+
   /** The next `length` bytes as fields of their own. */
   part(length: number): Fields {
     return new Fields(this.take(length), this.#name, this.#addressSize, this.#lengthSize);
