@@ -55,6 +55,9 @@ export class Annotator2d implements Annotator {
     const { tiling } = embeddings;
     if (!tiling) {
       await embeddings.embedding({ plane }, task);
+      // The first prompt for an image takes several times as long as the next, so it is not the user's.
+      const centre: YX = [embeddings.size[0] / 2, embeddings.size[1] / 2];
+      void this.preview(centre, plane, { signal: task.signal }).catch(() => undefined); // told to whoever clicks
       return;
     }
     const total = tiling.tiles.length;

@@ -88,6 +88,7 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
   const bare = (kind: 'encode' | 'decode') =>
     panel.evaluate((k) => (globalThis as unknown as { bare(kind: string): Promise<number> }).bare(k), kind);
 
+  const first = await clickToMask(annotator, viewer, [163, 105]);
   const clicks: number[] = [];
   const exports: number[] = [];
   // V8 goes on optimising for some thirty runs: of the export here, of ours as it happens before a click, by previews.
@@ -107,7 +108,7 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
     [403, 152],
     [420, 81],
   ] as const;
-  for (const at of [...places, ...places]) {
+  for (const at of [...places, ...places, ...places]) {
     exports.push(await bare('decode'));
     clicks.push(await clickToMask(annotator, viewer, at));
   }
@@ -129,6 +130,7 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
     // The fastest runs: what else runs on the machine only adds.
     atMost('click_to_mask_over_export', Math.min(...clicks) / Math.min(...exports), 'ratio', 0.4),
     reported('click_to_mask_ms', Math.min(...clicks), 'ms'),
+    reported('first_click_ms', first, 'ms'),
     atMost('encode_over_ort', Math.min(...encodes) / Math.min(...bares), 'ratio', 1.05),
     reported('encode_ms', Math.min(...encodes), 'ms'),
   ];

@@ -23,6 +23,8 @@ export class CanvasLayer extends Layer {
   readonly #element = document.createElement('div');
   readonly #draw: (context: CanvasRenderingContext2D, viewport: Viewport) => void;
   #drawn: Viewport | undefined;
+  /** The layer's, when it was drawn: OpenLayers asks every layer for every frame, whichever of them changed. */
+  #revision = -1;
   #cost = 0;
 
   constructor(draw: (context: CanvasRenderingContext2D, viewport: Viewport) => void) {
@@ -46,6 +48,10 @@ export class CanvasLayer extends Layer {
       this.canvas.style.transform = transformBetween(this.#drawn, viewport, frame.pixelRatio);
       return this.#element;
     }
+    if (this.#drawn && this.#revision === this.getRevision() && sameViewport(this.#drawn, viewport)) {
+      this.canvas.style.transform = '';
+      return this.#element;
+    }
     const started = performance.now();
     const { width, height } = viewport;
     if (this.canvas.width !== width || this.canvas.height !== height) {
@@ -60,6 +66,7 @@ export class CanvasLayer extends Layer {
     context.clearRect(0, 0, width, height);
     this.#draw(context, viewport);
     this.#drawn = viewport;
+    this.#revision = this.getRevision();
     this.#cost = performance.now() - started;
     return this.#element;
   }
@@ -75,6 +82,10 @@ export function viewportOf(frame: FrameState): Viewport {
     width: Math.round(width * frame.pixelRatio),
     height: Math.round(height * frame.pixelRatio),
   };
+}
+
+function sameViewport(a: Viewport, b: Viewport): boolean {
+  return a.left === b.left && a.top === b.top && a.scale === b.scale && a.width === b.width && a.height === b.height;
 }
 
 /** CSS that moves a picture drawn for one viewport to where it belongs in another. */
