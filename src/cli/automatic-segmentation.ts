@@ -15,6 +15,7 @@ import { expandInputs, stemOf } from './batch/inputs.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, type Engine, joinPairs, numberFlag, startEngine } from './engine.js';
+import { SegmentationReport } from './segmentation-report.js';
 
 /** Everything in many files segmented without prompts. */
 const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
@@ -27,12 +28,13 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
   -n, --ndim N               2: every plane by itself; 3: objects go through the planes
                              (default: 3 for volumes)
       --mode amg             automatic mask generation, the only mode without a decoder for instances
-      --points_per_side N    grid of prompts (default 32)
+      --points_per_side N    grid of prompts (default 32; with --object_diameter what that needs)
       --pred_iou_thresh X    --stability_score_thresh X    --box_nms_thresh X
       --min_object_size PX   --max_object_size PX
       --gap_closing N        --min_z_extent N              volumes: close gaps, drop short objects
       --shard I/N            do the I-th of N parts, or auto: Slurm array, Kubernetes indexed job
       --force                segment again what has a result
+      --report               also write report.html: a picture of each image with the outlines of its objects
       --json                 print the table as JSON
 ${ENGINE_USAGE}
 
@@ -58,6 +60,7 @@ async function run(args: readonly string[]): Promise<number> {
       ...ENGINE_FLAGS,
       ...BATCH_FLAGS,
       force: { type: 'boolean', default: false },
+      report: { type: 'boolean', default: false },
       output_path: { type: 'string', short: 'o' },
       format: { type: 'string', default: 'tiff' },
       ndim: { type: 'string', short: 'n' },
@@ -81,21 +84,29 @@ async function run(args: readonly string[]): Promise<number> {
   });
   const ndim = numberFlag('ndim', values.ndim);
   if (ndim !== undefined && ndim !== 2 && ndim !== 3) throw new UsageError(`--ndim is 2 or 3, not ${ndim}.`);
-  const options = optionsOf(values);
+  const options = { ...optionsOf(values), ...(values.worker && { requests: 2 * values.worker.length }) };
   const all = await expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
-  const files = ofShard(all, parseShard(values.shard));
+  const shard = parseShard(values.shard);
+  const files = ofShard(all, shard);
   mkdirSync(folder, { recursive: true });
   const engine = await startEngine(values);
+  const report = values.report ? new SegmentationReport(engine.model.name) : undefined;
   try {
     const items = files.map((file): BatchItem => {
       const marker = path.join(folder, `${stemOf(file)}${MARKER[formats[0]] ?? ''}`);
       return {
         name: nameOfFile(file),
         exists: () => existsSync(marker),
-        run: (task) => segmentFile(engine, file, { folder, formats, ndim, options }, task),
+        run: (task) => segmentFile(engine, file, { folder, formats, ndim, options, report }, task),
       };
     });
-    return reportBatch(await runBatch(items, { ...values, signal: interruptible() }), values.json);
+    const rows = await runBatch(items, { ...values, signal: interruptible() });
+    if (report) {
+      const part = shard.count > 1 ? `-${shard.index + 1}-of-${shard.count}` : '';
+      const facts = { command: `micro-sam automatic_segmentation ${args.join(' ')}`, date: new Date().toISOString() };
+      writeWhole(path.join(folder, `report${part}.html`), report.html(rows, facts));
+    }
+    return reportBatch(rows, values.json);
   } finally {
     await engine.close();
   }
@@ -147,6 +158,7 @@ interface Job {
   readonly formats: readonly ExportFormat[];
   readonly ndim?: 2 | 3;
   readonly options: AutomaticVolumeOptions;
+  readonly report?: SegmentationReport;
 }
 
 async function segmentFile(engine: Engine, file: string, job: Job, task: TaskOptions): Promise<string> {
@@ -161,6 +173,7 @@ async function segmentFile(engine: Engine, file: string, job: Job, task: TaskOpt
         ? (await automaticVolume(context, planes, { ...job.options, ...task })).labels
         : await planeByPlane(context, planes, job.options, task);
       await writeResults(source, labels, file, job, task);
+      await job.report?.add(stemOf(file), source, labels, task);
       return `${maxLabel(labels)} objects`;
     } finally {
       embeddings.close();
@@ -217,17 +230,19 @@ async function writeResults(
     },
   };
   for (const format of [...job.formats].reverse()) {
-    for (const { name, bytes } of await exportLabels(format, input, task)) {
-      const target = path.join(job.folder, name);
-      const unfinished = `${target}.unfinished-${process.pid}`;
-      try {
-        mkdirSync(path.dirname(target), { recursive: true });
-        writeFileSync(unfinished, bytes);
-        renameSync(unfinished, target);
-      } catch (cause) {
-        throw new SamError('storage', `${target} cannot be written: ${(cause as Error).message}`, { cause });
-      }
-    }
+    for (const { name, bytes } of await exportLabels(format, input, task))
+      writeWhole(path.join(job.folder, name), bytes);
+  }
+}
+
+function writeWhole(target: string, content: Uint8Array | string): void {
+  const unfinished = `${target}.unfinished-${process.pid}`;
+  try {
+    mkdirSync(path.dirname(target), { recursive: true });
+    writeFileSync(unfinished, content);
+    renameSync(unfinished, target);
+  } catch (cause) {
+    throw new SamError('storage', `${target} cannot be written: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -25,6 +25,7 @@ export const ENGINE_FLAGS = {
   model_type: { type: 'string', short: 'm', default: DEFAULT_MODEL },
   checkpoint: { type: 'string', short: 'c', multiple: true },
   embedding_path: { type: 'string', short: 'e' },
+  half: { type: 'boolean', default: false },
   key: { type: 'string', short: 'k' },
   tile_shape: { type: 'string' },
   halo: { type: 'string' },
@@ -40,6 +41,7 @@ export const ENGINE_USAGE = `
   -m, --model_type NAME      model (default: ${DEFAULT_MODEL}); micro-sam info lists them
   -c, --checkpoint FILE      encoder and decoder ONNX files of another model: give it twice
   -e, --embedding_path DIR   keep embeddings here, in micro-sam's format, and reuse them
+      --half                 keep them in half precision: half the size, rounded to 3 digits
   -k, --key KEY              dataset inside an HDF5, zarr or npz file
       --tile_shape Y X       tiles of this many pixels; default: chosen by size
       --halo Y X             overlap of the tiles on each side
@@ -55,6 +57,7 @@ export interface EngineFlags {
   readonly model_type?: string;
   readonly checkpoint?: string[];
   readonly embedding_path?: string;
+  readonly half?: boolean;
   readonly key?: string;
   readonly tile_shape?: string;
   readonly halo?: string;
@@ -155,6 +158,7 @@ export async function startEngine(flags: EngineFlags): Promise<Engine> {
     objectDiameter: numberFlag('object_diameter', flags.object_diameter),
     intensity: intensityFlag(flags.intensity),
     channels: channelsFlag(flags.channels),
+    half: flags.half,
   };
   const model = modelFlag(flags);
   const worker = await workerFlag(flags);

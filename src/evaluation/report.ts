@@ -21,6 +21,8 @@ export interface Report {
   readonly title: string;
   readonly rows: readonly ScoreRow[];
   readonly pictures?: readonly ReportPicture[];
+  /** What the outlines in the pictures are. */
+  readonly legend?: string;
   /** Facts to repeat the run: version, command line, model hash. */
   readonly facts?: Readonly<Record<string, string>>;
 }
@@ -76,6 +78,8 @@ const STYLE = `
   dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: 13px; }
   dt { opacity: .7; } dd { margin: 0; overflow-wrap: anywhere; }`;
 
+const LEGEND = 'Reference green, prediction magenta, both white.';
+
 /** One self-contained HTML page. */
 export function reportToHtml(report: Report): string {
   const names = scoreNames(report.rows);
@@ -92,7 +96,7 @@ export function reportToHtml(report: Report): string {
 ${meansTable(meanScores(report.rows), names)}
 <h2>Image by image</h2>
 ${names.map((name) => imageTable(name, images, settings, report.rows)).join('\n')}
-${(report.pictures ?? []).length > 0 ? '<h2>Pictures</h2><p>Reference green, prediction magenta, both white.</p>' : ''}
+${(report.pictures ?? []).length > 0 ? `<h2>Pictures</h2><p>${escapeHtml(report.legend ?? LEGEND)}</p>` : ''}
 ${(report.pictures ?? []).map(figure).join('\n')}
 ${facts.length > 0 ? `<h2>How it was made</h2><dl>${facts.join('')}</dl>` : ''}
 </body></html>

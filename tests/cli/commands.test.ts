@@ -42,7 +42,7 @@ describe('micro-sam command line', function () {
 
   it('segments a folder, keeps embeddings, and says what became of each file', async () => {
     const args = ['automatic_segmentation', '-i', at('images'), '-o', at('out'), '-e', at('emb')];
-    const first = micro(...args, '--points_per_side', '6', '--format', 'tiff,geojson', '--json');
+    const first = micro(...args, '--points_per_side', '6', '--format', 'tiff,geojson', '--report', '--json');
     assert.equal(first.status, 1, first.stderr); // one file is broken
     const rows: { name: string; status: string; detail: string }[] = JSON.parse(first.stdout);
     assert.deepEqual(
@@ -61,6 +61,9 @@ describe('micro-sam command line', function () {
     assert.ok(new Set(data).size > 3, 'several cells are found');
     assert.ok(existsSync(at('emb', 'cells1.zarr', 'zarr.json')));
     assert.ok(JSON.parse(readFileSync(at('out', 'cells1.geojson'), 'utf8')).features.length > 2);
+    const report = readFileSync(at('out', 'report.html'), 'utf8');
+    assert.equal(report.match(/<img alt="cells\d: vit_t" src="data:image\/png/g)?.length, 2);
+    assert.match(report, /broken\.tif.*failed/);
     assert.ok(!readdirSync(at('out')).some((name) => name.includes('unfinished')));
 
     const written = statSync(at('out', 'cells1_labels.tif')).mtimeMs;
@@ -70,13 +73,15 @@ describe('micro-sam command line', function () {
   });
 
   it('precomputes embeddings shard by shard and reuses them', () => {
-    const args = ['precompute_embeddings', '-i', at('images', 'cells*.tif'), '-e', at('shards')];
+    const args = ['precompute_embeddings', '-i', at('images', 'cells*.tif'), '-e', at('shards'), '--half'];
     assert.equal(micro(...args, '--shard', '2/2').status, 0);
     assert.deepEqual(readdirSync(at('shards')), ['cells2.zarr']);
     const all = micro(...args);
     assert.equal(all.status, 0, all.stderr);
     assert.match(all.stdout, /cells1\.tif .*1 computed, 0 reused/);
     assert.match(all.stdout, /cells2\.tif .*0 computed, 1 reused/);
+    const features = JSON.parse(readFileSync(at('shards', 'cells1.zarr', 'features', 'zarr.json'), 'utf8'));
+    assert.equal(features.data_type, 'float16');
   });
 
   it('scores predictions side by side and the model itself, with a report', () => {
