@@ -75,8 +75,8 @@ export async function unpackChunk(
 
 /** Byte k of all elements lies together; a remainder that is no whole element is at the end, as it was. */
 function unshuffle(bytes: Uint8Array, size: number): Uint8Array {
-  if (size < 2) return bytes;
   const count = Math.floor(bytes.length / size);
+  if (size < 2 || count === 0) return bytes;
   const out = bytes.slice();
   for (let byte = 0; byte < size; byte++)
     for (let i = 0, from = byte * count, to = byte; i < count; i++, from++, to += size) out[to] = bytes[from];
