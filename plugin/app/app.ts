@@ -1,7 +1,6 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
 import type { PageFile, PageSettings } from '../../src/cli/serve/page-settings.js';
 import { asSamError, SamError } from '../../src/errors.js';
-import { memoryBytes } from '../../src/io/bytes.js';
 import type { ImageInput } from '../../src/io/open.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
@@ -10,8 +9,9 @@ import type { Tiling } from '../../src/ndimage/blocking.js';
 import { commandOfKey } from '../../src/presenter/keys.js';
 import type { PanelModel } from '../../src/presenter/panel.js';
 import { Presenter } from '../../src/presenter/presenter.js';
-import { createService, type MicroSamService, type ServiceImage } from '../../src/service/service.js';
+import { createService, type MicroSamService } from '../../src/service/service.js';
 import type { CommandId } from '../../src/session/commands.js';
+import { loadObjects } from '../../src/session/load-objects.js';
 import type { WorkerInfo } from '../../src/worker/sam-worker.js';
 import { listenToDrops } from '../dropped-files.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
@@ -23,16 +23,16 @@ import { type ImageChoice, Panel } from '../panel/panel.js';
 import { saveSheet } from '../panel/save-sheet.js';
 import { severalFilesSheet } from '../panel/several-files-sheet.js';
 import { watchVisibility } from '../panel/visibility.js';
+import { keysToChooseFrom, whichImageSheet } from '../panel/which-image-sheet.js';
 import { isTyping } from '../typing.js';
 import { type AnnotatorParts, PageAnnotator } from './annotator.js';
 import { displayOptions } from './display.js';
 import { Engine } from './engine.js';
-import { beginWithObjects, loadObjects } from './load-objects.js';
+import { beginWithObjects, takeTracks } from './load-objects.js';
 import { SAMPLES } from './samples.js';
 import { saveObjects } from './save.js';
-import { inOrder, isZarr, PageSeries, plateImages, type SeriesInput } from './series.js';
+import { inOrder, isZarr, PageSeries, plateImages, type SeriesInput, type SeriesPlace } from './series.js';
 import { openStorage } from './storage.js';
-import { takeTracks } from './tracks.js';
 
 const PUBLIC_VIEWER = 'https://kaibu.org/#/app';
 
@@ -99,9 +99,9 @@ export class MicroSamApp {
     const { annotator } = this;
     const service = createService({
       session: annotator.session,
-      openImage: async (input, options) => {
-        await this.openAlone(inputOf(input, options), options);
-      },
+      openImage: (input, options) => this.openAlone(input, options),
+      series: () => this.series?.control,
+      openSeries: (images) => this.openSeries(images),
       imageSource: () => annotator.source,
       info: async () => ({ model: annotator.model.name, worker: await this.engine?.worker.info() }),
       engine: {
@@ -149,7 +149,10 @@ export class MicroSamApp {
     if (data.url) void this.open(data.url, data.name);
     else if (files.length > 1)
       this.attempt(() =>
-        this.openSeries(files.map(({ name, url, labels }) => ({ name, input: url, ...(labels && { labels }) }))),
+        this.openSeries(
+          files.map(({ name, url, labels }) => ({ name, input: url, ...(labels && { labels }) })),
+          { key: this.settings.series, ...(this.settings.output && { output: serverStore(this.settings.output) }) },
+        ),
       );
     else if (files.length > 0) void this.openFirst(files[0]);
     else if (data.image === undefined) void this.openSample(0);
@@ -157,10 +160,14 @@ export class MicroSamApp {
   }
 
   /** What goes wrong is the session's message already. */
-  private async open(input: ImageInput, name?: string): Promise<void> {
-    const plate = await plateImages(input).catch(() => undefined); // opening it says what is wrong with it
+  private async open(input: ImageInput, name?: string, key?: string): Promise<void> {
+    const plate = key ? undefined : await plateImages(input).catch(() => undefined); // opening says what is wrong
     if (plate) return this.openSeries(plate);
-    await this.openAlone(input, { ...(name && { name }) }).catch(() => this.redraw());
+    await this.openAlone(input, { ...(name && { name }), ...(key && { key }) }).catch((error) => {
+      this.redraw();
+      const keys = keysToChooseFrom(error);
+      if (keys.length > 0) whichImageSheet(keys, (chosen) => void this.open(input, name, chosen)).open();
+    });
     await this.engine?.measureCache().catch(() => undefined);
   }
 
@@ -172,11 +179,10 @@ export class MicroSamApp {
     this.redraw();
   }
 
-  private async openFirst({ name, url, labels }: PageFile): Promise<void> {
-    await this.open(url, name);
+  private async openFirst(file: PageFile): Promise<void> {
+    await this.open(file.url, file.name);
     const { session } = this.annotator;
-    if (labels && session.state.image?.name === name)
-      this.attempt(() => beginWithObjects(session, labels, 'the labels'));
+    if (session.state.image?.name === file.name) this.attempt(() => beginWithObjects(session, file));
   }
 
   private async screenshot(): Promise<Uint8Array> {
@@ -278,15 +284,10 @@ export class MicroSamApp {
       }).open();
   }
 
-  private async openSeries(images: readonly SeriesInput[]): Promise<void> {
+  /** @param place of the series that the command line names */
+  private async openSeries(images: readonly SeriesInput[], place: Omit<SeriesPlace, 'store'> = {}): Promise<void> {
     await this.closeSeries();
-    const { output, series: key } = this.settings;
-    const given = this.settings.files?.length === images.length;
-    this.series = await PageSeries.open(this.annotator, images, {
-      store: this.store ?? memoryStore(),
-      ...(given && output && { output: serverStore(output) }),
-      ...(given && key !== undefined && { key }),
-    });
+    this.series = await PageSeries.open(this.annotator, images, { store: this.store ?? memoryStore(), ...place });
     this.series.subscribe(() => this.redraw());
     await this.series.start();
     this.redraw();
@@ -384,10 +385,4 @@ export class MicroSamApp {
       onError: (text) => session.notify({ level: 'error', text }),
     });
   }
-}
-
-function inputOf(input: ServiceImage, { name, axes }: { readonly name?: string; readonly axes?: string }): ImageInput {
-  if (input instanceof Uint8Array) return memoryBytes(input, name);
-  if (typeof input === 'string' || input instanceof Blob) return input;
-  return { ...input, axes, name };
 }

@@ -1,35 +1,40 @@
-import { readLabelImage } from '../../src/io/label-image.js';
-import { type ImageInput, openImage } from '../../src/io/open.js';
-import type { LabelImage } from '../../src/ndimage/array.js';
-import { setCommittedObjects } from '../../src/session/edits.js';
-import { checkLabelShape, isUntouched, needImage, recordsFromLabels } from '../../src/session/layers.js';
+import type { PageFile } from '../../src/cli/serve/page-settings.js';
+import { httpBytes } from '../../src/io/bytes.js';
+import { type GivenFile, importTracks, trackFiles } from '../../src/session/import-tracks.js';
+import { isUntouched } from '../../src/session/layers.js';
+import { loadObjects } from '../../src/session/load-objects.js';
 import type { AnnotationSession } from '../../src/session/session.js';
-import type { TaskOptions } from '../../src/task.js';
 
-/** Labels that somebody else's program made, as committed objects: one step of undo. */
-export async function loadObjects(session: AnnotationSession, input: ImageInput, name: string): Promise<void> {
+/**
+ * Takes dropped files as tracks made elsewhere, if that is what they are: a folder of the Cell Tracking Challenge, a zip
+ * of one, or a table of napari with its graph. They belong to the open image.
+ *
+ * @returns false if they are something else
+ */
+export async function takeTracks(session: AnnotationSession, files: readonly File[]): Promise<boolean> {
+  const tracks = await trackFiles(
+    files.map((file) => ({
+      name: file.name,
+      size: file.size,
+      read: async () => new Uint8Array(await file.arrayBuffer()),
+    })),
+  );
+  if (!tracks) return false;
+  await importTracks(session, tracks);
+  return true;
+}
+
+/** Objects and tracks that the command line names for the open image; work that was saved comes first. */
+export async function beginWithObjects(session: AnnotationSession, { labels, tracks }: PageFile): Promise<void> {
   const { image } = session.state;
-  const labels = await session.task('automatic', `Read ${name}`, (task) => labelsOf(input, task));
-  if (session.state.image !== image) return; // they belong to the image that was open
-  checkLabelShape(labels.shape, needImage(session.state));
-  const records = recordsFromLabels(labels);
-  session.apply(setCommittedObjects(records));
-  session.notify({
-    level: 'info',
-    text: `${records.length} objects of ${name} are the committed objects now. Undo brings back what was there.`,
-  });
+  if (!isUntouched(session.state)) return;
+  if (labels) await loadObjects(session, labels, 'the labels');
+  if (!tracks) return;
+  const found = await trackFiles(await Promise.all(tracks.map(servedFile)));
+  if (found && session.state.image === image) await importTracks(session, found);
 }
 
-/** The same for an image on which nothing was done yet; work that was saved comes first. */
-export async function beginWithObjects(session: AnnotationSession, input: ImageInput, name: string): Promise<void> {
-  if (isUntouched(session.state)) await loadObjects(session, input, name);
-}
-
-export async function labelsOf(input: ImageInput, task: TaskOptions = {}): Promise<LabelImage> {
-  const source = await openImage(input, { signal: task.signal });
-  try {
-    return await readLabelImage(source, task);
-  } finally {
-    await source.close();
-  }
+async function servedFile({ name, url }: { readonly name: string; readonly url: string }): Promise<GivenFile> {
+  const { size, read } = await httpBytes(url);
+  return { name, size, read: () => read(0, size) };
 }

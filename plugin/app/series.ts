@@ -9,10 +9,11 @@ import { listKeys, prefixStore } from '../../src/io/stores/prefix.js';
 import { zipFiles } from '../../src/io/stores/zip.js';
 import { zarrOfFiles } from '../../src/io/zarr-files.js';
 import { rootOfKeys } from '../../src/io/zarr-keys.js';
+import type { SeriesControl } from '../../src/service/series.js';
 import { ImageSeries, TABLE } from '../../src/session/image-series.js';
+import { labelsOf } from '../../src/session/load-objects.js';
 import type { SeriesModel } from '../panel/series.js';
 import type { PageAnnotator } from './annotator.js';
-import { labelsOf } from './load-objects.js';
 import { download } from './save.js';
 
 /** The images that were given to this window, one after the other in its one session. */
@@ -74,6 +75,11 @@ export class PageSeries {
       saveTable: () => void this.tell(this.saveTable()),
       saveAll: () => void this.tell(this.saveAll()),
     };
+  }
+
+  /** For scripts, which are told what goes wrong. */
+  get control(): SeriesControl {
+    return this.series;
   }
 
   subscribe(listener: () => void): void {

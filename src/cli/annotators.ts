@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { SessionSettings } from '../session/state.js';
 import { expandInputs } from './batch/inputs.js';
 import { type Command, UsageError } from './command.js';
+import { initialObjects } from './initial-objects.js';
 import { openBrowser } from './serve/open-browser.js';
 import { type AnnotatorServer, startServer } from './serve/server.js';
 
@@ -18,8 +19,10 @@ interface Start {
   readonly output?: boolean;
 }
 
-const LABEL_OPTIONS = `  -s, --segmentation_result FILE
-                       label image with objects to begin with, e.g. of another program
+const LABEL_OPTIONS = `  -s, --segmentation_result PATH
+                       what to begin with, of another program: a label image, or the tracks of a time series: a Cell
+                       Tracking Challenge folder, a zip of one, or <name>_tracks.csv of napari with <name>_graph.json
+                       beside it, which goes with a label image: give it twice
 `;
 
 const OUTPUT_OPTIONS = `  -o, --output DIR     folder for the results, written whenever you go on to another image: <name>_labels.tif
@@ -72,7 +75,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
             initial_segmentation_folder: { type: 'string' },
             initial_segmentation_pattern: { type: 'string' },
           }
-        : { segmentation_result: { type: 'string', short: 's' } }),
+        : { segmentation_result: { type: 'string', short: 's', multiple: true } }),
       port: { type: 'string' },
       open: { type: 'boolean', default: true },
       viewer: { type: 'string' },
@@ -86,7 +89,9 @@ async function run(args: readonly string[], start: Start): Promise<number> {
   const given = values as Given;
   const { output, is_volumetric: volumetric } = given;
   const files = (await Promise.all(inputs.map((input) => expandInputs([input], values.pattern)))).flat();
-  const labels = await labelFiles(given, files);
+  const from = given.segmentation_result ?? given.initial_segmentation_folder;
+  const initial =
+    from === undefined ? {} : await initialObjects([from].flat(), files, given.initial_segmentation_pattern);
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -97,7 +102,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
   });
   const server: AnnotatorServer = await startServer({
     files,
-    labels,
+    ...initial,
     series: inputs.join('\n'),
     annotator: volumetric ? '3d' : start.annotator,
     outputDir: output,
@@ -121,17 +126,7 @@ interface Given {
   readonly is_volumetric?: boolean;
   readonly initial_segmentation_folder?: string;
   readonly initial_segmentation_pattern?: string;
-  readonly segmentation_result?: string;
-}
-
-async function labelFiles(given: Given, files: readonly string[]): Promise<string[] | undefined> {
-  const from = given.segmentation_result ?? given.initial_segmentation_folder;
-  if (from === undefined) return undefined;
-  const labels = await expandInputs([path.resolve(from)], given.initial_segmentation_pattern);
-  if (labels.length === files.length) return labels;
-  throw new UsageError(
-    `There are ${files.length} images and ${labels.length} label images (${from}); each image needs its own.`,
-  );
+  readonly segmentation_result?: readonly string[];
 }
 
 function parsePort(text: string): number {

@@ -1,17 +1,13 @@
-import * as v from 'valibot';
 import { SamError } from '../errors.js';
 import type { LabelImage, Tensor } from '../ndimage/array.js';
 import { checkLabelShape } from '../session/layers.js';
 import type { ImageInfo } from '../session/state.js';
-import { fromRpcArray, isArrayLike } from './ndarray.js';
 
-/** Label images that come over RPC. */
-export const labelsSchema = v.pipe(
-  v.custom<unknown>(isArrayLike, 'expected an ndarray'),
-  v.transform((value) => fromRpcArray(value)),
-);
-
-/** @throws SamError invalid_argument unless they have the image's shape and are whole numbers of 32 bits */
+/**
+ * Label images that come over RPC.
+ *
+ * @throws SamError invalid_argument unless they have the image's shape and are whole numbers of 32 bits
+ */
 export function checkLabels({ data, shape }: Tensor, image: ImageInfo): LabelImage {
   checkLabelShape(shape, image);
   for (const value of data)

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { EXPORT_FORMATS } from '../io/export.js';
+import { imageSchema, tensorSchema } from './image.js';
 import { fromRpcArray, isArrayLike } from './ndarray.js';
 import { stackSettingsSchema } from './stack.js';
 
@@ -35,18 +36,11 @@ const layer = v.picklist(['current_object', 'auto_segmentation', 'committed_obje
 const sourceLayer = v.picklist(['current_object', 'auto_segmentation']);
 const preserve_mode = v.optional(v.picklist(['objects', 'pixels', 'none']));
 const preservation_threshold = v.optional(v.pipe(number, v.minValue(0), v.maxValue(1)));
-const tensor = v.pipe(
-  v.custom<unknown>(isArrayLike, 'expected an ndarray'),
-  v.transform((value) => fromRpcArray(value)),
-);
 
 export const schemas = {
   none: v.strictObject({}),
   open_image: v.strictObject({
-    image: v.union(
-      [tensor, v.pipe(v.string(), v.nonEmpty()), v.instance(Blob), v.instance(Uint8Array), v.instance(ArrayBuffer)],
-      'expected an ndarray, a URL, a File or bytes',
-    ),
+    image: imageSchema,
     name: v.optional(v.string()),
     axes: v.optional(v.string()),
     key: v.optional(v.string()),
@@ -98,7 +92,7 @@ export const schemas = {
     as: v.optional(v.picklist(['labels', 'polygons', 'rle'])),
     plane,
   }),
-  set_committed_objects: v.strictObject({ labels: tensor }),
+  set_committed_objects: v.strictObject({ labels: tensorSchema }),
   export: v.strictObject({ format: v.picklist(EXPORT_FORMATS), layer: v.optional(layer) }),
   import_session: v.strictObject({ session: v.string() }),
   cancel: v.strictObject({ task: v.optional(v.picklist(['prepare', 'segment', 'automatic'])) }),

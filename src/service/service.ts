@@ -2,8 +2,7 @@ import { SamError } from '../errors.js';
 import { exportLabels, measuredImage } from '../io/export.js';
 import { labelsToGeoJson } from '../io/geojson.js';
 import type { ImageSource } from '../io/image.js';
-import type { OpenOptions } from '../io/open.js';
-import type { Tensor } from '../ndimage/array.js';
+import type { ImageInput, OpenOptions } from '../io/open.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { annotatorKind } from '../session/annotator.js';
 import { planCommit } from '../session/commit.js';
@@ -16,10 +15,13 @@ import { automaticFunctions } from './automatic.js';
 import { encodeError, method } from './call.js';
 import { type EngineDeps, engineFunctions } from './engine.js';
 import { Subscriptions } from './events.js';
+import { imageInput } from './image.js';
 import { checkLabels } from './labels.js';
+import { loadFunctions } from './load.js';
 import { toRpcArray } from './ndarray.js';
 import { schemas } from './schemas.js';
-import { type SeriesControl, stackFunctions, stackSettingsOf } from './stack.js';
+import { type SeriesDeps, seriesFunctions } from './series.js';
+import { stackFunctions, stackSettingsOf } from './stack.js';
 import { describeState, promptJson, settingsJson } from './state-json.js';
 
 /**
@@ -33,10 +35,10 @@ import { describeState, promptJson, settingsJson } from './state-json.js';
  * await service.commit();
  * const labels = await service.get_layer('committed_objects');
  */
-export interface ServiceDeps {
+export interface ServiceDeps extends SeriesDeps {
   readonly session: AnnotationSession;
   /** Opens an image and makes it the session's; resolves when prompts can be given. */
-  readonly openImage: (input: ServiceImage, options: OpenOptions & { readonly axes?: string }) => Promise<void>;
+  readonly openImage: (input: ImageInput, options: OpenOptions) => Promise<void>;
   /** The open image, for the pixel size in exports. */
   readonly imageSource?: () => ImageSource | undefined;
   /** Program, model and worker, as plain data. */
@@ -44,14 +46,9 @@ export interface ServiceDeps {
   readonly screenshot?: () => Promise<Uint8Array>;
   /** Models, workers, embeddings. */
   readonly engine?: EngineDeps;
-  /** The series of images that is open, if one is. */
-  readonly series?: () => SeriesControl | undefined;
   /** Called by `close`. */
   readonly close?: () => Promise<void>;
 }
-
-/** An array in memory, an address, a file, or the bytes of one. */
-export type ServiceImage = Tensor | string | Blob | Uint8Array;
 
 export type MicroSamService = ReturnType<typeof createService>;
 
@@ -78,8 +75,8 @@ export function createService(deps: ServiceDeps) {
     },
     get_info: noArguments('get_info', async () => ({ name: 'micro-sam', ...(await deps.info?.()) })),
 
-    open_image: method('open_image', ['image', 'name'], schemas.open_image, async ({ image, ...options }) => {
-      await deps.openImage(image instanceof ArrayBuffer ? new Uint8Array(image) : image, options);
+    open_image: method('open_image', ['image', 'name'], schemas.open_image, async ({ image, axes, ...options }) => {
+      await deps.openImage(imageInput(image, { ...options, axes }), options);
       return describeState(state());
     }),
     compute_embeddings: noArguments('compute_embeddings', () => session.run('compute_embeddings')),
@@ -149,7 +146,9 @@ export function createService(deps: ServiceDeps) {
       return describeState(state()).layers.current_object;
     }),
     ...automaticFunctions(session),
-    ...stackFunctions(session, deps.series),
+    ...stackFunctions(session),
+    ...seriesFunctions(deps),
+    ...loadFunctions(session),
     ...engineFunctions(deps.engine ?? {}),
     refine_object: noArguments('refine_object', () => session.run('refine_object')),
     choose_candidate: method('choose_candidate', ['index'], schemas.choose_candidate, ({ index }) =>

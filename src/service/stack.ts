@@ -1,19 +1,17 @@
 import * as v from 'valibot';
-import { SamError } from '../errors.js';
 import { PROJECTION_NAMES } from '../segmentation/volume/projection.js';
 import { trackOfPrompt } from '../session/annotator.js';
-import type { ImageSeries } from '../session/image-series.js';
 import { needImage, recordsFromLabels } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { Lineage, SessionSettings } from '../session/state.js';
 import { describeTracks, loadTracks } from '../session/tracking.js';
 import { method } from './call.js';
-import { checkLabels, labelsSchema } from './labels.js';
+import { tensorSchema } from './image.js';
+import { checkLabels } from './labels.js';
 
 /**
- * Volumes, time series and series of images over RPC: follow an object through all slices or frames, edit tracks and
- * lineages, go from image to image. Frames are plane numbers from 0; lineages are micro-sam's: one record per family,
- * track → daughters.
+ * Volumes and time series over RPC: follow an object through all slices or frames, edit tracks and lineages. Frames are
+ * plane numbers from 0; lineages are micro-sam's: one record per family, track → daughters.
  */
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 const id = v.pipe(natural, v.minValue(1));
@@ -61,10 +59,9 @@ const schemas = {
   swap: v.strictObject({ ids, frame: v.optional(natural), layer }),
   remove: v.strictObject({ id, layer }),
   set_committed_tracks: v.strictObject({
-    labels: labelsSchema,
+    labels: tensorSchema,
     lineages: v.optional(v.array(v.record(v.pipe(v.string(), v.regex(/^\d+$/)), v.array(id)))),
   }),
-  go_to_image: v.strictObject({ index: natural }),
 };
 
 type StackSettings = v.InferOutput<ReturnType<typeof v.strictObject<typeof stackSettingsSchema, undefined>>>;
@@ -103,25 +100,13 @@ export function stackSettingsJson(settings: SessionSettings) {
   };
 }
 
-/** @param series the series of images that is open, if one is */
-export function stackFunctions(session: AnnotationSession, series: () => SeriesControl | undefined = () => undefined) {
+export function stackFunctions(session: AnnotationSession) {
   const edit = (name: string, run: () => Promise<void>) => method(name, [], schemas.none, run);
 
   async function follow(settings: StackSettings) {
     const changed = stackSettingsOf(settings);
     if (Object.keys(changed).length > 0) await session.run('set_settings', changed);
     await session.run('segment_all');
-  }
-
-  function needSeries(): SeriesControl {
-    const open = series();
-    if (open) return open;
-    throw new SamError('not_found', 'No series of images is open. Open a folder of images first.');
-  }
-
-  function describeSeries() {
-    const open = needSeries();
-    return { current: open.current ?? null, images: open.images.map((image) => ({ ...image })) };
   }
 
   return {
@@ -174,24 +159,19 @@ export function stackFunctions(session: AnnotationSession, series: () => SeriesC
         session.apply(loadTracks(records, lineages as readonly Lineage[]));
       },
     ),
-    /** False after the last (before the first) image. */
-    next_image: method('next_image', [], schemas.none, () => needSeries().next()),
-    previous_image: method('previous_image', [], schemas.none, () => needSeries().previous()),
-    go_to_image: method('go_to_image', ['index'], schemas.go_to_image, ({ index }) => needSeries().goTo(index)),
-    get_series: method('get_series', [], schemas.none, describeSeries),
     next_plane: edit('next_plane', () => session.run('next_plane')),
     previous_plane: edit('previous_plane', () => session.run('previous_plane')),
   };
 }
 
-/** What the service needs of an `ImageSeries`. */
-export type SeriesControl = Pick<ImageSeries, 'images' | 'current' | 'goTo' | 'next' | 'previous'>;
-
 function planesOf({ state }: AnnotationSession, object: number): number[] {
   return [...(state.layers.current_object.objects.get(object)?.masks.keys() ?? [])].sort((a, b) => a - b);
 }
 
-function tracksJson({ state }: AnnotationSession, name: 'current_object' | 'committed_objects' = 'current_object') {
+export function tracksJson(
+  { state }: AnnotationSession,
+  name: 'current_object' | 'committed_objects' = 'current_object',
+) {
   return describeTracks(state, name).map(({ id: track, range, gaps, mother, daughters, end }) => ({
     id: track,
     first: range ? range[0] : null,

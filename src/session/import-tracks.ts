@@ -8,7 +8,7 @@ import { lineagesOf } from '../segmentation/tracking/lineage.js';
 import type { TaskOptions } from '../task.js';
 import { layerOf, maxId, needImage, objectAt, recordsFromLabels } from './layers.js';
 import type { AnnotationSession } from './session.js';
-import type { Lineage, ObjectRecord, SessionState } from './state.js';
+import type { ImageInfo, Lineage, ObjectRecord, SessionState } from './state.js';
 import { loadTracks } from './tracking.js';
 
 /**
@@ -25,8 +25,27 @@ export function areTracks(names: readonly string[]): boolean {
   return names.some((name) => CTC_TABLE.test(name) || NAPARI_TABLE.test(name));
 }
 
-/** The files of a zip that holds tracks, else undefined. */
-export async function tracksInZip(archive: Uint8Array, name: string): Promise<NamedBytes[] | undefined> {
+/** A file whose content is read only if its name says that it may be tracks. */
+export interface GivenFile {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  read(): Promise<Uint8Array>;
+}
+
+/** Files that are tracks: a folder of the Cell Tracking Challenge, a zip of one, or a table of napari; else undefined. */
+export async function trackFiles(files: readonly GivenFile[]): Promise<NamedBytes[] | undefined> {
+  if (areTracks(files.map(({ name }) => name)))
+    return Promise.all(files.map(async (file) => ({ name: file.name, bytes: await file.read() })));
+  const [file, ...others] = files;
+  if (!file || others.length > 0 || !/\.zip$/i.test(file.name) || file.size > LARGEST_ZIP) return undefined;
+  return tracksInZip(await file.read(), file.name);
+}
+
+/** A larger zip is an image; tracks take little. */
+const LARGEST_ZIP = 2 ** 29;
+
+async function tracksInZip(archive: Uint8Array, name: string): Promise<NamedBytes[] | undefined> {
   const store = await zipStore(archive, name);
   const names = await listKeys(store);
   if (!areTracks(names)) return undefined;
@@ -36,14 +55,11 @@ export async function tracksInZip(archive: Uint8Array, name: string): Promise<Na
 /**
  * One step of undo.
  *
- * @throws SamError invalid_image for tracks that do not fit the image or their own table, no_image
+ * @throws SamError invalid_image for tracks that do not fit the image or their own table, no_image, cancelled if another
+ *   image was opened meanwhile
  */
-export async function importTracks(
-  session: AnnotationSession,
-  files: readonly NamedBytes[],
-  task: TaskOptions = {},
-): Promise<void> {
-  needImage(session.state);
+export async function importTracks(session: AnnotationSession, files: readonly NamedBytes[]): Promise<void> {
+  const image = needImage(session.state);
   const text = (pattern: RegExp) => {
     const file = files.find(({ name }) => pattern.test(name));
     return file && new TextDecoder().decode(file.bytes);
@@ -51,8 +67,10 @@ export async function importTracks(
   const table = files.some(({ name }) => CTC_TABLE.test(name)) ? undefined : text(NAPARI_TABLE);
   const found =
     table === undefined
-      ? await ctcTracks(session.state, files, task)
+      ? await session.task('automatic', 'Read tracks', (task) => ctcTracks(image, files, task))
       : tracksOfPositions(session.state, parseNapariTracks(table, text(NAPARI_GRAPH)));
+  if (session.state.image !== image)
+    throw new SamError('cancelled', `The tracks were read for ${image.name}, which is not open any more.`);
   session.apply(loadTracks(found.records, found.lineages));
   const tracks = `${found.tracks} ${found.tracks === 1 ? 'track' : 'tracks'}`;
   session.notify({
@@ -70,9 +88,12 @@ interface FoundTracks {
   readonly notices: readonly string[];
 }
 
-async function ctcTracks(state: SessionState, files: readonly NamedBytes[], task: TaskOptions): Promise<FoundTracks> {
+async function ctcTracks(
+  { planes, size }: ImageInfo,
+  files: readonly NamedBytes[],
+  task: TaskOptions,
+): Promise<FoundTracks> {
   const { labels, tracks } = await readCtc(files, task);
-  const { planes, size } = needImage(state);
   const expected = [planes, ...size];
   if (labels.shape.some((length, axis) => length !== expected[axis]))
     throw new SamError(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { cellPhantom } from '../../src/io/phantom.js';
+import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory, MINUTES } from '../support/browser-story.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
@@ -39,6 +40,21 @@ api.export({
       ],
     };
   },
+  async walk(files) {
+    const service = await api.getWindow('micro-sam');
+    const before = await attempt(() => service.get_series());
+    const opened = await service.open_series(files.map(({ bytes }) => bytes), { names: files.map(({ name }) => name) });
+    const walked = [];
+    const step = async (call) => walked.push([await call, (await service.get_state()).image.name]);
+    await step(service.next_image());
+    await service.add_point_prompts([files[2].point]);
+    await service.commit();
+    await step(service.next_image());
+    await step(service.previous_image());
+    await step(service.go_to_image(0));
+    const refused = await attempt(() => service.go_to_image(1));
+    return { before, opened, walked, refused, after: await service.get_series() };
+  },
 });
 </script>`;
 
@@ -50,6 +66,19 @@ interface ClientResult {
   labels: number[];
   polygons: { features: unknown[] };
   errors: string[];
+}
+
+interface SeriesResult {
+  before: string;
+  opened: SeriesState;
+  walked: [boolean | undefined, string][];
+  refused: string;
+  after: SeriesState;
+}
+
+interface SeriesState {
+  current: number | null;
+  images: { state: string; objects?: number }[];
 }
 
 describe('as an ImJoy plugin', function () {
@@ -99,6 +128,50 @@ describe('as an ImJoy plugin', function () {
     assert.match(result.errors[1], /invalid_argument: /);
     assert.match(result.errors[2], /invalid_image: empty\.tif is empty/);
     assert.deepEqual(annotator.outside, []);
+    await annotator.close();
+  });
+
+  it('opens a series of files for a plugin and goes through it', async () => {
+    const annotator = await AnnotatorPage.open(story.browser, server.url);
+    await annotator.page.route('**/client.imjoy.html*', (route) =>
+      route.fulfill({ body: CLIENT, contentType: 'text/html' }),
+    );
+    await annotator.ready();
+    const files = await Promise.all(
+      [41, 42, 43].map(async (seed) => {
+        const { image, centers } = cellPhantom({ seed, size: [128, 128], cells: 4 });
+        return { name: `${seed}.tif`, bytes: [...(await encodeTiff(image, { axes: 'yx' }))], point: [...centers[0]] };
+      }),
+    );
+    files.splice(1, 0, { name: 'broken.tif', bytes: files[0].bytes.slice(0, 300), point: [] });
+    const result = await annotator.page.evaluate(async (given) => {
+      const { api } = globalThis as unknown as { api: { getPlugin(config: object): Promise<never> } };
+      const client: { walk(files: object): Promise<SeriesResult> } = await api.getPlugin({
+        src: `${location.origin}/client.imjoy.html`,
+      });
+      return client.walk(given.map((file) => ({ ...file, bytes: Uint8Array.from(file.bytes) })));
+    }, files);
+    assert.match(result.before, /not_found: No series/);
+    assert.deepEqual(
+      [result.opened.current, ...result.opened.images.map(({ state }) => state)],
+      [0, 'work', 'new', 'new', 'new'],
+    );
+    assert.deepEqual(result.walked, [
+      [true, '42.tif'],
+      [true, '43.tif'],
+      [true, '42.tif'],
+      [undefined, '41.tif'],
+    ]);
+    assert.match(result.refused, /invalid_image: /);
+    assert.deepEqual(
+      result.after.images.map(({ state, objects }) => [state, objects ?? 0]),
+      [
+        ['empty', 0],
+        ['failed', 0],
+        ['done', 1],
+        ['empty', 0],
+      ],
+    );
     await annotator.close();
   });
 

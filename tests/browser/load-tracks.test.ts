@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { labelsToCtc } from '../../src/io/ctc.js';
+import { napariTracks, tracksCsv } from '../../src/io/napari-tracks.js';
 import { zipFiles } from '../../src/io/stores/zip.js';
+import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory, MINUTES } from '../support/browser-story.js';
 import { dropPaths } from '../support/drop.js';
@@ -13,7 +15,7 @@ describe('tracks made elsewhere', function () {
   this.timeout(300_000);
   const story = browserStory();
 
-  it('are dropped on the open series, as a folder or a zip, and are its committed tracks', async () => {
+  it('begin the series, or are dropped on it as a folder or a zip, and are its committed tracks', async () => {
     const truth = dividingCell();
     const labels = { data: Uint32Array.from(truth.labels), shape: truth.shape };
     const image = path.join(story.folder, 'cells.tif');
@@ -24,11 +26,29 @@ describe('tracks made elsewhere', function () {
     for (const { name, bytes } of files) await writeFile(path.join(folder, name), bytes);
     const zip = path.join(story.folder, '01_RES.zip');
     await writeFile(zip, await zipFiles(files.map(({ name, bytes }) => ({ name: `01_RES/${name}`, bytes }))));
-    const server = await startServer([image]);
+    // As a program without tracking gives them: the objects of each frame numbered anew.
+    const frame = truth.shape[1] * truth.shape[2];
+    const numbered = truth.labels.map((id, at) => (id === 0 ? 0 : id + 5 * Math.floor(at / frame)));
+    const pieces = path.join(story.folder, 'cells_labels.tif');
+    await writeFile(pieces, await encodeTiff({ data: numbered, shape: truth.shape }, { axes: 'tyx' }));
+    const tracks = napariTracks(labels, [{ 1: [2, 3], 2: [], 3: [] }]);
+    const table = path.join(story.folder, 'cells_tracks.csv');
+    await writeFile(table, tracksCsv(tracks));
+    await writeFile(path.join(story.folder, 'cells_graph.json'), JSON.stringify(tracks.graph));
+    const server = await startServer([image, '-s', pieces, '-s', table], { command: 'annotator_tracking' });
     try {
       const page = await AnnotatorPage.open(story.browser, server.url);
       await page.until('the series', (state) => state.image?.name === 'cells.tif', MINUTES);
       const count = new Set(truth.labels.filter((id) => id > 0)).size;
+      await page.until(
+        'the tracks it begins with',
+        (state) => /Loaded 4 tracks\.$/.test(state.message?.text ?? ''),
+        MINUTES,
+      );
+      assert.deepEqual(await page.labels('committed_objects'), labels.data);
+      assert.deepEqual(await page.call('get_lineages'), [{ 1: [2, 3], 2: [], 3: [] }, { 4: [] }]);
+      await page.call('undo');
+      await page.call('undo');
       for (const dropped of [folder, zip]) {
         await dropPaths(page, [dropped]);
         await page.until('its tracks', (state) => state.layers.committed_objects.count === count, MINUTES);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { openImage } from '../../src/io/open.js';
 import type { RpcArray } from '../../src/service/ndarray.js';
-import { committedLabels, openedService } from '../support/disc-service.js';
+import { arrayImage, committedLabels, openedService } from '../support/disc-service.js';
 
 describe('layers of the service', () => {
   it('labels come and go unchanged, in every dtype Python has for them', async () => {
@@ -58,7 +58,14 @@ describe('layers of the service', () => {
     assert.equal(file.name, 'cells_labels.tif');
     const source = await openImage(new Blob([file.bytes.slice()]), { name: file.name });
     const { data } = await source.readRegion({ channels: [0] });
-    assert.deepEqual([...data], [...(await committedLabels(service)).data]);
+    const labels = [...(await committedLabels(service)).data];
+    assert.deepEqual([...data], labels);
+    await service.delete_object(1);
+    assert.deepEqual(await service.load_objects(file.bytes, { name: file.name }), [1]);
+    assert.deepEqual([...(await committedLabels(service)).data], labels);
+    await assert.rejects(service.load_objects(arrayImage(40, 61)), /invalid_argument: .*\[40,61\].*\[40,60\]/);
+    await assert.rejects(service.load_objects(new Uint8Array(9)), /unsupported: /);
+    assert.deepEqual([...(await committedLabels(service)).data], labels);
   });
 
   it('a session goes out and in, and the import can be undone', async () => {

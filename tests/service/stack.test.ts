@@ -64,6 +64,30 @@ describe('service: volumes and tracks', () => {
     assert.deepEqual(tracksToLineages(read.tracks), FAMILIES);
   });
 
+  it('what is exported is loaded again, and what are no tracks is refused', async () => {
+    const files = await (await load()).export('ctc');
+    const service = opened();
+    const tracks = await service.load_tracks(files.map(({ name, bytes }) => ({ name, bytes: bytes.slice().buffer })));
+    assert.deepEqual(
+      tracks.map(({ id, mother }) => [id, mother]),
+      [
+        [1, null],
+        [2, 1],
+        [3, 1],
+        [9, null],
+      ],
+    );
+    assert.deepEqual(await service.get_lineages(), FAMILIES);
+    const bytes = new Uint8Array(4);
+    await assert.rejects(
+      service.load_tracks([{ name: 'cells.tif', bytes }]),
+      /invalid_argument: cells.tif is no tracks/,
+    );
+    await assert.rejects(service.load_tracks([{ name: 'res_track.txt', bytes }]), /invalid_image: /);
+    await assert.rejects(service.load_tracks([{ name: 'a', data: 1 }]), /invalid_argument: load_tracks, files/);
+    assert.deepEqual(await service.get_lineages(), FAMILIES, 'nothing was lost');
+  });
+
   it('tracks are edited, and undone', async () => {
     const service = await load();
     const layer = 'committed_objects';
@@ -89,7 +113,6 @@ describe('service: volumes and tracks', () => {
     );
     await assert.rejects(service.set_track(7), /no track 7/);
     await assert.rejects(service.track_object(), /works on single planes/);
-    await assert.rejects(service.next_image(), /No series/);
     await assert.rejects(service.set_settings({ projection: 'guess' }), /projection/);
   });
 });

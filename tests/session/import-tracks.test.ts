@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { labelsToCtc } from '../../src/io/ctc.js';
 import { napariTracks, tracksCsv } from '../../src/io/napari-tracks.js';
 import { dividingPhantom } from '../../src/io/phantom-stack.js';
-import { zipFiles } from '../../src/io/stores/zip.js';
+import { type NamedBytes, zipFiles } from '../../src/io/stores/zip.js';
 import { EMPTY_MASK, masksEqual } from '../../src/ndimage/rle.js';
-import { areTracks, importTracks, tracksInZip } from '../../src/session/import-tracks.js';
+import { importTracks, trackFiles } from '../../src/session/import-tracks.js';
 import { layerOf, recordsFromLabels } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ObjectRecord } from '../../src/session/state.js';
@@ -30,6 +30,7 @@ function opened(planes = FRAMES): AnnotationSession {
   );
   return session;
 }
+const asFile = ({ name, bytes }: NamedBytes) => ({ name, size: bytes.length, read: async () => bytes });
 const committed = (session: AnnotationSession) => session.state.layers.committed_objects.objects;
 const text = (name: string, content: string) => ({ name, bytes: new TextEncoder().encode(content) });
 
@@ -54,17 +55,16 @@ describe('importTracks', () => {
       name: `series_RES/${name}`,
       bytes,
     }));
-    const unzipped = await tracksInZip(await zipFiles(files), 'series.zip');
-    for (const given of [files, unzipped!]) {
-      assert.ok(areTracks(given.map(({ name }) => name)));
+    for (const given of [files, [{ name: 'series.zip', bytes: await zipFiles(files) }]]) {
       const session = opened();
-      await importTracks(session, given);
+      await importTracks(session, (await trackFiles(given.map(asFile)))!);
       assertTruth(session);
       assert.match(session.state.message?.text ?? '', new RegExp(`Loaded ${truth.length} tracks`));
       session.undo();
       assert.equal(committed(session).size, 0);
     }
-    assert.equal(await tracksInZip(await zipFiles([text('a.txt', 'a')]), 'other.zip'), undefined);
+    const other = { name: 'other.zip', bytes: await zipFiles([text('a.txt', 'a')]) };
+    assert.equal(await trackFiles([asFile(other)]), undefined);
   });
 
   it('takes the tracks of napari for objects that were segmented frame by frame', async () => {
@@ -107,6 +107,21 @@ describe('importTracks', () => {
       importTracks(session, [text('tracks.csv', 'track_id,t,y,x\n1,0,5,5\n')]),
       /None of the 1 positions/,
     );
+    for (const graph of ['{', '{"2":"1"}', '7'])
+      await assert.rejects(
+        importTracks(session, [text('tracks.csv', 'track_id,t,y,x\n1,0,5,5\n'), text('graph.json', graph)]),
+        { code: 'invalid_image', message: /graph of the tracks is not JSON/ },
+      );
     assert.equal(session.state.layers, before);
+  });
+  it('gives no tracks to an image that was opened while they were read', async () => {
+    const session = opened();
+    const arriving = importTracks(session, await labelsToCtc(labels));
+    session.open(
+      { name: 'next', axes: 'tyx', size: [height, width], planes: FRAMES, signature: 'n' },
+      new DiscAnnotator([height, width]),
+    );
+    await assert.rejects(arriving, { code: 'cancelled' });
+    assert.equal(committed(session).size, 0);
   });
 });

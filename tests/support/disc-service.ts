@@ -10,7 +10,7 @@ export function discService(): { service: MicroSamService; session: AnnotationSe
   const service = createService({
     session,
     async openImage(input, options) {
-      const source = await openImage(input instanceof Uint8Array ? new Blob([input.slice()]) : input, options);
+      const source = await openImage(input, options);
       const { name, axes, sizes } = source;
       const size = [sizes.y, sizes.x] as const;
       session.open({ name, axes, size, planes: sizes.t * sizes.z, signature: name }, new DiscAnnotator(size));

@@ -5,6 +5,8 @@ export interface PageFile {
   readonly url: string;
   /** Address of a label image whose objects the image begins with. */
   readonly labels?: string;
+  /** Files of tracks to begin with: of the Cell Tracking Challenge, or a table of napari with its graph. */
+  readonly tracks?: readonly { readonly name: string; readonly url: string }[];
 }
 
 /**

@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly files: readonly string[];
   /** Label images to begin with, one for each of the files. */
   readonly labels?: readonly string[];
+  /** Files of the tracks to begin with, of a single time series. */
+  readonly tracks?: readonly string[];
   /** How the page takes a stack. */
   readonly annotator?: SessionSettings['annotator'];
   /** What names the files as a series, e.g. their folder. */
@@ -113,6 +115,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     path: files.add(file),
     labels: options.labels?.[i] && files.add(options.labels[i]),
   }));
+  const tracks = options.tracks?.map((file) => ({ name: path.basename(file), path: files.add(file) }));
   settingsFor = (origin) => ({
     viewer: foreignViewer ?? `${origin}/plugin/viewer/index.html`,
     viewerNote,
@@ -120,6 +123,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
       name,
       url: origin + path,
       ...(labels && { labels: origin + labels }),
+      ...(tracks && { tracks: tracks.map((file) => ({ name: file.name, url: origin + file.path })) }),
     })),
     worker: encoder?.url,
     workerNote,

@@ -1,0 +1,46 @@
+import * as v from 'valibot';
+import { SamError } from '../errors.js';
+import { importTracks, trackFiles } from '../session/import-tracks.js';
+import { loadObjects } from '../session/load-objects.js';
+import type { AnnotationSession } from '../session/session.js';
+import { method } from './call.js';
+import { bytesSchema, imageInput, imageName, imageSchema } from './image.js';
+import { tracksJson } from './stack.js';
+
+/** Objects and tracks that another program made, from its files. `set_committed_objects` takes them as arrays. */
+const schemas = {
+  load_objects: v.strictObject({ labels: imageSchema, name: v.optional(v.string()) }),
+  load_tracks: v.strictObject({
+    files: v.pipe(
+      v.array(v.strictObject({ name: v.pipe(v.string(), v.nonEmpty()), bytes: bytesSchema })),
+      v.minLength(1, 'the list is empty'),
+    ),
+  }),
+};
+
+export function loadFunctions(session: AnnotationSession) {
+  return {
+    /** A label image becomes the committed objects, in one step of undo. Returns their ids. */
+    load_objects: method('load_objects', ['labels', 'name'], schemas.load_objects, async ({ labels, name }) => {
+      const title = name ?? imageName(labels) ?? 'the labels';
+      await loadObjects(session, imageInput(labels, { name: title }), title);
+      return [...session.state.layers.committed_objects.objects.keys()];
+    }),
+    /**
+     * Files as `export` gives them for `ctc` or `napari-tracks`, or one zip, become the committed tracks, in one step of
+     * undo. Returns what `get_tracks` says of them.
+     */
+    load_tracks: method('load_tracks', ['files'], schemas.load_tracks, async ({ files }) => {
+      const tracks = await trackFiles(
+        files.map(({ name, bytes }) => ({ name, size: bytes.length, read: async () => bytes })),
+      );
+      if (!tracks)
+        throw new SamError(
+          'invalid_argument',
+          `${files[0].name}${files.length > 1 ? ` and ${files.length - 1} more are` : ' is'} no tracks; expected res_track.txt with mask000.tif …, a zip of these, or <name>_tracks.csv with <name>_graph.json.`,
+        );
+      await importTracks(session, tracks);
+      return tracksJson(session, 'committed_objects');
+    }),
+  };
+}
