@@ -1,0 +1,18 @@
+import { SamError } from '../../src/errors.js';
+import { type MenuItem, menuList, Sheet } from './menu.js';
+
+/** A file that holds several images (HDF5, a group of a zarr) does not say which one is meant: whoever opened it does. */
+export function whichImageSheet(keys: readonly string[], choose: (key: string) => void): Sheet {
+  const items = keys.map((key): MenuItem => ({ title: key, choose: () => choose(key) }));
+  const sheet: Sheet = new Sheet(
+    'Which image?',
+    menuList(items, () => sheet.close()),
+  );
+  return sheet;
+}
+
+/** The images that a file was found to hold when it could not be opened without being told which; else none. */
+export function keysToChooseFrom(error: unknown): readonly string[] {
+  const keys = error instanceof SamError && error.code === 'invalid_argument' ? error.details.keys : undefined;
+  return Array.isArray(keys) ? keys.map(String) : [];
+}
