@@ -4,7 +4,14 @@ import type { ByteSource } from './bytes.js';
 import { bytesPerElement, decodeElements, type FileDtype, memoryDtype } from './elements.js';
 import type { ImageSource } from './image.js';
 import type { Layout } from './ndarray.js';
-import { allocateRegion, checkPlausible, type ImageDescription, imageSource, type Region } from './region.js';
+import {
+  allocateRegion,
+  checkPlausible,
+  forEachConcurrently,
+  type ImageDescription,
+  imageSource,
+  type Region,
+} from './region.js';
 
 /**
  * An uncompressed array inside a file (NumPy, NIfTI): a region reads only the rows it touches, or one span over them
@@ -42,6 +49,7 @@ interface Axis {
 /** A read may bring in this many times what is needed, or this many bytes, to save reads. */
 const WASTE = 3;
 const CHEAP_BYTES = 65_536;
+const ROWS_AT_ONCE = 6;
 
 async function readRegion(
   array: StridedArray,
@@ -84,10 +92,14 @@ async function readAxes(
     return;
   }
   const [outer, ...inner] = axes;
-  for (let i = 0; i < outer.length; i++) {
-    options.signal?.throwIfAborted();
-    await readAxes(array, inner, start + i * outer.stride, target + i * outer.step, out, options);
-  }
+  // Rows side by side: over HTTP each is a request that waits for its answer.
+  const steps = Array.from({ length: outer.length }, (_, i) => i);
+  await forEachConcurrently(
+    steps,
+    (i) => readAxes(array, inner, start + i * outer.stride, target + i * outer.step, out, options),
+    options.signal,
+    inner.length === 1 ? ROWS_AT_ONCE : 1,
+  );
 }
 
 function scatter(data: TypedArray, axes: readonly Axis[], from: number, to: number, out: TypedArray): void {
