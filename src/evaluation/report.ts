@@ -72,8 +72,10 @@ const STYLE = `
   th:first-child, td:first-child, .text { text-align: left; }
   tr.mean td { font-weight: 600; }
   td.best { background: color-mix(in srgb, #2a9d63 25%, transparent); }
-  figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top; }
-  figure img { max-width: 340px; image-rendering: auto; display: block; }
+  .pictures { display: flex; gap: 1rem; margin-bottom: 1rem; }
+  .pictures.one { display: inline-flex; margin-right: 1rem; }
+  figure { margin: 0; min-width: 0; }
+  figure img { max-width: min(340px, 100%); display: block; }
   figcaption { font-size: 13px; opacity: .8; }
   dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: 13px; }
   dt { opacity: .7; } dd { margin: 0; overflow-wrap: anywhere; }`;
@@ -95,9 +97,13 @@ export function reportToHtml(report: Report): string {
 <h2>Means over images</h2>
 ${meansTable(meanScores(report.rows), names)}
 <h2>Image by image</h2>
-${names.map((name) => imageTable(name, images, settings, report.rows)).join('\n')}
+${
+  settings.length === 1
+    ? scoresTable(names, report.rows)
+    : names.map((name) => imageTable(name, images, settings, report.rows)).join('\n')
+}
 ${(report.pictures ?? []).length > 0 ? `<h2>Pictures</h2><p>${escapeHtml(report.legend ?? LEGEND)}</p>` : ''}
-${(report.pictures ?? []).map(figure).join('\n')}
+${images.map((image) => figures((report.pictures ?? []).filter((picture) => picture.image === image))).join('\n')}
 ${facts.length > 0 ? `<h2>How it was made</h2><dl>${facts.join('')}</dl>` : ''}
 </body></html>
 `;
@@ -107,10 +113,32 @@ function meansTable(means: readonly ScoreRow[], names: readonly string[]): strin
   const head = ['setting', ...names].map((name) => `<th>${escapeHtml(name)}</th>`).join('');
   const body = means.map((row) => {
     const cells = names.map((name) => {
-      const best = means.length > 1 && row.scores[name] === Math.max(...means.map((m) => m.scores[name] ?? -Infinity));
+      const best = isBest(
+        name,
+        row.scores[name],
+        means.map((mean) => mean.scores[name]),
+      );
       return `<td${best ? ' class="best"' : ''}>${number(row.scores[name])}</td>`;
     });
     return `<tr class="mean"><td>${escapeHtml(`${row.setting} (${row.image})`)}</td>${cells.join('')}</tr>`;
+  });
+  return `<table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table>`;
+}
+
+/** Of several: where the settings do not agree. More objects are not better. */
+function isBest(name: string, value: number | undefined, all: readonly (number | undefined)[]): boolean {
+  if (value === undefined || /objects/i.test(name)) return false;
+  return all.every((other) => other === undefined || other <= value) && all.some((other) => other !== value);
+}
+
+/** Of one setting: images down, scores across. */
+function scoresTable(names: readonly string[], rows: readonly ScoreRow[]): string {
+  const head = ['image', ...names].map((text) => `<th>${escapeHtml(text)}</th>`).join('');
+  const body = rows.map(({ image, scores, error }) => {
+    const cells = error
+      ? `<td class="text" colspan="${names.length}">${escapeHtml(error)}</td>`
+      : names.map((name) => `<td>${number(scores[name])}</td>`).join('');
+    return `<tr><td>${escapeHtml(image)}</td>${cells}</tr>`;
   });
   return `<table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table>`;
 }
@@ -125,15 +153,22 @@ function imageTable(
   const head = ['image', ...settings].map((text) => `<th>${escapeHtml(text)}</th>`).join('');
   const body = images.map((image) => {
     const own = settings.map((setting) => rows.find((row) => row.image === image && row.setting === setting));
-    const best = Math.max(...own.map((row) => row?.scores[name] ?? -Infinity));
+    const values = own.map((row) => row?.scores[name]);
     const cells = own.map((row) => {
       if (row?.error) return `<td class="text">${escapeHtml(row.error)}</td>`;
       const value = row?.scores[name];
-      return `<td${settings.length > 1 && value === best ? ' class="best"' : ''}>${number(value)}</td>`;
+      return `<td${isBest(name, value, values) ? ' class="best"' : ''}>${number(value)}</td>`;
     });
     return `<tr><td>${escapeHtml(image)}</td>${cells.join('')}</tr>`;
   });
   return `<h3>${escapeHtml(name)}</h3><table><thead><tr>${head}</tr></thead><tbody>${body.join('')}</tbody></table>`;
+}
+
+/** Of one image, side by side. */
+function figures(pictures: readonly ReportPicture[]): string {
+  return pictures.length === 0
+    ? ''
+    : `<div class="pictures${pictures.length === 1 ? ' one' : ''}">${pictures.map(figure).join('')}</div>`;
 }
 
 function figure({ image, setting, png }: ReportPicture): string {

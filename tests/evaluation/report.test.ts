@@ -37,6 +37,24 @@ describe('report', () => {
     assert.ok(html.includes('The file is empty.'));
   });
 
+  it('marks the better of two settings, but not where they agree, nor numbers of objects', () => {
+    const scores = (msa: number, dice: number, predictedObjects: number) => ({ msa, dice, predictedObjects });
+    const html = reportToHtml({
+      title: 'Two',
+      rows: [
+        { image: 'a', setting: 'one', scores: scores(0.25, 0.5, 7) },
+        { image: 'a', setting: 'two', scores: scores(0.75, 0.5, 9) },
+      ],
+    });
+    const marked = [...html.matchAll(/<td class="best">([^<]*)</g)].map(([, text]) => text);
+    assert.deepEqual(marked, ['0.750', '0.750'], 'in the means, and in the table of the images');
+  });
+
+  it('of one setting is a table of images and scores', () => {
+    const html = reportToHtml({ title: 'One', rows: rows.slice(0, 2) });
+    assert.match(html, /<tr><td>c\.tif<\/td><td>0\.250<\/td><td>0<\/td><\/tr>/);
+  });
+
   it('pictures draw outlines in the colours they promise', () => {
     const image = { data: new Uint8Array(6 * 6 * 3).fill(10), shape: [6, 6] as const };
     const square = new Uint32Array(36);
