@@ -60,19 +60,23 @@ const PROBE_LENGTH = 65_536;
 /** A file behind an address. Asks for ranges; where the server sends the whole file instead, that copy is kept. */
 export async function httpBytes(url: string, options: { readonly signal?: AbortSignal } = {}): Promise<ByteSource> {
   const name = nameOfUrl(url);
-  const first = await fetchRange(url, 0, PROBE_LENGTH, options.signal);
+  const first = await fetchBytes(url, options.signal, [0, PROBE_LENGTH]);
   const size = totalSize(first);
   if (first.status === 416) return memoryBytes(new Uint8Array(0), name);
-  if (first.status !== 206 || size === undefined) {
-    const length = Number(first.headers.get('content-length') ?? 0);
+  // Where a server unpacks on the way (.gz as a content encoding), ranges are of something else than what arrives.
+  const ranged = first.status === 206 && size !== undefined && !first.headers.get('content-encoding');
+  const head = ranged ? await body(first, url) : undefined;
+  if (head === undefined || size === undefined || head.length !== Math.min(PROBE_LENGTH, size)) {
+    if (first.status === 206) await first.body?.cancel().catch(() => undefined);
+    const whole = first.status === 206 ? await fetchBytes(url, options.signal) : first;
+    const length = Number(whole.headers.get('content-length') ?? 0);
     if (length > MAX_WHOLE_DOWNLOAD)
       throw new SamError(
         'unsupported',
         `${url} is ${length} bytes and its server does not answer range requests; download it and open the file.`,
       );
-    return memoryBytes(await body(first, url), name);
+    return memoryBytes(await body(whole, url), name);
   }
-  const head = await body(first, url);
   return {
     name,
     size,
@@ -81,7 +85,7 @@ export async function httpBytes(url: string, options: { readonly signal?: AbortS
       checkRange(name, size, offset, length);
       if (length === 0) return new Uint8Array(0);
       if (offset + length <= head.length) return head.subarray(offset, offset + length);
-      const response = await fetchRange(url, offset, length, signal);
+      const response = await fetchBytes(url, signal, [offset, length]);
       const bytes = await body(response, url);
       if (response.status === 206 && bytes.length === length) return bytes;
       if (response.status === 200 && bytes.length === size) return bytes.subarray(offset, offset + length);
@@ -93,10 +97,16 @@ export async function httpBytes(url: string, options: { readonly signal?: AbortS
   };
 }
 
-async function fetchRange(url: string, offset: number, length: number, signal?: AbortSignal): Promise<Response> {
+/** The whole, or a range of it. */
+async function fetchBytes(
+  url: string,
+  signal?: AbortSignal,
+  range?: readonly [offset: number, length: number],
+): Promise<Response> {
+  const headers = range && { range: `bytes=${range[0]}-${range[0] + range[1] - 1}` };
   let response: Response;
   try {
-    response = await fetch(url, { headers: { range: `bytes=${offset}-${offset + length - 1}` }, signal });
+    response = await fetch(url, { headers, signal });
   } catch (cause) {
     if (signal?.aborted) throw cause;
     throw new SamError('not_found', `${url} cannot be reached; check the address and that the server allows CORS.`, {

@@ -13,6 +13,7 @@ import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { encodeJpeg } from '../support/jpeg-encoder.js';
+import { seededRandom } from '../support/random.js';
 import { buildTiff, short } from '../support/tiff-builder.js';
 import { countingStore, madeOmeZarr, omePixel } from '../support/zarr-builder.js';
 
@@ -341,6 +342,30 @@ describe('files and addresses', () => {
       }
       await assert.rejects(openImage(`${url}/other.tif`), { code: 'not_found', message: /404/ });
       await assert.rejects(openImage(`${url}/other.zarr`), { code: 'not_found', message: /zarr/ });
+    } finally {
+      server.close();
+    }
+  });
+
+  it('an address whose server has the file packed and unpacks it on the way', async () => {
+    const random = seededRandom(200);
+    const noise = Uint8Array.from({ length: 200_000 }, () => random() * 256);
+    const file = await encodeTiff({ data: noise, shape: [1000, 200] }, { compression: 'none' });
+    const packed = gzipSync(file);
+    assert.ok(packed.length > 100_000);
+    const server = createServer((request, response) => {
+      const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
+      response.setHeader('content-encoding', 'gzip');
+      if (from === undefined) return response.end(packed);
+      const end = Math.min(Number(to) + 1, packed.length);
+      response.writeHead(206, { 'content-range': `bytes ${from}-${end - 1}/${packed.length}` });
+      return response.end(packed.subarray(Number(from), end));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const image = await openImage(`http://127.0.0.1:${(server.address() as AddressInfo).port}/cells.tif`);
+      const { data } = await image.readRegion({ box: [900, 10, 901, 13] });
+      assert.deepEqual(data, noise.slice(180_010, 180_013));
     } finally {
       server.close();
     }

@@ -153,8 +153,9 @@ describe('HTTP store', () => {
       else if (request.headers.range && !url.searchParams.has('norange')) {
         const body = Buffer.from(files[name]);
         const [, first, last] = /bytes=(\d*)-(\d*)/.exec(request.headers.range)!;
-        const start = first === '' ? body.length - Number(last) : Number(first);
-        const end = first === '' || last === '' ? body.length : Math.min(body.length, Number(last) + 1);
+        const backwards = first === '' && !url.searchParams.has('nosuffix');
+        const start = backwards ? body.length - Number(last) : Number(first);
+        const end = backwards || last === '' ? body.length : Math.min(body.length, Number(last) + 1);
         response.writeHead(206, { 'content-range': `bytes ${start}-${end - 1}/${body.length}` });
         response.end(body.subarray(start, end));
       } else response.writeHead(200).end(files[name]);
@@ -180,6 +181,13 @@ describe('HTTP store', () => {
     const store = httpStore(`${base}?norange`);
     assert.equal(text(await store.getRange!('chunk', 2, 3)), '234');
     assert.equal(text(await store.getRange!('chunk', -2, 2)), '89');
+  });
+
+  it('asks again where a server takes the last bytes for the first', async () => {
+    const store = httpStore(`${base}?nosuffix`);
+    assert.equal(text(await store.getRange!('chunk', -4, 2)), '67');
+    assert.equal(asked.at(-1)?.range, 'bytes=6-7');
+    assert.equal(text(await store.getRange!('chunk', -40, 3)), '012');
   });
 
   it('takes a start page served for an unknown path as missing', async () => {
