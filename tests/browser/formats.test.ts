@@ -9,12 +9,14 @@ import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { sizeOf, type TypedArray, type YX } from '../../src/ndimage/array.js';
-import { AnnotatorPage } from '../support/annotator-page.js';
+import { AnnotatorPage, type State } from '../support/annotator-page.js';
 import { launchBrowser } from '../support/browser.js';
 import { dataItems, dataPath, withData } from '../support/data.js';
 import { dropPaths } from '../support/drop.js';
 import { openItem } from '../support/formats.js';
+import { hdf5Sample } from '../support/hdf5-sample.js';
 import { writeFolder } from '../support/pyramid.js';
+import { randomInteger, seededRandom } from '../support/random.js';
 import { type Colour, coloursAt, eventually, sizeOnScreen } from '../support/screen.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 import { madePlate } from '../support/zarr-builder.js';
@@ -113,16 +115,59 @@ describe('dropping files', function () {
     });
   });
 
+  withData('an electron micrograph of 16 bits in a narrow range of them, in the contrast of its values', async () => {
+    const source = await openItem('b_em/axondeepseg/rat4_data12_SEM.png');
+    const plane = await source.readRegion({ box: [150, 200, 550, 600] });
+    await source.close();
+    const random = seededRandom(16);
+    const data = Uint16Array.from(plane.data, (value) => 20_000 + value * 11 + Math.floor(random() * 200));
+    const image = await drop(await write('micrograph.tif', await encodeTiff({ data, shape: plane.shape })));
+    assert.deepEqual(image.shape, plane.shape);
+    const sorted = data.slice().sort();
+    const [low, high] = [0.01, 0.99].map((part) => sorted[Math.floor(part * sorted.length)]);
+    assert.ok(low > 20_000 && high < 23_100);
+    const [height, width] = plane.shape;
+    const places = Array.from(
+      { length: 40 },
+      (): YX => [randomInteger(random, 0, height), randomInteger(random, 0, width)],
+    );
+    const expected = places.map(([y, x]) => {
+      const part = (data[y * width + x] - low) / (high - low);
+      return 255 * Math.min(1, Math.max(0, part));
+    });
+    assert.ok(expected.some((grey) => grey > 60 && grey < 200));
+    await eventually('greys between the 1st and the 99th percentile', async () => {
+      const colours = await coloursAt(annotator, places);
+      return colours.every(([red], i) => Math.abs(red - expected[i]) < 6) ? true : undefined;
+    });
+    await annotator.screenshot('format-em-16-bit');
+  });
+
+  it('an HDF5 of several datasets asks which one', async () => {
+    const file = await write('several.h5', hdf5Sample());
+    const before = (await annotator.state()).image?.signature;
+    await dropPaths(annotator, [file]);
+    const sheet = (await annotator.panel()).getByRole('dialog', { name: 'Which image?' });
+    await sheet.getByRole('button', { name: 'raw', exact: true }).waitFor();
+    assert.deepEqual(await sheet.locator('.menu button').allTextContents(), ['big', 'exported/mask', 'raw']);
+    await sheet.getByRole('button', { name: 'raw', exact: true }).click();
+    const { image } = await annotator.until('the stack', (state) => state.image?.signature !== before, 60);
+    assert.deepEqual([image?.shape, image?.planes], [[6, 8], 2]);
+  });
+
   it('a plate, a series of its fields of view', async () => {
     const plate = path.join(folder, 'screen.zarr');
     await writeFolder(memoryStore('plate', madePlate(2)), plate);
-    const image = await drop(plate);
-    assert.equal(image.name, 'screen.zarr A1 field 0');
+    await dropPaths(annotator, [plate]);
+    const isOpen = (field: string) => (state: State) => state.image?.name === `screen.zarr ${field}`;
+    await annotator.until('the first field', isOpen('A1 field 0'));
+    await annotator.press('n'); // while the layers of the image before make way
+    await annotator.until('the next field', isOpen('A1 field 1'));
     const list = (await annotator.panel()).locator('.series li');
     await list.and((await annotator.panel()).locator('[data-state="work"]')).waitFor();
     assert.equal(await list.count(), 3);
-    await list.nth(1).click();
-    await annotator.until('the next field', (state) => state.image?.name === 'screen.zarr A1 field 1', 60);
+    await list.first().click();
+    await annotator.until('the first field again', isOpen('A1 field 0'));
   });
 
   /** Extremes and flat places of grey pictures, colours of colour pictures, against the pixels as Node reads them. */
