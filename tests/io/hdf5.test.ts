@@ -10,6 +10,8 @@ import { type ByteSource, blobBytes, memoryBytes } from '../../src/io/bytes.js';
 import { type ImageSource, readPlane } from '../../src/io/image.js';
 import { fileBytes } from '../../src/io/node-file.js';
 import { openImage } from '../../src/io/open.js';
+import { dataItems, dataPath, withData } from '../support/data.js';
+import { pixelsInOrder, sha256 } from '../support/formats.js';
 import { h5pySample, hdf5Sample } from '../support/hdf5-sample.js';
 
 async function allOf(image: ImageSource): Promise<number[]> {
@@ -37,6 +39,16 @@ describe('HDF5', () => {
     await assert.rejects(openImage(file), { code: 'invalid_argument', message: /big, exported\/mask, raw/ });
     await assert.rejects(openImage(file, { key: 'labels' }), { code: 'not_found', message: /raw/ });
   });
+
+  for (const stack of ['sample_ovule', '1135_mini'])
+    withData(`${stack}.h5 of PlantSeg holds what its TIFF holds`, async () => {
+      const folder = 'c_lm3d/plantseg';
+      const item = dataItems().find(({ file }) => file === `${folder}/${stack}_raw.tif`);
+      const image = await openImage(await fileBytes(dataPath(`${folder}/${stack}.h5`)), { key: 'raw' });
+      assert.equal(sha256(await pixelsInOrder(image, 'ZYX')), item?.pixels_sha256_le);
+      assert.ok(image.pixelSize && image.pixelSize.unit === 'µm' && image.pixelSize.x === image.pixelSize.y);
+      await image.close();
+    });
 
   for (const version of ['earliest', 'latest'] as const)
     describe(`as h5py writes it in the ${version} format`, () => {
