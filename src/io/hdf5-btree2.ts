@@ -6,7 +6,6 @@ import { type Cancel, damaged, type Fields, type Hdf5File } from './hdf5-fields.
  */
 export interface BTree2 {
   readonly recordSize: number;
-  readonly total: number;
   /**
    * Records for which `compare` gives 0, in order. `compare` says whether what is looked for comes before (negative),
    * at, or after (positive) a record; subtrees that cannot hold it are not read.
@@ -30,7 +29,7 @@ const RECORDS_AT = 6;
 const MAX_NODE_BYTES = 65_536;
 
 export async function openBTree2(file: Hdf5File, address: number, options: Cancel): Promise<BTree2> {
-  const header = await file.structure(address, 18 + file.addressSize + file.lengthSize, options);
+  const header = await file.structure(address, 18 + file.addressSize, options);
   header.expect('BTHD');
   header.skip(2);
   const nodeSize = header.uint(4);
@@ -39,7 +38,6 @@ export async function openBTree2(file: Hdf5File, address: number, options: Cance
   header.skip(2);
   const root = header.address();
   const records = header.uint(2);
-  const total = header.length();
   if (depth > MAX_DEPTH || recordSize === 0 || nodeSize < 10 + recordSize || nodeSize > MAX_NODE_BYTES)
     throw damaged(file.name, 'a damaged B-tree');
   const widths = pointerWidths(nodeSize, recordSize, depth, file.addressSize);
@@ -69,7 +67,6 @@ export async function openBTree2(file: Hdf5File, address: number, options: Cance
 
   return {
     recordSize,
-    total,
     async *find(compare, { signal }) {
       if (root !== undefined && records > 0)
         yield* walk({ address: root, records, depth }, { compare, signal, seen: new Set() });

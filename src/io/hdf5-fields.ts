@@ -64,6 +64,7 @@ export async function openHdf5File(source: ByteSource, options: Cancel): Promise
     source,
     base,
     async structure(address, length, { signal }) {
+      signal?.throwIfAborted();
       if (length > MAX_STRUCTURE_BYTES) throw damaged(name, `a structure of ${length} bytes`);
       const bytes = await blocks.read(base + address, length, { signal });
       return new Fields(bytes, name, addressSize, lengthSize);
