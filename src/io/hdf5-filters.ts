@@ -1,5 +1,6 @@
 import { Unzlib } from 'fflate';
 import { SamError } from '../errors.js';
+import { decodeBlosc } from './blosc.js';
 import { inflatePrefix } from './gzip.js';
 import { unsupported } from './hdf5-fields.js';
 import { checkPlausible } from './region.js';
@@ -17,14 +18,14 @@ const DEFLATE = 1;
 const SHUFFLE = 2;
 const FLETCHER32 = 3;
 const LZF = 32000;
+const BLOSC = 32001;
 const ZSTD = 32015;
-const READ: readonly number[] = [DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD];
+const READ: readonly number[] = [DEFLATE, SHUFFLE, FLETCHER32, LZF, BLOSC, ZSTD];
 const NAMES: Record<number, string> = {
   4: 'szip',
   5: 'n-bit',
   6: 'scale-offset',
   307: 'bzip2',
-  32001: 'blosc',
   32004: 'lz4',
   32008: 'bitshuffle',
   32013: 'zfp',
@@ -62,6 +63,7 @@ export async function unpackChunk(
     const { id, parameters } = filters[i];
     if (id === DEFLATE) bytes = inflatePrefix(Unzlib, bytes, limit, name);
     else if (id === LZF) bytes = decodeLzf(bytes, limit, name);
+    else if (id === BLOSC) bytes = await decodeBlosc(bytes, limit);
     else if (id === ZSTD) bytes = await decodeZstd(bytes, limit);
     else if (id === SHUFFLE) bytes = unshuffle(bytes, parameters[0] ?? elementSize);
     else bytes = bytes.subarray(0, Math.max(0, bytes.length - FLETCHER_BYTES));

@@ -1,6 +1,7 @@
 import { Gunzip, Unzlib } from 'fflate';
 import { registry } from 'zarrita';
 import { SamError } from '../errors.js';
+import { bloscContentSize } from './blosc.js';
 import { inflatePrefix } from './gzip.js';
 import { zstdContentSize } from './zstd.js';
 
@@ -38,11 +39,7 @@ const DECODERS: Record<string, Decode> = {
   gzip: (bytes, limit) => inflatePrefix(Gunzip, bytes, limit, 'A chunk'),
   zlib: (bytes, limit) => inflatePrefix(Unzlib, bytes, limit, 'A chunk'),
   zstd: claims(zstdContentSize),
-  blosc: claims((bytes) => {
-    if (bytes.length < 16 || uint32(bytes, 12) > bytes.length)
-      throw new SamError('invalid_image', 'A chunk is truncated.');
-    return uint32(bytes, 4);
-  }),
+  blosc: claims(bloscContentSize),
   lz4: claims((bytes) => uint32(bytes, 0)),
 };
 

@@ -54,9 +54,10 @@ describe('HDF5', () => {
     describe(`as h5py writes it in the ${version} format`, () => {
       const written = memoryBytes(h5pySample(version), 'h5py.h5');
       const value = (i: number) => (i * 7 + Math.floor(i / 13)) % 200;
-      const names = 'lzf sums longer wider larger bounded single compact early shared many/image9 link/image0'.split(
-        ' ',
-      );
+      const names =
+        'lzf sums zstd blosc longer wider larger bounded single compact early shared many/image9 link/image0'.split(
+          ' ',
+        );
       for (const key of version === 'latest' ? [...names, 'pages'] : names)
         it(`${key} has the values that were written`, async () => {
           const values = await allOf(await openImage(written, { key }));
