@@ -28,8 +28,9 @@ import { atLeast, atMost, type Figure, median, reported } from './figure.js';
 /**
  * Automatic segmentation: its time over that of the unmodified decoder, memory, sliders, tiles, and how good it is on 15
  * images of nuclei and on one of very small ones. Empty without the images. For a part of it: AMG_PARTS=time,tiles (of
- * time, tiles, accuracy, small), AMG_IMAGES=dsb-0,star for those of the 15 with such names, AMG_POINTS=n for a smaller grid. Only when asked
- * for, as it takes a quarter of an hour: AMG_PARTS=stated, the 15 images with the median size of their nuclei stated.
+ * time, tiles, accuracy, small), AMG_IMAGES=dsb-0,star for those of the 15 with such names, AMG_POINTS=n for a smaller
+ * grid. Only when asked for, as it takes a quarter of an hour: AMG_PARTS=stated, the 15 images with the median size of
+ * their nuclei stated.
  */
 export default async function amgBench(): Promise<Figure[]> {
   if (!hasData) return [];
