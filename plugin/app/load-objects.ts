@@ -1,6 +1,6 @@
 import type { PageFile } from '../../src/cli/serve/page-settings.js';
-import { httpBytes } from '../../src/io/bytes.js';
-import { type GivenFile, importTracks, trackFiles } from '../../src/session/import-tracks.js';
+import { blobBytes, httpBytes } from '../../src/io/bytes.js';
+import { importTracks, trackFiles } from '../../src/session/import-tracks.js';
 import { isUntouched } from '../../src/session/layers.js';
 import { loadObjects } from '../../src/session/load-objects.js';
 import type { AnnotationSession } from '../../src/session/session.js';
@@ -12,13 +12,7 @@ import type { AnnotationSession } from '../../src/session/session.js';
  * @returns false if they are something else
  */
 export async function takeTracks(session: AnnotationSession, files: readonly File[]): Promise<boolean> {
-  const tracks = await trackFiles(
-    files.map((file) => ({
-      name: file.name,
-      size: file.size,
-      read: async () => new Uint8Array(await file.arrayBuffer()),
-    })),
-  );
+  const tracks = await trackFiles(files.map((file) => blobBytes(file)));
   if (!tracks) return false;
   await importTracks(session, tracks);
   return true;
@@ -30,11 +24,7 @@ export async function beginWithObjects(session: AnnotationSession, { labels, tra
   if (!isUntouched(session.state)) return;
   if (labels) await loadObjects(session, labels, 'the labels');
   if (!tracks) return;
-  const found = await trackFiles(await Promise.all(tracks.map(servedFile)));
+  const served = tracks.map(async ({ name, url }) => ({ ...(await httpBytes(url)), name }));
+  const found = await trackFiles(await Promise.all(served));
   if (found && session.state.image === image) await importTracks(session, found);
-}
-
-async function servedFile({ name, url }: { readonly name: string; readonly url: string }): Promise<GivenFile> {
-  const { size, read } = await httpBytes(url);
-  return { name, size, read: () => read(0, size) };
 }

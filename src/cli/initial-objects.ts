@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileBytes } from '../io/node-file.js';
 import { areTracks, trackFiles } from '../session/import-tracks.js';
 import { expandInputs } from './batch/inputs.js';
 import { UsageError } from './command.js';
@@ -45,8 +45,14 @@ async function tracksAt(file: string): Promise<string[] | undefined> {
     const names = readdirSync(file).filter((entry) => /\.(tiff?|txt|csv|json)$/i.test(entry));
     return areTracks(names) ? names.sort().map((entry) => path.join(file, entry)) : undefined;
   }
-  if (/\.zip$/i.test(name))
-    return (await trackFiles([{ name, size: stat.size, read: () => readFile(file) }])) && [file];
+  if (/\.zip$/i.test(name)) {
+    const source = await fileBytes(file);
+    try {
+      return (await trackFiles([source])) && [file];
+    } finally {
+      await source.close?.();
+    }
+  }
   if (!areTracks([name])) return undefined;
   const graph = file.replace(/tracks?\.csv$/i, 'graph.json');
   return graph !== file && existsSync(graph) ? [file, graph] : [file];

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { SamError } from '../errors.js';
+import { memoryBytes } from '../io/bytes.js';
 import { importTracks, trackFiles } from '../session/import-tracks.js';
 import { loadObjects } from '../session/load-objects.js';
 import type { AnnotationSession } from '../session/session.js';
@@ -31,9 +32,7 @@ export function loadFunctions(session: AnnotationSession) {
      * undo. Returns what `get_tracks` says of them.
      */
     load_tracks: method('load_tracks', ['files'], schemas.load_tracks, async ({ files }) => {
-      const tracks = await trackFiles(
-        files.map(({ name, bytes }) => ({ name, size: bytes.length, read: async () => bytes })),
-      );
+      const tracks = await trackFiles(files.map(({ name, bytes }) => memoryBytes(bytes, name)));
       if (!tracks)
         throw new SamError(
           'invalid_argument',

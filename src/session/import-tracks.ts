@@ -1,8 +1,9 @@
 import { SamError } from '../errors.js';
+import { type ByteSource, readAll } from '../io/bytes.js';
 import { readCtc, tracksToLineages } from '../io/ctc.js';
 import { type NapariTracks, parseNapariTracks } from '../io/napari-tracks.js';
-import { listKeys } from '../io/stores/prefix.js';
-import { type NamedBytes, zipStore } from '../io/stores/zip.js';
+import type { NamedBytes } from '../io/stores/zip.js';
+import { openZipArchive } from '../io/zip-archive.js';
 import type { Mask } from '../ndimage/mask.js';
 import { lineagesOf } from '../segmentation/tracking/lineage.js';
 import type { TaskOptions } from '../task.js';
@@ -25,31 +26,19 @@ export function areTracks(names: readonly string[]): boolean {
   return names.some((name) => CTC_TABLE.test(name) || NAPARI_TABLE.test(name));
 }
 
-/** A file whose content is read only if its name says that it may be tracks. */
-export interface GivenFile {
-  readonly name: string;
-  /** Bytes. */
-  readonly size: number;
-  read(): Promise<Uint8Array>;
-}
-
-/** Files that are tracks: a folder of the Cell Tracking Challenge, a zip of one, or a table of napari; else undefined. */
-export async function trackFiles(files: readonly GivenFile[]): Promise<NamedBytes[] | undefined> {
+/**
+ * Files that are tracks: a folder of the Cell Tracking Challenge, a zip of one, or a table of napari; else undefined. Of
+ * a zip that is something else only the list of its members is read.
+ */
+export async function trackFiles(files: readonly ByteSource[]): Promise<NamedBytes[] | undefined> {
   if (areTracks(files.map(({ name }) => name)))
-    return Promise.all(files.map(async (file) => ({ name: file.name, bytes: await file.read() })));
+    return Promise.all(files.map(async (file) => ({ name: file.name, bytes: await readAll(file) })));
   const [file, ...others] = files;
-  if (!file || others.length > 0 || !/\.zip$/i.test(file.name) || file.size > LARGEST_ZIP) return undefined;
-  return tracksInZip(await file.read(), file.name);
-}
-
-/** A larger zip is an image; tracks take little. */
-const LARGEST_ZIP = 2 ** 29;
-
-async function tracksInZip(archive: Uint8Array, name: string): Promise<NamedBytes[] | undefined> {
-  const store = await zipStore(archive, name);
-  const names = await listKeys(store);
+  if (!file || others.length > 0 || !/\.zip$/i.test(file.name)) return undefined;
+  const archive = await openZipArchive(file);
+  const names = [...archive.members.keys()].filter((name) => !name.endsWith('/')).sort();
   if (!areTracks(names)) return undefined;
-  return Promise.all(names.map(async (key) => ({ name: key, bytes: (await store.get(key)) as Uint8Array })));
+  return Promise.all(names.map(async (name) => ({ name, bytes: await archive.read(name) })));
 }
 
 /**

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { memoryBytes } from '../../src/io/bytes.js';
 import { labelsToCtc } from '../../src/io/ctc.js';
 import { napariTracks, tracksCsv } from '../../src/io/napari-tracks.js';
 import { dividingPhantom } from '../../src/io/phantom-stack.js';
@@ -30,7 +31,7 @@ function opened(planes = FRAMES): AnnotationSession {
   );
   return session;
 }
-const asFile = ({ name, bytes }: NamedBytes) => ({ name, size: bytes.length, read: async () => bytes });
+const asFile = ({ name, bytes }: NamedBytes) => memoryBytes(bytes, name);
 const committed = (session: AnnotationSession) => session.state.layers.committed_objects.objects;
 const text = (name: string, content: string) => ({ name, bytes: new TextEncoder().encode(content) });
 
