@@ -13,7 +13,8 @@
  * const context = { worker, model: model.name, embeddings, plane: 0 };
  * const { mask } = await segmentFromPoints(context, [{ at: [120, 84], positive: true }]);
  */
-export { type EmbeddingOptions, type ImageEmbeddings, openEmbeddings } from './embeddings/image-embeddings.js';
+export { type ImageEmbeddings, openEmbeddings } from './embeddings/image-embeddings.js';
+export type { EmbeddingOptions } from './embeddings/options.js';
 export { precomputeEmbeddings } from './embeddings/precompute.js';
 export { chooseTiling, type TileChoice } from './embeddings/tiling.js';
 export { ERROR_CODES, type ErrorCode, SamError } from './errors.js';
@@ -26,6 +27,7 @@ export { type SegmentationScores, scoreSegmentation } from './evaluation/segment
 export { EXPORT_FORMATS, type ExportFormat, exportLabels } from './io/export.js';
 export { type ImageSource, planeCount, readPlane } from './io/image.js';
 export { openFile } from './io/node-open.js';
+export { addLabelsToImage } from './io/ome-zarr-writer.js';
 export { openImage } from './io/open.js';
 export type { Store } from './io/store.js';
 export { folderStore } from './io/stores/fs.js';

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { ParseArgsConfig } from 'node:util';
-import { type EmbeddingOptions, type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
+import { type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
+import type { EmbeddingOptions } from '../embeddings/options.js';
 import type { TileChoice } from '../embeddings/tiling.js';
 import type { ImageSource } from '../io/image.js';
 import { openFile } from '../io/node-open.js';

@@ -1,25 +1,15 @@
 import { asSamError, SamError } from '../errors.js';
 import { LruCache } from '../io/cache.js';
-import { type ImageSource, planeAt, planeCount } from '../io/image.js';
-import type { Store } from '../io/store.js';
-import type { ModelSpec } from '../model/model-spec.js';
+import { planeAt, planeCount } from '../io/image.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
 import type { Size } from '../ndimage/array.js';
 import { makeTiling, type Tiling } from '../ndimage/blocking.js';
 import type { TaskOptions } from '../task.js';
-import type { SamWorker } from '../worker/sam-worker.js';
 import { type EmbeddingCache, openEmbeddingCache, type Place, readAttributes } from './cache.js';
+import type { EmbeddingOptions } from './options.js';
 import { chosenIntensity, chosenTiling } from './settings.js';
-import {
-  modelFields,
-  type PixelHashOptions,
-  pixelSignature,
-  type Signature,
-  signatureKey,
-  WRITER_VERSION,
-} from './signature.js';
-import type { TileChoice } from './tiling.js';
+import { modelFields, pixelSignature, type Signature, signatureKey, WRITER_VERSION } from './signature.js';
 
 /**
  * The embeddings of one image, made when asked for: first from memory, then from the cache on disk, else by the worker.
@@ -50,28 +40,6 @@ export interface ImageEmbeddings {
   finish(): Promise<void>;
   /** Ends background work. */
   close(): void;
-}
-
-export interface EmbeddingOptions {
-  readonly source: ImageSource;
-  readonly worker: SamWorker;
-  readonly model: ModelSpec;
-  /** Default: what the cache was made with, else chosen by `chooseTiling`. */
-  readonly tiling?: TileChoice | 'none';
-  /** In pixels; helps the choice of the tiling. */
-  readonly objectDiameter?: number;
-  /** Default: what the cache was made with, else min-max as in micro-sam, over the whole image if it is tiled. */
-  readonly intensity?: IntensityPolicy;
-  /** Stretch every plane and tile by itself (micro-sam) or all alike. Default: 'region' for whole planes, else 'image'. */
-  readonly range?: 'region' | 'image';
-  /** Channels given to the model; default all. */
-  readonly channels?: readonly number[];
-  /** Where embeddings are kept: a place for this image alone, or a function from a key to such a place. */
-  readonly store?: Store | ((key: string) => Store);
-  readonly half?: boolean;
-  /** Bound of the embeddings in memory; default 256 MiB, about 60 embeddings. */
-  readonly memoryBytes?: number;
-  readonly hash?: PixelHashOptions['extent'];
 }
 
 /** @throws SamError `signature_mismatch` if the store holds embeddings that do not belong to this image and model */

@@ -2,7 +2,7 @@ import { type ImageSource, planeAt, planeCount } from '../io/image.js';
 import { fixRange, type IntensityPolicy, intensityKey, MIN_MAX, uniteRanges } from '../model/transforms.js';
 import type { Size, YXYX } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
-import type { EmbeddingOptions } from './image-embeddings.js';
+import type { EmbeddingOptions } from './options.js';
 import { MICRO_SAM_INTENSITY } from './signature.js';
 import { chooseTiling, type TileChoice } from './tiling.js';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as zarr from 'zarrita';
-import { type EmbeddingOptions, openEmbeddings } from '../../src/embeddings/image-embeddings.js';
+import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
+import type { EmbeddingOptions } from '../../src/embeddings/options.js';
 import { precomputeEmbeddings } from '../../src/embeddings/precompute.js';
 import { pixelSignature } from '../../src/embeddings/signature.js';
 import { SamError } from '../../src/errors.js';
