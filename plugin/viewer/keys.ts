@@ -61,21 +61,15 @@ async function press(event: KeyboardEvent, stage: Stage, stack: LayerStack, slid
 
 /** While an image takes the place of another one, all layers are gone for a moment: keys wait for the new ones. */
 async function hearing(stack: LayerStack): Promise<VectorLayer | undefined> {
-  for (let waited = 0; expectsListener && waited < PATIENCE_MS && !listenerAmong(stack)?.hears; waited += POLL_MS)
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  const layer = listenerAmong(stack);
-  expectsListener = layer?.hears === true;
-  return layer;
+  while (stack.lostListenerFor < PATIENCE_MS) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  return listenerAmong(stack);
 }
 
 const POLL_MS = 25;
-const PATIENCE_MS = 3000;
-
-/** Somebody has listened before. */
-let expectsListener = false;
+const PATIENCE_MS = 10_000;
 
 /** Without this, a look at another layer's settings would leave the annotator deaf. */
 function listenerAmong({ selected, layers }: LayerStack): VectorLayer | undefined {
   const vectors = [selected, ...[...layers].reverse()].filter((layer) => layer instanceof VectorLayer);
-  return vectors.find((layer) => layer.hears) ?? vectors[0];
+  return vectors.find(({ hears }) => hears) ?? vectors[0];
 }

@@ -7,6 +7,7 @@ export class LayerStack {
   readonly #onChange: () => void;
   #layers: ViewerLayer[] = [];
   #selected: ViewerLayer | undefined;
+  #lostListenerAt = -Infinity;
 
   constructor(stage: Stage, onChange: () => void) {
     this.#stage = stage;
@@ -19,6 +20,11 @@ export class LayerStack {
 
   get selected(): ViewerLayer | undefined {
     return this.#selected;
+  }
+
+  /** Milliseconds since the last layer that hears keys was removed; infinite while there is one, or never was. */
+  get lostListenerFor(): number {
+    return this.#layers.some(({ hears }) => hears) ? Infinity : performance.now() - this.#lostListenerAt;
   }
 
   find(key: string): ViewerLayer | undefined {
@@ -51,6 +57,7 @@ export class LayerStack {
     this.#layers = this.#layers.filter((other) => other !== layer);
     this.#stage.map.removeLayer(layer.ol);
     if (this.#selected === layer) this.#selected = undefined;
+    if (layer.hears) this.#lostListenerAt = performance.now();
     layer.setSelected(false);
     layer.dispose();
     this.#arrange();

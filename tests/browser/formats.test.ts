@@ -158,10 +158,9 @@ describe('dropping files', function () {
   it('a plate, a series of its fields of view', async () => {
     const plate = path.join(folder, 'screen.zarr');
     await writeFolder(memoryStore('plate', madePlate(2)), plate);
+    await pressWhenLayersAreGone('KeyN');
     await dropPaths(annotator, [plate]);
     const isOpen = (field: string) => (state: State) => state.image?.name === `screen.zarr ${field}`;
-    await annotator.until('the first field', isOpen('A1 field 0'));
-    await annotator.press('n'); // while the layers of the image before make way
     await annotator.until('the next field', isOpen('A1 field 1'));
     const list = (await annotator.panel()).locator('.series li');
     await list.and((await annotator.panel()).locator('[data-state="work"]')).waitFor();
@@ -169,6 +168,18 @@ describe('dropping files', function () {
     await list.first().click();
     await annotator.until('the first field again', isOpen('A1 field 0'));
   });
+
+  /** A key at the moment in which the layers of one image make way for those of the next. */
+  async function pressWhenLayersAreGone(code: string): Promise<void> {
+    await (await annotator.viewer()).evaluate((pressed) => {
+      const list = document.getElementById('layers') as HTMLElement;
+      new MutationObserver((_, observer) => {
+        if (list.childElementCount > 0) return;
+        observer.disconnect();
+        document.dispatchEvent(new KeyboardEvent('keydown', { code: pressed, key: 'n' }));
+      }).observe(list, { childList: true });
+    }, code);
+  }
 
   /** Extremes and flat places of grey pictures, colours of colour pictures, against the pixels as Node reads them. */
   async function checkPicture(file: string): Promise<void> {

@@ -16,6 +16,8 @@ export interface ViewerLayer {
   readonly ol: BaseLayer;
   /** Shown in the layer list. */
   readonly listed: boolean;
+  /** Whether the caller wants keys. */
+  readonly hears?: boolean;
   readonly api: LayerApi;
   /** [width, height], for layers that define the image frame. */
   readonly size?: readonly [number, number];
