@@ -6,7 +6,7 @@ import type { PageAnnotator } from './annotator.js';
 /** What a presenter needs in order to show the image that is open: pictures, contrast controls, scale bar. */
 export function displayOptions(
   annotator: PageAnnotator,
-): Pick<PresenterOptions, 'readPixels' | 'renderer' | 'channels' | 'onChannel' | 'scale'> {
+): Pick<PresenterOptions, 'readPixels' | 'renderer' | 'channels' | 'onChannel' | 'scale' | 'sections'> {
   const display = (): ImageDisplay => {
     if (annotator.display) return annotator.display;
     throw new SamError('cancelled', 'The image was closed.');
@@ -28,5 +28,6 @@ export function displayOptions(
     channels: () => annotator.display?.channels() ?? [],
     onChannel: (change) => void annotator.display?.change(change, annotator.session.state.plane),
     scale: () => annotator.display?.scale,
+    sections: () => annotator.display?.sections,
   };
 }

@@ -11,6 +11,7 @@ import type {
   ViewerEvent,
   ViewerTool,
   ViewObject,
+  ViewSections,
   ViewTrack,
 } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
@@ -20,6 +21,7 @@ import { callable, within } from './callbacks.js';
 import { extentToBox, toYX } from './geometry.js';
 import { remoteConfig } from './image.js';
 import { Scene } from './scene.js';
+import { SectionPictures } from './section-pictures.js';
 import { CommandWidget, PlaneSlider } from './widgets.js';
 import type { KaibuWindow } from './window.js';
 
@@ -77,11 +79,16 @@ export class KaibuViewer implements Viewer {
         this.#do(
           async () => void (await within(window.set_channels!(this.#channelControls(channels)), 'set_channels')),
         );
+    if (extras?.sections) {
+      const pictures = new SectionPictures(window);
+      this.showSections = (sections) => this.#do(() => pictures.show(sections));
+    }
     if (extras?.screenshot) this.screenshot = () => this.#do(() => within(window.screenshot!(), 'screenshot'));
   }
 
   screenshot?: () => Promise<Uint8Array>;
   showChannels?: (channels: readonly ViewChannel[]) => Promise<void>;
+  showSections?: (sections: ViewSections | undefined) => Promise<void>;
   showScale?: (scale: { size: number; unit: string } | undefined) => Promise<void>;
 
   on(listener: (event: ViewerEvent) => void): () => void {
@@ -202,6 +209,7 @@ export class KaibuViewer implements Viewer {
             this.#emit({ kind: 'painted', tool, path: points, radius });
           },
           view: (extent: readonly number[]) => this.#emit({ kind: 'view', box: extentToBox(extent, height()) }),
+          section: (at: ViewSections['at']) => this.#emit({ kind: 'section', at }),
           files: (files: readonly File[]) => this.#emit({ kind: 'files-dropped', files }),
         }),
       ),

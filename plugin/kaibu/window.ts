@@ -1,4 +1,11 @@
-import type { ChannelControl, PixelScale, ToolConfig, ViewerExtras, ViewerListeners } from '../viewer/protocol.js';
+import type {
+  ChannelControl,
+  PixelScale,
+  SectionConfig,
+  ToolConfig,
+  ViewerExtras,
+  ViewerListeners,
+} from '../viewer/protocol.js';
 
 /** The functions of a Kaibu window that the adapter calls, as they look over RPC. The last block exists in our viewer only. */
 export interface KaibuWindow {
@@ -22,6 +29,7 @@ export interface KaibuWindow {
   set_tool?(tool: ToolConfig): Promise<unknown>;
   set_layer_visible?(name: string, visible: boolean): Promise<unknown>;
   set_channels?(channels: readonly ChannelControl[]): Promise<unknown>;
+  set_sections?(config: SectionConfig | null): Promise<unknown>;
   set_scale?(scale: PixelScale | null): Promise<unknown>;
   screenshot?(): Promise<Uint8Array>;
 }

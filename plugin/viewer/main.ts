@@ -13,6 +13,7 @@ import type { ViewerListeners } from './protocol.js';
 import { viewerFunctions } from './rpc-api.js';
 import { ScaleBar } from './scale-bar.js';
 import { screenshot } from './screenshot.js';
+import { Sections } from './sections.js';
 import { Stage } from './stage.js';
 import { Sliders, Widgets } from './widgets.js';
 
@@ -98,6 +99,7 @@ const functions = viewerFunctions({
   sliders,
   paint,
   channels: new ChannelControls(element('channels')),
+  sections: new Sections(element('sections'), stage, (at) => listeners.current.section?.(at)),
   listeners,
   setBusy: (busy) => {
     element('busy').hidden = !busy;

@@ -20,6 +20,8 @@ export interface ViewerExtras {
   readonly scale: boolean;
   /** `set_channels` exists. */
   readonly channels: boolean;
+  /** `set_sections` exists. */
+  readonly sections: boolean;
 }
 
 /** One channel of `set_channels`; each carries `_rintf: true`. */
@@ -76,6 +78,25 @@ export interface LabelLayerConfig {
   readonly pick_callback?: (id: number) => void;
 }
 
+/** Sections of a volume. A picture that is left out is the one before. */
+export interface SectionConfig {
+  /** Slice, row from the top, column. */
+  readonly at: readonly [z: number, y: number, x: number];
+  /** Slices, rows, columns. */
+  readonly shape: readonly [z: number, y: number, x: number];
+  /** Distance of slices in pixels. */
+  readonly spacing: number;
+  readonly xz?: SectionPicture;
+  readonly yz?: SectionPicture;
+}
+
+/** RGB, rows from the top. */
+export interface SectionPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
 export type PaintTool = 'brush' | 'eraser' | 'fill';
 
 export interface ToolConfig {
@@ -98,4 +119,6 @@ export interface ViewerListeners {
   /** Visible part of the image: x0, y0, x1, y1. */
   readonly view?: (extent: readonly number[]) => void;
   readonly files?: (files: readonly File[]) => void;
+  /** A place chosen in a section, as `SectionConfig.at`. */
+  readonly section?: (at: readonly [z: number, y: number, x: number]) => void;
 }

@@ -11,10 +11,12 @@ import type {
   ChannelControl,
   LabelLayerConfig,
   PixelScale,
+  SectionConfig,
   ToolConfig,
   ViewerExtras,
   ViewerListeners,
 } from './protocol.js';
+import type { Sections } from './sections.js';
 import type { Stage } from './stage.js';
 import type { SliderConfig, Sliders, Widgets } from './widgets.js';
 
@@ -26,6 +28,7 @@ export interface ViewerParts {
   readonly sliders: Sliders;
   readonly paint: PaintInteraction;
   readonly channels: ChannelControls;
+  readonly sections: Sections;
   readonly listeners: { current: ViewerListeners };
   setBusy(busy: boolean): void;
   openSidebar(open: boolean): void;
@@ -53,6 +56,7 @@ const EXTRAS: ViewerExtras = {
   screenshot: true,
   scale: true,
   channels: true,
+  sections: true,
 };
 
 const NDARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> = {
@@ -129,6 +133,7 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
       parts.setScale(scale ?? undefined);
     },
     set_channels: (channels: ChannelControl[]) => parts.channels.set(channels),
+    set_sections: (config: SectionConfig | null) => parts.sections.set(config ?? undefined),
     set_tool: (tool: ToolConfig) => paint.setTool(tool),
     set_layer_visible: (key: string, visible: boolean) => layerOf(key).ol.setVisible(visible),
     screenshot: () => parts.screenshot(),

@@ -7,6 +7,8 @@ import { composite, type PaintedChannel } from './composite.js';
 import { type ChannelRange, measureContrast } from './contrast.js';
 import { Overview } from './overview.js';
 import { PlanesAhead } from './planes-ahead.js';
+import type { SectionSource } from './section-view.js';
+import { SectionVolume } from './section-volume.js';
 import type { PlaneRenderer, ViewChannel, ViewerEvent } from './viewer.js';
 
 type ChannelEvent = Extract<ViewerEvent, { kind: 'channel' }>;
@@ -65,6 +67,23 @@ export class ImageDisplay {
   get scale(): { readonly size: number; readonly unit: string } | undefined {
     const { pixelSize } = this.source;
     return pixelSize && { size: pixelSize.x, unit: pixelSize.unit };
+  }
+
+  /** For the sections of a volume. */
+  get sections(): SectionSource {
+    const { source, shown } = this;
+    const { pixelSize, sizes } = source;
+    return {
+      slices: sizes.z,
+      // Where the file does not tell, thin volumes are made thick enough to be looked at.
+      spacing: pixelSize?.z ? pixelSize.z / pixelSize.x : Math.max(1, Math.min(sizes.y, sizes.x) / (4 * sizes.z)),
+      volume: (t) => new SectionVolume(source, shown, t),
+      paint: (pixels) =>
+        composite(
+          pixels,
+          this.painted().map((channel) => ({ ...channel, at: shown.indexOf(channel.at) })),
+        ),
+    };
   }
 
   /** What somebody changed in the viewer. @param plane the visible one, which 'auto' measures */

@@ -112,6 +112,8 @@ export interface PanelContext {
   readonly automatic?: AutomaticStatus;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Whether the viewer shows sections. */
+  readonly sections?: boolean;
 }
 
 export function panelModel(state: SessionState, context: PanelContext): PanelModel {
@@ -122,7 +124,7 @@ export function panelModel(state: SessionState, context: PanelContext): PanelMod
     ...optional('hint', hintOf(state)),
     ...optional('message', message),
     ...optional('progress', task && progressOf(task, context.now)),
-    sections: sectionsOf(state),
+    sections: sectionsOf(state, context.sections === true),
     ...optional('candidates', candidates && { chosen: candidates.chosen, masks: candidates.masks.map(candidateOf) }),
     ...optional('object', objectOf(state)),
     ...optional('conflict', conflictOf(state)),
@@ -241,7 +243,7 @@ function percent(fraction: number): string {
   return fraction < 0.005 ? 'less than 1 %' : `${Math.round(fraction * 100)} %`;
 }
 
-function sectionsOf(state: SessionState): PanelSection[] {
+function sectionsOf(state: SessionState, hasSections: boolean): PanelSection[] {
   const { settings, layers } = state;
   const primary = !state.image
     ? 'open_image'
@@ -345,6 +347,7 @@ function sectionsOf(state: SessionState): PanelSection[] {
         button('load_objects'),
         button('toggle_objects'),
         button('shuffle_colors'),
+        ...(hasSections && state.image?.axes.includes('z') ? [button('toggle_sections')] : []),
         button('help'),
       ],
     },

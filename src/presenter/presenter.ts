@@ -1,7 +1,6 @@
-import { asSamError } from '../errors.js';
-import type { Tensor } from '../ndimage/array.js';
+import { asSamError, SamError } from '../errors.js';
+import type { Tensor, YX } from '../ndimage/array.js';
 import type { Prompt } from '../segmentation/prompts.js';
-import { annotatorKind } from '../session/annotator.js';
 import {
   COMMAND_LIST,
   COMMANDS,
@@ -10,16 +9,17 @@ import {
   isCommandId,
   refusal,
 } from '../session/commands.js';
-import { objectsInPlane, shownLayer } from '../session/layers.js';
+import { shownLayer } from '../session/layers.js';
 import { samePrompt } from '../session/prompt-rules.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { ImageInfo, ObjectLayerName, SessionState } from '../session/state.js';
-import { CURRENT_COLOR, colorOf } from './colors.js';
 import { HoverPreview } from './hover.js';
 import { commandOfKey } from './keys.js';
 import { Latest } from './latest.js';
 import { type PanelModel, panelModel } from './panel.js';
+import { type SectionSource, SectionView } from './section-view.js';
 import { visibleTails } from './track-tails.js';
+import { sectionObjects, viewObjects } from './view-objects.js';
 import type { PlaneRenderer, ViewChannel, Viewer, ViewerEvent, ViewObject, ViewTrack } from './viewer.js';
 
 /**
@@ -37,6 +37,8 @@ export interface PresenterOptions {
   readonly onChannel?: (change: Extract<ViewerEvent, { kind: 'channel' }>) => void;
   /** Physical size of a pixel, for a scale bar. */
   readonly scale?: () => { readonly size: number; readonly unit: string } | undefined;
+  /** For the sections of a volume, where the viewer can show them. */
+  readonly sections?: () => SectionSource | undefined;
   /** Draws the panel; called when it changed. */
   readonly onPanel?: (panel: PanelModel) => void;
   /** Lines for the panel that the session does not know: model, provider. */
@@ -54,6 +56,8 @@ export class Presenter {
   private readonly objects: Readonly<Record<ObjectLayerName, Latest<readonly ViewObject[]>>>;
   private readonly prompts: Latest<readonly Prompt[]>;
   private readonly tracks: Latest<readonly ViewTrack[]>;
+  private readonly sections?: SectionView;
+  private pointer?: YX;
   private tailed = false;
   private readonly others: Latest<() => Promise<void>>[] = [];
   /** What the viewer was last given under an id: hearing the same from it is an echo, however late it comes. */
@@ -93,6 +97,16 @@ export class Presenter {
     };
     [this.tool, this.slider, this.preview, this.busyMark] = [channel(), channel(), channel(), channel()];
     this.hover = new HoverPreview(session, (mask) => this.preview.push(() => viewer.showPreview(mask)));
+    if (viewer.showSections && options.sections)
+      this.sections = new SectionView(
+        session,
+        {
+          show: (sections) => viewer.showSections!(sections),
+          source: options.sections,
+          objects: (state) => (this.visible ? sectionObjects(state, this.shuffle) : []),
+        },
+        (error) => this.viewerFailed(error),
+      );
     this.stop.push(
       session.subscribe((state, previous) => this.show(state, previous)),
       viewer.on((event) => this.receive(event)),
@@ -116,6 +130,7 @@ export class Presenter {
       if (reason) return session.notify({ level: 'info', text: reason });
       if (id === 'toggle_objects') await this.toggleObjects();
       else if (id === 'shuffle_colors') this.shuffleColors();
+      else if (id === 'toggle_sections') this.toggleSections();
       else await this.options.actions?.[id]?.();
     } catch (error) {
       const { code, message } = asSamError(error);
@@ -128,6 +143,7 @@ export class Presenter {
   refreshImage(): void {
     const { image } = this.session.state;
     if (image) this.image.push(image);
+    this.sections?.repaint();
   }
 
   /**
@@ -147,7 +163,12 @@ export class Presenter {
     if (this.closed || !this.options.onPanel) return;
     const { state, annotator } = this.session;
     const automatic = annotator?.automaticStatus?.(state);
-    const panel = panelModel(state, { facts: this.options.facts?.() ?? [], automatic, now: Date.now() });
+    const panel = panelModel(state, {
+      facts: this.options.facts?.() ?? [],
+      automatic,
+      now: Date.now(),
+      sections: this.sections !== undefined,
+    });
     const text = JSON.stringify(panel);
     if (text === this.panelText) return;
     this.panelText = text;
@@ -157,7 +178,7 @@ export class Presenter {
   /** Resolves when viewer and panel show the present state. */
   async idle(): Promise<void> {
     const all = [this.image, this.prompts, this.tracks, ...Object.values(this.objects), ...this.others];
-    await Promise.all([...all.map((latest) => latest.idle()), this.panelDrawn]);
+    await Promise.all([...all.map((latest) => latest.idle()), this.sections?.idle(), this.panelDrawn]);
   }
 
   /** Stops listening; the viewer stays open. */
@@ -165,6 +186,7 @@ export class Presenter {
     this.closed = true;
     clearTimeout(this.ticking);
     for (const stop of this.stop) stop();
+    this.sections?.close();
   }
 
   private show(state: SessionState, previous: SessionState | undefined): void {
@@ -195,6 +217,7 @@ export class Presenter {
     if (state.task) this.tick();
     else this.setBusy(false);
     this.hover.refresh();
+    this.sections?.follow(state, previous);
     this.refreshPanel();
   }
 
@@ -232,20 +255,12 @@ export class Presenter {
   }
 
   private pushObjects(name: ObjectLayerName): void {
-    this.objects[name].push(this.viewObjects(this.session.state, name));
+    this.objects[name].push(viewObjects(this.session.state, name, this.shuffle));
   }
 
-  private viewObjects(state: SessionState, name: ObjectLayerName): ViewObject[] {
-    const objects: ViewObject[] = [];
-    const tracking = annotatorKind(state) === 'tracking';
-    for (const [{ id }, mask] of objectsInPlane(shownLayer(state, name), state.plane)) {
-      // The object being corrected is shown as the current object.
-      if (name === 'committed_objects' && id === state.editing) continue;
-      const single = name === 'current_object' && state.layers.current_object.objects.size === 1 && !tracking;
-      const chosen = name === 'auto_segmentation' && id === state.chosenAutomatic;
-      objects.push({ id, color: single || chosen ? CURRENT_COLOR : colorOf(id, this.shuffle), mask });
-    }
-    return objects;
+  private toggleSections(): void {
+    if (!this.sections) throw new SamError('unsupported', 'This viewer cannot show sections.');
+    this.sections.toggle(this.pointer);
   }
 
   private pushPrompts(state: SessionState): void {
@@ -262,6 +277,7 @@ export class Presenter {
   private async toggleObjects(): Promise<void> {
     this.visible = !this.visible;
     for (const name of LAYERS) await this.viewer.setLayerVisible(name, this.visible);
+    this.sections?.repaint();
     this.pushTracks(this.session.state);
   }
 
@@ -269,14 +285,16 @@ export class Presenter {
     this.shuffle++;
     for (const name of LAYERS) this.pushObjects(name);
     this.pushTracks(this.session.state);
+    this.sections?.repaint();
   }
 
   private receive(event: ViewerEvent): void {
     const { state } = this.session;
     switch (event.kind) {
       case 'prompt-added':
-        if (!this.isEcho(event.prompt))
-          this.fromHand('put_prompts', { prompts: [{ ...event.prompt, plane: state.plane }] });
+        if (this.isEcho(event.prompt)) break;
+        this.fromHand('put_prompts', { prompts: [{ ...event.prompt, plane: state.plane }] });
+        if (event.prompt.kind === 'point') this.sections?.moveTo(event.prompt.at);
         break;
       case 'prompt-changed': {
         if (this.isEcho(event.prompt)) break;
@@ -298,7 +316,13 @@ export class Presenter {
       case 'painted':
         void this.run('paint', { tool: event.tool, path: event.path, radius: event.radius });
         break;
+      case 'section': {
+        const plane = this.sections?.choose(event.at);
+        if (plane !== undefined && plane !== state.plane) void this.run('set_plane', { plane });
+        break;
+      }
       case 'pointer':
+        this.pointer = event.at;
         this.hover.move(event.at);
         break;
       case 'plane':

@@ -35,6 +35,8 @@ export interface Viewer {
    * events. No channels, no controls.
    */
   showChannels?(channels: readonly ViewChannel[]): Promise<void>;
+  /** Pictures of a volume from the side, beside the image; undefined takes them away. */
+  showSections?(sections: ViewSections | undefined): Promise<void>;
   /** Physical size of an image pixel, for a scale bar; undefined if unknown. */
   showScale?(scale: { size: number; unit: string } | undefined): Promise<void>;
   /** PNG bytes. */
@@ -60,6 +62,19 @@ export interface ViewTrack {
   readonly color: string;
   /** Earliest place first. */
   readonly path: readonly YX[];
+}
+
+export interface ViewSections {
+  /** The place they go through: slice, and pixel of the image. */
+  readonly at: readonly [z: number, y: number, x: number];
+  /** Slices, and size of the image. */
+  readonly shape: readonly [z: number, y: number, x: number];
+  /** Distance of slices in pixels of the image. */
+  readonly spacing: number;
+  /** RGB [slices, columns, 3] of the row y; the columns are spread evenly over the width of the image. */
+  readonly xz: Tensor<Uint8Array>;
+  /** RGB [rows, slices, 3] of the column x. */
+  readonly yz: Tensor<Uint8Array>;
 }
 
 export interface ViewChannel {
@@ -109,6 +124,8 @@ export type ViewerEvent =
     }
   | { readonly kind: 'pointer'; readonly at: YX | undefined }
   | { readonly kind: 'plane'; readonly plane: number }
+  /** A place chosen in a section. */
+  | { readonly kind: 'section'; readonly at: ViewSections['at'] }
   | {
       /** What the user changed of a channel; 'auto' asks for the 1st to the 99th percentile. */
       readonly kind: 'channel';

@@ -335,6 +335,18 @@ export const COMMANDS = {
     tooltip: 'Hide or show all objects.',
     run: elsewhere,
   }),
+  toggle_sections: command({
+    id: 'toggle_sections',
+    title: 'Sections xz, yz',
+    group: 'view',
+    scope: 'view',
+    keys: ['O'],
+    tooltip:
+      'Show a volume from the side, cut through the place under the pointer; then through the last prompt, or where you click in a section.',
+    unavailable: (state) =>
+      needsImage(state) ?? (state.image?.axes.includes('z') ? undefined : 'Sections are for volumes; this is none.'),
+    run: elsewhere,
+  }),
   shuffle_colors: command({
     id: 'shuffle_colors',
     title: 'Shuffle colours',

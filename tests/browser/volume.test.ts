@@ -6,6 +6,7 @@ import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory, MINUTES } from '../support/browser-story.js';
+import { eventually } from '../support/screen.js';
 import { phantomTiff, planeIou, planesWith, SIDE, twoCellsInDepth } from '../support/stack-phantoms.js';
 import { startServer } from '../support/start-server.js';
 
@@ -68,6 +69,36 @@ describe('a volume by hand', function () {
       assert.deepEqual(await page.labels('committed_objects'), corrected, 'commit writes exactly what was shown');
       await page.goToPlane(3);
       await page.screenshot('volume-4-committed');
+
+      await page.press('o');
+      const viewer = await page.viewer();
+      /** The row and the colours of the section xz, [slice][column]. */
+      const section = () =>
+        viewer.evaluate(() => {
+          const canvas = document.querySelector<HTMLCanvasElement>('canvas[data-section="xz"]');
+          const pixels = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height);
+          const row = Number(/\d+/.exec(canvas?.closest('figure')?.textContent ?? '')?.[0]) - 1;
+          return { row, width: canvas?.width ?? 0, data: [...(pixels?.data ?? [])] };
+        });
+      await eventually('the section along x with the object', async () => {
+        const { row, width, data } = await section();
+        const coloured = (k: number) => data[4 * k] !== data[4 * k + 1] || data[4 * k] !== data[4 * k + 2];
+        if (width !== SIDE || data.length !== 4 * SIDE * 8 || Math.max(...data.slice(0, 4)) === 0) return undefined;
+        for (let z = 0; z < 8; z++)
+          for (let x = 0; x < SIDE; x++)
+            if (coloured(z * SIDE + x) !== corrected[(z * SIDE + row) * SIDE + x] > 0) return undefined;
+        return true;
+      });
+      await page.screenshot('volume-5-sections');
+      const canvas = viewer.locator('canvas[data-section="xz"]');
+      const { width = 0, height = 0 } = (await canvas.boundingBox()) ?? {};
+      await canvas.click({ position: { x: (width * 146.5) / SIDE, y: (height * 6.5) / 8 } });
+      await page.until('the slice that was clicked', (state) => state.plane === 6);
+      await viewer.getByText('yz · x 147').waitFor();
+      await viewer.click('#sliders label span');
+      await page.press('o');
+      await canvas.waitFor({ state: 'hidden' });
+      await page.goToPlane(3);
 
       const download = page.page.waitForEvent('download');
       await page.press('Control+s');

@@ -32,7 +32,10 @@ const session = new AnnotationSession();
 const info: ImageInfo = { name: 'stack', axes: 'zyx', size: [SIDE, SIDE], planes: PLANES, signature: 'stack' };
 session.open(info);
 session.apply(setCommittedObjects(Array.from({ length: OBJECTS }, (_, k) => ball(k))));
-const presenter = new Presenter(session, viewer, { readPixels: (_, plane) => display.picture(plane) });
+const presenter = new Presenter(session, viewer, {
+  readPixels: (_, plane) => display.picture(plane),
+  sections: () => display.sections,
+});
 await presenter.idle();
 
 /** Milliseconds from the change of the plane until the new picture is painted. */
@@ -43,6 +46,24 @@ async function scrollTo(plane: number): Promise<number> {
   await presenter.idle();
   await new Promise((resolve) => frame.requestAnimationFrame(() => frame.setTimeout(resolve, 0)));
   return performance.now() - started;
+}
+
+/** Resolves when the sections show the first and the last slice. */
+async function openSections(): Promise<void> {
+  await presenter.run('toggle_sections');
+  const canvas = document
+    .querySelector('iframe')
+    ?.contentDocument?.querySelector<HTMLCanvasElement>('canvas[data-section="xz"]');
+  const brightest = (row: number) =>
+    Math.max(
+      ...canvas!
+        .getContext('2d')!
+        .getImageData(0, row, canvas!.width, 1)
+        .data.filter((_, i) => i % 4 < 3),
+    );
+  do await new Promise((resolve) => setTimeout(resolve, 100));
+  while (canvas?.height !== PLANES || brightest(0) === 0 || brightest(PLANES - 1) === 0);
+  await presenter.idle();
 }
 
 function ball(k: number): ObjectRecord {
@@ -60,5 +81,5 @@ function ball(k: number): ObjectRecord {
   return { id: k + 1, masks, prompts: [], origin: 'loaded' };
 }
 
-Object.assign(globalThis, { scrollToPlane: scrollTo });
+Object.assign(globalThis, { scrollToPlane: scrollTo, openSections });
 document.title = 'stack ready';

@@ -1,0 +1,161 @@
+import Feature from 'ol/Feature.js';
+import LineString from 'ol/geom/LineString.js';
+import VectorLayer from 'ol/layer/Vector.js';
+import VectorSource from 'ol/source/Vector.js';
+import Stroke from 'ol/style/Stroke.js';
+import Style from 'ol/style/Style.js';
+import type { SectionConfig, SectionPicture } from './protocol.js';
+import type { Stage } from './stage.js';
+
+type Place = SectionConfig['at'];
+
+/**
+ * Two pictures of a volume from the side, xz over yz, in a column beside the map, in true proportions. Lines mark the
+ * place they go through, in them and on the map; a click or a drag in them chooses another.
+ */
+export class Sections {
+  readonly #root: HTMLElement;
+  readonly #stage: Stage;
+  readonly #onPlace: (at: Place) => void;
+  readonly #xz: SectionFigure;
+  readonly #yz: SectionFigure;
+  readonly #lines = new VectorSource();
+  #shown: SectionConfig | undefined;
+  #next: Place | undefined;
+
+  constructor(root: HTMLElement, stage: Stage, onPlace: (at: Place) => void) {
+    this.#root = root;
+    this.#stage = stage;
+    this.#onPlace = onPlace;
+    this.#xz = new SectionFigure('xz', ([across, down], { at }) => this.#choose([down, at[1], across]));
+    this.#yz = new SectionFigure('yz', ([across, down], { at }) => this.#choose([across, down, at[2]]));
+    root.append(this.#xz.node, this.#yz.node);
+    const style = new Style({ stroke: new Stroke({ color: 'rgba(255, 255, 255, 0.55)', width: 1, lineDash: [6, 5] }) });
+    stage.map.addLayer(new VectorLayer({ source: this.#lines, style, zIndex: 1e6 }));
+    new ResizeObserver(() => this.#layOut()).observe(root);
+  }
+
+  set(config: SectionConfig | undefined): void {
+    const wasOpen = this.#shown !== undefined;
+    this.#shown = config;
+    this.#root.hidden = config === undefined;
+    document.body.classList.toggle('with-sections', config !== undefined);
+    if (wasOpen !== (config !== undefined)) this.#stage.fit();
+    this.#lines.clear(true);
+    if (!config) return;
+    if (config.xz) this.#xz.paint(config.xz);
+    if (config.yz) this.#yz.paint(config.yz);
+    const [, height, width] = config.shape;
+    const [, row, column] = config.at;
+    const [x, y] = [column + 0.5, height - row - 0.5];
+    this.#lines.addFeatures(
+      [
+        [
+          [0, y],
+          [width, y],
+        ],
+        [
+          [x, 0],
+          [x, height],
+        ],
+      ].map((line) => new Feature(new LineString(line))),
+    );
+    this.#layOut();
+  }
+
+  #layOut(): void {
+    const config = this.#shown;
+    if (!config) return;
+    const { at, shape, spacing } = config;
+    const [slices, height, width] = shape;
+    const depth = slices * spacing;
+    const box = this.#root.getBoundingClientRect();
+    const room = box.width - 2 * PADDING;
+    // One scale for both, so that they can be compared.
+    const scale = Math.min(
+      room / Math.max(width, depth),
+      (box.height - 2 * (PADDING + CAPTION) - GAP) / (depth + height),
+    );
+    this.#xz.place(config, [width, slices], [width * scale, depth * scale], [at[2], at[0]], `y ${at[1] + 1}`);
+    this.#yz.place(config, [slices, height], [depth * scale, height * scale], [at[0], at[1]], `x ${at[2] + 1}`);
+  }
+
+  /** Drags come faster than the answer: once a frame is enough. */
+  #choose(at: Place): void {
+    if (!this.#next)
+      requestAnimationFrame(() => {
+        if (this.#next) this.#onPlace(this.#next);
+        this.#next = undefined;
+      });
+    this.#next = at;
+  }
+}
+
+/** CSS pixels, as in styles.css. */
+const PADDING = 12;
+const CAPTION = 24;
+const GAP = 12;
+
+/** A picture with two lines over it. Places count across and down, in slices and pixels of the image. */
+class SectionFigure {
+  readonly node = document.createElement('figure');
+  readonly #canvas = document.createElement('canvas');
+  readonly #caption = document.createElement('figcaption');
+  readonly #name: string;
+  #config: SectionConfig | undefined;
+  #count: readonly [across: number, down: number] = [1, 1];
+
+  constructor(name: string, onPlace: (at: readonly [across: number, down: number], config: SectionConfig) => void) {
+    this.#name = name;
+    this.#canvas.dataset.section = name;
+    const frame = document.createElement('div');
+    frame.append(this.#canvas, document.createElement('i'), document.createElement('i'));
+    this.node.append(this.#caption, frame);
+    const choose = (event: PointerEvent) => {
+      const box = this.#canvas.getBoundingClientRect();
+      const [across, down] = this.#count;
+      const place = (part: number, count: number) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
+      if (this.#config)
+        onPlace(
+          [place((event.clientX - box.left) / box.width, across), place((event.clientY - box.top) / box.height, down)],
+          this.#config,
+        );
+    };
+    this.#canvas.addEventListener('pointerdown', (event) => {
+      if (event.button !== 0) return;
+      this.#canvas.setPointerCapture(event.pointerId);
+      choose(event);
+    });
+    this.#canvas.addEventListener('pointermove', (event) => {
+      if (this.#canvas.hasPointerCapture(event.pointerId)) choose(event);
+    });
+  }
+
+  paint({ width, height, data }: SectionPicture): void {
+    const picture = new ImageData(width, height);
+    for (let from = 0, to = 0; from < data.length; from += 3, to += 4) {
+      picture.data.set(data.subarray(from, from + 3), to);
+      picture.data[to + 3] = 255;
+    }
+    if (this.#canvas.width !== width) this.#canvas.width = width;
+    if (this.#canvas.height !== height) this.#canvas.height = height;
+    this.#canvas.getContext('2d')?.putImageData(picture, 0, 0);
+  }
+
+  place(
+    config: SectionConfig,
+    count: readonly [across: number, down: number],
+    size: readonly [width: number, height: number],
+    at: readonly [across: number, down: number],
+    where: string,
+  ): void {
+    this.#config = config;
+    this.#count = count;
+    this.#caption.textContent = `${this.#name} · ${where}`;
+    const { style } = this.#canvas;
+    [style.width, style.height] = size.map((length) => `${Math.max(1, length)}px`);
+    const [vertical, horizontal] = this.node.querySelectorAll('i');
+    vertical.style.left = `${((at[0] + 0.5) / count[0]) * size[0]}px`;
+    horizontal.style.top = `${((at[1] + 0.5) / count[1]) * size[1]}px`;
+  }
+}
