@@ -30,7 +30,10 @@ export type SeriesState = 'new' | 'work' | 'done' | 'empty' | 'failed';
 export interface SeriesParts {
   /** Unique names in the order of the series: paths within the folder, well and field. */
   readonly names: readonly string[];
-  /** Opens an image in the session, with its annotator and autosave; resolves when prompts can be given. */
+  /**
+   * Opens an image in the session under its name in the series, with its annotator and autosave; resolves when prompts
+   * can be given.
+   */
   open(index: number, task: TaskOptions): Promise<void>;
   /** Makes embeddings of an image that will be opened soon. Not waited for; aborted when another image is opened. */
   precompute?(index: number, task: TaskOptions): Promise<void>;
@@ -150,7 +153,9 @@ export class ImageSeries {
   async save(): Promise<void> {
     const { position } = this;
     const { image } = this.session.state;
-    if (position === undefined || this.heading !== undefined || !image) return;
+    if (position === undefined || this.heading !== undefined) return;
+    // The image that was opened last may be another, if the way to a third one ended there.
+    if (image?.name !== this.list[position].name) return;
     const { committed_objects } = this.session.state.layers;
     const count = committed_objects.objects.size;
     await this.write(position);
@@ -207,7 +212,8 @@ export class ImageSeries {
     try {
       await this.parts.open(index, { signal: controller.signal });
       controller.signal.throwIfAborted();
-      await this.begin(index);
+      await this.begin(index, controller.signal);
+      controller.signal.throwIfAborted();
     } catch (error) {
       const known = asSamError(error);
       if (controller.signal.aborted) throw new SamError('cancelled', 'Another image was opened.', { cause: error });
@@ -224,14 +230,22 @@ export class ImageSeries {
     this.computeAhead(index);
   }
 
-  /** Initial objects, unless there is work or the image was left before. */
-  private async begin(index: number): Promise<void> {
-    if (!isUntouched(this.session.state) || this.list[index].state !== 'new') return;
-    const labels = await this.parts.initial?.(index);
-    const { image } = this.session.state;
-    if (!labels || !image) return;
-    checkLabelShape(labels.shape, image);
-    this.session.apply(setCommittedObjects(recordsFromLabels(labels), 'Load initial objects'));
+  /** Initial objects, unless there is work or the image was left before. Without them, the image is worked on all the same. */
+  private async begin(index: number, signal: AbortSignal): Promise<void> {
+    const { session } = this;
+    const { image } = session.state;
+    if (!image || !isUntouched(session.state) || this.list[index].state !== 'new') return;
+    try {
+      const labels = await this.parts.initial?.(index);
+      signal.throwIfAborted();
+      if (!labels) return;
+      checkLabelShape(labels.shape, image);
+      session.apply(setCommittedObjects(recordsFromLabels(labels), 'Load initial objects'));
+    } catch (error) {
+      const { code, message } = asSamError(error);
+      if (!signal.aborted)
+        session.notify({ level: 'warning', text: `${image.name} begins without objects: ${message}`, code });
+    }
   }
 
   /** One image after the other, so that the open one is not kept waiting. */

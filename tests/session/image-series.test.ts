@@ -149,6 +149,46 @@ describe('image series', () => {
     await series.close();
   });
 
+  it('begins without labels that do not fit, and says so', async () => {
+    const folder = new Folder(['a.tif', 'b.tif']);
+    const { series, session } = await folder.run({
+      initial: async () => ({ data: new Uint32Array(6), shape: [2, 3] }),
+    });
+    await series.start();
+    assert.deepEqual([series.current, states(series)], [0, 'work new']);
+    assert.match(session.state.message?.text ?? '', /^a\.tif begins without objects: .*\[2,3\].*\[40,60\]/);
+    await annotate(session, 10, 10);
+    await series.next();
+    assert.equal((await folder.table())[1][0], 'a.tif');
+    await series.close();
+  });
+
+  it('writes nothing under the name of an image that is not the open one', async () => {
+    const folder = new Folder(['a', 'b', 'c'], new Set(['c']));
+    let shown = () => {};
+    const bIsShown = new Promise<void>((resolve) => {
+      shown = resolve;
+    });
+    const { session, series } = await folder.run({
+      initial: (index) => {
+        if (index === 1) shown();
+        return index === 1 ? new Promise(() => {}) : Promise.resolve(undefined);
+      },
+    });
+    await series.start();
+    await annotate(session, 10, 10);
+    await series.save();
+    const written = await folder.output.get('a_labels.tif');
+    void series.next().catch(() => undefined); // superseded
+    await bIsShown;
+    await assert.rejects(series.goTo(2), /cut off/);
+    assert.equal(session.state.image?.name, 'b', 'the way to c ended at b');
+    await annotate(session, 30, 30);
+    await series.next();
+    assert.deepEqual(await folder.output.get('a_labels.tif'), written);
+    await series.close();
+  });
+
   it('goes two images on when asked twice, and writes no result under the name of another image', async () => {
     const folder = new Folder(['a', 'b', 'c']);
     let shown = () => {};
