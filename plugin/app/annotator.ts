@@ -11,6 +11,7 @@ import { type Tiling, tilesMeeting } from '../../src/ndimage/blocking.js';
 import { ImageDisplay } from '../../src/presenter/image-display.js';
 import type { EncodingChange } from '../../src/service/engine.js';
 import { type Annotator, annotatorKind } from '../../src/session/annotator.js';
+import { encodePlane } from '../../src/session/annotator-2d.js';
 import { Autosave } from '../../src/session/autosave.js';
 import { createAnnotator } from '../../src/session/create-annotator.js';
 import { AnnotationSession } from '../../src/session/session.js';
@@ -146,13 +147,13 @@ export class PageAnnotator {
     if (!planes) await embeddings.finish();
   }
 
-  /** Makes the embedding that an image will need when it is opened: of its first plane, where it goes in one piece. */
+  /** Makes the embedding that an image will need when it is opened: of its first plane. */
   async encodeAhead(input: ImageInput, name: string, signal?: AbortSignal): Promise<void> {
     const source = await openImage(input, { name, signal });
     const encoding = await this.encodingOf(await pixelSignature(source, {}, { signal }));
     const embeddings = await this.openEmbeddings(source, defaultChannels(source), encoding, signal);
     try {
-      if (!embeddings.tiling) await embeddings.embedding({ plane: 0 }, { signal });
+      await encodePlane(embeddings, 0, { signal });
     } finally {
       embeddings.close();
       await source.close();

@@ -1,7 +1,7 @@
 import type { YX } from '../ndimage/array.js';
 import { tileAt } from '../ndimage/blocking.js';
 import type { Mask } from '../ndimage/mask.js';
-import type { SegmentContext } from '../segmentation/context.js';
+import type { EmbeddingSource, SegmentContext } from '../segmentation/context.js';
 import { segmentFromPoints } from '../segmentation/from-prompts.js';
 import type { LowResLogits } from '../segmentation/image-prompt.js';
 import { type SegmentedObject, segmentPrompts } from '../segmentation/segment-prompts.js';
@@ -52,21 +52,11 @@ export class Annotator2d implements Annotator {
 
   async prepare(plane: number, task: TaskOptions): Promise<void> {
     const { embeddings } = this.context;
-    const { tiling } = embeddings;
-    if (!tiling) {
-      await embeddings.embedding({ plane }, task);
-      // The first prompt for an image takes several times as long as the next, so it is not the user's.
-      const centre: YX = [embeddings.size[0] / 2, embeddings.size[1] / 2];
-      void this.preview(centre, plane, { signal: task.signal }).catch(() => undefined); // told to whoever clicks
-      return;
-    }
-    const total = tiling.tiles.length;
-    // Of a larger image, a tile is encoded when somebody prompts in it.
-    if (total > TILES_AHEAD) return;
-    for (let tile = 0; tile < total; tile++) {
-      task.onProgress?.({ done: tile, total, message: `Encoding tile ${tile + 1} of ${total}` });
-      await embeddings.embedding({ plane, tile }, { signal: task.signal });
-    }
+    await encodePlane(embeddings, plane, task);
+    if (embeddings.tiling) return;
+    // The first prompt for an image takes several times as long as the next, so it is not the user's.
+    const centre: YX = [embeddings.size[0] / 2, embeddings.size[1] / 2];
+    void this.preview(centre, plane, { signal: task.signal }).catch(() => undefined); // told to whoever clicks
   }
 
   async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
@@ -123,6 +113,21 @@ export class Annotator2d implements Annotator {
     const records = [...state.layers.current_object.objects.values()];
     const mask = records.length === 1 ? records[0].masks.get(state.plane) : undefined;
     return mask && this.logits.get(mask);
+  }
+}
+
+/** Makes what the first prompt in a plane needs: of a large image nothing, since a tile is encoded when somebody prompts in it. */
+export async function encodePlane(embeddings: EmbeddingSource, plane: number, task: TaskOptions): Promise<void> {
+  const { tiling } = embeddings;
+  if (!tiling) {
+    await embeddings.embedding({ plane }, task);
+    return;
+  }
+  const total = tiling.tiles.length;
+  if (total > TILES_AHEAD) return;
+  for (let tile = 0; tile < total; tile++) {
+    task.onProgress?.({ done: tile, total, message: `Encoding tile ${tile + 1} of ${total}` });
+    await embeddings.embedding({ plane, tile }, { signal: task.signal });
   }
 }
 

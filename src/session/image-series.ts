@@ -255,6 +255,7 @@ export class ImageSeries {
     const controller = new AbortController();
     this.background = controller;
     const run = async () => {
+      await this.encoded(controller.signal);
       for (let next = index + 1; next <= index + ahead && next < this.list.length; next++) {
         if (controller.signal.aborted) return;
         // A failure is told when the image is opened.
@@ -263,6 +264,21 @@ export class ImageSeries {
       }
     };
     void run();
+  }
+
+  /** The open image goes first. */
+  private encoded(signal: AbortSignal): Promise<void> {
+    const { session } = this;
+    return new Promise((resolve) => {
+      const check = () => {
+        if (session.state.embedding === 'computing' && !signal.aborted) return;
+        stop();
+        resolve();
+      };
+      const stop = session.subscribe(check);
+      signal.addEventListener('abort', check, { once: true });
+      check();
+    });
   }
 
   private async leave(): Promise<void> {

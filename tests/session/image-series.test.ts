@@ -134,6 +134,30 @@ describe('image series', () => {
     await second.series.close();
   });
 
+  it('computes ahead only when the open image is encoded', async () => {
+    const folder = new Folder(['a', 'b', 'c', 'd']);
+    let encode = () => {};
+    const encoding = new Promise<void>((resolve) => {
+      encode = resolve;
+    });
+    const { series, session } = await folder.run({
+      open: async () => {
+        const annotator = new DiscAnnotator(SIZE);
+        annotator.gate = encoding;
+        session.open({ name: 'a', axes: 'yx', size: SIZE, planes: 1, signature: 'a' }, annotator);
+        void session.run('compute_embeddings');
+      },
+    });
+    await series.start();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(folder.ahead, []);
+    encode();
+    for (const end = Date.now() + 5000; folder.ahead.length < 2 && Date.now() < end; )
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.deepEqual(folder.ahead, [1, 2]);
+    await series.close();
+  });
+
   it('begins with initial labels, once', async () => {
     const folder = new Folder(['a.tif', 'b.tif']);
     const data = new Uint32Array(SIZE[0] * SIZE[1]);
