@@ -76,10 +76,13 @@ async function planeRows(labels: LabelImage, { pixelSize, objects = [], image }:
   return rows;
 }
 
-async function volumeRows(labels: LabelImage, { pixelSize, objects = [], image }: TableOptions): Promise<Row[]> {
+async function volumeRows(labels: LabelImage, options: TableOptions): Promise<Row[]> {
+  const { objects = [], image } = options;
   const [planes] = threeAxes(labels.shape);
+  // Without the distance of the planes no length or volume is known.
+  const pixelSize = options.pixelSize?.z === undefined ? undefined : options.pixelSize;
   const unit = unitOf(pixelSize);
-  const scale = pixelSize ? ([pixelSize.z ?? 1, pixelSize.y, pixelSize.x] as const) : ([1, 1, 1] as const);
+  const scale = pixelSize ? ([pixelSize.z as number, pixelSize.y, pixelSize.x] as const) : ([1, 1, 1] as const);
   const facts = new Map(objects.map((object) => [object.id, object]));
   const masks = new Map<number, Map<number, Mask>>();
   const pooled = new Map<number, Pool[]>();
@@ -102,6 +105,7 @@ async function volumeRows(labels: LabelImage, { pixelSize, objects = [], image }
         ...positions(['z', 'y', 'x'], p.centroid, scale, unit, pixelSize),
         ...box(['z', 'y', 'x'], p.bbox),
         [`equivalent_diameter_${unit}`]: p.equivalentDiameter,
+        [`surface_area_${unit}2`]: p.surface,
         ...intensities((pooled.get(label) ?? []).map(finish), image),
         ...scores(facts.get(label)),
       };

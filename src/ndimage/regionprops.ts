@@ -3,6 +3,7 @@ import { hullArea } from './convex-hull.js';
 import type { Mask } from './mask.js';
 import { erode } from './morphology.js';
 import { maskSpans, masksFromLabels, maskToBitmap } from './rle.js';
+import { surfaceArea } from './surface-area.js';
 
 /**
  * Measurements of one object, with the definitions of skimage.measure.regionprops. With a `scale` (pixel size along y
@@ -171,6 +172,8 @@ export interface VolumeProperties {
   /** Mean voxel index (z, y, x). */
   readonly centroid: readonly [z: number, y: number, x: number];
   readonly equivalentDiameter: number;
+  /** In square units of `scale` (surface-area.ts). */
+  readonly surface: number;
 }
 
 /**
@@ -208,5 +211,6 @@ export function volumeProperties(
     bbox: [low[0], low[1], low[2], high[0], high[1], high[2]],
     centroid: [sum[0] / voxels, sum[1] / voxels, sum[2] / voxels],
     equivalentDiameter: Math.cbrt((6 * volume) / Math.PI),
+    surface: surfaceArea(masks, scale),
   };
 }

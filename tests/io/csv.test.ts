@@ -81,6 +81,10 @@ describe('CSV of region properties', () => {
       [row.label, row.volume_um3, row.volume_px, row.centroid_z_px, row.centroid_z_um],
       [70_001, 10, 5, 1, 2],
     );
+    assert.ok(row.surface_area_um2 > 0);
+    // Where the distance of the planes is unknown, so is every volume.
+    const [unknown] = parse(await labelsToCsv(labels, { pixelSize: { y: 1, x: 1, unit: 'µm' }, image }));
+    assert.deepEqual([unknown.volume_px3, unknown.volume_um3, unknown.centroid_z_um], [5, undefined, undefined]);
     const mean = inside.reduce((a, b) => a + b) / 5;
     const std = Math.sqrt(inside.reduce((s, v) => s + (v - mean) ** 2, 0) / 5);
     assert.ok(Math.abs(row.mean_intensity_c - mean) < 1e-9 && Math.abs(row.std_intensity_c - std) < 1e-9);
