@@ -3,7 +3,7 @@ import { LruCache } from '../io/cache.js';
 import { planeAt, planeCount } from '../io/image.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
-import type { Size } from '../ndimage/array.js';
+import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import { makeTiling, type Tiling } from '../ndimage/blocking.js';
 import type { TaskOptions } from '../task.js';
 import { type EmbeddingCache, openEmbeddingCache, type Place, readAttributes } from './cache.js';
@@ -27,6 +27,8 @@ export interface ImageEmbeddings {
   /** What a person might want to know: settings taken over from the cache, versions that differ. */
   readonly notices: readonly string[];
   embedding(at: Place, task?: TaskOptions): Promise<Embedding>;
+  /** The recorded pixels of a part of a plane, of the channels that are encoded: [h, w] or [h, w, c]. */
+  pixels(at: { readonly plane: number; readonly box: YXYX }, task?: TaskOptions): Promise<Tensor>;
   /** Whether it is in memory or, whole, on disk. */
   isReady(at: Place): Promise<boolean>;
   /** Encodes in the background, one after the other, what is likely to be asked for next; a request goes first. */
@@ -151,6 +153,8 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
       if (encodingAhead !== keyOf(at)) background?.abort();
       return obtain(at, task);
     },
+    pixels: ({ plane, box }, { signal } = {}) =>
+      source.readRegion({ ...planeAt(source, plane), channels, box }, { signal }),
     async isReady(at) {
       check(at);
       return memory.get(keyOf(at)) !== undefined || (await cache?.get(at)) !== undefined;

@@ -1,5 +1,5 @@
 import type { Embedding } from '../model/sam-tensors.js';
-import type { Size } from '../ndimage/array.js';
+import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';
 import type { TaskOptions } from '../task.js';
 import type { SamWorker } from '../worker/sam-worker.js';
@@ -17,6 +17,8 @@ export interface EmbeddingSource {
   readonly objectDiameter?: number;
   /** `tile` counts as in `tiling.tiles` and must be given exactly if there is a tiling. Its frame is the outer box. */
   embedding(at: { readonly plane: number; readonly tile?: number }, task?: TaskOptions): Promise<Embedding>;
+  /** The recorded pixels of a part of a plane, [h, w] or [h, w, c]; absent where only embeddings are known. */
+  pixels?(at: { readonly plane: number; readonly box: YXYX }, task?: TaskOptions): Promise<Tensor>;
   /** Whether `embedding` would answer without encoding; absent if nobody can tell. */
   isReady?(at: { readonly plane: number; readonly tile?: number }): Promise<boolean>;
 }

@@ -21,6 +21,14 @@ export function stackContext(worker: SamWorker, pixels: Tensor, model = 'vit_t')
     decoded,
     embeddings: {
       size,
+      pixels: async ({ plane, box: [top, left, bottom, right] }) => {
+        const shape = [bottom - top, right - left];
+        const data = Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => {
+          const x = i % shape[1];
+          return pixels.data[(plane * height + top + (i - x) / shape[1]) * width + left + x];
+        });
+        return { data, shape };
+      },
       embedding({ plane }) {
         decoded.push(plane);
         const area = height * width;

@@ -3,7 +3,8 @@ import type { Mask } from '../../ndimage/mask.js';
 import { clipMask, maskIou } from '../../ndimage/mask-sets.js';
 import { translateMask } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
-import { leastScoreOf, type ResolvedProjection, type SliceSegmenter } from '../volume/project.js';
+import { presenceTest } from '../volume/presence.js';
+import type { ResolvedProjection, SliceSegmenter } from '../volume/project.js';
 import { type Projection, type ProjectionName, projectionOf } from '../volume/projection.js';
 import { MotionModel } from './motion.js';
 
@@ -106,7 +107,7 @@ async function follow(
   const { annotated, frames, size, options, task } = run;
   const motion = new MotionModel(options.motionSmoothing);
   let previous = annotated.masks.get(start) as Mask;
-  const leastScore = await leastScoreOf(run.segment, start, previous, run.projection, task);
+  const presenceOf = await presenceTest(run.segment, start, previous, run.projection, task);
   masks.set(start, previous);
   motion.observe(previous);
   for (let frame = start + direction; frame >= 0 && frame < frames; frame += direction) {
@@ -120,7 +121,7 @@ async function follow(
       const found = await run.segment(frame, from, run.projection, task);
       mask = found.mask;
       const beyond = direction === 1 ? frame > sure : frame < sure;
-      const gone = mask.area === 0 || maskIou(from, mask) < options.iouThreshold || found.predictedIou < leastScore;
+      const gone = mask.area === 0 || maskIou(from, mask) < options.iouThreshold || presenceOf(found) === 'gone';
       if (beyond && gone) return { reason: 'lost', frame };
     }
     if (mask.area > 0) {

@@ -1,6 +1,7 @@
 import type { Mask } from '../../ndimage/mask.js';
 import { maskIou, unionMasks } from '../../ndimage/mask-sets.js';
 import type { TaskOptions } from '../../task.js';
+import { FAINT_PLANES, type PresenceTest, presenceTest } from './presence.js';
 import { type Projection, type ProjectionName, projectionOf } from './projection.js';
 
 /**
@@ -47,6 +48,8 @@ export interface SegmentedSlice {
   readonly mask: Mask;
   /** The model's own estimate of its IoU. */
   readonly predictedIou: number;
+  /** Of each channel, how the object stands out from its surroundings (contrast.ts); absent where no pixels are known. */
+  readonly contrast?: readonly number[];
 }
 
 export interface ResolvedProjection extends Projection {
@@ -95,13 +98,13 @@ export async function projectThroughVolume(
     masks.set(plane, mask);
     task.onSlice?.(plane, mask);
   };
-  const leastScores = new Map<number, Promise<number>>();
-  const leastScore = (plane: number) => {
-    const known = leastScores.get(plane) ?? leastScoreOf(segment, plane, maskAt(plane), projection, { signal });
-    leastScores.set(plane, known);
+  const presenceTests = new Map<number, Promise<PresenceTest>>();
+  const presence = (plane: number) => {
+    const known = presenceTests.get(plane) ?? presenceTest(segment, plane, maskAt(plane), projection, { signal });
+    presenceTests.set(plane, known);
     return known;
   };
-  const run: Run = { step, found, leastScore, iouThreshold: options.iouThreshold };
+  const run: Run = { step, found, presence, iouThreshold: options.iouThreshold };
 
   const stretches: (() => Promise<void>)[] = [];
   if (lowest > 0 && !annotated.stopLower) stretches.push(() => outward(run, lowest, maskAt(lowest), -1, depth));
@@ -141,39 +144,27 @@ async function inLanes(jobs: readonly (() => Promise<void>)[], stop: AbortContro
 interface Run {
   readonly step: (plane: number, from: Mask) => Promise<SegmentedSlice>;
   readonly found: (plane: number, mask: Mask) => void;
-  readonly leastScore: (annotated: number) => Promise<number>;
+  readonly presence: (annotated: number) => Promise<PresenceTest>;
   readonly iouThreshold: number;
 }
 
-/**
- * Below this score an object prompted with a soft mask is taken as gone. Such a mask stays where it is for some slices
- * beyond the object's end, so that overlap says nothing, but the model believes in it less than in the annotated slice
- * prompted with its own mask. Other projections have micro-sam's rule, overlap alone.
- */
-export async function leastScoreOf(
-  segment: SliceSegmenter,
-  plane: number,
-  mask: Mask,
-  projection: ResolvedProjection,
-  task: TaskOptions,
-): Promise<number> {
-  if (!projection.softMask) return -Infinity;
-  const { predictedIou } = await segment(plane, mask, projection, task);
-  return predictedIou - SCORE_DROP;
-}
-
-/** Of 0.03 to 0.15 tried on real volumes: ends nuclei of a mouse embryo near their ends, and hardly any neuron early. */
-const SCORE_DROP = 0.1;
-
 /** From an annotated slice to the end of the volume, or until two neighbouring masks overlap too little or the object is gone. */
 async function outward(run: Run, start: number, mask: Mask, direction: 1 | -1, depth: number): Promise<void> {
-  const leastScore = await run.leastScore(start);
+  const presenceOf = await run.presence(start);
   let previous = mask;
+  let undecided: [number, Mask][] = [];
   for (let plane = start + direction; plane >= 0 && plane < depth; plane += direction) {
-    const { mask: next, predictedIou } = await run.step(plane, previous);
-    if (next.area === 0 || maskIou(previous, next) < run.iouThreshold || predictedIou < leastScore) return;
-    run.found(plane, next);
-    previous = next;
+    const slice = await run.step(plane, previous);
+    const presence = presenceOf(slice);
+    if (slice.mask.area === 0 || maskIou(previous, slice.mask) < run.iouThreshold || presence === 'gone') return;
+    previous = slice.mask;
+    undecided.push([plane, previous]);
+    if (presence === 'faint') {
+      if (undecided.length === FAINT_PLANES) return;
+      continue;
+    }
+    for (const [at, found] of undecided) run.found(at, found);
+    undecided = [];
   }
 }
 

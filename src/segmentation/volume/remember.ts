@@ -15,8 +15,8 @@ export function rememberingSegmenter(segment: SliceSegmenter): SliceSegmenter {
     const results = known.get(plane) ?? [];
     const same = results.find((one) => sameProjection(one.projection, projection) && masksEqual(one.from, from));
     if (same) return same.slice;
-    const { mask, predictedIou } = await segment(plane, from, projection, task);
-    const slice = { mask, predictedIou };
+    const { mask, predictedIou, contrast } = await segment(plane, from, projection, task);
+    const slice = { mask, predictedIou, contrast };
     known.set(plane, [{ from, projection, slice }, ...(known.get(plane) ?? [])].slice(0, KEPT));
     return slice;
   };

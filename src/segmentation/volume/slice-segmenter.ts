@@ -3,6 +3,7 @@ import type { SegmentContext } from '../context.js';
 import { segmentFromMask } from '../from-prompts.js';
 import { segmentPrompts } from '../segment-prompts.js';
 import type { PlaneSegmenter } from './annotated-slices.js';
+import { contrastOf, surroundingsOf } from './contrast.js';
 import type { SliceSegmenter } from './project.js';
 
 /** The model as projection and tracking use it: from a neighbour's mask to a mask, and from prompts to a mask. */
@@ -11,7 +12,15 @@ import type { SliceSegmenter } from './project.js';
 export function sliceSegmenter(context: Omit<SegmentContext, 'plane'>): SliceSegmenter {
   return async (plane, from, projection, { signal }) => {
     const soft = projection.softMask && { boxExtension: 0, maxPoints: SOFT_MASK_POINTS };
-    return segmentFromMask({ ...context, plane }, from, { ...projection, ...soft, signal });
+    const { mask, predictedIou } = await segmentFromMask({ ...context, plane }, from, {
+      ...projection,
+      ...soft,
+      signal,
+    });
+    const { pixels, size } = context.embeddings;
+    if (!projection.softMask || !pixels || mask.area === 0) return { mask, predictedIou };
+    const box = surroundingsOf(mask, size);
+    return { mask, predictedIou, contrast: contrastOf(await pixels({ plane, box }, { signal }), mask, box) };
   };
 }
 

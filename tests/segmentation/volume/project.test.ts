@@ -126,6 +126,27 @@ describe('projectThroughVolume', () => {
     assert.deepEqual(await rangeWith('mask'), [0, DEPTH - 1]);
   });
 
+  it('with a soft mask, ends where the object no longer stands out, but not where it is faint for a slice or two', async () => {
+    /** Present in 4..14, faint in 7 and 8 and beyond; of two channels the second shows it, as a dark object. */
+    const fading: SliceSegmenter = async (plane, from) => {
+      const faint = plane < 4 || plane > 14 || plane === 7 || plane === 8;
+      return { ...slice(from), contrast: [0.3, faint ? -0.1 : -1.5] };
+    };
+    const rangeOf = async (segment: SliceSegmenter, projection: 'soft_mask' | 'mask') =>
+      (await projectThroughVolume(annotate([9]), DEPTH, segment, { ...PROJECT_OPTIONS, projection })).range;
+    assert.deepEqual(await rangeOf(fading, 'soft_mask'), [4, 14]);
+    assert.deepEqual(await rangeOf(fading, 'mask'), [0, DEPTH - 1]);
+    const neverPlain: SliceSegmenter = async (plane, from) => ({
+      ...slice(from),
+      contrast: [plane === 9 ? 0.5 : -0.2],
+    });
+    assert.deepEqual(
+      await rangeOf(neverPlain, 'soft_mask'),
+      [0, DEPTH - 1],
+      'what hardly stands out is not told by it',
+    );
+  });
+
   it('can be cancelled between slices', async () => {
     const controller = new AbortController();
     const { segment, asked } = segmenter();
