@@ -14,7 +14,7 @@ import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } fro
 import { expandInputs, stemOf } from './batch/inputs.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
-import { ENGINE_FLAGS, ENGINE_USAGE, type Engine, joinPairs, numberFlag, startEngine } from './engine.js';
+import { ENGINE_FLAGS, ENGINE_USAGE, type Engine, joinNumbers, numberFlag, startEngine } from './engine.js';
 import { SegmentationReport } from './segmentation-report.js';
 
 /** Everything in many files segmented without prompts. */
@@ -54,7 +54,7 @@ const NUMBERS = [
 
 async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
-    args: joinPairs(args),
+    args: joinNumbers(args),
     allowPositionals: true,
     options: {
       ...ENGINE_FLAGS,

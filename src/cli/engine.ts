@@ -5,6 +5,7 @@ import type { EmbeddingOptions } from '../embeddings/options.js';
 import type { TileChoice } from '../embeddings/tiling.js';
 import type { ImageSource } from '../io/image.js';
 import { openFile } from '../io/node-open.js';
+import type { PixelSize } from '../io/pixel-size.js';
 import { folderStore } from '../io/stores/fs.js';
 import { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99 } from '../model/intensity.js';
 import type { ModelSpec } from '../model/model-spec.js';
@@ -33,6 +34,7 @@ export const ENGINE_FLAGS = {
   object_diameter: { type: 'string' },
   intensity: { type: 'string', default: 'min-max' },
   channels: { type: 'string' },
+  pixel_size: { type: 'string' },
   device: { type: 'string', short: 'd' },
   worker: { type: 'string', multiple: true },
   threads: { type: 'string' },
@@ -49,6 +51,7 @@ export const ENGINE_USAGE = `
       --object_diameter PX   typical object size; small objects get smaller tiles
       --intensity HOW        min-max (micro-sam), percentile (1-99), or LOW,HIGH
       --channels LIST        channels given to the model, e.g. 0,2
+      --pixel_size Z Y X     in micrometres, for measurements, whatever the file says; without Z for planes
   -d, --device NAME          auto, cpu, cuda, webgpu or wasm (default: auto)
       --worker URL           run on this worker (ws://…); several make a pool
       --threads N            threads of the model in this process`;
@@ -65,6 +68,7 @@ export interface EngineFlags {
   readonly object_diameter?: string;
   readonly intensity?: string;
   readonly channels?: string;
+  readonly pixel_size?: string;
   readonly device?: string;
   readonly worker?: string[];
   readonly threads?: string;
@@ -79,16 +83,25 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** Flags that take two numbers are joined, so that `parseArgs` sees one value: --halo 64 64 → --halo=64,64. */
-export function joinPairs(args: readonly string[]): string[] {
+/** Flags that take several numbers are joined, so that `parseArgs` sees one value: --halo 64 64 → --halo=64,64. */
+export function joinNumbers(args: readonly string[]): string[] {
   const joined: string[] = [];
   for (let i = 0; i < args.length; i++) {
-    if (!['--tile_shape', '--halo'].includes(args[i])) joined.push(args[i]);
-    else if (/^\d+$/.test(args[i + 2] ?? '')) joined.push(`${args[i]}=${args[++i]},${args[++i]}`);
-    else joined.push(`${args[i]}=${args[++i] ?? ''}`);
+    const most = NUMBERS_OF[args[i]];
+    if (most === undefined) {
+      joined.push(args[i]);
+      continue;
+    }
+    const numbers = [args[i + 1] ?? ''];
+    while (numbers.length < most && /^\d*\.?\d+$/.test(args[i + 1 + numbers.length] ?? ''))
+      numbers.push(args[i + 1 + numbers.length]);
+    joined.push(`${args[i]}=${numbers.join(',')}`);
+    i += numbers.length;
   }
   return joined;
 }
+
+const NUMBERS_OF: Readonly<Record<string, number>> = { '--tile_shape': 2, '--halo': 2, '--pixel_size': 3 };
 
 export function numberFlag(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
@@ -122,6 +135,15 @@ function intensityFlag(text: string | undefined): IntensityPolicy | undefined {
   const [low, high] = text.split(',').map(Number);
   if (low < high) return { kind: 'fixed', ranges: [[low, high]] };
   throw new UsageError(`--intensity is min-max, percentile or LOW,HIGH, not "${text}".`);
+}
+
+function pixelSizeFlag(text: string | undefined): PixelSize | undefined {
+  if (text === undefined) return undefined;
+  const sizes = text.split(',').map(Number);
+  if (sizes.length > 3 || !sizes.every((size) => size > 0 && Number.isFinite(size)))
+    throw new UsageError(`--pixel_size takes micrometres (z y x, or y x), not "${text.replaceAll(',', ' ')}".`);
+  const [x, y = x, z] = sizes.toReversed();
+  return { ...(z !== undefined && { z }), y, x, unit: 'µm' };
 }
 
 function channelsFlag(text: string | undefined): number[] | undefined {
@@ -161,12 +183,13 @@ export async function startEngine(flags: EngineFlags): Promise<Engine> {
     channels: channelsFlag(flags.channels),
     half: flags.half,
   };
+  const pixelSize = pixelSizeFlag(flags.pixel_size);
   const model = modelFlag(flags);
   const worker = await workerFlag(flags);
   return {
     worker,
     model,
-    open: (file, task) => openFile(file, { key: flags.key, ...task }),
+    open: (file, task) => openFile(file, { key: flags.key, pixelSize, ...task }),
     embeddings: (source, name, task) =>
       openEmbeddings(
         {

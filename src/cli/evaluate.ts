@@ -15,7 +15,7 @@ import { interruptible } from './batch/batch.js';
 import { expandInputs, stemOf } from './batch/inputs.js';
 import { ProgressLine } from './batch/progress-line.js';
 import { type Command, UsageError } from './command.js';
-import { ENGINE_FLAGS, ENGINE_USAGE, joinPairs, startEngine } from './engine.js';
+import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';
 import { evaluateModel, parseModes } from './evaluate-model.js';
 
 /** Predictions, or models, against reference labels: a table per image and its means, as CSV and as a page. */
@@ -48,7 +48,7 @@ interface Scored {
 
 function parse(args: readonly string[]) {
   return parseArgs({
-    args: joinPairs(args),
+    args: joinNumbers(args),
     options: {
       ...ENGINE_FLAGS,
       labels: { type: 'string' },

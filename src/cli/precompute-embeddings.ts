@@ -5,7 +5,7 @@ import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } fro
 import { expandInputs, stemOf } from './batch/inputs.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
-import { ENGINE_FLAGS, ENGINE_USAGE, joinPairs, startEngine } from './engine.js';
+import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';
 
 /** Embeddings of many files ahead of time, e.g. on a cluster: the annotator and micro-sam open them. */
 const usage = `micro-sam precompute_embeddings -i FILES -e DIR [options]
@@ -20,7 +20,7 @@ Each image becomes DIR/<name>.zarr. Work that was interrupted goes on where it s
 
 async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
-    args: joinPairs(args),
+    args: joinNumbers(args),
     allowPositionals: true,
     options: {
       ...ENGINE_FLAGS,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { TaskOptions } from '../task.js';
 import type { ImageSource } from './image.js';
 import { fileBytes } from './node-file.js';
-import { openImage } from './open.js';
+import { type OpenOptions, openImage } from './open.js';
 import { folderStore } from './stores/fs.js';
 
 /**
@@ -11,7 +11,10 @@ import { folderStore } from './stores/fs.js';
  *
  * @param options.key the dataset inside an HDF5, zarr or npz file
  */
-export async function openFile(file: string, options: { key?: string } & TaskOptions = {}): Promise<ImageSource> {
+export async function openFile(
+  file: string,
+  options: Pick<OpenOptions, 'key' | 'pixelSize'> & TaskOptions = {},
+): Promise<ImageSource> {
   const folder = statSync(file, { throwIfNoEntry: false })?.isDirectory();
   return openImage(folder ? folderStore(file) : await fileBytes(file), { name: nameOfFile(file), ...options });
 }

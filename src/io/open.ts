@@ -3,6 +3,7 @@ import type { TaskOptions } from '../task.js';
 import { type ByteSource, blobBytes, httpBytes, isByteSource, memoryBytes, nameOfUrl } from './bytes.js';
 import type { ImageSource } from './image.js';
 import { isNdarray, type NdarrayImage, openNdarray } from './ndarray.js';
+import type { PixelSize } from './pixel-size.js';
 import { asImageErrors } from './region.js';
 import { openSeries } from './series.js';
 import { EXTENSIONS, type Format, SNIFF_LENGTH, sniffFormat, unknownFormat } from './sniff.js';
@@ -29,6 +30,8 @@ export interface OpenOptions extends TaskOptions {
   readonly key?: string;
   /** Which image of a file that holds several (`ImageSource.images`), counted from 0. */
   readonly series?: number;
+  /** What the user says a pixel measures, whatever the file says. */
+  readonly pixelSize?: PixelSize;
 }
 
 export async function openImage(input: ImageInput, options: OpenOptions = {}): Promise<ImageSource> {
@@ -36,7 +39,11 @@ export async function openImage(input: ImageInput, options: OpenOptions = {}): P
     options.signal?.throwIfAborted();
     return openAny(input, options);
   });
-  return options.name === undefined ? opened : { ...opened, name: options.name };
+  return {
+    ...opened,
+    ...(options.name !== undefined && { name: options.name }),
+    ...(options.pixelSize && { pixelSize: options.pixelSize }),
+  };
 }
 
 async function openAny(input: ImageInput, options: OpenOptions): Promise<ImageSource> {
