@@ -51,7 +51,7 @@ export class AnnotatorTracking extends StackAnnotator {
     const base: ObjectRecord = { ...own, prompts };
     const soFar = new Map([...own.masks, ...annotated.masks]);
     const track = await trackAcrossFrames(
-      { ...annotated, divisions },
+      { ...annotated, divisions, others: othersOf(state, own.id) },
       this.planes,
       this.context.embeddings.size,
       this.segmentSlice,
@@ -91,6 +91,12 @@ export class AnnotatorTracking extends StackAnnotator {
     const names = daughters.join(' and ');
     return `Track ${id} divides in frame ${frame + 1}: choose its daughters ${names} and mark each of them there.`;
   }
+}
+
+/** Tracks that are known beside this one. */
+function othersOf({ layers }: SessionState, id: number): ReadonlyMap<number, Mask>[] {
+  const current = [...layers.current_object.objects.values()].filter((track) => track.id !== id);
+  return [...current, ...layers.committed_objects.objects.values()].map(({ masks }) => masks);
 }
 
 function divisionsOf(prompts: SessionState['prompts']): Set<number> {

@@ -1,6 +1,6 @@
 import type { Size } from '../../ndimage/array.js';
 import type { Mask } from '../../ndimage/mask.js';
-import { clipMask, maskIou } from '../../ndimage/mask-sets.js';
+import { clipMask, intersectionArea, maskIou } from '../../ndimage/mask-sets.js';
 import { translateMask } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
 import { presenceTest } from '../volume/presence.js';
@@ -11,7 +11,8 @@ import { MotionModel } from './motion.js';
 /**
  * One object through time. From the first annotated frame forwards, as micro-sam does it, and backwards as well: the
  * mask of one frame, moved by a linear motion model, prompts the next; annotated frames are taken as they are; the
- * track ends where the object is lost, divides, or the series ends. Source: micro-sam spec 8.1.
+ * track ends where the object is lost, divides, or the series ends. It is lost, too, where its mask comes to lie on the
+ * object of another track. Source: micro-sam spec 8.1.
  */
 export interface TrackOptions {
   readonly projection: ProjectionName | Projection;
@@ -39,6 +40,8 @@ export interface AnnotatedFrames {
   /** The track does not go beyond its first (last) annotated frame. */
   readonly stopLower: boolean;
   readonly stopUpper: boolean;
+  /** Frame → mask of each other track: where one of them is, this object is not. */
+  readonly others?: readonly ReadonlyMap<number, Mask>[];
 }
 
 export interface Track {
@@ -108,6 +111,8 @@ async function follow(
   const motion = new MotionModel(options.motionSmoothing);
   let previous = annotated.masks.get(start) as Mask;
   const presenceOf = await presenceTest(run.segment, start, previous, run.projection, task);
+  // A track that holds what was marked is another version of this one.
+  const others = (annotated.others ?? []).filter((other) => !isIn(previous, other.get(start)));
   masks.set(start, previous);
   motion.observe(previous);
   for (let frame = start + direction; frame >= 0 && frame < frames; frame += direction) {
@@ -122,7 +127,8 @@ async function follow(
       mask = found.mask;
       const beyond = direction === 1 ? frame > sure : frame < sure;
       const gone = mask.area === 0 || maskIou(from, mask) < options.iouThreshold || presenceOf(found) === 'gone';
-      if (beyond && gone) return { reason: 'lost', frame };
+      const taken = () => others.some((other) => isIn(found.mask, other.get(frame)));
+      if (beyond && (gone || taken())) return { reason: 'lost', frame };
     }
     if (mask.area > 0) {
       masks.set(frame, mask);
@@ -134,4 +140,9 @@ async function follow(
     if (stopAtSure && frame === sure) return { reason: 'end', frame };
   }
   return { reason: 'end', frame: direction === 1 ? frames - 1 : 0 };
+}
+
+/** Whether most of a mask belongs to another object. */
+function isIn(mask: Mask, other: Mask | undefined): boolean {
+  return other !== undefined && intersectionArea(mask, other) > mask.area / 2;
 }

@@ -76,6 +76,19 @@ describe('trackAcrossFrames', () => {
     assert.deepEqual(track.range, [0, 2]);
   });
 
+  it('is lost where it comes to lie on the object of another track, but not on an older version of itself', async () => {
+    const others = [new Map([[6, cellAt(6)]])];
+    const straight: SliceSegmenter = async (frame) => slice(cellAt(frame));
+    const options = { ...TRACK_OPTIONS, iouThreshold: 0.1 };
+    const stopped = await trackAcrossFrames(annotate([0], { others }), FRAMES, SIZE, straight, options);
+    assert.deepEqual(stopped.end, { reason: 'lost', frame: 6 });
+    const older = [new Map(CENTERS.map((_, frame) => [frame, cellAt(frame)]))];
+    const again = await trackAcrossFrames(annotate([0], { others: older }), FRAMES, SIZE, straight, options);
+    assert.equal(again.end.reason, 'end');
+    const marked = await trackAcrossFrames(annotate([0, 7], { others }), FRAMES, SIZE, straight, options);
+    assert.deepEqual(marked.range, [0, FRAMES - 1], 'what a person has marked further on is followed all the same');
+  });
+
   it('with a soft mask, an object that the model no longer believes in is lost, however well it overlaps', async () => {
     const staying: SliceSegmenter = async (f, from) => slice(from, f < 5 ? 0.9 : 0.75);
     const follow = (projection: 'soft_mask' | 'mask') =>
