@@ -1,6 +1,7 @@
 import type { Size } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { intersectionArea } from '../ndimage/mask-sets.js';
+import { EMPTY_MASK } from '../ndimage/rle.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import { segmentFromBox } from '../segmentation/from-prompts.js';
 import { TRACK_OPTIONS, type Track, type TrackOptions, trackAcrossFrames } from '../segmentation/tracking/track.js';
@@ -19,6 +20,8 @@ export interface TrackAccuracy {
   readonly frames: readonly { readonly frame: number; readonly jaccard: number }[];
   /** First true frame that is not matched; absent if all are. */
   readonly failsAt?: number;
+  /** Frames in which something else was taken for the object. */
+  readonly wrong: number;
   readonly end: Track['end'];
 }
 
@@ -54,6 +57,7 @@ export async function trackAccuracy(
     seg: scored.reduce((sum, { jaccard }) => sum + jaccard, 0) / scored.length,
     frames: scored,
     ...(failsAt !== undefined && { failsAt }),
+    wrong: [...track.masks].filter(([frame, mask]) => matched(truth.get(frame) ?? EMPTY_MASK, mask) === 0).length,
     end: track.end,
   };
 }

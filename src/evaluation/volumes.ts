@@ -21,6 +21,9 @@ export interface VolumeAccuracy {
   /** 3D IoU with the true object. */
   readonly upperBound: number;
   readonly iou: Readonly<Partial<Record<ProjectionName, number>>>;
+  /** Slices that were given the object although it is not in them, and slices it is in that were not. */
+  readonly beyond: Readonly<Partial<Record<ProjectionName, number>>>;
+  readonly missed: Readonly<Partial<Record<ProjectionName, number>>>;
 }
 
 export interface VolumeAccuracyOptions extends TaskOptions {
@@ -47,7 +50,7 @@ export async function volumeAccuracy(
   const bounded = new Map<number, Mask>();
   for (const plane of planes) bounded.set(plane, await fromBox(plane));
   const start = bounded.get(middle) as Mask;
-  const iou: Partial<Record<ProjectionName, number>> = {};
+  const [iou, beyond, missed]: Partial<Record<ProjectionName, number>>[] = [{}, {}, {}];
   for (const projection of projections) {
     const options: ProjectOptions = { projection, iouThreshold, boxExtension };
     const annotated = { masks: new Map([[middle, start]]), stopLower: false, stopUpper: false };
@@ -56,8 +59,11 @@ export async function volumeAccuracy(
         ? await projectThroughVolume(annotated, labels.shape[0], sliceSegmenter(context), options, { signal })
         : { masks: new Map<number, Mask>() };
     iou[projection] = volumeIou(truth, found.masks);
+    const right = planes.filter((plane) => found.masks.has(plane)).length;
+    beyond[projection] = found.masks.size - right;
+    missed[projection] = planes.length - right;
   }
-  return { id, slices: planes.length, upperBound: volumeIou(truth, bounded), iou };
+  return { id, slices: planes.length, upperBound: volumeIou(truth, bounded), iou, beyond, missed };
 }
 
 /** Plane → mask of one label, planes ascending. */

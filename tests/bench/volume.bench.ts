@@ -22,10 +22,12 @@ import { atLeast, atMost, type Figure, median, reported } from './figure.js';
 /**
  * Volumes and time series: how well one true box per object is followed, how fast, and how quickly it is undone. To stay
  * short, of each volume the middle slices are used and some objects, evenly by size. VOLUME_SLICES, VOLUME_OBJECTS,
- * VOLUME_IOU, VOLUME_EXTENSION and TRACK_OBJECTS change that; VOLUME_ITEMS names the items to run, by commas.
+ * VOLUME_IOU, VOLUME_EXTENSION and TRACK_OBJECTS change that; VOLUME_ITEMS names the items to run, VOLUME_PROJECTIONS the
+ * projections, by commas. VOLUME_STEP=3 takes every third slice: a volume whose slices are three times as far apart.
  */
 const SLICES = Number(process.env.VOLUME_SLICES ?? 8);
 const OBJECTS = Number(process.env.VOLUME_OBJECTS ?? 3);
+const STEP = Number(process.env.VOLUME_STEP ?? 1);
 const TRACKS = Number(process.env.TRACK_OBJECTS ?? 4);
 const TRACK_PROJECTIONS = ['mask', 'soft_mask', 'single_point'] as const;
 const MIN_PIXELS = 80;
@@ -41,6 +43,10 @@ const VOLUMES: Readonly<Record<string, string>> = {
 };
 
 const ITEMS = new Set((process.env.VOLUME_ITEMS ?? [...Object.values(VOLUMES), 't98g'].join(',')).split(','));
+
+const PROJECTIONS = PROJECTION_NAMES.filter(
+  (name) => process.env.VOLUME_PROJECTIONS?.split(',').includes(name) ?? true,
+);
 
 type Worker = Awaited<ReturnType<typeof realWorker>>;
 
@@ -67,24 +73,38 @@ export default async function run(): Promise<Figure[]> {
 async function volumeFigures(worker: Worker, id: string, name: string): Promise<Figure[]> {
   const item = dataItems().find((candidate) => candidate.id === id);
   if (!item?.labels) throw new Error(`No labelled item ${id}.`);
-  const pixels = middle(await readStack(dataPath(item.file)), SLICES);
-  const cut = middle(await readStack(dataPath(item.labels)), SLICES);
+  const pixels = everyNth(middle(await readStack(dataPath(item.file)), SLICES), STEP);
+  const cut = everyNth(middle(await readStack(dataPath(item.labels)), SLICES), STEP);
   const truth: LabelImage = { data: Uint32Array.from(cut.data), shape: cut.shape };
   const context = stackContext(worker, pixels);
   const accuracies: VolumeAccuracy[] = [];
-  const options = { iouThreshold: IOU_THRESHOLD, boxExtension: BOX_EXTENSION };
+  const options = { projections: PROJECTIONS, iouThreshold: IOU_THRESHOLD, boxExtension: BOX_EXTENSION };
   for (const object of chosen(truth, OBJECTS)) accuracies.push(await volumeAccuracy(context, truth, object, options));
   const mean = (value: (accuracy: VolumeAccuracy) => number) =>
     accuracies.reduce((sum, accuracy) => sum + value(accuracy), 0) / accuracies.length;
   const upper = mean(({ upperBound }) => upperBound);
-  const byProjection = PROJECTION_NAMES.map((projection) => ({ projection, iou: mean(({ iou }) => iou[projection]!) }));
+  const byProjection = PROJECTIONS.map((projection) => ({
+    projection,
+    iou: mean(({ iou }) => iou[projection]!),
+    beyond: mean(({ beyond }) => beyond[projection]!),
+    missed: mean(({ missed }) => missed[projection]!),
+  }));
   const best = Math.max(...byProjection.map(({ iou }) => iou));
   console.error(
     `${name}: ${accuracies.length} objects in ${truth.shape[0]} slices; slice-wise ${upper.toFixed(3)}; ` +
-      byProjection.map(({ projection, iou }) => `${projection} ${iou.toFixed(3)}`).join(', '),
+      byProjection
+        .map(({ projection, iou, beyond, missed }) => {
+          const extent = `+${beyond.toFixed(1)} -${missed.toFixed(1)} slices`;
+          return `${projection} ${iou.toFixed(3)} (${extent})`;
+        })
+        .join(', '),
   );
   return [
     ...byProjection.map(({ projection, iou }) => reported(`volume_iou_${name}_${projection}`, iou, 'mean 3D IoU')),
+    ...byProjection.flatMap(({ projection, beyond, missed }) => [
+      reported(`volume_beyond_${name}_${projection}`, beyond, 'slices per object'),
+      reported(`volume_missed_${name}_${projection}`, missed, 'slices per object'),
+    ]),
     reported(`volume_iou_${name}_upper_bound`, upper, 'mean 3D IoU'),
     atLeast(`volume_iou_${name}_best`, best, 'mean 3D IoU', upper - 0.25),
   ];
@@ -99,22 +119,27 @@ async function trackingFigures(worker: Worker): Promise<Figure[]> {
   const context = stackContext(worker, frames);
   const size = [frames.shape[1], frames.shape[2]] as const;
   const sums = new Map<string, number>();
+  const wrongs = new Map<string, number>();
   const ids = chosen(labels, TRACKS, (masks) => masks.has(0) && masks.size >= 8);
   for (const id of ids)
     for (const projection of TRACK_PROJECTIONS) {
       const masks = objectOf(labels, id);
       const settings = { projection, iouThreshold: 0.5, boxExtension: 0.1 } as const;
-      const { seg, failsAt, end } = await trackAccuracy(context, masks, frames.shape[0], size, settings);
+      const { seg, failsAt, wrong, end } = await trackAccuracy(context, masks, frames.shape[0], size, settings);
       sums.set(projection, (sums.get(projection) ?? 0) + seg);
+      wrongs.set(projection, (wrongs.get(projection) ?? 0) + wrong);
       const fate = failsAt === undefined ? 'followed to its end' : `fails in frame ${failsAt}`;
       console.error(
-        `t98g ${id}, ${projection}: ${masks.size} frames, SEG ${seg.toFixed(3)}, ${fate}, ${end.reason} ${end.frame}`,
+        `t98g ${id}, ${projection}: ${masks.size} frames, SEG ${seg.toFixed(3)}, ${fate}, ${wrong} frames wrong, ${end.reason} ${end.frame}`,
       );
     }
   return [
     reported('tracking_seg_t98g', Math.max(...sums.values()) / ids.length, 'mean Jaccard'),
     ...[...sums].map(([projection, sum]) =>
       reported(`tracking_seg_t98g_${projection}`, sum / ids.length, 'mean Jaccard'),
+    ),
+    ...[...wrongs].map(([projection, sum]) =>
+      reported(`tracking_wrong_t98g_${projection}`, sum / ids.length, 'frames per track'),
     ),
   ];
 }
@@ -205,6 +230,16 @@ function middle({ data, shape: [depth, height, width] }: Tensor, slices: number)
   const first = Math.floor((depth - count) / 2);
   const area = height * width;
   return { data: data.slice(first * area, (first + count) * area), shape: [count, height, width] } as Tensor;
+}
+
+/** Of a stack, every n-th slice. */
+function everyNth({ data, shape: [depth, height, width] }: Tensor, n: number): Tensor {
+  const area = height * width;
+  const planes = Array.from({ length: Math.ceil(depth / n) }, (_, i) => ({
+    data: data.slice(i * n * area, (i * n + 1) * area),
+    shape: [height, width],
+  }));
+  return stacked(planes as Tensor[]);
 }
 
 async function readStack(file: string): Promise<Tensor> {
