@@ -3,7 +3,7 @@ import type { Mask } from '../../ndimage/mask.js';
 import { clipMask, intersectionArea, maskIou } from '../../ndimage/mask-sets.js';
 import { translateMask } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
-import { presenceTest } from '../volume/presence.js';
+import { ALWAYS_THERE, presenceTest } from '../volume/presence.js';
 import type { ResolvedProjection, SliceSegmenter } from '../volume/project.js';
 import { type Projection, type ProjectionName, projectionOf } from '../volume/projection.js';
 import { MotionModel } from './motion.js';
@@ -11,8 +11,9 @@ import { MotionModel } from './motion.js';
 /**
  * One object through time. From the first annotated frame forwards, as micro-sam does it, and backwards as well: the
  * mask of one frame, moved by a linear motion model, prompts the next; annotated frames are taken as they are; the
- * track ends where the object is lost, divides, or the series ends. It is lost, too, where its mask comes to lie on the
- * object of another track. Source: micro-sam spec 8.1.
+ * track ends where the object is lost, divides, or the series ends. It is lost, too, where the model
+ * believes much less in the mask than in the first annotated one (projections with masks only), and where the mask comes
+ * to lie on the object of another track. Source: micro-sam spec 8.1.
  */
 export interface TrackOptions {
   readonly projection: ProjectionName | Projection;
@@ -110,7 +111,9 @@ async function follow(
   const { annotated, frames, size, options, task } = run;
   const motion = new MotionModel(options.motionSmoothing);
   let previous = annotated.masks.get(start) as Mask;
-  const presenceOf = await presenceTest(run.segment, start, previous, run.projection, task);
+  const presenceOf = run.projection.useMask
+    ? await presenceTest(run.segment, start, previous, run.projection, task)
+    : ALWAYS_THERE;
   // A track that holds what was marked is another version of this one.
   const others = (annotated.others ?? []).filter((other) => !isIn(previous, other.get(start)));
   masks.set(start, previous);

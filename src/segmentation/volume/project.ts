@@ -1,7 +1,7 @@
 import type { Mask } from '../../ndimage/mask.js';
 import { maskIou, unionMasks } from '../../ndimage/mask-sets.js';
 import type { TaskOptions } from '../../task.js';
-import { FAINT_PLANES, type PresenceTest, presenceTest } from './presence.js';
+import { ALWAYS_THERE, FAINT_PLANES, type PresenceTest, presenceTest } from './presence.js';
 import { type Projection, type ProjectionName, projectionOf } from './projection.js';
 
 /**
@@ -99,7 +99,8 @@ export async function projectThroughVolume(
     task.onSlice?.(plane, mask);
   };
   const presenceTests = new Map<number, Promise<PresenceTest>>();
-  const presence = (plane: number) => {
+  const presence = async (plane: number) => {
+    if (!projection.softMask) return ALWAYS_THERE;
     const known = presenceTests.get(plane) ?? presenceTest(segment, plane, maskAt(plane), projection, { signal });
     presenceTests.set(plane, known);
     return known;

@@ -89,11 +89,12 @@ describe('trackAcrossFrames', () => {
     assert.deepEqual(marked.range, [0, FRAMES - 1], 'what a person has marked further on is followed all the same');
   });
 
-  it('with a soft mask, an object that the model no longer believes in is lost, however well it overlaps', async () => {
+  it('followed by masks, an object that the model no longer believes in is lost, however well it overlaps', async () => {
     const staying: SliceSegmenter = async (f, from) => slice(from, f < 5 ? 0.9 : 0.75);
-    const follow = (projection: 'soft_mask' | 'mask') =>
+    const follow = (projection: 'soft_mask' | 'mask' | 'box') =>
       trackAcrossFrames(annotate([0]), FRAMES, SIZE, staying, { ...TRACK_OPTIONS, projection });
     assert.deepEqual((await follow('soft_mask')).end, { reason: 'lost', frame: 5 });
-    assert.equal((await follow('mask')).end.reason, 'end');
+    assert.deepEqual((await follow('mask')).end, { reason: 'lost', frame: 5 });
+    assert.equal((await follow('box')).end.reason, 'end', 'the rule of micro-sam, overlap alone');
   });
 });
