@@ -1,12 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { trackAccuracy } from '../../src/evaluation/tracking.js';
 import { objectOf, type VolumeAccuracy, volumeAccuracy } from '../../src/evaluation/volumes.js';
-import { readPlane } from '../../src/io/image.js';
-import { openImage } from '../../src/io/open.js';
 import { volumePhantom } from '../../src/io/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
-import type { LabelImage, Tensor } from '../../src/ndimage/array.js';
+import type { LabelImage } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { maskFromLabels, translateMask } from '../../src/ndimage/rle.js';
 import { segmentFromBox } from '../../src/segmentation/from-prompts.js';
@@ -15,6 +11,7 @@ import { PROJECTION_NAMES, type ProjectionName } from '../../src/segmentation/vo
 import { sliceSegmenter } from '../../src/segmentation/volume/slice-segmenter.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { dataItems, dataPath, hasData } from '../support/data.js';
+import { everyNth, middle, readFrames, readStack } from '../support/real-stacks.js';
 import { realWorker } from '../support/real-worker.js';
 import { stackContext } from '../support/stack-source.js';
 import { atLeast, atMost, type Figure, median, reported } from './figure.js';
@@ -223,52 +220,4 @@ function chosen(
     .sort((a, b) => a.volume - b.volume);
   const taken = Math.min(count, objects.length);
   return Array.from({ length: taken }, (_, i) => objects[Math.floor(((i + 0.5) * objects.length) / taken)].id);
-}
-
-function middle({ data, shape: [depth, height, width] }: Tensor, slices: number): Tensor {
-  const count = Math.min(slices, depth);
-  const first = Math.floor((depth - count) / 2);
-  const area = height * width;
-  return { data: data.slice(first * area, (first + count) * area), shape: [count, height, width] } as Tensor;
-}
-
-/** Of a stack, every n-th slice. */
-function everyNth({ data, shape: [depth, height, width] }: Tensor, n: number): Tensor {
-  const area = height * width;
-  const planes = Array.from({ length: Math.ceil(depth / n) }, (_, i) => ({
-    data: data.slice(i * n * area, (i * n + 1) * area),
-    shape: [height, width],
-  }));
-  return stacked(planes as Tensor[]);
-}
-
-async function readStack(file: string): Promise<Tensor> {
-  const source = await openImage(new Uint8Array(readFileSync(file)), { name: path.basename(file) });
-  const planes: Tensor[] = [];
-  for (let plane = 0; plane < Math.max(source.sizes.z, source.sizes.t); plane++)
-    planes.push(await readPlane(source, plane, { channels: [0] }));
-  return stacked(planes);
-}
-
-async function readFrames(folder: string, pattern: RegExp): Promise<Tensor> {
-  const names = readdirSync(folder)
-    .filter((name) => pattern.test(name))
-    .sort();
-  return stacked(
-    await Promise.all(
-      names.map(async (name) => {
-        const { data, shape } = await readStack(path.join(folder, name));
-        return { data, shape: shape.slice(-2) } as Tensor;
-      }),
-    ),
-  );
-}
-
-function stacked(planes: readonly Tensor[]): Tensor {
-  const [height, width] = planes[0].shape;
-  const data = Float32Array.from({ length: planes.length * height * width });
-  planes.forEach((plane, i) => {
-    data.set(plane.data, i * height * width);
-  });
-  return { data, shape: [planes.length, height, width] };
 }
