@@ -82,6 +82,18 @@ describe('panel', () => {
     assert.equal(timeLeft(7199), 'about 2 h left');
   });
 
+  it('offers sections of volumes, where the viewer shows them', () => {
+    const session = new AnnotationSession();
+    const offers = (sections: boolean) =>
+      panelModel(session.state, { now: 0, sections })
+        .sections.flatMap(({ controls }) => controls)
+        .some((control) => control.kind === 'button' && control.command === 'toggle_sections');
+    session.open(WALK_IMAGE);
+    assert.equal(offers(true), false);
+    session.open({ ...WALK_IMAGE, axes: 'zyx', planes: 3 });
+    assert.deepEqual([offers(true), offers(false)], [true, false]);
+  });
+
   it('leads from the image to the saved file', async () => {
     const session = new AnnotationSession();
     const hint = () => panelModel(session.state, { now: 0 }).hint;

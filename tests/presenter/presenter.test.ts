@@ -233,6 +233,17 @@ describe('presenter', () => {
     assert.ok(Object.values(viewer.visible).every(Boolean));
   });
 
+  it('O says why there are no sections', async () => {
+    const { viewer, settle, session } = shown();
+    viewer.act(key('KeyO'));
+    await settle();
+    assert.match(session.state.message?.text ?? '', /Sections are for volumes/);
+    session.open({ ...WALK_IMAGE, axes: 'zyx', planes: 3 });
+    viewer.act(key('KeyO'));
+    await settle();
+    assert.match(session.state.message?.text ?? '', /viewer cannot show sections/);
+  });
+
   it('a viewer that fails is reported and does not stop the work', async () => {
     const { session, viewer, settle } = shown();
     await settle();
