@@ -40,32 +40,18 @@ export async function writeGeff(
     const chunks = shape.map((length) => Math.max(1, length));
     await writeArray(store, name, { version: 3, shape, chunks, dtype, compression: 'gzip' }, { data, shape });
   };
-  await values(
-    'nodes/ids',
-    'uint32',
-    Uint32Array.from(nodes, (_, id) => id),
-  );
+  const ofNodes = (
+    name: string,
+    dtype: Dtype,
+    type: { from(values: number[]): TypedArray },
+    value: (k: number) => number,
+  ) => values(name, dtype, type.from(Array.from(nodes, (_, k) => value(k))));
+  await ofNodes('nodes/ids', 'uint32', Uint32Array, (k) => k);
   await values('edges/ids', 'uint32', Uint32Array.from(edges));
-  await values(
-    'nodes/props/t/values',
-    'int32',
-    Int32Array.from(nodes, ({ t }) => t),
-  );
-  await values(
-    'nodes/props/y/values',
-    'float64',
-    Float64Array.from(nodes, ({ y }) => y),
-  );
-  await values(
-    'nodes/props/x/values',
-    'float64',
-    Float64Array.from(nodes, ({ x }) => x),
-  );
-  await values(
-    'nodes/props/track_id/values',
-    'uint32',
-    Uint32Array.from(nodes, ({ track }) => track),
-  );
+  await ofNodes('nodes/props/t/values', 'int32', Int32Array, (k) => nodes[k].t);
+  await ofNodes('nodes/props/y/values', 'float64', Float64Array, (k) => nodes[k].y);
+  await ofNodes('nodes/props/x/values', 'float64', Float64Array, (k) => nodes[k].x);
+  await ofNodes('nodes/props/track_id/values', 'uint32', Uint32Array, (k) => nodes[k].track);
 }
 
 function metadata(nodes: number, { shape: [frames, height, width] }: LabelImage, pixelSize?: PixelSize) {
