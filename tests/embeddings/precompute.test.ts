@@ -3,7 +3,6 @@ import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { build } from 'esbuild';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { precomputeEmbeddings } from '../../src/embeddings/precompute.js';
 import { openNdarray } from '../../src/io/ndarray.js';
@@ -12,6 +11,7 @@ import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
 import { HASH_MODEL, hashEncoder } from '../support/hash-encoder.js';
 import { noiseVolume } from '../support/labels.js';
+import { bundleForNode } from '../support/node-bundle.js';
 
 function open(planes: number, delay = 0, store = memoryStore()) {
   const worker = hashEncoder(delay);
@@ -108,16 +108,8 @@ describe('precomputing embeddings', () => {
     const planes = long ? 50 : 16;
     const repeats = long ? Number(process.env.REPEATS) : 10;
     const folder = mkdtempSync(path.join(os.tmpdir(), 'precompute-'));
-    // Beside the other bundles, so that packages resolve.
     const script = path.resolve('dist', 'tests', `precompute-child-${process.pid}.mjs`);
-    await build({
-      entryPoints: ['tests/support/precompute-child.ts'],
-      outfile: script,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      packages: 'external',
-    });
+    await bundleForNode({ file: 'tests/support/precompute-child.ts' }, script);
     const run = (place: string, killAfter?: number) =>
       new Promise<void>((resolve, reject) => {
         const child = fork(script, [place, String(planes)]);

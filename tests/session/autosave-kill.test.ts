@@ -4,11 +4,11 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { build } from 'esbuild';
 import { folderStore } from '../../src/io/stores/fs.js';
 import { Journal } from '../../src/session/journal.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { exportSession } from '../../src/session/session-file.js';
+import { bundleForNode } from '../support/node-bundle.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 import { WALK_IMAGE } from '../support/session-walk.js';
 
@@ -21,16 +21,7 @@ describe('autosave under kill -9', () => {
 
   before(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-kill-'));
-    await build({
-      entryPoints: ['tests/support/autosave-child.ts'],
-      outfile: script,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      packages: 'external',
-      logLevel: 'warning',
-    });
+    await bundleForNode({ file: 'tests/support/autosave-child.ts' }, script);
   });
 
   after(async () => {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { build } from 'esbuild';
+import { bundleForNode } from './node-bundle.js';
 
 /** A worker in a Node process of its own, to be connected to and to be killed. */
 export interface WorkerProcess {
@@ -27,16 +27,7 @@ export async function startWorkerProcess({ threads = 2, entry = WORKER } = {}): 
   mkdirSync(folder, { recursive: true });
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const outfile = path.join(folder, entry === WORKER ? 'worker.mjs' : 'other.mjs');
-  await build({
-    stdin: { contents: entry + UNTIL_ORPHANED, resolveDir: process.cwd(), loader: 'ts' },
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    packages: 'external',
-    logLevel: 'warning',
-  });
+  await bundleForNode({ code: entry + UNTIL_ORPHANED }, outfile);
   const child = spawn(process.execPath, [outfile, String(threads)], { stdio: ['pipe', 'pipe', 'inherit'] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const line = await new Promise<string>((resolve, reject) => {
