@@ -1,23 +1,17 @@
 import assert from 'node:assert/strict';
 import { cellPhantom } from '../../src/io/phantom.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { browserStory, MINUTES } from '../support/browser-story.js';
-import { type RunningServer, startServer } from '../support/start-server.js';
+import { MINUTES, servedStory } from '../support/browser-story.js';
+import { startServer } from '../support/start-server.js';
 
 /** What goes wrong around the annotator: each time a plain message, work that goes on, and nothing committed lost. */
 describe('the annotator when things go wrong', function () {
   this.timeout(MINUTES * 1000);
-  const story = browserStory();
+  const story = servedStory();
   const { centers } = cellPhantom();
-  let server: RunningServer;
-
-  before(async () => {
-    server = await startServer(['--port', '0']);
-  });
-  after(() => server?.stop());
 
   it('ten thousand points are refused before they are drawn, and the next click works', async () => {
-    const annotator = await AnnotatorPage.open(story.browser, server.url);
+    const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.ready();
     const points = Array.from({ length: 10_000 }, (_, k) => [5 * Math.floor(k / 100) + 1, 5 * (k % 100) + 1]);
     await assert.rejects(annotator.call('add_point_prompts', points), /invalid_prompt: .*at most 1000 are possible/);
@@ -56,7 +50,7 @@ describe('the annotator when things go wrong', function () {
   });
 
   it('offers to reopen a viewer that was closed, which then shows everything', async () => {
-    const annotator = await AnnotatorPage.open(story.browser, server.url);
+    const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.ready();
     const before = await annotator.labels('committed_objects');
     const viewer = await annotator.viewer();

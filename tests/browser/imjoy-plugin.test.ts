@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { cellPhantom } from '../../src/io/phantom.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { browserStory, MINUTES } from '../support/browser-story.js';
-import { type RunningServer, startServer } from '../support/start-server.js';
+import { MINUTES, servedStory } from '../support/browser-story.js';
 
 /** The plugin as ImJoy and other plugins meet it: manifest, launcher, and the service called from a web-worker plugin. */
 const CLIENT = `<config lang="json">
@@ -83,15 +82,10 @@ interface SeriesState {
 
 describe('as an ImJoy plugin', function () {
   this.timeout(MINUTES * 1000);
-  const story = browserStory();
-  let server: RunningServer;
-  before(async () => {
-    server = await startServer(['--port', '0']);
-  });
-  after(() => server?.stop());
+  const story = servedStory();
 
   it('does for a web-worker plugin, over RPC, all that a person can do', async () => {
-    const annotator = await AnnotatorPage.open(story.browser, server.url);
+    const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.page.route('**/client.imjoy.html*', (route) =>
       route.fulfill({ body: CLIENT, contentType: 'text/html' }),
     );
@@ -176,7 +170,7 @@ describe('as an ImJoy plugin', function () {
   });
 
   it('is found by its manifest and opened by its launcher', async () => {
-    const annotator = await AnnotatorPage.open(story.browser, server.url);
+    const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.viewer();
     const found = await annotator.page.evaluate(async () => {
       const { imjoy, api } = globalThis as unknown as {

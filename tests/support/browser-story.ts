@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Browser } from 'playwright-core';
 import { launchBrowser } from './browser.js';
+import { type RunningServer, startServer } from './start-server.js';
 
 /** Seconds; a busy machine encodes slowly. */
 export const MINUTES = 240;
@@ -27,4 +28,15 @@ export function browserStory(): { readonly browser: Browser; readonly folder: st
       return folder;
     },
   };
+}
+
+/** The same with a server that shows the sample image. */
+export function servedStory(): ReturnType<typeof browserStory> & { readonly server: RunningServer } {
+  const story = browserStory();
+  let server: RunningServer;
+  before(async () => {
+    server = await startServer(['--port', '0']);
+  });
+  after(() => server?.stop());
+  return Object.defineProperty(story, 'server', { get: () => server }) as ReturnType<typeof servedStory>;
 }
