@@ -10,22 +10,40 @@ export interface WebRuntimeOptions {
   readonly ortBase?: string;
   /** Default: the machine's, at most 8 (more does not help these models). */
   readonly threads?: number;
-  readonly webgpu?: boolean;
+  /** 'hardware' (default): not one that is emulated on the processor, which is far slower than wasm. 'any', or 'off'. */
+  readonly webgpu?: WebGpuUse;
+}
+
+export const WEBGPU_USES = ['hardware', 'any', 'off'] as const;
+export type WebGpuUse = (typeof WEBGPU_USES)[number];
+
+interface Adapter {
+  readonly info?: { readonly isFallbackAdapter?: boolean };
+  /** Where browsers of 2024 and before have it. */
+  readonly isFallbackAdapter?: boolean;
 }
 
 /** In order of preference; the last always works. */
 export async function createWebRuntimes(options: WebRuntimeOptions = {}): Promise<OrtRuntime[]> {
   const reasons: string[] = [];
-  const gpu = options.webgpu === false ? undefined : await webgpuRuntime(options, reasons);
+  const gpu = options.webgpu === 'off' ? undefined : await webgpuRuntime(options, reasons);
   const wasm = await wasmRuntime(options, reasons);
   return gpu ? [gpu, wasm] : [wasm];
 }
 
-async function webgpuRuntime({ ortBase }: WebRuntimeOptions, reasons: string[]): Promise<OrtRuntime | undefined> {
-  const { gpu } = globalThis.navigator as { readonly gpu?: { requestAdapter(): Promise<object | null> } };
+async function webgpuRuntime(
+  { ortBase, webgpu = 'hardware' }: WebRuntimeOptions,
+  reasons: string[],
+): Promise<OrtRuntime | undefined> {
+  const { gpu } = globalThis.navigator as { readonly gpu?: { requestAdapter(): Promise<Adapter | null> } };
   try {
-    if (!gpu || !(await gpu.requestAdapter())) {
+    const adapter = await gpu?.requestAdapter();
+    if (!adapter) {
       reasons.push('this browser offers no WebGPU');
+      return undefined;
+    }
+    if (webgpu === 'hardware' && (adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter)) {
+      reasons.push('WebGPU is only emulated here, which is slower than wasm');
       return undefined;
     }
     const ort = (await import('onnxruntime-web/webgpu')) as unknown as OrtModule;
@@ -34,7 +52,8 @@ async function webgpuRuntime({ ortBase }: WebRuntimeOptions, reasons: string[]):
     return ortRuntime(ort, {
       name: `onnxruntime-web ${ort.env.versions.web}`,
       provider: 'webgpu',
-      session: { executionProviders: ['webgpu'] },
+      // Level 3, errors: that shapes are computed on the processor is no warning for people.
+      session: { executionProviders: ['webgpu'], logSeverityLevel: 3 },
     });
   } catch (error) {
     reasons.push(`WebGPU did not start (${(error as Error).message})`);

@@ -7,7 +7,7 @@ import { type FetchBytes, loadModelFile } from '../model/model-file.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { resolveModel } from '../model/registry.js';
 import type { OrtRuntime } from '../model/runtime.js';
-import { SELF_TEST_MODEL, selfTestImage, selfTestProblem } from '../model/self-test.js';
+import { SELF_TEST_ENCODER, selfTestImage, selfTestProblem } from '../model/self-test.js';
 import type { TaskOptions } from '../task.js';
 import { Queue } from './queue.js';
 import { PROTOCOL, type SamWorker } from './sam-worker.js';
@@ -133,8 +133,9 @@ class LocalWorker implements SamWorker {
     if (loaded && sameFiles(loaded.spec, spec)) return loaded;
     const { store, fetchBytes } = this.options;
     const [encoderBytes, decoderBytes] = await loadBoth(spec, { store, fetchBytes, signal, onProgress });
-    for (;;) {
-      const [runtime, ...others] = this.runtimes;
+    const failed: string[] = [];
+    for (const [k, runtime] of this.runtimes.entries()) {
+      const last = k === this.runtimes.length - 1;
       let encoder: ImageEncoder | undefined;
       let decoder: MaskDecoder | undefined;
       try {
@@ -142,21 +143,24 @@ class LocalWorker implements SamWorker {
         signal?.throwIfAborted();
         decoder = await createMaskDecoder(runtime, decoderBytes, spec.decoderLayout);
         signal?.throwIfAborted();
-        if (others.length > 0) await checkRuntime(encoder, spec);
-        const model = { spec, encoder, decoder };
-        await loaded?.encoder.release();
-        await loaded?.decoder.dispose();
-        this.models.set(spec.name, model);
-        return model;
+        if (!last) await checkRuntime(encoder, spec);
       } catch (error) {
         await encoder?.release();
         await decoder?.dispose();
         signal?.throwIfAborted();
-        if (others.length === 0) throw error;
-        this.notes.push(`${runtime.provider} is not used: ${(error as Error).message}`);
-        this.runtimes.shift();
+        if (last) throw error; // no runtime can use it, so the file is at fault
+        failed.push(`${runtime.provider} is not used: ${(error as Error).message}`);
+        continue;
       }
+      const model = { spec, encoder, decoder };
+      await loaded?.encoder.release();
+      await loaded?.decoder.dispose();
+      this.models.set(spec.name, model);
+      this.runtimes.splice(0, k);
+      this.notes.push(...failed);
+      return model;
     }
+    throw new SamError('internal', 'There is no runtime.');
   }
 }
 
@@ -184,7 +188,8 @@ async function loadBoth(spec: ModelSpec, options: Parameters<typeof loadModelFil
 
 async function checkRuntime(encoder: ImageEncoder, spec: ModelSpec): Promise<void> {
   const embedding = await encoder.encode(selfTestImage());
-  const problem = spec.name === SELF_TEST_MODEL ? selfTestProblem(embedding) : plainProblem(embedding.features.data);
+  const known = spec.encoder.sha256 === SELF_TEST_ENCODER;
+  const problem = known ? selfTestProblem(embedding) : plainProblem(embedding.features.data);
   if (problem !== undefined) throw new SamError('internal', `It failed its self-test (${problem}).`);
 }
 

@@ -1,90 +1,26 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import path from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { WebSocketServer } from 'ws';
 import { registerModel } from '../../src/model/registry.js';
-import { type SocketLike, socketChannel } from '../../src/worker/channel.js';
 import { startWorkerServer } from '../../src/worker/hosts/websocket-server.js';
-import { remoteWorker } from '../../src/worker/remote.js';
-import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
-import { bundleForBrowser, launchBrowser, type Site, serveFolders } from '../support/browser.js';
+import { type ContractsSite, contractsSite } from '../support/contracts-site.js';
 import { diskImage } from '../support/real-worker.js';
-import { buildOnce } from '../support/start-server.js';
 import { TINY_MODEL } from '../support/tiny-model.js';
 import type { ContractsPage } from './pages/contracts.js';
 
-const FOLDER = path.join('dist', 'tests', `contracts-${process.pid}`);
-const HTML = `<!doctype html><link rel="icon" href="data:," />
-<script src="/mocha/mocha.js"></script><script src="/host/imjoy-core.min.js"></script><script type="module" src="/contracts.js"></script>`;
-
-let browser: Browser;
-let site: Site;
-const listening: WebSocketServer[] = [];
-
-/** @param isolated with the headers that allow threads */
-async function open(isolated = true): Promise<Page> {
-  const page = await browser.newPage();
-  if (!isolated)
-    await page.route('**/*', async (route) => {
-      const response = await route.fetch();
-      const headers = Object.entries(response.headers()).filter(([name]) => !name.startsWith('cross-origin-'));
-      await route.fulfill({ response, headers: Object.fromEntries(headers) });
-    });
-  await page.goto(`${site.url}index.html`);
-  await page.waitForFunction(() => document.title === 'ready');
-  return page;
-}
-
-/** The web worker of a page, through the page and a socket: Node's assertions see every byte of it. */
-async function workerOf(page: Page): Promise<SamWorker> {
-  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: 1 << 30 });
-  listening.push(server);
-  await once(server, 'listening');
-  const connected = once(server, 'connection');
-  const address = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const served = page.evaluate(
-    (url) => (globalThis as unknown as { contracts: ContractsPage }).contracts.serve(url),
-    address,
-  );
-  const [socket] = await connected;
-  const worker = await remoteWorker(socketChannel(socket as SocketLike));
-  await served;
-  return worker;
-}
-
 describe('in a page', function () {
   this.timeout(120_000);
+  let site: ContractsSite;
   before(async () => {
-    mkdirSync(FOLDER, { recursive: true });
-    writeFileSync(path.join(FOLDER, 'index.html'), HTML);
-    await Promise.all([buildOnce(), bundleForBrowser({ contracts: 'tests/browser/pages/contracts.ts' }, FOLDER)]);
-    [browser, site] = await Promise.all([
-      launchBrowser(),
-      serveFolders([
-        ['/mocha/', 'node_modules/mocha'],
-        ['/', FOLDER],
-        ['/', 'dist'],
-      ]),
-    ]);
+    site = await contractsSite();
   });
+  after(() => site?.close());
 
-  after(async () => {
-    await browser?.close();
-    await site?.close();
-    for (const server of listening) server.close();
-    rmSync(FOLDER, { recursive: true, force: true });
-  });
-
-  workerContract('a web worker', async () => workerOf(await open()), { tolerance: 2e-3, timeout: 120_000 });
+  workerContract('a web worker', async () => site.workerOf(await site.open()), { tolerance: 2e-3, timeout: 120_000 });
 
   it('the web worker says which build runs, with threads where the page may have them', async () => {
     for (const isolated of [true, false]) {
-      const page = await open(isolated);
-      const worker = await workerOf(page);
+      const page = await site.open(isolated);
+      const worker = await site.workerOf(page);
       await worker.load(TINY_MODEL);
       const { name, runtime, provider, note } = await worker.info();
       assert.equal(name, 'web worker');
@@ -100,7 +36,7 @@ describe('in a page', function () {
   });
 
   it('ending the web worker in the middle of its work rejects what is pending, and a new one works', async () => {
-    const page = await open();
+    const page = await site.open();
     const result = await page.evaluate(
       (model) => (globalThis as unknown as { contracts: ContractsPage }).contracts.crash(model),
       TINY_MODEL,
@@ -115,7 +51,7 @@ describe('in a page', function () {
     const { features } = await worker.encode(TINY_MODEL.name, image);
     registerModel(TINY_MODEL);
     const server = await startWorkerServer({ worker });
-    const page = await open();
+    const page = await site.open();
     const answer = await page.evaluate(
       ([url, model, pixels]) =>
         (globalThis as unknown as { contracts: ContractsPage }).contracts.plugin(url, model, pixels),
@@ -133,7 +69,7 @@ describe('in a page', function () {
   });
 
   it("the browser's own stores keep the contract", async () => {
-    const page = await open();
+    const page = await site.open();
     const { passed, failed } = await page.evaluate(() =>
       (globalThis as unknown as { contracts: ContractsPage }).contracts.stores(),
     );

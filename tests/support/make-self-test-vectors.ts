@@ -4,20 +4,10 @@
  *   npx esbuild tests/support/make-self-test-vectors.ts --bundle --packages=external --platform=node --format=esm --outfile=dist/vectors.mjs && node dist/vectors.mjs
  */
 import { writeFileSync } from 'node:fs';
-import { ImageEncoder } from '../../src/model/image-encoder.js';
-import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
+import { fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { resolveModel } from '../../src/model/registry.js';
-import { selfTestImage, selfTestPositions } from '../../src/model/self-test.js';
+import { selfTestVectors } from './self-test-vectors.js';
 
-const model = resolveModel('vit_t');
-const runtime = await createNodeRuntime({ wasm: true });
-const encoder = await ImageEncoder.create(runtime, await fetchBytesInNode(model.encoder.url), model.encoderInput);
-const { features } = await encoder.encode(selfTestImage());
-writeFileSync(
-  'src/model/self-test-vectors.json',
-  `${JSON.stringify({
-    model: model.name,
-    runtime: runtime.name,
-    features: selfTestPositions().map((position) => Number(features.data[position].toPrecision(6))),
-  })}\n`,
-);
+const { name, encoder } = resolveModel('vit_t');
+const vectors = await selfTestVectors(name, await fetchBytesInNode(encoder.url));
+writeFileSync('src/model/self-test-vectors.json', `${JSON.stringify(vectors)}\n`);

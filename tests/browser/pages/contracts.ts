@@ -12,8 +12,8 @@ import { storeContract } from '../../contracts/store.js';
 export interface ContractsPage {
   /** @returns titles of the tests that passed, and what failed */
   stores(): Promise<{ passed: number; failed: string[] }>;
-  /** Starts a web worker and serves it to whoever listens at the address. */
-  serve(address: string): Promise<void>;
+  /** Starts a web worker, the built one or that of the script, and serves it to whoever listens at the address. */
+  serve(address: string, script?: string): Promise<void>;
   /** Ends a web worker in the middle of an encoding. @returns the codes of what was pending, and what a new one says */
   crash(model: ModelSpec): Promise<{ codes: string[]; again: number }>;
   /** Starts ImJoy, connects the worker at the address as a plugin, and calls it by its name. */
@@ -68,7 +68,7 @@ async function imjoyConnection(address: string): Promise<object> {
   };
 }
 
-const open = (): Promise<SamWorker> => connectWorker(new Worker('plugin/worker.js', { type: 'module' }));
+const open = (script = 'plugin/worker.js'): Promise<SamWorker> => connectWorker(new Worker(script, { type: 'module' }));
 
 let made = 0;
 
@@ -93,10 +93,10 @@ const page: ContractsPage = {
     });
   },
 
-  async serve(address) {
+  async serve(address, script) {
     const socket = new WebSocket(address);
     const channel = socketChannel(socket as never);
-    const worker = await open();
+    const worker = await open(script);
     channel.onClose(() => void worker.close());
     await serveWorker(channel, worker);
   },

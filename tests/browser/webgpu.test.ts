@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { resolveModel } from '../../src/model/registry.js';
+import { AnnotatorPage } from '../support/annotator-page.js';
+import { launchBrowser } from '../support/browser.js';
+import { type ContractsSite, contractsSite } from '../support/contracts-site.js';
+import { diskImage, realWorker } from '../support/real-worker.js';
+import { type SelfTestVectors, selfTestVectors } from '../support/self-test-vectors.js';
+import { startServer } from '../support/start-server.js';
+import { SPARSE_ENCODER, TINY_MODEL } from '../support/tiny-model.js';
+
+/**
+ * The web worker on WebGPU, emulated on the processor by Chromium's SwiftShader. The real encoder takes minutes there
+ * (tests/integration/webgpu.test.ts); here a small one goes the same way.
+ */
+const WEBGPU = ['--enable-unsafe-webgpu'];
+
+describe('WebGPU', function () {
+  this.timeout(240_000);
+  let site: ContractsSite;
+  let vectors: SelfTestVectors;
+
+  before(async function () {
+    site = await contractsSite(WEBGPU);
+    const page = await site.open();
+    if (!(await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())))) this.skip();
+    await page.close();
+    vectors = await selfTestVectors('sparse', SPARSE_ENCODER);
+  });
+  after(() => site?.close());
+
+  /** The web worker with other values for its self-test. @returns the name of the script */
+  async function workerWith(name: string, values: SelfTestVectors): Promise<string> {
+    await build({
+      entryPoints: { [name]: 'src/worker/hosts/web-worker.ts' },
+      outdir: site.folder,
+      bundle: true,
+      format: 'esm',
+      platform: 'browser',
+      conditions: ['onnxruntime-web-use-extern-wasm'],
+      external: ['fs', 'path'],
+      logLevel: 'warning',
+      plugins: [
+        {
+          name: 'other values',
+          setup: ({ onLoad }) =>
+            onLoad({ filter: /self-test-vectors\.json$/ }, () => ({
+              contents: JSON.stringify(values),
+              loader: 'json',
+            })),
+        },
+      ],
+    });
+    return `${name}.js`;
+  }
+
+  const wrong = (values: SelfTestVectors): SelfTestVectors => ({
+    ...values,
+    features: values.features.map((value, k) => (k === 100 ? value + 0.01 : value)),
+  });
+
+  it('is not used where it is only emulated, and the worker says so', async () => {
+    const page = await site.open();
+    const worker = await site.workerOf(page);
+    const { provider, note } = await worker.info();
+    assert.match(provider, /^wasm/);
+    assert.match(note ?? '', /WebGPU is only emulated/);
+    await worker.close();
+    await page.close();
+  });
+
+  it('passes the self-test, and encodes what the processor does', async () => {
+    const model = {
+      ...TINY_MODEL,
+      name: 'sparse',
+      encoder: {
+        url: `data:application/octet-stream;base64,${Buffer.from(SPARSE_ENCODER).toString('base64')}`,
+        sha256: vectors.sha256,
+      },
+    };
+    const script = await workerWith('right', vectors);
+    const page = await site.open();
+    const worker = await site.workerOf(page, `${script}?webgpu=any`);
+    await worker.load(model);
+    const { provider, note } = await worker.info();
+    assert.deepEqual([provider, note], ['webgpu', undefined]);
+    const { features } = await worker.encode('sparse', diskImage());
+    const reference = await realWorker();
+    await reference.load(model);
+    const wanted = await reference.encode('sparse', diskImage());
+    const worst = features.data.reduce(
+      (most, value, k) => Math.max(most, Math.abs(value - wanted.features.data[k])),
+      0,
+    );
+    assert.ok(worst < 1e-4, `features differ by ${worst}`);
+    assert.ok(wanted.features.data.some((value) => Math.abs(value) > 0.1));
+    await reference.close();
+    await worker.close();
+    await page.close();
+  });
+
+  it('gives way to wasm when one value of the self-test is wrong, and the panel says why', async () => {
+    const script = path.join(site.folder, await workerWith('wrong', wrong(vectors)));
+    const { encoder } = resolveModel();
+    const browser = await launchBrowser(WEBGPU);
+    const server = await startServer(['--port', '0', '--no-worker']);
+    try {
+      const page = await (await browser.newContext({ viewport: { width: 1400, height: 900 } })).newPage();
+      // A page whose built-in model is the small one.
+      await page.route('**/models/encoder.onnx', (route) => route.fulfill({ body: Buffer.from(SPARSE_ENCODER) }));
+      await page.route('**/plugin/**/*.js', async (route) => {
+        const response = await route.fetch();
+        const body = (await response.text())
+          .replaceAll(encoder.sha256!, vectors.sha256)
+          .replaceAll(String(encoder.bytes), String(SPARSE_ENCODER.length));
+        await route.fulfill({ response, body });
+      });
+      await page.route('**/plugin/worker.js*', async (route) =>
+        route.fulfill({ response: await route.fetch(), body: await readFile(script) }),
+      );
+      await page.addInitScript(() => {
+        const { Worker } = globalThis;
+        globalThis.Worker = class extends Worker {
+          constructor(script: string | URL, options?: WorkerOptions) {
+            const address = new URL(script, document.baseURI);
+            address.searchParams.set('webgpu', 'any');
+            super(address, options);
+          }
+        };
+      });
+      const annotator = await AnnotatorPage.over(page, server.url);
+      await annotator.until('the embedding', (state) => state.embedding === 'ready', 120);
+      const panel = await annotator.panel();
+      const said = async (wanted: RegExp) => {
+        await panel.waitForFunction(
+          (source) => new RegExp(source).test(document.body.textContent ?? ''),
+          wanted.source,
+        );
+      };
+      await said(/webgpu is not used: It failed its self-test \(features are off by 0\.01/);
+      assert.match((await panel.textContent('footer')) ?? '', /wasm/);
+      await annotator.click([163, 105]);
+      await annotator.until('a mask', (state) => state.prompts.length === 1 && state.task === null);
+      await annotator.screenshot('webgpu-refused');
+      assert.deepEqual(annotator.errors, []);
+    } finally {
+      await browser.close();
+      await server.stop();
+    }
+  });
+});
