@@ -1,5 +1,6 @@
 import type { Size, YX, YXYX } from '../../src/ndimage/array.js';
 import { maskOutlines } from '../../src/ndimage/contour.js';
+import { ellipseRing } from '../../src/ndimage/ellipse.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { Feature, Geometry, XY } from './window.js';
@@ -69,10 +70,23 @@ export function promptGeometry(prompt: Prompt, height: number): Geometry {
   }
 }
 
-/** What a drawn feature means, inside an image of `size`; undefined if it lies outside or covers less than a pixel. */
+/** Why nothing comes of a feature for which `drawnPrompt` gives nothing. */
+export function whyRefused({ geometry }: Feature): 'outside' | 'empty' {
+  if (geometry.type !== 'Polygon' || geometry.coordinates.length === 0) return 'outside';
+  const [x0, y0, x1, y1] = boundsOf(geometry.coordinates[0]);
+  return x1 - x0 < 1 || y1 - y0 < 1 ? 'empty' : 'outside';
+}
+
+/** Kinds of prompts that are drawn as an outline. */
+export type Outline = 'box' | 'polygon' | 'ellipse';
+
+/**
+ * What a drawn feature means, inside an image of `size`; undefined if it lies outside or covers less than a pixel. An
+ * ellipse may come as the box that it fills.
+ */
 export function drawnPrompt(
   feature: Feature,
-  drawn: { id: string; plane: number; kind: 'point' | 'box' | 'polygon'; positive: boolean },
+  drawn: { id: string; plane: number; kind: 'point' | Outline; positive: boolean },
   size: Size,
 ): Prompt | undefined {
   const { id, plane, kind, positive } = drawn;
@@ -87,6 +101,7 @@ export function drawnPrompt(
   const ring = fromRing(geometry.coordinates[0], height);
   const box = boxOf(ring, size);
   if (box[2] - box[0] < 1 || box[3] - box[1] < 1) return undefined;
+  if (kind === 'ellipse') return { id, plane, kind, ring: ring.length > 4 ? ring : ellipseRing(boundsOf(ring)) };
   return kind === 'polygon' ? { id, plane, kind, ring } : { id, plane, kind: 'box', box };
 }
 
@@ -115,7 +130,11 @@ export function samePlace(a: Prompt, b: Prompt): boolean {
 
 /** The bounding box of a ring, clipped to the image. */
 function boxOf(ring: readonly YX[], [height, width]: Size): YXYX {
-  const ys = ring.map(([y]) => Math.min(Math.max(y, 0), height));
-  const xs = ring.map(([, x]) => Math.min(Math.max(x, 0), width));
+  return boundsOf(ring.map(([y, x]): YX => [Math.min(Math.max(y, 0), height), Math.min(Math.max(x, 0), width)]));
+}
+
+function boundsOf(ring: readonly YX[]): YXYX {
+  const ys = ring.map(([y]) => y);
+  const xs = ring.map(([, x]) => x);
   return [Math.min(...ys), Math.min(...xs), Math.max(...ys), Math.max(...xs)];
 }

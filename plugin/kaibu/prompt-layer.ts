@@ -2,7 +2,7 @@ import type { Size } from '../../src/ndimage/array.js';
 import type { ViewerEvent } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import { callable, within } from './callbacks.js';
-import { drawnPrompt, movedPrompt, promptGeometry, samePlace, toYX } from './geometry.js';
+import { drawnPrompt, movedPrompt, type Outline, promptGeometry, samePlace, toYX, whyRefused } from './geometry.js';
 import { type KeyPress, keyEvent } from './keys.js';
 import type { Feature, FeatureProperties, KaibuVectorLayer, KaibuWindow } from './window.js';
 
@@ -21,7 +21,7 @@ export interface PromptContext {
   readonly size: Size;
   readonly plane: number;
   /** Kind of what is drawn as an outline. */
-  readonly shape: 'box' | 'polygon';
+  readonly shape: Outline;
   pick(at: readonly [y: number, x: number]): void;
   emit(event: ViewerEvent): void;
 }
@@ -118,9 +118,12 @@ export class PromptLayer {
     const prompt = drawnPrompt(feature, { id, plane: context.plane, kind: context.shape, positive }, context.size);
     if (!prompt) {
       void this.#layer.remove_features([id]);
+      context.emit({ kind: 'prompt-refused', why: whyRefused(feature) });
       return;
     }
     this.#shown.set(id, prompt);
+    // As it is now; Kaibu knows only its box.
+    if (prompt.kind === 'ellipse') void this.#layer.update_feature(id, JSON.stringify(this.#feature(prompt)));
     context.emit({ kind: 'prompt-added', prompt });
   }
 
@@ -139,6 +142,7 @@ export class PromptLayer {
         this.#context().emit({ kind: 'prompt-changed', prompt: moved });
       } else {
         // Dragged out of the image: put back.
+        this.#context().emit({ kind: 'prompt-refused', why: 'outside' });
         void this.#layer.update_feature(id, JSON.stringify(this.#feature(before)));
       }
     };

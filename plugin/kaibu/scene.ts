@@ -5,6 +5,7 @@ import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
 import type { ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
+import type { Outline } from './geometry.js';
 import { type ImageOnScreen, type remoteConfig, showPlane } from './image.js';
 import { LineLayer, tileOutline, trackLine } from './line-layer.js';
 import { LabelObjects, type ObjectsOnScreen, PolygonObjects } from './object-layers.js';
@@ -37,7 +38,7 @@ export class Scene {
   /** The one that takes what is drawn with the present tool. */
   #drawn: PromptLayer | undefined;
   #render: PlaneRenderer | undefined;
-  #shape: 'box' | 'polygon' = 'box';
+  #shape: Outline = 'box';
 
   constructor(window: KaibuWindow, name: string, size: Size, context: SceneContext) {
     this.#window = window;
@@ -131,7 +132,7 @@ export class Scene {
     const painting = kind === 'brush' || kind === 'eraser' || kind === 'fill';
     if (this.#window.set_tool && extras?.painting)
       await within(this.#window.set_tool({ kind: painting ? kind : 'none', radius: brushSize }), 'set_tool');
-    const outlines = kind === 'box' || kind === 'polygon';
+    const outlines = kind === 'box' || kind === 'polygon' || kind === 'ellipse';
     if (outlines) this.#shape = kind;
     // Without clicks of its own, the viewer tells of a click on an object by a point that is taken away at once.
     const picks = (kind === 'pan' || painting) && !extras;
@@ -146,7 +147,8 @@ export class Scene {
     await this.#shapes.configure({
       draw_enable: outlines,
       draw_freehand: true,
-      draw_shape_type: kind === 'polygon' ? 'Polygon' : 'Rectangle',
+      // Kaibu has no ellipse: one is drawn as its box and becomes round when it is finished.
+      draw_shape_type: kind === 'polygon' ? 'Polygon' : kind === 'ellipse' && extras ? 'Ellipse' : 'Rectangle',
       draw_label: 'positive',
     });
     this.#drawn = outlines ? this.#shapes : this.#points;

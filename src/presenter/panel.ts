@@ -175,6 +175,7 @@ function hintOf(state: SessionState): string | undefined {
 const TOOL_HINTS: Readonly<Record<Exclude<SessionSettings['tool'], 'point'>, string>> = {
   box: 'Drag a box around a cell.',
   polygon: 'Draw around a cell with the mouse held down.',
+  ellipse: 'Drag an ellipse over a cell, from corner to corner.',
   brush: 'Paint a cell, then press C to commit it.',
   eraser: 'Wipe over what is too much of an object.',
   fill: 'Click a hole in an object to fill it.',
@@ -363,6 +364,7 @@ const TOOLS = [
   { value: 'point', title: 'Point' },
   { value: 'box', title: 'Box' },
   { value: 'polygon', title: 'Outline' },
+  { value: 'ellipse', title: 'Ellipse' },
   { value: 'brush', title: 'Brush' },
   { value: 'eraser', title: 'Eraser' },
   { value: 'fill', title: 'Fill hole' },

@@ -306,6 +306,9 @@ export class Presenter {
       case 'prompt-removed':
         if (state.prompts.some(({ id }) => id === event.id)) this.fromHand('remove_prompts', { ids: [event.id] });
         break;
+      case 'prompt-refused':
+        this.session.notify({ level: 'info', text: REFUSED[event.why] });
+        break;
       case 'object-picked':
         if (event.layer === 'auto_segmentation') void this.run('choose_automatic', { id: event.id });
         else if (event.layer === 'committed_objects') void this.run('pick_object', { id: event.id });
@@ -391,6 +394,11 @@ function pause(milliseconds: number): Promise<void> {
 
 /** Pixels; above this a picture is tens of megabytes, and no screen shows it. */
 const LARGE_PLANE = 4096 * 4096;
+
+const REFUSED = {
+  outside: 'That is outside the image; nothing was added or moved.',
+  empty: 'Nothing was added: hold the mouse button down and drag over a cell.',
+} as const;
 
 const TRACK_PARTS = ['layers', 'arriving', 'lineages', 'currentLineages', 'editing'] as const;
 

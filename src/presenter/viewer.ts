@@ -1,7 +1,7 @@
 import type { Size, Tensor, YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { Prompt } from '../segmentation/prompts.js';
-import type { ObjectLayerName } from '../session/state.js';
+import type { ObjectLayerName, Tool } from '../session/state.js';
 
 /**
  * All that the presenter asks of a viewer. Kaibu is one (plugin/kaibu/), the test double another; each passes
@@ -93,7 +93,7 @@ export interface ViewerCommand {
 }
 
 export interface ViewerTool {
-  readonly kind: 'point' | 'box' | 'polygon' | 'brush' | 'eraser' | 'fill' | 'pan';
+  readonly kind: Tool;
   readonly positive: boolean;
   readonly brushSize: number;
 }
@@ -109,6 +109,8 @@ export type ViewerEvent =
   | { readonly kind: 'prompt-added'; readonly prompt: Prompt }
   | { readonly kind: 'prompt-changed'; readonly prompt: Prompt }
   | { readonly kind: 'prompt-removed'; readonly id: string }
+  /** What was drawn or moved is no prompt, and has been taken away or put back. */
+  | { readonly kind: 'prompt-refused'; readonly why: 'outside' | 'empty' }
   | { readonly kind: 'object-picked'; readonly layer: ObjectLayerName; readonly id: number }
   | {
       readonly kind: 'object-edited';

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { EXPORT_FORMATS } from '../io/export.js';
+import { TOOLS } from '../session/state.js';
 import { imageSchema, tensorSchema } from './image.js';
 import { fromRpcArray, isArrayLike } from './ndarray.js';
 import { stackSettingsSchema } from './stack.js';
@@ -48,7 +49,7 @@ export const schemas = {
   }),
   settings: v.strictObject({
     positive: v.optional(v.boolean()),
-    tool: v.optional(v.picklist(['point', 'box', 'polygon', 'brush', 'eraser', 'fill', 'pan'])),
+    tool: v.optional(v.picklist(TOOLS)),
     brush_size: v.optional(number),
     batched: v.optional(v.boolean()),
     preserve_mode,

@@ -5,7 +5,7 @@ import type { Prompt } from '../segmentation/prompts.js';
 import { PROJECTION_NAMES } from '../segmentation/volume/projection.js';
 import { layerOf } from './layers.js';
 import { checkPrompt } from './prompt-rules.js';
-import type { ImageInfo, ObjectRecord, SessionState } from './state.js';
+import { type ImageInfo, type ObjectRecord, type SessionState, TOOLS } from './state.js';
 
 /**
  * A session as JSON: what was done to one image, without its pixels. Masks are run lengths (ndimage/mask.ts) per plane,
@@ -65,7 +65,7 @@ const recordSchema = v.object({
 const settingsSchema = v.partial(
   v.object({
     positive: v.boolean(),
-    tool: v.picklist(['point', 'box', 'polygon', 'brush', 'eraser', 'fill', 'pan']),
+    tool: v.picklist(TOOLS),
     brushSize: v.number(),
     batched: v.boolean(),
     preserveMode: v.picklist(['objects', 'pixels', 'none']),

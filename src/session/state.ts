@@ -124,9 +124,13 @@ export type AnnotatorKind = '2d' | '3d' | 'tracking';
 /** Parent track id → daughter ids (empty or two), as in micro-sam. */
 export type Lineage = Readonly<Record<number, readonly number[]>>;
 
+/** What the pointer does in the viewer. */
+export const TOOLS = ['point', 'box', 'polygon', 'ellipse', 'brush', 'eraser', 'fill', 'pan'] as const;
+export type Tool = (typeof TOOLS)[number];
+
 export interface SessionSettings {
   readonly positive: boolean;
-  readonly tool: 'point' | 'box' | 'polygon' | 'brush' | 'eraser' | 'fill' | 'pan';
+  readonly tool: Tool;
   /** Radius of brush and eraser, in pixels. */
   readonly brushSize: number;
   readonly batched: boolean;

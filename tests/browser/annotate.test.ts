@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Browser } from 'playwright-core';
 import { memoryBytes } from '../../src/io/bytes.js';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
@@ -10,7 +8,7 @@ import { cellPhantom } from '../../src/io/phantom.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import type { YX, YXYX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory, MINUTES } from '../support/browser-story.js';
 import { dataItems, dataPath, withData } from '../support/data.js';
 import { encoderPid, type RunningServer, startServer } from '../support/start-server.js';
 
@@ -29,21 +27,12 @@ interface Target {
 }
 
 describe('annotating by hand', function () {
-  this.timeout(240_000);
-  let browser: Browser;
-  let folder: string;
-  before(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-annotate-'));
-    browser = await launchBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  this.timeout(MINUTES * 1000);
+  const here = browserStory();
 
   it('goes from a phantom to a label image, through a crash', async () => {
     const { image, labels } = cellPhantom();
-    const file = path.join(folder, 'phantom.tif');
+    const file = path.join(here.folder, 'phantom.tif');
     await writeFile(file, await encodeTiff(image, { axes: 'yx' }));
     await story(file, { labels: labels.data, height: labels.shape[0], width: labels.shape[1] }, 'phantom', 0.75);
   });
@@ -59,7 +48,7 @@ describe('annotating by hand', function () {
   async function story(file: string, truth: Truth, name: string, leastIou: number): Promise<void> {
     const server = await startServer(['--port', '0', file]);
     try {
-      const annotator = await AnnotatorPage.open(browser, server.url);
+      const annotator = await AnnotatorPage.open(here.browser, server.url);
       await annotator.ready();
       await annotator.screenshot(`${name}-1-opened`);
       const [a, b, c] = targets(truth);
@@ -81,6 +70,9 @@ describe('annotating by hand', function () {
       await annotator.press('c');
       await annotator.until('a committed object', (state) => state.layers.committed_objects.count === 1);
 
+      await annotator.click([-3, truth.width / 2]);
+      await annotator.until('a word about it', (state) => /outside the image/.test(state.message?.text ?? ''));
+      assert.equal((await annotator.state()).prompts.length, 0);
       await annotator.press('t');
       await annotator.press('p');
       await annotator.until('the box tool', (state) => state.settings.tool === 'box' && state.settings.positive);
@@ -101,17 +93,23 @@ describe('annotating by hand', function () {
       await annotator.until('the commit redone', (state) => state.layers.committed_objects.count === 2);
       assert.deepEqual(await annotator.labels('committed_objects'), beforeUndo);
 
-      await annotator.press('p');
-      await annotator.until('the point tool', (state) => state.settings.tool === 'point');
-      await annotator.click(c.at);
-      const clicked = await annotator.until('a third mask', (state) => state.layers.current_object.count === 1);
       const panel = await annotator.panel();
+      await panel.click('[data-tool="ellipse"]');
+      await annotator.until('the ellipse', (state) => state.settings.tool === 'ellipse');
+      await annotator.drag([
+        [c.box[0] - 1, c.box[1] - 1],
+        [c.box[2] + 1, c.box[3] + 1],
+      ]);
+      const drawn = await annotator.until('a third mask', (state) => state.layers.current_object.count === 1);
+      assert.equal(drawn.prompts[0].kind, 'ellipse');
+      assert.ok(iou(await annotator.labels('current_object'), truth, c.id) >= leastIou);
+      await annotator.screenshot(`${name}-4-ellipse`);
       await panel.click('[data-tool="brush"]');
       await annotator.until('the brush', (state) => state.settings.tool === 'brush');
       await annotator.drag([c.at, [c.box[0] - 3, c.at[1]]]);
-      const area = clicked.layers.current_object.objects[0].area;
+      const area = drawn.layers.current_object.objects[0].area;
       await annotator.until('a larger object', ({ layers }) => layers.current_object.objects[0]?.area > area);
-      await annotator.screenshot(`${name}-4-brushed`);
+      await annotator.screenshot(`${name}-5-brushed`);
       await panel.click('[data-command="commit"]');
       await annotator.until('three committed objects', (state) => state.layers.committed_objects.count === 3);
 
@@ -133,15 +131,15 @@ describe('annotating by hand', function () {
       const written = await readPlane(await openImage(memoryBytes(saved, 'labels.tif')), 0);
       assert.deepEqual(written.shape, [truth.height, truth.width]);
       assert.deepEqual(Uint32Array.from(written.data), committed);
-      await annotator.screenshot(`${name}-5-saved`);
+      await annotator.screenshot(`${name}-6-saved`);
 
       await annotator.until('everything saved', (state) => state.autosave === 'saved');
       assert.deepEqual(annotator.outside, [], 'nothing left this machine');
       await annotator.close();
-      const again = await AnnotatorPage.open(browser, server.url);
+      const again = await AnnotatorPage.open(here.browser, server.url);
       await again.ready();
       assert.deepEqual(await again.labels('committed_objects'), committed);
-      await again.screenshot(`${name}-6-restored`);
+      await again.screenshot(`${name}-7-restored`);
       assert.deepEqual(again.outside, []);
       assert.deepEqual([...annotator.errors, ...again.errors], []);
       await again.close();
@@ -154,7 +152,7 @@ describe('annotating by hand', function () {
     let server: RunningServer | undefined;
     try {
       server = await startServer(['--port', '0']);
-      const annotator = await AnnotatorPage.open(browser, server.url);
+      const annotator = await AnnotatorPage.open(here.browser, server.url);
       await annotator.until('encoding', (state) => state.embedding === 'computing');
       process.kill(encoderPid(server), 'SIGKILL');
       const state = await annotator.until('the embedding all the same', (s) => s.embedding === 'ready', 150);

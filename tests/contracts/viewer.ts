@@ -121,6 +121,22 @@ export function viewerContract(name: string, open: () => Promise<ViewerHarness>)
       });
     });
 
+    it('reports an ellipse dragged from corner to corner', async () => {
+      await h.viewer.setTool({ kind: 'ellipse', positive: true, brushSize: 5 });
+      await h.drag([
+        [20, 30],
+        [60, 80],
+        [70, 110],
+      ]);
+      const { prompt } = await h.event('prompt-added');
+      assert.ok(prompt.kind === 'ellipse');
+      assert.ok(prompt.ring.length >= 32);
+      for (const [y, x] of prompt.ring) {
+        const distance = Math.hypot((y - 45) / 25, (x - 70) / 40);
+        assert.ok(Math.abs(distance - 1) < 0.05, `${distance} at ${y}, ${x}`);
+      }
+    });
+
     it('says nothing about prompts that were shown from outside, moved from outside or taken away', async () => {
       const point: Prompt = { id: 'p', kind: 'point', plane: 0, at: [50, 50], positive: true };
       const box: Prompt = { id: 'b', kind: 'box', plane: 0, box: [10, 10, 40, 60] };
@@ -146,12 +162,13 @@ export function viewerContract(name: string, open: () => Promise<ViewerHarness>)
       assert.equal((await h.events()).filter(({ kind }) => kind.startsWith('prompt')).length, 1);
     });
 
-    it('ignores a click outside the image', async () => {
+    it('takes no prompt outside the image, and says so', async () => {
       await h.click([-6, 50]);
+      assert.equal((await h.event('prompt-refused')).why, 'outside');
       await h.settle();
       assert.deepEqual(
-        (await h.events()).filter(({ kind }) => kind.startsWith('prompt')),
-        [],
+        (await h.events()).filter(({ kind }) => kind.startsWith('prompt')).map(({ kind }) => kind),
+        ['prompt-refused'],
       );
     });
 

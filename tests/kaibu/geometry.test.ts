@@ -11,6 +11,7 @@ import {
   toRing,
   toXY,
   toYX,
+  whyRefused,
 } from '../../plugin/kaibu/geometry.js';
 import { encodeBmp, planeRenderer } from '../../plugin/kaibu/image.js';
 import { labelUpdate, objectsGeoJson } from '../../plugin/kaibu/object-layers.js';
@@ -116,15 +117,17 @@ describe('prompts as features', () => {
     ] as const) {
       const geometry = promptGeometry({ id: 'x', kind: 'point', plane: 0, at, positive: true }, HEIGHT);
       assert.equal(drawnPrompt(feature(geometry), { ...drawn, kind: 'point' }, SIZE), undefined, String(at));
+      assert.equal(whyRefused(feature(geometry)), 'outside');
     }
-    for (const box of [
-      [5, 5, 5.5, 30],
-      [5, 5, 30, 5.5],
-      [-20, 5, 0.5, 30],
-      [5, WIDTH + 3, 30, WIDTH + 20],
+    for (const [why, box] of [
+      ['empty', [5, 5, 5.5, 30]],
+      ['empty', [5, 5, 30, 5.5]],
+      ['outside', [-20, 5, 0.5, 30]],
+      ['outside', [5, WIDTH + 3, 30, WIDTH + 20]],
     ] as const) {
       const geometry = promptGeometry({ id: 'x', kind: 'box', plane: 0, box }, HEIGHT);
       assert.equal(drawnPrompt(feature(geometry), drawn, SIZE), undefined, String(box));
+      assert.equal(whyRefused(feature(geometry)), why, String(box));
     }
   });
 
@@ -133,6 +136,20 @@ describe('prompts as features', () => {
     const prompt = drawnPrompt(feature(geometry), drawn, SIZE);
     assert.ok(prompt?.kind === 'box');
     assert.deepEqual(prompt.box, [0, 10, 20, WIDTH]);
+  });
+
+  it('an ellipse that comes as a box fills it, over the edge of the image too', () => {
+    const geometry = promptGeometry({ id: 'x', kind: 'box', plane: 0, box: [-10, 10, 30, 40] }, HEIGHT);
+    const prompt = drawnPrompt(feature(geometry), { ...drawn, kind: 'ellipse' }, SIZE);
+    assert.ok(prompt?.kind === 'ellipse');
+    for (const [y, x] of prompt.ring) assert.ok(Math.abs(((y - 10) / 20) ** 2 + ((x - 25) / 15) ** 2 - 1) < 1e-12);
+    const area = rasterizePolygon([prompt.ring], SIZE).area;
+    // Half of the ellipse and a cap of it lie in the image: rows -10 to 0 are cut off.
+    const cut = 20 * 15 * (Math.acos(0.5) - 0.5 * Math.sqrt(0.75));
+    assert.ok(Math.abs(area - (Math.PI * 20 * 15 - cut)) < 12, `${area} px`);
+    const round = feature(promptGeometry(prompt, HEIGHT));
+    const again = drawnPrompt(round, { ...drawn, kind: 'ellipse' }, SIZE);
+    assert.ok(again && samePlace(again, prompt), 'and stays as it is');
   });
 
   it('a moved prompt keeps its id, sign, kind and track', () => {

@@ -153,6 +153,23 @@ describe('presenter', () => {
     assert.match(session.state.message?.text ?? '', /outside the image/);
   });
 
+  it('what is drawn outside the image, or too small, is told', async () => {
+    const { session, viewer, settle } = shown();
+    await settle();
+    for (const [why, text] of [
+      ['outside', /outside the image/],
+      ['empty', /drag over a cell/],
+    ] as const) {
+      viewer.act({ kind: 'prompt-refused', why });
+      await settle();
+      assert.match(session.state.message?.text ?? '', text);
+      assert.equal(session.state.prompts.length, 0);
+    }
+    viewer.act({ kind: 'prompt-added', prompt: point('a', 30, 15) });
+    await settle();
+    assert.equal(session.state.message, undefined, 'the next prompt takes the message away');
+  });
+
   it('the object being corrected is shown once', async () => {
     const { viewer, settle } = shown();
     for (const [id, x] of [

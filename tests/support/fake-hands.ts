@@ -1,4 +1,5 @@
 import type { YX } from '../../src/ndimage/array.js';
+import { ellipseRing } from '../../src/ndimage/ellipse.js';
 import { maskContains } from '../../src/ndimage/rle.js';
 import type { ViewerEvent } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
@@ -43,8 +44,9 @@ export function fakeHands(viewer = new FakeViewer()): ViewerHarness {
     },
     async click(at) {
       const [height, width] = imageSize();
-      if (at[0] < 0 || at[1] < 0 || at[0] >= height || at[1] >= width) return;
-      if (viewer.tool?.kind === 'pan') pick(at);
+      if (at[0] < 0 || at[1] < 0 || at[0] >= height || at[1] >= width)
+        viewer.act({ kind: 'prompt-refused', why: 'outside' });
+      else if (viewer.tool?.kind === 'pan') pick(at);
       else if (viewer.tool?.kind === 'point') {
         const { positive } = viewer.tool;
         add((id, plane) => ({ kind: 'point', id, plane, at, positive }));
@@ -57,6 +59,11 @@ export function fakeHands(viewer = new FakeViewer()): ViewerHarness {
       const box = [Math.min(...ys), Math.min(...xs), Math.max(...ys), Math.max(...xs)] as const;
       if (viewer.tool?.kind === 'box') add((id, plane) => ({ kind: 'box', id, plane, box }));
       else if (viewer.tool?.kind === 'polygon') add((id, plane) => ({ kind: 'polygon', id, plane, ring }));
+      else if (viewer.tool?.kind === 'ellipse') {
+        const [y0, x0] = ring[0];
+        const [y1, x1] = ring[ring.length - 1];
+        add((id, plane) => ({ kind: 'ellipse', id, plane, ring: ellipseRing([y0, x0, y1, x1]) }));
+      }
     },
     async press(key) {
       const parts = key.split('+');
