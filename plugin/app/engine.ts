@@ -1,7 +1,13 @@
 import { asSamError, SamError } from '../../src/errors.js';
 import type { Store } from '../../src/io/store.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
-import { type ModelDeclaration, modelNames, registerModel, resolveModel } from '../../src/model/registry.js';
+import {
+  forgetModel,
+  type ModelDeclaration,
+  modelNames,
+  registerModel,
+  resolveModel,
+} from '../../src/model/registry.js';
 import type { EncodingChange, EngineDeps } from '../../src/service/engine.js';
 import { drawnBox } from '../../src/session/automatic-commands.js';
 import { connectWorker } from '../../src/worker/connect.js';
@@ -62,14 +68,17 @@ export class Engine implements EngineDeps {
     );
   };
 
-  /** Registers a model and uses it; one that cannot be loaded is not used. */
+  /** Registers a model and uses it; one that cannot be loaded is neither used nor listed. */
   async addModel(declaration: ModelDeclaration): Promise<void> {
+    const earlier = modelNames().includes(declaration.name) ? resolveModel(declaration.name) : undefined;
     const { name } = registerModel(declaration);
     try {
       await this.setEncoding({ model: name });
     } catch (error) {
       const { code, message, details } = asSamError(error);
       if (code === 'cancelled') throw error;
+      forgetModel(name, earlier);
+      this.options.onChanged();
       const text = message.replace(LOCAL_FILE, (_, file: string) => decodeURIComponent(file));
       const { model } = this.options.annotator;
       throw new SamError(code, `The model ${name} cannot be used; ${model.name} stays in use. ${text}`, {

@@ -92,6 +92,12 @@ export function modelNames(): string[] {
   return [...models.keys()];
 }
 
+/** Takes a registration back; `earlier` is what the name stood for before, if anything. */
+export function forgetModel(name: string, earlier?: ModelSpec): void {
+  if (earlier) models.set(name, earlier);
+  else models.delete(name);
+}
+
 /** A known model by name; a declaration is registered first; a full spec is taken as it is. */
 export function resolveModel(model: string | ModelSpec | ModelDeclaration = DEFAULT_MODEL): ModelSpec {
   if (typeof model !== 'string') return 'decoderLayout' in model ? model : registerModel(model);

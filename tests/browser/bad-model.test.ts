@@ -64,6 +64,7 @@ describe('model files that cannot be used', function () {
           assert.equal(shown?.level, 'error');
           assert.doesNotMatch(shown?.text ?? '', /blob:|\bat \w+ \(/);
           assert.equal(await model.inputValue(), 'vit_t');
+          assert.ok(!(await model.locator('option').allTextContents()).includes(name), 'what failed is not offered');
         }
       await annotator.screenshot('bad-model');
 
