@@ -38,7 +38,11 @@ export class Engine implements EngineDeps {
 
   constructor(private readonly options: EngineOptions) {
     const { settings, onWorker } = options;
-    this.worker = new SwitchableWorker(startWorker(settings, onWorker), () => openInPage(settings));
+    this.worker = new SwitchableWorker(
+      startWorker(settings, onWorker),
+      () => openInPage(settings),
+      () => onWorker(),
+    );
   }
 
   connectWorker = async (url: string | undefined): Promise<Record<string, unknown>> => {

@@ -13,10 +13,15 @@ export class SwitchableWorker implements SamWorker {
   private readonly loaded = new WeakMap<SamWorker, Set<string>>();
   private inPage?: Promise<SamWorker>;
 
-  /** @param openInPage makes the page's own worker, when it is needed */
+  /**
+   * @param openInPage makes the page's own worker, when it is needed
+   * @param onLoaded a worker has used a model for the first time: what it says of itself may be another now, since only a
+   *   model shows whether WebGPU computes rightly and whether the decoder could be rewritten
+   */
   constructor(
     private current: SamWorker,
     private readonly openInPage: () => Promise<SamWorker>,
+    private readonly onLoaded: () => void = () => undefined,
   ) {}
 
   /** The new worker takes over; the old one is closed. */
@@ -62,7 +67,10 @@ export class SwitchableWorker implements SamWorker {
       try {
         if (spec && !loading && !this.knows(worker).has(name)) await worker.load(spec, { signal: task?.signal });
         const result = await job(worker);
-        if (spec) this.knows(worker).add(name);
+        if (!this.knows(worker).has(name)) {
+          this.knows(worker).add(name);
+          this.onLoaded();
+        }
         return result;
       } catch (error) {
         // Unless another worker was put in place meanwhile, this is how it is.
@@ -71,7 +79,7 @@ export class SwitchableWorker implements SamWorker {
     }
   }
 
-  /** Names of the models that a worker has loaded for us. */
+  /** Names of the models that a worker has used for us. */
   private knows(worker: SamWorker): Set<string> {
     const names = this.loaded.get(worker) ?? new Set();
     this.loaded.set(worker, names);
