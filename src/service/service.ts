@@ -3,6 +3,7 @@ import { exportLabels, measuredImage } from '../io/export.js';
 import { labelsToGeoJson } from '../io/geojson.js';
 import type { ImageSource } from '../io/image.js';
 import type { ImageInput, OpenOptions } from '../io/open.js';
+import { ellipseRing } from '../ndimage/ellipse.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { annotatorKind } from '../session/annotator.js';
 import { planCommit } from '../session/commit.js';
@@ -116,6 +117,21 @@ export function createService(deps: ServiceDeps) {
       addPrompts((id) =>
         boxes.map(([y0, x0, y1, x1], i) => ({ kind: 'box', id: `${id}-${i}`, plane, box: [y0, x0, y1, x1] })),
       ),
+    ),
+    /** Each fills its box. */
+    add_ellipse_prompts: method(
+      'add_ellipse_prompts',
+      ['boxes'],
+      schemas.add_box_prompts,
+      ({ boxes, plane = state().plane }) =>
+        addPrompts((id) =>
+          boxes.map(([y0, x0, y1, x1], i) => ({
+            kind: 'ellipse',
+            id: `${id}-${i}`,
+            plane,
+            ring: ellipseRing([y0, x0, y1, x1]),
+          })),
+        ),
     ),
     add_polygon_prompts: method(
       'add_polygon_prompts',

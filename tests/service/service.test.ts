@@ -4,6 +4,7 @@ import { arrayImage, committedLabels, discService, openedService } from '../supp
 const NAMES = [
   'accept_automatic',
   'add_box_prompts',
+  'add_ellipse_prompts',
   'add_point_prompts',
   'add_polygon_prompts',
   'automatic_segmentation',
@@ -100,6 +101,15 @@ describe('service', () => {
       (await service.get_state()).layers.committed_objects.objects.map(({ id, area }) => [id, area]),
       [[2, 300]],
     );
+  });
+
+  it('takes an ellipse by its box', async () => {
+    const { service } = await openedService();
+    await service.add_ellipse_prompts([[10, 10, 30, 50]], { plane: 0 });
+    const [prompt] = await service.get_prompts();
+    assert.equal(prompt.kind, 'ellipse');
+    const { objects } = (await service.get_state()).layers.current_object;
+    assert.ok(Math.abs(objects[0].area - Math.PI * 10 * 20) < 25, `${objects[0].area} px`);
   });
 
   it('takes arguments by position, by name, or as Python keywords', async () => {
