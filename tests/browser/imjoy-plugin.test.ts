@@ -126,7 +126,7 @@ describe('as an ImJoy plugin', function () {
   });
 
   it('opens a series of files for a plugin and goes through it', async () => {
-    const annotator = await AnnotatorPage.open(story.browser, server.url);
+    const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.page.route('**/client.imjoy.html*', (route) =>
       route.fulfill({ body: CLIENT, contentType: 'text/html' }),
     );
