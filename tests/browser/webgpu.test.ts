@@ -12,8 +12,8 @@ import { startServer } from '../support/start-server.js';
 import { SPARSE_ENCODER, TINY_MODEL } from '../support/tiny-model.js';
 
 /**
- * The web worker on WebGPU, emulated on the processor by Chromium's SwiftShader. The real encoder takes minutes there
- * (tests/integration/webgpu.test.ts); here a small one goes the same way.
+ * The web worker on WebGPU, emulated on the processor by Chromium's SwiftShader. The real encoder and decoder take
+ * minutes there; a small encoder goes the same way.
  */
 const WEBGPU = ['--enable-unsafe-webgpu'];
 
