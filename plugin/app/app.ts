@@ -1,7 +1,7 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
 import type { PageFile, PageSettings } from '../../src/cli/serve/page-settings.js';
 import { asSamError, SamError } from '../../src/errors.js';
-import type { ImageInput } from '../../src/io/open.js';
+import type { ImageInput, OpenOptions } from '../../src/io/open.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { serverStore } from '../../src/io/stores/server.js';
@@ -160,14 +160,19 @@ export class MicroSamApp {
   }
 
   /** What goes wrong is the session's message already. */
-  private async open(input: ImageInput, name?: string, key?: string): Promise<void> {
-    const plate = key ? undefined : await plateImages(input).catch(() => undefined); // opening says what is wrong
+  private async open(input: ImageInput, name?: string, which?: Pick<OpenOptions, 'key' | 'series'>): Promise<void> {
+    const plate = which ? undefined : await plateImages(input).catch(() => undefined); // opening says what is wrong
     if (plate) return this.openSeries(plate);
-    await this.openAlone(input, { ...(name && { name }), ...(key && { key }) }).catch((error) => {
+    try {
+      await this.openAlone(input, { ...(name && { name }), ...which });
+      const { images = [] } = this.annotator.source ?? {};
+      if (images.length > 1 && !which)
+        whichImageSheet(images, (series) => void this.open(input, name, { series })).open();
+    } catch (error) {
       this.redraw();
       const keys = keysToChooseFrom(error);
-      if (keys.length > 0) whichImageSheet(keys, (chosen) => void this.open(input, name, chosen)).open();
-    });
+      if (keys.length > 0) whichImageSheet(keys, (index) => void this.open(input, name, { key: keys[index] })).open();
+    }
     await this.engine?.measureCache().catch(() => undefined);
   }
 

@@ -14,7 +14,8 @@ export async function openZip(source: ByteSource, options: OpenOptions = {}): Pr
   if (members.some((member) => /(^|\/)(zarr\.json|\.zarray|\.zgroup)$/.test(member)))
     return openZippedZarr(archive, members, options);
   const arrays = members.filter((member) => member.endsWith('.npy'));
-  const wanted = options.key === undefined ? arrays[0] : arrays.find((member) => member === `${options.key}.npy`);
+  const wanted =
+    options.key === undefined ? arrays[options.series ?? 0] : arrays.find((member) => member === `${options.key}.npy`);
   if (wanted === undefined)
     throw new SamError(
       options.key === undefined ? 'unsupported' : 'not_found',

@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { strToU8, zipSync } from 'fflate';
 import type { Browser } from 'playwright-core';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
@@ -153,6 +154,19 @@ describe('dropping files', function () {
     await sheet.getByRole('button', { name: 'raw', exact: true }).click();
     const { image } = await annotator.until('the stack', (state) => state.image?.signature !== before, 60);
     assert.deepEqual([image?.shape, image?.planes], [[6, 8], 2]);
+  });
+
+  it('an .npz of several arrays shows the first and offers the others', async () => {
+    const npy = (shape: string, length: number) => {
+      const header = `{'descr': '|u1', 'fortran_order': False, 'shape': (${shape}), }`.padEnd(117);
+      return Uint8Array.of(...strToU8('\x93NUMPY\x01\x00', true), 118, 0, ...strToU8(`${header}\n`), ...noise(length));
+    };
+    const noise = (length: number) => Array.from({ length }, (_, i) => (i * 31) % 251);
+    const file = await write('two.npz', zipSync({ 'first.npy': npy('20, 30', 600), 'second.npy': npy('25, 35', 875) }));
+    assert.deepEqual((await drop(file)).shape, [20, 30]);
+    const sheet = (await annotator.panel()).getByRole('dialog', { name: 'Which image?' });
+    await sheet.getByRole('button', { name: 'second' }).click();
+    await annotator.until('the other array', ({ image }) => image?.shape[0] === 25, 60);
   });
 
   it('a plate, a series of its fields of view', async () => {
