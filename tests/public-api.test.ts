@@ -11,6 +11,7 @@ const NAMES = [
   'PROJECTION_NAMES',
   'STANDARD_SETTINGS',
   'SamError',
+  'addLabelsToImage',
   'automaticSegmentation',
   'automaticVolume',
   'chooseTiling',

@@ -1,10 +1,12 @@
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { SamError } from '../errors.js';
 import { EXPORT_FORMATS, type ExportFormat, exportLabels } from '../io/export.js';
 import { type ImageSource, planeCount, readPlane } from '../io/image.js';
 import { nameOfFile } from '../io/node-open.js';
+import { addLabelsToImage } from '../io/ome-zarr-writer.js';
+import { folderStore } from '../io/stores/fs.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
 import type { AmgThresholds } from '../segmentation/amg/state.js';
@@ -25,6 +27,7 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
       --pattern GLOB         files of a folder that match, e.g. "*.tif"
       --format LIST          ${EXPORT_FORMATS.join(', ')}
                              (default: tiff; several with commas)
+      --into_image NAME      also add the labels to each image itself, as labels/NAME of its OME-Zarr
   -n, --ndim N               2: every plane by itself; 3: objects go through the planes
                              (default: 3 for volumes)
       --mode amg             automatic mask generation, the only mode without a decoder for instances
@@ -63,6 +66,7 @@ async function run(args: readonly string[]): Promise<number> {
       report: { type: 'boolean', default: false },
       output_path: { type: 'string', short: 'o' },
       format: { type: 'string', default: 'tiff' },
+      into_image: { type: 'string' },
       ndim: { type: 'string', short: 'n' },
       mode: { type: 'string', default: 'amg' },
       ...(Object.fromEntries(NUMBERS.map((name) => [name, { type: 'string' }])) as Record<
@@ -82,6 +86,7 @@ async function run(args: readonly string[]): Promise<number> {
     if ((EXPORT_FORMATS as readonly string[]).includes(name)) return name as ExportFormat;
     throw new UsageError(`--format is one of ${EXPORT_FORMATS.join(', ')}, not "${name}".`);
   });
+  const { into_image: intoImage } = values;
   const ndim = numberFlag('ndim', values.ndim);
   if (ndim !== undefined && ndim !== 2 && ndim !== 3) throw new UsageError(`--ndim is 2 or 3, not ${ndim}.`);
   const options = { ...optionsOf(values), ...(values.worker && { requests: 2 * values.worker.length }) };
@@ -97,7 +102,7 @@ async function run(args: readonly string[]): Promise<number> {
       return {
         name: nameOfFile(file),
         exists: () => existsSync(marker),
-        run: (task) => segmentFile(engine, file, { folder, formats, ndim, options, report }, task),
+        run: (task) => segmentFile(engine, file, { folder, formats, intoImage, ndim, options, report }, task),
       };
     });
     const rows = await runBatch(items, { ...values, signal: interruptible() });
@@ -156,12 +161,19 @@ function optionsOf(values: Numbers): AutomaticVolumeOptions {
 interface Job {
   readonly folder: string;
   readonly formats: readonly ExportFormat[];
+  /** What the labels are called inside the image, if they are to be added to it. */
+  readonly intoImage?: string;
   readonly ndim?: 2 | 3;
   readonly options: AutomaticVolumeOptions;
   readonly report?: SegmentationReport;
 }
 
 async function segmentFile(engine: Engine, file: string, job: Job, task: TaskOptions): Promise<string> {
+  if (job.intoImage !== undefined && !statSync(file).isDirectory())
+    throw new SamError(
+      'invalid_argument',
+      `${nameOfFile(file)} is no folder of OME-Zarr, so labels cannot be added to it.`,
+    );
   const source = await engine.open(file, task);
   try {
     const embeddings = await engine.embeddings(source, stemOf(file), task);
@@ -229,6 +241,8 @@ async function writeResults(
       plane: (index: number) => readPlane(source, index, {}, task),
     },
   };
+  if (job.intoImage !== undefined)
+    await addLabelsToImage(folderStore(file), labels, { ...input, ...task, name: job.intoImage });
   for (const format of [...job.formats].reverse()) {
     for (const { name, bytes } of await exportLabels(format, input, task))
       writeWhole(path.join(job.folder, name), bytes);

@@ -17,6 +17,7 @@ import { readPlane } from '../../src/io/image.js';
 import { openFile } from '../../src/io/node-open.js';
 import { cellPhantom } from '../../src/io/phantom.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { pyramidStore, writeFolder } from '../support/pyramid.js';
 
 /** The built binary as a user runs it, with the real model, on a folder that also holds a broken file. */
 describe('micro-sam command line', function () {
@@ -70,6 +71,26 @@ describe('micro-sam command line', function () {
     const second = micro(...args, '--points_per_side', '6', '--format', 'tiff,geojson');
     assert.match(second.stdout, /2 skipped, 1 failed/);
     assert.equal(statSync(at('out', 'cells1_labels.tif')).mtimeMs, written);
+  });
+
+  it('adds labels to the OME-Zarr that they belong to, and to nothing else', async () => {
+    const zarr = at('tissue.zarr');
+    await writeFolder(await pyramidStore({ size: [256, 300], levels: 1, tissue: () => true }), zarr);
+    const segment = (file: string) =>
+      micro('automatic_segmentation', '-i', file, '-o', at('added'), '--points_per_side', '4', '--into_image', 'cells');
+    const added = segment(zarr);
+    assert.equal(added.status, 0, added.stderr);
+    const inside = await openFile(zarr, { key: 'labels/cells' });
+    const { data, shape } = await readPlane(inside, 0);
+    assert.deepEqual(shape, [256, 300]);
+    assert.deepEqual(inside.pixelSize, { y: 0.25, x: 0.25, unit: 'µm' });
+    assert.ok(new Set(data).size > 2, 'several cells are found');
+    const beside = await openFile(at('added', 'tissue_labels.tif'));
+    assert.deepEqual(Array.from(data), Array.from((await readPlane(beside, 0)).data));
+    await beside.close();
+    const refused = segment(at('images', 'cells1.tif'));
+    assert.equal(refused.status, 1);
+    assert.match(refused.stdout, /cells1\.tif.*OME-Zarr/s);
   });
 
   it('precomputes embeddings shard by shard and reuses them', () => {
