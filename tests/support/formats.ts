@@ -139,11 +139,31 @@ stay indices, because ImageJ stores look-up tables over intensities so.
 - **NIfTI** 1 and 2 (one file), **.npy** and **.npz**, **PNG** of 1 to 16 bits, **JPEG** (grey and colour, 8 bits),
   **WebP**.
 - **HDF5** of every format version: one dataset by key, in one block or in chunks, that may grow or not; gzip, LZF, zstd,
-  shuffle, checksums; the attribute \`element_size_um\`. Each chunk is found through the index of the file.
+  blosc, shuffle, checksums; the attribute \`element_size_um\`. Each chunk is found through the index of the file.
+
+Where a file holds several images (datasets of an HDF5, arrays of an .npz, series of an OME-TIFF), the annotator asks which
+one is meant, the command line and scripts say it by key or number.
 
 What is recognised but not read gives an error that names the feature: CCITT, old-style JPEG, JPEG 2000, JPEG XL, LERC,
 LZMA and WebP inside TIFF; YCbCr TIFF without JPEG; complex numbers; samples of different depths; lossless, arithmetic and
-CMYK JPEG; .hdr/.img pairs; szip, n-bit, scale-offset, blosc and other filters, external and virtual datasets in HDF5; CZI, ND2, LIF, OIB, DICOM, GIF, BMP (save those as OME-TIFF or PNG).
+CMYK JPEG; .hdr/.img pairs; szip, n-bit, scale-offset and other filters of HDF5, and its external and virtual
+datasets; CZI, ND2, LIF, OIB, DICOM, GIF, BMP (save those as OME-TIFF or PNG).
+
+## Labels into the image
+
+\`micro-sam automatic_segmentation … --into_image cells\` adds the labels to each OME-Zarr itself, as \`labels/cells\` with
+resolution levels, in the version of the image (0.4 or 0.5), also to the fields of a plate; scripts call
+\`addLabelsToImage(store, labels, { name: 'cells' })\`. All other formats are files of their own.
+
+## Measured
+
+| what | command | result |
+| --- | --- | --- |
+| images from a file, a drop, an address and memory that give the same pixels and metadata | \`npm run bench places\` | 110 of 110 |
+| label images with random ids, also above 65,535, through every writer that keeps pixels and back | \`npm run bench roundtrip\` | 1,000 images, 6,549 files, no difference |
+| bytes fetched for 1024² of a 20,000² OME-Zarr over HTTP, by those of the chunks it touches | \`npm run bench range\` | 1.00 |
+| growth of memory in a walk of 5 minutes over it | \`MICRO_SAM_WALK_SECONDS=300 npm run bench range\` | 233 MB |
+| damaged files of each of TIFF, PNG, JPEG, WebP, NIfTI, NumPy, HDF5 and zarr, read or refused with a reason within a second | \`npm run bench fuzz\` | 20,000 each, no crash, no hang |
 
 ## Images that were read
 
