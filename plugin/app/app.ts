@@ -1,6 +1,7 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
 import type { PageFile, PageSettings } from '../../src/cli/serve/page-settings.js';
 import { asSamError, SamError } from '../../src/errors.js';
+import { httpBytes } from '../../src/io/bytes.js';
 import type { ImageInput, OpenOptions } from '../../src/io/open.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
@@ -154,7 +155,7 @@ export class MicroSamApp {
           { key: this.settings.series, ...(this.settings.output && { output: serverStore(this.settings.output) }) },
         ),
       );
-    else if (files.length > 0) void this.openFirst(files[0]);
+    else if (files.length > 0) this.attempt(() => this.openFirst(files[0]));
     else if (data.image === undefined) void this.openSample(0);
     await this.openViewer();
   }
@@ -185,7 +186,8 @@ export class MicroSamApp {
   }
 
   private async openFirst(file: PageFile): Promise<void> {
-    await this.open(file.url, file.name);
+    const frames = file.frames && (await Promise.all(file.frames.map((url) => httpBytes(url))));
+    await this.open(frames ?? file.url, file.name);
     const { session } = this.annotator;
     if (session.state.image?.name === file.name) this.attempt(() => beginWithObjects(session, file));
   }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { SessionSettings } from '../session/state.js';
@@ -19,7 +19,8 @@ interface Start {
   readonly output?: boolean;
 }
 
-const LABEL_OPTIONS = `  -s, --segmentation_result PATH
+const SINGLE_OPTIONS = `  -k, --key GLOB       of a folder, the files that are the frames of one time series, e.g. "t*.tif"
+  -s, --segmentation_result PATH
                        what to begin with, of another program: a label image, or the tracks of a time series: a Cell
                        Tracking Challenge folder, a zip of one, or <name>_tracks.csv of napari with <name>_graph.json
                        beside it, which goes with a label image: give it twice
@@ -52,7 +53,7 @@ function annotator(name: string, summary: string, start: Start): Command {
   file                 images to annotate, and folders of images; a sample image if none
   -i, --input FILE     the same, as micro-sam spells it
   -p, --pattern GLOB   of folders, only what matches, e.g. "*.tif"
-${start.output ? OUTPUT_OPTIONS : LABEL_OPTIONS}      --port N         listen on this port; default: 8765, or the next free one
+${start.output ? OUTPUT_OPTIONS : SINGLE_OPTIONS}      --port N         listen on this port; default: 8765, or the next free one
       --no-open        do not open a browser
       --viewer URL     use the Kaibu at this address, if it answers
       --autosave-dir D folder for automatic saves; default: one in your user data
@@ -75,7 +76,10 @@ async function run(args: readonly string[], start: Start): Promise<number> {
             initial_segmentation_folder: { type: 'string' },
             initial_segmentation_pattern: { type: 'string' },
           }
-        : { segmentation_result: { type: 'string', short: 's', multiple: true } }),
+        : {
+            key: { type: 'string', short: 'k' },
+            segmentation_result: { type: 'string', short: 's', multiple: true },
+          }),
       port: { type: 'string' },
       open: { type: 'boolean', default: true },
       viewer: { type: 'string' },
@@ -88,7 +92,10 @@ async function run(args: readonly string[], start: Start): Promise<number> {
     if (!existsSync(file) && !/[*?]/.test(file)) throw new UsageError(`There is no file ${file}.`);
   const given = values as Given;
   const { output, is_volumetric: volumetric } = given;
-  const files = (await Promise.all(inputs.map((input) => expandInputs([input], values.pattern)))).flat();
+  const frames = given.key === undefined ? undefined : await framesOf(inputs, given.key);
+  const files = frames
+    ? inputs
+    : (await Promise.all(inputs.map((input) => expandInputs([input], values.pattern)))).flat();
   const from = given.segmentation_result ?? given.initial_segmentation_folder;
   const initial =
     from === undefined ? {} : await initialObjects([from].flat(), files, given.initial_segmentation_pattern);
@@ -102,6 +109,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
   });
   const server: AnnotatorServer = await startServer({
     files,
+    frames,
     ...initial,
     series: inputs.join('\n'),
     annotator: volumetric ? '3d' : start.annotator,
@@ -127,6 +135,14 @@ interface Given {
   readonly initial_segmentation_folder?: string;
   readonly initial_segmentation_pattern?: string;
   readonly segmentation_result?: readonly string[];
+  readonly key?: string;
+}
+
+async function framesOf(inputs: readonly string[], key: string): Promise<string[]> {
+  if (inputs.length === 1 && statSync(inputs[0]).isDirectory()) return expandInputs(inputs, key);
+  throw new UsageError(
+    '--key says which files of a folder are the frames of one time series: give one folder. Of a file that holds several images, the page asks which.',
+  );
 }
 
 function parsePort(text: string): number {

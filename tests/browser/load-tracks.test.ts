@@ -8,7 +8,7 @@ import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory, MINUTES } from '../support/browser-story.js';
 import { dropPaths } from '../support/drop.js';
-import { dividingCell, phantomTiff } from '../support/stack-phantoms.js';
+import { dividingCell } from '../support/stack-phantoms.js';
 import { startServer } from '../support/start-server.js';
 
 describe('tracks made elsewhere', function () {
@@ -18,8 +18,13 @@ describe('tracks made elsewhere', function () {
   it('begin the series, or are dropped on it as a folder or a zip, and are its committed tracks', async () => {
     const truth = dividingCell();
     const labels = { data: Uint32Array.from(truth.labels), shape: truth.shape };
-    const image = path.join(story.folder, 'cells.tif');
-    await writeFile(image, await phantomTiff(truth, 'tyx'));
+    const image = path.join(story.folder, '01');
+    await mkdir(image);
+    const [frames, ...size] = truth.shape;
+    for (let t = 0; t < frames; t++) {
+      const data = truth.data.slice(t * size[0] * size[1], (t + 1) * size[0] * size[1]);
+      await writeFile(path.join(image, `t00${t}.tif`), await encodeTiff({ data, shape: size }, { axes: 'yx' }));
+    }
     const files = await labelsToCtc(labels, { lineages: [{ 1: [2, 3], 2: [], 3: [] }] });
     const folder = path.join(story.folder, '01_RES');
     await mkdir(folder);
@@ -35,10 +40,12 @@ describe('tracks made elsewhere', function () {
     const table = path.join(story.folder, 'cells_tracks.csv');
     await writeFile(table, tracksCsv(tracks));
     await writeFile(path.join(story.folder, 'cells_graph.json'), JSON.stringify(tracks.graph));
-    const server = await startServer([image, '-s', pieces, '-s', table], { command: 'annotator_tracking' });
+    const server = await startServer([image, '-k', 't*.tif', '-s', pieces, '-s', table], {
+      command: 'annotator_tracking',
+    });
     try {
       const page = await AnnotatorPage.open(story.browser, server.url);
-      await page.until('the series', (state) => state.image?.name === 'cells.tif', MINUTES);
+      await page.until('the series', (state) => state.image?.name === '01', MINUTES);
       const count = new Set(truth.labels.filter((id) => id > 0)).size;
       await page.until(
         'the tracks it begins with',

@@ -123,6 +123,7 @@ describe('annotator server', () => {
 
   it('says what is wrong with the command line, and ends with 2', async () => {
     await assert.rejects(startServer(['--port', 'http']), /code 2[\s\S]*--port takes a number/);
+    await assert.rejects(startServer(['package.json', '-k', '*.tif']), /code 2[\s\S]*--key .* give one folder/);
     await assert.rejects(startServer(['no-such-file.tif']), /code 2[\s\S]*There is no file/);
     await assert.rejects(startServer(['--colour']), /code 2[\s\S]*colour/);
   });

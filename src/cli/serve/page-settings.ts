@@ -3,6 +3,8 @@ import type { SessionSettings } from '../../session/state.js';
 export interface PageFile {
   readonly name: string;
   readonly url: string;
+  /** Of a time series in several files, the addresses of all; `url` is the first. */
+  readonly frames?: readonly string[];
   /** Address of a label image whose objects the image begins with. */
   readonly labels?: string;
   /** Files of tracks to begin with: of the Cell Tracking Challenge, or a table of napari with its graph. */

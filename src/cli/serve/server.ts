@@ -22,6 +22,8 @@ import { userDataFolder } from './user-data.js';
  */
 export interface ServerOptions {
   readonly files: readonly string[];
+  /** Frames of the one time series that the files are. */
+  readonly frames?: readonly string[];
   /** Label images to begin with, one for each of the files. */
   readonly labels?: readonly string[];
   /** Files of the tracks to begin with, of a single time series. */
@@ -110,9 +112,10 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
       ? `${options.viewer} does not answer; this is the built-in viewer.`
       : undefined;
   if (viewerNote) options.log(viewerNote);
+  const frames = options.frames?.map((file) => files.add(file));
   const paths = options.files.map((file, i) => ({
     name: nameOfFile(file),
-    path: files.add(file),
+    path: frames?.[0] ?? files.add(file),
     labels: options.labels?.[i] && files.add(options.labels[i]),
   }));
   const tracks = options.tracks?.map((file) => ({ name: path.basename(file), path: files.add(file) }));
@@ -122,6 +125,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     files: paths.map(({ name, path, labels }) => ({
       name,
       url: origin + path,
+      ...(frames && { frames: frames.map((frame) => origin + frame) }),
       ...(labels && { labels: origin + labels }),
       ...(tracks && { tracks: tracks.map((file) => ({ name: file.name, url: origin + file.path })) }),
     })),
