@@ -9,6 +9,7 @@ import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage, type State } from '../support/annotator-page.js';
 import { launchBrowser } from '../support/browser.js';
 import { encoderPid, type RunningServer, startServer } from '../support/start-server.js';
+import { startWorkerProcess } from '../support/worker-process.js';
 
 /** Automatic segmentation by hand: press A, watch it come, tune it, go through the objects, lose the worker. */
 describe('automatic segmentation by hand', function () {
@@ -154,6 +155,26 @@ describe('automatic segmentation by hand', function () {
     assert.ok(count(state) >= count(before));
     await annotator.screenshot('automatic-8-after-fallback');
     assert.deepEqual(annotator.outside, [], 'nothing left this machine');
+  });
+
+  it('takes another worker by the address that is typed in, and is left by that one, too', async () => {
+    const other = await startWorkerProcess();
+    try {
+      await panel.click('.worker-view summary');
+      await panel.fill('[aria-label="Address of a worker"]', other.url);
+      await panel.press('[aria-label="Address of a worker"]', 'Enter');
+      await panel.waitForFunction(
+        () => !/web worker/.test(document.querySelector('footer .worker')?.textContent ?? ''),
+      );
+      const running = annotator.call('automatic_segmentation', { points_per_side: 14 });
+      await panel.waitForFunction(() => /so far/.test(document.querySelector('.automatic .count')?.textContent ?? ''));
+      await other.kill();
+      await panel.waitForFunction(() => /web worker/.test(document.querySelector('footer .worker')?.textContent ?? ''));
+      await running;
+      await annotator.screenshot('automatic-9-other-worker');
+    } finally {
+      await other.kill();
+    }
   });
 
   /** The three largest automatic objects that are roundish, so that their middle is their own. */
