@@ -13,8 +13,8 @@ export type PresenceTest = (slice: SegmentedSlice) => Presence;
 /** 'faint' for several planes on end is gone, too: see `FAINT_PLANES`. */
 export type Presence = 'there' | 'faint' | 'gone';
 
-/** An object that is faint in so many planes on end has ended before them. Neurons are, in one or two, and go on. */
-export const FAINT_PLANES = 3;
+/** An object that is faint in so many planes on end has ended before them. Neurons are, in two or three, and go on. */
+export const FAINT_PLANES = 4;
 
 /**
  * Of 0.03 to 0.15 tried on real volumes: ends nuclei of a mouse embryo near their ends, and hardly any neuron early. Of
@@ -26,7 +26,7 @@ const SCORE_DROP = 0.1;
 const CONTRAST_LEFT = 0.2;
 
 /** An object that stands out less than this, in standard deviations, is not told by it: most neurons in neuropil. */
-const CONTRAST_NEEDED = 0.8;
+const CONTRAST_NEEDED = 0.9;
 
 /** micro-sam's rule is overlap alone. */
 export const ALWAYS_THERE: PresenceTest = () => 'there';
