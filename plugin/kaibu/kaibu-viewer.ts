@@ -25,9 +25,10 @@ import { SectionPictures } from './section-pictures.js';
 import { CommandWidget, PlaneSlider } from './widgets.js';
 import type { KaibuWindow } from './window.js';
 
-/** The part of the ImJoy API that opens windows. */
+/** The part of the ImJoy API that opens and finds windows. */
 interface WindowOpener {
   createWindow(config: object): Promise<unknown>;
+  getWindow?(name: string): Promise<unknown>;
 }
 
 /**
@@ -50,8 +51,19 @@ export class KaibuViewer implements Viewer {
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  /** Opens a viewer window; `src` is the address of a Kaibu. */
+  /**
+   * Opens a viewer window; `src` is the address of a Kaibu, or the name of a window that is open already, for hosts that
+   * let only themselves open windows (Jupyter).
+   */
   static async open(imjoy: WindowOpener, options: { src: string; name?: string }): Promise<KaibuViewer> {
+    if (!/[/:]/.test(options.src)) {
+      const found = await within(Promise.resolve(imjoy.getWindow?.(options.src)), 'find the viewer', 60_000);
+      if (found) return KaibuViewer.attach(found as KaibuWindow);
+      throw new SamError(
+        'viewer_lost',
+        `No window is named ${options.src}. Open the viewer first, or give its address.`,
+      );
+    }
     const config = { name: options.name ?? 'Viewer', src: options.src, config: { open_sidebar: true } };
     const window = (await within(imjoy.createWindow(config), `open ${options.src}`, 60_000)) as KaibuWindow;
     return KaibuViewer.attach(window);
