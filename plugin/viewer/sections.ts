@@ -10,8 +10,8 @@ import type { Stage } from './stage.js';
 type Place = SectionConfig['at'];
 
 /**
- * Two pictures of a volume from the side, xz over yz, in a column beside the map, in true proportions. Lines mark the
- * place they go through, in them and on the map; a click or a drag in them chooses another.
+ * Two pictures of a volume from the side, xz and yz, in true proportions: in a column beside the map, in narrow windows
+ * in a row below. Lines mark the place they go through, in them and on the map; a click or a drag in them chooses another.
  */
 export class Sections {
   readonly #root: HTMLElement;
@@ -70,12 +70,13 @@ export class Sections {
     const [slices, height, width] = shape;
     const depth = slices * spacing;
     const box = this.#root.getBoundingClientRect();
-    const room = box.width - 2 * PADDING;
+    const [across, down] = [box.width - 2 * PADDING, box.height - 2 * PADDING];
+    const sideBySide = across > down;
+    this.#root.classList.toggle('side-by-side', sideBySide);
     // One scale for both, so that they can be compared.
-    const scale = Math.min(
-      room / Math.max(width, depth),
-      (box.height - 2 * (PADDING + CAPTION) - GAP) / (depth + height),
-    );
+    const scale = sideBySide
+      ? Math.min((across - GAP) / (width + depth), (down - CAPTION) / Math.max(height, depth))
+      : Math.min(across / Math.max(width, depth), (down - 2 * CAPTION - GAP) / (depth + height));
     this.#xz.place(config, [width, slices], [width * scale, depth * scale], [at[2], at[0]], `y ${at[1] + 1}`);
     this.#yz.place(config, [slices, height], [depth * scale, height * scale], [at[0], at[1]], `x ${at[2] + 1}`);
   }
