@@ -1,5 +1,5 @@
 import { asSamError, SamError } from '../errors.js';
-import type { Tensor, YX } from '../ndimage/array.js';
+import type { YX } from '../ndimage/array.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import {
   COMMAND_LIST,
@@ -16,39 +16,18 @@ import type { ImageInfo, ObjectLayerName, SessionState } from '../session/state.
 import { HoverPreview } from './hover.js';
 import { commandOfKey } from './keys.js';
 import { Latest } from './latest.js';
-import { type PanelModel, panelModel } from './panel.js';
-import { type SectionSource, SectionView } from './section-view.js';
+import { panelModel } from './panel.js';
+import type { PresenterOptions } from './presenter-options.js';
+import { SectionView } from './section-view.js';
 import { visibleTails } from './track-tails.js';
 import { sectionObjects, viewObjects } from './view-objects.js';
-import type { PlaneRenderer, ViewChannel, Viewer, ViewerEvent, ViewObject, ViewTrack } from './viewer.js';
+import type { Viewer, ViewerEvent, ViewObject, ViewTrack } from './viewer.js';
 
 /**
  * Between a session and a viewer: shows what changed of the state, and turns what the hand does in the viewer into
  * commands. Holds no data of its own but what concerns the view: colours and visibility. What the viewer echoes of our
  * own writes changes nothing, since the session recognises what it has.
  */
-export interface PresenterOptions {
-  /** The picture of a plane, [H, W, 3] uint8 RGB, with contrast applied. */
-  readonly readPixels: (image: ImageInfo, plane: number) => Promise<Tensor<Uint8Array>>;
-  /** The same for what is on screen of a plane too large to send whole; used where the viewer can ask for it. */
-  readonly renderer?: (image: ImageInfo, plane: number) => PlaneRenderer;
-  /** For the viewer's contrast controls, where it has them. */
-  readonly channels?: () => readonly ViewChannel[];
-  readonly onChannel?: (change: Extract<ViewerEvent, { kind: 'channel' }>) => void;
-  /** Physical size of a pixel, for a scale bar. */
-  readonly scale?: () => { readonly size: number; readonly unit: string } | undefined;
-  /** For the sections of a volume, where the viewer can show them. */
-  readonly sections?: () => SectionSource | undefined;
-  /** Draws the panel; called when it changed. */
-  readonly onPanel?: (panel: PanelModel) => void;
-  /** Lines for the panel that the session does not know: model, provider. */
-  readonly facts?: () => readonly string[];
-  /** What the command table leaves to the application: opening files, saving, help. */
-  readonly actions?: Partial<Record<CommandId, () => void | Promise<void>>>;
-  readonly onFiles?: (files: readonly File[]) => void;
-  readonly onClosed?: () => void;
-}
-
 export class Presenter {
   private readonly hover: HoverPreview;
   private readonly stop: (() => void)[] = [];
