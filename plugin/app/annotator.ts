@@ -2,7 +2,8 @@ import { type ImageEmbeddings, openEmbeddings } from '../../src/embeddings/image
 import { pixelSignature } from '../../src/embeddings/signature.js';
 import { asSamError, SamError } from '../../src/errors.js';
 import { type ImageSource, planeCount } from '../../src/io/image.js';
-import { type ImageInput, type OpenOptions, openImage } from '../../src/io/open.js';
+import { type ImageInput, openImage } from '../../src/io/open.js';
+import type { OpenOptions } from '../../src/io/open-options.js';
 import type { Store } from '../../src/io/store.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';

@@ -142,17 +142,7 @@ function parseLayout(fields: Fields, name: string, filtered: boolean): Storage {
   if (kind === 0) return { kind: 'compact', bytes: fields.take(fields.uint(2)) };
   if (kind === 1) return { kind: 'contiguous', address: fields.address() };
   if (kind !== 2) throw unsupported(name, kind === 3 ? 'pixels of other datasets (a virtual dataset)' : 'a new layout');
-  if (version === 3) {
-    const rank = fields.uint(1);
-    const address = fields.address();
-    return {
-      kind: 'chunked',
-      chunks: chunkShape(fields, rank, 4),
-      index: { type: 'b-tree 1' },
-      plainEdges: false,
-      address,
-    };
-  }
+  if (version === 3) return chunkedByBTree(fields, fields.uint(1));
   const flags = fields.uint(1);
   const rank = fields.uint(1);
   const chunks = chunkShape(fields, rank, fields.uint(1));
@@ -188,14 +178,13 @@ function oldLayout(fields: Fields, name: string): Storage {
   fields.skip(5);
   if (kind === 1) return { kind: 'contiguous', address: fields.address() };
   if (kind !== 2) throw unsupported(name, 'an old compact layout');
+  return chunkedByBTree(fields, rank);
+}
+
+function chunkedByBTree(fields: Fields, rank: number): Storage {
   const address = fields.address();
-  return {
-    kind: 'chunked',
-    chunks: chunkShape(fields, rank, 4),
-    index: { type: 'b-tree 1' },
-    plainEdges: false,
-    address,
-  };
+  const chunks = chunkShape(fields, rank, 4);
+  return { kind: 'chunked', chunks, index: { type: 'b-tree 1' }, plainEdges: false, address };
 }
 
 /** The last length is that of an element, in bytes. */

@@ -13,7 +13,7 @@ import { type Message, readHeader } from './hdf5-header.js';
 import { findObject, readLinks } from './hdf5-links.js';
 import type { ImageSource } from './image.js';
 import { arrange, guessAxes, namedChannels, planeAxes } from './ndarray.js';
-import type { OpenOptions } from './open.js';
+import type { OpenOptions } from './open-options.js';
 import { checkBlockSize, colourChannels } from './region.js';
 import { openStrided } from './strided.js';
 

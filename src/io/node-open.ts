@@ -3,7 +3,8 @@ import path from 'node:path';
 import type { TaskOptions } from '../task.js';
 import type { ImageSource } from './image.js';
 import { fileBytes } from './node-file.js';
-import { type OpenOptions, openImage } from './open.js';
+import { openImage } from './open.js';
+import type { OpenOptions } from './open-options.js';
 import { folderStore } from './stores/fs.js';
 
 /**

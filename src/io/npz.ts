@@ -2,7 +2,7 @@ import { SamError } from '../errors.js';
 import type { ByteSource } from './bytes.js';
 import type { ImageSource } from './image.js';
 import { openNpy } from './npy.js';
-import type { OpenOptions } from './open.js';
+import type { OpenOptions } from './open-options.js';
 import { rootOfKeys } from './zarr-keys.js';
 import { openZipArchive, type ZipArchive } from './zip-archive.js';
 

@@ -1,9 +1,8 @@
 import { SamError } from '../errors.js';
-import type { TaskOptions } from '../task.js';
 import { type ByteSource, blobBytes, httpBytes, isByteSource, memoryBytes, nameOfUrl } from './bytes.js';
 import type { ImageSource } from './image.js';
 import { isNdarray, type NdarrayImage, openNdarray } from './ndarray.js';
-import type { PixelSize } from './pixel-size.js';
+import type { OpenOptions } from './open-options.js';
 import { asImageErrors } from './region.js';
 import { openSeries } from './series.js';
 import { EXTENSIONS, type Format, SNIFF_LENGTH, sniffFormat, unknownFormat } from './sniff.js';
@@ -23,16 +22,6 @@ export type ImageInput =
   | string
   | NdarrayImage
   | Store;
-
-export interface OpenOptions extends TaskOptions {
-  readonly name?: string;
-  /** The dataset inside an HDF5 file, the array or group inside a zarr, or the array inside an .npz. */
-  readonly key?: string;
-  /** Which image of a file that holds several (`ImageSource.images`), counted from 0. */
-  readonly series?: number;
-  /** What the user says a pixel measures, whatever the file says. */
-  readonly pixelSize?: PixelSize;
-}
 
 export async function openImage(input: ImageInput, options: OpenOptions = {}): Promise<ImageSource> {
   const opened = await asImageErrors(options.name ?? 'The image', async () => {

@@ -3,7 +3,7 @@ import { elementSize, fromChunks } from './chunked-image.js';
 import type { ImageSource } from './image.js';
 import { guessAxes } from './ndarray.js';
 import { type OmeZarrImage, omeAttributes, omeZarrImages } from './ome-zarr.js';
-import type { OpenOptions } from './open.js';
+import type { OpenOptions } from './open-options.js';
 import { asImageErrors } from './region.js';
 import type { Store } from './store.js';
 import { openZarrArray, readNode, type ZarrNode } from './zarr-array.js';
