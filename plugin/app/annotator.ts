@@ -49,8 +49,10 @@ export class PageAnnotator {
     this.session.subscribe((state, previous) => this.follow(state, previous));
   }
 
+  /** With the pixel size that somebody stated. */
   get source(): ImageSource | undefined {
-    return this.opened?.source;
+    const { opened } = this;
+    return opened && { ...opened.source, pixelSize: opened.display.pixelSize };
   }
 
   /** Which channels the model is given; all of them if undefined. */
@@ -76,9 +78,9 @@ export class PageAnnotator {
 
   /** The same image with other channels; prompts and objects stay, since they are kept with the image. */
   async chooseChannels(channels: readonly number[] | undefined): Promise<void> {
-    const { source } = this;
-    if (!source) return;
-    await this.show(source, channels, this.supersede());
+    const { opened } = this;
+    if (!opened) return;
+    await this.show(opened.source, channels, this.supersede());
   }
 
   get model(): ModelSpec {
@@ -90,7 +92,7 @@ export class PageAnnotator {
   }
 
   get encodingSettings(): EncodingChange {
-    return { ...this.encoding, channels: this.channels ?? null };
+    return { ...this.encoding, channels: this.channels ?? null, pixelSize: this.opened?.display.pixelSize ?? null };
   }
 
   /** What the cache had to say about the embeddings, e.g. that it could not keep them. */
@@ -105,6 +107,12 @@ export class PageAnnotator {
     this.encoding = { ...before, ...change };
     const { opened, session } = this;
     if (!opened) return;
+    if (change.pixelSize !== undefined) {
+      opened.display.pixelSize = change.pixelSize ?? opened.source.pixelSize;
+      this.onPicture();
+      await this.rememberSizes();
+      if (channels === undefined && Object.keys(change).length === 1) return;
+    }
     const signal = this.supersede();
     try {
       // The model is fetched before anything is given up, so that a wrong address changes nothing.
@@ -120,7 +128,7 @@ export class PageAnnotator {
       this.opened = next;
       session.useAnnotator(annotate(session.state));
       opened.embeddings.close();
-      void rememberSize(prefixStore((await this.parts).store, SIZES), session.state.image!.signature, this.encoding);
+      void this.rememberSizes();
       void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
     } catch (error) {
       if (!signal.aborted) this.encoding = before;
@@ -205,6 +213,7 @@ export class PageAnnotator {
     signal.throwIfAborted();
     await this.leave();
     this.encoding = encoding;
+    display.pixelSize = encoding.pixelSize ?? source.pixelSize;
     const annotate = this.annotateWith(parts, embeddings, image);
     const annotator = annotate(session.state);
     this.opened = { source, embeddings, channels, display, annotate };
@@ -234,7 +243,7 @@ export class PageAnnotator {
     await this.session.task('prepare', `Load ${model.name}`, (task) => worker.load(model, task));
   }
 
-  /** Model and intensity stay from image to image; tiles and object size belong to one, where they were set for it. */
+  /** Model and intensity stay from image to image; tiles and sizes belong to one, where they were set for it. */
   private async encodingOf(signature: string): Promise<Encoding> {
     const { store } = await this.parts;
     const { model, intensity } = this.encoding;
@@ -243,6 +252,11 @@ export class PageAnnotator {
       ...(intensity && intensity.kind !== 'fixed' && { intensity }),
       ...(await recallSize(prefixStore(store, SIZES), signature)),
     };
+  }
+
+  private async rememberSizes(): Promise<void> {
+    const { store } = await this.parts;
+    await rememberSize(prefixStore(store, SIZES), this.session.state.image!.signature, this.encoding);
   }
 
   private async openEmbeddings(

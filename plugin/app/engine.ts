@@ -128,6 +128,7 @@ export class Engine implements EngineDeps {
       model: model.name,
       modelNote: isLocal(model) ? 'From files of this computer: runs inside this page.' : '',
       settings: encodingSettings,
+      slices: annotator.source?.sizes.z ?? 1,
       tiles: tiling
         ? `${tiling.grid[0]} x ${tiling.grid[1]} tiles of ${tiling.tileShape.join(' x ')} px, halo ${tiling.halo[0]} px`
         : 'The image is encoded whole.',

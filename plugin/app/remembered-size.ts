@@ -3,16 +3,18 @@ import type { Store } from '../../src/io/store.js';
 import type { EncodingChange } from '../../src/service/engine.js';
 
 /**
- * Tiles and object size as somebody set them for an image, kept in a store under the image's signature: they hold again
+ * Tiles, object size and pixel size as somebody set them for an image, kept in a store under the image's signature: they hold again
  * when it is reopened. What cannot be read or written is forgotten; nobody's work depends on it.
  */
-export type SizeSettings = Pick<EncodingChange, 'tiling' | 'objectDiameter'>;
+export type SizeSettings = Pick<EncodingChange, 'tiling' | 'objectDiameter' | 'pixelSize'>;
 
 const length = v.pipe(v.number(), v.integer(), v.minValue(0));
+const extent = v.pipe(v.number(), v.finite(), v.gtValue(0));
 const Sides = v.tuple([length, length]);
 const Settings = v.object({
   tiling: v.optional(v.union([v.literal('none'), v.object({ tileShape: Sides, halo: Sides })])),
   objectDiameter: v.optional(v.pipe(v.number(), v.minValue(1))),
+  pixelSize: v.optional(v.object({ z: v.optional(extent), y: extent, x: extent, unit: v.string() })),
 });
 
 export async function recallSize(store: Store, signature: string): Promise<SizeSettings> {
@@ -29,11 +31,15 @@ export async function recallSize(store: Store, signature: string): Promise<SizeS
 export async function rememberSize(
   store: Store,
   signature: string,
-  { tiling, objectDiameter }: SizeSettings,
+  { tiling, objectDiameter, pixelSize }: SizeSettings,
 ): Promise<void> {
   const key = keyOf(signature);
-  const set = { tiling: tiling ?? undefined, objectDiameter: objectDiameter ?? undefined };
-  const isAutomatic = set.tiling === undefined && set.objectDiameter === undefined;
+  const set = {
+    tiling: tiling ?? undefined,
+    objectDiameter: objectDiameter ?? undefined,
+    pixelSize: pixelSize ?? undefined,
+  };
+  const isAutomatic = Object.values(set).every((value) => value === undefined);
   const write = isAutomatic ? store.delete(key) : store.set(key, new TextEncoder().encode(JSON.stringify(set)));
   await write.catch(() => undefined);
 }

@@ -12,6 +12,8 @@ export interface EngineModel {
   readonly model: string;
   readonly modelNote: string;
   readonly settings: EncodingChange;
+  /** Along z. */
+  readonly slices: number;
   /** How the image is cut at present, in words. */
   readonly tiles: string;
   readonly tiled: boolean;
@@ -46,6 +48,10 @@ export class ImageSettingsView {
   private readonly high = numberInput('Brightest value');
   private readonly range = make('div', { className: 'pair' }, this.low, '–', this.high);
   private readonly size = numberInput('Object diameter in pixels');
+  private readonly pixelSide = numberInput('Side of a pixel');
+  private readonly sliceDistance = numberInput('Distance of two slices');
+  private readonly pixelUnit = make('span', {}, 'µm');
+  private readonly slicePair = make('span', { className: 'pair' }, 'z', this.sliceDistance);
   private readonly measure = make('button', { type: 'button' }, 'Measure');
   private readonly tiling = select('tiling', [
     ['auto', 'automatic'],
@@ -72,6 +78,11 @@ export class ImageSettingsView {
     this.size.addEventListener('change', () =>
       actions.setEncoding({ objectDiameter: this.size.value === '' ? null : Math.max(1, Number(this.size.value)) }),
     );
+    for (const input of [this.pixelSide, this.sliceDistance]) {
+      input.placeholder = 'unknown';
+      input.step = 'any';
+      input.addEventListener('change', () => this.sendPixelSize());
+    }
     this.measure.addEventListener('click', () => actions.measure());
     this.tiling.addEventListener('change', () => this.sendTiling());
     for (const input of [this.tileSide, this.halo]) input.addEventListener('change', () => this.sendTiling());
@@ -100,6 +111,18 @@ export class ImageSettingsView {
           'px',
           this.measure,
         ),
+        make(
+          'div',
+          {
+            className: 'choice',
+            title:
+              'For areas, volumes and scale bars. The shape of objects in a volume needs the distance of its slices.',
+          },
+          make('span', {}, 'Pixel size'),
+          this.pixelSide,
+          this.slicePair,
+          this.pixelUnit,
+        ),
         row('Tiles', 'Large images, and images of small objects, are encoded in pieces.', this.tiling),
         this.tilePair,
         this.tiles,
@@ -127,6 +150,7 @@ export class ImageSettingsView {
       this.settingsText = settingsText;
       this.fill(settings);
     }
+    this.slicePair.hidden = engine.slices < 2;
     this.measure.setAttribute('aria-disabled', String(!canMeasure));
     this.measure.title = canMeasure
       ? 'Take the size of the box that was drawn last'
@@ -141,7 +165,7 @@ export class ImageSettingsView {
     );
   }
 
-  private fill({ intensity, tiling, objectDiameter }: EncodingChange): void {
+  private fill({ intensity, tiling, objectDiameter, pixelSize }: EncodingChange): void {
     this.intensity.value = intensity?.kind ?? 'min-max';
     this.range.hidden = intensity?.kind !== 'fixed';
     if (intensity?.kind === 'fixed') {
@@ -149,6 +173,9 @@ export class ImageSettingsView {
       setField(this.high, String(intensity.ranges[0][1]));
     }
     setField(this.size, objectDiameter ? String(objectDiameter) : '');
+    setField(this.pixelSide, pixelSize ? String(pixelSize.x) : '');
+    setField(this.sliceDistance, pixelSize?.z ? String(pixelSize.z) : '');
+    setText(this.pixelUnit, pixelSize?.unit ?? 'µm');
     const manual = tiling && tiling !== 'none' ? tiling : undefined;
     this.tiling.value = manual ? 'manual' : tiling === 'none' ? 'none' : 'auto';
     this.tilePair.hidden = !manual;
@@ -177,6 +204,14 @@ export class ImageSettingsView {
       const [low, high] = [this.low.valueAsNumber, this.high.valueAsNumber];
       if (low < high) this.actions.setEncoding({ intensity: { kind: 'fixed', ranges: [[low, high]] } });
     }
+  }
+
+  private sendPixelSize(): void {
+    const [side, distance] = [this.pixelSide.valueAsNumber, this.sliceDistance.valueAsNumber];
+    const unit = this.pixelUnit.textContent ?? 'µm';
+    if (this.pixelSide.value === '') this.actions.setEncoding({ pixelSize: null });
+    else if (side > 0)
+      this.actions.setEncoding({ pixelSize: { ...(distance > 0 && { z: distance }), y: side, x: side, unit } });
   }
 
   private sendTiling(): void {

@@ -5,7 +5,7 @@ import type { EmbeddingOptions } from '../embeddings/options.js';
 import type { TileChoice } from '../embeddings/tiling.js';
 import type { ImageSource } from '../io/image.js';
 import { openFile } from '../io/node-open.js';
-import type { PixelSize } from '../io/pixel-size.js';
+import { micrometres, type PixelSize } from '../io/pixel-size.js';
 import { folderStore } from '../io/stores/fs.js';
 import { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99 } from '../model/intensity.js';
 import type { ModelSpec } from '../model/model-spec.js';
@@ -142,8 +142,7 @@ function pixelSizeFlag(text: string | undefined): PixelSize | undefined {
   const sizes = text.split(',').map(Number);
   if (sizes.length > 3 || !sizes.every((size) => size > 0 && Number.isFinite(size)))
     throw new UsageError(`--pixel_size takes micrometres (z y x, or y x), not "${text.replaceAll(',', ' ')}".`);
-  const [x, y = x, z] = sizes.toReversed();
-  return { ...(z !== undefined && { z }), y, x, unit: 'µm' };
+  return micrometres(sizes);
 }
 
 function channelsFlag(text: string | undefined): number[] | undefined {

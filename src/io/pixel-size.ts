@@ -3,6 +3,12 @@ import type { ImageSource } from './image.js';
 /** Physical size of a pixel and the names its unit goes by in different formats. */
 export type PixelSize = NonNullable<ImageSource['pixelSize']>;
 
+/** @param sizes of a pixel in µm, z y x or y x */
+export function micrometres(sizes: readonly number[]): PixelSize {
+  const [x, y = x, z] = sizes.toReversed();
+  return { ...(z !== undefined && { z }), y, x, unit: 'µm' };
+}
+
 /** Metres in one unit; `undefined` for a unit that is no length we know ('pixel', say). */
 export function metresPer(unit: string): number | undefined {
   return METRES[canonicalUnit(unit)];

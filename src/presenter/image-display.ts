@@ -21,6 +21,8 @@ type ChannelEvent = Extract<ViewerEvent, { kind: 'channel' }>;
  */
 export class ImageDisplay {
   private readonly planes: PlanesAhead;
+  /** As the file says, until somebody says otherwise. */
+  pixelSize: ImageSource['pixelSize'];
   private overview?: Overview;
   private rendering?: AbortController;
 
@@ -33,6 +35,7 @@ export class ImageDisplay {
     private readonly onChanged: () => void,
   ) {
     this.planes = new PlanesAhead(source);
+    this.pixelSize = source.pixelSize;
   }
 
   /** @param store for what people choose; under the image's signature */
@@ -65,14 +68,14 @@ export class ImageDisplay {
   }
 
   get scale(): { readonly size: number; readonly unit: string } | undefined {
-    const { pixelSize } = this.source;
+    const { pixelSize } = this;
     return pixelSize && { size: pixelSize.x, unit: pixelSize.unit };
   }
 
   /** For the sections of a volume. */
   get sections(): SectionSource {
-    const { source, shown } = this;
-    const { pixelSize, sizes } = source;
+    const { source, shown, pixelSize } = this;
+    const { sizes } = source;
     return {
       slices: sizes.z,
       // Where the file does not tell, thin volumes are made thick enough to be looked at.

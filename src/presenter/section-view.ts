@@ -100,9 +100,12 @@ export class SectionView {
     if (PARTS.some((part) => state[part] !== previous[part])) this.later();
   }
 
-  /** Contrast or colours are others now. */
+  /** Contrast, colours or the distance of slices are others now. */
   repaint(): void {
-    if (this.opened) this.later();
+    const source = this.parts.source();
+    if (!this.opened || !source) return;
+    this.opened = { ...this.opened, source };
+    this.later();
   }
 
   idle(): Promise<void> {

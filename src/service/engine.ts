@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { SamError } from '../errors.js';
+import { micrometres, type PixelSize } from '../io/pixel-size.js';
 import type { IntensityPolicy } from '../model/intensity.js';
 import { type ModelDeclaration, modelNames, resolveModel } from '../model/registry.js';
 import type { Size } from '../ndimage/array.js';
@@ -27,11 +28,14 @@ export interface EncodingChange {
   readonly tiling?: { readonly tileShape: Size; readonly halo: Size } | 'none' | null;
   /** Typical diameter of the objects, in pixels. */
   readonly objectDiameter?: number | null;
+  /** Physical size of a pixel; null: what the file says. Embeddings stay. */
+  readonly pixelSize?: PixelSize | null;
 }
 
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 const number = v.pipe(v.number(), v.finite());
 const length = v.pipe(v.number(), v.integer(), v.minValue(1));
+const positive = v.pipe(number, v.gtValue(0));
 const pair = v.tuple([number, number]);
 
 const schemas = {
@@ -68,6 +72,14 @@ const schemas = {
     halo: v.optional(v.tuple([natural, natural])),
     tiling: v.optional(v.picklist(['auto', 'none'])),
     object_diameter: v.optional(v.nullable(v.pipe(number, v.minValue(1)))),
+    pixel_size: v.optional(
+      v.nullable(
+        v.union(
+          [v.tuple([positive, positive]), v.tuple([positive, positive, positive])],
+          'expected [z, y, x] or [y, x]',
+        ),
+      ),
+    ),
   }),
 };
 
@@ -90,7 +102,7 @@ export function engineFunctions(deps: EngineDeps) {
       const spec = resolveModel(model as string | ModelDeclaration);
       await needed(deps.setEncoding)({ model: spec.name });
     }),
-    /** How the image goes to the model. Committed objects and prompts stay. */
+    /** How the image goes to the model, and its pixel size in µm. Committed objects and prompts stay. */
     set_image_settings: method('set_image_settings', [], schemas.encoding, (given) =>
       needed(deps.setEncoding)(encodingOf(given)),
     ),
@@ -98,7 +110,7 @@ export function engineFunctions(deps: EngineDeps) {
 }
 
 function encodingOf(given: v.InferOutput<typeof schemas.encoding>): EncodingChange {
-  const { channels, intensity, tile_shape, halo, tiling, object_diameter } = given;
+  const { channels, intensity, tile_shape, halo, tiling, object_diameter, pixel_size } = given;
   if (halo && !tile_shape) throw new SamError('invalid_argument', 'A halo needs a tile_shape.');
   const tiles = tile_shape ? { tileShape: tile_shape, halo: halo ?? ([0, 0] as const) } : undefined;
   return {
@@ -107,6 +119,7 @@ function encodingOf(given: v.InferOutput<typeof schemas.encoding>): EncodingChan
     ...(tiles && { tiling: tiles }),
     ...(tiling !== undefined && { tiling: tiling === 'none' ? ('none' as const) : null }),
     ...(object_diameter !== undefined && { objectDiameter: object_diameter }),
+    ...(pixel_size !== undefined && { pixelSize: pixel_size && micrometres(pixel_size) }),
   };
 }
 

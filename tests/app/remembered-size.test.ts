@@ -3,13 +3,16 @@ import { recallSize, rememberSize } from '../../plugin/app/remembered-size.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
 
-describe('tiles and object size of an image', () => {
+describe('tiles and sizes of an image', () => {
   const tiling = { tileShape: [128, 96], halo: [12, 12] } as const;
 
   it('are there again under its signature, and only there', async () => {
     const store = memoryStore();
     await rememberSize(store, 'sampled:12ab', { tiling, objectDiameter: 12 });
     await rememberSize(store, '34cd', { tiling: 'none' });
+    const pixelSize = { z: 2, y: 0.5, x: 0.5, unit: 'µm' };
+    await rememberSize(store, '78ab', { pixelSize });
+    assert.deepEqual(await recallSize(store, '78ab'), { pixelSize });
     assert.deepEqual(await recallSize(store, 'sampled:12ab'), { tiling, objectDiameter: 12 });
     assert.deepEqual(await recallSize(store, '34cd'), { tiling: 'none' });
     assert.deepEqual(await recallSize(store, '56ef'), {});
@@ -27,7 +30,14 @@ describe('tiles and object size of an image', () => {
     const store = memoryStore();
     await rememberSize(store, '12ab', { objectDiameter: 12 });
     const [key] = await listKeys(store);
-    for (const text of ['', '{"objectDiameter":', '{"objectDiameter":-3}', '{"tiling":{"tileShape":[1]}}', '[]']) {
+    for (const text of [
+      '',
+      '{"objectDiameter":',
+      '{"objectDiameter":-3}',
+      '{"tiling":{"tileShape":[1]}}',
+      '{"pixelSize":{"y":0,"x":1,"unit":"nm"}}',
+      '[]',
+    ]) {
       await store.set(key, new TextEncoder().encode(text));
       assert.deepEqual(await recallSize(store, '12ab'), {}, text);
     }

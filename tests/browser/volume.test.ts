@@ -91,6 +91,28 @@ describe('a volume by hand', function () {
       });
       await page.screenshot('volume-5-sections');
       const canvas = viewer.locator('canvas[data-section="xz"]');
+      const shape = async () => {
+        const { width = 1, height = 0 } = (await canvas.boundingBox()) ?? {};
+        return height / width;
+      };
+      const asOpened = await shape();
+      await panel.click('text=Model and image settings');
+      await panel.fill('[aria-label="Side of a pixel"]', '0.5');
+      await panel.fill('[aria-label="Distance of two slices"]', '1.5');
+      await panel.press('[aria-label="Distance of two slices"]', 'Enter');
+      const apart = async (expected: number) => Math.abs((await shape()) / expected - 1) < 0.1 || undefined;
+      await eventually('slices three pixels apart', () => apart((3 * 8) / SIDE));
+      const table = await page.page.evaluate(async () => {
+        const { api } = globalThis as unknown as { api: { getWindow(name: string): Promise<never> } };
+        const window: { export(format: string): Promise<{ bytes: ArrayBuffer }[]> } = await api.getWindow('micro-sam');
+        return new TextDecoder().decode((await window.export('csv'))[0].bytes);
+      });
+      const [head, values] = table.split('\r\n').map((line) => line.split(','));
+      const voxels = corrected.filter((label) => label > 0).length;
+      assert.equal(Number(values[head.indexOf('volume_um3')]), voxels * 0.5 * 0.5 * 1.5);
+      await page.call('set_image_settings', { pixel_size: null });
+      await eventually('the shape it had', () => apart(asOpened));
+      await panel.click('text=Model and image settings');
       const { width = 0, height = 0 } = (await canvas.boundingBox()) ?? {};
       await canvas.click({ position: { x: (width * 146.5) / SIDE, y: (height * 6.5) / 8 } });
       await page.until('the slice that was clicked', (state) => state.plane === 6);
