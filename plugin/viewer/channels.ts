@@ -1,4 +1,4 @@
-import { checkbox, labelled, slider } from './controls.js';
+import { checkbox, labelled, type Slider, slider } from './controls.js';
 import type { ChannelControl } from './protocol.js';
 
 /**
@@ -72,13 +72,33 @@ export class ChannelControls {
       button.addEventListener('click', () => control.change_callback(change));
       buttons.append(button);
     }
-    element.append(header, labelled('Black', low.element), labelled('White', high.element), buttons);
+    const black = withValue('Black', low, step);
+    const white = withValue('White', high, step);
+    element.append(header, black.element, white.element, buttons);
     const update = (changed: ChannelControl) => {
       control = changed;
       box.checked = changed.visible;
+      black.show(changed.limits[0]);
+      white.show(changed.limits[1]);
       if (document.activeElement !== low.element) low.set(changed.limits[0]);
       if (document.activeElement !== high.element) high.set(changed.limits[1]);
     };
+    update(first);
     return { control, element, update };
   }
+}
+
+/** A labelled slider with its value in numbers, to the step or to four digits. */
+function withValue(title: string, { element: input }: Slider, step: number) {
+  const element = labelled(title, input);
+  const value = document.createElement('span');
+  value.className = 'value';
+  value.ariaHidden = 'true'; // the slider tells it, too
+  element.append(value);
+  return {
+    element,
+    show(shown: number): void {
+      value.textContent = String(step >= 1 ? Math.round(shown) : Number(shown.toPrecision(4)));
+    },
+  };
 }
