@@ -127,7 +127,8 @@ export class Presenter {
 
   /**
    * Draws the panel anew, e.g. after its facts changed. Not at once: a click first goes to the model, and the mask that
-   * comes back to the viewer, since the panel is drawn by the same thread.
+   * comes back to the viewer, since the panel is drawn by the same thread, and on small machines by the same cores as the
+   * model runs on.
    */
   refreshPanel(): void {
     if (this.closed) return;
@@ -136,8 +137,9 @@ export class Presenter {
 
   private async drawPanel(): Promise<void> {
     const { current_object: objects } = this.objects;
-    if (objects.busy) await Promise.race([objects.idle(), pause(PANEL_PATIENCE_MS)]);
-    await pause(objects.busy ? 0 : FRAME_MS);
+    const end = performance.now() + PANEL_PATIENCE_MS;
+    do await pause(FRAME_MS);
+    while ((objects.busy || this.session.state.task) && performance.now() < end);
     this.panelDrawn = undefined;
     if (this.closed || !this.options.onPanel) return;
     const { state, annotator } = this.session;
@@ -364,8 +366,8 @@ export class Presenter {
 
 /** In which a viewer draws what it was given. */
 const FRAME_MS = 16;
-/** A viewer that takes longer than this does not hold the panel up. */
-const PANEL_PATIENCE_MS = 60;
+/** Work that takes longer than this, of the model or the viewer, does not hold the panel up. */
+const PANEL_PATIENCE_MS = 150;
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
