@@ -48,40 +48,35 @@ function fixedPoint(kernel: Kernel): Int32Array {
   return Int32Array.from(kernel.weights, (weight) => Math.trunc(0.5 + weight * (1 << PRECISION)));
 }
 
-/** @param image [H, W, 3] */
-export function resizeRgb(image: Tensor<Uint8Array>, [height, width]: Size): Tensor<Uint8Array> {
-  const [inHeight, inWidth] = image.shape;
-  const rows = width === inWidth ? image.data : resizeRows(image.data, inHeight, inWidth, width);
-  const data = height === inHeight ? rows : resizeColumns(rows, inHeight, height, width * 3);
-  return tensor(data, [height, width, 3]);
+/** @param image [H, W, C] */
+export function resizeImage(image: Tensor<Uint8Array>, [height, width]: Size): Tensor<Uint8Array> {
+  const [inHeight, inWidth, channels] = image.shape;
+  const rows = width === inWidth ? image.data : resizeRows(image, width);
+  const data = height === inHeight ? rows : resizeColumns(rows, inHeight, height, width * channels);
+  return tensor(data, [height, width, channels]);
 }
 
-function resizeRows(data: Uint8Array, height: number, inWidth: number, width: number): Uint8Array {
+function resizeRows({ data, shape }: Tensor<Uint8Array>, width: number): Uint8Array {
+  const [height, inWidth, channels] = shape;
   const kernel = triangleKernel(inWidth, width);
   const weights = fixedPoint(kernel);
   const { start, count, stride } = kernel;
-  const out = new Uint8Array(height * width * 3);
+  const out = new Uint8Array(height * width * channels);
   for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, to += 3) {
-      let from = (y * inWidth + start[x]) * 3;
+    for (let x = 0; x < width; x++, to += channels) {
+      let from = (y * inWidth + start[x]) * channels;
       if (count[x] === 2) {
         const [left, right] = [weights[x * stride], weights[x * stride + 1]];
-        for (let c = to; c < to + 3; c++, from++)
-          out[c] = (data[from] * left + data[from + 3] * right + HALF) >> PRECISION;
+        for (let c = to; c < to + channels; c++, from++)
+          out[c] = (data[from] * left + data[from + channels] * right + HALF) >> PRECISION;
         continue;
       }
-      let r = HALF;
-      let g = HALF;
-      let b = HALF;
-      for (let k = x * stride, end = k + count[x]; k < end; k++, from += 3) {
-        const weight = weights[k];
-        r += data[from] * weight;
-        g += data[from + 1] * weight;
-        b += data[from + 2] * weight;
+      const taps = x * stride;
+      for (let c = to; c < to + channels; c++, from++) {
+        let sum = HALF;
+        for (let k = 0; k < count[x]; k++) sum += data[from + k * channels] * weights[taps + k];
+        out[c] = sum >> PRECISION;
       }
-      out[to] = r >> PRECISION;
-      out[to + 1] = g >> PRECISION;
-      out[to + 2] = b >> PRECISION;
     }
   }
   return out;

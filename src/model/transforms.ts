@@ -1,9 +1,9 @@
 import { SamError } from '../errors.js';
-import type { Size, Tensor, YX, YXYX } from '../ndimage/array.js';
+import { type Size, type Tensor, tensor, type YX, type YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { maskToBitmap } from '../ndimage/rle.js';
 import type { EncoderInput } from './model-spec.js';
-import { resizeRgb, triangleKernel } from './resize.js';
+import { resizeImage, triangleKernel } from './resize.js';
 import type { SamPrompts } from './sam-tensors.js';
 import { MaskUpsampler } from './upsample.js';
 
@@ -33,7 +33,8 @@ export interface EncoderTensor {
 export function encoderTensor(image: Tensor<Uint8Array>, input: EncoderInput): EncoderTensor {
   const [height, width] = image.shape;
   const inputSize = resizedSize([height, width], input.side, input.resize);
-  const resized = resizeRgb(image, inputSize);
+  const isGray = input.layout !== 'hwc' && allGray(image.data);
+  const resized = resizeImage(isGray ? firstChannel(image) : image, inputSize);
   if (input.layout === 'hwc') return { data: Float32Array.from(resized.data), dims: [...inputSize, 3], inputSize };
   const { side } = input;
   const [rows, columns] = inputSize;
@@ -42,14 +43,27 @@ export function encoderTensor(image: Tensor<Uint8Array>, input: EncoderInput): E
     Float32Array.from({ length: 256 }, (_, v) => (v - input.mean[channel]) / input.std[channel]),
   );
   const plane = side * side;
+  const [step, second, third] = isGray ? [1, 0, 0] : [3, 1, 2];
   for (let y = 0, from = 0; y < rows; y++) {
-    for (let to = y * side, end = to + columns; to < end; to++, from += 3) {
+    for (let to = y * side, end = to + columns; to < end; to++, from += step) {
       data[to] = red[resized.data[from]];
-      data[to + plane] = green[resized.data[from + 1]];
-      data[to + 2 * plane] = blue[resized.data[from + 2]];
+      data[to + plane] = green[resized.data[from + second]];
+      data[to + 2 * plane] = blue[resized.data[from + third]];
     }
   }
   return { data, dims: [1, 3, side, side], inputSize };
+}
+
+/** As most micrographs are; one channel is resized in a third of the time. */
+function allGray(rgb: Uint8Array): boolean {
+  for (let i = 0; i < rgb.length; i += 3) if (rgb[i] !== rgb[i + 1] || rgb[i] !== rgb[i + 2]) return false;
+  return true;
+}
+
+function firstChannel({ data, shape: [height, width] }: Tensor<Uint8Array>): Tensor<Uint8Array> {
+  const first = new Uint8Array(height * width);
+  for (let i = 0; i < first.length; i++) first[i] = data[3 * i];
+  return tensor(first, [height, width, 1]);
 }
 
 /** The two sizes that place an image in the model's square; an `Embedding` is one. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { SAM_ENCODER_INPUT } from '../../src/model/model-spec.js';
-import { resizeRgb } from '../../src/model/resize.js';
+import { resizeImage } from '../../src/model/resize.js';
 import {
   buildPrompts,
   encoderTensor,
@@ -28,7 +28,7 @@ function randomRgb(height: number, width: number) {
   );
 }
 
-describe('resizeRgb', () => {
+describe('resizeImage', () => {
   // sha256 of what Pillow's Image.resize(size, BILINEAR) makes of the same random bytes.
   const pillow: [Size, Size, string][] = [
     [[40, 56], [731, 1024], '605b7f2dc5d70d63d8a36de82dff89f7e8e19e9fb93030e6a019465e3755ed9c'],
@@ -40,7 +40,7 @@ describe('resizeRgb', () => {
   for (const [from, to, digest] of pillow)
     it(`gives Pillow's bytes for ${from.join('x')} -> ${to.join('x')}`, () => {
       assert.deepEqual(resizedSize(from), to);
-      assert.equal(sha256(resizeRgb(randomRgb(...from), to).data), digest);
+      assert.equal(sha256(resizeImage(randomRgb(...from), to).data), digest);
     });
 });
 
@@ -116,6 +116,20 @@ describe('toImage', () => {
 });
 
 describe('encoderTensor', () => {
+  it('gives the same for grey images, of which one channel is resized, as for coloured ones', () => {
+    for (const height of [300, 1500]) {
+      const grey = randomRgb(height, 200);
+      for (let i = 0; i < grey.data.length; i += 3) grey.data.fill(grey.data[i], i, i + 3);
+      const tinted = { ...grey, data: grey.data.slice() };
+      tinted.data[2] ^= 255; // the blue of the first pixel
+      const [a, b] = [grey, tinted].map((image) => encoderTensor(image, SAM_ENCODER_INPUT).data);
+      const plane = 1024 * 1024;
+      assert.deepEqual(a.subarray(0, 2 * plane), b.subarray(0, 2 * plane));
+      const differ = a.subarray(2 * plane).filter((value, i) => value !== b[2 * plane + i]).length;
+      assert.ok(differ > 0 && differ < 100, `${differ} values of blue`);
+    }
+  });
+
   it('normalises with the ImageNet mean and pads with zeros right and below', () => {
     const { data, dims, inputSize } = encoderTensor(randomRgb(1024, 700), SAM_ENCODER_INPUT);
     assert.deepEqual(dims, [1, 3, 1024, 1024]);
