@@ -11,7 +11,9 @@ import { memoryStore } from '../../src/io/stores/memory.js';
 import { encodeTiff } from '../../src/io/tiff-writer.js';
 import { sizeOf, type TypedArray, type YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage, type State } from '../support/annotator-page.js';
+import { cutTiff, pngOfSize, smallPng } from '../support/bad-files.js';
 import { launchBrowser } from '../support/browser.js';
+import { checkPicture } from '../support/check-picture.js';
 import { dataItems, dataPath, withData } from '../support/data.js';
 import { dropPaths } from '../support/drop.js';
 import { openItem } from '../support/formats.js';
@@ -92,7 +94,7 @@ describe('dropping files', function () {
         const image = await drop(dataPath(file));
         assert.deepEqual(image.shape, [lengths.get('Y'), lengths.get('X')]);
         assert.equal(image.planes, (lengths.get('Z') ?? 1) * (lengths.get('T') ?? 1));
-        await checkPicture(file);
+        await checkPicture(annotator, file);
         if (LOOKED_AT.has(file)) await annotator.screenshot(`format-${path.basename(file)}`);
       });
 
@@ -105,7 +107,7 @@ describe('dropping files', function () {
         const image = await drop(dataPath(file));
         const source = await openItem(file);
         assert.deepEqual(image.shape, shape ?? [source.sizes.y, source.sizes.x]);
-        await checkPicture(file);
+        await checkPicture(annotator, file);
         await source.close();
       });
 
@@ -193,43 +195,6 @@ describe('dropping files', function () {
         document.dispatchEvent(new KeyboardEvent('keydown', { code: pressed, key: 'n' }));
       }).observe(list, { childList: true });
     }, code);
-  }
-
-  /** Extremes and flat places of grey pictures, colours of colour pictures, against the pixels as Node reads them. */
-  async function checkPicture(file: string): Promise<void> {
-    const source = await openItem(file);
-    try {
-      const { plane } = await annotator.state();
-      const pixels = await readPlane(source, plane);
-      const [height, width, count = 1] = pixels.shape;
-      if (source.rgb) {
-        if (source.dtype !== 'uint8') return;
-        const places: YX[] = [0.11, 0.37, 0.52, 0.83].map((part) => [
-          Math.floor(part * height),
-          Math.floor((1 - part) * width),
-        ]);
-        const expected = places.map(([y, x]): Colour => {
-          const at = (y * width + x) * count;
-          return [pixels.data[at], pixels.data[at + 1], pixels.data[at + 2]];
-        });
-        await eventually(`the colours ${JSON.stringify(expected)}`, async () => {
-          const colours = await coloursAt(annotator, places);
-          return JSON.stringify(colours) === JSON.stringify(expected) ? colours : undefined;
-        });
-        return;
-      }
-      if (count > 1) return;
-      const [darkest, brightest] = extremes(pixels.data).map((at): YX => [Math.floor(at / width), at % width]);
-      await eventually('dark and bright on screen as in the file', async () => {
-        const [dark, bright] = await coloursAt(annotator, [darkest, brightest]);
-        const grey = [dark, bright].every(([red, green, blue]) => red === green && green === blue);
-        if (!grey) return undefined;
-        // Of a stack, the contrast is that of several planes.
-        return (planes(source) === 1 ? dark[0] === 0 && bright[0] === 255 : bright[0] > dark[0]) ? true : undefined;
-      });
-    } finally {
-      await source.close();
-    }
   }
 
   describe('several channels', () => {
@@ -393,42 +358,4 @@ function severalImages(paths: readonly string[]): boolean {
   return (
     paths.length > 1 || (statSync(paths[0]).isDirectory() && readdirSync(paths[0]).some((name) => /\.tif$/.test(name)))
   );
-}
-
-const planes = (source: { readonly sizes: { readonly t: number; readonly z: number } }) =>
-  source.sizes.t * source.sizes.z;
-
-function extremes(data: TypedArray): [lowest: number, highest: number] {
-  let [low, high] = [0, 0];
-  data.forEach((value, i) => {
-    if (value < data[low]) low = i;
-    if (value > data[high]) high = i;
-  });
-  return [low, high];
-}
-
-async function cutTiff(): Promise<Uint8Array> {
-  const data = Uint16Array.from({ length: 90_000 }, (_, i) => (i * 7919) % 4000);
-  const bytes = await encodeTiff({ data, shape: [300, 300] }, { compression: 'none' });
-  return bytes.slice(0, bytes.length / 2);
-}
-
-/** 4 x 3 grey pixels. */
-async function smallPng(): Promise<Uint8Array> {
-  const { encode } = await import('fast-png');
-  return encode({
-    width: 4,
-    height: 3,
-    data: Uint8Array.from({ length: 12 }, (_, i) => i * 20),
-    channels: 1,
-    depth: 8,
-  });
-}
-
-async function pngOfSize(width: number, height: number): Promise<Uint8Array> {
-  const bytes = (await smallPng()).slice();
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  view.setUint32(16, width);
-  view.setUint32(20, height);
-  return bytes;
 }
