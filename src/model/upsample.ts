@@ -1,5 +1,6 @@
 import type { Size, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
+import { ABOVE, SignStretches } from './sign-stretches.js';
 
 /**
  * From 256 x 256 logits to a mask in image pixels, exactly as SAM does it (bilinear to 1024 x 1024, crop to the resized
@@ -16,8 +17,6 @@ interface Taps {
   readonly length: number;
   readonly start: Int32Array;
   readonly weights: Float32Array;
-  /** For each output index the first one after it that reads other logits. */
-  readonly next: Int32Array;
   /** For each logit index the first output index that reads it or a later one. */
   readonly first: Int32Array;
   /** For each logit index the first output index that reads none up to it. */
@@ -50,8 +49,6 @@ function composeTaps(resized: number, original: number, side: number): Taps {
     add(second.low, outer.fraction * (1 - second.fraction));
     add(second.high, outer.fraction * second.fraction);
   }
-  const next = new Int32Array(original).fill(original);
-  for (let i = original - 2; i >= 0; i--) next[i] = start[i] === start[i + 1] ? next[i + 1] : i + 1;
   const first = new Int32Array(LOW);
   const end = new Int32Array(LOW);
   for (let low = 0, f = 0, e = 0; low < LOW; low++) {
@@ -60,7 +57,7 @@ function composeTaps(resized: number, original: number, side: number): Taps {
     first[low] = f;
     end[low] = e;
   }
-  return { length: original, start, weights, next, first, end };
+  return { length: original, start, weights, first, end };
 }
 
 export class MaskUpsampler {
@@ -87,102 +84,123 @@ export class MaskUpsampler {
   mask(logits: Float32Array, crop: YXYX = [0, 0, LOW, LOW], threshold = 0): Mask {
     const [cropTop, cropLeft, cropBottom, cropRight] = crop;
     const width = cropRight - cropLeft;
-    const height = cropBottom - cropTop;
     const { rows, columns } = this;
-    const outside = threshold - 1;
-    // One image row interpolated vertically, padded by two cells left and right of the crop with "outside".
-    const line = new Float32Array(width + 4).fill(outside);
-    // Of every row of the crop, the first and the last logit above the threshold.
-    const firsts = new Int32Array(height).fill(width);
-    const lasts = new Int32Array(height).fill(-1);
-    for (let r = 0; r < height; r++) {
-      for (let c = 0; c < width; c++) {
-        if (!(logits[r * width + c] > threshold)) continue;
-        if (lasts[r] < 0) firsts[r] = c;
-        lasts[r] = c;
-      }
-    }
-    const top = rows.first[cropTop];
+    const stretches = new SignStretches(logits, width, threshold);
+    // Logits of the crop interpolated to one image row, where they are asked for, padded by "outside" left and right.
+    const line = new Float32Array(width + 4).fill(threshold - 1);
+    /** First image column that reads the three logits from column `c` of the crop, or later ones. */
+    const columnOf = (c: number) => {
+      const last = cropLeft + c + 2;
+      return last < 2 ? 0 : last < LOW ? columns.first[last] : columns.length;
+    };
+    const found = new Spans();
     const bottom = rows.end[cropBottom - 1];
-    const spans: number[] = []; // triples: y, x0, x1
-    let area = 0;
-    let minX = Infinity;
-    let maxX = -1;
-    for (let y = top; y < bottom; y++) {
+    for (let y = rows.first[cropTop]; y < bottom; y++) {
       const r = rows.start[y] - cropTop;
-      let low = width;
-      let high = -1;
-      for (let k = Math.max(0, r); k < Math.min(height, r + 3); k++) {
-        low = Math.min(low, firsts[k]);
-        high = Math.max(high, lasts[k]);
-      }
-      if (high < 0) continue;
-      const w0 = rows.weights[3 * y];
-      const w1 = rows.weights[3 * y + 1];
-      const w2 = rows.weights[3 * y + 2];
-      const row0 = r >= 0 ? r * width : -1;
-      const row1 = r + 1 >= 0 && r + 1 < height ? (r + 1) * width : -1;
-      const row2 = r + 2 < height ? (r + 2) * width : -1;
-      for (let c = Math.max(0, low - 2), end = Math.min(width, high + 3); c < end; c++)
-        line[c + 2] =
-          w0 * (row0 < 0 ? outside : logits[row0 + c]) +
-          w1 * (row1 < 0 ? outside : logits[row1 + c]) +
-          w2 * (row2 < 0 ? outside : logits[row2 + c]);
-      const left = columns.first[cropLeft + low];
-      const right = columns.end[cropLeft + high];
+      const triples = stretches.of(r);
       let runStart = -1;
-      for (let x = left; x < right; ) {
-        const c = columns.start[x] - cropLeft + 2;
-        const a = c >= 0 && c < line.length ? line[c] : outside;
-        const b = c + 1 >= 0 && c + 1 < line.length ? line[c + 1] : outside;
-        const d = c + 2 >= 0 && c + 2 < line.length ? line[c + 2] : outside;
-        const end = Math.min(right, columns.next[x]);
-        const allAbove = a > threshold && b > threshold && d > threshold;
-        const allBelow = !(a > threshold || b > threshold || d > threshold);
-        if (runStart >= 0 ? allAbove : allBelow) {
-          x = end; // the run, or the gap, goes on
+      let reached = 0;
+      for (let i = 0; i < triples.length; i += 3) {
+        const left = columnOf(triples[i + 1]);
+        if (runStart >= 0 && left > reached) {
+          found.push(y, runStart, reached);
+          runStart = -1;
+        }
+        reached = columnOf(triples[i + 2]);
+        if (triples[i] === ABOVE) {
+          if (runStart < 0 && left < reached) runStart = left;
           continue;
         }
-        for (; x < end; x++) {
-          const value = columns.weights[3 * x] * a + columns.weights[3 * x + 1] * b + columns.weights[3 * x + 2] * d;
+        interpolateRow(
+          logits,
+          width,
+          r,
+          rows.weights.subarray(3 * y, 3 * y + 3),
+          line,
+          triples[i + 1],
+          triples[i + 2] + 2,
+        );
+        for (let x = left; x < reached; x++) {
+          const c = columns.start[x] - cropLeft + 2;
+          const value =
+            columns.weights[3 * x] * line[c] +
+            columns.weights[3 * x + 1] * line[c + 1] +
+            columns.weights[3 * x + 2] * line[c + 2];
           if (value > threshold) {
             if (runStart < 0) runStart = x;
           } else if (runStart >= 0) {
-            spans.push(y, runStart, x);
-            area += x - runStart;
-            if (runStart < minX) minX = runStart;
-            if (x > maxX) maxX = x;
+            found.push(y, runStart, x);
             runStart = -1;
           }
         }
       }
-      if (runStart >= 0) {
-        spans.push(y, runStart, right);
-        area += right - runStart;
-        if (runStart < minX) minX = runStart;
-        if (right > maxX) maxX = right;
-      }
+      if (runStart >= 0) found.push(y, runStart, reached);
     }
-    return spansToMask(spans, area, minX, maxX);
+    return found.toMask();
   }
 }
 
-/** Spans in row-major order → run lengths inside the tight bounding box. */
-function spansToMask(spans: readonly number[], area: number, minX: number, maxX: number): Mask {
-  if (area === 0) return { box: [0, 0, 0, 0], runs: new Uint32Array(0), area: 0 };
-  const top = spans[0];
-  const bottom = spans[spans.length - 3] + 1;
-  const width = maxX - minX;
-  const runs: number[] = [];
-  let position = 0; // pixels of the box written so far
-  for (let i = 0; i < spans.length; i += 3) {
-    const begin = (spans[i] - top) * width + spans[i + 1] - minX;
-    const end = (spans[i] - top) * width + spans[i + 2] - minX;
-    if (begin === position && runs.length > 0) runs[runs.length - 1] += end - begin;
-    else runs.push(begin - position, end - begin);
-    position = end;
+/**
+ * Means, by `weights`, of three rows of logits from row `r` on, for columns `from` to `end`, to `line` two places on. What
+ * lies outside is as `line` was filled.
+ */
+function interpolateRow(
+  logits: Float32Array,
+  width: number,
+  r: number,
+  weights: Float32Array,
+  line: Float32Array,
+  from: number,
+  end: number,
+): void {
+  const outside = line[0];
+  const height = logits.length / width;
+  const w0 = weights[0];
+  const w1 = weights[1];
+  const w2 = weights[2];
+  const row0 = r >= 0 ? r * width : -1;
+  const row1 = r + 1 >= 0 && r + 1 < height ? (r + 1) * width : -1;
+  const row2 = r + 2 < height ? (r + 2) * width : -1;
+  for (let c = Math.max(0, from); c < Math.min(width, end); c++)
+    line[c + 2] =
+      w0 * (row0 < 0 ? outside : logits[row0 + c]) +
+      w1 * (row1 < 0 ? outside : logits[row1 + c]) +
+      w2 * (row2 < 0 ? outside : logits[row2 + c]);
+}
+
+/** Pixels found, row by row from the left. */
+class Spans {
+  /** Triples: y, x0, x1. */
+  private readonly spans: number[] = [];
+  private area = 0;
+  private minX = Infinity;
+  private maxX = -1;
+
+  push(y: number, from: number, to: number): void {
+    this.spans.push(y, from, to);
+    this.area += to - from;
+    if (from < this.minX) this.minX = from;
+    if (to > this.maxX) this.maxX = to;
   }
-  const total = (bottom - top) * width;
-  if (position < total) runs.push(total - position);
-  return { box: [top, minX, bottom, maxX], runs: Uint32Array.from(runs), area };
+
+  /** Run lengths inside the tight bounding box. */
+  toMask(): Mask {
+    const { spans, area, minX, maxX } = this;
+    if (area === 0) return { box: [0, 0, 0, 0], runs: new Uint32Array(0), area: 0 };
+    const top = spans[0];
+    const bottom = spans[spans.length - 3] + 1;
+    const width = maxX - minX;
+    const runs: number[] = [];
+    let position = 0; // pixels of the box written so far
+    for (let i = 0; i < spans.length; i += 3) {
+      const begin = (spans[i] - top) * width + spans[i + 1] - minX;
+      const end = (spans[i] - top) * width + spans[i + 2] - minX;
+      if (begin === position && runs.length > 0) runs[runs.length - 1] += end - begin;
+      else runs.push(begin - position, end - begin);
+      position = end;
+    }
+    const total = (bottom - top) * width;
+    if (position < total) runs.push(total - position);
+    return { box: [top, minX, bottom, maxX], runs: Uint32Array.from(runs), area };
+  }
 }
