@@ -11,7 +11,8 @@ export class HoverPreview {
   private asking = false;
   private restUntil = 0;
   private shown = false;
-  private controller = new AbortController();
+  /** Counts what ended previews, so that one that comes later is not shown. */
+  private ended = 0;
 
   constructor(
     private readonly session: AnnotationSession,
@@ -51,14 +52,13 @@ export class HoverPreview {
         const at = this.pointer;
         const { annotator, state } = this.session;
         if (!annotator) return;
-        this.controller = new AbortController();
-        const { signal } = this.controller;
+        const { ended } = this;
         const start = this.now();
-        const mask = await annotator.preview(at, state.plane, { signal });
+        const mask = await annotator.preview(at, state.plane);
         const took = this.now() - start;
         if (took > BUDGET_MS) this.restUntil = this.now() + took * REST_FACTOR;
         const current = this.session.state.image === state.image && this.session.state.plane === state.plane;
-        if (!this.pointer || signal.aborted || !current || !this.isWanted()) return;
+        if (!this.pointer || this.ended > ended || !current || !this.isWanted()) return;
         this.shown = true;
         this.show(mask);
         if (this.pointer === at) return;
@@ -71,7 +71,7 @@ export class HoverPreview {
   }
 
   private clear(): void {
-    this.controller.abort();
+    this.ended++;
     if (this.shown) this.show(undefined);
     this.shown = false;
   }

@@ -2,9 +2,9 @@ import type { YX } from '../ndimage/array.js';
 import { tileAt } from '../ndimage/blocking.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { EmbeddingSource, SegmentContext } from '../segmentation/context.js';
-import { segmentFromPoints } from '../segmentation/from-prompts.js';
 import type { LowResLogits } from '../segmentation/image-prompt.js';
-import { type SegmentedObject, segmentPrompts } from '../segmentation/segment-prompts.js';
+import type { Prompt } from '../segmentation/prompts.js';
+import { type SegmentedObject, type SegmentedPrompts, segmentPrompts } from '../segmentation/segment-prompts.js';
 import type { TaskOptions } from '../task.js';
 import {
   type Annotator,
@@ -27,6 +27,8 @@ export class Annotator2d implements Annotator {
   private readonly logits = new WeakMap<Mask, LowResLogits>();
   /** Masks that nobody chose: of those to choose from the one that came as the best. */
   private readonly offeredFirst = new WeakSet<Mask>();
+  /** What was last previewed: a click where the pointer rested asks the very same, and need not wait. */
+  private previewed?: { readonly at: YX; readonly plane: number; readonly found: Promise<SegmentedPrompts> };
 
   readonly automaticPlanes: AutomaticPlanes;
 
@@ -56,7 +58,7 @@ export class Annotator2d implements Annotator {
     if (embeddings.tiling) return;
     // The first prompt for an image takes several times as long as the next, so it is not the user's.
     const centre: YX = [embeddings.size[0] / 2, embeddings.size[1] / 2];
-    void this.preview(centre, plane, { signal: task.signal }).catch(() => undefined); // told to whoever clicks
+    void this.preview(centre, plane).catch(() => undefined); // told to whoever clicks
   }
 
   async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
@@ -68,22 +70,32 @@ export class Annotator2d implements Annotator {
     return this.run(state, task, this.logitsInUse(state));
   }
 
-  async preview(at: YX, plane: number, { signal }: TaskOptions): Promise<Mask | undefined> {
+  async preview(at: YX, plane: number): Promise<Mask | undefined> {
     const { embeddings } = this.context;
     const { tiling } = embeddings;
     if (tiling && (await embeddings.isReady?.({ plane, tile: tileAt(tiling, at) })) === false) return undefined;
-    const { mask } = await segmentFromPoints({ ...this.context, plane }, [{ at, positive: true }], { signal });
-    return mask.area > 0 ? mask : undefined;
+    const point = { kind: 'point', id: 'preview', plane, at, positive: true } as const;
+    const found = this.previewOf([point]) ?? segmentPrompts({ ...this.context, plane }, [point]);
+    this.previewed = { at, plane, found };
+    try {
+      const { objects } = await found;
+      return objects[0]?.mask;
+    } catch (error) {
+      if (this.previewed?.found === found) this.previewed = undefined;
+      throw error;
+    }
   }
 
   private async run(state: SessionState, task: TaskOptions, previous?: LowResLogits): Promise<Segmentation> {
     const { plane } = state;
-    const { batched } = state.settings;
-    const { objects, notices } = await segmentPrompts({ ...this.context, plane }, promptsOfPlane(state), {
-      ...task,
-      batched,
-      previous,
-    });
+    const prompts = promptsOfPlane(state);
+    const { objects, notices } =
+      (previous ? undefined : await this.fromPreview(prompts, task)) ??
+      (await segmentPrompts({ ...this.context, plane }, prompts, {
+        ...task,
+        batched: state.settings.batched,
+        previous,
+      }));
     for (const { mask, logits } of objects) if (logits) this.logits.set(mask, logits);
     const candidates = objects.length === 1 && !previous ? this.candidatesOf(objects[0], plane) : undefined;
     return {
@@ -92,6 +104,23 @@ export class Annotator2d implements Annotator {
       ...(candidates && { candidates }),
       ...(notices.length > 0 && { notice: notices.join(' ') }),
     };
+  }
+
+  /** The preview under way or done, if these prompts ask the same. */
+  private previewOf([prompt, ...others]: readonly Prompt[]): Promise<SegmentedPrompts> | undefined {
+    if (prompt?.kind !== 'point' || !prompt.positive || others.length > 0 || !this.previewed) return undefined;
+    const { at, plane, found } = this.previewed;
+    return prompt.plane === plane && prompt.at[0] === at[0] && prompt.at[1] === at[1] ? found : undefined;
+  }
+
+  private async fromPreview(
+    prompts: readonly Prompt[],
+    { signal }: TaskOptions,
+  ): Promise<SegmentedPrompts | undefined> {
+    // One that fails is asked again, so that its error is told.
+    const found = await this.previewOf(prompts)?.catch(() => undefined);
+    signal?.throwIfAborted();
+    return found && { ...found, objects: found.objects.map((object) => ({ ...object, prompts })) };
   }
 
   private candidatesOf(object: SegmentedObject, plane: number): Candidates | undefined {

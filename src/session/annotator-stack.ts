@@ -71,8 +71,8 @@ export abstract class StackAnnotator implements Annotator {
     this.waiting = setTimeout(() => embeddings.prefetch?.(places.map((p) => ({ plane: p }))), SETTLE_MS);
   }
 
-  preview(at: YX, plane: number, task: TaskOptions): Promise<Mask | undefined> {
-    return this.flat.preview(at, plane, task);
+  preview(at: YX, plane: number): Promise<Mask | undefined> {
+    return this.flat.preview(at, plane);
   }
 
   automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<Segmentation> {

@@ -15,8 +15,8 @@ export interface Annotator {
   prepare(plane: number, task: TaskOptions): Promise<void>;
   /** Segments the visible plane from the prompts. */
   segment(state: SessionState, task: TaskOptions): Promise<Segmentation>;
-  /** The mask that a click at `at` would give, for the hover preview. */
-  preview(at: YX, plane: number, task: TaskOptions): Promise<Mask | undefined>;
+  /** The mask that a click at `at` would give; the click itself then has its answer. */
+  preview(at: YX, plane: number): Promise<Mask | undefined>;
   /** Once more, from the same prompts and the mask in use. */
   refine?(state: SessionState, task: TaskOptions): Promise<Segmentation>;
   /** All slices, or the track through all frames. */

@@ -48,6 +48,8 @@ async function firstPaint(browser: Browser, url: string): Promise<number> {
 }
 
 const WARM_UP = 30;
+/** A pointer that rests so long shows its preview. */
+const PREVIEW_MS = 400;
 
 async function inPage(browser: Browser, url: string): Promise<Figure[]> {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
@@ -98,7 +100,6 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
     await annotator.page.mouse.move(...(await annotator.onScreen([100 + 8 * i, 120 + 7 * i])));
     await annotator.page.waitForTimeout(100);
   }
-  await annotator.call('set_settings', { hover_preview: false });
   const places = [
     [163, 105],
     [375, 84],
@@ -108,6 +109,13 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
     [403, 152],
     [420, 81],
   ] as const;
+  const previewed: number[] = [];
+  for (const at of places) previewed.push(await clickToMask(annotator, viewer, at, PREVIEW_MS));
+  // From here on the model is asked after the click only: the last preview was for another place.
+  await annotator.call('clear_annotations');
+  await annotator.page.mouse.move(...(await annotator.onScreen([20, 20])));
+  await annotator.page.waitForTimeout(PREVIEW_MS);
+  await annotator.call('set_settings', { hover_preview: false });
   for (const at of [...places, ...places, ...places]) {
     exports.push(await bare('decode'));
     clicks.push(await clickToMask(annotator, viewer, at));
@@ -130,6 +138,7 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
     // The fastest runs: what else runs on the machine only adds.
     atMost('click_to_mask_over_export', Math.min(...clicks) / Math.min(...exports), 'ratio', 0.4),
     reported('click_to_mask_ms', Math.min(...clicks), 'ms'),
+    reported('previewed_click_ms', median(previewed), 'ms'),
     reported('first_click_ms', first, 'ms'),
     atMost('encode_over_ort', Math.min(...encodes) / Math.min(...bares), 'ratio', 1.05),
     reported('encode_ms', Math.min(...encodes), 'ms'),
@@ -141,11 +150,12 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
  * mask. The viewer tells id and area of the object under a resting pointer once that object is drawn, which is what is
  * waited for; that its pixels are there is looked at afterwards, since reading them back takes time.
  */
-async function clickToMask(annotator: AnnotatorPage, viewer: Frame, at: readonly [number, number]) {
+async function clickToMask(annotator: AnnotatorPage, viewer: Frame, at: readonly [number, number], rest = 0) {
   await annotator.call('clear_annotations');
   await viewer.waitForFunction(() => document.getElementById('tooltip')?.hidden);
   await annotator.page.waitForTimeout(300);
   await annotator.page.mouse.move(...(await annotator.onScreen(at)));
+  await annotator.page.waitForTimeout(rest);
   const shown = viewer.evaluate(
     () =>
       new Promise<{ took: number; layers: number }>((resolve) => {
@@ -177,7 +187,7 @@ async function clickToMask(annotator: AnnotatorPage, viewer: Frame, at: readonly
   );
   await annotator.click(at);
   const { took, layers } = await shown;
-  if (layers !== 2) throw new Error(`${layers} layers show something at ${at}, expected the image and the mask.`);
+  if (layers < 2) throw new Error(`${layers} layers show something at ${at}, expected the image and the mask.`);
   return took;
 }
 

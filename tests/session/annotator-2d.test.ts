@@ -146,11 +146,68 @@ describe('annotator 2d', () => {
     assert.ok(session.state.history.undo === 'Refine' || current() === before);
   });
 
-  it('the preview is the mask of the click', async () => {
-    const at = inside(cells[2]);
-    const preview = await annotator.preview(at, 0, {});
-    await click(at);
-    assert.deepEqual(preview, current());
+  describe('a preview', () => {
+    let decoded: number;
+    let failing: boolean;
+
+    beforeEach(async () => {
+      const worker = await realWorker();
+      decoded = 0;
+      failing = false;
+      annotator = new Annotator2d({
+        ...contextOf(worker, phantom.image),
+        worker: {
+          ...worker,
+          decode: (...args) => {
+            decoded++;
+            return failing ? Promise.reject(new Error('the worker is gone')) : worker.decode(...args);
+          },
+        },
+      });
+      session.open(info, annotator);
+    });
+
+    it('is the mask of the click there, which then has its answer, with its own prompts and choice', async () => {
+      const at = inside(cells[2]);
+      const preview = await annotator.preview([...at], 0);
+      assert.equal(decoded, 1);
+      await click(at);
+      assert.equal(decoded, 1);
+      assert.deepEqual(preview, current());
+      const { prompts, candidates, layers } = session.state;
+      assert.deepEqual([...layers.current_object.objects.values()][0].prompts, prompts);
+      assert.ok(candidates && candidates.masks.length >= 2);
+      session.open(info, new Annotator2d(contextOf(await realWorker(), phantom.image)));
+      await click(at);
+      assert.deepEqual(preview, current(), 'as the model says to the click alone');
+    });
+
+    it('under way answers a click, too', async () => {
+      const at = inside(cells[2]);
+      await Promise.all([annotator.preview(at, 0), click(at)]);
+      assert.equal(decoded, 1);
+      assert.ok(current().area > 0);
+    });
+
+    it('answers no other click', async () => {
+      const at = inside(cells[2]);
+      await annotator.preview(at, 0);
+      await click(at, false);
+      await session.run('undo');
+      await click([at[0], at[1] + 0.5]);
+      assert.equal(decoded, 3);
+      await click([2, 2], false);
+      assert.equal(decoded, 4);
+    });
+
+    it('that fails leaves the click to itself', async () => {
+      const at = inside(cells[2]);
+      failing = true;
+      await assert.rejects(annotator.preview(at, 0), /gone/);
+      failing = false;
+      await click(at);
+      assert.ok(current().area > 0);
+    });
   });
 
   it('points and several boxes without batching are refused in words, and nothing is lost', async () => {
