@@ -48,6 +48,8 @@ async function firstPaint(browser: Browser, url: string): Promise<number> {
 }
 
 const WARM_UP = 30;
+/** After it nothing is under way in the page. */
+const SETTLE_MS = 400;
 /** A pointer that rests so long shows its preview. */
 const PREVIEW_MS = 400;
 
@@ -117,6 +119,7 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
   await annotator.page.waitForTimeout(PREVIEW_MS);
   await annotator.call('set_settings', { hover_preview: false });
   for (const at of [...places, ...places, ...places]) {
+    await annotator.page.waitForTimeout(SETTLE_MS); // what follows a click is over
     exports.push(await bare('decode'));
     clicks.push(await clickToMask(annotator, viewer, at));
   }
