@@ -63,6 +63,8 @@ export interface MaskCandidate {
   /** SAM's mask token, 0..3. */
   readonly token: number;
   readonly lowRes: LowResLogits;
+  /** Right in places only: a mask that shows the background and is not the best is decoded coarsely, for speed. */
+  readonly rough: boolean;
 }
 
 const BATCH_SIZE = 8;
@@ -189,18 +191,23 @@ export async function segmentEach(
     signal?.throwIfAborted();
     const embedding = await embeddings.embedding({ plane, tile }, { signal });
     const upsampler = new MaskUpsampler(embedding.inputSize, embedding.originalSize);
-    const batches = groupPrompts(
-      members.map((index) => placed[index].prompt),
-      embedding,
-      batchSize,
-    );
+    // Apart, as the decoder is to know which masks of a prompt count.
+    const batches = [true, false].flatMap((several) => {
+      const part = members.filter((i) => (multimask === 'auto' ? isAmbiguous(placed[i]) : multimask) === several);
+      const prompts = part.map((index) => placed[index].prompt);
+      return groupPrompts(prompts, embedding, batchSize).map((batch) => ({
+        prompts: batch.prompts,
+        indices: batch.indices.map((member) => part[member]),
+        several,
+      }));
+    });
     const masksFrom = (
       { logits, iou, tokens, rows }: DecodedMasks,
       row: number,
       chosen: readonly number[],
       at: PlacedPrompt,
     ) =>
-      chosen.map((m): MaskCandidate => {
+      chosen.map((m, rank): MaskCandidate => {
         const start = (rows.indexOf(row) * tokens.length + m) * LOGITS;
         const lowRes = logits.slice(start, start + LOGITS);
         return {
@@ -209,6 +216,7 @@ export async function segmentEach(
           stability: stabilityScore(lowRes, embedding.inputSize),
           token: tokens[m],
           lowRes: { logits: lowRes, tile },
+          rough: !exactLogits && rank > 0 && reachesAllSides(lowRes, embedding.inputSize),
         };
       });
     const decode = (batched: SamPrompts, tokens: readonly number[]) =>
@@ -216,26 +224,23 @@ export async function segmentEach(
         signal,
         edges: exactLogits ? undefined : { tokens, background: true },
       });
-    for (const batch of batches) {
+    for (const { prompts: batch, indices, several } of batches) {
       signal?.throwIfAborted();
-      const indices = batch.indices.map((member) => members[member]);
-      const several = indices.map((index) => (multimask === 'auto' ? isAmbiguous(placed[index]) : multimask));
-      const tokens = [...(several.includes(false) ? [0] : []), ...(several.includes(true) ? [1, 2, 3] : [])];
-      const decoded = await decode(batch.prompts, tokens);
-      const sized = indices.filter((index, row) => several[row] && objectDiameter && isAmbiguous(placed[index]));
+      const decoded = await decode(batch, several ? [1, 2, 3] : [0]);
+      const sized = indices.filter((index) => several && objectDiameter && isAmbiguous(placed[index]));
       const boxed = sized.map((index) =>
         inStatedBox(placed[index].prompt, objectDiameter as number, embedding.originalSize),
       );
       const fromBoxes = sized.length > 0 ? await decode(buildPrompts(boxed, embedding), [0]) : undefined;
       indices.forEach((index, row) => {
         const at = placed[index];
-        const candidates = masksFrom(decoded, row, chooseTokens(decoded, row, several[row]), at);
+        const candidates = masksFrom(decoded, row, chooseTokens(decoded, row, several), at);
         const box = sized.indexOf(index);
         const [fromBox] =
           fromBoxes && box >= 0 ? masksFrom(fromBoxes, box, chooseTokens(fromBoxes, box, false), at) : [];
         onResult(toResult(at, fromBox ? agreeingFirst(candidates, fromBox) : candidates, embeddings.size), index);
       });
-      done += batch.indices.length;
+      done += indices.length;
       onProgress?.({ done, total: prompts.length, message: `Segmented ${done} of ${prompts.length} objects` });
     }
   }
@@ -272,10 +277,33 @@ function toResult({ frame, notices }: PlacedPrompt, candidates: readonly MaskCan
   };
 }
 
+/** Whether the mask comes near all four sides of the image; see `EdgeOptions.background`. */
+function reachesAllSides(logits: Float32Array, inputSize: Size): boolean {
+  const [height, width] = gridOf(inputSize);
+  const any = (top: number, left: number, bottom: number, right: number) => {
+    for (let y = Math.max(0, top); y < Math.min(height, bottom); y++)
+      for (let x = Math.max(0, left); x < Math.min(width, right); x++) if (logits[256 * y + x] > 0) return true;
+    return false;
+  };
+  return (
+    any(0, 0, NEAR_SIDE, width) &&
+    any(height - NEAR_SIDE, 0, height, width) &&
+    any(0, 0, height, NEAR_SIDE) &&
+    any(0, width - NEAR_SIDE, height, width)
+  );
+}
+
+/** Two cells of the decoder, in values of the 256 grid. */
+const NEAR_SIDE = 8;
+
+/** [h, w] of the part of the 256 grid that holds the image. */
+function gridOf([height, width]: Size): Size {
+  return [Math.min(256, Math.ceil(height / 4)), Math.min(256, Math.ceil(width / 4))];
+}
+
 /** segment-anything's `calculate_stability_score` with offset 1, on the part of the 256 grid that holds the image. */
 function stabilityScore(logits: Float32Array, inputSize: Size): number {
-  const height = Math.min(256, Math.ceil(inputSize[0] / 4));
-  const width = Math.min(256, Math.ceil(inputSize[1] / 4));
+  const [height, width] = gridOf(inputSize);
   let high = 0;
   let low = 0;
   for (let y = 0; y < height; y++) {

@@ -39,6 +39,8 @@ export interface SegmentPromptsOptions extends TaskOptions {
   readonly batched?: boolean;
   /** Refine this result; for one object only. */
   readonly previous?: LowResLogits;
+  /** All candidates as the model has them, none rough. */
+  readonly exactLogits?: boolean;
 }
 
 /** A megabyte per object and more: with many objects they are dropped. */
@@ -82,7 +84,7 @@ export async function segmentPrompts(
       const kept = keep ? { logits: lowRes, candidates } : {};
       objects.push({ id: index + 1, mask, prompts: planned[index].prompts, predictedIou, stability, ...kept });
     },
-    { signal: options.signal, onProgress: options.onProgress },
+    { signal: options.signal, onProgress: options.onProgress, exactLogits: options.exactLogits },
   );
   objects.sort((a, b) => a.id - b.id);
   return { objects, notices: [...emptyNotice(empty, planned.length), ...countedNotices(notices)] };

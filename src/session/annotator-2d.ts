@@ -1,7 +1,9 @@
+import { SamError } from '../errors.js';
 import type { YX } from '../ndimage/array.js';
 import { tileAt } from '../ndimage/blocking.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { EmbeddingSource, SegmentContext } from '../segmentation/context.js';
+import type { MaskCandidate } from '../segmentation/from-prompts.js';
 import type { LowResLogits } from '../segmentation/image-prompt.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { type SegmentedObject, type SegmentedPrompts, segmentPrompts } from '../segmentation/segment-prompts.js';
@@ -15,7 +17,7 @@ import {
   type Segmentation,
 } from './annotator.js';
 import { AutomaticPlanes } from './automatic-planes.js';
-import type { AutomaticThresholds, Candidates, ObjectRecord, SessionState } from './state.js';
+import type { AutomaticThresholds, CandidateMask, Candidates, ObjectRecord, SessionState } from './state.js';
 
 /**
  * Annotates single planes. A click after another mask than the best was chosen goes on from the chosen one: its logits
@@ -27,6 +29,8 @@ export class Annotator2d implements Annotator {
   private readonly logits = new WeakMap<Mask, LowResLogits>();
   /** Masks that nobody chose: of those to choose from the one that came as the best. */
   private readonly offeredFirst = new WeakSet<Mask>();
+  /** Masks to choose from that are rough: what makes them exact. */
+  private readonly rough = new WeakMap<Mask, (task: TaskOptions) => Promise<CandidateMask>>();
   /** What was last previewed: a click where the pointer rested asks the very same, and need not wait. */
   private previewed?: { readonly at: YX; readonly plane: number; readonly found: Promise<SegmentedPrompts> };
 
@@ -86,6 +90,10 @@ export class Annotator2d implements Annotator {
     }
   }
 
+  exactCandidate(mask: Mask): ((task: TaskOptions) => Promise<CandidateMask>) | undefined {
+    return this.rough.get(mask);
+  }
+
   private async run(state: SessionState, task: TaskOptions, previous?: LowResLogits): Promise<Segmentation> {
     const { plane } = state;
     const prompts = promptsOfPlane(state);
@@ -129,13 +137,30 @@ export class Annotator2d implements Annotator {
     const best = found[0];
     this.offeredFirst.add(best.mask);
     found.sort((a, b) => a.mask.area - b.mask.area);
-    for (const { mask, lowRes } of found) this.logits.set(mask, lowRes);
+    for (const { mask, lowRes, rough, token } of found) {
+      this.logits.set(mask, lowRes);
+      if (rough) this.rough.set(mask, (task) => this.decodeExactly(object.prompts, plane, token, task));
+    }
     return {
       objectId: object.id,
       plane,
       chosen: found.indexOf(best),
-      masks: found.map(({ mask, iou, stability }) => ({ mask, predictedIou: iou, stability })),
+      masks: found.map(candidateMask),
     };
+  }
+
+  private async decodeExactly(
+    prompts: readonly Prompt[],
+    plane: number,
+    token: number,
+    { signal }: TaskOptions,
+  ): Promise<CandidateMask> {
+    const options = { signal, exactLogits: true };
+    const { objects } = await segmentPrompts({ ...this.context, plane }, prompts, options);
+    const exact = objects[0]?.candidates?.find((candidate) => candidate.token === token);
+    if (!exact) throw new SamError('not_found', 'The model does not offer this mask again; segment the object anew.');
+    this.logits.set(exact.mask, exact.lowRes);
+    return candidateMask(exact);
   }
 
   private logitsInUse(state: SessionState): LowResLogits | undefined {
@@ -162,6 +187,10 @@ export async function encodePlane(embeddings: EmbeddingSource, plane: number, ta
 
 /** About 4000 x 4000 pixels; on a slow machine half a minute. */
 const TILES_AHEAD = 16;
+
+function candidateMask({ mask, iou, stability }: MaskCandidate): CandidateMask {
+  return { mask, predictedIou: iou, stability };
+}
 
 function recordOf({ id, mask, prompts, predictedIou, stability }: SegmentedObject, plane: number): ObjectRecord {
   return { id, masks: new Map([[plane, mask]]), prompts, origin: 'interactive', predictedIou, stability };

@@ -22,7 +22,7 @@ import { Annotator2d } from './annotator-2d.js';
 import { automaticThroughVolume } from './automatic-volume.js';
 import { annotatedMask, layerOf, withMasks } from './layers.js';
 import { samePrompt } from './prompt-rules.js';
-import type { AutomaticThresholds, ObjectRecord, SessionState } from './state.js';
+import type { AutomaticThresholds, CandidateMask, ObjectRecord, SessionState } from './state.js';
 
 /**
  * What annotating volumes and time series have in common: one object is worked on at a time, its planes are segmented
@@ -73,6 +73,10 @@ export abstract class StackAnnotator implements Annotator {
 
   preview(at: YX, plane: number): Promise<Mask | undefined> {
     return this.flat.preview(at, plane);
+  }
+
+  exactCandidate(mask: Mask): ((task: TaskOptions) => Promise<CandidateMask>) | undefined {
+    return this.flat.exactCandidate(mask);
   }
 
   automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<Segmentation> {

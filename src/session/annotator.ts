@@ -2,7 +2,15 @@ import type { YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { TaskOptions } from '../task.js';
-import type { AnnotatorKind, AutomaticThresholds, Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
+import type {
+  AnnotatorKind,
+  AutomaticThresholds,
+  CandidateMask,
+  Candidates,
+  Lineage,
+  ObjectRecord,
+  SessionState,
+} from './state.js';
 
 /**
  * The whole difference between annotating a plane, a volume and a time series. An annotator holds the image's
@@ -17,6 +25,11 @@ export interface Annotator {
   segment(state: SessionState, task: TaskOptions): Promise<Segmentation>;
   /** The mask that a click at `at` would give; the click itself then has its answer. */
   preview(at: YX, plane: number): Promise<Mask | undefined>;
+  /**
+   * For a mask that was offered to choose from but decoded roughly, how to have it as the model gives it; undefined for
+   * every other mask.
+   */
+  exactCandidate?(mask: Mask): ((task: TaskOptions) => Promise<CandidateMask>) | undefined;
   /** Once more, from the same prompts and the mask in use. */
   refine?(state: SessionState, task: TaskOptions): Promise<Segmentation>;
   /** All slices, or the track through all frames. */

@@ -39,6 +39,20 @@ export function segmentNow(session: AnnotationSession, amend?: Memo): Promise<vo
   return session.segment(SEGMENT, segmentPlane, { amend });
 }
 
+/** One that was decoded roughly is first asked for again. */
+async function chooseCandidate(session: AnnotationSession, index: number): Promise<void> {
+  const offered = session.state.candidates?.masks[index];
+  const decode = offered && session.annotator?.exactCandidate?.(offered.mask);
+  if (!decode) {
+    session.apply(edits.chooseCandidate(index));
+    return;
+  }
+  await session.segment('Choose mask', async (_, state, task) => {
+    const { layers, candidates } = edits.chooseCandidate(index, await decode(task)).change(state);
+    return { layer: 'current_object', objects: [...layers.current_object.objects.values()], candidates };
+  });
+}
+
 const segmentPlane = (annotator: Annotator, state: SessionState, task: TaskOptions) => annotator.segment(state, task);
 
 /**
@@ -137,7 +151,7 @@ export const COMMANDS = {
       needsCurrent(state) ?? (state.candidates ? undefined : 'Other masks are offered for a single positive point.'),
     run(session) {
       const { candidates } = session.state;
-      if (candidates) session.apply(edits.chooseCandidate((candidates.chosen + 1) % candidates.masks.length));
+      return candidates && chooseCandidate(session, (candidates.chosen + 1) % candidates.masks.length);
     },
   }),
   choose_candidate: command<{ index: number }>({
@@ -147,7 +161,7 @@ export const COMMANDS = {
     scope: 'session',
     tooltip: 'Use this one of the masks that the model offers.',
     unavailable: needsCurrent,
-    run: (session, { index }) => void session.apply(edits.chooseCandidate(index)),
+    run: (session, { index }) => chooseCandidate(session, index),
   }),
   refine_object: command({
     id: 'refine_object',

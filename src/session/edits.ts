@@ -7,7 +7,7 @@ import { annotatedMask, changeObjects, EMPTY_LAYER, layerOf, needImage, withMask
 import { checkPrompt, checkPromptCount, samePrompt } from './prompt-rules.js';
 import type { Edit } from './session.js';
 import { checkStackSettings } from './stack-settings.js';
-import type { ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
+import type { CandidateMask, ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
 import { removeTrack } from './tracking.js';
 
 /** The steps of annotating, as values that `AnnotationSession.apply` takes. Painting has its own file. */
@@ -115,8 +115,12 @@ export function landSegmentation(title: string, result: Segmentation): Edit {
   };
 }
 
-/** Uses another of the masks that the model offered. */
-export function chooseCandidate(index: number): Edit {
+/**
+ * Uses another of the masks that the model offered.
+ *
+ * @param exact takes the place of the one that was offered
+ */
+export function chooseCandidate(index: number, exact?: CandidateMask): Edit {
   return {
     title: 'Choose mask',
     change(state) {
@@ -127,10 +131,12 @@ export function chooseCandidate(index: number): Edit {
           'not_found',
           'There are no other masks to choose from: they are offered for a single point.',
         );
-      const chosen = candidates.masks[index];
-      if (!chosen)
+      const offered = candidates.masks[index];
+      if (!offered)
         throw new SamError('invalid_argument', `Mask ${index} was asked for; there are ${candidates.masks.length}.`);
       if (index === candidates.chosen) return state;
+      const chosen = exact ?? offered;
+      const masks = candidates.masks.with(index, chosen);
       const changed: ObjectRecord = {
         ...record,
         ...annotatedMask(record, candidates.plane, chosen.mask),
@@ -138,7 +144,11 @@ export function chooseCandidate(index: number): Edit {
         stability: chosen.stability,
       };
       const current_object = changeObjects(state.layers.current_object, new Map([[record.id, changed]]));
-      return { ...state, candidates: { ...candidates, chosen: index }, layers: { ...state.layers, current_object } };
+      return {
+        ...state,
+        candidates: { ...candidates, masks, chosen: index },
+        layers: { ...state.layers, current_object },
+      };
     },
   };
 }

@@ -129,7 +129,7 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
   for (const frame of [viewer, panel, annotator.page.mainFrame()]) await watchLongTasks(frame);
   let longest = 0;
   await bare('encode');
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 7; i++) {
     bares.push(await bare('encode'));
     const { duration, block } = await encode(annotator, [viewer, panel, annotator.page.mainFrame()], i);
     encodes.push(duration);

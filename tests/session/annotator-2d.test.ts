@@ -5,6 +5,7 @@ import type { YX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
 import { maskContains, masksFromLabels } from '../../src/ndimage/rle.js';
+import { segmentFromPoints } from '../../src/segmentation/from-prompts.js';
 import type { PointPrompt } from '../../src/segmentation/prompts.js';
 import { Annotator2d } from '../../src/session/annotator-2d.js';
 import { objectAt } from '../../src/session/layers.js';
@@ -105,6 +106,28 @@ describe('annotator 2d', () => {
       maskIou(current(), chosen) > maskIou(plain, chosen),
       `${maskIou(current(), chosen)} with, ${maskIou(plain, chosen)} without`,
     );
+  });
+
+  it('a mask that was decoded roughly is exact once it is chosen', async () => {
+    const context = contextOf(await realWorker(), phantom.image);
+    const before: number[] = [];
+    for (const cell of cells.slice(0, 4)) {
+      const at = inside(cell);
+      await click(at);
+      const exact = await segmentFromPoints(context, [{ at, positive: true }], { exactLogits: true });
+      for (const [index, offered] of session.state.candidates!.masks.entries()) {
+        const expected = exact.candidates.find(({ iou }) => Math.abs(iou - offered.predictedIou) < 1e-4)!;
+        const rough = annotator.exactCandidate(offered.mask) !== undefined;
+        if (rough) before.push(maskIou(offered.mask, expected.mask));
+        await session.run('choose_candidate', { index });
+        assert.equal(session.state.candidates!.chosen, index);
+        assert.equal(session.state.candidates!.masks[index].mask, current());
+        assert.ok(maskIou(current(), expected.mask) >= (rough ? 0.9999 : 0.995));
+      }
+      await session.run('undo');
+      await session.run('clear_annotations');
+    }
+    assert.ok(Math.min(...before) < 0.999, `else it shows nothing: ${before}`);
   });
 
   it('with a stated size the mask that comes first need not score best, and is no choice', async () => {
