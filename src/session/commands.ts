@@ -4,6 +4,7 @@ import type { Prompt } from '../segmentation/prompts.js';
 import type { TaskOptions } from '../task.js';
 import { type Annotator, promptsOfPlane } from './annotator.js';
 import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
+import { chooseCandidate } from './candidates.js';
 import { type Command, command, elsewhere, needsCurrent, needsImage, needsPrompts } from './command.js';
 import type { CommitOptions } from './commit.js';
 import * as edits from './edits.js';
@@ -37,20 +38,6 @@ async function withSegmentation(session: AnnotationSession, edit: Edit): Promise
 /** Segments the visible plane; with `amend`, as part of that step. */
 export function segmentNow(session: AnnotationSession, amend?: Memo): Promise<void> {
   return session.segment(SEGMENT, segmentPlane, { amend });
-}
-
-/** One that was decoded roughly is first asked for again. */
-async function chooseCandidate(session: AnnotationSession, index: number): Promise<void> {
-  const offered = session.state.candidates?.masks[index];
-  const decode = offered && session.annotator?.exactCandidate?.(offered.mask);
-  if (!decode) {
-    session.apply(edits.chooseCandidate(index));
-    return;
-  }
-  await session.segment('Choose mask', async (_, state, task) => {
-    const { layers, candidates } = edits.chooseCandidate(index, await decode(task)).change(state);
-    return { layer: 'current_object', objects: [...layers.current_object.objects.values()], candidates };
-  });
 }
 
 const segmentPlane = (annotator: Annotator, state: SessionState, task: TaskOptions) => annotator.segment(state, task);

@@ -3,11 +3,11 @@ import type { Prompt } from '../segmentation/prompts.js';
 import { annotatorKind, type Segmentation, trackOfPrompt } from './annotator.js';
 import { applyCommit, type CommitOptions, describePlan, planCommit } from './commit.js';
 import { withDismissed } from './dismissed.js';
-import { annotatedMask, changeObjects, EMPTY_LAYER, layerOf, needImage, withMasks } from './layers.js';
+import { changeObjects, EMPTY_LAYER, layerOf, needImage, withMasks } from './layers.js';
 import { checkPrompt, checkPromptCount, samePrompt } from './prompt-rules.js';
 import type { Edit } from './session.js';
 import { checkStackSettings } from './stack-settings.js';
-import type { CandidateMask, ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
+import type { ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
 import { removeTrack } from './tracking.js';
 
 /** The steps of annotating, as values that `AnnotationSession.apply` takes. Painting has its own file. */
@@ -110,44 +110,6 @@ export function landSegmentation(title: string, result: Segmentation): Edit {
         ...(result.currentLineages && { currentLineages: result.currentLineages }),
         ...(result.currentTrack !== undefined && { currentTrack: result.currentTrack }),
         layers,
-      };
-    },
-  };
-}
-
-/**
- * Uses another of the masks that the model offered.
- *
- * @param exact takes the place of the one that was offered
- */
-export function chooseCandidate(index: number, exact?: CandidateMask): Edit {
-  return {
-    title: 'Choose mask',
-    change(state) {
-      const { candidates } = state;
-      const record = candidates && state.layers.current_object.objects.get(candidates.objectId);
-      if (!candidates || !record)
-        throw new SamError(
-          'not_found',
-          'There are no other masks to choose from: they are offered for a single point.',
-        );
-      const offered = candidates.masks[index];
-      if (!offered)
-        throw new SamError('invalid_argument', `Mask ${index} was asked for; there are ${candidates.masks.length}.`);
-      if (index === candidates.chosen) return state;
-      const chosen = exact ?? offered;
-      const masks = candidates.masks.with(index, chosen);
-      const changed: ObjectRecord = {
-        ...record,
-        ...annotatedMask(record, candidates.plane, chosen.mask),
-        predictedIou: chosen.predictedIou,
-        stability: chosen.stability,
-      };
-      const current_object = changeObjects(state.layers.current_object, new Map([[record.id, changed]]));
-      return {
-        ...state,
-        candidates: { ...candidates, masks, chosen: index },
-        layers: { ...state.layers, current_object },
       };
     },
   };
