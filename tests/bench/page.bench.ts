@@ -143,7 +143,8 @@ async function inPage(browser: Browser, url: string): Promise<Figure[]> {
     reported('click_to_mask_ms', Math.min(...clicks), 'ms'),
     reported('previewed_click_ms', median(previewed), 'ms'),
     reported('first_click_ms', first, 'ms'),
-    atMost('encode_over_ort', Math.min(...encodes) / Math.min(...bares), 'ratio', 1.05),
+    // These take seconds, in which the machine's speed drifts: each over the one just before it.
+    atMost('encode_over_ort', median(encodes.map((took, i) => took / bares[i])), 'ratio', 1.05),
     reported('encode_ms', Math.min(...encodes), 'ms'),
   ];
 }
