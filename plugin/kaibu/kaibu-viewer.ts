@@ -43,6 +43,7 @@ export class KaibuViewer implements Viewer {
   readonly #commands: CommandWidget;
   readonly #slider: PlaneSlider;
   readonly #objects = new Map<ObjectLayerName, readonly ViewObject[]>();
+  /** What was last asked for, and what was drawn, moved and deleted in the viewer since. */
   #prompts: readonly Prompt[] = [];
   #tracks: readonly ViewTrack[] = [];
   #tiles: readonly YXYX[] = [];
@@ -132,7 +133,7 @@ export class KaibuViewer implements Viewer {
 
   showPrompts(prompts: readonly Prompt[]): Promise<void> {
     this.#prompts = prompts;
-    return this.#do(async () => this.#scene?.showPrompts(prompts));
+    return this.#do(async () => this.#scene?.showPrompts(this.#prompts));
   }
 
   showTracks(tracks: readonly ViewTrack[]): Promise<void> {
@@ -186,7 +187,11 @@ export class KaibuViewer implements Viewer {
     const scene = new Scene(this.#window, name, size, {
       extras: this.#extras,
       plane: () => this.#slider.at,
-      emit: (event) => this.#emit(event),
+      emit: (event) => {
+        // A call that waits its turn was made without knowing of this.
+        this.#prompts = promptsAfter(this.#prompts, event);
+        this.#emit(event);
+      },
       pick: (at) => this.#pick(at),
     });
     await within(this.#window.clear_layers(), 'clear_layers');
@@ -263,4 +268,11 @@ export class KaibuViewer implements Viewer {
       throw asSamError(error);
     });
   }
+}
+
+function promptsAfter(prompts: readonly Prompt[], event: ViewerEvent): readonly Prompt[] {
+  if (event.kind === 'prompt-added') return [...prompts, event.prompt];
+  if (event.kind === 'prompt-removed') return prompts.filter(({ id }) => id !== event.id);
+  if (event.kind !== 'prompt-changed') return prompts;
+  return prompts.map((prompt) => (prompt.id === event.prompt.id ? event.prompt : prompt));
 }

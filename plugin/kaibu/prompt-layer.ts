@@ -28,12 +28,15 @@ export interface PromptContext {
 
 /**
  * `point_prompts` or `prompts`: keeps the viewer's features equal to the session's prompts and turns what people draw, move
- * and delete into events. Callbacks also come for what we write ourselves; `#shown` tells the difference.
+ * and delete into events. Callbacks also come for what we write ourselves, at once or long after.
  */
 export class PromptLayer {
   readonly #layer: KaibuVectorLayer;
   readonly #context: () => PromptContext;
   readonly #shown = new Map<string, Prompt>();
+  /** What we added and took away and have not heard of yet: by then the same prompt may be gone, or shown again. */
+  readonly #entering = new Set<string>();
+  readonly #leaving = new Set<string>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
 
   static async create(
@@ -94,12 +97,16 @@ export class PromptLayer {
       else if (!samePlace(before, prompt) || styleKey(before) !== styleKey(prompt)) moved.push(prompt);
     }
     // Entered first: the echo of a write may arrive before the write's answer.
-    for (const id of gone) this.#forget(id);
+    for (const id of gone) {
+      this.#forget(id);
+      this.#leaving.add(id);
+    }
     for (const prompt of prompts) this.#shown.set(prompt.id, prompt);
     if (gone.length > 0) await within(this.#layer.remove_features(gone), 'remove_features');
     for (const prompt of moved)
       await within(this.#layer.update_feature(prompt.id, JSON.stringify(this.#feature(prompt))), 'update_feature');
     if (fresh.length > 0) {
+      for (const { id } of fresh) this.#entering.add(id);
       const features = fresh.map((prompt) => this.#feature(prompt));
       await within(this.#layer.add_features(JSON.stringify({ type: 'FeatureCollection', features })), 'add_features');
     }
@@ -107,7 +114,7 @@ export class PromptLayer {
 
   added(feature: Feature): void {
     const id = idOf(feature);
-    if (!id || this.#shown.has(id)) return;
+    if (!id || this.#entering.delete(id) || this.#shown.has(id)) return;
     const context = this.#context();
     if (feature.properties?.label === PICK) {
       void this.#layer.remove_features([id]);
@@ -151,7 +158,7 @@ export class PromptLayer {
 
   removed(feature: Feature): void {
     const id = idOf(feature);
-    if (!id || !this.#shown.has(id)) return;
+    if (!id || this.#leaving.delete(id) || !this.#shown.has(id)) return;
     this.#forget(id);
     this.#context().emit({ kind: 'prompt-removed', id });
   }

@@ -107,8 +107,11 @@ export class Scene {
   }
 
   async showPrompts(prompts: readonly Prompt[]): Promise<void> {
-    await this.#points?.show(prompts.filter(({ kind }) => kind === 'point'));
-    await this.#shapes?.show(prompts.filter(({ kind }) => kind !== 'point'));
+    // Both at once: what is drawn meanwhile in the one that waited would be unknown to it.
+    await Promise.all([
+      this.#points?.show(prompts.filter(({ kind }) => kind === 'point')),
+      this.#shapes?.show(prompts.filter(({ kind }) => kind !== 'point')),
+    ]);
   }
 
   async showTracks(tracks: readonly ViewTrack[]): Promise<void> {

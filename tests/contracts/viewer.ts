@@ -13,8 +13,12 @@ export interface ViewerHarness {
   /** Waits for the first event of a kind. */
   event<K extends ViewerEvent['kind']>(kind: K): Promise<Extract<ViewerEvent, { kind: K }>>;
   click(at: YX): Promise<void>;
+  /** To click at once when it is called, however busy the viewer is. */
+  aim(at: YX): Promise<() => Promise<void>>;
   drag(path: readonly YX[]): Promise<void>;
   press(key: string): Promise<void>;
+  /** A picture of the surroundings of a place, the pointer elsewhere. */
+  look(at: YX): Promise<Uint8Array>;
   clickCommand(title: string): Promise<void>;
   /** Moves the plane slider one plane up. */
   nextPlane(): Promise<void>;
@@ -160,6 +164,43 @@ export function viewerContract(name: string, open: () => Promise<ViewerHarness>)
       await h.viewer.showPrompts([prompt]);
       await h.settle();
       assert.equal((await h.events()).filter(({ kind }) => kind.startsWith('prompt')).length, 1);
+    });
+
+    it('is quiet about a prompt that was taken away and shown again at once', async () => {
+      const point: Prompt = { id: 'p', kind: 'point', plane: 0, at: [50, 50], positive: true };
+      for (const prompts of [[point], [], [point], [], [point]]) void h.viewer.showPrompts(prompts);
+      await h.settle();
+      await h.viewer.showPrompts([]);
+      await h.settle();
+      assert.deepEqual(
+        (await h.events()).filter(({ kind }) => kind.startsWith('prompt')),
+        [],
+      );
+    });
+
+    it('keeps what is drawn while an earlier clearing waits its turn', async () => {
+      const many = Array.from({ length: 400 }, (_, k) => ({
+        id: k + 1,
+        color: '#ff0000',
+        mask: square(5 * (k % 20), 5 * Math.floor(k / 20), 4),
+      }));
+      const at = [80.5, 60.5] as const;
+      const bare = await h.look(at);
+      const click = await h.aim(at);
+      await h.viewer.showPrompts([{ id: 'p', kind: 'point', plane: 0, at: [50, 50], positive: true }]);
+      const waiting: Promise<void>[] = [];
+      for (let k = 0; k < 20; k++) waiting.push(h.viewer.showObjects('committed_objects', many.slice(0, 400 - k)));
+      waiting.push(h.viewer.showPrompts([]));
+      await click();
+      const { prompt } = await h.event('prompt-added');
+      waiting.push(h.viewer.showObjects('committed_objects', []));
+      await Promise.all(waiting);
+      assert.notDeepEqual(await h.look(at), bare, 'the drawn point is gone');
+      await h.viewer.showPrompts([prompt]);
+      await h.viewer.showPrompts([]);
+      assert.deepEqual(await h.look(at), bare);
+      const seen = (await h.events()).filter(({ kind }) => kind.startsWith('prompt')).map(({ kind }) => kind);
+      assert.deepEqual(seen, ['prompt-added']);
     });
 
     it('takes no prompt outside the image, and says so', async () => {

@@ -14,8 +14,7 @@ export function fakeHands(viewer = new FakeViewer()): ViewerHarness {
 
   const imageSize = () => viewer.image?.pixels.shape ?? [0, 0];
   const plane = () => viewer.slider?.at ?? 0;
-  const add = (shape: (id: string, plane: number) => Prompt) =>
-    viewer.act({ kind: 'prompt-added', prompt: shape(`hand-${++drawn}`, plane()) });
+  const add = (shape: (id: string, plane: number) => Prompt) => viewer.draw(shape(`hand-${++drawn}`, plane()));
   const clip = ([y, x]: YX): YX => {
     const [height, width] = imageSize();
     return [Math.min(Math.max(y, 0), height), Math.min(Math.max(x, 0), width)];
@@ -31,6 +30,17 @@ export function fakeHands(viewer = new FakeViewer()): ViewerHarness {
     }
   }
 
+  async function click(at: YX): Promise<void> {
+    const [height, width] = imageSize();
+    if (at[0] < 0 || at[1] < 0 || at[0] >= height || at[1] >= width)
+      viewer.act({ kind: 'prompt-refused', why: 'outside' });
+    else if (viewer.tool?.kind === 'pan') pick(at);
+    else if (viewer.tool?.kind === 'point') {
+      const { positive } = viewer.tool;
+      add((id, plane) => ({ kind: 'point', id, plane, at, positive }));
+    }
+  }
+
   return {
     viewer,
     events: async () => [...log],
@@ -42,16 +52,9 @@ export function fakeHands(viewer = new FakeViewer()): ViewerHarness {
       if (!found) throw new Error(`No event ${kind}, but ${log.map((event) => event.kind)}.`);
       return found as Extract<ViewerEvent, { kind: K }>;
     },
-    async click(at) {
-      const [height, width] = imageSize();
-      if (at[0] < 0 || at[1] < 0 || at[0] >= height || at[1] >= width)
-        viewer.act({ kind: 'prompt-refused', why: 'outside' });
-      else if (viewer.tool?.kind === 'pan') pick(at);
-      else if (viewer.tool?.kind === 'point') {
-        const { positive } = viewer.tool;
-        add((id, plane) => ({ kind: 'point', id, plane, at, positive }));
-      }
-    },
+    click,
+    aim: async (at) => () => click(at),
+    look: async (at) => new TextEncoder().encode(JSON.stringify(viewer.prompts.filter(isAt(at)))),
     async drag(path) {
       const ring = path.map(clip);
       const ys = ring.map(([y]) => y);
@@ -89,4 +92,8 @@ export function fakeHands(viewer = new FakeViewer()): ViewerHarness {
     closeWindow: () => viewer.close(),
     close: async () => {},
   };
+}
+
+function isAt([y, x]: YX): (prompt: Prompt) => boolean {
+  return (prompt) => prompt.kind === 'point' && Math.hypot(prompt.at[0] - y, prompt.at[1] - x) < 12;
 }

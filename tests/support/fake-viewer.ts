@@ -23,6 +23,7 @@ export class FakeViewer implements Viewer {
     committed_objects: [],
   };
   prompts: readonly Prompt[] = [];
+  private readonly drawn: Prompt[] = [];
   preview?: Mask;
   tool?: ViewerTool;
   slider?: { count: number; at: number; axis: 'z' | 't' };
@@ -58,9 +59,17 @@ export class FakeViewer implements Viewer {
   }
 
   async showPrompts(prompts: readonly Prompt[]): Promise<void> {
+    const known = this.drawn.length;
     await this.enter('showPrompts');
-    this.prompts = prompts;
+    this.prompts = [...prompts, ...this.drawn.slice(known)];
     if (this.echoes) for (const prompt of prompts) this.act({ kind: 'prompt-added', prompt: structuredClone(prompt) });
+  }
+
+  /** As a hand draws it. */
+  draw(prompt: Prompt): void {
+    this.drawn.push(prompt);
+    this.prompts = [...this.prompts, prompt];
+    this.act({ kind: 'prompt-added', prompt });
   }
 
   async showPreview(mask: Mask | undefined): Promise<void> {

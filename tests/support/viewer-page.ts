@@ -101,6 +101,10 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
     async click(at) {
       await page.mouse.click(...(await onScreen(at)));
     },
+    async aim(at) {
+      const place = await onScreen(at);
+      return () => page.mouse.click(...place);
+    },
     async drag(path) {
       const [first, ...rest] = await allOnScreen(path);
       await page.mouse.move(...first);
@@ -111,6 +115,12 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
     async press(key) {
       await frame.evaluate(() => window.focus());
       await page.keyboard.press(key);
+    },
+    async look(at) {
+      const [x, y] = await onScreen(at);
+      await page.mouse.move(x + 150, y + 150);
+      await page.waitForTimeout(250);
+      return page.screenshot({ clip: { x: x - 12, y: y - 12, width: 24, height: 24 } });
     },
     async clickCommand(title) {
       await frame.getByText(title, { exact: true }).click();
