@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
 
-/** Imports point one way, and each outside package has its place. Read off esbuild's metafile, so it sees what ships. */
+/** Imports point one way, those of types too, and each outside package has its place. */
 
 const LAYERS = [
   'errors',
@@ -38,33 +37,45 @@ function layerOf(file: string): number {
   return LAYERS.indexOf(name);
 }
 
-async function importsOf(): Promise<{ file: string; target: string; external: boolean }[]> {
-  const result = await build({
-    entryPoints: sources,
-    bundle: true,
-    write: false,
-    outdir: 'dist/architecture',
-    metafile: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'esm',
-    logLevel: 'silent',
-    loader: { '.html': 'text', '.css': 'text', '.png': 'dataurl', '.svg': 'text' },
+interface Import {
+  readonly file: string;
+  readonly target: string;
+  readonly external: boolean;
+}
+
+const IMPORT = /^(?:import|export) [^;]*? from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
+
+function importsOf(file: string): Import[] {
+  return [...readFileSync(file, 'utf8').matchAll(IMPORT)].map(([, ...names]) => {
+    const name = names.find((one) => one !== undefined) as string;
+    const external = !name.startsWith('.');
+    const target = external ? name : path.join(path.dirname(file), name.replace(/\.js$/, '.ts'));
+    return { file, target, external };
   });
-  return Object.entries(result.metafile.inputs).flatMap(([file, input]) =>
-    input.imports.map((i) => ({
-      file: path.normalize(file),
-      target: path.normalize(i.path),
-      external: i.external === true,
-    })),
-  );
+}
+
+/** The files of a loop of imports, if there is one. */
+function circleIn(imports: readonly Import[]): readonly string[] | undefined {
+  const done = new Set<string>();
+  const search = (file: string, way: readonly string[]): readonly string[] | undefined => {
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const { target } of imports.filter((one) => one.file === file)) {
+      const circle = search(target, [...way, file]);
+      if (circle) return circle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const { file } of imports) {
+    const circle = search(file, []);
+    if (circle) return circle;
+  }
+  return undefined;
 }
 
 describe('architecture', () => {
-  let imports: Awaited<ReturnType<typeof importsOf>>;
-  before(async () => {
-    imports = await importsOf();
-  });
+  const imports = sources.flatMap(importsOf);
 
   it('every folder of src is a known layer', () => {
     for (const file of sources.filter((f) => f.startsWith('src')))
@@ -77,6 +88,16 @@ describe('architecture', () => {
       assert.ok(target.startsWith('src'), `${file} imports ${target}, outside src`);
       assert.ok(layerOf(target) <= layerOf(file), `${file} imports ${target}, a lower layer`);
     }
+  });
+
+  it('no file imports itself by way of others', () => {
+    assert.equal(circleIn(imports)?.join(' -> '), undefined);
+    const [a, b, c] = ['a.ts', 'b.ts', 'c.ts'].map((file, k, all) => ({
+      file,
+      target: all[(k + 1) % 3],
+      external: false,
+    }));
+    assert.deepEqual(circleIn([b, c, a]), ['b.ts', 'c.ts', 'a.ts', 'b.ts']);
   });
 
   it('node: modules appear only where there is a Node process', () => {

@@ -1,4 +1,10 @@
-import type { PanelButton, PanelChoice, PanelControl, PanelRange, PanelToggle } from '../../src/presenter/panel.js';
+import type {
+  PanelButton,
+  PanelChoice,
+  PanelControl,
+  PanelRange,
+  PanelToggle,
+} from '../../src/presenter/panel-controls.js';
 import type { CommandId } from '../../src/session/commands.js';
 import type { SessionSettings } from '../../src/session/state.js';
 import { icon, keyCaps, make, setText } from './dom.js';

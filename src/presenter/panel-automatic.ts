@@ -3,8 +3,7 @@ import { chosenAutomatic, drawnBox } from '../session/automatic-commands.js';
 import { planAccept } from '../session/automatic-edits.js';
 import { areaOf } from '../session/layers.js';
 import type { AutomaticThresholds, SessionState } from '../session/state.js';
-import type { PanelButton } from './panel.js';
-import { commandButton } from './panel-button.js';
+import { commandButton, type PanelButton } from './panel-controls.js';
 
 /** What the panel says and offers about automatic segmentation: one button at first, the rest once there are results. */
 export interface PanelAutomatic {

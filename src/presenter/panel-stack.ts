@@ -6,7 +6,7 @@ import type { CommandId } from '../session/commands.js';
 import type { ObjectRecord, SessionState } from '../session/state.js';
 import { trackIds } from '../session/tracking.js';
 import { segmentAllTitle } from '../session/volume-commands.js';
-import type { PanelButton, PanelChoice, PanelControl, PanelRange, PanelSection } from './panel.js';
+import type { PanelButton, PanelChoice, PanelControl, PanelRange, PanelSection } from './panel-controls.js';
 
 /** What the panel says and offers for an image of several planes: volumes and time series. */
 

@@ -5,7 +5,7 @@ import { planCommit } from '../session/commit.js';
 import { areaOf } from '../session/layers.js';
 import type { CandidateMask, Message, SessionSettings, SessionState } from '../session/state.js';
 import { automaticHint, type PanelAutomatic, panelAutomatic } from './panel-automatic.js';
-import { commandButton } from './panel-button.js';
+import { commandButton, type PanelSection, type PanelToggle } from './panel-controls.js';
 import { annotatorChoice, extentText, planeName, stackHint, throughSection } from './panel-stack.js';
 import { type PanelTracks, panelTracks } from './panel-tracks.js';
 
@@ -32,52 +32,6 @@ export interface PanelModel {
   /** When tracking. */
   readonly tracks?: PanelTracks;
   readonly automatic?: PanelAutomatic;
-}
-
-export interface PanelSection {
-  readonly id: string;
-  readonly title: string;
-  readonly controls: readonly PanelControl[];
-}
-
-export type PanelControl = PanelButton | PanelChoice | PanelToggle | PanelRange;
-
-export interface PanelButton {
-  readonly kind: 'button';
-  readonly command: CommandId;
-  readonly title: string;
-  readonly keys: readonly string[];
-  readonly tooltip: string;
-  readonly enabled: boolean;
-  /** Why it is not enabled. */
-  readonly reason?: string;
-  /** The likely next step. */
-  readonly primary: boolean;
-}
-
-interface Parameter<Name extends keyof SessionSettings> {
-  readonly setting: Name;
-  readonly title: string;
-  readonly tooltip: string;
-}
-
-export interface PanelChoice extends Parameter<keyof SessionSettings> {
-  readonly kind: 'choice';
-  readonly value: string;
-  readonly options: readonly { readonly value: string; readonly title: string }[];
-}
-
-export interface PanelToggle extends Parameter<keyof SessionSettings> {
-  readonly kind: 'toggle';
-  readonly value: boolean;
-}
-
-export interface PanelRange extends Parameter<keyof SessionSettings> {
-  readonly kind: 'range';
-  readonly value: number;
-  readonly min: number;
-  readonly max: number;
-  readonly step: number;
 }
 
 export interface PanelProgress {

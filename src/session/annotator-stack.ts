@@ -5,7 +5,7 @@ import { EMPTY_MASK } from '../ndimage/rle.js';
 import type { EmbeddingSource, SegmentContext } from '../segmentation/context.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { isStopMarker } from '../segmentation/volume/annotated-slices.js';
-import type { SliceSegmenter } from '../segmentation/volume/project.js';
+import type { SliceSegmenter } from '../segmentation/volume/projection.js';
 import { rememberingSegmenter } from '../segmentation/volume/remember.js';
 import { sliceSegmenter } from '../segmentation/volume/slice-segmenter.js';
 import type { TaskOptions } from '../task.js';

@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import type { YXYX } from '../ndimage/array.js';
+import type { SessionActions } from './actions.js';
 import {
   type AutomaticChange,
   acceptAutomatic,
@@ -11,7 +12,6 @@ import { command, needsImage } from './command.js';
 import type { CommitOptions } from './commit.js';
 import { changeSettings, pickObject, removePrompts } from './edits.js';
 import type { Memo } from './history.js';
-import type { AnnotationSession } from './session.js';
 import type { SessionState } from './state.js';
 
 /** Commands of automatic segmentation: find everything, tune what counts, and go through what was found. */
@@ -45,7 +45,7 @@ export interface AutomaticRun {
   readonly deeper?: boolean;
 }
 
-async function run(session: AnnotationSession, options: AutomaticRun = {}): Promise<void> {
+async function run(session: SessionActions, options: AutomaticRun = {}): Promise<void> {
   await session.segment(
     'Automatic segmentation',
     (annotator, state, task) => {
@@ -64,7 +64,7 @@ async function run(session: AnnotationSession, options: AutomaticRun = {}): Prom
 }
 
 /** The step that a gesture (one drag of a slider) has made, to which its later changes belong. */
-const steps = new WeakMap<AnnotationSession, { readonly gesture: string; readonly memo: Memo | undefined }>();
+const steps = new WeakMap<SessionActions, { readonly gesture: string; readonly memo: Memo | undefined }>();
 
 export const AUTOMATIC_COMMANDS = {
   automatic_segmentation: command<AutomaticRun | undefined>({
@@ -159,9 +159,9 @@ export const AUTOMATIC_COMMANDS = {
     scope: 'session',
     tooltip: 'Make the chosen automatic object the current one, to correct it with prompts or the brush.',
     unavailable: needsChosen,
-    async run(session) {
+    run(session) {
       session.apply(pickObject('auto_segmentation', target(session.state)));
-      if (session.state.settings.tool === 'pan') await session.run('set_settings', { tool: 'point' });
+      if (session.state.settings.tool === 'pan') session.apply(changeSettings({ tool: 'point' }));
     },
   }),
   accept_all_automatic: command<Omit<CommitOptions, 'layer'> | undefined>({

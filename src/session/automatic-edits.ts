@@ -1,12 +1,12 @@
 import { SamError } from '../errors.js';
+import type { Edit } from './actions.js';
 import type { Annotator } from './annotator.js';
 import { applyCommit, type CommitOptions, type CommitPlan, describePlan, planCommit } from './commit.js';
 import { withDismissed } from './dismissed.js';
 import { changeObjects, layerOf, needImage } from './layers.js';
-import type { Edit } from './session.js';
 import type { AutomaticSettings, AutomaticThresholds, SessionState } from './state.js';
 
-/** The steps that follow an automatic segmentation, as values that `AnnotationSession.apply` takes. */
+/** The steps that follow an automatic segmentation, as values that `SessionActions.apply` takes. */
 
 /** What committing these automatic objects (default: all) would do. They get the next free ids, without gaps. */
 export function planAccept(

@@ -1,10 +1,10 @@
 import { SamError } from '../errors.js';
+import type { Edit, SessionActions } from './actions.js';
 import { annotatedMask, changeObjects } from './layers.js';
-import type { AnnotationSession, Edit } from './session.js';
 import type { CandidateMask, ObjectRecord } from './state.js';
 
 /** Uses another of the masks that the model offered; one that was decoded roughly is first asked for again. */
-export async function chooseCandidate(session: AnnotationSession, index: number): Promise<void> {
+export async function chooseCandidate(session: SessionActions, index: number): Promise<void> {
   const offered = session.state.candidates?.masks[index];
   const decode = offered && session.annotator?.exactCandidate?.(offered.mask);
   if (!decode) {

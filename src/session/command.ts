@@ -1,5 +1,5 @@
 import { SamError } from '../errors.js';
-import type { AnnotationSession } from './session.js';
+import type { SessionActions } from './actions.js';
 import type { SessionState } from './state.js';
 
 /** The form of an entry of the command table (commands.ts), and the refusals that many entries share. */
@@ -19,7 +19,7 @@ export interface Command<Args = undefined> {
   readonly inViewer?: boolean;
   /** Why it cannot be done now, in words for the user; undefined if it can. */
   unavailable?(state: SessionState): string | undefined;
-  run(session: AnnotationSession, args: Args): void | Promise<void>;
+  run(session: SessionActions, args: Args): void | Promise<void>;
 }
 
 export type CommandGroup =

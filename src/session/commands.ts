@@ -2,6 +2,7 @@ import { asSamError, SamError } from '../errors.js';
 import type { YX } from '../ndimage/array.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { TaskOptions } from '../task.js';
+import type { Edit, SessionActions } from './actions.js';
 import { type Annotator, promptsOfPlane } from './annotator.js';
 import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
 import { chooseCandidate } from './candidates.js';
@@ -10,7 +11,6 @@ import type { CommitOptions } from './commit.js';
 import * as edits from './edits.js';
 import type { Memo } from './history.js';
 import { editPolygon, paint, type Stroke, type Target } from './painting.js';
-import type { AnnotationSession, Edit } from './session.js';
 import type { ObjectLayerName, SessionSettings, SessionState } from './state.js';
 import { TRACKING_COMMANDS } from './tracking-commands.js';
 import { VOLUME_COMMANDS } from './volume-commands.js';
@@ -23,7 +23,7 @@ const commitRefusal = (state: SessionState) =>
   state.layers.auto_segmentation.objects.size > 0 ? undefined : needsCurrent(state);
 
 /** Applies the edit and, if the user wants masks at once, segments; the mask becomes part of the edit's step. */
-async function withSegmentation(session: AnnotationSession, edit: Edit): Promise<void> {
+async function withSegmentation(session: SessionActions, edit: Edit): Promise<void> {
   const step = session.apply(edit);
   if (!step || !session.state.settings.autoSegment || promptsOfPlane(session.state).length === 0) return;
   if (!session.annotator) {
@@ -36,7 +36,7 @@ async function withSegmentation(session: AnnotationSession, edit: Edit): Promise
 }
 
 /** Segments the visible plane; with `amend`, as part of that step. */
-export function segmentNow(session: AnnotationSession, amend?: Memo): Promise<void> {
+export function segmentNow(session: SessionActions, amend?: Memo): Promise<void> {
   return session.segment(SEGMENT, segmentPlane, { amend });
 }
 

@@ -1,11 +1,11 @@
 import { SamError } from '../errors.js';
 import type { Prompt } from '../segmentation/prompts.js';
+import type { Edit } from './actions.js';
 import { annotatorKind, type Segmentation, trackOfPrompt } from './annotator.js';
 import { applyCommit, type CommitOptions, describePlan, planCommit } from './commit.js';
 import { withDismissed } from './dismissed.js';
 import { changeObjects, EMPTY_LAYER, layerOf, needImage, withMasks } from './layers.js';
 import { checkPrompt, checkPromptCount, samePrompt } from './prompt-rules.js';
-import type { Edit } from './session.js';
 import { checkStackSettings } from './stack-settings.js';
 import type { ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
 import { removeTrack } from './tracking.js';

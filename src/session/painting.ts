@@ -4,9 +4,9 @@ import type { Mask } from '../ndimage/mask.js';
 import { subtractMasks, unionMasks } from '../ndimage/mask-sets.js';
 import { rasterizePolygon, rasterizeStroke } from '../ndimage/rasterize.js';
 import { EMPTY_MASK, maskContains, maskFromBitmap, maskToBitmap } from '../ndimage/rle.js';
+import type { Edit } from './actions.js';
 import { annotatorKind } from './annotator.js';
 import { annotatedMask, changeObjects, needImage, objectAt, objectsInPlane, withMasks } from './layers.js';
-import type { Edit } from './session.js';
 import type { ObjectLayerName, ObjectRecord, SessionState } from './state.js';
 
 /**

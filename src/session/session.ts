@@ -4,6 +4,7 @@ import { TRACK_OPTIONS } from '../segmentation/tracking/track.js';
 import { MERGE_OPTIONS } from '../segmentation/volume/merge.js';
 import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
 import type { Progress } from '../task.js';
+import type { Edit, SessionActions, TaskSlot } from './actions.js';
 import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation } from './annotator.js';
 import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal, segmentNow } from './commands.js';
 import { landSegmentation } from './edits.js';
@@ -22,7 +23,7 @@ import type { ImageInfo, Message, SessionSettings, SessionState } from './state.
  * await session.run('put_prompts', { prompts: [{ kind: 'point', id: session.newPromptId(), plane: 0, at: [90, 120], positive: true }] });
  * await session.run('commit');
  */
-export class AnnotationSession {
+export class AnnotationSession implements SessionActions {
   /** The part of the plane on screen, in pixels, where the viewer tells. Nothing that is kept depends on it. */
   view?: YXYX;
   private current: SessionState;
@@ -272,18 +273,6 @@ export class AnnotationSession {
 }
 
 export type SessionListener = (state: SessionState, previous: SessionState) => void;
-
-/** One way to change the state, as a value. `change` is pure; it may throw a SamError and then nothing happens. */
-export interface Edit {
-  /** What undo calls it, e.g. "Commit". */
-  readonly title: string;
-  change(state: SessionState): SessionState;
-  /** Said to the user once it is done. */
-  readonly notice?: Message;
-}
-
-/** Work that can be under way at most once. */
-export type TaskSlot = 'prepare' | 'segment' | 'automatic';
 
 interface RunningWork {
   readonly controller: AbortController;

@@ -5,9 +5,9 @@ import { maskCentroid } from '../ndimage/rle.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { TrackGraph } from '../segmentation/tracking/lineage.js';
 import * as lineage from '../segmentation/tracking/lineage.js';
+import type { Edit } from './actions.js';
 import { trackOfPrompt } from './annotator.js';
 import { layerOf, needImage, withMasks } from './layers.js';
-import type { Edit } from './session.js';
 import type { Lineage, ObjectLayer, ObjectRecord, SessionState } from './state.js';
 
 /**

@@ -1,8 +1,8 @@
 import { SamError } from '../errors.js';
+import type { SessionActions } from './actions.js';
 import { annotatorKind } from './annotator.js';
 import { command, needsImage } from './command.js';
 import * as edits from './edits.js';
-import type { AnnotationSession } from './session.js';
 import type { AnnotatorKind, SessionState } from './state.js';
 
 /** Commands for stacks of planes: through all slices or frames, and segmentation without prompts. */
@@ -30,7 +30,7 @@ const needsStack = (state: SessionState) =>
   needsImage(state) ?? (state.image!.planes > 1 ? undefined : 'The image has a single plane.');
 
 /** To the neighbouring plane; at the ends it stays where it is. */
-function step(session: AnnotationSession, by: 1 | -1): void {
+function step(session: SessionActions, by: 1 | -1): void {
   const { plane, image } = session.state;
   session.apply(edits.setPlane(Math.min(Math.max(plane + by, 0), (image?.planes ?? 1) - 1)));
 }

@@ -4,8 +4,13 @@ import { clipMask, intersectionArea, maskIou } from '../../ndimage/mask-sets.js'
 import { translateMask } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
 import { ALWAYS_THERE, presenceTest } from '../volume/presence.js';
-import type { ResolvedProjection, SliceSegmenter } from '../volume/project.js';
-import { type Projection, type ProjectionName, projectionOf } from '../volume/projection.js';
+import {
+  type Projection,
+  type ProjectionName,
+  projectionOf,
+  type ResolvedProjection,
+  type SliceSegmenter,
+} from '../volume/projection.js';
 import { MotionModel } from './motion.js';
 
 /**

@@ -1,6 +1,6 @@
 import type { Mask } from '../../ndimage/mask.js';
 import type { TaskOptions } from '../../task.js';
-import type { ResolvedProjection, SegmentedSlice, SliceSegmenter } from './project.js';
+import type { ResolvedProjection, SegmentedSlice, SliceSegmenter } from './projection.js';
 
 /**
  * Whether an object that is followed with masks is still there. A mask stays where it is for many planes beyond the

@@ -2,7 +2,14 @@ import type { Mask } from '../../ndimage/mask.js';
 import { maskIou, unionMasks } from '../../ndimage/mask-sets.js';
 import type { TaskOptions } from '../../task.js';
 import { ALWAYS_THERE, FAINT_PLANES, type PresenceTest, presenceTest } from './presence.js';
-import { type Projection, type ProjectionName, projectionOf } from './projection.js';
+import {
+  type Projection,
+  type ProjectionName,
+  projectionOf,
+  type ResolvedProjection,
+  type SegmentedSlice,
+  type SliceSegmenter,
+} from './projection.js';
 
 /**
  * One object through a volume: from the slices a person has annotated outwards until the object is lost, and inwards
@@ -33,27 +40,6 @@ export interface AnnotatedSlices {
   /** The object does not go below its lowest (above its highest) annotated slice. */
   readonly stopLower: boolean;
   readonly stopUpper: boolean;
-}
-
-/** Segments `plane` from the mask of a neighbouring slice. */
-export type SliceSegmenter = (
-  plane: number,
-  from: Mask,
-  options: ResolvedProjection,
-  task: TaskOptions,
-) => Promise<SegmentedSlice>;
-
-export interface SegmentedSlice {
-  /** Empty: nothing was found. */
-  readonly mask: Mask;
-  /** The model's own estimate of its IoU. */
-  readonly predictedIou: number;
-  /** Of each channel, how the object stands out from its surroundings (contrast.ts); absent where no pixels are known. */
-  readonly contrast?: readonly number[];
-}
-
-export interface ResolvedProjection extends Projection {
-  readonly boxExtension: number;
 }
 
 export interface ProjectedObject {

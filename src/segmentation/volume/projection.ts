@@ -1,4 +1,6 @@
 import { SamError } from '../../errors.js';
+import type { Mask } from '../../ndimage/mask.js';
+import type { TaskOptions } from '../../task.js';
 
 /**
  * How the mask of one slice becomes the prompt of the next. Names and meaning as in micro-sam (spec 7.1); note that
@@ -22,6 +24,28 @@ export interface Projection {
   readonly singlePoint: boolean;
   /** The edge of the mask is a guess, and its box is not extended: how far the object may grow is in the mask. */
   readonly softMask?: boolean;
+}
+
+export interface ResolvedProjection extends Projection {
+  /** Growth of the projected box: pixels if >= 1, else a fraction of its sides. */
+  readonly boxExtension: number;
+}
+
+/** Segments `plane` from the mask of a neighbouring slice. */
+export type SliceSegmenter = (
+  plane: number,
+  from: Mask,
+  options: ResolvedProjection,
+  task: TaskOptions,
+) => Promise<SegmentedSlice>;
+
+export interface SegmentedSlice {
+  /** Empty: nothing was found. */
+  readonly mask: Mask;
+  /** The model's own estimate of its IoU. */
+  readonly predictedIou: number;
+  /** Of each channel, how the object stands out from its surroundings (contrast.ts); absent where no pixels are known. */
+  readonly contrast?: readonly number[];
 }
 
 export const PROJECTION_NAMES = Object.keys(PROJECTIONS) as readonly ProjectionName[];

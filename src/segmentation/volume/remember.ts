@@ -1,6 +1,6 @@
 import type { Mask } from '../../ndimage/mask.js';
 import { masksEqual } from '../../ndimage/rle.js';
-import type { ResolvedProjection, SegmentedSlice, SliceSegmenter } from './project.js';
+import type { ResolvedProjection, SegmentedSlice, SliceSegmenter } from './projection.js';
 
 /**
  * Does not ask the model twice for the same: the latest results of each plane are kept with the mask and the projection

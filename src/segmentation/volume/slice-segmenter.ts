@@ -4,7 +4,7 @@ import { segmentFromMask } from '../from-prompts.js';
 import { segmentPrompts } from '../segment-prompts.js';
 import type { PlaneSegmenter } from './annotated-slices.js';
 import { contrastOf, surroundingsOf } from './contrast.js';
-import type { SliceSegmenter } from './project.js';
+import type { SliceSegmenter } from './projection.js';
 
 /** The model as projection and tracking use it: from a neighbour's mask to a mask, and from prompts to a mask. */
 

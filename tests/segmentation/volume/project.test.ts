@@ -5,9 +5,8 @@ import {
   type AnnotatedSlices,
   PROJECT_OPTIONS,
   projectThroughVolume,
-  type SegmentedSlice,
-  type SliceSegmenter,
 } from '../../../src/segmentation/volume/project.js';
+import type { SegmentedSlice, SliceSegmenter } from '../../../src/segmentation/volume/projection.js';
 import { rememberingSegmenter } from '../../../src/segmentation/volume/remember.js';
 
 /** A disk that moves one pixel a slice and lives in slices 3..16 of 20. */

@@ -1,0 +1,33 @@
+import type { Annotator, AnnotatorTask, Segmentation } from './annotator.js';
+import type { Memo } from './history.js';
+import type { Message, SessionState } from './state.js';
+
+/** What a command may do to a session. */
+export interface SessionActions {
+  readonly state: SessionState;
+  readonly annotator: Annotator | undefined;
+  apply(edit: Edit, amend?: Memo): Memo | undefined;
+  undo(): boolean;
+  redo(): boolean;
+  notify(message: Message | undefined): void;
+  prepare(): Promise<void>;
+  segment(
+    name: string,
+    work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<Segmentation>,
+    options?: { slot?: TaskSlot; amend?: Memo },
+  ): Promise<void>;
+  settled(): Promise<void>;
+  cancel(slot?: TaskSlot): void;
+}
+
+/** One way to change the state, as a value. `change` is pure; it may throw a SamError and then nothing happens. */
+export interface Edit {
+  /** What undo calls it, e.g. "Commit". */
+  readonly title: string;
+  change(state: SessionState): SessionState;
+  /** Said to the user once it is done. */
+  readonly notice?: Message;
+}
+
+/** Work that can be under way at most once. */
+export type TaskSlot = 'prepare' | 'segment' | 'automatic';
