@@ -6,7 +6,7 @@ import { bytesPerElement, exactNumbers, type FileDtype, halfToFloat } from './el
 import { checkBlockSize } from './region.js';
 import type { ReadOptions, Store } from './store.js';
 import { zarritaStore } from './stores/zarrita-store.js';
-import { boundCodecs } from './zarr-codecs.js';
+import { boundCodecs, checkCodecs } from './zarr-codecs.js';
 
 /** One zarr array, v2 or v3: its metadata, checked, and its chunks, decoded by zarrita. */
 export interface ZarrArray extends ChunkedArray {
@@ -74,6 +74,7 @@ export async function openZarrArray(store: Store, path: string, node: ZarrNode):
   const where = `${store.name}${path ? `/${path}` : ''}`;
   const { dtype, metadata } = readableMetadata(node, where);
   boundCodecs();
+  checkCodecs(metadata, node.version, where);
   const array = await openPatched(store, path, metadata, node.version, where);
   const { shape, chunks } = array;
   if (shape.length === 0 || shape.some((length) => !Number.isSafeInteger(length) || length < 1))
@@ -98,7 +99,7 @@ export async function openZarrArray(store: Store, path: string, node: ZarrNode):
     attributes: node.attributes,
     async chunk(index, { signal }) {
       const { data, stride } = await array.getChunk([...index], { signal }).catch((error: unknown) => {
-        throw decodeError(error, where);
+        throw decodeError(error);
       });
       const values = data as unknown as TypedArray | BigInt64Array | BigUint64Array;
       if (values.length !== elements)
@@ -196,12 +197,8 @@ async function openPatched(
   }
 }
 
-/** Errors of zarrita while decoding: a codec it does not have is something else than damaged data. */
-function decodeError(error: unknown, where: string): unknown {
-  if (error instanceof Error && error.name === 'UnknownCodecError')
-    return new SamError('unsupported', `${where} is compressed with a codec that is not read: ${error.message}`, {
-      cause: error,
-    });
+/** zarrita wraps what a codec throws; ours says it better. */
+function decodeError(error: unknown): unknown {
   const cause = error instanceof Error ? error.cause : undefined;
   return cause instanceof SamError ? cause : error;
 }

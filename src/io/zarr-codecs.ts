@@ -71,6 +71,41 @@ export function boundCodecs(): void {
     }
 }
 
+/**
+ * Looked up before zarrita does: of two codecs that it does not have it only catches the first, and the other's failure
+ * would end a Node process.
+ *
+ * @param metadata of an array, v2 or v3
+ * @throws SamError unsupported for a codec that is not read, invalid_image where none can be told
+ */
+export function checkCodecs(metadata: Readonly<Record<string, unknown>>, version: 2 | 3, where: string): void {
+  const names = version === 3 ? codecsV3(metadata.codecs) : codecsV2(metadata);
+  for (const name of names) {
+    if (typeof name !== 'string')
+      throw new SamError('invalid_image', `The codecs in the metadata of ${where} have no names; they are damaged.`);
+    if (!registry.has(name))
+      throw new SamError('unsupported', `${where} is compressed with a codec that is not read: ${name}.`);
+  }
+}
+
+/** Of shards, those inside. */
+function codecsV3(codecs: unknown): unknown[] {
+  if (!Array.isArray(codecs)) return [undefined];
+  const shards = codecs.find((codec) => codec?.name === 'sharding_indexed')?.configuration;
+  const inside = shards ? [shards.codecs, shards.index_codecs] : [codecs];
+  return inside.flatMap((list) => (Array.isArray(list) ? list.map((codec) => codec?.name) : [undefined]));
+}
+
+function codecsV2({ filters, compressor }: Readonly<Record<string, unknown>>): unknown[] {
+  const codecs: unknown[] = [...(Array.isArray(filters) ? filters : []), ...(compressor ? [compressor] : [])];
+  return codecs.map((codec) => {
+    const id = (codec as { id?: unknown } | null)?.id;
+    if (typeof id !== 'string') return undefined;
+    // zarrita reads this one as two others.
+    return /^(numcodecs\.)?fixedscaleoffset$/.test(id) ? 'scale_offset' : `numcodecs.${id}`;
+  });
+}
+
 function uint32(bytes: Uint8Array, at: number): number {
   if (bytes.length < at + 4) throw new SamError('invalid_image', 'A chunk is truncated.');
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);

@@ -46,7 +46,15 @@ export async function fuzz(family: Family, count: number, seed: number): Promise
   const failures: string[] = [];
   const outcomes = new Map<string, number>();
   let slowestMs = 0;
+  let latest = 0;
+  // What a library fails with beside the call would end the program.
+  const unheard = (error: unknown) =>
+    void failures.push(
+      `${family.name} ${seed}/${latest}: beside the call: ${error instanceof Error ? error.stack : error}`,
+    );
+  process.prependListener('unhandledRejection', unheard);
   for (let i = 0; i < count; i++) {
+    latest = i;
     const original = family.seeds[randomInteger(random, 0, family.seeds.length)];
     const other = family.seeds[randomInteger(random, 0, family.seeds.length)];
     const input = damaged(original, other, random);
@@ -67,6 +75,8 @@ export async function fuzz(family: Family, count: number, seed: number): Promise
     if (grown > MEMORY_BYTES) failures.push(`${family.name} ${seed}/${i}: memory grew by ${grown} bytes (${outcome})`);
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
   }
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  process.removeListener('unhandledRejection', unheard);
   return { files: count, failures, outcomes, slowestMs };
 }
 
