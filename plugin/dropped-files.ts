@@ -1,4 +1,4 @@
-import { rootOfKeys } from '../src/io/zarr-keys.js';
+import { rootOfKeys } from '../src/io/zarr/keys.js';
 
 /** What a page does with what is dropped on it. */
 export interface DropListeners {

@@ -1,5 +1,5 @@
 declare module '@cornerstonejs/codec-libjpeg-turbo-8bit/decode' {
-  /** The Emscripten module factory; see io/jpeg.ts for the part of it that is used. */
+  /** The Emscripten module factory; see io/formats/jpeg.ts for the part of it that is used. */
   const load: (options: { print: () => void; printErr: () => void }) => Promise<unknown>;
   export default load;
 }

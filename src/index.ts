@@ -24,14 +24,14 @@ export { evaluateIteratively, evaluatePrompts } from './evaluation/iterative-pro
 export { promptFromObject, STANDARD_SETTINGS } from './evaluation/prompts-from-ground-truth.js';
 export { reportToHtml, scoresToCsv } from './evaluation/report.js';
 export { type SegmentationScores, scoreSegmentation } from './evaluation/segmentation-accuracy.js';
-export { EXPORT_FORMATS, type ExportFormat, exportLabels } from './io/export.js';
 export { type ImageSource, planeCount, readPlane } from './io/image.js';
 export { openFile } from './io/node-open.js';
-export { addLabelsToImage } from './io/ome-zarr-writer.js';
 export { openImage } from './io/open.js';
+export { EXPORT_FORMATS, type ExportFormat, exportLabels } from './io/results/export.js';
 export type { Store } from './io/store.js';
 export { folderStore } from './io/stores/fs.js';
 export { memoryStore } from './io/stores/memory.js';
+export { addLabelsToImage } from './io/zarr/ome-zarr-writer.js';
 export { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99, toImage } from './model/intensity.js';
 export type { ModelSpec } from './model/model-spec.js';
 export { modelNames, registerModel, resolveModel } from './model/registry.js';

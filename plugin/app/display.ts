@@ -1,5 +1,5 @@
 import { asSamError, SamError } from '../../src/errors.js';
-import type { ImageDisplay } from '../../src/presenter/image-display.js';
+import type { ImageDisplay } from '../../src/presenter/image/image-display.js';
 import type { PresenterOptions } from '../../src/presenter/presenter-options.js';
 import type { PageAnnotator } from './annotator.js';
 

@@ -9,7 +9,7 @@ import {
   resolveModel,
 } from '../../src/model/registry.js';
 import type { EncodingChange, EngineDeps } from '../../src/service/engine.js';
-import { drawnBox } from '../../src/session/automatic-commands.js';
+import { drawnBox } from '../../src/session/commands/automatic-commands.js';
 import { connectWorker } from '../../src/worker/connect.js';
 import { failoverWorker } from '../../src/worker/failover.js';
 import type { EngineModel } from '../panel/image-settings.js';

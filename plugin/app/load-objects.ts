@@ -1,8 +1,8 @@
 import type { PageFile } from '../../src/cli/serve/page-settings.js';
 import { blobBytes, httpBytes } from '../../src/io/bytes.js';
-import { importTracks, trackFiles } from '../../src/session/import-tracks.js';
 import { isUntouched } from '../../src/session/layers.js';
-import { loadObjects } from '../../src/session/load-objects.js';
+import { importTracks, trackFiles } from '../../src/session/loading/import-tracks.js';
+import { loadObjects } from '../../src/session/loading/load-objects.js';
 import type { AnnotationSession } from '../../src/session/session.js';
 
 /**

@@ -1,6 +1,6 @@
 import { SamError } from '../../src/errors.js';
-import { type ExportFormat, exportLabels, measuredImage } from '../../src/io/export.js';
 import type { ImageSource } from '../../src/io/image.js';
+import { type ExportFormat, exportLabels, measuredImage } from '../../src/io/results/export.js';
 import { zipFiles } from '../../src/io/stores/zip.js';
 import { paintLayer } from '../../src/session/layers.js';
 import type { SessionState } from '../../src/session/state.js';

@@ -1,5 +1,5 @@
-import type { AutomaticSlider, PanelAutomatic } from '../../src/presenter/panel-automatic.js';
-import type { PanelButton } from '../../src/presenter/panel-controls.js';
+import type { AutomaticSlider, PanelAutomatic } from '../../src/presenter/panel/panel-automatic.js';
+import type { PanelButton } from '../../src/presenter/panel/panel-controls.js';
 import { buttonView, type ControlActions, type ControlView } from './controls.js';
 import { make, setChildren, setText } from './dom.js';
 

@@ -4,8 +4,8 @@ import type {
   PanelControl,
   PanelRange,
   PanelToggle,
-} from '../../src/presenter/panel-controls.js';
-import type { CommandId } from '../../src/session/commands.js';
+} from '../../src/presenter/panel/panel-controls.js';
+import type { CommandId } from '../../src/session/commands/commands.js';
 import type { SessionSettings } from '../../src/session/state.js';
 import { icon, keyCaps, make, setText } from './dom.js';
 import { TOOL_ICONS } from './icons.js';

@@ -1,4 +1,4 @@
-import type { LineageTree, TrackBar } from '../../src/presenter/lineage-tree.js';
+import type { LineageTree, TrackBar } from '../../src/presenter/panel/lineage-tree.js';
 
 /**
  * The lineage tree, drawn: time to the right, a bar per track, a bracket from each mother to her daughters, a line at the

@@ -1,5 +1,5 @@
-import type { PanelModel } from '../../src/presenter/panel.js';
-import type { PanelControl, PanelSection } from '../../src/presenter/panel-controls.js';
+import type { PanelModel } from '../../src/presenter/panel/panel.js';
+import type { PanelControl, PanelSection } from '../../src/presenter/panel/panel-controls.js';
 import type { SessionState } from '../../src/session/state.js';
 import { AutomaticView } from './automatic.js';
 import { type ControlActions, type ControlView, keyOf, viewOf } from './controls.js';

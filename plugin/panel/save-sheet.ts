@@ -1,4 +1,4 @@
-import { EXPORT_FORMATS, type ExportFormat } from '../../src/io/export.js';
+import { EXPORT_FORMATS, type ExportFormat } from '../../src/io/results/export.js';
 import { menuList, Sheet } from './menu.js';
 
 /** What each format is good for, in words for who has to choose. */

@@ -1,4 +1,4 @@
-import type { SeriesImage, SeriesState } from '../../src/session/image-series.js';
+import type { SeriesImage, SeriesState } from '../../src/session/series/image-series.js';
 import type { ControlActions } from './controls.js';
 import { keyCaps, make, setChildren, setText } from './dom.js';
 

@@ -1,7 +1,7 @@
 import { colorOf } from '../../src/presenter/colors.js';
-import type { TrackBar } from '../../src/presenter/lineage-tree.js';
-import type { PanelTracks } from '../../src/presenter/panel-tracks.js';
-import type { CommandId } from '../../src/session/commands.js';
+import type { TrackBar } from '../../src/presenter/panel/lineage-tree.js';
+import type { PanelTracks } from '../../src/presenter/panel/panel-tracks.js';
+import type { CommandId } from '../../src/session/commands/commands.js';
 import type { ControlActions } from './controls.js';
 import { keyCaps, make, setChildren, setText } from './dom.js';
 import { barKey, LineageTreeView } from './lineage-tree.js';

@@ -2,11 +2,11 @@ import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { SamError } from '../errors.js';
-import { EXPORT_FORMATS, type ExportFormat, exportLabels } from '../io/export.js';
 import { type ImageSource, planeCount, readPlane } from '../io/image.js';
 import { nameOfFile } from '../io/node-open.js';
-import { addLabelsToImage } from '../io/ome-zarr-writer.js';
+import { EXPORT_FORMATS, type ExportFormat, exportLabels } from '../io/results/export.js';
 import { folderStore } from '../io/stores/fs.js';
+import { addLabelsToImage } from '../io/zarr/ome-zarr-writer.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
 import type { AmgThresholds } from '../segmentation/amg/state.js';

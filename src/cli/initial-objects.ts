@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileBytes } from '../io/node-file.js';
-import { areTracks, trackFiles } from '../session/import-tracks.js';
+import { areTracks, trackFiles } from '../session/loading/import-tracks.js';
 import { expandInputs } from './batch/inputs.js';
 import { UsageError } from './command.js';
 

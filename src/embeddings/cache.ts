@@ -1,6 +1,6 @@
 import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
-import { writeGroup } from '../io/zarr-writer.js';
+import { writeGroup } from '../io/zarr/writer.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import type { Size } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';

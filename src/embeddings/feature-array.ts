@@ -1,9 +1,9 @@
 import * as zarr from 'zarrita';
 import { SamError } from '../errors.js';
-import { crc32c } from '../io/crc32c.js';
+import { crc32c } from '../io/compression/crc32c.js';
 import type { Store } from '../io/store.js';
-import { zarritaStore } from '../io/stores/zarrita-store.js';
-import { chunkKey, v3Metadata, writeArrayMetadata, writeChunk, type ZarrArray } from '../io/zarr-writer.js';
+import { chunkKey, v3Metadata, writeArrayMetadata, writeChunk, type ZarrArray } from '../io/zarr/writer.js';
+import { zarritaStore } from '../io/zarr/zarrita-store.js';
 import { type Tensor, tensor } from '../ndimage/array.js';
 import { fromHalf, toHalf } from './half.js';
 

@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import { SamError } from '../errors.js';
 import { type ByteSource, checkRange } from './bytes.js';
-import { installWebpDecoder } from './webp.js';
+import { installWebpDecoder } from './formats/webp.js';
 
 /** Browsers decode WebP themselves; Node has to bring a decoder. */
 installWebpDecoder(async (bytes) => (await import('@cwasm/webp')).decode(bytes));

@@ -57,7 +57,7 @@ function isStore(value: unknown): value is Store {
 }
 
 async function openStore(store: Store, options: OpenOptions): Promise<ImageSource> {
-  const { openZarr } = await import('./zarr.js');
+  const { openZarr } = await import('./zarr/zarr.js');
   return openZarr(store, options);
 }
 
@@ -74,7 +74,7 @@ async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> 
 
 async function openFiles(files: readonly (Blob | ByteSource)[], options: OpenOptions): Promise<ImageSource> {
   if (files.length === 0) throw new SamError('invalid_argument', 'No file was given; choose at least one.');
-  const { zarrOfFiles } = await import('./zarr-files.js');
+  const { zarrOfFiles } = await import('./zarr/files.js');
   const zarr = zarrOfFiles(files);
   if (zarr) return openStore(zarr, { name: zarr.name, ...options });
   const sources = files.map((file) => (isByteSource(file) ? file : blobBytes(file)));
@@ -141,22 +141,22 @@ async function openFormat(
 ): Promise<ImageSource> {
   switch (format) {
     case 'tiff':
-      return (await import('./tiff.js')).openTiff(source, { ...options, companions });
+      return (await import('./tiff/tiff.js')).openTiff(source, { ...options, companions });
     case 'png':
-      return (await import('./png.js')).openPng(source, options);
+      return (await import('./formats/png.js')).openPng(source, options);
     case 'jpeg':
-      return (await import('./jpeg.js')).openJpeg(source, options);
+      return (await import('./formats/jpeg.js')).openJpeg(source, options);
     case 'webp':
-      return (await import('./webp.js')).openWebp(source, options);
+      return (await import('./formats/webp.js')).openWebp(source, options);
     case 'nifti':
     case 'gzip':
-      return (await import('./nifti.js')).openNifti(source, options);
+      return (await import('./formats/nifti.js')).openNifti(source, options);
     case 'npy':
-      return (await import('./npy.js')).openNpy(source, options);
+      return (await import('./formats/npy.js')).openNpy(source, options);
     case 'zip':
-      return (await import('./npz.js')).openZip(source, options);
+      return (await import('./formats/npz.js')).openZip(source, options);
     case 'hdf5':
-      return (await import('./hdf5.js')).openHdf5(source, options);
+      return (await import('./hdf5/hdf5.js')).openHdf5(source, options);
   }
 }
 

@@ -1,7 +1,7 @@
 import { SamError } from '../errors.js';
-import { isJpeg } from './jpeg.js';
-import { isPng } from './png.js';
-import { isTiff } from './tiff-container.js';
+import { isJpeg } from './formats/jpeg.js';
+import { isPng } from './formats/png.js';
+import { isTiff } from './tiff/container.js';
 
 /** What a file is, by its first bytes: names lie. */
 export type Format = 'tiff' | 'png' | 'jpeg' | 'webp' | 'nifti' | 'gzip' | 'npy' | 'zip' | 'hdf5';

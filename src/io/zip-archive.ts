@@ -1,7 +1,7 @@
 import { Inflate } from 'fflate';
 import { SamError } from '../errors.js';
 import { type ByteSource, checkRange, memoryBytes } from './bytes.js';
-import { inflatePrefix } from './gzip.js';
+import { inflatePrefix } from './compression/gzip.js';
 import { checkBlockSize, checkPlausible } from './region.js';
 
 /**

@@ -1,4 +1,4 @@
-import { COMMAND_LIST, COMMANDS, type CommandGroup, type CommandId } from '../session/commands.js';
+import { COMMAND_LIST, COMMANDS, type CommandGroup, type CommandId } from '../session/commands/commands.js';
 
 /** Keys → commands, the help overlay and docs/keys.md, all from the command table. */
 
@@ -62,7 +62,7 @@ export function helpModel(): readonly HelpSection[] {
 
 /** The page docs/keys.md. */
 export function keysMarkdown(): string {
-  const lines = ['# Keys', '', 'Generated from the command table (`src/session/commands.ts`).'];
+  const lines = ['# Keys', '', 'Generated from the command table (`src/session/commands/commands.ts`).'];
   for (const { title, entries } of helpModel()) {
     lines.push('', `## ${title}`, '', '| key or gesture | command | |', '| --- | --- | --- |');
     for (const entry of entries) {

@@ -1,8 +1,8 @@
 import type { Tensor } from '../ndimage/array.js';
-import type { CommandId } from '../session/commands.js';
+import type { CommandId } from '../session/commands/commands.js';
 import type { ImageInfo } from '../session/state.js';
-import type { PanelModel } from './panel.js';
-import type { SectionSource } from './section-view.js';
+import type { PanelModel } from './panel/panel.js';
+import type { SectionSource } from './sections/section-view.js';
 import type { PlaneRenderer, ViewChannel, ViewerEvent } from './viewer.js';
 
 /** What a presenter is given by the application: pictures of the open image, and what is to be done outside of the session. */

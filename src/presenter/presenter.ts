@@ -8,17 +8,17 @@ import {
   type CommandId,
   isCommandId,
   refusal,
-} from '../session/commands.js';
+} from '../session/commands/commands.js';
+import { samePrompt } from '../session/edits/prompt-rules.js';
 import { shownLayer } from '../session/layers.js';
-import { samePrompt } from '../session/prompt-rules.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { ImageInfo, ObjectLayerName, SessionState } from '../session/state.js';
 import { HoverPreview } from './hover.js';
 import { commandOfKey } from './keys.js';
 import { Latest } from './latest.js';
-import { panelModel } from './panel.js';
+import { panelModel } from './panel/panel.js';
 import type { PresenterOptions } from './presenter-options.js';
-import { SectionView } from './section-view.js';
+import { SectionView } from './sections/section-view.js';
 import { visibleTails } from './track-tails.js';
 import { sectionObjects, viewObjects } from './view-objects.js';
 import type { Viewer, ViewerEvent, ViewObject, ViewTrack } from './viewer.js';

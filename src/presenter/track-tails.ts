@@ -1,8 +1,8 @@
 import type { YX } from '../ndimage/array.js';
 import { annotatorKind } from '../session/annotator.js';
+import { type TrackTail, trackTails } from '../session/edits/tracking.js';
 import { shownLayer } from '../session/layers.js';
 import type { Lineage, SessionState } from '../session/state.js';
-import { type TrackTail, trackTails } from '../session/tracking.js';
 import { colorOf } from './colors.js';
 import type { ViewTrack } from './viewer.js';
 

@@ -2,7 +2,7 @@ import { annotatorKind } from '../session/annotator.js';
 import { objectsInPlane, shownLayer } from '../session/layers.js';
 import type { ObjectLayerName, SessionState } from '../session/state.js';
 import { CURRENT_COLOR, colorOf } from './colors.js';
-import type { SectionObject } from './section-objects.js';
+import type { SectionObject } from './sections/section-objects.js';
 import type { ViewObject } from './viewer.js';
 
 /** Objects in their colours, as the eye sees them. The one being corrected is shown as the current object only. */

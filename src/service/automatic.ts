@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { planAccept } from '../session/automatic-edits.js';
+import { planAccept } from '../session/edits/automatic-edits.js';
 import { needImage } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { AutomaticThresholds } from '../session/state.js';

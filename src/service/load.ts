@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { SamError } from '../errors.js';
 import { memoryBytes } from '../io/bytes.js';
-import { importTracks, trackFiles } from '../session/import-tracks.js';
-import { loadObjects } from '../session/load-objects.js';
+import { importTracks, trackFiles } from '../session/loading/import-tracks.js';
+import { loadObjects } from '../session/loading/load-objects.js';
 import type { AnnotationSession } from '../session/session.js';
 import { method } from './call.js';
 import { bytesSchema, imageInput, imageName, imageSchema } from './image.js';

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { EXPORT_FORMATS } from '../io/export.js';
+import { EXPORT_FORMATS } from '../io/results/export.js';
 import { TOOLS } from '../session/state.js';
 import { imageSchema, tensorSchema } from './image.js';
 import { fromRpcArray, isArrayLike } from './ndarray.js';

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { SamError } from '../errors.js';
 import type { ImageInput } from '../io/open.js';
-import type { ImageSeries } from '../session/image-series.js';
+import type { ImageSeries } from '../session/series/image-series.js';
 import { method } from './call.js';
 import { imageInput, imageName, imageSchema } from './image.js';
 

@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import { PROJECTION_NAMES } from '../segmentation/volume/projection.js';
 import { trackOfPrompt } from '../session/annotator.js';
+import { describeTracks, loadTracks } from '../session/edits/tracking.js';
 import { needImage, recordsFromLabels } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { Lineage, SessionSettings } from '../session/state.js';
-import { describeTracks, loadTracks } from '../session/tracking.js';
 import { method } from './call.js';
 import { tensorSchema } from './image.js';
 import { checkLabels } from './labels.js';

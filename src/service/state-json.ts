@@ -1,5 +1,5 @@
 import type { Prompt } from '../segmentation/prompts.js';
-import { chosenAutomatic } from '../session/automatic-commands.js';
+import { chosenAutomatic } from '../session/commands/automatic-commands.js';
 import { areaOf } from '../session/layers.js';
 import type { ObjectLayer, SessionSettings, SessionState } from '../session/state.js';
 import { stackSettingsJson } from './stack.js';

@@ -6,8 +6,15 @@ import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
 import type { Progress } from '../task.js';
 import type { Edit, SessionActions, TaskSlot } from './actions.js';
 import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation } from './annotator.js';
-import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal, segmentNow } from './commands.js';
-import { landSegmentation } from './edits.js';
+import {
+  COMMANDS,
+  type Command,
+  type CommandArguments,
+  type CommandId,
+  refusal,
+  segmentNow,
+} from './commands/commands.js';
+import { landSegmentation } from './edits/edits.js';
 import { History, type Memo } from './history.js';
 import { layerOf, NO_OBJECTS } from './layers.js';
 import type { ImageInfo, Message, SessionSettings, SessionState } from './state.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Browser, Frame } from 'playwright-core';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { launchBrowser } from '../support/browser.js';
 import { hasData } from '../support/data.js';

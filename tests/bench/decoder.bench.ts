@@ -1,4 +1,4 @@
-import { type CellPhantom, cellPhantom } from '../../src/io/phantom.js';
+import { type CellPhantom, cellPhantom } from '../../src/io/phantom/phantom.js';
 import { createMaskDecoder, type MaskDecoder } from '../../src/model/mask-decoder.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
 import type { OrtRuntime } from '../../src/model/runtime.js';

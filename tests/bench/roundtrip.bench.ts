@@ -1,12 +1,12 @@
 import { decode } from 'fast-png';
 import { fromArrayBuffer } from 'geotiff';
 import * as zarr from 'zarrita';
-import { cocoToLabels } from '../../src/io/coco.js';
-import { exportLabels } from '../../src/io/export.js';
-import { geoJsonToLabels } from '../../src/io/geojson.js';
+import { cocoToLabels } from '../../src/io/results/coco.js';
+import { exportLabels } from '../../src/io/results/export.js';
+import { geoJsonToLabels } from '../../src/io/results/geojson.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
-import { zarritaStore } from '../../src/io/stores/zarrita-store.js';
 import type { NamedBytes } from '../../src/io/stores/zip.js';
+import { zarritaStore } from '../../src/io/zarr/zarrita-store.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
 import { maxLabel } from '../../src/ndimage/label.js';
 import { randomLabels } from '../support/labels.js';

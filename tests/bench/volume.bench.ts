@@ -1,6 +1,6 @@
 import { trackAccuracy } from '../../src/evaluation/tracking.js';
 import { objectOf, type VolumeAccuracy, volumeAccuracy } from '../../src/evaluation/volumes.js';
-import { volumePhantom } from '../../src/io/phantom-stack.js';
+import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cellPhantom } from '../../src/io/phantom.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { MINUTES, servedStory } from '../support/browser-story.js';
 import { startServer } from '../support/start-server.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { cellPhantom } from '../../src/io/phantom.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { serveFolders } from '../support/browser.js';

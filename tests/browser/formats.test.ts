@@ -8,7 +8,7 @@ import type { Browser } from 'playwright-core';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { sizeOf, type TypedArray, type YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage, type State } from '../support/annotator-page.js';
 import { cutTiff, pngOfSize, smallPng } from '../support/bad-files.js';

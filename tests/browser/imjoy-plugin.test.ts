@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { cellPhantom } from '../../src/io/phantom.js';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { MINUTES, servedStory } from '../support/browser-story.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import type { Size, YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory } from '../support/browser-story.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { cellPhantom } from '../../src/io/phantom.js';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory } from '../support/browser-story.js';
 import { startServer } from '../support/start-server.js';

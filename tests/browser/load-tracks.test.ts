@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { labelsToCtc } from '../../src/io/ctc.js';
-import { napariTracks, tracksCsv } from '../../src/io/napari-tracks.js';
+import { labelsToCtc } from '../../src/io/results/ctc.js';
+import { napariTracks, tracksCsv } from '../../src/io/results/napari-tracks.js';
 import { zipFiles } from '../../src/io/stores/zip.js';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory, MINUTES } from '../support/browser-story.js';
 import { dropPaths } from '../support/drop.js';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { memoryBytes } from '../../src/io/bytes.js';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
-import { cellPhantom } from '../../src/io/phantom.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory, MINUTES } from '../support/browser-story.js';

@@ -15,8 +15,8 @@ import path from 'node:path';
 import { steps } from '../../src/evaluation/grid-search.js';
 import { readPlane } from '../../src/io/image.js';
 import { openFile } from '../../src/io/node-open.js';
-import { cellPhantom } from '../../src/io/phantom.js';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { pyramidStore, writeFolder } from '../support/pyramid.js';
 
 /** The built binary as a user runs it, with the real model, on a folder that also holds a broken file. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { joinNumbers, startEngine } from '../../src/cli/engine.js';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { tensor } from '../../src/ndimage/array.js';
 
 describe('flags of commands that run the model', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { openNdarray } from '../../src/io/ndarray.js';
-import { cellPhantom } from '../../src/io/phantom.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { fixRange, toImage } from '../../src/model/transforms.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { evaluateIteratively, evaluatePrompts } from '../../src/evaluation/iterative-prompting.js';
 import { STANDARD_SETTINGS } from '../../src/evaluation/prompts-from-ground-truth.js';
 import { scoreSegmentation } from '../../src/evaluation/segmentation-accuracy.js';
-import { cellPhantom } from '../../src/io/phantom.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { masksToLabels } from '../../src/segmentation/masks-to-labels.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { withData } from '../support/data.js';

@@ -6,7 +6,7 @@ import { volumeIou } from '../../src/evaluation/volume-iou.js';
 import { objectOf, volumeAccuracy } from '../../src/evaluation/volumes.js';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
-import { dividingPhantom, volumePhantom } from '../../src/io/phantom-stack.js';
+import { dividingPhantom, volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { LabelImage, Size, Tensor } from '../../src/ndimage/array.js';
 import { fullMask, translateMask } from '../../src/ndimage/rle.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { SamError } from '../../src/errors.js';
-import { cocoToLabels, labelsToCoco } from '../../src/io/coco.js';
+import { cocoToLabels, labelsToCoco } from '../../src/io/results/coco.js';
 import { decodeCounts, toCocoRle } from '../../src/ndimage/coco-rle.js';
 import { masksFromLabels } from '../../src/ndimage/rle.js';
 import { randomLabels } from '../support/labels.js';

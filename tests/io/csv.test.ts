@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { labelsToCsv } from '../../src/io/csv.js';
+import { labelsToCsv } from '../../src/io/results/csv.js';
 import { tensor } from '../../src/ndimage/array.js';
 
 function parse(csv: string): Record<string, number>[] {

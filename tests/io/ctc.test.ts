@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { SamError } from '../../src/errors.js';
-import { labelsToCtc, parseTracks, readCtc, tracksOf, tracksToLineages } from '../../src/io/ctc.js';
+import { labelsToCtc, parseTracks, readCtc, tracksOf, tracksToLineages } from '../../src/io/results/ctc.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { randomLabels } from '../support/labels.js';
 import { seededRandom } from '../support/random.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { unzipSync } from 'fflate';
 import { SamError } from '../../src/errors.js';
-import { EXPORT_FORMATS, exportLabels } from '../../src/io/export.js';
 import { openImage } from '../../src/io/open.js';
+import { EXPORT_FORMATS, exportLabels } from '../../src/io/results/export.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { randomLabels } from '../support/labels.js';

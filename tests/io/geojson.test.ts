@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { SamError } from '../../src/errors.js';
-import { geoJsonToLabels, labelsToGeoJson } from '../../src/io/geojson.js';
+import { geoJsonToLabels, labelsToGeoJson } from '../../src/io/results/geojson.js';
 import { type LabelImage, tensor } from '../../src/ndimage/array.js';
 import { randomLabels } from '../support/labels.js';
 import { seededRandom } from '../support/random.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { unzipSync, zipSync } from 'fflate';
 import { SamError } from '../../src/errors.js';
-import { labelsToRoiZip } from '../../src/io/imagej-roi.js';
-import { decodeRoi as readRoi, roiZipToLabels } from '../../src/io/imagej-roi-reader.js';
+import { labelsToRoiZip } from '../../src/io/results/imagej-roi.js';
+import { decodeRoi as readRoi, roiZipToLabels } from '../../src/io/results/imagej-roi-reader.js';
 import type { YX } from '../../src/ndimage/array.js';
 import { rasterizePolygon } from '../../src/ndimage/rasterize.js';
 import { paintMask } from '../../src/ndimage/rle.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { SamError } from '../../src/errors.js';
-import { readLabelImage } from '../../src/io/label-image.js';
 import { openImage } from '../../src/io/open.js';
+import { readLabelImage } from '../../src/io/results/label-image.js';
 
 describe('reading a label image', () => {
   const read = async (data: Float32Array | Uint16Array | Int32Array, shape: number[], axes: string) =>

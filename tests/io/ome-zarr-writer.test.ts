@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import * as zarr from 'zarrita';
 import { SamError } from '../../src/errors.js';
-import { addLabelsToImage, writeOmeZarrLabels } from '../../src/io/ome-zarr-writer.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
-import { zarritaStore } from '../../src/io/stores/zarrita-store.js';
-import { writeGroup } from '../../src/io/zarr-writer.js';
+import { addLabelsToImage, writeOmeZarrLabels } from '../../src/io/zarr/ome-zarr-writer.js';
+import { writeGroup } from '../../src/io/zarr/writer.js';
+import { zarritaStore } from '../../src/io/zarr/zarrita-store.js';
 import { randomLabels } from '../support/labels.js';
 import { seededRandom } from '../support/random.js';
 

@@ -11,7 +11,7 @@ import { planeAt, planeCount, readPlane } from '../../src/io/image.js';
 import { fileBytes } from '../../src/io/node-file.js';
 import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { encodeJpeg } from '../support/jpeg-encoder.js';
 import { seededRandom } from '../support/random.js';
 import { buildTiff, short } from '../support/tiff-builder.js';

@@ -7,7 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { memoryBytes } from '../../src/io/bytes.js';
 import '../../src/io/node-file.js';
 import { openImage } from '../../src/io/open.js';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { launchBrowser, type Site, serveFolders } from '../support/browser.js';
 import { encodeJpeg } from '../support/jpeg-encoder.js';
 import { encodeWebp } from '../support/webp-encoder.js';

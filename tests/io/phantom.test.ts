@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cellPhantom } from '../../src/io/phantom.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
 
 describe('cell phantom', () => {
   const phantom = cellPhantom();

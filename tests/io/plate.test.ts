@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { SamError } from '../../src/errors.js';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
-import { plateFields } from '../../src/io/plate.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
+import { plateFields } from '../../src/io/zarr/plate.js';
 import { madeOmeZarr, madePlate, omePixel } from '../support/zarr-builder.js';
 
 describe('an OME-Zarr plate', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { decode } from 'fast-png';
 import { SamError } from '../../src/errors.js';
-import { encodeLabelPng } from '../../src/io/png-writer.js';
+import { encodeLabelPng } from '../../src/io/results/png-writer.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { randomLabels } from '../support/labels.js';
 import { seededRandom } from '../support/random.js';

@@ -13,8 +13,8 @@ import { folderStore } from '../../src/io/stores/fs.js';
 import { httpStore } from '../../src/io/stores/http.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { deleteAll, listKeys, prefixStore } from '../../src/io/stores/prefix.js';
-import { zarritaStore } from '../../src/io/stores/zarrita-store.js';
 import { zipFiles, zipStore } from '../../src/io/stores/zip.js';
+import { zarritaStore } from '../../src/io/zarr/zarrita-store.js';
 import { storeContract } from '../contracts/store.js';
 
 const withCode = (code: string) => (error: unknown) => error instanceof SamError && error.code === code;

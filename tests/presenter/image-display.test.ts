@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
-import { composite } from '../../src/presenter/composite.js';
-import { ImageDisplay } from '../../src/presenter/image-display.js';
+import { composite } from '../../src/presenter/image/composite.js';
+import { ImageDisplay } from '../../src/presenter/image/image-display.js';
 
 /** An image as the eye sees it, against numbers worked out by hand. */
 describe('image display', () => {

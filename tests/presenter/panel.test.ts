@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { commandOfKey, helpModel, keysMarkdown } from '../../src/presenter/keys.js';
-import { panelModel, timeLeft } from '../../src/presenter/panel.js';
-import { COMMAND_LIST, COMMANDS } from '../../src/session/commands.js';
+import { panelModel, timeLeft } from '../../src/presenter/panel/panel.js';
+import { COMMAND_LIST, COMMANDS } from '../../src/session/commands/commands.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { WALK_IMAGE } from '../support/session-walk.js';
 

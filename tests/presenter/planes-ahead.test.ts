@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { ImageSource } from '../../src/io/image.js';
 import { openNdarray } from '../../src/io/ndarray.js';
-import { PlanesAhead } from '../../src/presenter/planes-ahead.js';
+import { PlanesAhead } from '../../src/presenter/image/planes-ahead.js';
 
 const PLANES = 30;
 

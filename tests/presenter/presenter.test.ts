@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { maskContains } from '../../src/ndimage/rle.js';
-import type { PanelModel } from '../../src/presenter/panel.js';
+import type { PanelModel } from '../../src/presenter/panel/panel.js';
 import { Presenter } from '../../src/presenter/presenter.js';
 import type { PointPrompt } from '../../src/segmentation/prompts.js';
 import { objectsInPlane } from '../../src/session/layers.js';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { maskFromBitmap } from '../../src/ndimage/rle.js';
-import { lineageTree } from '../../src/presenter/lineage-tree.js';
-import { panelTracks } from '../../src/presenter/panel-tracks.js';
+import { lineageTree } from '../../src/presenter/panel/lineage-tree.js';
+import { panelTracks } from '../../src/presenter/panel/panel-tracks.js';
 import { visibleTails } from '../../src/presenter/track-tails.js';
+import { loadTracks } from '../../src/session/edits/tracking.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { Lineage, ObjectRecord } from '../../src/session/state.js';
-import { loadTracks } from '../../src/session/tracking.js';
 
 /** A square of 3 x 3 pixels whose centre moves two pixels to the right in each frame. */
 function track(id: number, first: number, last: number, y: number): ObjectRecord {

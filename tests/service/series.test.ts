@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { createService } from '../../src/service/service.js';
-import { ImageSeries } from '../../src/session/image-series.js';
+import { ImageSeries } from '../../src/session/series/image-series.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { DiscAnnotator } from '../support/disc-annotator.js';
 import { arrayImage } from '../support/disc-service.js';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readCtc, tracksToLineages } from '../../src/io/ctc.js';
+import { readCtc, tracksToLineages } from '../../src/io/results/ctc.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
 import { AnnotationSession } from '../../src/session/session.js';

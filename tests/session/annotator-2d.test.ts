@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cellPhantom } from '../../src/io/phantom.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { YX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
@@ -7,7 +7,7 @@ import { maskIou } from '../../src/ndimage/mask-sets.js';
 import { maskContains, masksFromLabels } from '../../src/ndimage/rle.js';
 import { segmentFromPoints } from '../../src/segmentation/from-prompts.js';
 import type { PointPrompt } from '../../src/segmentation/prompts.js';
-import { Annotator2d } from '../../src/session/annotator-2d.js';
+import { Annotator2d } from '../../src/session/annotators/annotator-2d.js';
 import { objectAt } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo } from '../../src/session/state.js';

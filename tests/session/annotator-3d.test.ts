@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { volumePhantom } from '../../src/io/phantom-stack.js';
+import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
 import { maskCentroid, maskFromLabels } from '../../src/ndimage/rle.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
-import { Annotator3d } from '../../src/session/annotator-3d.js';
+import { Annotator3d } from '../../src/session/annotators/annotator-3d.js';
 import { paintLayer, shownLayer } from '../../src/session/layers.js';
+import { exportSession, importSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
-import { exportSession, importSession } from '../../src/session/session-file.js';
 import type { ImageInfo, ObjectRecord } from '../../src/session/state.js';
 import { realWorker } from '../support/real-worker.js';
 import { type CountingContext, stackContext } from '../support/stack-source.js';

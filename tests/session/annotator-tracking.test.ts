@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { dividingPhantom } from '../../src/io/phantom-stack.js';
+import { dividingPhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
 import { maskCentroid, maskFromLabels } from '../../src/ndimage/rle.js';
 import type { Prompt, TrackRef } from '../../src/segmentation/prompts.js';
-import { AnnotatorTracking } from '../../src/session/annotator-tracking.js';
+import { AnnotatorTracking } from '../../src/session/annotators/annotator-tracking.js';
+import { describeTracks, trackTails } from '../../src/session/edits/tracking.js';
+import { exportSession, importSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
-import { exportSession, importSession } from '../../src/session/session-file.js';
 import type { ImageInfo } from '../../src/session/state.js';
-import { describeTracks, trackTails } from '../../src/session/tracking.js';
 import { realWorker } from '../support/real-worker.js';
 import { type CountingContext, stackContext } from '../support/stack-source.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { cellPhantom } from '../../src/io/phantom.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
-import { Annotator2d } from '../../src/session/annotator-2d.js';
+import { Annotator2d } from '../../src/session/annotators/annotator-2d.js';
 import { objectAt } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { maskFromLabels, masksFromLabels, paintMask } from '../../src/ndimage/rle.js';
-import { planCommit } from '../../src/session/commit.js';
+import { planCommit } from '../../src/session/edits/commit.js';
 import { layerOf, paintPlane } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ObjectRecord, SessionSettings, SessionState } from '../../src/session/state.js';

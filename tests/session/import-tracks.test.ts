@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { memoryBytes } from '../../src/io/bytes.js';
-import { labelsToCtc } from '../../src/io/ctc.js';
-import { napariTracks, tracksCsv } from '../../src/io/napari-tracks.js';
-import { dividingPhantom } from '../../src/io/phantom-stack.js';
+import { dividingPhantom } from '../../src/io/phantom/phantom-stack.js';
+import { labelsToCtc } from '../../src/io/results/ctc.js';
+import { napariTracks, tracksCsv } from '../../src/io/results/napari-tracks.js';
 import { type NamedBytes, zipFiles } from '../../src/io/stores/zip.js';
 import { EMPTY_MASK, masksEqual } from '../../src/ndimage/rle.js';
-import { importTracks, trackFiles } from '../../src/session/import-tracks.js';
+import { describeTracks } from '../../src/session/edits/tracking.js';
 import { layerOf, recordsFromLabels } from '../../src/session/layers.js';
+import { importTracks, trackFiles } from '../../src/session/loading/import-tracks.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ObjectRecord } from '../../src/session/state.js';
-import { describeTracks } from '../../src/session/tracking.js';
 import { DiscAnnotator } from '../support/disc-annotator.js';
 
 const FRAMES = 6;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { exportSession, importSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
-import { exportSession, importSession } from '../../src/session/session-file.js';
 import { DiscAnnotator } from '../support/disc-annotator.js';
 import { seededRandom } from '../support/random.js';
 import { randomStep, WALK_IMAGE } from '../support/session-walk.js';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { folderStore } from '../../src/io/stores/fs.js';
-import { Autosave } from '../../src/session/autosave.js';
+import { Autosave } from '../../src/session/saving/autosave.js';
+import { exportSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
-import { exportSession } from '../../src/session/session-file.js';
 import { DiscAnnotator } from './disc-annotator.js';
 import { seededRandom } from './random.js';
 import { randomStep, WALK_IMAGE } from './session-walk.js';

@@ -1,4 +1,4 @@
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 
 /** Small files that cannot be opened, and the sound picture that some are made from. */
 

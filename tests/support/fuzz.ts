@@ -9,7 +9,7 @@ import '../../src/io/node-file.js';
 import { type ImageInput, openImage } from '../../src/io/open.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { sizeOf } from '../../src/ndimage/array.js';
 import { dataItems, dataPath, hasData } from './data.js';
 import { h5pySample, hdf5Sample } from './hdf5-sample.js';

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { decode, encode } from 'fast-png';
 import type { Page } from 'playwright-core';
-import { cellPhantom } from '../../src/io/phantom.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from './annotator-page.js';
 import { launchBrowser } from './browser.js';

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { compress } from '../../src/io/compress.js';
+import { compress } from '../../src/io/compression/compress.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
-import { chunkKey, writeArrayMetadata, writeGroup, type ZarrArray } from '../../src/io/zarr-writer.js';
+import { chunkKey, writeArrayMetadata, writeGroup, type ZarrArray } from '../../src/io/zarr/writer.js';
 import type { Size, YX } from '../../src/ndimage/array.js';
 
 /**

@@ -1,7 +1,7 @@
 import { asSamError } from '../../src/errors.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
+import { exportSession } from '../../src/session/saving/session-file.js';
 import type { AnnotationSession } from '../../src/session/session.js';
-import { exportSession } from '../../src/session/session-file.js';
 import type { ImageInfo, SessionState } from '../../src/session/state.js';
 import { randomInteger } from './random.js';
 

@@ -1,4 +1,4 @@
-import { encodeTiff } from '../../src/io/tiff-writer.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import type { YX } from '../../src/ndimage/array.js';
 import { seededRandom } from './random.js';
 

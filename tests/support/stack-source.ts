@@ -1,7 +1,7 @@
 import { toImage } from '../../src/model/intensity.js';
 import type { Embedding } from '../../src/model/sam-tensors.js';
 import type { Size, Tensor } from '../../src/ndimage/array.js';
-import type { StackContext } from '../../src/session/annotator-stack.js';
+import type { StackContext } from '../../src/session/annotators/annotator-stack.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 
 export interface CountingContext extends StackContext {

@@ -1,8 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { nameOfFile } from '../../io/node-open.js';
-import { plateFields } from '../../io/plate.js';
 import { folderStore } from '../../io/stores/fs.js';
+import { plateFields } from '../../io/zarr/plate.js';
 import { UsageError } from '../command.js';
 
 /**

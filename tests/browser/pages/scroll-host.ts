@@ -3,10 +3,10 @@ import { openNdarray } from '../../../src/io/ndarray.js';
 import { memoryStore } from '../../../src/io/stores/memory.js';
 import type { Mask } from '../../../src/ndimage/mask.js';
 import { maskFromBitmap } from '../../../src/ndimage/rle.js';
-import { ImageDisplay } from '../../../src/presenter/image-display.js';
+import { ImageDisplay } from '../../../src/presenter/image/image-display.js';
 import { Presenter } from '../../../src/presenter/presenter.js';
 import type { Viewer } from '../../../src/presenter/viewer.js';
-import { setCommittedObjects } from '../../../src/session/edits.js';
+import { setCommittedObjects } from '../../../src/session/edits/edits.js';
 import { AnnotationSession } from '../../../src/session/session.js';
 import type { ImageInfo, ObjectRecord } from '../../../src/session/state.js';
 

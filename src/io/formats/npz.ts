@@ -1,0 +1,39 @@
+import { SamError } from '../../errors.js';
+import type { ByteSource } from '../bytes.js';
+import type { ImageSource } from '../image.js';
+import type { OpenOptions } from '../open-options.js';
+import { rootOfKeys } from '../zarr/keys.js';
+import { openZipArchive, type ZipArchive } from '../zip-archive.js';
+import { openNpy } from './npy.js';
+
+/** Zip archives that hold an image: NumPy's .npz (choose the array by `key`), and zipped zarrs. Only members are read. */
+export async function openZip(source: ByteSource, options: OpenOptions = {}): Promise<ImageSource> {
+  const { name } = source;
+  const archive = await openZipArchive(source, options);
+  const members = [...archive.members.keys()];
+  if (members.some((member) => /(^|\/)(zarr\.json|\.zarray|\.zgroup)$/.test(member)))
+    return openZippedZarr(archive, members, options);
+  const arrays = members.filter((member) => member.endsWith('.npy'));
+  const wanted =
+    options.key === undefined ? arrays[options.series ?? 0] : arrays.find((member) => member === `${options.key}.npy`);
+  if (wanted === undefined)
+    throw new SamError(
+      options.key === undefined ? 'unsupported' : 'not_found',
+      `${name} holds ${arrays.length === 0 ? 'no NumPy array and no zarr' : `the arrays ${arrays.map((a) => a.replace(/\.npy$/, '')).join(', ')}`}${options.key === undefined ? '; unpack it and open the image inside.' : `, not "${options.key}".`}`,
+    );
+  const image = await openNpy({ ...(await archive.open(wanted, options)), name }, options);
+  return { ...image, images: arrays.map((member) => member.replace(/\.npy$/, '')) };
+}
+
+async function openZippedZarr(
+  archive: ZipArchive,
+  members: readonly string[],
+  options: OpenOptions,
+): Promise<ImageSource> {
+  const { archiveStore } = await import('../stores/zip.js');
+  const { prefixStore } = await import('../stores/prefix.js');
+  const { openZarr } = await import('../zarr/zarr.js');
+  const store = archiveStore(archive);
+  const root = rootOfKeys(members) ?? '';
+  return openZarr(root === '' ? store : prefixStore(store, root), { name: archive.name, ...options });
+}

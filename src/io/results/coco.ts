@@ -1,0 +1,123 @@
+import { SamError } from '../../errors.js';
+import { type LabelImage, type Size, sizeOf } from '../../ndimage/array.js';
+import { type CocoRle, decodeCounts, encodeCounts, fromCocoRle, toCocoRle } from '../../ndimage/coco-rle.js';
+import { threeAxes } from '../../ndimage/label.js';
+import type { Mask } from '../../ndimage/mask.js';
+import { masksFromLabels, paintMask, translateMask } from '../../ndimage/rle.js';
+import type { ObjectFacts } from './geojson.js';
+
+/**
+ * Objects as COCO annotations with run lengths in pycocotools' compressed form. Every plane of a stack is an image of
+ * the file; the label of an object is its `label`, as annotation ids have to be unique over all planes.
+ */
+export function labelsToCoco(
+  labels: LabelImage,
+  { name, objects = [] }: { name: string; objects?: readonly ObjectFacts[] },
+): string {
+  const [planes, height, width] = threeAxes(labels.shape);
+  const facts = new Map(objects.map((object) => [object.id, object]));
+  const images = [];
+  const annotations: string[] = [];
+  for (let plane = 0; plane < planes; plane++) {
+    images.push({ id: plane + 1, file_name: name, width, height, ...(labels.shape.length === 3 && { plane }) });
+    for (const [label, mask] of masksFromLabels(labels, plane)) {
+      const [top, left, bottom, right] = mask.box;
+      const { predictedIou, stability } = facts.get(label) ?? {};
+      annotations.push(
+        JSON.stringify({
+          id: annotations.length + 1,
+          image_id: plane + 1,
+          category_id: 1,
+          label,
+          segmentation: { size: [height, width], counts: encodeCounts(imageRuns(mask, [height, width]).counts) },
+          area: mask.area,
+          bbox: [left, top, right - left, bottom - top],
+          iscrowd: 0,
+          ...(predictedIou !== undefined && { predicted_iou: predictedIou }),
+          ...(stability !== undefined && { stability_score: stability }),
+        }),
+      );
+    }
+  }
+  const head = JSON.stringify({ images, categories: [{ id: 1, name: 'object' }] });
+  return `${head.slice(0, -1)},"annotations":[\n${annotations.join(',\n')}\n]}\n`;
+}
+
+/** Paints the annotations of a COCO text (compressed or plain run lengths) into labels of the given shape. */
+export function cocoToLabels(text: string, shape: readonly number[]): LabelImage {
+  const { images, annotations } = parseCoco(text);
+  const [planes, height, width] = threeAxes(shape);
+  const labels: LabelImage = { data: new Uint32Array(sizeOf(shape)), shape };
+  const planeOf = new Map(images.map((image, index) => [image.id, image.plane ?? index]));
+  for (const { id, label = id, image_id, segmentation } of annotations) {
+    const plane = planeOf.get(image_id) ?? 0;
+    const { size, counts } = segmentation ?? {};
+    const fits = Array.isArray(size) && size[0] === height && size[1] === width && plane < planes;
+    if (!fits || counts === undefined)
+      throw new SamError(
+        'invalid_image',
+        `Annotation ${id} is of plane ${plane}, size [${size}]; expected run lengths of size [${height}, ${width}] in one of ${planes} planes.`,
+      );
+    try {
+      const runs = typeof counts === 'string' ? decodeCounts(counts) : counts;
+      paintMask(labels, fromCocoRle({ size: [height, width], counts: runs }), label, { plane });
+    } catch (cause) {
+      throw new SamError(
+        'invalid_image',
+        `The run lengths of annotation ${id} are damaged: ${(cause as Error).message}`,
+        { cause },
+      );
+    }
+  }
+  return labels;
+}
+
+interface CocoFile {
+  readonly images: readonly { readonly id: number; readonly plane?: number }[];
+  readonly annotations: readonly {
+    readonly id: number;
+    readonly label?: number;
+    readonly image_id: number;
+    readonly segmentation?: { readonly size?: unknown; readonly counts?: string | readonly number[] };
+  }[];
+}
+
+function parseCoco(text: string): CocoFile {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SamError('invalid_image', 'This COCO file is not JSON; it may be cut off.', { cause });
+  }
+  const file = value as Partial<CocoFile> | null;
+  const isList = (list: unknown) => Array.isArray(list) && list.every((item) => typeof item === 'object' && item);
+  if (typeof file !== 'object' || !file || !isList(file.images) || !isList(file.annotations))
+    throw new SamError('invalid_image', 'This file is JSON but not COCO: expected lists "images" and "annotations".');
+  return file as CocoFile;
+}
+
+/** Run lengths over the whole image, at the cost of the mask's box only. */
+function imageRuns(mask: Mask, size: Size): CocoRle {
+  const [top, left, bottom, right] = mask.box;
+  const boxHeight = bottom - top;
+  const cropped = toCocoRle(translateMask(mask, -top, -left), [boxHeight, right - left]);
+  const counts: number[] = [];
+  let end = 0; // of what is described so far, in the column-major order of the image
+  let position = 0; // in that of the box
+  cropped.counts.forEach((count, i) => {
+    const stop = position + count;
+    while (i % 2 === 1 && position < stop) {
+      const y = position % boxHeight;
+      const length = Math.min(boxHeight - y, stop - position);
+      const start = (left + Math.floor(position / boxHeight)) * size[0] + top + y;
+      if (start === end && counts.length > 0) counts[counts.length - 1] += length;
+      else counts.push(start - end, length);
+      end = start + length;
+      position += length;
+    }
+    position = stop;
+  });
+  const rest = size[0] * size[1] - end;
+  if (rest > 0) counts.push(rest);
+  return { size, counts };
+}

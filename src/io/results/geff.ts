@@ -1,0 +1,80 @@
+import type { Dtype, LabelImage, TypedArray } from '../../ndimage/array.js';
+import { maskCentroid, masksFromLabels } from '../../ndimage/rle.js';
+import type { PixelSize } from '../pixel-size.js';
+import { longUnit } from '../pixel-size.js';
+import type { Store } from '../store.js';
+import { writeArray, writeGroup } from '../zarr/writer.js';
+import { type Lineages, tracksOf } from './ctc.js';
+
+/**
+ * Tracks in the Graph Exchange File Format: a zarr group in which every object of every frame is a node, with the
+ * properties t, y, x (centre, pixels, the middle of the first pixel is 0) and track_id, and every step in time or from
+ * mother to daughter is a directed edge. Specification: github.com/live-image-tracking-tools/geff.
+ */
+const GEFF_VERSION = '1.1.0';
+
+/** @param labels [T, H, W], the label of a track in all its frames */
+export async function writeGeff(
+  store: Store,
+  labels: LabelImage,
+  { lineages = [], pixelSize }: { lineages?: Lineages; pixelSize?: PixelSize } = {},
+): Promise<void> {
+  const nodes: { readonly track: number; readonly t: number; readonly y: number; readonly x: number }[] = [];
+  const ofTrack = new Map<number, number[]>();
+  for (let t = 0; t < labels.shape[0]; t++)
+    for (const [track, mask] of masksFromLabels(labels, t)) {
+      const [y, x] = maskCentroid(mask);
+      ofTrack.set(track, [...(ofTrack.get(track) ?? []), nodes.length]);
+      nodes.push({ track, t, y: y - 0.5, x: x - 0.5 });
+    }
+  const edges: number[] = [];
+  for (const own of ofTrack.values()) for (let i = 1; i < own.length; i++) edges.push(own[i - 1], own[i]);
+  for (const { label, parent } of tracksOf(labels, lineages))
+    if (parent !== 0) edges.push(ofTrack.get(parent)!.at(-1)!, ofTrack.get(label)![0]);
+
+  await writeGroup(store, '', 3, { geff: metadata(nodes.length, labels, pixelSize) });
+  for (const group of ['nodes', 'nodes/props', 'edges', 'edges/props']) await writeGroup(store, group, 3, {});
+  const values = async (name: string, dtype: Dtype, data: TypedArray) => {
+    if (name.startsWith('nodes/props/')) await writeGroup(store, name.replace(/\/values$/, ''), 3, {});
+    const shape = name === 'edges/ids' ? [data.length / 2, 2] : [data.length];
+    const chunks = shape.map((length) => Math.max(1, length));
+    await writeArray(store, name, { version: 3, shape, chunks, dtype, compression: 'gzip' }, { data, shape });
+  };
+  const ofNodes = (
+    name: string,
+    dtype: Dtype,
+    type: { from(values: number[]): TypedArray },
+    value: (k: number) => number,
+  ) => values(name, dtype, type.from(Array.from(nodes, (_, k) => value(k))));
+  await ofNodes('nodes/ids', 'uint32', Uint32Array, (k) => k);
+  await values('edges/ids', 'uint32', Uint32Array.from(edges));
+  await ofNodes('nodes/props/t/values', 'int32', Int32Array, (k) => nodes[k].t);
+  await ofNodes('nodes/props/y/values', 'float64', Float64Array, (k) => nodes[k].y);
+  await ofNodes('nodes/props/x/values', 'float64', Float64Array, (k) => nodes[k].x);
+  await ofNodes('nodes/props/track_id/values', 'uint32', Uint32Array, (k) => nodes[k].track);
+}
+
+function metadata(nodes: number, { shape: [frames, height, width] }: LabelImage, pixelSize?: PixelSize) {
+  const property = (identifier: string, dtype: Dtype) => [identifier, { identifier, dtype, varlength: false }] as const;
+  const range = (length: number) => (nodes === 0 ? {} : { min: 0, max: length - 1 });
+  const space = (name: 'y' | 'x', length: number) => ({
+    name,
+    type: 'space',
+    unit: 'pixel',
+    ...range(length),
+    ...(pixelSize && { scale: pixelSize[name], scaled_unit: longUnit(pixelSize.unit) }),
+  });
+  return {
+    geff_version: GEFF_VERSION,
+    directed: true,
+    axes: [{ name: 't', type: 'time', unit: 'frame', ...range(frames) }, space('y', height), space('x', width)],
+    node_props_metadata: Object.fromEntries([
+      property('t', 'int32'),
+      property('y', 'float64'),
+      property('x', 'float64'),
+      property('track_id', 'uint32'),
+    ]),
+    edge_props_metadata: {},
+    track_node_props: { tracklet: 'track_id' },
+  };
+}

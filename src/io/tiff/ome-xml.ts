@@ -1,0 +1,132 @@
+import type { ImageSource } from '../image.js';
+import { pixelSizeFrom } from '../pixel-size-of.js';
+
+/**
+ * The part of OME-XML that says how the planes of an OME-TIFF are arranged (OME data model 2016-06). A scan for tags, not
+ * an XML parser: workers have none, and only attributes of a few elements are needed.
+ */
+export interface OmeImage {
+  readonly name: string;
+  readonly sizes: {
+    readonly t: number;
+    readonly c: number;
+    readonly z: number;
+    readonly y: number;
+    readonly x: number;
+  };
+  /** Order in which planes vary, fastest first, e.g. 'zct'. */
+  readonly planeOrder: string;
+  readonly type: string;
+  readonly pixelSize?: ImageSource['pixelSize'];
+  readonly channels: readonly { readonly name?: string; readonly color?: string; readonly samples: number }[];
+  readonly tiffData: readonly TiffData[];
+}
+
+/** Planes from (c, z, t) on, in plane order, are pages from `page` on of `file`. */
+export interface TiffData {
+  readonly page?: number;
+  readonly count?: number;
+  readonly c: number;
+  readonly z: number;
+  readonly t: number;
+  readonly file?: string;
+  readonly uuid?: string;
+}
+
+export interface OmeDocument {
+  readonly uuid?: string;
+  readonly images: readonly OmeImage[];
+}
+
+interface Element {
+  readonly name: string;
+  readonly attributes: ReadonlyMap<string, string>;
+  readonly text: string;
+}
+
+/** OME-XML that describes images; a pointer to a companion file (BinaryOnly) does not, and its pages are read as they are. */
+export function isOmeXml(description: string | undefined): description is string {
+  const start = description?.slice(0, 4096) ?? '';
+  return /<(\w+:)?OME[\s>]/.test(start) && !/<(\w+:)?BinaryOnly[\s>]/.test(start);
+}
+
+export function parseOmeXml(xml: string): OmeDocument {
+  const images: { element: Element; parts: Element[] }[] = [];
+  let uuid: string | undefined;
+  for (const element of elements(xml)) {
+    if (element.name === 'OME') uuid = element.attributes.get('UUID');
+    else if (element.name === 'Image') images.push({ element, parts: [] });
+    else images.at(-1)?.parts.push(element);
+  }
+  return { uuid, images: images.flatMap(({ element, parts }) => parseImage(element, parts)) };
+}
+
+function* elements(xml: string): Generator<Element> {
+  for (const match of xml.matchAll(/<([\w:.-]+)([^<>]*)>([^<]*)/g)) {
+    const attributes = new Map<string, string>();
+    for (const [, name, double, single] of match[2].matchAll(/([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g))
+      attributes.set(name, unescapeXml(double ?? single));
+    yield { name: match[1].replace(/^.*:/, ''), attributes, text: unescapeXml(match[3].trim()) };
+  }
+}
+
+function unescapeXml(text: string): string {
+  return text
+    .replace(/&#(\d{1,7});/g, (_, code) => String.fromCodePoint(Math.min(Number(code), 0x10ffff)))
+    .replace(/&lt;/g, '<')
+    .replace(/&gt;/g, '>')
+    .replace(/&quot;/g, '"')
+    .replace(/&apos;/g, "'")
+    .replace(/&amp;/g, '&');
+}
+
+function parseImage(image: Element, parts: readonly Element[]): OmeImage[] {
+  const pixels = parts.find(({ name }) => name === 'Pixels')?.attributes;
+  if (pixels === undefined) return [];
+  const whole = (key: string) => Number(pixels.get(key) ?? Number.NaN);
+  return [
+    {
+      name: image.attributes.get('Name') ?? '',
+      sizes: { t: whole('SizeT'), c: whole('SizeC'), z: whole('SizeZ'), y: whole('SizeY'), x: whole('SizeX') },
+      planeOrder: (pixels.get('DimensionOrder') ?? 'XYZCT').toLowerCase().replace(/[xy]/g, ''),
+      type: pixels.get('Type') ?? '',
+      pixelSize: pixelSizeOf(pixels),
+      channels: parts
+        .filter(({ name }) => name === 'Channel')
+        .map(({ attributes }) => ({
+          name: attributes.get('Name'),
+          color: colourOf(attributes.get('Color')),
+          samples: Number(attributes.get('SamplesPerPixel') ?? 1),
+        })),
+      tiffData: parts.flatMap((part, i) => (part.name === 'TiffData' ? [tiffDataOf(part, parts[i + 1])] : [])),
+    },
+  ];
+}
+
+function tiffDataOf({ attributes }: Element, next: Element | undefined): TiffData {
+  const number = (key: string) => (attributes.has(key) ? Number(attributes.get(key)) : undefined);
+  const uuid = next?.name === 'UUID' ? next : undefined;
+  return {
+    page: number('IFD'),
+    count: number('PlaneCount'),
+    c: number('FirstC') ?? 0,
+    z: number('FirstZ') ?? 0,
+    t: number('FirstT') ?? 0,
+    file: uuid?.attributes.get('FileName'),
+    uuid: uuid?.text,
+  };
+}
+
+function pixelSizeOf(pixels: ReadonlyMap<string, string>): OmeImage['pixelSize'] {
+  const length = (axis: string) => {
+    const size = Number(pixels.get(`PhysicalSize${axis}`) ?? Number.NaN);
+    return size > 0 ? { length: size, unit: pixels.get(`PhysicalSize${axis}Unit`) ?? 'µm' } : undefined;
+  };
+  return pixelSizeFrom({ z: length('Z'), y: length('Y'), x: length('X') });
+}
+
+/** OME colours are RGBA in a signed 32-bit integer. */
+function colourOf(text: string | undefined): string | undefined {
+  if (text === undefined || !Number.isInteger(Number(text))) return undefined;
+  return `#${((Number(text) >>> 8) & 0xffffff).toString(16).padStart(6, '0')}`;
+}

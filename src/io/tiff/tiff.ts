@@ -1,0 +1,148 @@
+import { SamError } from '../../errors.js';
+import type { TypedArray } from '../../ndimage/array.js';
+import type { TaskOptions } from '../../task.js';
+import type { ByteSource } from '../bytes.js';
+import { LruCache } from '../cache.js';
+import { memoryDtype } from '../elements.js';
+import type { ImageSource } from '../image.js';
+import {
+  allocateRegion,
+  asImageErrors,
+  checkBlockCount,
+  copyTile,
+  forEachConcurrently,
+  groupBy,
+  imageSource,
+  type Region,
+  tilesIn,
+} from '../region.js';
+import { readSubDirectories, readTiffFile, TAG } from './container.js';
+import { omeSeries } from './ome.js';
+import { isOmeXml } from './ome-xml.js';
+import { isRgb, readBlock, readPage, samplesPerBlock, type TiffPage } from './page.js';
+import { type MovedPage, plainSeries, type TiffSeries } from './series.js';
+
+/**
+ * The TIFF family as an ImageSource: plain, BigTIFF, ImageJ, OME-TIFF, pyramids. Only the blocks that a region touches
+ * are read and decoded. Palette images are given as indices (ImageJ writes look-up tables over intensities so), bilevel
+ * ones as 0 and 1 as stored.
+ */
+export interface TiffOptions extends TaskOptions {
+  /** Which image of the file, where it holds several of different shapes. */
+  readonly series?: number;
+  /** Other files that an OME-TIFF of several files may need. */
+  readonly companions?: readonly ByteSource[];
+  /** Decoded blocks kept, in bytes. */
+  readonly cacheBytes?: number;
+}
+
+const CACHE_BYTES = 128 * 2 ** 20;
+
+interface Block {
+  readonly data: TypedArray;
+  readonly height: number;
+}
+
+export async function openTiff(source: ByteSource, options: TiffOptions = {}): Promise<ImageSource> {
+  const file = await readTiffFile(source, options);
+  const description = await asImageErrors(source.name, async () => {
+    const [first] = file.directories;
+    return (await readPage(file, first)).description;
+  });
+  const all = isOmeXml(description)
+    ? await omeSeries(file, description, options.companions ?? [], options)
+    : await plainSeries(file, options);
+  const series = all[options.series ?? 0];
+  if (series === undefined)
+    throw new SamError(
+      'invalid_argument',
+      `There is no image ${options.series} in ${source.name}; it holds ${all.length}, counted from 0.`,
+    );
+  const withLevels = await addSubResolutions(series);
+  const { first, sizes } = withLevels;
+  const dtype = memoryDtype(first.dtype);
+  const cache = new LruCache<string, Block>(options.cacheBytes ?? CACHE_BYTES);
+  return imageSource(
+    {
+      name: withLevels.name,
+      axes: withLevels.axes,
+      sizes: { ...sizes, c: sizes.c * first.samples, y: first.height, x: first.width },
+      dtype,
+      channels: withLevels.channels,
+      rgb: sizes.c === 1 && isRgb(first),
+      pixelSize: withLevels.pixelSize,
+      levels: withLevels.levels,
+      images: all.map(({ name }) => name),
+      files: withLevels.files,
+    },
+    (region, task) => readRegion(withLevels, cache, region, allocateRegion(dtype, region), task),
+    async () => cache.clear(),
+  );
+}
+
+/** Sub-directories as lower levels, for files that do not say so in OME-XML. */
+async function addSubResolutions(series: TiffSeries): Promise<TiffSeries> {
+  if (series.levels.length > 1 || !series.first.directory.has(TAG.subIfds)) return series;
+  const load = async (page: TiffPage) =>
+    Promise.all((await readSubDirectories(page.file, page.directory)).map((sub) => readPage(page.file, sub)));
+  const lower = (await load(series.first)).filter(
+    (page) => page.samples === series.first.samples && page.dtype === series.first.dtype,
+  );
+  return {
+    ...series,
+    levels: [...series.levels, ...lower.map((page) => [page.height, page.width] as const)],
+    async page(t, z, c, level) {
+      const full = await series.page(t, z, c, 0);
+      if (level === 0 || 'shift' in full) return full;
+      const page = (await load(full))[level - 1];
+      if (page?.width !== lower[level - 1].width || page.height !== lower[level - 1].height)
+        throw new SamError('invalid_image', `A page of ${series.name} lacks resolution level ${level}.`);
+      return page;
+    },
+  };
+}
+
+async function readRegion(
+  series: TiffSeries,
+  cache: LruCache<string, Block>,
+  region: Region,
+  out: TypedArray,
+  options: TaskOptions,
+): Promise<TypedArray> {
+  const { samples } = series.first;
+  const byPage = groupBy(
+    region.channels.map((channel, position) => ({ channel, position })),
+    ({ channel }) => Math.floor(channel / samples),
+  );
+  for (const [pageChannel, wanted] of byPage) {
+    const { page, shift } = asMoved(await series.page(region.t, region.z, pageChannel, region.level));
+    const places = wanted.map(({ channel, position }) => [position, channel % samples] as const);
+    const groups = page.planar
+      ? places.map(([position, sample]) => ({ plane: sample, places: [[position, 0]] as const }))
+      : [{ plane: 0, places }];
+    const [y0, x0, y1, x1] = region.box;
+    const blocks = ((y1 - y0) / page.tileHeight + 1) * ((x1 - x0) / page.tileWidth + 1) * groups.length;
+    checkBlockCount(series.name, Math.floor(blocks));
+    const jobs = [...tilesIn(region.box, page.tileHeight, page.tileWidth)].flatMap(([row, column]) =>
+      groups.map((group) => ({ row, column, ...group })),
+    );
+    await forEachConcurrently(
+      jobs,
+      async ({ row, column, plane, places: samplesOf }) => {
+        const key = [region.t, region.z, pageChannel, region.level, plane, row, column].join();
+        const block = await cache.load(key, async () => {
+          const value = await readBlock(page, row, column, plane, options, shift);
+          return { value, bytes: value.data.byteLength };
+        });
+        const tile = { ...block, width: page.tileWidth, stride: samplesPerBlock(page) };
+        copyTile(tile, row * page.tileHeight, column * page.tileWidth, out, region, samplesOf);
+      },
+      options.signal,
+    );
+  }
+  return out;
+}
+
+function asMoved(page: TiffPage | MovedPage): MovedPage {
+  return 'shift' in page ? page : { page, shift: 0 };
+}

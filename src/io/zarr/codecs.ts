@@ -1,0 +1,112 @@
+import { Gunzip, Unzlib } from 'fflate';
+import { registry } from 'zarrita';
+import { SamError } from '../../errors.js';
+import { bloscContentSize } from '../compression/blosc.js';
+import { inflatePrefix } from '../compression/gzip.js';
+import { zstdContentSize } from '../compression/zstd.js';
+
+/**
+ * zarrita's decompressors, each with a limit: a chunk may not unpack to more than its array says. The originals allocate
+ * whatever the compressed bytes claim. Encoding is theirs, unchanged.
+ */
+interface Codec {
+  encode(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  decode(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
+interface ChunkMeta {
+  readonly shape: readonly number[];
+}
+type Factory = { fromConfig(configuration: unknown, meta: ChunkMeta): Codec };
+type Decode = (bytes: Uint8Array, limit: number, codec: Codec) => Uint8Array | Promise<Uint8Array>;
+
+/** Bytes beyond the pixels that checksums may add. */
+const SLACK = 1024;
+const WIDEST = 8;
+
+const claims =
+  (read: (bytes: Uint8Array) => number | undefined): Decode =>
+  (bytes, limit, codec) => {
+    const claimed = read(bytes);
+    if (claimed !== undefined && claimed > limit)
+      throw new SamError(
+        'invalid_image',
+        `A chunk claims ${claimed} bytes where at most ${limit} belong; it is damaged.`,
+      );
+    return codec.decode(bytes);
+  };
+
+const DECODERS: Record<string, Decode> = {
+  gzip: (bytes, limit) => inflatePrefix(Gunzip, bytes, limit, 'A chunk'),
+  zlib: (bytes, limit) => inflatePrefix(Unzlib, bytes, limit, 'A chunk'),
+  zstd: claims(zstdContentSize),
+  blosc: claims(bloscContentSize),
+  lz4: claims((bytes) => uint32(bytes, 0)),
+};
+
+let installed = false;
+
+/** Once per program; later calls do nothing. */
+export function boundCodecs(): void {
+  if (installed) return;
+  installed = true;
+  for (const [name, decode] of Object.entries(DECODERS))
+    for (const id of [name, `numcodecs.${name}`]) {
+      const load = registry.get(id);
+      if (load === undefined) continue;
+      const bounded = async () => {
+        const original = (await load()) as unknown as Factory;
+        return {
+          fromConfig(configuration: unknown, meta: ChunkMeta) {
+            const codec = original.fromConfig(configuration, meta);
+            const limit = meta.shape.reduce((product, length) => product * length, WIDEST) + SLACK;
+            return {
+              kind: 'bytes_to_bytes',
+              encode: (bytes: Uint8Array) => codec.encode(bytes),
+              decode: (bytes: Uint8Array) => decode(bytes, limit, codec),
+            };
+          },
+        };
+      };
+      registry.set(id, bounded as unknown as typeof load);
+    }
+}
+
+/**
+ * Looked up before zarrita does: of two codecs that it does not have it only catches the first, and the other's failure
+ * would end a Node process.
+ *
+ * @param metadata of an array, v2 or v3
+ * @throws SamError unsupported for a codec that is not read, invalid_image where none can be told
+ */
+export function checkCodecs(metadata: Readonly<Record<string, unknown>>, version: 2 | 3, where: string): void {
+  const names = version === 3 ? codecsV3(metadata.codecs) : codecsV2(metadata);
+  for (const name of names) {
+    if (typeof name !== 'string')
+      throw new SamError('invalid_image', `The codecs in the metadata of ${where} have no names; they are damaged.`);
+    if (!registry.has(name))
+      throw new SamError('unsupported', `${where} is compressed with a codec that is not read: ${name}.`);
+  }
+}
+
+/** Of shards, those inside. */
+function codecsV3(codecs: unknown): unknown[] {
+  if (!Array.isArray(codecs)) return [undefined];
+  const shards = codecs.find((codec) => codec?.name === 'sharding_indexed')?.configuration;
+  const inside = shards ? [shards.codecs, shards.index_codecs] : [codecs];
+  return inside.flatMap((list) => (Array.isArray(list) ? list.map((codec) => codec?.name) : [undefined]));
+}
+
+function codecsV2({ filters, compressor }: Readonly<Record<string, unknown>>): unknown[] {
+  const codecs: unknown[] = [...(Array.isArray(filters) ? filters : []), ...(compressor ? [compressor] : [])];
+  return codecs.map((codec) => {
+    const id = (codec as { id?: unknown } | null)?.id;
+    if (typeof id !== 'string') return undefined;
+    // zarrita reads this one as two others.
+    return /^(numcodecs\.)?fixedscaleoffset$/.test(id) ? 'scale_offset' : `numcodecs.${id}`;
+  });
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  if (bytes.length < at + 4) throw new SamError('invalid_image', 'A chunk is truncated.');
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
+}

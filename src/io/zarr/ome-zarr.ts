@@ -1,0 +1,104 @@
+import * as v from 'valibot';
+import { SamError } from '../../errors.js';
+import type { ChannelInfo, ImageSource } from '../image.js';
+import { pixelSizeFrom } from '../pixel-size-of.js';
+
+/**
+ * OME-Zarr metadata, 0.1 to 0.5 (ngff.openmicroscopy.org): where the resolution levels are, what the axes mean, pixel
+ * size and channel colours. Only what is understood is required; the rest may be anything.
+ */
+const Transformations = v.optional(
+  v.array(v.looseObject({ type: v.string(), scale: v.optional(v.array(v.number())) })),
+);
+const Axis = v.union([
+  v.pipe(
+    v.string(),
+    v.transform((name) => ({ name, type: undefined as string | undefined, unit: undefined as string | undefined })),
+  ),
+  v.object({ name: v.string(), type: v.optional(v.string()), unit: v.optional(v.string()) }),
+]);
+const Multiscale = v.object({
+  name: v.optional(v.unknown()),
+  axes: v.optional(v.array(Axis)),
+  datasets: v.pipe(v.array(v.object({ path: v.string(), coordinateTransformations: Transformations })), v.minLength(1)),
+  coordinateTransformations: Transformations,
+});
+const Omero = v.object({
+  channels: v.array(
+    v.object({
+      label: v.optional(v.unknown()),
+      color: v.optional(v.unknown()),
+      window: v.optional(v.looseObject({ start: v.optional(v.number()), end: v.optional(v.number()) })),
+    }),
+  ),
+});
+
+export interface OmeZarrImage {
+  readonly name: string | undefined;
+  /** One letter of `tczyx` per axis of the arrays; undefined where the metadata leave it to the shape (0.1, 0.2). */
+  readonly axes: string | undefined;
+  readonly paths: readonly string[];
+  readonly pixelSize: ImageSource['pixelSize'];
+  readonly channels: readonly Partial<ChannelInfo>[];
+}
+
+type Attributes = Readonly<Record<string, unknown>>;
+
+/** The part of a group's attributes that OME-Zarr owns: under `ome` since 0.5, at the top before. */
+export function omeAttributes(attributes: Attributes): Attributes {
+  const { ome } = attributes;
+  return typeof ome === 'object' && ome !== null ? (ome as Attributes) : attributes;
+}
+
+/** The images a group describes; none if it is not an OME-Zarr image. */
+export function omeZarrImages(attributes: Attributes, where: string): OmeZarrImage[] {
+  const own = omeAttributes(attributes);
+  if (own.multiscales === undefined) return [];
+  const parsed = v.safeParse(v.pipe(v.array(Multiscale), v.minLength(1)), own.multiscales);
+  if (!parsed.success)
+    throw new SamError(
+      'invalid_image',
+      `The OME-Zarr metadata of ${where} are damaged: ${parsed.issues[0].message} (${v.getDotPath(parsed.issues[0]) ?? 'multiscales'}).`,
+    );
+  const omero = v.safeParse(Omero, own.omero);
+  return parsed.output.map((image) => ({
+    name: typeof image.name === 'string' ? image.name : undefined,
+    axes: image.axes?.map((axis) => axisLetter(axis, where)).join(''),
+    paths: image.datasets.map(({ path }) => path),
+    pixelSize: pixelSizeOf(image),
+    channels: omero.success ? omero.output.channels.map(channelOf) : [],
+  }));
+}
+
+function axisLetter({ name, type }: { name: string; type?: string }, where: string): string {
+  const letter = name.toLowerCase();
+  if (['t', 'c', 'z', 'y', 'x'].includes(letter)) return letter;
+  if (type === 'time') return 't';
+  if (type === 'channel') return 'c';
+  throw new SamError('unsupported', `${where} has an axis "${name}", which is not read; t, c, z, y and x are.`);
+}
+
+function pixelSizeOf(image: v.InferOutput<typeof Multiscale>): ImageSource['pixelSize'] {
+  const scaleOf = (transformations: v.InferOutput<typeof Transformations>) =>
+    transformations?.find(({ type }) => type === 'scale')?.scale;
+  const own = scaleOf(image.datasets[0].coordinateTransformations);
+  const all = scaleOf(image.coordinateTransformations);
+  if (image.axes === undefined || own === undefined) return undefined;
+  const axes = image.axes.map((axis, i) => ({ ...axis, length: own[i] * (all?.[i] ?? 1) }));
+  const of = (letter: string) => {
+    const axis = axes.find(({ name }) => name.toLowerCase() === letter);
+    return axis?.unit === undefined ? undefined : { length: axis.length, unit: axis.unit };
+  };
+  return pixelSizeFrom({ z: of('z'), y: of('y'), x: of('x') });
+}
+
+function channelOf(channel: v.InferOutput<typeof Omero>['channels'][number]): Partial<ChannelInfo> {
+  const { label, color, window } = channel;
+  const hex = typeof color === 'string' ? /^#?([0-9a-f]{6})/i.exec(color)?.[1] : undefined;
+  const { start, end } = window ?? {};
+  return {
+    ...(typeof label === 'string' || typeof label === 'number' ? { name: String(label) } : {}),
+    ...(hex ? { color: `#${hex.toLowerCase()}` } : {}),
+    ...(start !== undefined && end !== undefined && end > start ? { limits: [start, end] as const } : {}),
+  };
+}

@@ -1,0 +1,128 @@
+import { SamError } from '../../errors.js';
+import { elementSize, fromChunks } from '../chunked-image.js';
+import type { ImageSource } from '../image.js';
+import { guessAxes } from '../ndarray.js';
+import type { OpenOptions } from '../open-options.js';
+import { asImageErrors } from '../region.js';
+import type { Store } from '../store.js';
+import { openZarrArray, readNode, type ZarrNode } from './array.js';
+import { type OmeZarrImage, omeAttributes, omeZarrImages } from './ome-zarr.js';
+
+/**
+ * Zarr over any store: OME-Zarr images with their resolution levels (labels too: they are images at `labels/<name>`),
+ * and plain arrays, v2 and v3, by `key`. Only the chunks that a region touches are fetched.
+ */
+export async function openZarr(store: Store, options: OpenOptions = {}): Promise<ImageSource> {
+  const key = (options.key ?? '').replace(/^\/+|\/+$/g, '');
+  const where = `${options.name ?? store.name}${key ? `/${key}` : ''}`;
+  return asImageErrors(where, async () => {
+    const node = await readNode(store, key, options);
+    if (node === undefined)
+      throw new SamError('not_found', `${where} is not a zarr array or group; check the address or the key.`);
+    if (node.kind === 'array') return openPlain(store, key, node, where);
+    const images = omeZarrImages(node.attributes, where);
+    if (images.length > 0) return openMultiscale(store, key, images, where, options);
+    return openContainer(store, key, node, where, options);
+  });
+}
+
+async function openMultiscale(
+  store: Store,
+  key: string,
+  images: readonly OmeZarrImage[],
+  where: string,
+  options: OpenOptions,
+): Promise<ImageSource> {
+  const image = images[options.series ?? 0];
+  if (image === undefined)
+    throw new SamError(
+      'invalid_argument',
+      `There is no image ${options.series} in ${where}; it holds ${images.length}, counted from 0.`,
+    );
+  const levels = await Promise.all(
+    image.paths.map(async (path) => {
+      const full = key === '' ? path : `${key}/${path}`;
+      const node = await readNode(store, full, options);
+      if (node?.kind !== 'array')
+        throw new SamError(
+          'invalid_image',
+          `${where} names a resolution level "${path}", which is not there; it is incomplete.`,
+        );
+      return openZarrArray(store, full, node);
+    }),
+  );
+  const axes = image.axes ?? 'tczyx'.slice(-levels[0].shape.length);
+  return fromChunks(levels, axes, {
+    ...image,
+    name: image.name ?? where,
+    images: images.map(({ name }, i) => name ?? `Image ${i + 1}`),
+  });
+}
+
+async function openPlain(store: Store, key: string, node: ZarrNode, where: string): Promise<ImageSource> {
+  const array = await openZarrArray(store, key, node);
+  const names = array.dimensionNames?.map((name) => String(name).toLowerCase());
+  const named = names?.every((name) => /^[tczyx]$/.test(name)) && new Set(names).size === array.shape.length;
+  const axes = named && names ? names.join('') : guessAxes(array.shape, where);
+  return fromChunks([array], axes, {
+    name: where,
+    channels: [],
+    pixelSize: elementSize(array.attributes, axes),
+    images: undefined,
+  });
+}
+
+/** A group that is no image: open the one image in it, or say what it holds. */
+async function openContainer(
+  store: Store,
+  key: string,
+  node: ZarrNode,
+  where: string,
+  options: OpenOptions,
+): Promise<ImageSource> {
+  const own = omeAttributes(node.attributes);
+  const at = (path: string) => (key === '' ? path : `${key}/${path}`);
+  if (own['bioformats2raw.layout'] !== undefined)
+    return openZarr(store, { ...options, key: at(String(options.series ?? 0)), series: 0 });
+  if (own.plate !== undefined)
+    throw new SamError(
+      'unsupported',
+      `${where} is a plate of wells; open one field of it by its key, for example "A/1/0".`,
+      {
+        details: { feature: 'OME-Zarr plate' },
+      },
+    );
+  const paths = [...new Set([...listedArrays(node), ...(await storedArrays(store, key))])];
+  if (paths.length === 1) return openZarr(store, { ...options, key: at(paths[0]) });
+  throw new SamError(
+    'invalid_argument',
+    paths.length === 0
+      ? `${where} is a zarr group without OME-Zarr metadata; say by a key which array in it is the image.`
+      : `${where} holds several arrays; say which one is the image: ${paths.slice(0, 20).join(', ')}.`,
+    { details: { keys: paths } },
+  );
+}
+
+function listedArrays(node: ZarrNode): string[] {
+  const { metadata } = (node.metadata.consolidated_metadata ?? {}) as {
+    metadata?: Record<string, { node_type?: string }>;
+  };
+  return Object.entries(metadata ?? {}).flatMap(([path, child]) => (child?.node_type === 'array' ? [path] : []));
+}
+
+/** Arrays in stores that can be listed; at most some thousand keys are looked at. */
+async function storedArrays(store: Store, key: string): Promise<string[]> {
+  const prefix = key === '' ? '' : `${key}/`;
+  const found: string[] = [];
+  let seen = 0;
+  try {
+    for await (const path of store.list(prefix)) {
+      if (++seen > 20_000) break;
+      const folder = /^(.+)\/(zarr\.json|\.zarray)$/.exec(path.slice(prefix.length))?.[1];
+      if (folder !== undefined && (await readNode(store, prefix + folder))?.kind === 'array') found.push(folder);
+    }
+  } catch (error) {
+    if (!(error instanceof SamError) || error.code !== 'unsupported') throw error;
+  }
+  return found.sort();
+}

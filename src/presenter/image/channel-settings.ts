@@ -1,0 +1,92 @@
+import * as v from 'valibot';
+import type { ImageSource } from '../../io/image.js';
+import type { Store } from '../../io/store.js';
+
+/** How a channel is shown, as far as somebody chose it. */
+export interface ChannelSetting {
+  readonly limits?: readonly [low: number, high: number];
+  readonly color?: string;
+  readonly visible?: boolean;
+}
+
+const Settings = v.array(
+  v.object({
+    limits: v.optional(v.tuple([v.number(), v.number()])),
+    color: v.optional(v.pipe(v.string(), v.regex(/^#[0-9a-f]{6}$/i))),
+    visible: v.optional(v.boolean()),
+  }),
+);
+
+/**
+ * What was chosen of an image's channels, kept in a store with the image's signature as key. What cannot be read or
+ * written is forgotten: nobody's work depends on it.
+ */
+export class RememberedChannels {
+  private saving?: ReturnType<typeof setTimeout>;
+
+  private constructor(
+    private readonly store: Store,
+    private readonly key: string,
+    private settings: readonly ChannelSetting[],
+  ) {}
+
+  static async open(store: Store, signature: string, count: number): Promise<RememberedChannels> {
+    const key = `${signature.replaceAll(/[^\w-]/g, '-')}.json`;
+    const bytes = await store.get(key).catch(() => undefined);
+    return new RememberedChannels(store, key, parse(bytes, count));
+  }
+
+  at(channel: number): ChannelSetting {
+    return this.settings[channel];
+  }
+
+  change(channel: number, change: ChannelSetting): void {
+    this.settings = this.settings.map((setting, i) => (i === channel ? { ...setting, ...change } : setting));
+    clearTimeout(this.saving);
+    this.saving = setTimeout(() => void this.flush(), SAVE_MS);
+  }
+
+  /** Writes what a slider in motion has left unwritten. */
+  async flush(): Promise<void> {
+    if (this.saving === undefined) return;
+    clearTimeout(this.saving);
+    this.saving = undefined;
+    await this.store.set(this.key, new TextEncoder().encode(JSON.stringify(this.settings))).catch(() => undefined);
+  }
+}
+
+const SAVE_MS = 400;
+
+function parse(bytes: Uint8Array | undefined, count: number): readonly ChannelSetting[] {
+  const none = Array.from({ length: count }, () => ({}));
+  if (!bytes) return none;
+  try {
+    const settings = v.parse(Settings, JSON.parse(new TextDecoder().decode(bytes)));
+    return settings.length === count ? settings : none;
+  } catch {
+    return none;
+  }
+}
+
+/** Three equal channels make grey, and look as the model is given them. */
+const THREE = ['#ff0000', '#00ff00', '#0000ff'];
+/** Colours that stay apart when they add up, for people with any colour vision as far as seven colours can. */
+const PALETTE = ['#00ff00', '#ff00ff', '#00ffff', '#ffff00', '#ff0000', '#4060ff', '#ff8000'];
+/** More at once only make mud. */
+const SHOWN_AT_FIRST = 4;
+
+/** What the eye is given of an image's channels before anybody chose: alpha is none. */
+export function shownChannels({ channels, rgb }: ImageSource): number[] {
+  const drawn = channels.map((_, index) => index).filter((index) => channels[index].name !== 'Alpha');
+  return rgb ? drawn.slice(0, 3) : drawn;
+}
+
+export function defaultColor({ channels }: ImageSource, channel: number, position: number, count: number): string {
+  if (count === 1) return '#ffffff';
+  const palette = count === 3 ? THREE : PALETTE;
+  return channels[channel].color ?? palette[position % palette.length];
+}
+
+export function visibleAtFirst(position: number): boolean {
+  return position < SHOWN_AT_FIRST;
+}

@@ -1,0 +1,177 @@
+import type { AutomaticStatus } from '../../session/annotator.js';
+import { chosenAutomatic, drawnBox } from '../../session/commands/automatic-commands.js';
+import { planAccept } from '../../session/edits/automatic-edits.js';
+import { areaOf } from '../../session/layers.js';
+import type { AutomaticThresholds, SessionState } from '../../session/state.js';
+import { commandButton, type PanelButton } from './panel-controls.js';
+
+/** What the panel says and offers about automatic segmentation: one button at first, the rest once there are results. */
+export interface PanelAutomatic {
+  readonly run: PanelButton;
+  /** Only where a box was drawn. */
+  readonly inBox?: PanelButton;
+  /** e.g. "41 objects left · 3 accepted or rejected". */
+  readonly text?: string;
+  /** The object that was clicked. */
+  readonly chosen?: { readonly title: string; readonly facts: string; readonly buttons: readonly PanelButton[] };
+  readonly acceptAll?: PanelButton;
+  /** What accepting all would overwrite or leave out. */
+  readonly conflict?: string;
+  /** Absent where nothing was run: there is nothing to move yet. */
+  readonly sliders?: readonly AutomaticSlider[];
+  readonly deeper?: PanelButton;
+  /** Points along each side, for the next run; 0: as suits the image. */
+  readonly points: { readonly value: number; readonly options: readonly { value: number; title: string }[] };
+}
+
+export interface AutomaticSlider {
+  readonly threshold: keyof AutomaticThresholds;
+  readonly title: string;
+  readonly tooltip: string;
+  /** Position; a size in pixels is its square, so that small sizes have room. */
+  readonly value: number;
+  readonly square: boolean;
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+  /** The value in words. */
+  readonly text: string;
+}
+
+export function panelAutomatic(state: SessionState, status: AutomaticStatus | undefined): PanelAutomatic | undefined {
+  if (!state.image) return undefined;
+  const found = state.layers.auto_segmentation.objects.size;
+  const idle = state.layers.current_object.objects.size === 0 && state.task === undefined;
+  const arriving = state.arriving?.layer === 'auto_segmentation';
+  const chosen = arriving ? undefined : chosenOf(state);
+  const conflict = found > 0 && idle ? conflictOf(state) : undefined;
+  const text = textOf(state, status);
+  const { ran } = status ?? {};
+  return {
+    run: commandButton('automatic_segmentation', state),
+    ...(drawnBox(state) && { inBox: commandButton('automatic_in_box', state) }),
+    ...(text && { text }),
+    ...(chosen && { chosen }),
+    ...(found > 0 &&
+      !arriving && {
+        acceptAll: { ...commandButton('accept_all_automatic', state, idle), title: `Accept all ${found}` },
+      }),
+    ...(conflict && { conflict }),
+    ...(status && ran && !arriving && { sliders: sliders(state, status, ran) }),
+    ...(ran && ran.iouFloor > 0 && { deeper: commandButton('search_deeper', state) }),
+    points: { value: state.settings.automatic.pointsPerSide ?? 0, options: pointOptions(state) },
+  };
+}
+
+/** What to do once there are automatic objects, for who does not know yet. */
+export function automaticHint(state: SessionState): string | undefined {
+  if (state.arriving?.layer === 'auto_segmentation')
+    return 'Objects appear as they are found. Escape stops the search.';
+  const { auto_segmentation, current_object } = state.layers;
+  if (auto_segmentation.objects.size === 0 || current_object.objects.size > 0 || state.task) return undefined;
+  if (chosenAutomatic(state) !== undefined)
+    return 'Accept it (Y), reject it (Shift+Y) or edit it. Shift+A accepts all.';
+  const hand = state.settings.tool === 'pan' ? 'Click' : 'Alt+click';
+  return `${hand} an object to accept (Y), reject (Shift+Y) or edit it. Then accept all others (Shift+A).`;
+}
+
+function textOf(state: SessionState, status: AutomaticStatus | undefined): string | undefined {
+  const arriving = state.arriving?.layer === 'auto_segmentation' ? state.arriving.content.objects.size : undefined;
+  if (arriving !== undefined) return `${count(arriving)} so far`;
+  const found = state.layers.auto_segmentation.objects.size;
+  const dismissed = state.dismissed?.length ?? 0;
+  if (found === 0 && dismissed === 0 && !status?.ran) return undefined;
+  const done = dismissed > 0 ? ` left · ${dismissed} gone through` : '';
+  return `${count(found)}${done}${status?.ran?.region ? ' · inside the box' : ''}`;
+}
+
+function count(objects: number): string {
+  return `${objects} automatic ${objects === 1 ? 'object' : 'objects'}`;
+}
+
+function chosenOf(state: SessionState): PanelAutomatic['chosen'] {
+  const id = chosenAutomatic(state);
+  const record = id === undefined ? undefined : state.layers.auto_segmentation.objects.get(id);
+  if (!record) return undefined;
+  const facts = [
+    `${areaOf(record).toLocaleString('en')} px`,
+    record.predictedIou === undefined ? '' : `predicted IoU ${record.predictedIou.toFixed(2)}`,
+    record.stability === undefined ? '' : `stability ${record.stability.toFixed(2)}`,
+  ];
+  return {
+    title: `Automatic object ${id}`,
+    facts: facts.filter(Boolean).join(' · '),
+    buttons: [
+      commandButton('accept_automatic', state),
+      commandButton('reject_automatic', state),
+      commandButton('edit_automatic', state),
+    ],
+  };
+}
+
+function conflictOf(state: SessionState): string | undefined {
+  if (state.layers.committed_objects.objects.size === 0) return undefined;
+  const { dropped, overwritten } = planAccept(state);
+  const parts: string[] = [];
+  if (dropped.length > 0) parts.push(`${dropped.length} would be left out: they lie on committed objects`);
+  const removed = overwritten.filter((object) => object.removed).length;
+  const cut = overwritten.length - removed;
+  if (removed > 0) parts.push(`${removed} committed would be replaced`);
+  if (cut > 0) parts.push(`${cut} committed would lose pixels`);
+  return parts.length > 0 ? `On accept all: ${parts.join('; ')}.` : undefined;
+}
+
+function sliders(
+  state: SessionState,
+  { thresholds }: AutomaticStatus,
+  ran: NonNullable<AutomaticStatus['ran']>,
+): AutomaticSlider[] {
+  const [height, width] = state.image!.size;
+  const side = Math.ceil(Math.sqrt(height * width));
+  const score = (threshold: keyof AutomaticThresholds, title: string, tooltip: string, floor: number) => ({
+    threshold,
+    title,
+    tooltip,
+    value: Math.max(thresholds[threshold], floor),
+    square: false,
+    min: Math.ceil(floor * 100) / 100,
+    max: 1,
+    step: 0.01,
+    text: thresholds[threshold].toFixed(2),
+  });
+  const size = (threshold: 'minObjectSize' | 'maxObjectSize', title: string, tooltip: string, max: number) => ({
+    threshold,
+    title,
+    tooltip,
+    value: Math.min(Math.round(Math.sqrt(thresholds[threshold])), max),
+    square: true,
+    min: 0,
+    max,
+    step: 1,
+    text: sizeText(thresholds[threshold], side),
+  });
+  return [
+    score('predIouThresh', 'Predicted IoU', 'How sure the model must be of an object.', ran.iouFloor),
+    score(
+      'stabilityScoreThresh',
+      'Stability',
+      'How little an outline may depend on where exactly the model draws the line.',
+      ran.stabilityFloor,
+    ),
+    score('boxNmsThresh', 'Overlap', 'Of two objects whose boxes overlap more than this, the surer one stays.', 0),
+    size('minObjectSize', 'Smallest', 'Objects with fewer pixels are left out.', Math.min(200, side)),
+    size('maxObjectSize', 'Largest', 'Objects with more pixels are left out.', side),
+  ];
+}
+
+function sizeText(pixels: number, side: number): string {
+  return pixels >= side * side ? 'any' : `${Math.round(pixels).toLocaleString('en')} px`;
+}
+
+function pointOptions({ settings }: SessionState): PanelAutomatic['points']['options'] {
+  const values = new Set([0, 16, 32, 48, 64, settings.automatic.pointsPerSide ?? 0]);
+  const speeds: Readonly<Record<number, string>> = { 16: ', quick', 32: '', 48: ', small objects', 64: ', slow' };
+  return [...values]
+    .sort((a, b) => a - b)
+    .map((value) => ({ value, title: value === 0 ? 'automatic' : `${value} x ${value}${speeds[value] ?? ''}` }));
+}

@@ -1,0 +1,197 @@
+import { SamError } from '../../errors.js';
+import type { YX } from '../../ndimage/array.js';
+import type { Mask } from '../../ndimage/mask.js';
+import { EMPTY_MASK } from '../../ndimage/rle.js';
+import type { EmbeddingSource, SegmentContext } from '../../segmentation/context.js';
+import type { Prompt } from '../../segmentation/prompts.js';
+import { isStopMarker } from '../../segmentation/volume/annotated-slices.js';
+import type { SliceSegmenter } from '../../segmentation/volume/projection.js';
+import { rememberingSegmenter } from '../../segmentation/volume/remember.js';
+import { sliceSegmenter } from '../../segmentation/volume/slice-segmenter.js';
+import type { TaskOptions } from '../../task.js';
+import {
+  type Annotator,
+  type AnnotatorTask,
+  type AutomaticOptions,
+  type AutomaticStatus,
+  promptsOfPlane,
+  type Segmentation,
+  trackOfPrompt,
+} from '../annotator.js';
+import { samePrompt } from '../edits/prompt-rules.js';
+import { annotatedMask, layerOf, withMasks } from '../layers.js';
+import type { AutomaticThresholds, CandidateMask, ObjectRecord, SessionState } from '../state.js';
+import { Annotator2d } from './annotator-2d.js';
+import { automaticThroughVolume } from './automatic-volume.js';
+
+/**
+ * What annotating volumes and time series have in common: one object is worked on at a time, its planes are segmented
+ * one by one as in 2D, and all other planes and objects stay as they are. Subclasses say which object that is and how it
+ * gets from plane to plane.
+ */
+export interface StackContext extends Omit<SegmentContext, 'plane'> {
+  readonly embeddings: EmbeddingSource & { prefetch?(places: readonly { readonly plane: number }[]): void };
+}
+
+export abstract class StackAnnotator implements Annotator {
+  abstract readonly kind: '3d' | 'tracking';
+  /** From plane to plane; what did not change since the last time costs nothing. */
+  protected readonly segmentSlice: SliceSegmenter;
+  private readonly flat: Annotator2d;
+  private waiting?: ReturnType<typeof setTimeout>;
+
+  /**
+   * @param planes number of slices or frames
+   * @param thresholds of automatic segmentation, as the model recommends them
+   */
+  constructor(
+    protected readonly context: StackContext,
+    protected readonly planes: number,
+    thresholds: AutomaticThresholds = {},
+  ) {
+    this.flat = new Annotator2d(context, thresholds);
+    this.segmentSlice = rememberingSegmenter(sliceSegmenter(context));
+  }
+
+  /** Id of the object that is worked on. */
+  protected abstract objectId(state: SessionState): number;
+  abstract segmentAll(state: SessionState, task: AnnotatorTask): Promise<Segmentation>;
+
+  async prepare(plane: number, task: TaskOptions): Promise<void> {
+    await this.flat.prepare(plane, task);
+    this.prefetch(plane);
+  }
+
+  /** The plane and its neighbours, once it has been looked at for a moment: scrolling past encodes nothing. */
+  prefetch(plane: number): void {
+    const { embeddings } = this.context;
+    clearTimeout(this.waiting);
+    if (embeddings.tiling || !embeddings.prefetch) return;
+    const places = [plane, plane + 1, plane - 1, plane + 2].filter((p) => p >= 0 && p < this.planes);
+    this.waiting = setTimeout(() => embeddings.prefetch?.(places.map((p) => ({ plane: p }))), SETTLE_MS);
+  }
+
+  preview(at: YX, plane: number): Promise<Mask | undefined> {
+    return this.flat.preview(at, plane);
+  }
+
+  exactCandidate(mask: Mask): ((task: TaskOptions) => Promise<CandidateMask>) | undefined {
+    return this.flat.exactCandidate(mask);
+  }
+
+  automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<Segmentation> {
+    if (!state.settings.applyToVolume) return this.flat.automatic(state, task, options);
+    return automaticThroughVolume(this.flat.automaticPlanes, this.context, this.planes, state, task);
+  }
+
+  /** Of single planes; a volume is merged anew by running it again, which needs no network either. */
+  automaticNow(state: SessionState): Segmentation | undefined {
+    return state.settings.applyToVolume ? undefined : this.flat.automaticNow(state);
+  }
+
+  automaticStatus(state: SessionState): AutomaticStatus {
+    return this.flat.automaticStatus(state);
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.waiting);
+  }
+
+  async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+    if (isStopMarker(promptsOfPlane(state)))
+      return this.withoutPlane(
+        state,
+        `The object is not in plane ${state.plane + 1}: a single negative point stops it there.`,
+      );
+    return this.inPlane(state, (view) => this.flat.segment(view, task));
+  }
+
+  refine(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+    return this.inPlane(state, (view) => this.flat.refine(view, task));
+  }
+
+  /** The prompts of the object that is worked on, in all planes. */
+  protected promptsOf(state: SessionState): readonly Prompt[] {
+    const id = this.objectId(state);
+    return state.prompts.filter((prompt) => trackOfPrompt(prompt) === id);
+  }
+
+  protected recordOf(state: SessionState): ObjectRecord {
+    const id = this.objectId(state);
+    const known = state.layers.current_object.objects.get(id);
+    return known ?? { id, masks: new Map(), prompts: [], origin: 'interactive' };
+  }
+
+  /** The layer with one record replaced; dropped if nothing of it is left. */
+  protected withRecord(state: SessionState, record: ObjectRecord): Segmentation {
+    const others = [...state.layers.current_object.objects.values()].filter(({ id }) => id !== record.id);
+    return { layer: 'current_object', objects: [...others, ...(withMasks(record, record.masks) ? [record] : [])] };
+  }
+
+  /** The object without the visible plane. */
+  protected withoutPlane(state: SessionState, notice: string): Segmentation {
+    const record = this.recordOf(state);
+    const changed = annotatedMask(record, state.plane, EMPTY_MASK);
+    return { ...this.withRecord(state, { ...record, ...changed, prompts: this.promptsUsed(state, record) }), notice };
+  }
+
+  /**
+   * Masks that count as annotated: painted, loaded, or segmented from the prompts their plane has now. Others are
+   * projected, or their prompts have changed since.
+   */
+  protected annotatedMasks(state: SessionState): Map<number, Mask> {
+    const record = this.recordOf(state);
+    const now = byPlane(this.promptsOf(state));
+    const before = byPlane(record.prompts);
+    const unchanged = (plane: number) => {
+      const [a, b] = [now.get(plane) ?? [], before.get(plane) ?? []];
+      return a.length === 0 || (a.length === b.length && a.every((prompt, i) => samePrompt(prompt, b[i])));
+    };
+    return new Map([...record.masks].filter(([plane]) => !record.projected?.has(plane) && unchanged(plane)));
+  }
+
+  private async inPlane(
+    state: SessionState,
+    run: (view: SessionState) => Promise<Segmentation>,
+  ): Promise<Segmentation> {
+    const shapes = promptsOfPlane(state).filter(({ kind }) => kind !== 'point').length;
+    if (shapes > 1)
+      throw new SamError(
+        'invalid_prompt',
+        `Plane ${state.plane + 1} has ${shapes} boxes; one object at a time is followed. Keep one of them.`,
+      );
+    const record = this.recordOf(state);
+    const view: SessionState = {
+      ...state,
+      settings: { ...state.settings, batched: false },
+      layers: { ...state.layers, current_object: layerOf(record.masks.size > 0 ? [record] : []) },
+    };
+    const { objects, candidates, notice } = await run(view);
+    const [found] = objects;
+    const changed: ObjectRecord = {
+      ...record,
+      ...(found && { predictedIou: found.predictedIou, stability: found.stability }),
+      ...annotatedMask(record, state.plane, found?.masks.get(state.plane) ?? EMPTY_MASK),
+      prompts: this.promptsUsed(state, record),
+    };
+    return {
+      ...this.withRecord(state, changed),
+      ...(candidates && { candidates: { ...candidates, objectId: record.id } }),
+      ...(notice && { notice }),
+    };
+  }
+
+  /** What the record was made from once the visible plane is segmented anew. */
+  private promptsUsed(state: SessionState, record: ObjectRecord): readonly Prompt[] {
+    return [...record.prompts.filter(({ plane }) => plane !== state.plane), ...promptsOfPlane(state)];
+  }
+}
+
+/** Time that a plane must stay visible before its neighbours are encoded. */
+const SETTLE_MS = 150;
+
+function byPlane(prompts: readonly Prompt[]): Map<number, Prompt[]> {
+  const planes = new Map<number, Prompt[]>();
+  for (const prompt of prompts) planes.set(prompt.plane, [...(planes.get(prompt.plane) ?? []), prompt]);
+  return planes;
+}

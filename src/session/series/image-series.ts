@@ -1,0 +1,338 @@
+import * as v from 'valibot';
+import { asSamError, SamError } from '../../errors.js';
+import { type ExportFormat, exportLabels, type LabelExport } from '../../io/results/export.js';
+import type { Store } from '../../io/store.js';
+import type { LabelImage } from '../../ndimage/array.js';
+import type { TaskOptions } from '../../task.js';
+import { setCommittedObjects } from '../edits/edits.js';
+import { checkLabelShape, isUntouched, paintLayer, recordsFromLabels } from '../layers.js';
+import type { AnnotationSession } from '../session.js';
+import { joinTables } from './series-table.js';
+
+/**
+ * Many images, annotated one after the other in one session: which are done, which one is open, what failed and why. The
+ * work on each is kept by autosave, which the opener takes care of; leaving an image writes its results. What the series
+ * knows is in its store after every step, so that it goes on where it stopped, however it stopped. micro-sam spec 10.1,
+ * with a way back.
+ */
+export interface SeriesImage {
+  readonly name: string;
+  readonly state: SeriesState;
+  /** Committed objects when it was left. */
+  readonly objects?: number;
+  /** Why it could not be opened. */
+  readonly failure?: string;
+}
+
+/** `new`: not seen yet; `work`: opened and not left; `empty`: left without a committed object. */
+export type SeriesState = 'new' | 'work' | 'done' | 'empty' | 'failed';
+
+export interface SeriesParts {
+  /** Unique names in the order of the series: paths within the folder, well and field. */
+  readonly names: readonly string[];
+  /**
+   * Opens an image in the session under its name in the series, with its annotator and autosave; resolves when prompts
+   * can be given.
+   */
+  open(index: number, task: TaskOptions): Promise<void>;
+  /** Makes embeddings of an image that will be opened soon. Not waited for; aborted when another image is opened. */
+  precompute?(index: number, task: TaskOptions): Promise<void>;
+  /** Labels to begin with, for an image without work. */
+  initial?(index: number): Promise<LabelImage | undefined>;
+  /** What the labels alone do not tell: pixel size, intensities. */
+  facts?(index: number): Partial<Pick<LabelExport, 'pixelSize' | 'image'>>;
+  /** Where the state of the series is kept. */
+  readonly store: Store;
+  /** Where results go. */
+  readonly output: Store;
+  readonly format?: ExportFormat;
+  /** Images computed ahead; default 2. */
+  readonly ahead?: number;
+}
+
+const STATE = 'series.json';
+/** The table of all objects, in the output. */
+export const TABLE = 'objects.csv';
+
+const stateSchema = v.object({
+  version: v.literal(1),
+  current: v.optional(v.string()),
+  images: v.record(
+    v.string(),
+    v.object({
+      state: v.picklist(['new', 'work', 'done', 'empty', 'failed']),
+      objects: v.optional(v.number()),
+      failure: v.optional(v.string()),
+    }),
+  ),
+});
+
+export class ImageSeries {
+  private readonly listeners = new Set<() => void>();
+  private list: SeriesImage[];
+  private position: number | undefined;
+  /** The image being opened: from when the one before is saved until the session shows it. */
+  private heading: number | undefined;
+  private background?: AbortController;
+  private opening?: AbortController;
+
+  private constructor(
+    private readonly session: AnnotationSession,
+    private readonly parts: SeriesParts,
+    stored: v.InferOutput<typeof stateSchema> | undefined,
+  ) {
+    this.list = parts.names.map((name) => ({ name, ...(stored?.images[name] ?? { state: 'new' }) }));
+    const stopped = stored?.current === undefined ? -1 : parts.names.indexOf(stored.current);
+    this.resumeAt = stopped >= 0 ? stopped : undefined;
+  }
+
+  private readonly resumeAt: number | undefined;
+
+  /** Reads what is known of these images; opens none (`start`). Images that are new in the folder are new here. */
+  static async open(session: AnnotationSession, parts: SeriesParts): Promise<ImageSeries> {
+    if (parts.names.length === 0) throw new SamError('invalid_argument', 'There is no image in this series.');
+    if (new Set(parts.names).size < parts.names.length)
+      throw new SamError('invalid_argument', 'Two images of the series have the same name.');
+    const bytes = await parts.store.get(STATE);
+    let stored: v.InferOutput<typeof stateSchema> | undefined;
+    if (bytes)
+      try {
+        stored = v.parse(stateSchema, JSON.parse(new TextDecoder().decode(bytes)));
+      } catch {
+        session.notify({
+          level: 'warning',
+          text: 'The list of finished images could not be read; all are shown as new.',
+        });
+      }
+    return new ImageSeries(session, parts, stored);
+  }
+
+  get images(): readonly SeriesImage[] {
+    return this.list;
+  }
+
+  /** Index of the open image; undefined before `start`. */
+  get current(): number | undefined {
+    return this.position;
+  }
+
+  /** Called after every change. Returns what ends the subscription. */
+  subscribe(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Opens the image it stopped at, else the first that is not finished, else the first. */
+  async start(): Promise<void> {
+    const unfinished = this.list.findIndex(({ state }) => state === 'new' || state === 'work');
+    await this.walk(this.resumeAt ?? Math.max(unfinished, 0), 1);
+  }
+
+  /** The following image that can be opened; false, with a word to the user, after the last one. */
+  next(): Promise<boolean> {
+    return this.walk((this.heading ?? this.position ?? -1) + 1, 1);
+  }
+
+  previous(): Promise<boolean> {
+    return this.walk((this.heading ?? this.position ?? 0) - 1, -1);
+  }
+
+  /** @throws SamError if that image cannot be opened; the list says so, too */
+  async goTo(index: number): Promise<void> {
+    if (!Number.isInteger(index) || index < 0 || index >= this.list.length)
+      throw new SamError(
+        'invalid_argument',
+        `Image ${index + 1} was asked for; the series has ${this.list.length} images.`,
+      );
+    if (index === (this.heading ?? this.position)) return;
+    await this.leave();
+    await this.enter(index);
+  }
+
+  /** Writes the results of the open image, without leaving it. */
+  async save(): Promise<void> {
+    const { position } = this;
+    const { image } = this.session.state;
+    if (position === undefined || this.heading !== undefined) return;
+    // The image that was opened last may be another, if the way to a third one ended there.
+    if (image?.name !== this.list[position].name) return;
+    const { committed_objects } = this.session.state.layers;
+    const count = committed_objects.objects.size;
+    await this.write(position);
+    this.mark(position, { state: count > 0 ? 'done' : 'empty', objects: count });
+    await this.store();
+  }
+
+  /**
+   * Saves and ends background work. The session stays open.
+   *
+   * @param saved the open image's results were saved, and the session may show another image by now
+   */
+  async close(saved = false): Promise<void> {
+    this.opening?.abort();
+    this.background?.abort();
+    if (!saved) await this.leave();
+    this.position = undefined;
+    this.listeners.clear();
+  }
+
+  /** Steps on from `index` past images that cannot be opened. */
+  private async walk(index: number, by: 1 | -1): Promise<boolean> {
+    await this.leave();
+    for (let at = index; at >= 0 && at < this.list.length; at += by)
+      try {
+        await this.enter(at);
+        return true;
+      } catch (error) {
+        if (asSamError(error).code === 'cancelled') throw error;
+      }
+    return this.atEnd(by);
+  }
+
+  private atEnd(by: 1 | -1): boolean {
+    const failed = this.list.filter(({ state }) => state === 'failed').length;
+    const rest = this.list.filter(({ state }) => state === 'new').length;
+    const text =
+      by === -1
+        ? 'This is the first image.'
+        : `This was the last image.${rest > 0 ? ` ${rest} images were not looked at.` : ''}${
+            failed > 0 ? ` ${failed} could not be opened.` : ''
+          }`;
+    this.session.notify({ level: 'info', text });
+    return false;
+  }
+
+  private async enter(index: number): Promise<void> {
+    this.opening?.abort();
+    this.background?.abort();
+    const controller = new AbortController();
+    this.opening = controller;
+    this.heading = index;
+    const { name } = this.list[index];
+    try {
+      await this.parts.open(index, { signal: controller.signal });
+      controller.signal.throwIfAborted();
+      await this.begin(index, controller.signal);
+      controller.signal.throwIfAborted();
+    } catch (error) {
+      const known = asSamError(error);
+      if (controller.signal.aborted) throw new SamError('cancelled', 'Another image was opened.', { cause: error });
+      this.heading = undefined;
+      this.mark(index, { state: 'failed', failure: known.message });
+      await this.store();
+      this.session.notify({ level: 'error', text: `${name}: ${known.message}`, code: known.code });
+      throw known;
+    }
+    this.heading = undefined;
+    this.position = index;
+    this.mark(index, { state: 'work', objects: this.list[index].objects });
+    await this.store();
+    this.computeAhead(index);
+  }
+
+  /** Initial objects, unless there is work or the image was left before. Without them, the image is worked on all the same. */
+  private async begin(index: number, signal: AbortSignal): Promise<void> {
+    const { session } = this;
+    const { image } = session.state;
+    if (!image || !isUntouched(session.state) || this.list[index].state !== 'new') return;
+    try {
+      const labels = await this.parts.initial?.(index);
+      signal.throwIfAborted();
+      if (!labels) return;
+      checkLabelShape(labels.shape, image);
+      session.apply(setCommittedObjects(recordsFromLabels(labels), 'Load initial objects'));
+    } catch (error) {
+      const { code, message } = asSamError(error);
+      if (!signal.aborted)
+        session.notify({ level: 'warning', text: `${image.name} begins without objects: ${message}`, code });
+    }
+  }
+
+  /** One image after the other, so that the open one is not kept waiting. */
+  private computeAhead(index: number): void {
+    const { precompute, ahead = 2 } = this.parts;
+    if (!precompute) return;
+    const controller = new AbortController();
+    this.background = controller;
+    const run = async () => {
+      await this.encoded(controller.signal);
+      for (let next = index + 1; next <= index + ahead && next < this.list.length; next++) {
+        if (controller.signal.aborted) return;
+        // A failure is told when the image is opened.
+        if (this.list[next].state !== 'failed')
+          await precompute.call(this.parts, next, { signal: controller.signal }).catch(() => undefined);
+      }
+    };
+    void run();
+  }
+
+  /** The open image goes first. */
+  private encoded(signal: AbortSignal): Promise<void> {
+    const { session } = this;
+    return new Promise((resolve) => {
+      const check = () => {
+        if (session.state.embedding === 'computing' && !signal.aborted) return;
+        stop();
+        resolve();
+      };
+      const stop = session.subscribe(check);
+      signal.addEventListener('abort', check, { once: true });
+      check();
+    });
+  }
+
+  private async leave(): Promise<void> {
+    if (this.position === undefined) return;
+    this.background?.abort();
+    await this.save();
+  }
+
+  private async write(index: number): Promise<void> {
+    const { state } = this.session;
+    const { image } = state;
+    if (!image) return;
+    const { objects } = state.layers.committed_objects;
+    const name = this.list[index].name.replace(/[\\/]+/g, '_');
+    const input: LabelExport = {
+      labels: paintLayer(state.layers.committed_objects, image),
+      name,
+      stack: image.axes.startsWith('t') ? 't' : 'z',
+      objects: [...objects.values()],
+      lineages: state.lineages,
+      ...this.parts.facts?.(index),
+    };
+    const [table] = await exportLabels('csv', input);
+    await this.parts.store.set(tableKey(this.list[index].name), table.bytes);
+    if (objects.size > 0 || this.list[index].objects)
+      for (const file of await exportLabels(this.parts.format ?? 'tiff', input))
+        await this.parts.output.set(file.name, file.bytes);
+    await this.writeTable();
+  }
+
+  /** Images by the order of the series, whatever the order they were visited in. */
+  private async writeTable(): Promise<void> {
+    const tables: { name: string; csv: string }[] = [];
+    for (const { name } of this.list) {
+      const bytes = await this.parts.store.get(tableKey(name));
+      if (bytes) tables.push({ name, csv: new TextDecoder().decode(bytes) });
+    }
+    await this.parts.output.set(TABLE, new TextEncoder().encode(joinTables(tables)));
+  }
+
+  private mark(index: number, change: Omit<SeriesImage, 'name'>): void {
+    const { name } = this.list[index];
+    this.list = this.list.with(index, { name, ...change });
+    for (const listener of [...this.listeners]) listener();
+  }
+
+  private async store(): Promise<void> {
+    const images = Object.fromEntries(this.list.map(({ name, ...image }) => [name, image]));
+    const current = this.position === undefined ? undefined : this.list[this.position].name;
+    const text = JSON.stringify({ version: 1, current, images });
+    await this.parts.store.set(STATE, new TextEncoder().encode(text));
+  }
+}
+
+function tableKey(name: string): string {
+  return `tables/${encodeURIComponent(name)}.csv`;
+}
