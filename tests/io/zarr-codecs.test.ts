@@ -20,6 +20,7 @@ describe('codecs of a zarr that are not known', () => {
       /not read: numcodecs\.delta9/,
     ],
     ['a filter without a name', 2, { filters: [{ id: 'delta9' }, null] }, 'unsupported', /delta9/],
+    ['filters that are no list', 2, { filters: 'ab' }, 'invalid_image', /codecs .* damaged/],
     ['a compressor without a name', 2, { compressor: { level: 3 } }, 'invalid_image', /codecs .* damaged/],
     ['two codecs', 3, { codecs: [{ name: 'one' }, { name: 'two' }] }, 'unsupported', /not read: one/],
     ['no codecs', 3, { codecs: null }, 'invalid_image', /codecs .* damaged/],

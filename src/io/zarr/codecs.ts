@@ -96,10 +96,11 @@ function codecsV3(codecs: unknown): unknown[] {
   return inside.flatMap((list) => (Array.isArray(list) ? list.map((codec) => codec?.name) : [undefined]));
 }
 
-function codecsV2({ filters, compressor }: Readonly<Record<string, unknown>>): unknown[] {
-  const codecs: unknown[] = [...(Array.isArray(filters) ? filters : []), ...(compressor ? [compressor] : [])];
-  return codecs.map((codec) => {
-    const id = (codec as { id?: unknown } | null)?.id;
+function codecsV2(metadata: Readonly<Record<string, unknown>>): unknown[] {
+  const filters: unknown = metadata.filters ?? [];
+  const list = Array.isArray(filters) ? filters : [undefined];
+  return [...list, ...(metadata.compressor ? [metadata.compressor] : [])].map((codec) => {
+    const id: unknown = codec?.id;
     if (typeof id !== 'string') return undefined;
     // zarrita reads this one as two others.
     return /^(numcodecs\.)?fixedscaleoffset$/.test(id) ? 'scale_offset' : `numcodecs.${id}`;
