@@ -30,6 +30,21 @@ describe('image display', () => {
     assert.deepEqual((await rgb.picture(0)).data, colours);
   });
 
+  it('stretches grey that was saved as colours', async () => {
+    const dark = Uint8Array.from({ length: 41 * 3 }, (_, i) => 10 + Math.floor(i / 3));
+    const rgb = await display({ data: dark, shape: [1, 41, 3], axes: 'yxs' });
+    assert.equal(rgb.channels().length, 1);
+    assert.deepEqual(rgb.channels()[0].limits, [10, 50]);
+    const { data } = await rgb.picture(0);
+    assert.deepEqual(
+      [...data.subarray(0, 3), ...data.subarray(60, 63), ...data.subarray(120)],
+      [0, 0, 0, 128, 128, 128, 255, 255, 255],
+    );
+    const tinted = dark.with(1, 11);
+    const colours = await display({ data: tinted, shape: [1, 41, 3], axes: 'yxs' });
+    assert.deepEqual(colours.channels()[0].limits, [0, 255]);
+  });
+
   it('paints the same part of the image at every zoom, from an overview where too much would have to be read', async () => {
     const [height, width] = [4200, 4400];
     const data = Uint8Array.from({ length: height * width }, (_, i) => (i % width < width / 2 ? 0 : 255));

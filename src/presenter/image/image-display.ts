@@ -17,7 +17,7 @@ type ChannelEvent = Extract<ViewerEvent, { kind: 'channel' }>;
  * An open image as the eye sees it: channels with colour, contrast and visibility, which are remembered, and pictures of
  * its planes, whole or of what is on screen. What the model is given is decided elsewhere and does not depend on this.
  *
- * Colour pictures are one channel here, "Colour", shown as they are if they have 8 bits.
+ * Colour pictures are one channel here, "Colour", shown as they are if they have 8 bits and are not grey.
  */
 export class ImageDisplay {
   private readonly planes: PlanesAhead;
@@ -217,14 +217,23 @@ function scaled([y0, x0, y1, x1]: YXYX, vertical: number, horizontal: number): Y
   return [y0 * vertical, x0 * horizontal, y1 * vertical, x1 * horizontal];
 }
 
-/** 8-bit colours are what they are; others are stretched together, so that white stays white. */
+/**
+ * 8-bit colours are what they are; others are stretched together, so that white stays white. Grey that was saved as
+ * colours, as many programs do with fluorescence, is stretched as grey is.
+ */
 function rangeOfColours(dtype: Dtype, measured: readonly ChannelRange[]): ChannelRange {
+  const [first, ...others] = measured;
+  if (others.every((one) => sameRange(one.limits, first.limits) && sameRange(one.range, first.range))) return first;
   if (dtype === 'uint8') return { limits: [0, 255], range: [0, 255] };
   const range = [
     Math.min(...measured.map(({ range }) => range[0])),
     Math.max(...measured.map(({ range }) => range[1])),
   ] as const;
   return { limits: range, range };
+}
+
+function sameRange(a: readonly [number, number], b: readonly [number, number]): boolean {
+  return a[0] === b[0] && a[1] === b[1];
 }
 
 /** What the file suggests goes before what was measured, unless it is just the whole range of the type. */
