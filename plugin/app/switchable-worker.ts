@@ -47,6 +47,9 @@ export class SwitchableWorker implements SamWorker {
   decodeCandidates: SamWorker['decodeCandidates'] = (model, embedding, prompts, options) =>
     this.run(model, undefined, options, (worker) => worker.decodeCandidates(model, embedding, prompts, options));
 
+  instanceMaps: SamWorker['instanceMaps'] = (model, embedding, image, options) =>
+    this.run(model, undefined, options, (worker) => worker.instanceMaps(model, embedding, image, options));
+
   async close(): Promise<void> {
     await Promise.all([this.current.close(), this.inPage?.then((worker) => worker.close()).catch(() => undefined)]);
   }
@@ -87,6 +90,6 @@ export class SwitchableWorker implements SamWorker {
   }
 }
 
-export function isLocal({ encoder, decoder }: ModelSpec): boolean {
-  return encoder.url.startsWith('blob:') || decoder.url.startsWith('blob:');
+export function isLocal({ encoder, decoder, instances }: ModelSpec): boolean {
+  return [encoder, decoder, instances].some((file) => file?.url.startsWith('blob:'));
 }

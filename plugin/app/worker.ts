@@ -39,6 +39,7 @@ function whenConnected(connecting: Promise<SamWorker>): SamWorker {
     encode: async (...args) => (await connecting).encode(...args),
     decode: async (...args) => (await connecting).decode(...args),
     decodeCandidates: async (...args) => (await connecting).decodeCandidates(...args),
+    instanceMaps: async (...args) => (await connecting).instanceMaps(...args),
     close: async () => (await connecting.catch(() => undefined))?.close(),
   };
 }

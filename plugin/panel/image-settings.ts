@@ -252,12 +252,13 @@ const FAMILIES: readonly (readonly [ModelFamily, string])[] = [
   ['transformers', 'Hugging Face transformers'],
 ];
 
-/** A model is two ONNX files, each at an address or on this computer. */
+/** A model is two ONNX files, or three, each at an address or on this computer. */
 function addModelSheet(add: (declaration: ModelDeclaration) => void): Sheet {
   const name = make('input', { type: 'text', required: true, pattern: '[\\w.\\-]{1,64}', placeholder: 'vit_b_lm' });
   const family = make('select', {}, ...FAMILIES.map(([value, title]) => make('option', { value }, title)));
   const encoder = modelFile('encoder');
   const decoder = modelFile('decoder');
+  const instances = modelFile('instance decoder');
   const field = (title: string, ...content: Node[]) =>
     make('label', { className: 'choice' }, make('span', {}, title), ...content);
   const form = make(
@@ -267,40 +268,59 @@ function addModelSheet(add: (declaration: ModelDeclaration) => void): Sheet {
     field('Exported by', family),
     encoder.node,
     decoder.node,
+    instances.node,
     make('button', { type: 'submit' }, 'Add and use'),
   );
   const sheet = new Sheet(
     'Add a model',
-    make('p', { className: 'note' }, 'A Segment Anything model is two ONNX files: the encoder and the decoder.'),
+    make(
+      'p',
+      { className: 'note' },
+      'A Segment Anything model is two ONNX files: the encoder and the decoder. For automatic segmentation in one step it may have an instance decoder. To add that to a model of the list, give its name and this file alone.',
+    ),
     form,
   );
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    const addresses = [encoder.address(), decoder.address()];
-    if (addresses.some((address) => address === undefined)) return;
     sheet.close();
     add({
       name: name.value,
-      encoder: addresses[0] as string,
-      decoder: addresses[1] as string,
+      encoder: encoder.address(),
+      decoder: decoder.address(),
+      instances: instances.address(),
       family: family.value as ModelFamily,
     });
   });
+  const check = () => {
+    const alone =
+      instances.address() !== undefined && encoder.address() === undefined && decoder.address() === undefined;
+    encoder.need(!alone);
+    decoder.need(!alone);
+  };
+  form.addEventListener('input', check);
+  form.addEventListener('change', check);
+  check();
   return sheet;
 }
 
-function modelFile(part: string): { node: HTMLElement; address(): string | undefined } {
+interface ModelFileField {
+  readonly node: HTMLElement;
+  /** Whether it may not be left empty. */
+  need(needed: boolean): void;
+  address(): string | undefined;
+}
+
+function modelFile(part: string): ModelFileField {
   const url = make('input', { type: 'url', placeholder: 'https://….onnx' });
   url.setAttribute('aria-label', `Address of the ${part}`);
   const file = make('input', { type: 'file', accept: '.onnx', className: 'file' });
   file.setAttribute('aria-label', `File of the ${part}`);
-  const check = () => url.setCustomValidity(url.value || file.files?.length ? '' : `Where is the ${part}?`);
-  url.addEventListener('input', check);
-  file.addEventListener('change', check);
-  check();
   const title = part[0].toUpperCase() + part.slice(1);
   return {
     node: make('fieldset', {}, make('legend', {}, title), url, make('span', {}, 'or'), file),
+    need(needed) {
+      url.setCustomValidity(!needed || url.value || file.files?.length ? '' : `Where is the ${part}?`);
+    },
     address() {
       const [chosen] = file.files ?? [];
       // The name is for messages; whoever reads the file takes no notice of it.

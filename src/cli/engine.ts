@@ -26,6 +26,7 @@ import { userDataFolder } from './serve/user-data.js';
 export const ENGINE_FLAGS = {
   model_type: { type: 'string', short: 'm', default: DEFAULT_MODEL },
   checkpoint: { type: 'string', short: 'c', multiple: true },
+  instances: { type: 'string' },
   embedding_path: { type: 'string', short: 'e' },
   half: { type: 'boolean', default: false },
   key: { type: 'string', short: 'k' },
@@ -43,6 +44,7 @@ export const ENGINE_FLAGS = {
 export const ENGINE_USAGE = `
   -m, --model_type NAME      model (default: ${DEFAULT_MODEL}); micro-sam info lists them
   -c, --checkpoint FILE      encoder and decoder ONNX files of another model: give it twice
+      --instances FILE       instance decoder ONNX file that goes with the model
   -e, --embedding_path DIR   keep embeddings here, in micro-sam's format, and reuse them
       --half                 keep them in half precision: half the size, rounded to 3 digits
   -k, --key KEY              dataset inside an HDF5, zarr or npz file
@@ -60,6 +62,7 @@ export const ENGINE_USAGE = `
 export interface EngineFlags {
   readonly model_type?: string;
   readonly checkpoint?: string[];
+  readonly instances?: string;
   readonly embedding_path?: string;
   readonly half?: boolean;
   readonly key?: string;
@@ -152,13 +155,18 @@ function channelsFlag(text: string | undefined): number[] | undefined {
 }
 
 function modelFlag(flags: EngineFlags): ModelSpec {
-  const { checkpoint = [], model_type = DEFAULT_MODEL } = flags;
-  if (checkpoint.length === 0) return resolveModel(model_type);
+  const { checkpoint = [], model_type = DEFAULT_MODEL, instances } = flags;
+  if (checkpoint.length === 0) return resolveModel(instances ? { name: model_type, instances } : model_type);
   if (checkpoint.length !== 2) {
     throw new UsageError('-c is given twice: the encoder ONNX file, then the decoder ONNX file.');
   }
   const [encoder, decoder] = checkpoint;
-  return resolveModel({ name: model_type === DEFAULT_MODEL ? stemOf(encoder) : model_type, encoder, decoder });
+  return resolveModel({
+    name: model_type === DEFAULT_MODEL ? stemOf(encoder) : model_type,
+    encoder,
+    decoder,
+    instances,
+  });
 }
 
 async function workerFlag(flags: EngineFlags): Promise<SamWorker> {

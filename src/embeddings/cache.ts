@@ -1,9 +1,10 @@
 import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { writeGroup } from '../io/zarr/writer.js';
-import type { Embedding } from '../model/sam-tensors.js';
+import type { EarlyFeatures, Embedding } from '../model/sam-tensors.js';
 import type { Size } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';
+import { EarlyArrays } from './early-arrays.js';
 import { createFeatureArray, type FeatureArray, openFeatureArray } from './feature-array.js';
 import { compareSignatures, SIGNATURE_MEANING, type Signature } from './signature.js';
 
@@ -15,8 +16,10 @@ import { compareSignatures, SIGNATURE_MEANING, type Signature } from './signatur
 export interface EmbeddingCache {
   /** Attributes found in the store that are not as wanted but do no harm (versions). */
   readonly warnings: readonly (keyof Signature)[];
-  /** The stored embedding; `undefined` if there is none or it is damaged, so that it is computed anew. */
+  /** The stored embedding, without early features; `undefined` if there is none or it is damaged: it is computed anew. */
   get(at: Place): Promise<Embedding | undefined>;
+  /** The early features stored beside it, likewise. */
+  early(at: Place): Promise<EarlyFeatures | undefined>;
   set(at: Place, embedding: Embedding): Promise<void>;
   /** Declares the cache complete. */
   finish(): Promise<void>;
@@ -66,6 +69,8 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
   };
   const planes = geometry.stack ? geometry.planes : undefined;
 
+  const earlyArrays = new EarlyArrays(store, planes);
+
   function arrayAt(at: Place, create: boolean): Promise<FeatureArray | undefined> {
     const path = pathOf(at);
     const known = arrays.get(path) ?? Promise.resolve(undefined);
@@ -90,9 +95,11 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
       const features = await (await arrayAt(at, false))?.get(at.plane);
       return features && { features, ...frameOf(at), id: options.idOf(at) };
     },
-    async set(at, { features }) {
+    early: ({ plane, tile }) => earlyArrays.get(plane, tile),
+    async set(at, { features, early }) {
       if (unwritable) throw unwritable;
       await (await arrayAt(at, true))?.set(at.plane, features);
+      if (early) await earlyArrays.set(early, at.plane, at.tile);
     },
     async finish() {
       if (unwritable) throw unwritable;

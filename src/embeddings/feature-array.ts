@@ -1,11 +1,11 @@
 import * as zarr from 'zarrita';
 import { SamError } from '../errors.js';
-import { crc32c } from '../io/compression/crc32c.js';
 import type { Store } from '../io/store.js';
-import { chunkKey, v3Metadata, writeArrayMetadata, writeChunk, type ZarrArray } from '../io/zarr/writer.js';
+import { v3Metadata, writeArrayMetadata, type ZarrArray } from '../io/zarr/writer.js';
 import { zarritaStore } from '../io/zarr/zarrita-store.js';
 import { type Tensor, tensor } from '../ndimage/array.js';
-import { fromHalf, toHalf } from './half.js';
+import { fromHalf, toHalf } from '../ndimage/half.js';
+import { planeArray, readPlane, writePlane } from './plane-array.js';
 
 /**
  * One zarr array of features, [1, 256, 64, 64] or [planes, 1, 256, 64, 64], one chunk per plane. Ours are raw with a
@@ -51,14 +51,7 @@ export async function openFeatureArray(
 }
 
 function ourArray(planes: number | undefined, half: boolean): ZarrArray {
-  return {
-    version: 3,
-    shape: planes === undefined ? FEATURES : [planes, ...FEATURES],
-    chunks: planes === undefined ? FEATURES : [1, ...FEATURES],
-    dtype: half ? 'float16' : 'float32',
-    compression: 'none',
-    checksum: true,
-  };
+  return planeArray(FEATURES, planes, half ? 'float16' : 'float32');
 }
 
 /** Whether metadata say what we would write, but for attributes. */
@@ -72,29 +65,16 @@ function isOurs(bytes: Uint8Array, array: ZarrArray): boolean {
 }
 
 function rawArray(store: Store, path: string, array: ZarrArray): FeatureArray {
-  const indexOf = (plane: number) => (array.shape.length === 5 ? [plane, 0, 0, 0, 0] : [0, 0, 0, 0]);
   const half = array.dtype === 'float16';
-  const dataBytes = COUNT * (half ? 2 : 4);
   return {
     async get(plane) {
-      const bytes = await store.get(chunkKey(path, array, indexOf(plane)));
-      if (bytes?.length !== dataBytes + 4) return undefined;
-      const data = bytes.slice(0, dataBytes);
-      if (crc32c(data) !== new DataView(bytes.buffer, bytes.byteOffset + dataBytes).getUint32(0, true))
-        return undefined;
-      return tensor(half ? fromHalf(new Uint16Array(data.buffer)) : new Float32Array(data.buffer), FEATURES);
+      const data = await readPlane(store, path, array, plane);
+      return data && tensor(half ? fromHalf(new Uint16Array(data)) : new Float32Array(data), FEATURES);
     },
     async set(plane, { data, shape }) {
       if (data.length !== COUNT)
         throw new SamError('unsupported', `Embeddings of shape [${shape}] cannot be stored; expected [${FEATURES}].`);
-      const values = half ? toHalf(data) : data;
-      await writeChunk(
-        store,
-        path,
-        array,
-        indexOf(plane),
-        new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-      );
+      await writePlane(store, path, array, plane, half ? toHalf(data) : data);
     },
   };
 }

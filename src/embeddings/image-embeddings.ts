@@ -1,7 +1,7 @@
 import { asSamError, SamError } from '../errors.js';
 import { LruCache } from '../io/cache.js';
 import { planeAt, planeCount } from '../io/image.js';
-import type { Embedding } from '../model/sam-tensors.js';
+import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import { makeTiling, type Tiling } from '../ndimage/blocking.js';
@@ -27,6 +27,11 @@ export interface ImageEmbeddings {
   /** What a person might want to know: settings taken over from the cache, versions that differ. */
   readonly notices: readonly string[];
   embedding(at: Place, task?: TaskOptions): Promise<Embedding>;
+  /**
+   * Maps of the objects of a plane or tile, or of any box of a plane, which is encoded for that alone. Absent if the model
+   * has no instance decoder.
+   */
+  instanceMaps?(at: Place | { readonly plane: number; readonly box: YXYX }, task?: TaskOptions): Promise<InstanceMaps>;
   /** The recorded pixels of a part of a plane, of the channels that are encoded: [h, w] or [h, w, c]. */
   pixels(at: { readonly plane: number; readonly box: YXYX }, task?: TaskOptions): Promise<Tensor>;
   /** Whether it is in memory or, whole, on disk. */
@@ -84,6 +89,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
   for (const warning of cache?.warnings ?? [])
     notices.push(`The stored embeddings say another ${warning}; used all the same.`);
 
+  const keepsEarly = model.instances !== undefined && (options.early ?? planes * (tiling?.tiles.length ?? 1) <= 16);
   const memory = new LruCache<string, Embedding>(options.memoryBytes ?? 2 ** 28);
   let writing: Promise<unknown> = Promise.resolve();
   let storageError: SamError | undefined;
@@ -100,12 +106,19 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     );
   }
 
-  async function encode(at: Place, { signal, onProgress }: TaskOptions): Promise<Embedding> {
-    const box = tiling?.tiles[at.tile as number].outer;
-    const pixels = await source.readRegion({ ...planeAt(source, at.plane), channels, box }, { signal });
+  /** As the encoder is given it. */
+  async function imageOf(plane: number, box: YXYX | undefined, { signal }: TaskOptions): Promise<Tensor<Uint8Array>> {
+    const pixels = await source.readRegion({ ...planeAt(source, plane), channels, box }, { signal });
     signal?.throwIfAborted();
+    return toImage(pixels, intensity);
+  }
+
+  const boxOf = ({ tile }: Place) => tiling?.tiles[tile as number].outer;
+
+  async function encode(at: Place, early: boolean, { signal, onProgress }: TaskOptions): Promise<Embedding> {
+    const image = await imageOf(at.plane, boxOf(at), { signal });
     await worker.load(model, { signal, onProgress });
-    const encoded = await worker.encode(model.name, toImage(pixels, intensity), { signal, onProgress });
+    const encoded = await worker.encode(model.name, image, { early, signal, onProgress });
     const embedding = { ...encoded, id: `${key}/${keyOf(at)}` };
     if (cache) keep(cache, at, embedding);
     return embedding;
@@ -129,11 +142,35 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     if (storageError) throw storageError;
   }
 
-  function obtain(at: Place, task: TaskOptions): Promise<Embedding> {
+  function obtain(at: Place, early: boolean, task: TaskOptions): Promise<Embedding> {
     return memory.load(keyOf(at), async () => {
-      const value = (await cache?.get(at)) ?? (await encode(at, task));
-      return { value, bytes: value.features.data.byteLength };
+      const value = (await cache?.get(at)) ?? (await encode(at, early, task));
+      return { value, bytes: bytesOf(value) };
     });
+  }
+
+  async function mapsOf(at: Place, task: TaskOptions): Promise<InstanceMaps> {
+    check(at);
+    const embedding = await obtain(at, true, task);
+    const image = await imageOf(at.plane, boxOf(at), task);
+    await worker.load(model, task);
+    try {
+      return await worker.instanceMaps(model.name, embedding, image, task);
+    } catch (error) {
+      if (!(error instanceof SamError) || error.code !== 'no_embedding' || embedding.early) throw error;
+    }
+    // Made when nobody had asked for early features, or elsewhere.
+    const early = await cache?.early(at);
+    const whole = early ? { ...embedding, early } : await encode(at, true, task);
+    memory.set(keyOf(at), whole, bytesOf(whole));
+    return worker.instanceMaps(model.name, whole, image, task);
+  }
+
+  async function mapsOfBox(plane: number, box: YXYX, task: TaskOptions): Promise<InstanceMaps> {
+    const image = await imageOf(plane, box, task);
+    await worker.load(model, task);
+    const embedding = await worker.encode(model.name, image, { early: true, ...task });
+    return worker.instanceMaps(model.name, embedding, image, task);
   }
 
   return {
@@ -151,8 +188,12 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
       const ready = memory.get(keyOf(at));
       if (ready) return ready;
       if (encodingAhead !== keyOf(at)) background?.abort();
-      return obtain(at, task);
+      return obtain(at, keepsEarly, task);
     },
+    ...(model.instances && {
+      instanceMaps: (at: Parameters<NonNullable<ImageEmbeddings['instanceMaps']>>[0], task: TaskOptions = {}) =>
+        'box' in at ? mapsOfBox(at.plane, at.box, task) : mapsOf(at, task),
+    }),
     pixels: ({ plane, box }, { signal } = {}) =>
       source.readRegion({ ...planeAt(source, plane), channels, box }, { signal }),
     async isReady(at) {
@@ -169,7 +210,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
           if (signal.aborted) return;
           check(at);
           encodingAhead = keyOf(at);
-          await obtain(at, { signal });
+          await obtain(at, keepsEarly, { signal });
         }
       };
       // Nobody waits for this: whoever needs the embedding asks for it and hears of the failure then.
@@ -184,6 +225,10 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
       memory.clear();
     },
   };
+}
+
+function bytesOf({ features, early = {} }: Embedding): number {
+  return Object.values(early).reduce((sum, { data }) => sum + data.byteLength, features.data.byteLength);
 }
 
 const isIndex = (value: number | undefined, length: number) =>

@@ -24,6 +24,11 @@ export interface EmbeddingOptions {
   /** Where embeddings are kept: a place for this image alone, or a function from a key to such a place. */
   readonly store?: Store | ((key: string) => Store);
   readonly half?: boolean;
+  /**
+   * Keep with every embedding what the model's instance decoder takes besides, 12 MB for the built-in encoder: automatic
+   * segmentation then encodes nothing again. Default: for up to 16 planes and tiles; else only where it was run.
+   */
+  readonly early?: boolean;
   /** Bound of the embeddings in memory; default 256 MiB, about 60 embeddings. */
   readonly memoryBytes?: number;
   readonly hash?: PixelHashOptions['extent'];

@@ -1,12 +1,18 @@
 import { SamError } from '../errors.js';
-import type { Tensor } from '../ndimage/array.js';
+import { type Tensor, tensor } from '../ndimage/array.js';
+import { toHalf } from '../ndimage/half.js';
 import type { TaskOptions } from '../task.js';
 import type { EncoderInput } from './model-spec.js';
-import { float32Of, type OrtRuntime, type OrtSession } from './runtime.js';
-import type { Embedding } from './sam-tensors.js';
+import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
+import type { EarlyFeatures, Embedding } from './sam-tensors.js';
 import { encoderTensor } from './transforms.js';
 
 const FEATURES = [1, 256, 64, 64];
+
+export interface EncodeOptions {
+  /** Also give what the model's instance decoder takes besides the embedding, if it takes anything. */
+  readonly early?: boolean;
+}
 
 /** The image encoder of a SAM export: 8-bit RGB in, embedding out. */
 export class ImageEncoder {
@@ -15,10 +21,19 @@ export class ImageEncoder {
     private readonly session: OrtSession,
     private readonly input: EncoderInput & { readonly name: string },
     private readonly output: string,
+    private readonly early: Readonly<Record<string, string>>,
   ) {}
 
-  /** @throws SamError `model_unavailable` if the bytes are not an encoder that `input` describes */
-  static async create(runtime: OrtRuntime, bytes: Uint8Array, input: EncoderInput): Promise<ImageEncoder> {
+  /**
+   * @param early names of early features and the graph's outputs that hold them
+   * @throws SamError `model_unavailable` if the bytes are not an encoder that `input` describes
+   */
+  static async create(
+    runtime: OrtRuntime,
+    bytes: Uint8Array,
+    input: EncoderInput,
+    early: Readonly<Record<string, string>> = {},
+  ): Promise<ImageEncoder> {
     let session: OrtSession;
     try {
       session = await runtime.createSession(bytes);
@@ -30,9 +45,10 @@ export class ImageEncoder {
       );
     }
     const name = input.name ?? only(session.inputNames, /image|input|pixel/i);
-    const output = input.output ?? only(session.outputNames, /embed|output|feature/i);
+    const own = session.outputNames.filter((output) => !Object.values(early).includes(output));
+    const output = input.output ?? only(own, /embed|output|feature/i);
     if (name !== undefined && session.inputNames.includes(name) && output && session.outputNames.includes(output))
-      return new ImageEncoder(runtime, session, { ...input, name }, output);
+      return new ImageEncoder(runtime, session, { ...input, name }, output, early);
     await session.release();
     throw new SamError(
       'model_unavailable',
@@ -42,11 +58,13 @@ export class ImageEncoder {
   }
 
   /** @param image [H, W, 3] uint8 */
-  async encode(image: Tensor<Uint8Array>, { signal }: TaskOptions = {}): Promise<Embedding> {
+  async encode(image: Tensor<Uint8Array>, options: EncodeOptions & TaskOptions = {}): Promise<Embedding> {
+    const { signal } = options;
     const { data, dims, inputSize } = encoderTensor(image, this.input);
     signal?.throwIfAborted();
     const feeds = { [this.input.name]: this.runtime.tensor('float32', data, dims) };
-    const outputs = await this.session.run(feeds, [this.output]);
+    const early = options.early ? Object.entries(this.early) : [];
+    const outputs = await this.session.run(feeds, [this.output, ...early.map(([, output]) => output)]);
     signal?.throwIfAborted();
     const features = outputs[this.output];
     if (String(features.dims) !== String(FEATURES))
@@ -56,6 +74,7 @@ export class ImageEncoder {
       );
     return {
       features: { data: float32Of(features), shape: FEATURES },
+      ...(early.length > 0 && { early: inHalf(early.map(([name, output]) => [name, outputs[output]])) }),
       inputSize,
       originalSize: [image.shape[0], image.shape[1]],
       id: uniqueId(),
@@ -65,6 +84,10 @@ export class ImageEncoder {
   release(): Promise<void> {
     return this.session.release();
   }
+}
+
+function inHalf(outputs: readonly (readonly [name: string, tensor: OrtTensor])[]): EarlyFeatures {
+  return Object.fromEntries(outputs.map(([name, output]) => [name, tensor(toHalf(float32Of(output)), output.dims)]));
 }
 
 /** The only name, or the first that looks right. */

@@ -9,6 +9,10 @@ export interface ModelSpec {
   readonly licence?: string;
   readonly encoder: ModelFile;
   readonly decoder: ModelFile;
+  /** Instance decoder: maps of objects from the embedding in one run (instance-decoder.ts); most models have none. */
+  readonly instances?: ModelFile;
+  /** For each early feature that the instance decoder takes, the tensor of the encoder's graph (early-features.ts). */
+  readonly earlyFeatures?: Readonly<Record<string, string>>;
   readonly encoderInput: EncoderInput;
   readonly decoderLayout: DecoderLayout;
   /** Recommended settings (micro-sam spec 6.4). */

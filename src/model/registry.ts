@@ -10,9 +10,13 @@ export interface ModelDeclaration {
   readonly name: string;
   readonly description?: string;
   readonly licence?: string;
-  /** URL, path, or a file with size and sha256. */
-  readonly encoder: string | ModelFile;
-  readonly decoder: string | ModelFile;
+  /** URL, path, or a file with size and sha256. Of a model that is known, what is left out stays as it is. */
+  readonly encoder?: string | ModelFile;
+  readonly decoder?: string | ModelFile;
+  /** Instance decoder, if there is one: an ONNX file from the embedding to maps of objects (instance-decoder.ts). */
+  readonly instances?: string | ModelFile;
+  /** Where the encoder's graph has what the instance decoder takes, if not where MobileSAM's usual export has it. */
+  readonly earlyFeatures?: ModelSpec['earlyFeatures'];
   /** Default: 'sam', the official export, which micro-sam's own exports follow. */
   readonly family?: ModelFamily;
   readonly encoderInput?: Partial<EncoderInput>;
@@ -63,7 +67,10 @@ registerModel({
   },
 });
 
-/** Makes a model known by its name; an earlier one of that name is replaced. */
+/**
+ * Makes a model known by its name; an earlier one of that name is replaced. `{ name, instances }` adds an instance decoder to
+ * a known model.
+ */
 export function registerModel(declaration: ModelDeclaration): ModelSpec {
   const { name, family = 'sam' } = declaration;
   if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
@@ -73,16 +80,22 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
       'unsupported',
       `Model ${name}: unknown family '${family}'; known are ${Object.keys(FAMILIES).join(', ')}.`,
     );
-  const base = FAMILIES[family];
+  // Another encoder or decoder is another model, whatever its name.
+  const known = declaration.encoder || declaration.decoder ? undefined : models.get(name);
+  const base = known ?? FAMILIES[family];
+  const instances = declaration.instances ?? known?.instances;
+  const earlyFeatures = declaration.earlyFeatures ?? known?.earlyFeatures;
   const spec: ModelSpec = {
     name,
-    description: declaration.description ?? name,
-    licence: declaration.licence,
-    encoder: fileOf(declaration.encoder, name, 'encoder'),
-    decoder: fileOf(declaration.decoder, name, 'decoder'),
+    description: declaration.description ?? known?.description ?? name,
+    licence: declaration.licence ?? known?.licence,
+    encoder: fileOf(declaration.encoder ?? known?.encoder, name, 'encoder'),
+    decoder: fileOf(declaration.decoder ?? known?.decoder, name, 'decoder'),
+    ...(instances && { instances: fileOf(instances, name, 'instance decoder') }),
+    ...(earlyFeatures && { earlyFeatures }),
     encoderInput: { ...base.encoderInput, ...declaration.encoderInput },
     decoderLayout: base.decoderLayout,
-    defaults: declaration.defaults ?? recommendedSettings(name),
+    defaults: declaration.defaults ?? known?.defaults ?? recommendedSettings(name),
   };
   models.set(name, spec);
   return spec;

@@ -4,12 +4,29 @@ import type { Size, Tensor } from '../ndimage/array.js';
 export interface Embedding {
   /** [1, 256, 64, 64] float32. */
   readonly features: Tensor<Float32Array>;
+  /** What the model's instance decoder takes besides, if it was asked for: by name, [1, C, h, w] in half precision. */
+  readonly early?: EarlyFeatures;
   /** [h, w] of the resized image inside the 1024 square. */
   readonly inputSize: Size;
   /** [h, w] of the image or tile in its own pixels. */
   readonly originalSize: Size;
   /** Identifies the features, so that a worker that holds them need not be sent them again. */
   readonly id: string;
+}
+
+/** Bits of half-precision numbers (ndimage/half.ts). */
+export type EarlyFeatures = Readonly<Record<string, Tensor<Uint16Array>>>;
+
+/** What an instance decoder gives for one image or tile. */
+export interface InstanceMaps {
+  /**
+   * [3, h, w] in 0..1: foreground; distance to the object's centre, 0 there and 1 at its far end; distance to its
+   * boundary, inverted: 0 in the middle and 1 at the edge. Both are 1 outside objects. [5, h, w]: also a vector (y, x) that
+   * points away from where the object's pixels meet.
+   */
+  readonly maps: Tensor<Float32Array>;
+  /** Side of a map pixel in the model's square of 1024; the first h x w of them cover the resized image. */
+  readonly cell: number;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Embedding } from '../model/sam-tensors.js';
+import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';
 import type { TaskOptions } from '../task.js';
@@ -17,6 +17,14 @@ export interface EmbeddingSource {
   readonly objectDiameter?: number;
   /** `tile` counts as in `tiling.tiles` and must be given exactly if there is a tiling. Its frame is the outer box. */
   embedding(at: { readonly plane: number; readonly tile?: number }, task?: TaskOptions): Promise<Embedding>;
+  /**
+   * Maps of objects by the model's instance decoder: of a plane or tile, or of any box of a plane, which is encoded for
+   * that alone. Absent where the model has none.
+   */
+  instanceMaps?(
+    at: { readonly plane: number; readonly tile?: number } | { readonly plane: number; readonly box: YXYX },
+    task?: TaskOptions,
+  ): Promise<InstanceMaps>;
   /** The recorded pixels of a part of a plane, [h, w] or [h, w, c]; absent where only embeddings are known. */
   pixels?(at: { readonly plane: number; readonly box: YXYX }, task?: TaskOptions): Promise<Tensor>;
   /** Whether `embedding` would answer without encoding; absent if nobody can tell. */

@@ -48,13 +48,14 @@ const schemas = {
         v.string(),
         v.strictObject({
           name: v.string(),
-          encoder: v.string(),
-          decoder: v.string(),
+          encoder: v.optional(v.string()),
+          decoder: v.optional(v.string()),
+          instances: v.optional(v.string()),
           description: v.optional(v.string()),
           family: v.optional(v.picklist(['sam', 'samexporter', 'transformers'])),
         }),
       ],
-      'expected the name of a model, or { name, encoder, decoder } with the addresses of its ONNX files',
+      'expected the name of a model, or { name, encoder, decoder, instances } with the addresses of its ONNX files',
     ),
   }),
   encoding: v.strictObject({
@@ -93,11 +94,14 @@ export function engineFunctions(deps: EngineDeps) {
     connect_worker: method('connect_worker', ['url'], schemas.connect, ({ url }) => needed(deps.connectWorker)(url)),
     list_models: method('list_models', [], schemas.none, () =>
       modelNames().map((name) => {
-        const { description, licence = null } = resolveModel(name);
-        return { name, description, licence };
+        const { description, licence = null, instances } = resolveModel(name);
+        return { name, description, licence, instances: instances !== undefined };
       }),
     ),
-    /** By name, or by declaration: `{ name, encoder, decoder }` with the addresses of two ONNX files. */
+    /**
+     * By name, or by declaration: `{ name, encoder, decoder, instances }` with the addresses of ONNX files, the instance
+     * decoder being optional; `{ name, instances }` adds one to a model.
+     */
     load_model: method('load_model', ['model'], schemas.load_model, async ({ model }) => {
       const spec = resolveModel(model as string | ModelDeclaration);
       await needed(deps.setEncoding)({ model: spec.name });

@@ -69,6 +69,7 @@ export function failoverWorker(
     encode: (...args) => run((worker) => worker.encode(...args), args[0], args[2]),
     decode: (...args) => run((worker) => worker.decode(...args), args[0], args[3]),
     decodeCandidates: (...args) => run((worker) => worker.decodeCandidates(...args), args[0], args[3]),
+    instanceMaps: (...args) => run((worker) => worker.instanceMaps(...args), args[0], args[3]),
     async close() {
       closed = true;
       await Promise.all([primary.close(), second?.then((worker) => worker.close()).catch(() => undefined)]);

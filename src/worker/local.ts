@@ -1,10 +1,12 @@
 import { asSamError, SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
+import { encoderWithEarlyFeatures } from '../model/early-features.js';
 import { findCandidates } from '../model/find-candidates.js';
 import { ImageEncoder } from '../model/image-encoder.js';
+import { InstanceDecoder } from '../model/instance-decoder.js';
 import { createMaskDecoder, type MaskDecoder } from '../model/mask-decoder.js';
 import { type FetchBytes, loadModelFile } from '../model/model-file.js';
-import type { ModelSpec } from '../model/model-spec.js';
+import type { ModelFile, ModelSpec } from '../model/model-spec.js';
 import { resolveModel } from '../model/registry.js';
 import type { OrtRuntime } from '../model/runtime.js';
 import { SELF_TEST_ENCODER, selfTestImage, selfTestProblem } from '../model/self-test.js';
@@ -28,6 +30,8 @@ interface LoadedModel {
   readonly spec: ModelSpec;
   readonly encoder: ImageEncoder;
   readonly decoder: MaskDecoder;
+  /** Absent if the model has none. */
+  readonly instances?: InstanceDecoder;
 }
 
 /**
@@ -103,14 +107,24 @@ class LocalWorker implements SamWorker {
     });
   }
 
+  instanceMaps(...[model, embedding, image, options = {}]: Parameters<SamWorker['instanceMaps']>) {
+    return this.submit(options, false, async () => {
+      checkImage(image);
+      const { instances } = await this.find(model, options);
+      options.signal?.throwIfAborted();
+      if (instances) return instances.run(embedding, image, options);
+      throw new SamError(
+        'unsupported',
+        `The model ${model} has no instance decoder; use automatic mask generation (amg), or add one to the model.`,
+      );
+    });
+  }
+
   close(): Promise<void> {
     return this.queue.close(async () => {
       const open = [...this.models.values()];
       this.models.clear();
-      for (const { encoder, decoder } of open) {
-        await encoder.release();
-        await decoder.dispose();
-      }
+      for (const model of open) await release(model);
     });
   }
 
@@ -132,29 +146,24 @@ class LocalWorker implements SamWorker {
     const loaded = this.models.get(spec.name);
     if (loaded && sameFiles(loaded.spec, spec)) return loaded;
     const { store, fetchBytes } = this.options;
-    const [encoderBytes, decoderBytes] = await loadBoth(spec, { store, fetchBytes, signal, onProgress });
+    const files = [spec.encoder, spec.decoder, ...(spec.instances ? [spec.instances] : [])];
+    const bytes = await loadFiles(files, spec.name, { store, fetchBytes, signal, onProgress });
     const failed: string[] = [];
     for (const [k, runtime] of this.runtimes.entries()) {
       const last = k === this.runtimes.length - 1;
-      let encoder: ImageEncoder | undefined;
-      let decoder: MaskDecoder | undefined;
+      const made: Partial<Writable<LoadedModel>> = {};
       try {
-        encoder = await ImageEncoder.create(runtime, encoderBytes, spec.encoderInput);
-        signal?.throwIfAborted();
-        decoder = await createMaskDecoder(runtime, decoderBytes, spec.decoderLayout);
-        signal?.throwIfAborted();
-        if (!last) await checkRuntime(encoder, spec);
+        await create(made, runtime, spec, bytes, signal);
+        if (!last) await checkRuntime(made.encoder as ImageEncoder, spec);
       } catch (error) {
-        await encoder?.release();
-        await decoder?.dispose();
+        await release(made);
         signal?.throwIfAborted();
         if (last) throw error; // no runtime can use it, so the file is at fault
         failed.push(`${runtime.provider} is not used: ${(error as Error).message}`);
         continue;
       }
-      const model = { spec, encoder, decoder };
-      await loaded?.encoder.release();
-      await loaded?.decoder.dispose();
+      const model = made as LoadedModel;
+      if (loaded) await release(loaded);
       this.models.set(spec.name, model);
       this.runtimes.splice(0, k);
       this.notes.push(...failed);
@@ -164,23 +173,53 @@ class LocalWorker implements SamWorker {
   }
 }
 
-/** Both files, with one progress over their bytes where their sizes are known. */
-async function loadBoth(spec: ModelSpec, options: Parameters<typeof loadModelFile>[1] & TaskOptions) {
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Fills `model`, so that what was opened before a failure can be released. */
+async function create(
+  model: Partial<Writable<LoadedModel>>,
+  runtime: OrtRuntime,
+  spec: ModelSpec,
+  [encoderBytes, decoderBytes, instanceBytes]: readonly Uint8Array[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  model.spec = spec;
+  if (instanceBytes) model.instances = await InstanceDecoder.create(runtime, instanceBytes, spec.encoderInput);
+  signal?.throwIfAborted();
+  const { bytes, outputs } = encoderWithEarlyFeatures(encoderBytes, model.instances?.early ?? [], spec.earlyFeatures);
+  model.encoder = await ImageEncoder.create(runtime, bytes, spec.encoderInput, outputs);
+  signal?.throwIfAborted();
+  model.decoder = await createMaskDecoder(runtime, decoderBytes, spec.decoderLayout);
+  signal?.throwIfAborted();
+}
+
+async function release({ encoder, decoder, instances }: Partial<LoadedModel>): Promise<void> {
+  await encoder?.release();
+  await decoder?.dispose();
+  await instances?.release();
+}
+
+/** One after the other, with one progress over their bytes where their sizes are known. */
+async function loadFiles(
+  files: readonly ModelFile[],
+  name: string,
+  options: Parameters<typeof loadModelFile>[1] & TaskOptions,
+): Promise<Uint8Array[]> {
   const results: Uint8Array[] = [];
   let before = 0;
-  const declared = (spec.encoder.bytes ?? 0) + (spec.decoder.bytes ?? 0);
-  for (const file of [spec.encoder, spec.decoder]) {
+  const declared = files.reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+  for (const file of files) {
     const bytes = await loadModelFile(file, {
       ...options,
       onProgress: ({ done, total }) =>
         options.onProgress?.({
           done: before + done,
           total: Math.max(declared, before + total),
-          message: `Loading model ${spec.name}`,
+          message: `Loading model ${name}`,
         }),
     });
     before += bytes.length;
-    options.onProgress?.({ done: before, total: Math.max(declared, before), message: `Loading model ${spec.name}` });
+    options.onProgress?.({ done: before, total: Math.max(declared, before), message: `Loading model ${name}` });
     results.push(bytes);
   }
   return results;
@@ -199,11 +238,11 @@ function plainProblem(features: Float32Array): string | undefined {
   return features.every((value) => value === features[0]) ? 'all features are equal' : undefined;
 }
 
+const filesOf = ({ encoder, decoder, instances, earlyFeatures, encoderInput }: ModelSpec) =>
+  JSON.stringify([encoder, decoder, instances, earlyFeatures, encoderInput]);
+
 function sameFiles(a: ModelSpec, b: ModelSpec): boolean {
-  return (
-    a === b ||
-    JSON.stringify([a.encoder, a.decoder, a.encoderInput]) === JSON.stringify([b.encoder, b.decoder, b.encoderInput])
-  );
+  return a === b || filesOf(a) === filesOf(b);
 }
 
 function checkImage({ data, shape }: Parameters<SamWorker['encode']>[1]): void {

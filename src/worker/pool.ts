@@ -67,6 +67,7 @@ export function poolWorker(workers: readonly SamWorker[]): SamWorker {
     encode: (...args) => run((worker) => worker.encode(...args), { made: (embedding) => embedding.id }),
     decode: (...args) => run((worker) => worker.decode(...args), { embedding: args[1].id }),
     decodeCandidates: (...args) => run((worker) => worker.decodeCandidates(...args), { embedding: args[1].id }),
+    instanceMaps: (...args) => run((worker) => worker.instanceMaps(...args), { embedding: args[1].id }),
     async close() {
       await Promise.all(members.map(({ worker }) => worker.close()));
     },

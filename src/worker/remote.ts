@@ -51,8 +51,9 @@ class RemoteWorker implements SamWorker {
     await this.task('load', [model], options);
   }
 
-  async encode(...[model, image, options]: Parameters<SamWorker['encode']>) {
-    const embedding = await this.task<Embedding>('encode', [model, image], options);
+  async encode(...[model, image, options = {}]: Parameters<SamWorker['encode']>) {
+    const { early } = options;
+    const embedding = await this.task<Embedding>('encode', [model, image, { early }], options);
     this.known.add(embedding.id);
     return embedding;
   }
@@ -71,13 +72,20 @@ class RemoteWorker implements SamWorker {
     ) as ReturnType<SamWorker['decodeCandidates']>;
   }
 
+  instanceMaps(...[model, embedding, image, options]: Parameters<SamWorker['instanceMaps']>) {
+    const { early } = embedding;
+    return this.withEmbedding(embedding, (sent) =>
+      this.task('instanceMaps', [model, sent.features ? { ...sent, early } : sent, image], options),
+    ) as ReturnType<SamWorker['instanceMaps']>;
+  }
+
   async close() {
     this.connection.close();
   }
 
   /** Names the embedding, and sends it only if the other side does not (any longer) know it. */
   private async withEmbedding<T>(embedding: Embedding, call: (sent: SentEmbedding) => Promise<T>): Promise<T> {
-    const { features, ...named } = embedding;
+    const { features, early: _, ...named } = embedding;
     if (this.known.has(embedding.id)) {
       try {
         return await call(named);

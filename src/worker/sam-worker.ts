@@ -1,10 +1,18 @@
+import type { EncodeOptions } from '../model/image-encoder.js';
 import type { ModelSpec } from '../model/model-spec.js';
-import type { DecodedMasks, DecodeOptions, Embedding, MaskCandidates, SamPrompts } from '../model/sam-tensors.js';
+import type {
+  DecodedMasks,
+  DecodeOptions,
+  Embedding,
+  InstanceMaps,
+  MaskCandidates,
+  SamPrompts,
+} from '../model/sam-tensors.js';
 import type { Tensor } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 
 /** Version of `SamWorker` as it goes over a connection: both ends must agree. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /**
  * Where models run: in this thread, a web worker, a Node process behind a WebSocket, or several of them. Every
@@ -15,7 +23,7 @@ export interface SamWorker {
   /** Fetches, checks and opens the model; loading one that is loaded is free. Progress counts bytes. */
   load(model: ModelSpec, options?: TaskOptions): Promise<void>;
   /** `image` is [H, W, 3] uint8 RGB, as toImage() of model/transforms.ts makes it; resizing and normalising happen here. */
-  encode(model: string, image: Tensor<Uint8Array>, options?: TaskOptions): Promise<Embedding>;
+  encode(model: string, image: Tensor<Uint8Array>, options?: EncodeOptions & TaskOptions): Promise<Embedding>;
   decode(
     model: string,
     embedding: Embedding,
@@ -29,6 +37,18 @@ export interface SamWorker {
     prompts: SamPrompts,
     options: CandidateOptions & TaskOptions,
   ): Promise<MaskCandidates>;
+  /**
+   * The maps of the model's instance decoder. Rejects with `unsupported` if the model has none, and with `no_embedding` if
+   * the decoder takes early features and the embedding was made without: encode again with `early`.
+   *
+   * @param image what the embedding was made of, as for `encode`
+   */
+  instanceMaps(
+    model: string,
+    embedding: Embedding,
+    image: Tensor<Uint8Array>,
+    options?: TaskOptions,
+  ): Promise<InstanceMaps>;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import type { EncodeOptions } from '../model/image-encoder.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import type { DecodeOptions, Embedding, SamPrompts } from '../model/sam-tensors.js';
 import type { Tensor } from '../ndimage/array.js';
@@ -56,8 +57,8 @@ export function serveWorker(channel: Channel, worker: SamWorker): Promise<Connec
   const api = {
     info: () => replyOf(() => worker.info()),
     load: (task: number, spec: ModelSpec) => run(task, (options) => worker.load(spec, options)),
-    encode: (task: number, model: string, image: Tensor<Uint8Array>) =>
-      run(task, async (options) => keep(await worker.encode(model, image, options))),
+    encode: (task: number, model: string, image: Tensor<Uint8Array>, asked?: EncodeOptions) =>
+      run(task, async (options) => keep(await worker.encode(model, image, { ...asked, ...options }))),
     decode: (task: number, model: string, embedding: SentEmbedding, prompts: SamPrompts, asked: DecodeOptions) =>
       run(task, async (options) => {
         const decoded = await worker.decode(model, find(embedding), prompts, { ...asked, ...options });
@@ -72,6 +73,16 @@ export function serveWorker(channel: Channel, worker: SamWorker): Promise<Connec
       asked: CandidateOptions,
     ) =>
       run(task, async (options) => worker.decodeCandidates(model, find(embedding), prompts, { ...asked, ...options })),
+    instanceMaps: (task: number, model: string, embedding: SentEmbedding, image: Tensor<Uint8Array>) =>
+      run(task, async (options) => {
+        const whole = find(embedding);
+        const found = await worker.instanceMaps(model, whole, image, options);
+        // Maps are asked for once, and early features are large.
+        const { early: _, ...rest } = whole;
+        keep(rest);
+        giveAway(found.maps.data.buffer);
+        return found;
+      }),
     cancel: async (task: number) => tasks.get(task)?.abort(),
   };
   channel.onClose(() => {

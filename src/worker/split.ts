@@ -3,8 +3,8 @@ import type { SamWorker } from './sam-worker.js';
 
 /**
  * Encoding there, decoding here: one 4 MB embedding per image crosses the connection, then every click is answered
- * without it. `encoder` may be slow to reach and fast to compute, `decoder` the other way round. Candidates for automatic
- * segmentation, a thousand decodes at once, are computed there.
+ * without it. `encoder` may be slow to reach and fast to compute, `decoder` the other way round. What automatic
+ * segmentation needs, a thousand decodes at once or the maps of all objects, is computed there.
  */
 export function splitWorker(encoder: SamWorker, decoder: SamWorker): SamWorker {
   return {
@@ -34,6 +34,7 @@ export function splitWorker(encoder: SamWorker, decoder: SamWorker): SamWorker {
     encode: (...args) => encoder.encode(...args),
     decode: (...args) => decoder.decode(...args),
     decodeCandidates: (...args) => encoder.decodeCandidates(...args),
+    instanceMaps: (...args) => encoder.instanceMaps(...args),
     async close() {
       await Promise.all([encoder.close(), decoder.close()]);
     },

@@ -5,9 +5,9 @@ import { buildPrompts, maskToLogits } from '../../src/model/transforms.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { maskFromBitmap } from '../../src/ndimage/rle.js';
 import type { Progress } from '../../src/task.js';
-import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { PROTOCOL, type SamWorker } from '../../src/worker/sam-worker.js';
 import { diskImage, realWorker } from '../support/real-worker.js';
-import { TINY_MODEL } from '../support/tiny-model.js';
+import { TINY_INSTANCES, TINY_MODEL } from '../support/tiny-model.js';
 
 /** The same results from the same arithmetic, computed once without any connection between. */
 export interface Reference {
@@ -68,7 +68,7 @@ export function workerContract(
 
     it('says what it is', async () => {
       const info = await worker.info();
-      assert.equal(info.protocol, 1);
+      assert.equal(info.protocol, PROTOCOL);
       assert.match(info.runtime, /^onnxruntime-(node|web) \d/);
       assert.match(info.provider, /^(cpu|wasm|webgpu|cuda)/);
     });
@@ -164,6 +164,26 @@ export function workerContract(
       assert.equal(steps.at(-1)?.done, 10);
     });
 
+    it('gives the maps of an instance decoder, with early features of embeddings it made and of others', async () => {
+      const { name } = TINY_INSTANCES;
+      await Promise.all([worker.load(TINY_INSTANCES), expected.worker.load(TINY_INSTANCES)]);
+      const image = diskImage(200, 30, [60, 80]);
+      const wanted = await expected.worker.encode(name, image, { early: true });
+      const maps = await expected.worker.instanceMaps(name, wanted, image);
+      assert.deepEqual([maps.maps.shape, maps.cell], [[3, 64, 64], 16]);
+      const own = await worker.encode(name, image, { early: true });
+      assert.deepEqual(Object.keys(own.early ?? {}), ['s0']);
+      for (const embedding of [own, { ...wanted, id: `foreign ${Math.random()}` }]) {
+        const got = await worker.instanceMaps(name, embedding, image);
+        assert.deepEqual([got.maps.shape, got.cell], [maps.maps.shape, maps.cell]);
+        same(got.maps.data, maps.maps.data, 'maps');
+      }
+      const plain = await worker.encode(name, image);
+      assert.equal(plain.early, undefined);
+      await assert.rejects(worker.instanceMaps(name, plain, image), { code: 'no_embedding' });
+      await assert.rejects(worker.instanceMaps(model, expected.tiny, image), { code: 'unsupported' });
+    });
+
     it('names an unknown model', async () => {
       await assert.rejects(worker.encode('vit_nonsense', diskImage()), (error: Error & { code?: string }) => {
         assert.equal(error.name, 'SamError');
@@ -185,7 +205,7 @@ export function workerContract(
         }),
         { code: 'invalid_prompt' },
       );
-      assert.equal((await worker.info()).protocol, 1);
+      assert.equal((await worker.info()).protocol, PROTOCOL);
     });
 
     it('cancels before and during the work', async () => {

@@ -12,7 +12,9 @@ import { listKeys } from '../../src/io/stores/prefix.js';
 import { writeArray, writeGroup } from '../../src/io/zarr/writer.js';
 import { zarritaStore } from '../../src/io/zarr/zarrita-store.js';
 import { tensor } from '../../src/ndimage/array.js';
+import { fromHalf } from '../../src/ndimage/half.js';
 import type { EmbeddingSource } from '../../src/segmentation/context.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { filledAfter } from '../support/faulty-store.js';
 import { HASH_MODEL, hashEncoder } from '../support/hash-encoder.js';
 import { noiseVolume } from '../support/labels.js';
@@ -299,5 +301,78 @@ describe('embedding cache', () => {
     const { embeddings, worker } = await open(noiseVolume(5), undefined, { memoryBytes: 2.5 * 256 * 64 * 64 * 4 });
     for (const z of [0, 1, 2, 2, 1, 0]) await embeddings.embedding({ plane: z });
     assert.equal(worker.encoded.length, 4, 'plane 0 went when plane 2 came');
+  });
+});
+
+describe('maps of an instance decoder', () => {
+  const image = plane();
+  /** Encodes by noise; its instance decoder takes `s0` and gives back one value of it. */
+  function withInstances() {
+    const base = hashEncoder();
+    let asked = 0;
+    const worker: SamWorker = {
+      ...base,
+      async encode(model, pixels, options) {
+        const embedding = await base.encode(model, pixels, options);
+        const bits = Uint16Array.from({ length: 3 * 4 * 4 }, (_, i) => 0x3c00 + i + pixels.data[0]);
+        return options?.early ? { ...embedding, early: { s0: tensor(bits, [1, 3, 4, 4]) } } : embedding;
+      },
+      async instanceMaps(_model, embedding) {
+        asked++;
+        if (!embedding.early) throw new SamError('no_embedding', 'It takes s0.');
+        return { maps: tensor(fromHalf(embedding.early.s0.data), [3, 4, 4]), cell: 256 };
+      },
+    };
+    return { worker, encoded: base.encoded, asked: () => asked };
+  }
+  const model = { ...HASH_MODEL, instances: { url: 'test:instances' } };
+
+  it('are there only with one', async () => {
+    assert.equal((await open(image)).embeddings.instanceMaps, undefined);
+  });
+
+  it('come from early features that were kept in half precision: nothing is encoded again', async () => {
+    for (const tiling of ['none', tiles] as const) {
+      const store = memoryStore();
+      const first = withInstances();
+      const places = tiling === 'none' ? [{ plane: 0 }, { plane: 1 }] : [{ plane: 1, tile: 2 }];
+      const source = openNdarray(noiseVolume(2));
+      const before = await openEmbeddings({ source, model, store, tiling, worker: first.worker });
+      for (const at of places) await before.embedding(at);
+      await before.stored();
+      const second = withInstances();
+      const after = await openEmbeddings({ source, model, store, tiling, worker: second.worker });
+      for (const at of places)
+        assert.deepEqual(await after.instanceMaps!(at), await before.instanceMaps!(at), 'the same maps');
+      assert.deepEqual([first.encoded.length, second.encoded.length], [places.length, 0]);
+    }
+  });
+
+  it('of embeddings without early features, or with damaged ones, encode the place once more and keep them', async () => {
+    const store = memoryStore();
+    const { embeddings } = await open(image, store); // by a program without an instance decoder
+    await embeddings.embedding({ plane: 0 });
+    await embeddings.stored();
+    const source = openNdarray(image);
+    for (const [encodes, damage] of [
+      [1, false],
+      [0, false],
+      [1, true],
+    ] as const) {
+      const worker = withInstances();
+      if (damage) await store.set('early/s0/c/0/0/0/0', new Uint8Array(100));
+      const again = await openEmbeddings({ source, model, store, worker: worker.worker });
+      assert.deepEqual((await again.instanceMaps!({ plane: 0 })).maps.shape, [3, 4, 4]);
+      await again.instanceMaps!({ plane: 0 });
+      await again.stored();
+      assert.equal(worker.encoded.length, encodes);
+    }
+  });
+
+  it('of a box are encoded for it', async () => {
+    const { worker, encoded } = withInstances();
+    const embeddings = await openEmbeddings({ source: openNdarray(image), model, worker });
+    await embeddings.instanceMaps!({ plane: 0, box: [2, 3, 12, 20] });
+    assert.deepEqual(encoded, [[10, 17, 3]]);
   });
 });

@@ -26,6 +26,7 @@ describe('automatic segmentation in a session', function () {
       load: (...args) => real.load(...args),
       encode: (...args) => real.encode(...args),
       decode: (...args) => real.decode(...args),
+      instanceMaps: (...args) => real.instanceMaps(...args),
       close: () => real.close(),
       decodeCandidates(...args) {
         asked++;

@@ -51,6 +51,7 @@ export function hashEncoder(delayMs = 0): HashEncoder {
     },
     decode: unused,
     decodeCandidates: unused,
+    instanceMaps: unused,
     async close() {},
   };
 }

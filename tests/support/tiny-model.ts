@@ -17,6 +17,31 @@ export const TINY_MODEL: ModelSpec = {
   decoderLayout: { family: 'official' },
 };
 
+/**
+ * The tiny model with an instance decoder, which takes the embedding, the image, and an early feature: what the encoder
+ * makes of the image before it mixes. Its maps have 64 x 64 pixels.
+ */
+export const TINY_INSTANCES: ModelSpec = {
+  ...TINY_MODEL,
+  name: 'tiny-instances',
+  instances: { url: `data:application/octet-stream;base64,${Buffer.from(tinyInstances()).toString('base64')}` },
+  earlyFeatures: { s0: 'AveragePool_0' },
+};
+
+function tinyInstances(): Uint8Array {
+  const random = seededRandom(9);
+  const g = new GraphBuilder();
+  const embedding = g.input('emb', [1, 256, 64, 64]);
+  const early = g.input('s0', [1, 3, 64, 64]);
+  const image = g.input('img', [1, 3, 512, 512]);
+  const weights = Float32Array.from({ length: 3 * 256 }, () => random() - 0.5);
+  const mixed = g.node('Conv', [embedding, g.constant('mix', [3, 256, 1, 1], weights)]);
+  const pooled = g.node('AveragePool', [image], { kernel_shape: [8, 8], strides: [8, 8] });
+  const sum = g.node('Add', [g.node('Add', [mixed, early]), pooled]);
+  g.output('maps', g.node('Sigmoid', [sum]), [1, 3, 64, 64]);
+  return writeModel(g.finish('tiny_instances'));
+}
+
 /** The same, for where an average takes long (WebGPU that is emulated): one pixel of each 16 x 16. */
 export const SPARSE_ENCODER = tinyEncoder((g, image) =>
   g.node('Slice', [image, g.ints(5, 5), g.ints(1024, 1024), g.ints(2, 3), g.ints(16, 16)]),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { fromHalf, toHalf } from '../../src/embeddings/half.js';
+import { fromHalf, toHalf } from '../../src/ndimage/half.js';
 import { seededRandom } from '../support/random.js';
 
 /** The half of the definition (IEEE 754), one number at a time. */

@@ -1,4 +1,4 @@
-/** float32 ↔ IEEE 754 half precision: embeddings at half the size, with a relative error of at most 2^-11. */
+/** float32 ↔ IEEE 754 half precision: half the size, with a relative error of at most 2^-11. */
 export function toHalf(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const out = new Uint16Array(values.length);
@@ -15,25 +15,22 @@ export function toHalf(values: Float32Array): Uint16Array {
   return out;
 }
 
-export function fromHalf(halves: Uint16Array): Float32Array {
+export function fromHalf(halves: Uint16Array): Float32Array<ArrayBuffer> {
+  table ??= Float32Array.from({ length: 65536 }, (_, bits) => numberOf(bits));
   const out = new Float32Array(halves.length);
-  for (let i = 0; i < out.length; i++) {
-    const exponent = (halves[i] >>> 10) & 0x1f;
-    const fraction = halves[i] & 0x3ff;
-    const value =
-      exponent === 0x1f
-        ? fraction === 0
-          ? Infinity
-          : NaN
-        : exponent === 0
-          ? fraction * 2 ** -24
-          : (fraction + 0x400) * POWERS[exponent];
-    out[i] = halves[i] & 0x8000 ? -value : value;
-  }
+  for (let i = 0; i < out.length; i++) out[i] = table[halves[i]];
   return out;
 }
 
-const POWERS = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (exponent - 25));
+let table: Float32Array | undefined;
+
+function numberOf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >>> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (fraction + 0x400) * 2 ** (exponent - 25));
+}
 
 /** Shifts right, rounding to nearest and ties to even. */
 function roundedShift(value: number, by: number): number {

@@ -1,0 +1,47 @@
+import { SamError } from '../errors.js';
+import type { OnnxModel } from '../onnx/model.js';
+import { makesTensor, withOutputs } from '../onnx/outputs.js';
+import { readModel } from '../onnx/read.js';
+import { writeModel } from '../onnx/write.js';
+import type { ModelSpec } from './model-spec.js';
+
+/**
+ * Features from early in the encoder, at a finer grid than the embedding, which an instance decoder may take beside it.
+ * They are inner tensors of the encoder's graph; what they are called there depends on the exporter, so a model may
+ * declare it (`ModelSpec.earlyFeatures`), and the usual export of MobileSAM is known.
+ */
+const KNOWN: Readonly<Record<string, readonly string[]>> = {
+  /** TinyViT's first stage, after its two MBConv blocks: [1, 64, 256, 256]. */
+  s0: ['/layers.0/blocks.1/act3/Mul_1_output_0'],
+  /** TinyViT's second stage, before its patches are merged: [1, 128, 128, 128]. */
+  s1: ['/layers.1/downsample/Transpose_output_0'],
+};
+
+/**
+ * The encoder with these features as further outputs.
+ *
+ * @param names as the instance decoder's inputs are called
+ * @returns the file, and for each name the output that holds it
+ * @throws SamError `model_unavailable` if the encoder has no such tensor
+ */
+export function encoderWithEarlyFeatures(
+  bytes: Uint8Array,
+  names: readonly string[],
+  declared: ModelSpec['earlyFeatures'] = {},
+): { bytes: Uint8Array; outputs: Readonly<Record<string, string>> } {
+  if (names.length === 0) return { bytes, outputs: {} };
+  const model = readModel(bytes);
+  const outputs = Object.fromEntries(names.map((name) => [name, tensorOf(model, name, declared[name])]));
+  return { bytes: writeModel(withOutputs(model, Object.values(outputs))), outputs };
+}
+
+function tensorOf(model: OnnxModel, name: string, declared: string | undefined): string {
+  const candidates = declared === undefined ? (KNOWN[name] ?? []) : [declared];
+  const found = candidates.find((tensor) => makesTensor(model, tensor));
+  if (found !== undefined) return found;
+  throw new SamError(
+    'model_unavailable',
+    `The instance decoder takes '${name}', early features of the encoder it was trained with, and this encoder has none of that name. Use the two together, or declare in earlyFeatures which tensor of the encoder it is.`,
+    { details: { name, looked: candidates } },
+  );
+}

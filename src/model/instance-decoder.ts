@@ -1,0 +1,136 @@
+import { SamError } from '../errors.js';
+import { type Size, type Tensor, tensor } from '../ndimage/array.js';
+import { fromHalf } from '../ndimage/half.js';
+import type { TaskOptions } from '../task.js';
+import type { EncoderInput } from './model-spec.js';
+import { resizeImage } from './resize.js';
+import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
+import type { Embedding, InstanceMaps } from './sam-tensors.js';
+
+/**
+ * From the embedding of an image to maps of its objects in one run, as micro-sam's automatic instance segmentation has it
+ * (`DecoderAdapter` of micro_sam/instance_segmentation.py, 1.8). The graph says by its inputs what it takes:
+ *
+ * - `emb…`, [1, 256, 64, 64]: the embedding. micro-sam's own decoder (UNETR) takes nothing else;
+ * - `img…`, [1, 3, 512, 512]: the image as the encoder sees it (below);
+ * - anything else: early features of the encoder by that name (early-features.ts).
+ *
+ * It gives `[1, 3 or 5, side, side]` after the sigmoid (`InstanceMaps`), over the encoder's whole square.
+ */
+export class InstanceDecoder {
+  private constructor(
+    private readonly runtime: OrtRuntime,
+    private readonly session: OrtSession,
+    private readonly input: EncoderInput,
+    private readonly embedding: string,
+    private readonly image: string | undefined,
+    /** Names of the early features that it takes. */
+    readonly early: readonly string[],
+  ) {}
+
+  /** @throws SamError `model_unavailable` if the bytes are no instance decoder */
+  static async create(runtime: OrtRuntime, bytes: Uint8Array, input: EncoderInput): Promise<InstanceDecoder> {
+    let session: OrtSession;
+    try {
+      session = await runtime.createSession(bytes);
+    } catch (cause) {
+      throw new SamError(
+        'model_unavailable',
+        `The instance decoder cannot be opened; the file is truncated, damaged or not an ONNX model (${String(cause)}).`,
+        { cause },
+      );
+    }
+    const { inputNames, outputNames } = session;
+    const embedding = inputNames.find((name) => /^(image_)?emb/i.test(name));
+    const image = inputNames.find((name) => /^(img|image)/i.test(name) && name !== embedding);
+    const early = inputNames.filter((name) => name !== embedding && name !== image);
+    if (embedding !== undefined && outputNames.length === 1 && early.every((name) => /^\w+$/.test(name)))
+      return new InstanceDecoder(runtime, session, input, embedding, image, early);
+    await session.release();
+    throw new SamError(
+      'model_unavailable',
+      `This is not an instance decoder: it takes ${inputNames.join(', ')} and gives ${outputNames.join(', ')}, expected the embedding (emb) and perhaps the image (img) and early features in, and one output of maps.`,
+      { details: { inputs: [...inputNames], outputs: [...outputNames] } },
+    );
+  }
+
+  /**
+   * @param image [H, W, 3], what the embedding was made of
+   * @throws SamError `no_embedding` if the embedding lacks early features that are taken
+   */
+  async run(embedding: Embedding, image: Tensor<Uint8Array>, { signal }: TaskOptions = {}): Promise<InstanceMaps> {
+    const { features, inputSize } = embedding;
+    const feeds: Record<string, OrtTensor> = {
+      [this.embedding]: this.runtime.tensor('float32', features.data, features.shape),
+    };
+    for (const name of this.early) {
+      const bits = embedding.early?.[name];
+      if (!bits)
+        throw new SamError(
+          'no_embedding',
+          `The instance decoder takes '${name}', which the embedding was made without.`,
+        );
+      feeds[name] = this.runtime.tensor('float32', fromHalf(bits.data), bits.shape);
+    }
+    if (this.image !== undefined)
+      feeds[this.image] = this.runtime.tensor('float32', ...halfSizeImage(image, inputSize, this.input.side));
+    signal?.throwIfAborted();
+    const [output] = Object.values(await this.session.run(feeds));
+    signal?.throwIfAborted();
+    return validPart(output, inputSize, this.input.side);
+  }
+
+  release(): Promise<void> {
+    return this.session.release();
+  }
+}
+
+/**
+ * The image as light instance decoders take it: as for the encoder, x / 255 - 0.45, 0 beyond the image, then the mean of
+ * 2 x 2 pixels, times 2.
+ *
+ * @returns [1, 3, side / 2, side / 2]
+ */
+function halfSizeImage(
+  image: Tensor<Uint8Array>,
+  inputSize: Size,
+  side: number,
+): [data: Float32Array, dims: readonly number[]] {
+  const { data } = resizeImage(image, inputSize);
+  const [height, width] = inputSize;
+  const half = side / 2;
+  const plane = half * half;
+  const out = new Float32Array(3 * plane);
+  const scale = 2 / (4 * 255);
+  const shift = (2 * 0.45) / 4;
+  for (let y = 0, from = 0; y < height; y++) {
+    const row = (y >> 1) * half;
+    for (let x = 0; x < width; x++, from += 3) {
+      const to = row + (x >> 1);
+      out[to] += data[from] * scale - shift;
+      out[to + plane] += data[from + 1] * scale - shift;
+      out[to + 2 * plane] += data[from + 2] * scale - shift;
+    }
+  }
+  return [out, [1, 3, half, half]];
+}
+
+/** Without what lies beyond the image. */
+function validPart(output: OrtTensor, inputSize: Size, side: number): InstanceMaps {
+  const [batch, channels, height, width] = output.dims;
+  const cell = side / height;
+  if (output.dims.length !== 4 || batch !== 1 || (channels !== 3 && channels !== 5) || height !== width || !(cell >= 1))
+    throw new SamError(
+      'model_unavailable',
+      `The instance decoder gives maps of shape [${output.dims}], expected [1, 3 or 5, n, n] with n at most ${side}.`,
+    );
+  const data = float32Of(output);
+  const [rows, columns] = inputSize.map((length) => Math.min(height, Math.ceil(length / cell)));
+  const maps = new Float32Array(channels * rows * columns);
+  for (let c = 0, to = 0; c < channels; c++)
+    for (let y = 0; y < rows; y++, to += columns) {
+      const from = (c * height + y) * width;
+      maps.set(data.subarray(from, from + columns), to);
+    }
+  return { maps: tensor(maps, [channels, rows, columns]), cell };
+}
