@@ -19,9 +19,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { BROWSER_LIBRARY, COMMAND_LINE, LIBRARY, PAGES } from './bundles.mjs';
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-process.chdir(root);
+process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
 const quiet = process.argv.includes('--quiet');
 const STAMP = 'dist/.build';
 
@@ -34,49 +34,7 @@ if (!process.argv.includes('--force') && existsSync(STAMP) && readFileSync(STAMP
 for (const folder of ['plugin', 'host', 'cli', 'lib'])
   rmSync(path.join('dist', folder), { recursive: true, force: true });
 
-const shared = {
-  bundle: true,
-  format: 'esm',
-  sourcemap: true,
-  legalComments: 'none',
-  logLevel: 'warning',
-  absWorkingDir: root,
-};
-const inPages = {
-  ...shared,
-  platform: 'browser',
-  target: ['chrome110', 'firefox115', 'safari16.4'],
-  minify: true,
-  metafile: true,
-  // ONNX Runtime then loads its wasm from dist/ort instead of carrying it inside the bundle.
-  conditions: ['onnxruntime-web-use-extern-wasm'],
-  // Emscripten's code asks for these where it runs in Node.
-  external: ['fs', 'path'],
-};
-const inNode = { ...shared, platform: 'node', target: 'node20', packages: 'external', splitting: true };
-
-const [pages] = await Promise.all([
-  build({
-    ...inPages,
-    splitting: true,
-    entryPoints: {
-      'plugin/main': 'plugin/main.ts',
-      'plugin/panel': 'plugin/panel/panel.css',
-      'plugin/viewer/viewer': 'plugin/viewer/main.ts',
-      'plugin/worker': 'src/worker/hosts/web-worker.ts',
-      'host/host': 'plugin/host/host.ts',
-    },
-    outdir: 'dist',
-    chunkNames: 'plugin/chunks/[name]-[hash]',
-  }),
-  build({
-    ...inNode,
-    entryPoints: ['src/cli/micro-sam.ts'],
-    outdir: 'dist/cli',
-    banner: { js: '#!/usr/bin/env node' },
-  }),
-  ...(existsSync('src/index.ts') ? [build({ ...inNode, entryPoints: ['src/index.ts'], outdir: 'dist/lib' })] : []),
-]);
+const [pages] = await Promise.all([build(PAGES), build(COMMAND_LINE), build(LIBRARY), build(BROWSER_LIBRARY)]);
 
 copy('plugin/index.html', 'dist/plugin/index.html');
 launcher();

@@ -1,4 +1,5 @@
 import { setupRPC } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import { VERSION } from '../src/version.js';
 import { MicroSamApp } from './app/app.js';
 
 /**
@@ -11,7 +12,7 @@ try {
   const api = await setupRPC({
     name: 'micro-sam',
     type: 'rpc-window',
-    version: '0.1.0',
+    version: VERSION,
     description: 'Segment Anything for Microscopy: click cells in an image and get their masks.',
   });
   await api.export(new MicroSamApp(api, root).service());

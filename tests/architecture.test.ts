@@ -5,6 +5,7 @@ import path from 'node:path';
 /** Imports point one way, those of types too, and each outside package has its place. */
 
 const LAYERS = [
+  'version',
   'errors',
   'task',
   'onnx',
@@ -20,7 +21,9 @@ const LAYERS = [
   'presenter',
   'service',
   'cli',
+  'library',
   'index',
+  'browser',
 ];
 
 function walk(folder: string): string[] {

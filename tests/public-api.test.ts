@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import * as library from '../src/index.js';
+import { readFileSync } from 'node:fs';
+import * as inBrowser from '../src/browser.js';
+import * as inNode from '../src/index.js';
 
 /** Scripts import these names: removing or renaming one is a breaking change, and adding one a promise. */
-const NAMES = [
+const EVERYWHERE = [
   'AMG_THRESHOLDS',
   'ERROR_CODES',
   'EXPORT_FORMATS',
@@ -11,18 +13,17 @@ const NAMES = [
   'PROJECTION_NAMES',
   'STANDARD_SETTINGS',
   'SamError',
+  'VERSION',
   'addLabelsToImage',
   'automaticSegmentation',
   'automaticVolume',
   'chooseTiling',
   'connectWorker',
-  'createNodeWorker',
   'ctcScores',
   'deepenAmg',
   'evaluateIteratively',
   'evaluatePrompts',
   'exportLabels',
-  'folderStore',
   'fromNdarray',
   'generateLabels',
   'generateMasks',
@@ -35,7 +36,6 @@ const NAMES = [
   'mergeSlices',
   'modelNames',
   'openEmbeddings',
-  'openFile',
   'openImage',
   'paintMask',
   'planeCount',
@@ -54,14 +54,29 @@ const NAMES = [
   'segmentFromBoxAndPoints',
   'segmentFromMask',
   'segmentFromPoints',
-  'startNodeWorker',
   'toImage',
   'toNdarray',
   'trackAcrossFrames',
 ];
 
+const IN_NODE = ['createNodeWorker', 'folderStore', 'openFile', 'startNodeWorker'];
+const IN_BROWSERS = ['createWebWorker', 'indexedDbStore', 'opfsStore'];
+
 describe('public API', () => {
-  it('exports exactly the pinned names', () => {
-    assert.deepEqual(Object.keys(library).sort(), NAMES);
+  it('exports exactly the pinned names in Node', () => {
+    assert.deepEqual(Object.keys(inNode).sort(), [...EVERYWHERE, ...IN_NODE].sort());
+  });
+
+  it('exports exactly the pinned names in browsers', () => {
+    assert.deepEqual(Object.keys(inBrowser).sort(), [...EVERYWHERE, ...IN_BROWSERS].sort());
+  });
+
+  it('tells one version everywhere', () => {
+    const read = (file: string) => readFileSync(file, 'utf8');
+    const { version } = JSON.parse(read('package.json'));
+    const manifest = JSON.parse(read('manifest.imjoy.json'));
+    const launcher = JSON.parse(/<config lang="json">(.*?)<\/config>/s.exec(read('plugin/micro-sam.imjoy.html'))![1]);
+    assert.equal(inNode.VERSION, version);
+    assert.deepEqual([manifest.version, manifest.plugins[0].version, launcher.version], [version, version, version]);
   });
 });

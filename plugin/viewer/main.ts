@@ -1,6 +1,7 @@
 import 'ol/ol.css';
 import './styles.css';
 import { setupRPC } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import { VERSION } from '../../src/version.js';
 import { listenToDrops } from '../dropped-files.js';
 import { ChannelControls } from './channels.js';
 import { PaintInteraction } from './interactions/paint.js';
@@ -115,7 +116,7 @@ if (window.self === window.top) {
   const api = await setupRPC({
     name: 'Kaibu',
     type: 'rpc-window',
-    version: '0.1.0',
+    version: VERSION,
     description: 'Viewer for images, objects and prompts',
   });
   await api.export(functions);

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { asSamError } from '../errors.js';
+import { VERSION } from '../version.js';
 import { type Command, UsageError } from './command.js';
 
 /**
@@ -20,7 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === '--version' || name === '-V') {
-    console.log(version());
+    console.log(VERSION);
     return 0;
   }
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
@@ -61,10 +61,6 @@ async function printCommands(): Promise<void> {
 /** Thrown by parseArgs of node:util for an unknown flag or a missing value. */
 function isParseArgsError(error: unknown): boolean {
   return error instanceof TypeError && String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS');
-}
-
-function version(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
 }
 
 process.exitCode = await main(process.argv.slice(2));

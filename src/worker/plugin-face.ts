@@ -5,6 +5,7 @@ import { buildPrompts, type ObjectPrompt, postprocessMask, toImage } from '../mo
 import { allocate, type Dtype, dtypeOf, sizeOf, type Tensor, type TypedArray, tensor } from '../ndimage/array.js';
 import { maskToBitmap } from '../ndimage/rle.js';
 import type { Progress } from '../task.js';
+import { VERSION } from '../version.js';
 import type { Channel } from './channel.js';
 import { type Connection, connect, packed } from './connection.js';
 import type { SamWorker } from './sam-worker.js';
@@ -109,7 +110,7 @@ export function servePlugin(channel: Channel, worker: SamWorker): Promise<Connec
       id: `micro-sam-worker-${Date.now()}`,
       name: 'micro-sam-worker',
       type: 'rpc-worker',
-      version: '0.1.0',
+      version: VERSION,
       description: 'Runs Segment Anything models for other plugins',
       lang: 'javascript',
       allow_execution: false,

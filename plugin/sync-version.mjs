@@ -1,0 +1,11 @@
+/** Writes the version of package.json wherever else it must stand. `npm version` runs it; a test fails where they differ. */
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const PLACES = {
+  'src/version.ts': /(?<=VERSION = ')[^']+/,
+  'manifest.imjoy.json': /(?<="version": ")[^"]+/g,
+  'plugin/micro-sam.imjoy.html': /(?<="version": ")[^"]+/,
+};
+for (const [file, pattern] of Object.entries(PLACES))
+  writeFileSync(file, readFileSync(file, 'utf8').replace(pattern, version));
