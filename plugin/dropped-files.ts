@@ -1,3 +1,4 @@
+import { isHiddenName } from '../src/io/folder/file-names.js';
 import { rootOfKeys } from '../src/io/zarr/keys.js';
 
 /** What a page does with what is dropped on it. */
@@ -52,7 +53,7 @@ async function droppedFiles(transfer: DataTransfer | null): Promise<File[]> {
   for (const entry of entries) await collect(entry, found);
   if (rootOfKeys(found.map(({ path }) => path)) !== undefined)
     return found.map(({ path, file }) => new File([file], path, { type: file.type, lastModified: file.lastModified }));
-  return found.map(({ file }) => file).filter(({ name }) => !/^(\.|Thumbs\.db$|desktop\.ini$)/i.test(name));
+  return found.map(({ file }) => file).filter(({ name }) => !isHiddenName(name));
 }
 
 /** A zarr with more chunks than this takes too long to list; a server hands out chunk by chunk. */

@@ -1,6 +1,9 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { asSamError } from '../../src/errors.js';
+import { naturalOrder } from '../../src/io/folder/file-names.js';
+import { listFolder } from '../../src/io/folder/listing.js';
+import { distinctNames } from '../../src/io/folder/result-names.js';
 import type { ImageInput } from '../../src/io/open.js';
 import { measuredImage } from '../../src/io/results/export.js';
 import type { Store } from '../../src/io/store.js';
@@ -46,7 +49,7 @@ export class PageSeries {
   ): Promise<PageSeries> {
     const own = prefixStore(store, `series/${bytesToHex(sha1(utf8ToBytes(key)))}`);
     const results = output ?? prefixStore(own, 'results');
-    const names = distinct(images.map(({ name }) => name));
+    const names = distinctNames(images.map(({ name }) => name));
     const series = await ImageSeries.open(annotator.session, {
       names,
       open: (index) => annotator.open(images[index].input, { name: names[index] }),
@@ -153,21 +156,9 @@ export function isZarr(files: readonly File[]): boolean {
   return rootOfKeys(files.map(({ name, webkitRelativePath }) => webkitRelativePath || name)) !== undefined;
 }
 
-/** As people count: 2 before 10. What is no image by its name is left out, unless nothing would be left. */
+/** In natural order, without what is no image by its name; all of them if none is. */
 export function inOrder(files: readonly File[]): File[] {
-  const images = files.filter(({ name }) => IMAGE_NAME.test(name));
-  const collator = new Intl.Collator('en', { numeric: true });
-  return [...(images.length > 0 ? images : files)].sort((a, b) => collator.compare(a.name, b.name));
-}
-
-const IMAGE_NAME = /\.(tiff?|btf|png|jpe?g|webp|nii(\.gz)?|np[yz]|h5|hdf5?|zip)$/i;
-
-/** Files of different folders may have one name. */
-function distinct(names: readonly string[]): string[] {
-  const seen = new Map<string, number>();
-  return names.map((name) => {
-    const before = seen.get(name) ?? 0;
-    seen.set(name, before + 1);
-    return before === 0 ? name : `${name} (${before + 1})`;
-  });
+  const { chosen } = listFolder(files.map(({ name }) => name));
+  const images = files.filter(({ name }) => chosen.includes(name));
+  return [...(images.length > 0 ? images : files)].sort((a, b) => naturalOrder(a.name, b.name));
 }

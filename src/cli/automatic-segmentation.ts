@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { SamError } from '../errors.js';
+import { stemOf } from '../io/folder/file-names.js';
 import { type ImageSource, planeCount, readPlane } from '../io/image.js';
 import { nameOfFile } from '../io/node-open.js';
 import { EXPORT_FORMATS, type ExportFormat, exportLabels } from '../io/results/export.js';
@@ -13,7 +14,7 @@ import type { AmgThresholds } from '../segmentation/amg/state.js';
 import { type AutomaticVolumeOptions, automaticSegmentation, automaticVolume } from '../segmentation/automatic.js';
 import type { TaskOptions } from '../task.js';
 import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
-import { expandInputs, stemOf } from './batch/inputs.js';
+import { expandInputs } from './batch/inputs.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, type Engine, joinNumbers, numberFlag, startEngine } from './engine.js';

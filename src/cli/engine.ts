@@ -3,6 +3,7 @@ import type { ParseArgsConfig } from 'node:util';
 import { type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
 import type { EmbeddingOptions } from '../embeddings/options.js';
 import type { TileChoice } from '../embeddings/tiling.js';
+import { stemOf } from '../io/folder/file-names.js';
 import type { ImageSource } from '../io/image.js';
 import { openFile } from '../io/node-open.js';
 import { micrometres, type PixelSize } from '../io/pixel-size.js';
@@ -15,7 +16,6 @@ import { createNodeWorker, DEVICES, isDevice } from '../worker/hosts/node-worker
 import { connectFromNode } from '../worker/hosts/websocket-client.js';
 import { poolWorker } from '../worker/pool.js';
 import type { SamWorker } from '../worker/sam-worker.js';
-import { stemOf } from './batch/inputs.js';
 import { UsageError } from './command.js';
 import { userDataFolder } from './serve/user-data.js';
 

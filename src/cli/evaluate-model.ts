@@ -5,6 +5,7 @@ import { renderPicture } from '../evaluation/picture.js';
 import { type PromptSetting, STANDARD_SETTINGS } from '../evaluation/prompts-from-ground-truth.js';
 import type { ReportPicture, ScoreRow } from '../evaluation/report.js';
 import { scoreSegmentation } from '../evaluation/segmentation-accuracy.js';
+import { stemOf } from '../io/folder/file-names.js';
 import { readPlane } from '../io/image.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
@@ -13,7 +14,6 @@ import { initializeAmg } from '../segmentation/amg/initialize.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import { masksToLabels } from '../segmentation/masks-to-labels.js';
 import type { TaskOptions } from '../task.js';
-import { stemOf } from './batch/inputs.js';
 import { UsageError } from './command.js';
 import type { Engine } from './engine.js';
 

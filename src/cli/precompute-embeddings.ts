@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import { precomputeEmbeddings } from '../embeddings/precompute.js';
+import { stemOf } from '../io/folder/file-names.js';
 import { nameOfFile } from '../io/node-open.js';
 import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
-import { expandInputs, stemOf } from './batch/inputs.js';
+import { expandInputs } from './batch/inputs.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';

@@ -1,12 +1,14 @@
 import { SamError } from '../errors.js';
 import { type ByteSource, blobBytes, httpBytes, isByteSource, memoryBytes, nameOfUrl } from './bytes.js';
+import { EXTENSIONS, type Format } from './folder/file-names.js';
 import type { ImageSource } from './image.js';
 import { isNdarray, type NdarrayImage, openNdarray } from './ndarray.js';
 import type { OpenOptions } from './open-options.js';
 import { asImageErrors } from './region.js';
 import { openSeries } from './series.js';
-import { EXTENSIONS, type Format, SNIFF_LENGTH, sniffFormat, unknownFormat } from './sniff.js';
+import { notReadable, SNIFF_LENGTH, sniffFormat, unknownFormat } from './sniff.js';
 import type { Store } from './store.js';
+import { misleadingFormat } from './unreadable.js';
 
 /**
  * `openImage`: anything that holds an image, as an ImageSource. What it is, is told from its bytes. Readers are loaded
@@ -96,6 +98,8 @@ async function openBytes(
       throw new SamError('invalid_image', `${name} is empty (0 bytes); copy or download it again.`);
     const head = await source.read(0, Math.min(SNIFF_LENGTH, source.size), options);
     const format = sniffFormat(head);
+    const elsewhere = misleadingFormat(source.name);
+    if (elsewhere) throw notReadable(name, elsewhere);
     if (format === undefined) throw unknownFormat(name, head);
     const image = await openKnown(format, source, options, companions);
     if (source.close === undefined) return image;

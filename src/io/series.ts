@@ -1,5 +1,7 @@
 import { SamError } from '../errors.js';
 import type { ByteSource } from './bytes.js';
+import { naturalOrder } from './folder/file-names.js';
+import { listFolder } from './folder/listing.js';
 import type { ImageSource } from './image.js';
 import { planeAxes } from './ndarray.js';
 import { imageSource } from './region.js';
@@ -10,17 +12,15 @@ import { imageSource } from './region.js';
  */
 type Open = (source: ByteSource, companions: readonly ByteSource[]) => Promise<ImageSource>;
 
-const IMAGE_NAME = /\.(tiff?|btf|png|jpe?g|webp|nii(\.gz)?|np[yz]|h5|hdf5?)$/i;
-
 export async function openSeries(files: readonly ByteSource[], open: Open): Promise<ImageSource> {
-  const images = files.length === 1 ? files : files.filter(({ name }) => IMAGE_NAME.test(name));
+  const { chosen } = listFolder(files.map(({ name }) => name));
+  const images = files.length === 1 ? files : files.filter(({ name }) => chosen.includes(name));
   if (images.length === 0)
     throw new SamError(
       'unsupported',
       `None of the ${files.length} files is an image by its name (${files[0].name}, ...); choose images, or open one by itself.`,
     );
-  const order = new Intl.Collator('en', { numeric: true });
-  const sorted = [...images].sort((a, b) => order.compare(a.name, b.name));
+  const sorted = [...images].sort((a, b) => naturalOrder(a.name, b.name));
   const first = await open(sorted[0], sorted.slice(1));
   // An OME-TIFF that spans the files is the whole image already.
   if (sorted.length === 1) return first;

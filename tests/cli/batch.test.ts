@@ -3,11 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type BatchItem, reportBatch, runBatch } from '../../src/cli/batch/batch.js';
-import { expandInputs, stemOf } from '../../src/cli/batch/inputs.js';
+import { expandInputs } from '../../src/cli/batch/inputs.js';
 import { duration, ProgressLine } from '../../src/cli/batch/progress-line.js';
 import { ofShard, parseShard } from '../../src/cli/batch/shard.js';
 import { UsageError } from '../../src/cli/command.js';
 import { SamError } from '../../src/errors.js';
+import { stemOf } from '../../src/io/folder/file-names.js';
 import { openFile } from '../../src/io/node-open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { writeFolder } from '../support/pyramid.js';
@@ -51,7 +52,7 @@ describe('inputs', () => {
 
   it('are files, folders and patterns, sorted and without duplicates', async () => {
     assert.deepEqual(await names([folder]), ['a.png', 'b.tif']);
-    assert.deepEqual(await names([path.join(folder, 'sub')]), ['sub/c.tif', 'sub/c_seg.tif', 'sub/deep.zarr']);
+    assert.deepEqual(await names([path.join(folder, 'sub')]), ['sub/c.tif', 'sub/deep.zarr']);
     assert.deepEqual(await names([folder], '*.tif'), ['b.tif']);
     assert.deepEqual(await names([path.join(folder, '**', '*.{tif,png}')]), [
       'a.png',

@@ -1,5 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { naturalOrder } from '../../io/folder/file-names.js';
+import { listFolder } from '../../io/folder/listing.js';
 import { nameOfFile } from '../../io/node-open.js';
 import { folderStore } from '../../io/stores/fs.js';
 import { plateFields } from '../../io/zarr/plate.js';
@@ -10,7 +12,6 @@ import { UsageError } from '../command.js';
  * that every shard sees the same list. A folder that is an image itself (.zarr) counts as a file, a plate as its fields
  * of view.
  */
-const IMAGE = /\.(tiff?|png|jpe?g|webp|npy|npz|nii|nii\.gz|h5|hdf5|zarr)$/i;
 const IMAGE_FOLDER = /\.zarr$/i;
 
 export async function expandInputs(inputs: readonly string[], pattern?: string): Promise<string[]> {
@@ -22,7 +23,7 @@ export async function expandInputs(inputs: readonly string[], pattern?: string):
       throw new UsageError(`Nothing matches the input "${input}"${pattern ? ` with the pattern "${pattern}"` : ''}.`);
     for (const file of matches) for (const image of await imagesIn(file)) found.add(image);
   }
-  return [...found].sort();
+  return [...found].sort(naturalOrder);
 }
 
 async function imagesIn(file: string): Promise<string[]> {
@@ -36,9 +37,7 @@ function expand(input: string, pattern?: string): string[] {
   if (kind === 'file' || (kind === 'folder' && (IMAGE_FOLDER.test(input) || isField(input)))) return [input];
   if (kind === 'folder') {
     if (pattern) return matching(path.join(input, pattern));
-    return readdirSync(input)
-      .filter((name) => IMAGE.test(name))
-      .map((name) => path.join(input, name));
+    return listFolder(readdirSync(input)).chosen.map((name) => path.join(input, name));
   }
   return /[*?[\]{}]/.test(input) ? matching(input) : [];
 }
@@ -92,10 +91,4 @@ function toRegExp(part: string): RegExp {
     .replace(/\*/g, '.*')
     .replace(/\?/g, '.');
   return new RegExp(`^${source.replace(/\{([^}]*)\}/g, (_, names: string) => `(?:${names.replaceAll(',', '|')})`)}$`);
-}
-
-/** The name of a file without folder and without its image extension: what outputs are called. */
-export function stemOf(file: string): string {
-  const [name, ...below] = nameOfFile(file).split('/');
-  return [name.replace(/(\.ome)?(\.nii\.gz|\.[^.]+)$/i, ''), ...below].join('_');
 }

@@ -2,6 +2,8 @@ import { SamError } from '../../errors.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import { maxLabel, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
+import { stemOf } from '../folder/file-names.js';
+import { safeName } from '../folder/result-names.js';
 import { type ImageSource, readPlane } from '../image.js';
 import type { PixelSize } from '../pixel-size.js';
 import type { Store } from '../store.js';
@@ -24,8 +26,10 @@ import { encodeLabelPng } from './png-writer.js';
 export interface LabelExport {
   /** [H, W] or [Z, H, W]. */
   readonly labels: LabelImage;
-  /** Name of the image without folder; its extension is replaced. */
+  /** Of the image. */
   readonly name: string;
+  /** What the files are called, before what their format adds; the name without its extension if absent. */
+  readonly stem?: string;
   /** Whether the planes of a stack are depths (default) or times. */
   readonly stack?: 'z' | 't';
   readonly objects?: readonly ObjectFacts[];
@@ -103,7 +107,7 @@ export async function exportLabels(
   const { shape } = input.labels;
   if (shape.length < 2 || shape.length > 3 || shape.some((length) => length < 1))
     throw new SamError('invalid_argument', `Labels are [height, width] or [planes, height, width], got [${shape}].`);
-  const stem = stemOf(input.name);
+  const stem = safeName(input.stem ?? stemOf(input.name));
   if (format === 'zip') return [{ name: `${stem}_export.zip`, bytes: await everything(input, stem, task) }];
   const writer: Writer | undefined = Object.hasOwn(WRITERS, format) ? WRITERS[format] : undefined;
   if (!writer)
@@ -172,11 +176,3 @@ function planesOf({ data, shape }: LabelImage): LabelImage[] {
 }
 
 const text = (name: string, content: string): NamedBytes => ({ name, bytes: new TextEncoder().encode(content) });
-
-/** `cells.ome.tif` → `cells`; never empty, and nothing that means something to a file system. */
-function stemOf(name: string): string {
-  const base = name.split(/[\\/]/).pop() ?? '';
-  const stem = base.replace(/\.(ome\.)?(tiff?|zarr|btf|png|jpe?g|webp|h5|hdf5|npy|npz|nii)(\.gz)?$/i, '');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must go
-  return stem.replace(/[\u0000-\u001f<>:"|?*]/g, '_').replace(/^\.+/, '') || 'image';
-}

@@ -1,0 +1,191 @@
+import { SamError } from '../../errors.js';
+import { sampleFolder, sampleOfImage, sampleOfLabels } from './affixes.js';
+import { extensionOf, fileNameOf, foldedName, folderOf, stemOf } from './file-names.js';
+
+/**
+ * What belongs to what: images and their labels, labels and predictions of them, told from names and never from
+ * positions in a list. A name is a path relative to the folder that was given, so that files of one name in different
+ * subfolders are told apart.
+ */
+export interface Pairing {
+  /** Index of the one and of the other, in the order of the ones. */
+  readonly pairs: readonly (readonly [number, number])[];
+  /** Indices of those without a partner. */
+  readonly alone: readonly number[];
+  readonly othersAlone: readonly number[];
+  /** Of those, what fits several equally well. */
+  readonly ambiguous: readonly Ambiguity[];
+}
+
+export interface Ambiguity {
+  readonly name: string;
+  readonly fits: readonly string[];
+}
+
+interface Fit {
+  readonly one: number;
+  readonly other: number;
+  /** 0 for equal names, more for each thing that differs. */
+  readonly distance: number;
+}
+
+/** @param never pairs that are out of the question, e.g. a file with itself */
+export function pairNames(
+  ones: readonly string[],
+  others: readonly string[],
+  never: (one: number, other: number) => boolean = () => false,
+): Pairing {
+  const fits = allFits(ones, others).filter(({ one, other }) => !never(one, other));
+  const distances = [...new Set(fits.map(({ distance }) => distance))].sort((a, b) => a - b);
+  const partner = new Map<number, number>();
+  const taken = new Set<number>();
+  const ambiguous: Ambiguity[] = [];
+  const unclear = { ones: new Set<number>(), others: new Set<number>() };
+  const open = ({ one, other }: Fit) =>
+    !partner.has(one) && !taken.has(other) && !unclear.ones.has(one) && !unclear.others.has(other);
+  const pairAt = (distance: number) => {
+    const level = fits.filter((fit) => fit.distance === distance && open(fit));
+    const clear = mutual(level);
+    for (const { one, other } of clear) {
+      partner.set(one, other);
+      taken.add(other);
+    }
+    for (const [one, group] of groupBy(level.filter(open), 'one'))
+      ambiguous.push({ name: ones[one], fits: group.map(({ other }) => others[other]) });
+    for (const { one, other } of level.filter(open)) {
+      unclear.ones.add(one);
+      unclear.others.add(other);
+    }
+  };
+  // People name all labels of a folder in one way: that which fits most of them comes first.
+  const usual = mostUsed(fits, distances);
+  for (const distance of usual === undefined ? [] : [usual, ...distances]) pairAt(distance);
+  return {
+    pairs: [...partner].sort(([a], [b]) => a - b),
+    alone: ones.map((_, i) => i).filter((i) => !partner.has(i)),
+    othersAlone: others.map((_, i) => i).filter((i) => !taken.has(i)),
+    ambiguous,
+  };
+}
+
+/** Fits of which neither side has another. */
+function mutual(fits: readonly Fit[]): Fit[] {
+  const [ones, others] = [groupBy(fits, 'one'), groupBy(fits, 'other')];
+  return fits.filter(({ one, other }) => ones.get(one)?.length === 1 && others.get(other)?.length === 1);
+}
+
+function mostUsed(fits: readonly Fit[], distances: readonly number[]): number | undefined {
+  const counts = distances.map((distance) => mutual(fits.filter((fit) => fit.distance === distance)).length);
+  return distances[counts.indexOf(Math.max(...counts))];
+}
+
+function groupBy(fits: readonly Fit[], side: 'one' | 'other'): Map<number, Fit[]> {
+  const groups = new Map<number, Fit[]>();
+  for (const fit of fits) {
+    const group = groups.get(fit[side]);
+    if (group) group.push(fit);
+    else groups.set(fit[side], [fit]);
+  }
+  return groups;
+}
+
+function allFits(ones: readonly string[], others: readonly string[]): Fit[] {
+  const index = new Map<string, { readonly other: number; readonly key: Key }[]>();
+  for (const [other, name] of others.entries())
+    for (const key of keysOf(name)) {
+      const folded = foldedName(key.text);
+      index.set(folded, [...(index.get(folded) ?? []), { other, key }]);
+    }
+  const best = new Map<string, Fit>();
+  for (const [one, name] of ones.entries())
+    for (const key of keysOf(name))
+      for (const { other, key: its } of index.get(foldedName(key.text)) ?? []) {
+        const between = distanceBetween(name, others[other]);
+        if (between === undefined) continue;
+        const distance = key.distance + its.distance + between + (key.text === its.text ? 0 : 0.25);
+        const known = best.get(`${one} ${other}`);
+        if (!known || distance < known.distance) best.set(`${one} ${other}`, { one, other, distance });
+      }
+  return [...best.values()];
+}
+
+interface Key {
+  readonly text: string;
+  readonly distance: number;
+}
+
+/**
+ * What a file may be called in the name of another: its stem, the sample it is of, and both with what tells it from
+ * files of the same stem (see resultNames).
+ */
+function keysOf(name: string): Key[] {
+  const stem = stemOf(name);
+  const extension = extensionOf(name).slice(1).toLowerCase();
+  const folders = folderOf(name).split('/').filter(Boolean);
+  const keys: Key[] = [{ text: stem, distance: 0 }];
+  for (const sample of [sampleOfLabels(stem), sampleOfImage(stem), nnUnetSample(stem)])
+    if (sample !== undefined) keys.push({ text: sample, distance: 1 });
+  if (extension) keys.push({ text: `${stem}_${extension}`, distance: 1.5 });
+  for (let k = folders.length - 1; k >= 0; k--) {
+    const long = [...folders.slice(k), stem].join('_');
+    keys.push({ text: long, distance: 1.5 });
+    if (extension) keys.push({ text: `${long}_${extension}`, distance: 1.5 });
+  }
+  return keys;
+}
+
+/** nnU-Net numbers the channels of an image: `case_0000` is the first one of what is labelled in `case`. */
+function nnUnetSample(stem: string): string | undefined {
+  return /^.+_0000$/.test(stem) ? stem.slice(0, -'_0000'.length) : undefined;
+}
+
+/** Undefined for files of different subfolders. A flat folder may hold what belongs to files of many. */
+function distanceBetween(one: string, other: string): number | undefined {
+  const [a, b] = [one, other].map((name) => foldedName(sampleFolder(folderOf(name))));
+  if (a === b) return foldedName(fileNameOf(one)) === foldedName(fileNameOf(other)) ? -0.5 : 0;
+  return a === '' || b === '' ? 0.5 : undefined;
+}
+
+export interface Sides {
+  /** What the ones and the others are, in the plural: 'images', 'label images'. */
+  readonly ones: string;
+  readonly others: string;
+  /** Says how to go on without those that have no partner, e.g. 'with --ignore_unpaired'. */
+  readonly advice?: string;
+}
+
+/** One sentence for each kind of file without a partner, with their names; undefined if all have one. */
+export function unpairedText(
+  { alone, othersAlone, ambiguous }: Pairing,
+  ones: readonly string[],
+  others: readonly string[],
+  sides: Sides,
+): string | undefined {
+  const sentences = ambiguous.map(({ name, fits }) => `${name} fits several ${sides.others}: ${listed(fits)}.`);
+  const doubtful = new Set(ambiguous.flatMap(({ name, fits }) => [name, ...fits]));
+  const missing = alone.map((i) => ones[i]).filter((name) => !doubtful.has(name));
+  const left = othersAlone.map((i) => others[i]).filter((name) => !doubtful.has(name));
+  if (missing.length > 0)
+    sentences.push(`${missing.length} ${sides.ones} without ${sides.others}: ${listed(missing)}.`);
+  if (left.length > 0) sentences.push(`${left.length} ${sides.others} without ${sides.ones}: ${listed(left)}.`);
+  return sentences.length > 0 ? sentences.join(' ') : undefined;
+}
+
+/** @throws SamError invalid_argument that lists what has no partner */
+export function requirePairs(ones: readonly string[], others: readonly string[], sides: Sides): Pairing {
+  const pairing = pairNames(ones, others);
+  const text = unpairedText(pairing, ones, others, sides);
+  if (text !== undefined)
+    throw new SamError(
+      'invalid_argument',
+      `${text} Files belong together by their names, as cells.tif and cells_labels.tif${sides.advice ? `; ${sides.advice}` : ''}.`,
+    );
+  return pairing;
+}
+
+const SHOWN = 5;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - SHOWN;
+  return more > 0 ? `${names.slice(0, SHOWN).join(', ')} and ${more} more` : names.join(', ');
+}
