@@ -240,7 +240,7 @@ export class PageAnnotator {
   private async loadModel(): Promise<void> {
     const { worker } = await this.parts;
     const { model } = this;
-    await this.session.task('prepare', `Load ${model.name}`, (task) => worker.load(model, task));
+    await this.session.task('model', `Load ${model.name}`, (task) => worker.load(model, task));
   }
 
   /** Model and intensity stay from image to image; tiles and sizes belong to one, where they were set for it. */

@@ -67,8 +67,11 @@ export class Engine implements EngineDeps {
 
   precompute: EngineDeps['precompute'] = (planes, { signal }) => {
     const { annotator } = this.options;
-    return annotator.session.task('prepare', 'Compute embeddings', (task) =>
-      annotator.precompute(planes, { onProgress: task.onProgress, signal: signal ?? task.signal }),
+    return annotator.session.task(
+      'precompute',
+      'Compute all embeddings',
+      (task) => annotator.precompute(planes, task),
+      signal,
     );
   };
 

@@ -6,6 +6,7 @@ import { type ControlActions, type ControlView, keyOf, viewOf } from './controls
 import { make, setChildren, setText } from './dom.js';
 import { type EngineActions, type EngineModel, ImageSettingsView } from './image-settings.js';
 import { ObjectList } from './object-list.js';
+import { ProgressList } from './progress.js';
 import { type SeriesModel, SeriesView } from './series.js';
 import { TracksView } from './tracking.js';
 import { WorkerView } from './worker-view.js';
@@ -61,10 +62,7 @@ export class Panel {
   private readonly facts = make('p', { className: 'facts' });
   private readonly saved = make('p', { className: 'saved' });
   private readonly message = make('div', { className: 'message' });
-  private readonly progress = make('section', { className: 'progress', 'aria-label': 'Progress' });
-  private readonly progressTitle = make('span', { className: 'title' });
-  private readonly progressBar = make('progress', { max: 1 });
-  private readonly progressText = make('span', { className: 'text' });
+  private readonly progress: ProgressList;
   private readonly action = make('button', { type: 'button', className: 'command primary action' });
   private readonly choices = make('div', { className: 'controls choices' });
   private choicesText = '';
@@ -89,6 +87,7 @@ export class Panel {
     root: HTMLElement,
     private readonly actions: PanelActions,
   ) {
+    this.progress = new ProgressList(actions);
     this.objects = new ObjectList(actions);
     this.tracks = new TracksView(actions);
     this.series = new SeriesView(actions);
@@ -98,15 +97,12 @@ export class Panel {
     this.footer.append(this.workerView.node);
     this.message.setAttribute('role', 'status');
     this.candidates.setAttribute('role', 'group');
-    const cancel = make('button', { type: 'button' }, 'Cancel');
-    cancel.addEventListener('click', () => actions.run('cancel'));
-    this.progress.append(this.progressTitle, cancel, this.progressBar, this.progressText);
     this.object.append(this.objectTitle, this.objectFacts, this.candidates, this.conflict);
     root.replaceChildren(
       make('header', {}, this.title, this.facts, this.saved),
       this.series.node,
       this.choices,
-      this.progress,
+      this.progress.node,
       this.message,
       this.action,
       this.hint,
@@ -128,7 +124,7 @@ export class Panel {
     this.action.hidden = status.action === undefined;
     setText(this.action, status.action?.title ?? '');
     this.action.onclick = () => status.action?.run();
-    this.renderProgress(model);
+    this.progress.update(model.progress);
     setText(this.hint, model.hint ?? '');
     this.hint.hidden = model.hint === undefined;
     this.renderObject(model);
@@ -167,15 +163,6 @@ export class Panel {
     this.message.dataset.level = message.level;
     this.message.setAttribute('role', message.level === 'error' ? 'alert' : 'status');
     this.message.append(make('span', {}, message.text), dismiss);
-  }
-
-  private renderProgress({ progress }: PanelModel): void {
-    this.progress.hidden = progress === undefined;
-    if (!progress) return;
-    setText(this.progressTitle, progress.title);
-    if (progress.fraction === undefined) this.progressBar.removeAttribute('value');
-    else this.progressBar.value = progress.fraction;
-    setText(this.progressText, progress.text === progress.title ? '' : progress.text);
   }
 
   private renderObject({ object, candidates, conflict }: PanelModel): void {

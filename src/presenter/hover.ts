@@ -33,7 +33,7 @@ export class HoverPreview {
   }
 
   private isWanted(): boolean {
-    const { settings, prompts, task, embedding, image } = this.session.state;
+    const { settings, prompts, tasks, embedding, image } = this.session.state;
     return (
       image !== undefined &&
       settings.hoverPreview &&
@@ -41,7 +41,7 @@ export class HoverPreview {
       settings.tool === 'point' &&
       embedding === 'ready' &&
       prompts.length === 0 &&
-      task === undefined
+      tasks.length === 0
     );
   }
 

@@ -139,7 +139,7 @@ export class Presenter {
     const { current_object: objects } = this.objects;
     const end = performance.now() + PANEL_PATIENCE_MS;
     do await pause(FRAME_MS);
-    while ((objects.busy || this.session.state.task) && performance.now() < end);
+    while ((objects.busy || this.session.state.tasks.length > 0) && performance.now() < end);
     this.panelDrawn = undefined;
     if (this.closed || !this.options.onPanel) return;
     const { state, annotator } = this.session;
@@ -195,7 +195,7 @@ export class Presenter {
         return viewer.showPlaneSlider(planes > 1 ? { count: planes, at: state.plane, axis } : undefined);
       });
     }
-    if (state.task) this.tick();
+    if (state.tasks.length > 0) this.tick();
     else this.setBusy(false);
     this.hover.refresh();
     this.sections?.follow(state, previous);
@@ -207,7 +207,7 @@ export class Presenter {
     if (this.ticking !== undefined) return;
     this.ticking = setTimeout(() => {
       this.ticking = undefined;
-      if (this.closed || !this.session.state.task) return;
+      if (this.closed || this.session.state.tasks.length === 0) return;
       this.setBusy(true);
       this.refreshPanel();
       this.tick();
@@ -352,7 +352,7 @@ export class Presenter {
 
   /** Keys and buttons carry no arguments. */
   private fromOutside(id: CommandId): void {
-    if (id === 'cancel' && !this.session.state.task) return; // Escape has other uses
+    if (id === 'cancel' && this.session.state.tasks.length === 0) return; // Escape has other uses
     void this.run(id as 'commit');
   }
 

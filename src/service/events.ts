@@ -19,14 +19,15 @@ export class Subscriptions {
   constructor(session: AnnotationSession) {
     this.stop = session.subscribe((state, previous) => {
       const committed = state.layers.committed_objects;
-      if (state.task && state.task !== previous.task) {
-        const { done, total, message } = state.task.progress;
-        this.emit('progress', { name: state.task.name, done, total, message });
+      for (const task of state.tasks) {
+        if (previous.tasks.includes(task)) continue;
+        const { done, total, message } = task.progress;
+        this.emit('progress', { id: task.id, name: task.name, done, total, message });
       }
       if (state.message && state.message !== previous.message) this.emit('message', { ...state.message });
       if (committed !== previous.layers.committed_objects) this.emit('commit', { ids: [...committed.objects.keys()] });
       const same =
-        state.task !== previous.task &&
+        state.tasks !== previous.tasks &&
         state.layers === previous.layers &&
         state.prompts === previous.prompts &&
         state.settings === previous.settings;

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { EXPORT_FORMATS } from '../io/results/export.js';
-import { TOOLS } from '../session/state.js';
+import { TASK_SLOTS, TOOLS } from '../session/state.js';
 import { imageSchema, tensorSchema } from './image.js';
 import { fromRpcArray, isArrayLike } from './ndarray.js';
 import { stackSettingsSchema } from './stack.js';
@@ -96,6 +96,6 @@ export const schemas = {
   set_committed_objects: v.strictObject({ labels: tensorSchema }),
   export: v.strictObject({ format: v.picklist(EXPORT_FORMATS), layer: v.optional(layer) }),
   import_session: v.strictObject({ session: v.string() }),
-  cancel: v.strictObject({ task: v.optional(v.picklist(['prepare', 'segment', 'automatic'])) }),
+  cancel: v.strictObject({ task: v.optional(v.union([v.picklist(TASK_SLOTS), v.pipe(v.number(), v.integer())])) }),
   off: v.strictObject({ subscription: v.string() }),
 } as const;

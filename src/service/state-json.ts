@@ -6,7 +6,8 @@ import { stackSettingsJson } from './stack.js';
 
 /** The session's state as plain data with snake_case names, small enough to be sent at every change. */
 export function describeState(state: SessionState) {
-  const { image, task, message, candidates, editing } = state;
+  const { image, tasks, message, candidates, editing } = state;
+  const running = tasks.map(({ id, slot, name, progress }) => ({ id, slot, name, ...progress }));
   return {
     image: image
       ? { name: image.name, axes: image.axes, shape: [...image.size], planes: image.planes, signature: image.signature }
@@ -36,7 +37,9 @@ export function describeState(state: SessionState) {
     redo: state.history.redo ?? null,
     embedding: state.embedding ?? null,
     autosave: state.autosave ?? null,
-    task: task ? { name: task.name, ...task.progress } : null,
+    /** The one that began last, of all in `tasks`. */
+    task: running.at(-1) ?? null,
+    tasks: running,
     message: message ? { ...message } : null,
   };
 }

@@ -1,6 +1,6 @@
 import type { Annotator, AnnotatorTask, Segmentation } from './annotator.js';
 import type { Memo } from './history.js';
-import type { Message, SessionState } from './state.js';
+import type { Message, SessionState, TaskSlot } from './state.js';
 
 /** What a command may do to a session. */
 export interface SessionActions {
@@ -17,7 +17,7 @@ export interface SessionActions {
     options?: { slot?: TaskSlot; amend?: Memo },
   ): Promise<void>;
   settled(): Promise<void>;
-  cancel(slot?: TaskSlot): void;
+  cancel(which?: number | TaskSlot): void;
 }
 
 /** One way to change the state, as a value. `change` is pure; it may throw a SamError and then nothing happens. */
@@ -28,6 +28,3 @@ export interface Edit {
   /** Said to the user once it is done. */
   readonly notice?: Message;
 }
-
-/** Work that can be under way at most once. */
-export type TaskSlot = 'prepare' | 'segment' | 'automatic';

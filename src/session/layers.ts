@@ -40,7 +40,7 @@ export function maxId(layer: ObjectLayer): number {
 
 /** What the view shows as this layer: work that is arriving hides what is there. */
 export function shownLayer(state: SessionState, name: ObjectLayerName): ObjectLayer {
-  return state.arriving?.layer === name ? state.arriving.content : state.layers[name];
+  return state.arriving?.[name] ?? state.layers[name];
 }
 
 /** Objects that have pixels in the plane, in painting order. */

@@ -3,8 +3,8 @@ import type { YXYX } from '../ndimage/array.js';
 import { TRACK_OPTIONS } from '../segmentation/tracking/track.js';
 import { MERGE_OPTIONS } from '../segmentation/volume/merge.js';
 import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
-import type { Progress } from '../task.js';
-import type { Edit, SessionActions, TaskSlot } from './actions.js';
+import type { TaskOptions } from '../task.js';
+import type { Edit, SessionActions } from './actions.js';
 import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation } from './annotator.js';
 import {
   COMMANDS,
@@ -17,7 +17,16 @@ import {
 import { landSegmentation } from './edits/edits.js';
 import { History, type Memo } from './history.js';
 import { layerOf, NO_OBJECTS } from './layers.js';
-import type { ImageInfo, Message, SessionSettings, SessionState } from './state.js';
+import type {
+  ImageInfo,
+  Message,
+  ObjectLayer,
+  ObjectLayerName,
+  SessionSettings,
+  SessionState,
+  TaskSlot,
+} from './state.js';
+import { Tasks } from './tasks.js';
 
 /**
  * The annotator: one image, its prompts and objects, and every way to change them. State is immutable and only `apply`
@@ -36,10 +45,8 @@ export class AnnotationSession implements SessionActions {
   private current: SessionState;
   private readonly history = new History();
   private readonly listeners = new Set<SessionListener>();
-  private readonly running = new Map<TaskSlot, RunningWork>();
+  private readonly tasks = new Tasks((tasks) => this.set({ ...this.current, tasks }));
   private annotatorInUse?: Annotator;
-  /** Counts opened images: work that started on an earlier one does not land. */
-  private generation = 0;
   private promptCount = 0;
 
   constructor(settings: Partial<SessionSettings> = {}) {
@@ -158,15 +165,14 @@ export class AnnotationSession implements SessionActions {
     this.set({ ...rest, autosave, ...(problem && { autosaveProblem: problem }) });
   }
 
-  /** Stops running work: that of one kind, or all. Its promise rejects with `cancelled`. */
-  cancel(slot?: TaskSlot): void {
-    for (const [name, work] of [...this.running]) if (!slot || name === slot) work.controller.abort();
+  /** Stops running work: one task, those of a slot, or all. Its promise rejects with `cancelled`. */
+  cancel(which?: number | TaskSlot): void {
+    this.tasks.cancel(which);
   }
 
   /** Waits until no segmentation is running: C right after a click commits what the click gives. */
-  async settled(): Promise<void> {
-    for (let work = this.running.get('segment'); work; work = this.running.get('segment'))
-      await work.finished.catch(() => {});
+  settled(): Promise<void> {
+    return this.tasks.settled('segment');
   }
 
   /**
@@ -182,17 +188,27 @@ export class AnnotationSession implements SessionActions {
   ): Promise<void> {
     const annotator = this.needAnnotator();
     await this.task(options.slot ?? 'segment', name, async (task) => {
+      const arrived = new Map<ObjectLayerName, ObjectLayer>();
       const onPartial = ({ layer, objects }: Segmentation) => {
-        if (!task.signal.aborted) this.set({ ...this.current, arriving: { layer, content: layerOf(objects) } });
+        if (task.signal.aborted) return;
+        arrived.set(layer, layerOf(objects));
+        this.set({ ...this.current, arriving: { ...this.current.arriving, [layer]: arrived.get(layer) } });
       };
-      const result = await work(annotator, this.current, { ...task, onPartial, view: this.view });
-      task.signal.throwIfAborted();
-      const before = this.current;
-      const edit = landSegmentation(name, result);
-      const after = edit.change(before);
-      this.history.amend(options.amend, name, before, after);
-      const { message: _, arriving: __, ...rest } = after;
-      this.set({ ...rest, ...(edit.notice && { message: edit.notice }), history: this.history.titles });
+      const gone = () => this.set(withoutArrived(this.current, arrived));
+      task.signal.addEventListener('abort', gone, { once: true });
+      try {
+        const result = await work(annotator, this.current, { ...task, onPartial, view: this.view });
+        task.signal.throwIfAborted();
+        const before = this.current;
+        const edit = landSegmentation(name, result);
+        const after = edit.change(before);
+        this.history.amend(options.amend, name, before, after);
+        const { message: _, ...rest } = withoutArrived(after, arrived);
+        this.set({ ...rest, ...(edit.notice && { message: edit.notice }), history: this.history.titles });
+      } finally {
+        task.signal.removeEventListener('abort', gone);
+        gone();
+      }
     });
   }
 
@@ -226,35 +242,14 @@ export class AnnotationSession implements SessionActions {
     throw new SamError('no_worker', 'No model is loaded yet. Wait until the model is ready, or choose a model.');
   }
 
-  /** Runs work whose progress is shown and that the user can cancel. */
-  async task<T>(
+  /** Runs work whose progress is shown and that the user, or the caller's signal, can cancel. */
+  task<T>(
     slot: TaskSlot,
     name: string,
-    work: (task: { signal: AbortSignal; onProgress: (progress: Progress) => void }) => Promise<T>,
+    work: (task: Required<TaskOptions>) => Promise<T>,
+    signal?: AbortSignal,
   ): Promise<T> {
-    this.cancel(slot);
-    const controller = new AbortController();
-    const startedAt = Date.now();
-    const generation = this.generation;
-    const entry: RunningWork = { controller, finished: Promise.resolve() };
-    const isCurrent = () => this.running.get(slot) === entry;
-    const onProgress = (progress: Progress) => {
-      if (isCurrent() && generation === this.generation && !controller.signal.aborted)
-        this.set({ ...this.current, task: { name, progress, startedAt } });
-    };
-    this.running.set(slot, entry);
-    onProgress({ done: 0, total: 0, message: name });
-    const finished = Promise.race([work({ signal: controller.signal, onProgress }), aborted(controller.signal)]);
-    entry.finished = finished;
-    try {
-      return await finished;
-    } finally {
-      if (isCurrent()) this.running.delete(slot);
-      if (this.current.task?.startedAt === startedAt && this.current.task.name === name) {
-        const { task: _, arriving: __, ...rest } = this.current;
-        this.set(rest);
-      }
-    }
+    return this.tasks.run(slot, name, work, signal);
   }
 
   private travel(step: (state: SessionState) => SessionState | undefined): boolean {
@@ -267,24 +262,19 @@ export class AnnotationSession implements SessionActions {
   }
 
   private leave(): void {
-    this.generation++;
     this.cancel();
     this.history.clear();
   }
 
   private set(next: SessionState): void {
     const previous = this.current;
+    if (next === previous) return;
     this.current = next;
     for (const listener of [...this.listeners]) listener(next, previous);
   }
 }
 
 export type SessionListener = (state: SessionState, previous: SessionState) => void;
-
-interface RunningWork {
-  readonly controller: AbortController;
-  finished: Promise<unknown>;
-}
 
 export const DEFAULT_SETTINGS: SessionSettings = {
   positive: true,
@@ -319,6 +309,7 @@ function emptyState(settings: SessionSettings): SessionState {
     currentTrack: 1,
     settings,
     history: {},
+    tasks: [],
   };
 }
 
@@ -327,8 +318,11 @@ function invalidates(before: SessionState, after: SessionState): boolean {
   return before.prompts !== after.prompts || before.layers.current_object !== after.layers.current_object;
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(new SamError('cancelled', 'Cancelled.')), { once: true });
-  });
+/** Without these partial results, where no others have taken their place. */
+function withoutArrived(state: SessionState, arrived: ReadonlyMap<ObjectLayerName, ObjectLayer>): SessionState {
+  const { arriving, ...rest } = state;
+  const all = Object.entries(arriving ?? {}) as [ObjectLayerName, ObjectLayer][];
+  const left = all.filter(([layer, content]) => arrived.get(layer) !== content);
+  if (left.length === all.length) return state;
+  return left.length > 0 ? { ...rest, arriving: Object.fromEntries(left) } : rest;
 }

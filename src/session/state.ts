@@ -22,10 +22,10 @@ export interface SessionState {
   /** The track that prompts and "Track object" work on; an id of current_object. Not part of undo. */
   readonly currentTrack: number;
   /**
-   * Result of running work as far as it is; the view shows it in place of that layer (`shownLayer`). Not part of undo
-   * and not saved: the layer itself changes when the work is done, and cancelling leaves it as it was.
+   * Results of running work as far as they are; the view shows each in place of its layer (`shownLayer`). Not part of
+   * undo and not saved: the layer itself changes when the work is done, and cancelling leaves it as it was.
    */
-  readonly arriving?: { readonly layer: ObjectLayerName; readonly content: ObjectLayer };
+  readonly arriving?: Readonly<Partial<Record<ObjectLayerName, ObjectLayer>>>;
   /** Ids of automatic objects that were accepted, rejected or taken for editing (dismissed.ts). */
   readonly dismissed?: readonly number[];
   /** The automatic object that was clicked, to be accepted, rejected or edited. Not part of undo. */
@@ -40,8 +40,8 @@ export interface SessionState {
   readonly candidates?: Candidates;
   /** Titles of the steps that undo and redo would take; absent when there is none. */
   readonly history: { readonly undo?: string; readonly redo?: string };
-  /** Running work, for the panel; not part of undo. */
-  readonly task?: RunningTask;
+  /** Running work, the oldest first; not part of undo. */
+  readonly tasks: readonly RunningTask[];
   /** What the user should know now; not part of undo. */
   readonly message?: Message;
   /** Whether the embedding of the visible plane is at hand; absent while nobody has asked for it. */
@@ -52,7 +52,14 @@ export interface SessionState {
   readonly autosaveProblem?: string;
 }
 
+/** Places for work: of each there is at most one task at a time, and a newer one supersedes it. */
+export const TASK_SLOTS = ['prepare', 'precompute', 'model', 'segment', 'automatic', 'read'] as const;
+export type TaskSlot = (typeof TASK_SLOTS)[number];
+
 export interface RunningTask {
+  /** By which it can be cancelled; no other task of the session has it. */
+  readonly id: number;
+  readonly slot: TaskSlot;
   readonly name: string;
   readonly progress: Progress;
   /** Milliseconds since the epoch. */

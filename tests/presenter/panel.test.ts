@@ -65,13 +65,14 @@ describe('panel', () => {
     const session = new AnnotationSession();
     session.open(WALK_IMAGE);
     const progress = { done: 3, total: 12, message: 'Encoding tile 3 of 12' };
-    const state = { ...session.state, task: { name: 'Compute embeddings', progress, startedAt: 1000 } };
-    assert.deepEqual(panelModel(state, { now: 13_000 }).progress, {
-      title: 'Compute embeddings',
-      fraction: 0.25,
-      text: 'Encoding tile 3 of 12 · about 40 s left',
-      cancel: 'cancel',
-    });
+    const tasks = [
+      { id: 4, slot: 'prepare' as const, name: 'Compute embeddings', progress, startedAt: 1000 },
+      { id: 7, slot: 'segment' as const, name: 'Segment', progress: { done: 0, total: 0, message: '' }, startedAt: 2 },
+    ];
+    assert.deepEqual(panelModel({ ...session.state, tasks }, { now: 13_000 }).progress, [
+      { title: 'Compute embeddings', fraction: 0.25, text: 'Encoding tile 3 of 12 · about 40 s left', task: 4 },
+      { title: 'Segment', text: '', task: 7 },
+    ]);
   });
 
   it('rounds the time left as people say it', () => {

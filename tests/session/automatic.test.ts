@@ -48,7 +48,7 @@ describe('automatic segmentation in a session', function () {
   it('finds what is there, shows it while it comes, and lands it as one step', async () => {
     const partial: number[] = [];
     const stop = session.subscribe(({ arriving, layers }) => {
-      if (arriving) partial.push(arriving.content.objects.size);
+      if (arriving?.auto_segmentation) partial.push(arriving.auto_segmentation.objects.size);
       if (arriving) assert.equal(layers.auto_segmentation.objects.size, 0);
     });
     const result = await service.automatic_segmentation({ points_per_side: 10 });
@@ -163,8 +163,8 @@ describe('automatic segmentation in a session', function () {
     const running = service.automatic_segmentation({ points_per_side: 32 });
     running.catch(() => undefined);
     await new Promise((resolve) => {
-      const stop = session.subscribe(({ task }) => {
-        if (!task || task.progress.done === 0) return;
+      const stop = session.subscribe(({ tasks }) => {
+        if (tasks.every(({ progress }) => progress.done === 0)) return;
         stop();
         resolve(undefined);
       });

@@ -134,7 +134,7 @@ describe('session', () => {
     await first;
     assert.equal(documentOf(session.state), result);
     assert.equal(objects(session, 'current_object').get(1)?.prompts.length, 2);
-    assert.equal(session.state.task, undefined);
+    assert.deepEqual(session.state.tasks, []);
   });
 
   it('C right after a click waits for the mask', async () => {
@@ -175,11 +175,11 @@ describe('session', () => {
     const { session, annotator } = opened();
     const open = closedGate(annotator);
     const click = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
-    assert.equal(session.state.task?.name, 'Segment object');
+    assert.equal(session.state.tasks[0]?.name, 'Segment object');
     await session.run('cancel');
     await click;
     open();
-    assert.equal(session.state.task, undefined);
+    assert.deepEqual(session.state.tasks, []);
     assert.equal(session.state.prompts.length, 1);
     assert.equal(session.state.message, undefined);
   });
@@ -345,7 +345,7 @@ describe('session', () => {
   it('computing embeddings reports progress and can be cancelled', async () => {
     const { session, annotator } = opened();
     const fractions: number[] = [];
-    session.subscribe(({ task }) => task && fractions.push(task.progress.done));
+    session.subscribe(({ tasks: [task] }) => task && fractions.push(task.progress.done));
     await session.run('compute_embeddings');
     assert.equal(session.state.embedding, 'ready');
     assert.deepEqual(fractions, [0, 0, 1, 2, 3]);
@@ -353,6 +353,21 @@ describe('session', () => {
     const running = session.run('compute_embeddings');
     session.cancel();
     await assert.rejects(running, { code: 'cancelled' });
-    assert.equal(session.state.task, undefined);
+    assert.deepEqual(session.state.tasks, []);
+  });
+
+  it('looking at planes does not stop what is computed ahead, and Cancel stops what is meant', async () => {
+    const { session } = opened();
+    const ahead = session.task('precompute', 'Compute all embeddings', () => new Promise<void>(() => {}));
+    ahead.catch(() => undefined);
+    await session.run('compute_embeddings');
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    assert.deepEqual(
+      session.state.tasks.map(({ name }) => name),
+      ['Compute all embeddings'],
+    );
+    await session.run('cancel', { task: session.state.tasks[0].id });
+    await assert.rejects(ahead, { code: 'cancelled' });
+    await assert.rejects(session.run('cancel'), /Nothing is running/);
   });
 });

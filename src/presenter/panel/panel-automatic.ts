@@ -41,8 +41,8 @@ export interface AutomaticSlider {
 export function panelAutomatic(state: SessionState, status: AutomaticStatus | undefined): PanelAutomatic | undefined {
   if (!state.image) return undefined;
   const found = state.layers.auto_segmentation.objects.size;
-  const idle = state.layers.current_object.objects.size === 0 && state.task === undefined;
-  const arriving = state.arriving?.layer === 'auto_segmentation';
+  const idle = state.layers.current_object.objects.size === 0 && state.tasks.length === 0;
+  const arriving = state.arriving?.auto_segmentation !== undefined;
   const chosen = arriving ? undefined : chosenOf(state);
   const conflict = found > 0 && idle ? conflictOf(state) : undefined;
   const text = textOf(state, status);
@@ -65,10 +65,10 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
 
 /** What to do once there are automatic objects, for who does not know yet. */
 export function automaticHint(state: SessionState): string | undefined {
-  if (state.arriving?.layer === 'auto_segmentation')
-    return 'Objects appear as they are found. Escape stops the search.';
+  if (state.arriving?.auto_segmentation) return 'Objects appear as they are found. Escape stops the search.';
   const { auto_segmentation, current_object } = state.layers;
-  if (auto_segmentation.objects.size === 0 || current_object.objects.size > 0 || state.task) return undefined;
+  if (auto_segmentation.objects.size === 0 || current_object.objects.size > 0 || state.tasks.length > 0)
+    return undefined;
   if (chosenAutomatic(state) !== undefined)
     return 'Accept it (Y), reject it (Shift+Y) or edit it. Shift+A accepts all.';
   const hand = state.settings.tool === 'pan' ? 'Click' : 'Alt+click';
@@ -76,8 +76,8 @@ export function automaticHint(state: SessionState): string | undefined {
 }
 
 function textOf(state: SessionState, status: AutomaticStatus | undefined): string | undefined {
-  const arriving = state.arriving?.layer === 'auto_segmentation' ? state.arriving.content.objects.size : undefined;
-  if (arriving !== undefined) return `${count(arriving)} so far`;
+  const arriving = state.arriving?.auto_segmentation;
+  if (arriving) return `${count(arriving.objects.size)} so far`;
   const found = state.layers.auto_segmentation.objects.size;
   const dismissed = state.dismissed?.length ?? 0;
   if (found === 0 && dismissed === 0 && !status?.ran) return undefined;

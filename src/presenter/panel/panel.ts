@@ -3,7 +3,7 @@ import { annotatorKind } from '../../session/annotator.js';
 import { COMMANDS, type CommandId } from '../../session/commands/commands.js';
 import { planCommit } from '../../session/edits/commit.js';
 import { areaOf } from '../../session/layers.js';
-import type { CandidateMask, Message, SessionSettings, SessionState } from '../../session/state.js';
+import type { CandidateMask, Message, RunningTask, SessionSettings, SessionState } from '../../session/state.js';
 import { automaticHint, type PanelAutomatic, panelAutomatic } from './panel-automatic.js';
 import { commandButton, type PanelSection, type PanelToggle } from './panel-controls.js';
 import { annotatorChoice, extentText, planeName, stackHint, throughSection } from './panel-stack.js';
@@ -21,7 +21,8 @@ export interface PanelModel {
   /** What to do now, for who does not know yet; absent once work is under way. */
   readonly hint?: string;
   readonly message?: Message;
-  readonly progress?: PanelProgress;
+  /** Of each running task, the oldest first. */
+  readonly progress: readonly PanelProgress[];
   readonly sections: readonly PanelSection[];
   readonly candidates?: PanelCandidates;
   /** Of the current object. */
@@ -40,8 +41,8 @@ export interface PanelProgress {
   readonly fraction?: number;
   /** e.g. "Encoding tile 3 of 12 · about 20 s left". */
   readonly text: string;
-  /** The command that stops it. */
-  readonly cancel: CommandId;
+  /** Its id, by which the command `cancel` stops it. */
+  readonly task: number;
 }
 
 export interface PanelCandidates {
@@ -71,13 +72,13 @@ export interface PanelContext {
 }
 
 export function panelModel(state: SessionState, context: PanelContext): PanelModel {
-  const { image, message, task, candidates } = state;
+  const { image, message, tasks, candidates } = state;
   return {
     title: image?.name ?? '',
     facts: [...factsOf(state), ...(context.facts ?? [])],
     ...optional('hint', hintOf(state)),
     ...optional('message', message),
-    ...optional('progress', task && progressOf(task, context.now)),
+    progress: tasks.map((task) => progressOf(task, context.now)),
     sections: sectionsOf(state, context.sections === true),
     ...optional('candidates', candidates && { chosen: candidates.chosen, masks: candidates.masks.map(candidateOf) }),
     ...optional('object', objectOf(state)),
@@ -136,7 +137,7 @@ const TOOL_HINTS: Readonly<Record<Exclude<SessionSettings['tool'], 'point'>, str
   pan: 'Click an object or a prompt to edit it; drag to move the image.',
 };
 
-function progressOf(task: NonNullable<SessionState['task']>, now: number): PanelProgress {
+function progressOf(task: RunningTask, now: number): PanelProgress {
   const { done, total, message } = task.progress;
   const seconds = (now - task.startedAt) / 1000;
   const left = done > 0 && done < total && seconds > 1 ? timeLeft((seconds / done) * (total - done)) : undefined;
@@ -144,7 +145,7 @@ function progressOf(task: NonNullable<SessionState['task']>, now: number): Panel
     title: task.name,
     ...(total > 0 && { fraction: Math.min(done / total, 1) }),
     text: left ? `${message} · ${left}` : message,
-    cancel: 'cancel',
+    task: task.id,
   };
 }
 

@@ -227,7 +227,7 @@ export const COMMANDS = {
     inViewer: true,
     tooltip: 'Commit the segmented object to the committed objects.',
     // With prompts and work under way, the object is about to come: `run` waits for it.
-    unavailable: (state) => (state.task && state.prompts.length > 0 ? undefined : commitRefusal(state)),
+    unavailable: (state) => (state.tasks.length > 0 && state.prompts.length > 0 ? undefined : commitRefusal(state)),
     async run(session, options) {
       await session.settled();
       const { layers } = session.state;
@@ -295,15 +295,15 @@ export const COMMANDS = {
     tooltip: 'Open the next image of the series. The work on this one is saved.',
     run: elsewhere,
   }),
-  cancel: command({
+  cancel: command<{ task?: number } | undefined>({
     id: 'cancel',
     title: 'Cancel',
     group: 'segment',
     scope: 'session',
     keys: ['Escape'],
     tooltip: 'Stop the running computation.',
-    unavailable: (state) => (state.task ? undefined : 'Nothing is running.'),
-    run: (session) => session.cancel(),
+    unavailable: (state) => (state.tasks.length > 0 ? undefined : 'Nothing is running.'),
+    run: (session, options) => session.cancel(options?.task),
   }),
   load_objects: command({
     id: 'load_objects',

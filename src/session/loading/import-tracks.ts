@@ -56,7 +56,7 @@ export async function importTracks(session: AnnotationSession, files: readonly N
   const table = files.some(({ name }) => CTC_TABLE.test(name)) ? undefined : text(NAPARI_TABLE);
   const found =
     table === undefined
-      ? await session.task('automatic', 'Read tracks', (task) => ctcTracks(image, files, task))
+      ? await session.task('read', 'Read tracks', (task) => ctcTracks(image, files, task))
       : tracksOfPositions(session.state, parseNapariTracks(table, text(NAPARI_GRAPH)));
   if (session.state.image !== image)
     throw new SamError('cancelled', `The tracks were read for ${image.name}, which is not open any more.`);

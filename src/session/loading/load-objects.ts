@@ -14,7 +14,7 @@ import type { AnnotationSession } from '../session.js';
  */
 export async function loadObjects(session: AnnotationSession, input: ImageInput, name: string): Promise<void> {
   const image = needImage(session.state);
-  const labels = await session.task('automatic', `Read ${name}`, (task) => labelsOf(input, task));
+  const labels = await session.task('read', `Read ${name}`, (task) => labelsOf(input, task));
   if (session.state.image !== image)
     throw new SamError('cancelled', `${name} was read for ${image.name}, which is not open any more.`);
   checkLabelShape(labels.shape, image);

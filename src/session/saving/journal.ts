@@ -198,6 +198,7 @@ function applyChange(state: Partial<SessionState> | undefined, json: unknown, im
     currentLineages: [],
     currentTrack: 1,
     history: {},
+    tasks: [],
     ...state,
     settings: (state?.settings ?? {}) as SessionSettings,
     layers: state?.layers ?? NO_OBJECTS,
