@@ -4,7 +4,7 @@ import { type Chunk, type ChunkedArray, readChunkedRegion } from './chunked-regi
 import { memoryDtype } from './elements.js';
 import type { ChannelInfo, ImageSource } from './image.js';
 import { arrange, namedChannels, planeAxes } from './ndarray.js';
-import { allocateRegion, imageSource } from './region.js';
+import { allocateRegion, imageSource, reports } from './region.js';
 
 /** Images that lie in chunks (zarr, HDF5): only those that a region touches are fetched, and a limited amount is kept. */
 const CACHE_BYTES = 128 * 2 ** 20;
@@ -14,6 +14,8 @@ export interface Described {
   readonly channels: readonly Partial<ChannelInfo>[];
   readonly pixelSize: ImageSource['pixelSize'];
   readonly images: readonly string[] | undefined;
+  readonly absentPlanes?: readonly number[];
+  readonly notices?: readonly string[];
 }
 
 /** An image over arrays, one per resolution level, whose axes are `letters`: of `tczyx`, or `s` for colours. */
@@ -47,6 +49,7 @@ export function fromChunks(levels: readonly ChunkedArray[], letters: string, des
       pixelSize: described.pixelSize,
       levels: sizes.map((level) => [level.y, level.x]),
       images: described.images,
+      ...reports(described),
     },
     async (region, options) => {
       const array = levels[region.level];
@@ -62,8 +65,10 @@ export function fromChunks(levels: readonly ChunkedArray[], letters: string, des
 /** PlantSeg and ilastik write the size of a pixel, in micrometres and (z, y, x) order, into this attribute. */
 export function elementSize(attributes: Readonly<Record<string, unknown>>, axes: string): ImageSource['pixelSize'] {
   const size = attributes.element_size_um;
-  if (!Array.isArray(size) || size.length !== axes.length || !size.every((length) => length > 0)) return undefined;
-  const of = (axis: string) => size[axes.indexOf(axis)] as number;
-  if (!axes.includes('y') || !axes.includes('x')) return undefined;
-  return { y: of('y'), x: of('x'), ...(axes.includes('z') ? { z: of('z') } : {}), unit: 'µm' };
+  if (!Array.isArray(size) || !size.every((length) => length > 0)) return undefined;
+  // One length per axis, or those of space alone where there are channels or time points too.
+  const order = size.length === axes.length ? axes : 'zyx'.slice(-size.length);
+  const of = (axis: string) => size[order.indexOf(axis)] as number;
+  if (!['y', 'x'].every((axis) => axes.includes(axis) && order.includes(axis))) return undefined;
+  return { y: of('y'), x: of('x'), ...(axes.includes('z') && order.includes('z') ? { z: of('z') } : {}), unit: 'µm' };
 }

@@ -28,6 +28,10 @@ export interface ImageSource {
   readonly images?: readonly string[];
   /** Names of the files its pixels come from, where there are several (OME-TIFF). */
   readonly files?: readonly string[];
+  /** What its user should know: planes that are missing, parts in other files, text that its pixels contradict. */
+  readonly notices?: readonly string[];
+  /** Planes (numbers as `planeCount` counts) that the file announces and does not hold; they read as zeros. */
+  readonly absentPlanes?: readonly number[];
   /**
    * Part of one plane: `[h, w]` if one channel was asked for, else `[h, w, c]`, in the file's dtype. `box` is in pixels
    * of `level` and must lie inside it.

@@ -17,7 +17,11 @@ export async function openFile(
   options: Pick<OpenOptions, 'key' | 'pixelSize'> & TaskOptions = {},
 ): Promise<ImageSource> {
   const folder = statSync(file, { throwIfNoEntry: false })?.isDirectory();
-  return openImage(folder ? folderStore(file) : await fileBytes(file), { name: nameOfFile(file), ...options });
+  const beside = async (name: string) => {
+    const other = path.join(path.dirname(file), name);
+    return statSync(other, { throwIfNoEntry: false })?.isFile() ? fileBytes(other) : undefined;
+  };
+  return openImage(folder ? folderStore(file) : await fileBytes(file), { name: nameOfFile(file), beside, ...options });
 }
 
 /** Its name without folder; for a part of a zarr from the zarr on, with slashes: `plate.zarr/A/1/0`. */

@@ -1,4 +1,5 @@
 import type { TaskOptions } from '../task.js';
+import type { ByteSource } from './bytes.js';
 import type { PixelSize } from './pixel-size.js';
 
 /** What openImage is told besides the input, and hands on to the reader of its format. */
@@ -10,4 +11,6 @@ export interface OpenOptions extends TaskOptions {
   readonly series?: number;
   /** What the user says a pixel measures, whatever the file says. */
   readonly pixelSize?: PixelSize;
+  /** Finds a file beside the one that is opened, where a format is spread over several (companion.ome). */
+  readonly beside?: (name: string) => Promise<ByteSource | undefined>;
 }

@@ -8,7 +8,7 @@ import { asImageErrors } from './region.js';
 import { openSeries } from './series.js';
 import { notReadable, SNIFF_LENGTH, sniffFormat, unknownFormat } from './sniff.js';
 import type { Store } from './store.js';
-import { misleadingFormat } from './unreadable.js';
+import { misleadingFormat, unreadableFormat } from './unreadable.js';
 
 /**
  * `openImage`: anything that holds an image, as an ImageSource. What it is, is told from its bytes. Readers are loaded
@@ -71,7 +71,9 @@ async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> 
     const { httpStore } = await import('./stores/http.js');
     return openStore(httpStore(url), { name: nameOfUrl(url), ...options });
   }
-  return openBytes(await httpBytes(url, options), options);
+  const beside = (name: string) =>
+    httpBytes(new URL(encodeURIComponent(name), url).href, options).catch(() => undefined);
+  return openBytes(await httpBytes(url, options), { beside, ...options });
 }
 
 async function openFiles(files: readonly (Blob | ByteSource)[], options: OpenOptions): Promise<ImageSource> {
@@ -80,6 +82,11 @@ async function openFiles(files: readonly (Blob | ByteSource)[], options: OpenOpt
   const zarr = zarrOfFiles(files);
   if (zarr) return openStore(zarr, { name: zarr.name, ...options });
   const sources = files.map((file) => (isByteSource(file) ? file : blobBytes(file)));
+  const companion = sources.find(({ name }) => /\.companion\.ome(\.xml)?$/i.test(name));
+  if (companion) {
+    const others = sources.filter((source) => source !== companion);
+    return closing(await openBytes(companion, options, others), others);
+  }
   return openSeries(sources, (source, companions) => openBytes(source, options, companions));
 }
 
@@ -97,9 +104,9 @@ async function openBytes(
     if (source.size === 0)
       throw new SamError('invalid_image', `${name} is empty (0 bytes); copy or download it again.`);
     const head = await source.read(0, Math.min(SNIFF_LENGTH, source.size), options);
-    const format = sniffFormat(head);
     const elsewhere = misleadingFormat(source.name);
     if (elsewhere) throw notReadable(name, elsewhere);
+    const format = sniffFormat(head) ?? (await behindUserBlock(source, head, options));
     if (format === undefined) throw unknownFormat(name, head);
     const image = await openKnown(format, source, options, companions);
     if (source.close === undefined) return image;
@@ -110,6 +117,17 @@ async function openBytes(
     await source.close?.();
     throw error;
   }
+}
+
+/** HDF5 may begin with a block of anything, which its superblock follows. */
+async function behindUserBlock(
+  source: ByteSource,
+  head: Uint8Array,
+  options: OpenOptions,
+): Promise<Format | undefined> {
+  if (unreadableFormat(source.name, head)) return undefined;
+  const { findSuperblock } = await import('./hdf5/fields.js');
+  return (await findSuperblock(source, options)) === undefined ? undefined : 'hdf5';
 }
 
 /** The same image, which closes the sources it was read from too. */
@@ -146,6 +164,8 @@ async function openFormat(
   switch (format) {
     case 'tiff':
       return (await import('./tiff/tiff.js')).openTiff(source, { ...options, companions });
+    case 'ome':
+      return (await import('./tiff/tiff.js')).openCompanion(source, { ...options, companions });
     case 'png':
       return (await import('./formats/png.js')).openPng(source, options);
     case 'jpeg':

@@ -201,6 +201,14 @@ export async function forEachConcurrently<T>(
   await Promise.all(Array.from({ length: limit }, run));
 }
 
+/** What a reader has to report about its file, without empty lists. */
+export function reports({
+  notices = [],
+  absentPlanes = [],
+}: Pick<ImageSource, 'notices' | 'absentPlanes'>): Pick<ImageSource, 'notices' | 'absentPlanes'> {
+  return { ...(notices.length > 0 && { notices }), ...(absentPlanes.length > 0 && { absentPlanes }) };
+}
+
 export function allocateRegion<D extends Dtype>(dtype: D, region: Region) {
   return allocate(dtype, region.height * region.width * region.channels.length);
 }

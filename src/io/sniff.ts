@@ -25,10 +25,19 @@ export function sniffFormat(head: Uint8Array): Format | undefined {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
   if (startsWith(head, '\x93NUMPY')) return 'npy';
   if (startsWith(head, 'PK\x03\x04') || startsWith(head, 'PK\x05\x06')) return 'zip';
-  if (startsWith(head, '\x89HDF\r\n\x1a\n')) return 'hdf5';
+  if (startsWith(head, HDF5)) return 'hdf5';
   if (startsWith(head, 'n+1\0', 344) || startsWith(head, 'ni1\0', 344) || startsWith(head, 'n+2\0', 4)) return 'nifti';
+  if (/^\ufeff?\s*<(\?xml|!--|(\w+:)?OME)[\s\S]*<(\w+:)?OME[\s>]/.test(asText(head))) return 'ome';
+  // Behind the user block of MATLAB 7.3 files.
+  if (startsWith(head, HDF5, 512)) return 'hdf5';
   return undefined;
 }
+
+function asText(head: Uint8Array): string {
+  return new TextDecoder().decode(head);
+}
+
+const HDF5 = '\x89HDF\r\n\x1a\n';
 
 /** What to tell someone whose file is none of ours. */
 export function unknownFormat(name: string, head: Uint8Array): SamError {

@@ -26,7 +26,7 @@ export interface StridedArray {
   readonly layout: Layout;
 }
 
-type Description = Pick<ImageDescription, 'name' | 'axes' | 'channels' | 'rgb' | 'pixelSize'>;
+type Description = Pick<ImageDescription, 'name' | 'axes' | 'channels' | 'rgb' | 'pixelSize' | 'notices'>;
 
 export function openStrided(array: StridedArray, description: Description): ImageSource {
   const { source, offset, layout } = array;

@@ -132,14 +132,23 @@ integers float64 if all of them are exact (else the error names the value), pale
 stay indices, because ImageJ stores look-up tables over intensities so.
 
 - **TIFF**: BigTIFF, both byte orders, strips, tiles, planar; 1 to 32-bit and 64-bit integers, 16, 32 and 64-bit floats;
-  uncompressed, LZW (also old-style), deflate, zstd, PackBits, JPEG; predictors 2 and 3; stacks, ImageJ hyperstacks (also
-  those above 4 GB), OME-TIFF (also of several files opened together), resolution levels as sub-directories or pages.
+  uncompressed, LZW (also old-style), deflate, zstd, PackBits, JPEG; predictors 2 and 3; resolution levels as
+  sub-directories or pages; planes with a directory each or all behind one. What a plane is, is told by ImageJ's text (any
+  of its counts may be missing), OME-XML (also of several files opened together, and of a \`.companion.ome\`, which finds
+  its files beside it), tifffile's shapes, Zeiss LSM, MetaMorph STK and ScanImage; the size of a pixel also by Aperio.
 - **OME-Zarr** 0.1 to 0.5 with resolution levels; labels by the key \`labels/<name>\`; zarr v2 and v3 arrays by key,
   sharded too; blosc, gzip, zlib, zstd, lz4. Plates: one field by its key, for example \`A/1/0\`.
 - **NIfTI** 1 and 2 (one file), **.npy** and **.npz**, **PNG** of 1 to 16 bits, **JPEG** (grey and colour, 8 bits),
   **WebP**.
 - **HDF5** of every format version: one dataset by key, in one block or in chunks, that may grow or not; gzip, LZF, zstd,
-  blosc, shuffle, checksums; the attribute \`element_size_um\`. Each chunk is found through the index of the file.
+  blosc, shuffle, checksums. Axes are those of ilastik's \`axistags\` or of dimension labels, the size of a pixel that of
+  \`element_size_um\`. MATLAB 7.3 (arrays as MATLAB shows them), also behind other user blocks. Imaris (.ims) as one image
+  with its channels, time points and resolution levels. Each chunk is found through the index of the file.
+
+Where what a file says of its pixels and the pixels themselves differ, the pixels count and the difference is told: text
+that gives other sizes, axes that do not fit the shape. A recording that stopped early is as long as it was meant to be;
+planes that are not there are black, and scripts find them in \`absentPlanes\`. One file of a recording of several, opened
+alone, shows what is in it and names the others; it never shows its own pixels for theirs.
 
 Where a file holds several images (datasets of an HDF5, arrays of an .npz, series of an OME-TIFF), the annotator asks which
 one is meant, the command line and scripts say it by key or number.

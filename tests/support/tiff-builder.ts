@@ -1,9 +1,11 @@
 /** Writes TIFFs of kinds that the project's own writer does not make, tag by tag, for tests of the reader. */
 export interface Tag {
   readonly tag: number;
-  /** 2 text, 3 uint16, 4 uint32, 5 rational, 13 directory, 16 uint64. */
-  readonly type: 2 | 3 | 4 | 5 | 13 | 16;
-  readonly values: readonly number[] | string;
+  /** 1 byte, 2 text, 3 uint16, 4 uint32, 5 rational, 7 bytes, 13 directory, 16 uint64. */
+  readonly type: 1 | 2 | 3 | 4 | 5 | 7 | 13 | 16;
+  readonly values: readonly number[] | string | Uint8Array;
+  /** What the tag claims, where that is not the number of its values (MetaMorph). */
+  readonly count?: number;
 }
 
 export interface Page {
@@ -24,7 +26,7 @@ export interface Flavour {
   readonly bigEndian?: boolean;
 }
 
-const SIZES: Record<number, number> = { 2: 1, 3: 2, 4: 4, 5: 8, 13: 4, 16: 8 };
+const SIZES: Record<number, number> = { 1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 13: 4, 16: 8 };
 
 export function buildTiff(pages: readonly Page[], { big = false, bigEndian = false }: Flavour = {}): Uint8Array {
   const bytes: number[] = [];
@@ -82,16 +84,17 @@ export function buildTiff(pages: readonly Page[], { big = false, bigEndian = fal
       ...(page.tags ?? []),
     ];
     tags.sort((a, b) => a.tag - b.tag);
-    const entries = tags.map(({ tag, type, values }) => {
-      const list = typeof values === 'string' ? [...new TextEncoder().encode(`${values}\0`)] : values;
-      const parts = type === 5 ? list.flatMap((value) => [Math.round(value * 1000), 1000]) : list;
-      const size = type === 5 ? 4 : SIZES[type];
+    const entries = tags.map(({ tag, type, values, count }) => {
+      const list = typeof values === 'string' ? [...new TextEncoder().encode(`${values}\0`)] : [...values];
+      const raw = values instanceof Uint8Array;
+      const parts = type === 5 && !raw ? list.flatMap((value) => [Math.round(value * 1000), 1000]) : list;
+      const size = raw ? 1 : type === 5 ? 4 : SIZES[type];
       let at: number | undefined;
       if (parts.length * size > word) {
         at = bytes.length;
         for (const value of parts) put(value, size);
       }
-      return { tag, type, count: list.length, parts, size, at };
+      return { tag, type, count: count ?? list.length, parts, size, at };
     });
     const start = bytes.length;
     put(entries.length, big ? 8 : 2);

@@ -1,11 +1,12 @@
 import { UNREADABLE } from '../unreadable.js';
 
 /** What the name of a file says: which format it should be, whether it is an image at all, what it is called without it. */
-export type Format = 'tiff' | 'png' | 'jpeg' | 'webp' | 'nifti' | 'gzip' | 'npy' | 'zip' | 'hdf5';
+export type Format = 'tiff' | 'ome' | 'png' | 'jpeg' | 'webp' | 'nifti' | 'gzip' | 'npy' | 'zip' | 'hdf5';
 
 /** The extensions that files of a format have. The one list of them: what else is asked about names is told from it. */
 export const EXTENSIONS: Readonly<Record<Format, readonly string[]>> = {
   tiff: ['tif', 'tiff', 'btf', 'tf8', 'svs', 'lsm', 'ndpi', 'scn', 'qptiff', 'stk', 'flex'],
+  ome: ['ome'],
   png: ['png'],
   jpeg: ['jpg', 'jpeg', 'jpe', 'jfif'],
   webp: ['webp'],
@@ -17,7 +18,7 @@ export const EXTENSIONS: Readonly<Record<Format, readonly string[]>> = {
 };
 
 /** Of these, those that are images only inside a longer ending, or not as a rule. */
-const SELDOM_IMAGES = new Set(['gz', 'zip', 'ilp', 'n5', 'mat']);
+const SELDOM_IMAGES = new Set(['ome', 'gz', 'zip', 'ilp', 'n5', 'mat']);
 
 const ends = (extensions: readonly string[]) => new RegExp(`\\.(?:${extensions.join('|')})$`, 'i');
 const COMPOUND = ['nii\\.gz', 'zarr\\.zip', 'zarr'];

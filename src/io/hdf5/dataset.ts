@@ -1,5 +1,4 @@
-import { sizeOf } from '../../ndimage/array.js';
-import { bytesPerElement, decodeElements, type FileDtype } from '../elements.js';
+import { bytesPerElement, type FileDtype } from '../elements.js';
 import { damaged, type Fields, type Hdf5File, unsupported } from './fields.js';
 import { checkFilters, type Filter } from './filters.js';
 import { MESSAGE, type Message, messageOf } from './header.js';
@@ -17,7 +16,6 @@ export interface Hdf5Dataset {
   readonly fill: Uint8Array | undefined;
   readonly storage: Storage;
   readonly filters: readonly Filter[];
-  readonly attributes: Readonly<Record<string, unknown>>;
 }
 
 export type Storage =
@@ -42,7 +40,7 @@ export type ChunkIndexInfo =
 /** Lengths of the axes; `undefined` for what is no dataset. Cheap: nothing else is looked at. */
 export function datasetShape(file: Hdf5File, messages: readonly Message[]): readonly number[] | undefined {
   const space = messageOf(messages, MESSAGE.dataspace, file.name);
-  return space && messageOf(messages, MESSAGE.layout, file.name) ? dataspace(file, space).shape : undefined;
+  return space && messageOf(messages, MESSAGE.layout, file.name) ? parseDataspace(file, space).shape : undefined;
 }
 
 export function parseDataset(file: Hdf5File, messages: readonly Message[], name: string): Hdf5Dataset {
@@ -52,7 +50,7 @@ export function parseDataset(file: Hdf5File, messages: readonly Message[], name:
   const layout = of(MESSAGE.layout);
   if (!space || !type || !layout) throw damaged(name, 'a dataset without a shape, a type or a place');
   if (of(MESSAGE.externalFiles)) throw unsupported(name, 'pixels in external files');
-  const { shape, maxShape } = dataspace(file, space);
+  const { shape, maxShape } = parseDataspace(file, space);
   const { dtype, littleEndian } = datatype(type, name);
   const pipeline = of(MESSAGE.filters);
   const filters = pipeline ? parseFilters(pipeline, name) : [];
@@ -61,12 +59,11 @@ export function parseDataset(file: Hdf5File, messages: readonly Message[], name:
   if (storage.kind === 'chunked' && storage.chunks.length !== shape.length)
     throw damaged(name, `chunks of [${storage.chunks}] for the shape [${shape}]`);
   const fill = fillValue(of(MESSAGE.fill), of(MESSAGE.oldFill), bytesPerElement(dtype));
-  const attributes = numericAttributes(file, messages);
-  return { name, shape, maxShape, dtype, littleEndian, fill, storage, filters, attributes };
+  return { name, shape, maxShape, dtype, littleEndian, fill, storage, filters };
 }
 
 /** IV.A.2.b */
-function dataspace(file: Hdf5File, fields: Fields) {
+export function parseDataspace(file: Hdf5File, fields: Fields) {
   const version = fields.uint(1);
   const rank = fields.uint(1);
   const limited = (fields.uint(1) & 1) !== 0;
@@ -88,7 +85,7 @@ const FLOATS: Record<string, FileDtype> = {
 };
 
 /** IV.A.2.d; enumerations, which h5py writes for booleans, are read as the integers they are. */
-function datatype(fields: Fields, name: string): { dtype: FileDtype; littleEndian: boolean } {
+export function datatype(fields: Fields, name: string): { dtype: FileDtype; littleEndian: boolean } {
   const head = fields.uint(1);
   const flags = fields.uint(1);
   fields.skip(2);
@@ -208,36 +205,4 @@ function parseFilters(fields: Fields, name: string): readonly Filter[] {
     if (version === 1 && values % 2 === 1) fields.skip(4);
     return { id, label, parameters };
   });
-}
-
-/** Attributes that are lists of numbers, such as the size of a pixel (IV.A.2.m); all others are left out. */
-function numericAttributes(file: Hdf5File, messages: readonly Message[]): Record<string, unknown> {
-  const found: Record<string, unknown> = {};
-  for (const { type, fields } of messages) {
-    if (type !== MESSAGE.attribute) continue;
-    try {
-      fields.at = 0;
-      const [name, values] = attribute(file, fields);
-      found[name] = values;
-    } catch {
-      // An attribute that is not numbers, or damaged: the image does not need it.
-    }
-  }
-  return found;
-}
-
-function attribute(file: Hdf5File, fields: Fields): [string, number[]] {
-  const version = fields.uint(1);
-  fields.skip(1);
-  const lengths = [fields.uint(2), fields.uint(2), fields.uint(2)];
-  if (version === 3) fields.skip(1);
-  const padded = (length: number) => (version === 1 ? Math.ceil(length / 8) * 8 : length);
-  const [nameLength, typeLength, spaceLength] = lengths;
-  const name = fields.text(padded(nameLength));
-  const { dtype, littleEndian } = datatype(fields.part(padded(typeLength)), name);
-  const { shape } = dataspace(file, fields.part(padded(spaceLength)));
-  const size = bytesPerElement(dtype);
-  const count = sizeOf(shape);
-
-  return [name, Array.from(decodeElements(fields.take(count * size), dtype, littleEndian))];
 }

@@ -36,7 +36,9 @@ export const MAX_STRUCTURE_BYTES = 2 ** 24;
 export async function openHdf5File(source: ByteSource, options: Cancel): Promise<Hdf5File> {
   const { name, size } = source;
   const blocks = inBlocks(source, BLOCK_BYTES, BLOCKS);
-  const head = new Fields(await blocks.read(0, Math.min(size, 128), options), name);
+  // Addresses count from the superblock on, whatever it says of the bytes before it, as for libhdf5.
+  const base = (await findSuperblock(source, options)) ?? 0;
+  const head = new Fields(await blocks.read(base, Math.min(size - base, 128), options), name);
   head.skip(8);
   const version = head.uint(1);
   if (version > 3) throw unsupported(name, `a superblock of version ${version}`);
@@ -52,8 +54,7 @@ export async function openHdf5File(source: ByteSource, options: Cancel): Promise
   const [addressSize, lengthSize] = widths;
   if (![2, 4, 8].includes(addressSize) || ![2, 4, 8].includes(lengthSize))
     throw damaged(name, `addresses of ${addressSize} and lengths of ${lengthSize} bytes`);
-  const base = head.uint(addressSize);
-  head.skip(version < 2 ? 4 * addressSize : 2 * addressSize);
+  head.skip(version < 2 ? 5 * addressSize : 3 * addressSize);
   const root = head.uint(addressSize);
   return {
     name,
@@ -71,6 +72,19 @@ export async function openHdf5File(source: ByteSource, options: Cancel): Promise
     },
     pixels: (address, length, { signal }) => source.read(base + address, length, { signal }),
   };
+}
+
+/** A file may begin with anything, then the superblock is at 512 bytes or a power of two beyond (II.A). */
+const MAX_USER_BLOCK = 2 ** 24;
+const SIGNATURE = '\x89HDF\r\n\x1a\n';
+
+/** Where the superblock is: at 0, or behind a user block (MATLAB 7.3 has one of 512 bytes); undefined if it is no HDF5. */
+export async function findSuperblock(source: ByteSource, options: Cancel): Promise<number | undefined> {
+  for (let at = 0; at + SIGNATURE.length <= source.size && at <= MAX_USER_BLOCK; at = at === 0 ? 512 : at * 2) {
+    const bytes = await source.read(at, SIGNATURE.length, options);
+    if ([...SIGNATURE].every((letter, i) => bytes[i] === letter.charCodeAt(0))) return at;
+  }
+  return undefined;
 }
 
 /** Reads the fields of a structure one after the other, little-endian; a field beyond the end is a damaged file. */

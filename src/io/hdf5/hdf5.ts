@@ -1,25 +1,25 @@
 import { SamError } from '../../errors.js';
-import { allocate, sizeOf } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { type ByteSource, memoryBytes } from '../bytes.js';
 import { elementSize, fromChunks } from '../chunked-image.js';
-import type { Chunk, ChunkedArray } from '../chunked-region.js';
-import { bytesPerElement, decodeElements, memoryDtype } from '../elements.js';
 import type { ImageSource } from '../image.js';
-import { arrange, guessAxes, namedChannels, planeAxes } from '../ndarray.js';
+import { arrange, namedChannels, planeAxes } from '../ndarray.js';
 import type { OpenOptions } from '../open-options.js';
-import { checkBlockSize, colourChannels } from '../region.js';
+import { colourChannels, reports } from '../region.js';
 import { openStrided } from '../strided.js';
-import { openChunkIndex } from './chunks.js';
-import { datasetShape, type Hdf5Dataset, parseDataset } from './dataset.js';
+import { readAttributes } from './attributes.js';
+import { datasetAxes } from './axes.js';
+import { datasetShape, parseDataset } from './dataset.js';
+import { chunkedDataset } from './dataset-chunks.js';
 import { type Hdf5File, openHdf5File } from './fields.js';
-import { unpackChunk } from './filters.js';
 import { type Message, readHeader } from './header.js';
+import { isImaris, openImaris } from './imaris.js';
 import { findObject, readLinks } from './links.js';
 
 /**
  * A dataset of an HDF5 file by key: the structures that lead to it and the chunks a region touches are read, never the
- * whole file. Without a key a file with one image-like dataset opens; with several the error lists them.
+ * whole file. Without a key a file with one image-like dataset opens, and an Imaris file as the image it is; with several
+ * the error lists them.
  */
 export async function openHdf5(source: ByteSource, options: OpenOptions = {}): Promise<ImageSource> {
   const name = options.name ?? source.name;
@@ -27,6 +27,7 @@ export async function openHdf5(source: ByteSource, options: OpenOptions = {}): P
   const key = options.key?.replace(/^\/+|\/+$/g, '');
   const named = key === undefined ? undefined : await findObject(file, key, options);
   if (key !== undefined && named && datasetShape(file, named)) return openDataset(file, named, key, [key], options);
+  if (key === undefined && (await isImaris(file, options))) return openImaris(file, options);
   const images = await findImages(file, options);
   const keys = [...images.keys()];
   if (key !== undefined)
@@ -52,10 +53,16 @@ export async function openHdf5(source: ByteSource, options: OpenOptions = {}): P
 /** Groups deeper or files fuller than this are not searched for datasets. */
 const MAX_DEPTH = 12;
 const MAX_OBJECTS = 10_000;
+/** Groups in which MATLAB keeps what its cells and objects point to. */
+const MATLAB_INTERNAL = /^#(refs|subsystem)#$/;
 
-/** Datasets with two or more axes, by path; each object once. */
+/**
+ * Datasets with two or more axes, by path; each object once. MATLAB's single numbers and texts, which have two axes of
+ * which one is 1 long, only where there is nothing else.
+ */
 async function findImages(file: Hdf5File, options: TaskOptions): Promise<Map<string, readonly Message[]>> {
   const found = new Map<string, readonly Message[]>();
+  const flat = new Map<string, readonly Message[]>();
   const seen = new Set<number>();
   const visit = async (address: number, path: string, depth: number): Promise<void> => {
     if (seen.has(address) || seen.size >= MAX_OBJECTS || depth > MAX_DEPTH) return;
@@ -63,15 +70,17 @@ async function findImages(file: Hdf5File, options: TaskOptions): Promise<Map<str
     const messages = await readHeader(file, address, options);
     const shape = datasetShape(file, messages);
     if (shape !== undefined) {
-      if (shape.length >= 2) found.set(path, messages);
+      if (shape.filter((length) => length > 1).length >= 2) found.set(path, messages);
+      else if (shape.length >= 2) flat.set(path, messages);
       return;
     }
     const links = [...(await readLinks(file, messages, options))].sort(([a], [b]) => (a < b ? -1 : 1));
     for (const [name, target] of links)
-      if (typeof target === 'number') await visit(target, path === '' ? name : `${path}/${name}`, depth + 1);
+      if (!MATLAB_INTERNAL.test(name) && typeof target === 'number')
+        await visit(target, path === '' ? name : `${path}/${name}`, depth + 1);
   };
   await visit(file.root, '', 0);
-  return found;
+  return found.size > 0 ? found : flat;
 }
 
 async function openDataset(
@@ -90,12 +99,13 @@ async function openDataset(
       'invalid_image',
       `${where} has the shape [${shape}]; an image needs at least one pixel along every axis.`,
     );
-  const axes = guessAxes(shape, where);
-  const pixelSize = elementSize(dataset.attributes, axes);
+  const attributes = await readAttributes(file, messages, options);
+  const { letters: axes, notices } = datasetAxes(attributes, shape, where);
+  const pixelSize = elementSize(attributes, axes);
   if (storage.kind === 'chunked' || (storage.kind === 'contiguous' && storage.address === undefined)) {
-    const array = await chunkedArray(file, dataset, options);
+    const array = await chunkedDataset(file, dataset, options);
     const colours = axes.includes('s') ? colourChannels(shape[axes.indexOf('s')]) : [];
-    return fromChunks([array], axes, { name, channels: colours, pixelSize, images });
+    return fromChunks([array], axes, { name, channels: colours, pixelSize, images, notices });
   }
   const layout = arrange(shape, axes, where);
   const { t, c, z } = layout.sizes;
@@ -109,35 +119,7 @@ async function openDataset(
     channels: axes.includes('s') ? colourChannels(c) : namedChannels(c),
     rgb: axes.includes('s'),
     pixelSize,
+    ...reports({ notices }),
   };
   return { ...openStrided({ source, offset, dtype, littleEndian, layout }, description), images };
-}
-
-/** A dataset as an array of chunks; one that was never written is a single chunk that is not there. */
-async function chunkedArray(file: Hdf5File, dataset: Hdf5Dataset, options: TaskOptions): Promise<ChunkedArray> {
-  const { name, shape, maxShape, dtype, littleEndian, storage, filters } = dataset;
-  const elementSize = bytesPerElement(dtype);
-  const fill = dataset.fill ? decodeElements(dataset.fill, dtype, littleEndian) : allocate(memoryDtype(dtype), 1);
-  const unwritten: Chunk = { data: fill, strides: shape.map(() => 0) };
-  if (storage.kind !== 'chunked') return { shape, chunks: shape, dtype, chunk: async () => unwritten };
-  const { chunks } = storage;
-  checkBlockSize(name, 'chunks', chunks, elementSize);
-  const chunkBytes = sizeOf(chunks) * elementSize;
-  const strides = chunks.map((_, axis) => sizeOf(chunks.slice(axis + 1)));
-  const grid = { shape, maxShape, chunks, chunkBytes, filtered: filters.length > 0 };
-  const find = await openChunkIndex(file, storage.index, storage.address, grid, options);
-  return {
-    shape,
-    chunks,
-    dtype,
-    async chunk(place, { signal }) {
-      const stored = await find(place, { signal });
-      if (stored === undefined) return unwritten;
-      const whole = place.every((at, axis) => (at + 1) * chunks[axis] <= shape[axis]);
-      const packed = await file.pixels(stored.address, stored.bytes, { signal });
-      const used = storage.plainEdges && !whole ? [] : filters;
-      const bytes = await unpackChunk(packed, used, stored.mask, chunkBytes, elementSize, name);
-      return { data: decodeElements(bytes, dtype, littleEndian), strides };
-    },
-  };
 }

@@ -19,6 +19,7 @@ export const MESSAGE = {
   attribute: 0xc,
   continuation: 0x10,
   symbolTable: 0x11,
+  attributeInfo: 0x15,
 } as const;
 
 const SHARED = 2;

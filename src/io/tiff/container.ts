@@ -11,16 +11,22 @@ export interface TiffFile {
   readonly littleEndian: boolean;
   readonly big: boolean;
   readonly directories: readonly TiffDirectory[];
+  /** The chain of directories leads to one that cannot be read: the file is truncated, or was never finished. */
+  readonly broken: boolean;
 }
 
 /** Tags of one page by number. */
 export interface TiffDirectory {
+  /** Where in the file the directory or a value of its tags begins first from `offset` on; `Infinity` if nothing does. */
+  firstFrom(offset: number): number;
   has(tag: number): boolean;
   /** The values of a tag as numbers; empty if it is absent. */
   numbers(tag: number, options?: TaskOptions): Promise<readonly number[]>;
   number(tag: number, fallback: number): Promise<number>;
   text(tag: number): Promise<string | undefined>;
   bytes(tag: number): Promise<Uint8Array | undefined>;
+  /** Where the values of a tag are in the file. */
+  position(tag: number): number | undefined;
   /** How many values a tag has, without reading them. */
   count(tag: number): number;
 }
@@ -53,6 +59,9 @@ export const TAG = {
   sampleFormat: 339,
   jpegTables: 347,
   subsampling: 530,
+  metaMorph1: 33628,
+  metaMorph2: 33629,
+  lsmInfo: 34412,
 } as const;
 
 /** Bytes per value of each TIFF field type; index 0 is unused. */
@@ -94,6 +103,7 @@ export async function readTiffFile(source: ByteSource, options: TaskOptions = {}
   const directories: TiffDirectory[] = [];
   const seen = new Set<number>();
   let offset = big ? toNumber(view.getBigUint64(8, littleEndian)) : view.getUint32(4, littleEndian);
+  let broken = false;
   while (offset !== 0 && !seen.has(offset) && directories.length < MAX_PAGES) {
     options.signal?.throwIfAborted();
     seen.add(offset);
@@ -104,11 +114,12 @@ export async function readTiffFile(source: ByteSource, options: TaskOptions = {}
     } catch (error) {
       // A broken link after good pages: what can be read is worth more than an error.
       if (directories.length === 0 || !(error instanceof SamError) || error.code !== 'invalid_image') throw error;
+      broken = true;
       break;
     }
   }
   if (directories.length === 0) throw new SamError('invalid_image', `${source.name} is a TIFF without any image.`);
-  return { source, littleEndian, big, directories };
+  return { source, littleEndian, big, directories, broken };
 }
 
 /** The directories that a page points to (its lower resolutions). */
@@ -155,10 +166,10 @@ async function readDirectory(
   const last = end + (big ? 8 : 4) <= metadata.size ? await viewOf(metadata, end, big ? 8 : 4, options) : undefined;
   const next =
     last === undefined ? 0 : big ? toNumber(last.getBigUint64(0, littleEndian)) : last.getUint32(0, littleEndian);
-  return { directory: directoryOf(reader, entries), next };
+  return { directory: directoryOf(reader, offset, entries), next };
 }
 
-function directoryOf(reader: Reader, entries: ReadonlyMap<number, Entry>): TiffDirectory {
+function directoryOf(reader: Reader, offset: number, entries: ReadonlyMap<number, Entry>): TiffDirectory {
   const loaded = new Map<number, Promise<readonly number[]>>();
   const load = (entry: Entry, options: TaskOptions) =>
     reader.metadata.read(entry.offset, entry.count * FIELD_BYTES[entry.type], options);
@@ -178,16 +189,32 @@ function directoryOf(reader: Reader, entries: ReadonlyMap<number, Entry>): TiffD
     return entry && load(entry, {});
   };
   return {
+    firstFrom(from) {
+      const starts = [offset, ...[...entries.values()].map((entry) => entry.offset)];
+      return Math.min(...starts.filter((start) => start >= from));
+    },
     has: (tag) => entries.has(tag),
+    position: (tag) => entries.get(tag)?.offset,
     count: (tag) => entries.get(tag)?.count ?? 0,
     numbers,
     number: async (tag, fallback) => (await numbers(tag))[0] ?? fallback,
     bytes,
     async text(tag) {
       const raw = await bytes(tag);
-      return raw && new TextDecoder().decode(raw).replace(/\0[\s\S]*$/, '');
+      return raw && decodeText(raw);
     },
   };
+}
+
+/** Text up to its first zero: ASCII by the specification, UTF-8 or Latin-1 (ImageJ's µm) as programs write it. */
+function decodeText(raw: Uint8Array): string {
+  const end = raw.indexOf(0);
+  const bytes = end < 0 ? raw : raw.subarray(0, end);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder('windows-1252').decode(bytes);
+  }
 }
 
 function parseNumbers(bytes: Uint8Array, { type, count }: Entry, littleEndian: boolean): number[] {

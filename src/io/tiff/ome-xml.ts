@@ -18,7 +18,7 @@ export interface OmeImage {
   readonly planeOrder: string;
   readonly type: string;
   readonly pixelSize?: ImageSource['pixelSize'];
-  readonly channels: readonly { readonly name?: string; readonly color?: string; readonly samples: number }[];
+  readonly channels: readonly { readonly name?: string; readonly color?: string }[];
   readonly tiffData: readonly TiffData[];
 }
 
@@ -46,8 +46,20 @@ interface Element {
 
 /** OME-XML that describes images; a pointer to a companion file (BinaryOnly) does not, and its pages are read as they are. */
 export function isOmeXml(description: string | undefined): description is string {
-  const start = description?.slice(0, 4096) ?? '';
-  return /<(\w+:)?OME[\s>]/.test(start) && !/<(\w+:)?BinaryOnly[\s>]/.test(start);
+  return isOme(description) && companionOf(description) === undefined;
+}
+
+function isOme(description: string | undefined): description is string {
+  return /<(\w+:)?OME[\s>]/.test(description?.slice(0, 4096) ?? '');
+}
+
+/** The companion file that describes the pages of this one (BinaryOnly), with the UUID of this one. */
+export function companionOf(description: string | undefined): { name: string; uuid: string | undefined } | undefined {
+  if (!isOme(description)) return undefined;
+  const parts = [...elements(description.slice(0, 4096))];
+  const pointer = parts.find(({ name }) => name === 'BinaryOnly');
+  const ome = parts.find(({ name }) => name === 'OME');
+  return pointer && { name: pointer.attributes.get('MetadataFile') ?? '', uuid: ome?.attributes.get('UUID') };
 }
 
 export function parseOmeXml(xml: string): OmeDocument {
@@ -96,7 +108,6 @@ function parseImage(image: Element, parts: readonly Element[]): OmeImage[] {
         .map(({ attributes }) => ({
           name: attributes.get('Name'),
           color: colourOf(attributes.get('Color')),
-          samples: Number(attributes.get('SamplesPerPixel') ?? 1),
         })),
       tiffData: parts.flatMap((part, i) => (part.name === 'TiffData' ? [tiffDataOf(part, parts[i + 1])] : [])),
     },
@@ -108,7 +119,7 @@ function tiffDataOf({ attributes }: Element, next: Element | undefined): TiffDat
   const uuid = next?.name === 'UUID' ? next : undefined;
   return {
     page: number('IFD'),
-    count: number('PlaneCount'),
+    count: number('PlaneCount') ?? number('NumPlanes'),
     c: number('FirstC') ?? 0,
     z: number('FirstZ') ?? 0,
     t: number('FirstT') ?? 0,

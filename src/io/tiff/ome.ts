@@ -1,67 +1,177 @@
 import { SamError } from '../../errors.js';
 import type { TaskOptions } from '../../task.js';
-import type { ByteSource } from '../bytes.js';
+import { type ByteSource, readAll } from '../bytes.js';
 import { planeAxes } from '../ndarray.js';
 import { readSubDirectories, readTiffFile, type TiffFile } from './container.js';
 import { type OmeDocument, type OmeImage, parseOmeXml } from './ome-xml.js';
-import { readPage, type TiffPage } from './page.js';
-import { channelsOf, sameShape, type TiffSeries } from './series.js';
+import { isRgb, readPage, type TiffPage } from './page.js';
+import { absentPlanes, channelsOf, MAX_PLANES, readablePages, sameShape, type TiffSeries } from './planes.js';
+import { groupedSeries } from './stacks.js';
 
 /**
  * OME-TIFF: the OME-XML says which page of which file holds plane (c, z, t); lower resolutions are sub-directories of
- * each page. Images that are spread over several files need those files among `companions`.
+ * each page. Images that are spread over several files need those files among `companions`. What the XML says of the
+ * pages themselves (their size, samples per pixel) only counts where the pages agree.
  */
 interface PlaneAddress {
+  /** Undefined for the file that the XML came with. */
   readonly file: string | undefined;
   readonly page: number;
 }
 
+/** The files that an OME document is about. */
+interface OmeFiles {
+  /** What carries the XML, for messages. */
+  readonly name: string;
+  /** Opens one of them; undefined stands for the file with the XML. */
+  open(name: string | undefined): Promise<TiffFile>;
+  /** Whether it is among those that were given. */
+  has(name: string | undefined): boolean;
+}
+
+/** Undefined if the XML describes no image: the pages are read as they are then. */
 export async function omeSeries(
   file: TiffFile,
   xml: string,
   companions: readonly ByteSource[],
   options: TaskOptions,
-): Promise<TiffSeries[]> {
+): Promise<TiffSeries[] | undefined> {
+  const opened = openedOnce(companions, options);
+  const files: OmeFiles = {
+    name: file.source.name,
+    has: (name) => name === undefined || opened.has(name),
+    open: async (name) => (name === undefined ? file : opened.open(name, file.source.name)),
+  };
   const document = parseOmeXml(xml);
-  if (document.images.length === 0)
-    throw new SamError('invalid_image', `${file.source.name} carries OME-XML that describes no image; it is damaged.`);
-  const open = tiffOpener(file, companions, options);
-  const series: TiffSeries[] = [];
-  let offset = 0;
-  for (const image of document.images) {
-    const addresses = planeAddresses(image, document, file.source.name, offset);
-    offset += image.tiffData.length === 0 ? addresses.length : 0;
-    if (addresses.length > 0) series.push(await describe(file, image, addresses, open, options));
-  }
-  return series;
+  const known = ownNames(document, file.source.name);
+  const series = await seriesOf(document, files, known, options);
+  if (series.length === 0) return undefined;
+  return [...series, ...(await undescribed(file, document, known, options))];
 }
 
-/** Index planes as [t][z][c], c fastest. */
-function planeAddresses(image: OmeImage, document: OmeDocument, ownName: string, offset: number): PlaneAddress[] {
-  const samples = image.channels[0]?.samples ?? 1;
-  const sizes = { ...image.sizes, c: image.sizes.c / Math.max(1, samples) };
-  for (const axis of ['t', 'c', 'z'] as const)
-    if (!Number.isInteger(sizes[axis]) || sizes[axis] < 1)
-      throw new SamError(
-        'invalid_image',
-        `The OME-XML of ${ownName} says the image is ${sizes[axis]} long along ${axis}.`,
-      );
+/**
+ * A companion file (`.companion.ome`): the OME-XML alone, of pages that lie in TIFF files beside it.
+ */
+export async function companionSeries(
+  source: ByteSource,
+  beside: readonly ByteSource[],
+  options: TaskOptions,
+): Promise<TiffSeries[]> {
+  const document = parseOmeXml(new TextDecoder().decode(await readAll(source, options)));
+  const opened = openedOnce(beside, options);
+  const parts = document.images.flatMap((image) => image.tiffData);
+  if (parts.length === 0)
+    throw new SamError(
+      'unsupported',
+      `${source.name} is OME-XML that names no TIFF files; pixels inside the XML are not read. Save it as OME-TIFF.`,
+    );
+  const files: OmeFiles = {
+    name: source.name,
+    has: (name) => name !== undefined && opened.has(name),
+    async open(name) {
+      if (name !== undefined) return opened.open(name, source.name);
+      throw new SamError('invalid_image', `${source.name} does not say in which file its planes are; it is damaged.`);
+    },
+  };
+  const series = await seriesOf(document, files, () => false, options);
+  if (series.length > 0) return series;
+  const [missing] = fileNames(document);
+  throw missingFile(source.name, missing ?? 'its TIFF files');
+}
+
+/** The files that a companion file names. */
+export async function companionFiles(source: ByteSource, options: TaskOptions): Promise<string[]> {
+  return fileNames(parseOmeXml(new TextDecoder().decode(await readAll(source, options))));
+}
+
+async function seriesOf(
+  document: OmeDocument,
+  files: OmeFiles,
+  isOwn: (part: OmeImage['tiffData'][number]) => boolean,
+  options: TaskOptions,
+): Promise<TiffSeries[]> {
+  const series: TiffSeries[] = [];
+  const elsewhere: string[] = [];
+  const present = filesAtHand(document, files, isOwn);
+  let offset = 0;
+  for (const image of document.images) {
+    options.signal?.throwIfAborted();
+    const read = await readImage(image, files, isOwn, offset);
+    offset += image.tiffData.length === 0 ? read.planes : 0;
+    if (read.series) series.push({ ...read.series, files: present.length > 1 ? present : undefined });
+    else if (read.missing !== undefined) elsewhere.push(`${image.name || 'an image'} (in ${read.missing})`);
+  }
+  if (elsewhere.length === 0) return series;
+  const notice = `${files.name} is one of several files of a recording. To see ${elsewhere.slice(0, 5).join(', ')}${elsewhere.length > 5 ? ` and ${elsewhere.length - 5} more` : ''} too, open all its files together.`;
+  return series.map((image) => ({ ...image, notices: [...(image.notices ?? []), notice] }));
+}
+
+/** Of the files that the document names, those that were given. */
+function filesAtHand(
+  document: OmeDocument,
+  files: OmeFiles,
+  isOwn: (part: OmeImage['tiffData'][number]) => boolean,
+): string[] {
+  const parts = document.images.flatMap(({ tiffData }) => tiffData);
+  const names = parts.map((part) => (part.file === undefined || isOwn(part) ? files.name : baseName(part.file)));
+  return [...new Set(names)].filter(
+    (name) => name !== undefined && (name === files.name || files.has(name)),
+  ) as string[];
+}
+
+interface ReadImage {
+  /** Pages that an image without TiffData takes. */
+  readonly planes: number;
+  readonly series?: TiffSeries;
+  /** The file that is missing for an image of which no plane is at hand. */
+  readonly missing?: string;
+}
+
+async function readImage(
+  image: OmeImage,
+  files: OmeFiles,
+  isOwn: (part: OmeImage['tiffData'][number]) => boolean,
+  offset: number,
+): Promise<ReadImage> {
+  if (!isConsistent(image)) return { planes: 0 };
+  const find = (samples: number) => planeAddresses(image, isOwn, samples, offset);
+  const pages = pageReader(files);
+  const guess = find(1);
+  const start = await firstPage(guess, files, pages);
+  if (start === undefined) {
+    const missing = guess.find((address) => address !== undefined && !files.has(address.file))?.file;
+    return { planes: guess.length, missing };
+  }
+  const { samples } = start[0];
+  const addresses = image.sizes.c % samples === 0 ? find(samples) : guess;
+  return { planes: addresses.length, series: await describe(image, addresses, start, files, pages) };
+}
+
+function isConsistent({ sizes, planeOrder }: OmeImage): boolean {
+  const { t, c, z } = sizes;
+  const whole = [t, c, z].every((length) => Number.isInteger(length) && length >= 1);
+  return whole && t * c * z <= MAX_PLANES && /^[tcz]{3}$/.test(planeOrder) && new Set(planeOrder).size === 3;
+}
+
+/** Planes as [t][z][c], c fastest, where a page holds `samples` channels. */
+function planeAddresses(
+  image: OmeImage,
+  isOwn: (part: OmeImage['tiffData'][number]) => boolean,
+  samples: number,
+  offset: number,
+): (PlaneAddress | undefined)[] {
+  const sizes = { ...image.sizes, c: image.sizes.c / samples };
   const total = sizes.t * sizes.c * sizes.z;
-  if (total > 10_000_000)
-    throw new SamError('invalid_image', `The OME-XML of ${ownName} claims ${total} planes; it is damaged.`);
   const order = [...image.planeOrder] as ('t' | 'c' | 'z')[];
-  if (order.length !== 3 || new Set(order).size !== 3 || !order.every((axis) => 'tcz'.includes(axis)))
-    throw new SamError('invalid_image', `The OME-XML of ${ownName} has the plane order "${image.planeOrder}".`);
-  const addresses = new Array<PlaneAddress>(total);
-  const files = new Set(image.tiffData.map((part) => part.file).filter(Boolean));
+  const addresses = new Array<PlaneAddress | undefined>(total).fill(undefined);
   const parts = image.tiffData.length > 0 ? image.tiffData : [{ c: 0, z: 0, t: 0, page: offset, count: total }];
   for (const part of parts) {
-    const own = part.uuid === document.uuid || baseName(part.file) === ownName || files.size <= 1;
-    const at = { c: Math.floor(part.c / Math.max(1, samples)), z: part.z, t: part.t };
+    const at = { c: Math.floor(part.c / samples), z: part.z, t: part.t };
     const count = Math.min(part.count ?? (part.page === undefined ? total : 1), total);
-    for (let k = 0; k < count && order.every((axis) => at[axis] < sizes[axis]); k++) {
+    const valid = order.every((axis) => Number.isInteger(at[axis]) && at[axis] >= 0);
+    for (let k = 0; valid && k < count && order.every((axis) => at[axis] < sizes[axis]); k++) {
       addresses[(at.t * sizes.z + at.z) * sizes.c + at.c] = {
-        file: part.file === undefined || own ? undefined : baseName(part.file),
+        file: part.file === undefined || isOwn(part) ? undefined : baseName(part.file),
         page: (part.page ?? 0) + k,
       };
       for (const axis of order) {
@@ -74,105 +184,175 @@ function planeAddresses(image: OmeImage, document: OmeDocument, ownName: string,
   return addresses;
 }
 
+/**
+ * Whether planes are in the file that the XML came with. Its UUID says so, else its name; a file that was renamed is its
+ * own where the whole document knows of one file only.
+ */
+function ownNames(document: OmeDocument, ownName: string): (part: OmeImage['tiffData'][number]) => boolean {
+  const alone = fileNames(document).length <= 1 && filesByUuid(document) <= 1;
+  return ({ file, uuid }) => {
+    if (alone || file === undefined) return true;
+    if (uuid && document.uuid) return uuid === document.uuid;
+    return baseName(file)?.toLowerCase() === ownName.toLowerCase();
+  };
+}
+
+function fileNames(document: OmeDocument): string[] {
+  const names = document.images.flatMap(({ tiffData }) => tiffData.map(({ file }) => baseName(file)));
+  return [...new Set(names)].filter((name) => name !== undefined);
+}
+
+function filesByUuid(document: OmeDocument): number {
+  return new Set(document.images.flatMap(({ tiffData }) => tiffData.map(({ uuid }) => uuid)).filter(Boolean)).size;
+}
+
 function baseName(path: string | undefined): string | undefined {
   return path?.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
 }
 
-type TiffOpener = (name: string | undefined) => Promise<TiffFile>;
-
-function tiffOpener(file: TiffFile, companions: readonly ByteSource[], options: TaskOptions): TiffOpener {
+function openedOnce(sources: readonly ByteSource[], options: TaskOptions) {
   const opened = new Map<string, Promise<TiffFile>>();
-  return async (name) => {
-    if (name === undefined) return file;
-    const source = companions.find((companion) => companion.name === name);
-    if (source === undefined)
-      throw new SamError(
-        'unsupported',
-        `${file.source.name} is one part of an OME-TIFF of several files and needs ${name}; open all its files together, or their folder.`,
-        { details: { feature: 'multi-file OME-TIFF', missing: name } },
-      );
-    let other = opened.get(name);
-    if (other === undefined) {
-      other = readTiffFile(source, options);
-      opened.set(name, other);
-    }
-    return other;
+  const find = (name: string) =>
+    sources.find((source) => source.name === name) ??
+    sources.find((source) => source.name.toLowerCase() === name.toLowerCase());
+  return {
+    has: (name: string) => find(name) !== undefined,
+    async open(name: string, asker: string): Promise<TiffFile> {
+      const source = find(name);
+      if (source === undefined) throw missingFile(asker, name);
+      let other = opened.get(name);
+      if (other === undefined) {
+        other = readTiffFile(source, options);
+        opened.set(name, other);
+        other.catch(() => opened.delete(name));
+      }
+      return other;
+    },
   };
 }
 
-async function describe(
-  file: TiffFile,
-  image: OmeImage,
-  addresses: readonly (PlaneAddress | undefined)[],
-  open: TiffOpener,
-  options: TaskOptions,
-): Promise<TiffSeries> {
-  const pages = new Map<number, Promise<TiffPage[]>>();
-  const pyramid = (index: number) => {
-    let levels = pages.get(index);
+function missingFile(asker: string, name: string): SamError {
+  return new SamError(
+    'unsupported',
+    `${asker} is one part of an OME-TIFF of several files and needs ${name}; open all its files together, or their folder.`,
+    { details: { feature: 'multi-file OME-TIFF', missing: name } },
+  );
+}
+
+type PageReader = (address: PlaneAddress) => Promise<TiffPage[] | undefined>;
+
+/** The page at an address with its lower resolutions; undefined where its file ends before. */
+function pageReader(files: OmeFiles): PageReader {
+  const loaded = new Map<string, Promise<TiffPage[] | undefined>>();
+  return (address) => {
+    const key = `${address.page} ${address.file ?? ''}`;
+    let levels = loaded.get(key);
     if (levels === undefined) {
-      levels = readPyramid(addresses[index], open, file.source.name);
-      pages.set(index, levels);
-      levels.catch(() => pages.delete(index));
+      levels = readPyramid(address, files);
+      loaded.set(key, levels);
+      levels.catch(() => loaded.delete(key));
     }
     return levels;
   };
-  const start = addresses.findIndex((address) => address !== undefined);
-  if (start < 0)
-    throw new SamError(
-      'invalid_image',
-      `The OME-XML of ${file.source.name} names no page for any plane; it is damaged.`,
-    );
-  options.signal?.throwIfAborted();
-  const levels = await pyramid(start);
+}
+
+async function readPyramid(address: PlaneAddress, files: OmeFiles): Promise<TiffPage[] | undefined> {
+  const file = await files.open(address.file);
+  const directory = file.directories[address.page];
+  if (directory === undefined) return undefined;
+  const full = await readPage(file, directory);
+  const lower = await Promise.all((await readSubDirectories(file, directory)).map((sub) => readPage(file, sub)));
+  return [full, ...lower.filter((page) => page.samples === full.samples && page.dtype === full.dtype)];
+}
+
+/** The first plane that is at hand. */
+async function firstPage(
+  addresses: readonly (PlaneAddress | undefined)[],
+  files: OmeFiles,
+  pages: PageReader,
+): Promise<TiffPage[] | undefined> {
+  for (const address of addresses) {
+    if (address === undefined || !files.has(address.file)) continue;
+    const levels = await pages(address);
+    if (levels !== undefined) return levels;
+  }
+  return undefined;
+}
+
+async function describe(
+  image: OmeImage,
+  addresses: readonly (PlaneAddress | undefined)[],
+  levels: readonly TiffPage[],
+  files: OmeFiles,
+  pages: PageReader,
+): Promise<TiffSeries> {
   const [first] = levels;
-  if (first.width !== image.sizes.x || first.height !== image.sizes.y)
-    throw new SamError(
-      'invalid_image',
-      `${file.source.name} has pages of ${first.height} x ${first.width} pixels, but its OME-XML says ${image.sizes.y} x ${image.sizes.x}; it is damaged.`,
-    );
   const { t, z } = image.sizes;
   const c = addresses.length / (t * z);
+  const ends = new Map<string | undefined, number>();
+  for (const name of new Set(addresses.map((address) => address?.file)))
+    if (files.has(name))
+      ends.set(
+        name,
+        await files.open(name).then(
+          (file) => file.directories.length,
+          () => 0,
+        ),
+      );
+  const isThere = (ti: number, zi: number, ci: number) => {
+    const address = addresses[(ti * z + zi) * c + ci];
+    return address !== undefined && address.page < (ends.get(address.file) ?? Number.POSITIVE_INFINITY);
+  };
+  const absence = absentPlanes(files.name, { t, z, c }, isThere);
+  const { x, y } = image.sizes;
+  const resized =
+    first.width !== x || first.height !== y
+      ? [`The OME-XML of ${files.name} says ${y} x ${x} pixels, but its pages are ${first.height} x ${first.width}.`]
+      : [];
   const plain = channelsOf(first, c);
-  const files = [...new Set(addresses.map((address) => address?.file ?? file.source.name))];
   return {
-    name: image.name || file.source.name,
+    name: image.name || files.name,
     axes: planeAxes(t > 1, z > 1),
     sizes: { t, c, z },
     first,
+    rgb: c === 1 && isRgb(first),
     channels: plain.map((channel, i) => {
       const { name, color } = (first.samples === 1 ? image.channels[i] : undefined) ?? {};
       return { name: name || channel.name, color: color ?? channel.color };
     }),
     pixelSize: image.pixelSize,
     levels: levels.map((page) => [page.height, page.width]),
-    files: files.length > 1 ? files : undefined,
+    notices: [...resized, ...absence.notices],
+    absentPlanes: absence.absentPlanes,
     async page(ti, zi, ci, level) {
-      const own = await pyramid((ti * z + zi) * c + ci);
+      const address = addresses[(ti * z + zi) * c + ci];
+      const own = address && (await pages(address));
+      if (own === undefined) return undefined;
       if (own[level] === undefined)
-        throw new SamError(
-          'invalid_image',
-          `A plane of ${file.source.name} lacks resolution level ${level}; it is damaged.`,
-        );
+        throw new SamError('invalid_image', `A plane of ${files.name} lacks resolution level ${level}; it is damaged.`);
       return sameShape(own[level], levels[level]);
     },
   };
 }
 
-async function readPyramid(address: PlaneAddress | undefined, open: TiffOpener, name: string): Promise<TiffPage[]> {
-  if (address === undefined)
-    throw new SamError(
-      'invalid_image',
-      `${name} has no page for this plane; the recording may have been stopped early.`,
-    );
-  const file = await open(address.file);
-  const directory = file.directories[address.page];
-  if (directory === undefined)
-    throw new SamError(
-      'invalid_image',
-      `${file.source.name} is truncated: its OME-XML names page ${address.page}, but it has ${file.directories.length}.`,
-    );
-  const full = await readPage(file, directory);
-  const lower = await Promise.all((await readSubDirectories(file, directory)).map((sub) => readPage(file, sub)));
-  return [full, ...lower.filter((page) => page.samples === full.samples && page.dtype === full.dtype)];
+/** Pages that no image of the XML uses: a recording may have gone on for longer than it says. */
+async function undescribed(
+  file: TiffFile,
+  document: OmeDocument,
+  isOwn: (part: OmeImage['tiffData'][number]) => boolean,
+  options: TaskOptions,
+): Promise<TiffSeries[]> {
+  const used = new Set<number>();
+  let offset = 0;
+  for (const image of document.images) {
+    if (!isConsistent(image)) continue;
+    const addresses = planeAddresses(image, isOwn, 1, offset);
+    offset += image.tiffData.length === 0 ? addresses.length : 0;
+    for (const address of addresses) if (address && address.file === undefined) used.add(address.page);
+  }
+  const last = Math.max(...used) + 1;
+  if (last >= file.directories.length) return [];
+  const rest = await readablePages(file, last, options);
+  const count = `${rest.length} ${rest.length === 1 ? 'page' : 'pages'}`;
+  return groupedSeries(`${count} beyond the OME-XML`, rest);
 }

@@ -14,13 +14,15 @@ import {
   groupBy,
   imageSource,
   type Region,
+  reports,
   tilesIn,
 } from '../region.js';
 import { readSubDirectories, readTiffFile, TAG } from './container.js';
-import { omeSeries } from './ome.js';
-import { isOmeXml } from './ome-xml.js';
-import { isRgb, readBlock, readPage, samplesPerBlock, type TiffPage } from './page.js';
-import { type MovedPage, plainSeries, type TiffSeries } from './series.js';
+import { companionFiles, companionSeries, omeSeries } from './ome.js';
+import { companionOf, isOmeXml } from './ome-xml.js';
+import { readBlock, readPage, samplesPerBlock, type TiffPage } from './page.js';
+import type { MovedPage, TiffSeries } from './planes.js';
+import { plainSeries } from './series.js';
 
 /**
  * The TIFF family as an ImageSource: plain, BigTIFF, ImageJ, OME-TIFF, pyramids. Only the blocks that a region touches
@@ -32,6 +34,8 @@ export interface TiffOptions extends TaskOptions {
   readonly series?: number;
   /** Other files that an OME-TIFF of several files may need. */
   readonly companions?: readonly ByteSource[];
+  /** Finds a file beside this one by its name. */
+  readonly beside?: (name: string) => Promise<ByteSource | undefined>;
   /** Decoded blocks kept, in bytes. */
   readonly cacheBytes?: number;
 }
@@ -49,14 +53,61 @@ export async function openTiff(source: ByteSource, options: TiffOptions = {}): P
     const [first] = file.directories;
     return (await readPage(file, first)).description;
   });
-  const all = isOmeXml(description)
+  const described = isOmeXml(description)
     ? await omeSeries(file, description, options.companions ?? [], options)
-    : await plainSeries(file, options);
+    : undefined;
+  const all = described ?? (await plainSeries(file, options));
+  const notices = [
+    ...(isOmeXml(description) && !described
+      ? [`The OME-XML of ${source.name} does not describe its pages; they are read as they are.`]
+      : []),
+    ...(file.broken ? [`${source.name} breaks off after ${file.directories.length} pages; these are read.`] : []),
+    ...partOf(source.name, description),
+  ];
+  return openSeries(all, source.name, notices, options);
+}
+
+/** A companion file of an OME-TIFF, with the files that hold its pages: those that were given, else those beside it. */
+export async function openCompanion(source: ByteSource, options: TiffOptions = {}): Promise<ImageSource> {
+  const { companions = [], beside } = options;
+  const found: ByteSource[] = [];
+  if (beside && companions.length === 0)
+    for (const name of (await companionFiles(source, options)).slice(0, MAX_FILES)) {
+      const file = await beside(name);
+      if (file) found.push(file);
+    }
+  const close = async () => {
+    for (const file of found) await file.close?.();
+  };
+  try {
+    const all = await companionSeries(source, [...companions, ...found], options);
+    const image = await openSeries(all, source.name, [], options);
+    return { ...image, close: () => image.close().then(close) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** A recording of more files is opened by giving them all. */
+const MAX_FILES = 1000;
+
+function partOf(name: string, description: string | undefined): string[] {
+  const companion = companionOf(description)?.name;
+  return companion ? [`${name} is one of the files that ${companion} puts together; open them all for the whole.`] : [];
+}
+
+async function openSeries(
+  all: readonly TiffSeries[],
+  name: string,
+  notices: readonly string[],
+  options: TiffOptions,
+): Promise<ImageSource> {
   const series = all[options.series ?? 0];
   if (series === undefined)
     throw new SamError(
       'invalid_argument',
-      `There is no image ${options.series} in ${source.name}; it holds ${all.length}, counted from 0.`,
+      `There is no image ${options.series} in ${name}; it holds ${all.length}, counted from 0.`,
     );
   const withLevels = await addSubResolutions(series);
   const { first, sizes } = withLevels;
@@ -69,11 +120,12 @@ export async function openTiff(source: ByteSource, options: TiffOptions = {}): P
       sizes: { ...sizes, c: sizes.c * first.samples, y: first.height, x: first.width },
       dtype,
       channels: withLevels.channels,
-      rgb: sizes.c === 1 && isRgb(first),
+      rgb: withLevels.rgb,
       pixelSize: withLevels.pixelSize,
       levels: withLevels.levels,
-      images: all.map(({ name }) => name),
+      images: all.map((image) => image.name),
       files: withLevels.files,
+      ...reports({ ...withLevels, notices: [...notices, ...(withLevels.notices ?? [])] }),
     },
     (region, task) => readRegion(withLevels, cache, region, allocateRegion(dtype, region), task),
     async () => cache.clear(),
@@ -93,7 +145,9 @@ async function addSubResolutions(series: TiffSeries): Promise<TiffSeries> {
     levels: [...series.levels, ...lower.map((page) => [page.height, page.width] as const)],
     async page(t, z, c, level) {
       const full = await series.page(t, z, c, 0);
-      if (level === 0 || 'shift' in full) return full;
+      if (level === 0 || full === undefined) return full;
+      if ('shift' in full)
+        throw new SamError('invalid_image', `Only the first plane of ${series.name} has resolution level ${level}.`);
       const page = (await load(full))[level - 1];
       if (page?.width !== lower[level - 1].width || page.height !== lower[level - 1].height)
         throw new SamError('invalid_image', `A page of ${series.name} lacks resolution level ${level}.`);
@@ -115,7 +169,10 @@ async function readRegion(
     ({ channel }) => Math.floor(channel / samples),
   );
   for (const [pageChannel, wanted] of byPage) {
-    const { page, shift } = asMoved(await series.page(region.t, region.z, pageChannel, region.level));
+    const found = await series.page(region.t, region.z, pageChannel, region.level);
+    // What the file announces and does not hold is black.
+    if (found === undefined) continue;
+    const { page, shift } = asMoved(found);
     const places = wanted.map(({ channel, position }) => [position, channel % samples] as const);
     const groups = page.planar
       ? places.map(([position, sample]) => ({ plane: sample, places: [[position, 0]] as const }))
