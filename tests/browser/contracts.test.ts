@@ -74,7 +74,7 @@ describe('in a page', function () {
       (globalThis as unknown as { contracts: ContractsPage }).contracts.stores(),
     );
     assert.deepEqual(failed, []);
-    assert.equal(passed, 2 * 11, 'all tests of both stores');
+    assert.equal(passed, 2 * 13, 'all tests of both stores');
     await page.close();
   });
 });

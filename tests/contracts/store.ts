@@ -99,6 +99,32 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       equal(new Set(got).size, 1);
     });
 
+    it('creates a key once: the value that was there stays', async () => {
+      equal(await store.create('deep/k', bytes(1, 2)), true);
+      equal(await store.create('deep/k', bytes(3)), false);
+      same(await store.get('deep/k'), bytes(1, 2));
+      await store.set('other', bytes(4));
+      equal(await store.create('other', bytes(5)), false);
+      same(await store.get('other'), bytes(4));
+      await store.delete('deep/k');
+      equal(await store.create('deep/k', bytes(6)), true);
+      same(await store.get('deep/k'), bytes(6));
+      equal(await listed(store), 'deep/k other');
+      await refused(() => store.create('../k', bytes(1)), '../k');
+    });
+
+    it('tells one of many creators that the key is theirs, and keeps their value', async () => {
+      const rival = (await subject.reopen?.()) ?? store;
+      for (let round = 0; round < 10; round++) {
+        const values = Array.from({ length: 8 }, (_, i) => new Uint8Array(5000).fill(i + 1));
+        const told = await Promise.all(
+          values.map((value, i) => (i % 2 ? store : rival).create(`race/${round}`, value)),
+        );
+        equal(told.filter((created) => created).length, 1);
+        same(await store.get(`race/${round}`), values[told.indexOf(true)]);
+      }
+    });
+
     it('still has everything when it is opened again', async () => {
       if (!subject.reopen) return;
       await store.set('a/b', bytes(1, 2, 3));

@@ -5,7 +5,8 @@ import type { Store } from '../../io/store.js';
 /**
  * A Store of this machine for the page, over HTTP, below an address such as `/autosave/`: `GET /autosave/` lists
  * (`?prefix=`), `GET`, `PUT` and `DELETE` of `/autosave/<key>` are get (204 for a key that is not there: browsers log
- * every 404), set and delete. The caller has checked who asks. The other end is serverStore() in io/stores/server.ts.
+ * every 404), set and delete; `PUT` with `If-None-Match: *` is create (412 for a key that is there). The caller has
+ * checked who asks. The other end is serverStore() in io/stores/server.ts.
  */
 const LARGEST_VALUE = 1 << 30;
 const STATUS: Readonly<Record<string, number>> = { invalid_argument: 400, storage: 507 };
@@ -34,8 +35,9 @@ export async function answerStore(
         response.writeHead(413).end(`A saved value may have at most ${LARGEST_VALUE} bytes.`);
         return;
       }
-      await store.set(key, value);
-      response.writeHead(204).end();
+      const created = request.headers['if-none-match'] === '*' ? await store.create(key, value) : undefined;
+      if (created === undefined) await store.set(key, value);
+      response.writeHead(created === false ? 412 : 204).end();
     } else if (request.method === 'DELETE') {
       await store.delete(key);
       response.writeHead(204).end();

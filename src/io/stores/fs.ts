@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
 import type { Store } from '../store.js';
@@ -49,7 +49,7 @@ export function folderStore(root: string): Store {
     },
     async set(key, value) {
       const target = fileOf(key);
-      const temporary = path.join(path.dirname(target), `${TEMPORARY}${process.pid}-${counter++}`);
+      const temporary = temporaryBeside(target);
       try {
         await prepare(path.dirname(target));
         await writeAndFlush(temporary, value);
@@ -58,6 +58,21 @@ export function folderStore(root: string): Store {
       } catch (error) {
         await rm(temporary, { force: true }).catch(() => undefined);
         throw storageError(error, 'write', key);
+      }
+    },
+    async create(key, value) {
+      const target = fileOf(key);
+      const temporary = temporaryBeside(target);
+      try {
+        await prepare(path.dirname(target));
+        await writeAndFlush(temporary, value);
+        const created = await linkOrRefuse(temporary, target);
+        if (created) await flushFolder(path.dirname(target));
+        return created;
+      } catch (error) {
+        throw storageError(error, 'write', key);
+      } finally {
+        await rm(temporary, { force: true }).catch(() => undefined);
       }
     },
     async delete(key) {
@@ -78,6 +93,44 @@ export function folderStore(root: string): Store {
 const TEMPORARY = '.partial-';
 const STALE_MS = 3_600_000;
 let counter = 0;
+
+/** Two machines that share a folder can have processes of the same number. */
+const RUN = Math.random().toString(36).slice(2, 8);
+
+function temporaryBeside(target: string): string {
+  return path.join(path.dirname(target), `${TEMPORARY}${process.pid}-${RUN}-${counter++}`);
+}
+
+/** Gives a written file its name unless that is taken: a hard link is made whole or not at all, on network folders too. */
+async function linkOrRefuse(temporary: string, target: string): Promise<boolean> {
+  try {
+    await link(temporary, target);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') {
+      // A network folder can repeat a request whose answer was lost: then the name that is taken is ours.
+      const [mine, theirs] = await Promise.all([stat(temporary), stat(target).catch(() => undefined)]);
+      return theirs !== undefined && mine.nlink > 1 && mine.ino === theirs.ino;
+    }
+    if (!NO_LINKS.has(codeOf(error))) throw error;
+  }
+  return copyOrRefuse(temporary, target);
+}
+
+const NO_LINKS = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EXDEV']);
+
+/** For file systems without hard links (memory sticks): a kill in mid-copy leaves a part, which seals detect. */
+async function copyOrRefuse(temporary: string, target: string): Promise<boolean> {
+  const bytes = await readFile(temporary);
+  try {
+    await writeAndFlush(target, bytes);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    await rm(target, { force: true }).catch(() => undefined);
+    throw error;
+  }
+}
 
 async function writeAndFlush(file: string, bytes: Uint8Array): Promise<void> {
   const handle = await open(file, 'wx');

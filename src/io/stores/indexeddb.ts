@@ -24,6 +24,19 @@ export function indexedDbStore(database: string): Store {
     get: (key) => attempt('read', key, () => get<Uint8Array>(checkKey(key), entries())),
     // The copy keeps a view's whole buffer out of the database.
     set: (key, value) => attempt('write', key, () => set(checkKey(key), value.slice(), entries())),
+    create: (key, value) =>
+      attempt('write', key, () =>
+        entries()('readwrite', (s) => {
+          const added = promisifyRequest(s.add(value.slice(), checkKey(key)));
+          return Promise.all([added, promisifyRequest(s.transaction)]); // what is only added may yet be lost
+        }).then(
+          () => true,
+          (error: DOMException) => {
+            if (error.name === 'ConstraintError') return false;
+            throw error;
+          },
+        ),
+      ),
     delete: (key) => attempt('delete', key, () => del(checkKey(key), entries())),
     async *list(prefix = '') {
       const range = prefix === '' ? undefined : IDBKeyRange.bound(prefix, `${prefix}\uffff`);

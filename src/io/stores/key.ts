@@ -25,12 +25,12 @@ export function rangeBounds(size: number, offset: number, length: number): reado
   return [start, Math.min(size, start + length)];
 }
 
-/** `set` and `delete` of a store that cannot be written. */
-export function readOnly(name: string): { set(key: string): Promise<never>; delete(key: string): Promise<never> } {
+/** `set`, `create` and `delete` of a store that cannot be written. */
+export function readOnly(name: string): Record<'set' | 'create' | 'delete', (key: string) => Promise<never>> {
   const refuse = async (key: string): Promise<never> => {
     throw new SamError('unsupported', `${name} can only be read; "${key}" was not written. Choose another place.`, {
       details: { store: name, key },
     });
   };
-  return { set: refuse, delete: refuse };
+  return { set: refuse, create: refuse, delete: refuse };
 }

@@ -17,6 +17,11 @@ export function memoryStore(name = 'memory', entries: Iterable<readonly [string,
     async set(key, value) {
       values.set(checkKey(key), value.slice());
     },
+    async create(key, value) {
+      if (values.has(checkKey(key))) return false;
+      values.set(key, value.slice());
+      return true;
+    },
     async delete(key) {
       values.delete(checkKey(key));
     },

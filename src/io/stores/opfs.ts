@@ -14,6 +14,7 @@ export async function opfsStore(folder: string): Promise<Store> {
     for (const part of checkKey(folder).split('/')) handle = await handle.getDirectoryHandle(part, { create: true });
     if (!('createWritable' in FileSystemFileHandle.prototype))
       throw new SamError('storage', 'This browser cannot write to its file system.');
+    if (!navigator.locks) throw new SamError('storage', 'This browser cannot lock its files.');
     return directoryStore(handle, `opfs:${folder}`);
   } catch (error) {
     throw browserStorageError(error, 'open', folder);
@@ -46,21 +47,38 @@ export function directoryStore(root: FileSystemDirectoryHandle, name: string = r
     }
   }
 
+  async function write(key: string, value: Uint8Array): Promise<void> {
+    const [folder, base] = await parentOf(key, true);
+    const writable = await (await folder.getFileHandle(base, { create: true })).createWritable();
+    try {
+      await writable.write(value as Uint8Array<ArrayBuffer>);
+      await writable.close();
+    } catch (error) {
+      await writable.abort().catch(() => undefined);
+      throw error;
+    }
+  }
+
   return {
     name,
     get: (key) => read(key, (file) => file),
     getRange: (key, offset, length) => read(key, (file) => file.slice(...rangeBounds(file.size, offset, length))),
     async set(key, value) {
       try {
-        const [folder, base] = await parentOf(key, true);
-        const writable = await (await folder.getFileHandle(base, { create: true })).createWritable();
-        try {
-          await writable.write(value as Uint8Array<ArrayBuffer>);
-          await writable.close();
-        } catch (error) {
-          await writable.abort().catch(() => undefined);
-          throw error;
-        }
+        await write(key, value);
+      } catch (error) {
+        throw browserStorageError(error, 'write', key);
+      }
+    },
+    async create(key, value) {
+      try {
+        // The file system has no exclusive create; all pages of an origin share its locks.
+        return await navigator.locks.request(`${name}/${checkKey(key)}`, async () => {
+          const present = await fileOf(key);
+          if (present && present.size > 0) return false;
+          await write(key, value);
+          return true;
+        });
       } catch (error) {
         throw browserStorageError(error, 'write', key);
       }

@@ -14,6 +14,7 @@ export function prefixStore(store: Store, prefix: string): Store {
         getRange.call(store, full(key), offset, length, options),
     }),
     set: async (key, value) => store.set(full(key), value),
+    create: async (key, value) => store.create(full(key), value),
     delete: async (key) => store.delete(full(key)),
     async *list(within = '') {
       for await (const key of store.list(`${folder}/${within}`)) yield key.slice(folder.length + 1);

@@ -11,7 +11,8 @@ export function serverStore({ url, token }: { readonly url: string; readonly tok
   const addressOf = (key: string) => base + checkKey(key).split('/').map(encodeURIComponent).join('/');
 
   async function request(verb: string, key: string, address: string, init: RequestInit = {}): Promise<Response> {
-    const response = await fetch(address, { ...init, headers: { authorization: `Bearer ${token}` } }).catch((cause) => {
+    const headers = { ...init.headers, authorization: `Bearer ${token}` };
+    const response = await fetch(address, { ...init, headers }).catch((cause) => {
       if (init.signal?.aborted) throw cause;
       throw new SamError(
         'storage',
@@ -19,7 +20,7 @@ export function serverStore({ url, token }: { readonly url: string; readonly tok
         { cause, details: { key } },
       );
     });
-    if (response.ok) return response;
+    if (response.ok || response.status === 412) return response;
     throw new SamError('storage', (await response.text()) || `Could not ${verb} "${key}": ${response.statusText}.`, {
       details: { key, status: response.status },
     });
@@ -34,6 +35,14 @@ export function serverStore({ url, token }: { readonly url: string; readonly tok
     async set(key, value) {
       // A copy of its own: fetch would send a view's bytes, but types want an ArrayBuffer.
       await request('write', key, addressOf(key), { method: 'PUT', body: value.slice() as Uint8Array<ArrayBuffer> });
+    },
+    async create(key, value) {
+      const response = await request('write', key, addressOf(key), {
+        method: 'PUT',
+        headers: { 'if-none-match': '*' },
+        body: value.slice() as Uint8Array<ArrayBuffer>,
+      });
+      return response.status !== 412;
     },
     async delete(key) {
       await request('delete', key, addressOf(key), { method: 'DELETE' });
