@@ -91,7 +91,7 @@ export class InstanceDecoder {
  *
  * @returns [1, 3, side / 2, side / 2]
  */
-function halfSizeImage(
+export function halfSizeImage(
   image: Tensor<Uint8Array>,
   inputSize: Size,
   side: number,

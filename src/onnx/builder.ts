@@ -2,20 +2,25 @@ import type { Constant } from './graph.js';
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './model.js';
 import { FLOAT, INT64 } from './model.js';
 
-type AttributeInput = number | readonly number[] | { readonly float: number } | { readonly graph: OnnxGraph };
+export type AttributeInput =
+  | number
+  | readonly number[]
+  | { readonly float: number }
+  | { readonly text: string }
+  | { readonly graph: OnnxGraph };
 
 /**
  * Writes a new graph node by node (operator set 17). Every method returns the name of the tensor it makes; constants are
  * kept once. What no output needs should not be built: there is no clean-up.
  */
 export class GraphBuilder {
-  private readonly nodes: OnnxNode[] = [];
-  private readonly initializers = new Map<string, OnnxTensor>();
+  protected readonly nodes: OnnxNode[] = [];
+  protected readonly initializers = new Map<string, OnnxTensor>();
   private readonly inputs: OnnxValue[] = [];
   private readonly outputs: OnnxValue[] = [];
-  private count = 0;
+  protected count = 0;
   /** Goes before every name made here, so that the names of a branch differ from those around it. */
-  private readonly prefix: string;
+  protected readonly prefix: string;
 
   constructor(prefix = '') {
     this.prefix = prefix;
@@ -79,6 +84,14 @@ export class GraphBuilder {
 
   mul(a: string, b: string): string {
     return this.node('Mul', [a, b]);
+  }
+
+  sub(a: string, b: string): string {
+    return this.node('Sub', [a, b]);
+  }
+
+  div(a: string, b: string): string {
+    return this.node('Div', [a, b]);
   }
 
   matMul(a: string, b: string): string {
@@ -163,10 +176,11 @@ export class GraphBuilder {
   }
 }
 
-function toAttributes(attributes: Readonly<Record<string, AttributeInput>>): OnnxAttribute[] {
+export function toAttributes(attributes: Readonly<Record<string, AttributeInput>>): OnnxAttribute[] {
   return Object.entries(attributes).map(([name, value]) => {
     if (typeof value === 'number') return { name, type: 'int', value };
     if ('graph' in value) return { name, type: 'graph', value: value.graph };
+    if ('text' in value) return { name, type: 'string', value: new TextEncoder().encode(value.text) };
     if ('float' in value) return { name, type: 'float', value: value.float };
     return { name, type: 'ints', value };
   });

@@ -1,0 +1,66 @@
+import { SamError } from '../../errors.js';
+import { FLOAT } from '../../onnx/model.js';
+import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
+import { RULES, WITHOUT_GRADIENT } from './vjp.js';
+
+/**
+ * Reverse-mode differentiation of a graph into the same graph: forward, loss and backward then run as one ONNX model on
+ * any execution provider.
+ *
+ * @param loss tensor with one element
+ * @param wrt tensors (graph inputs, or inner ones) to differentiate it by
+ * @returns for each the tensor that holds the gradient, of the same shape; those the loss does not depend on are missing
+ * @throws SamError `unsupported` for an operator on the way that has no rule
+ */
+export function backward(g: ShapedBuilder, loss: string, wrt: readonly string[]): Map<string, string> {
+  const nodes = [...g.all];
+  const active = dependents(g, wrt);
+  const gradients = new Gradients(g);
+  gradients.add(loss, g.constant('one', g.shape(loss), Float32Array.of(1)));
+  for (const node of nodes.reverse()) {
+    const outputs = node.outputs.map((output) => (output === '' ? undefined : gradients.of(output)));
+    if (!outputs.some((gradient) => gradient !== undefined)) continue;
+    const wanted = node.inputs.map((input) => active.has(input));
+    if (!wanted.includes(true) || WITHOUT_GRADIENT.has(node.op)) continue;
+    const rule = RULES[node.op];
+    if (!rule) throw new SamError('unsupported', `The operator ${node.op} (${node.name}) cannot be differentiated.`);
+    rule(g, node, outputs, wanted).forEach((gradient, i) => {
+      if (wanted[i] && gradient !== undefined) gradients.add(node.inputs[i], gradient);
+    });
+  }
+  const found = new Map<string, string>();
+  for (const tensor of wrt) {
+    const gradient = gradients.of(tensor);
+    if (gradient !== undefined) found.set(tensor, gradient);
+  }
+  return found;
+}
+
+/** All tensors that a change of `wrt` reaches in a differentiable way. */
+function dependents(g: ShapedBuilder, wrt: readonly string[]): Set<string> {
+  const active = new Set(wrt);
+  for (const node of g.all) {
+    if (WITHOUT_GRADIENT.has(node.op) || !node.inputs.some((input) => active.has(input))) continue;
+    for (const output of node.outputs) if (output !== '' && g.info(output).type === FLOAT) active.add(output);
+  }
+  return active;
+}
+
+/** Gradients that have come together so far; several ways to a tensor add up. */
+class Gradients {
+  private readonly sums = new Map<string, string>();
+
+  constructor(private readonly g: ShapedBuilder) {}
+
+  of(tensor: string): string | undefined {
+    return this.sums.get(tensor);
+  }
+
+  add(tensor: string, gradient: string): void {
+    const shape = this.g.shape(gradient);
+    if (String(shape) !== String(this.g.shape(tensor)))
+      throw new SamError('internal', `The gradient of ${tensor} [${this.g.shape(tensor)}] has the shape [${shape}].`);
+    const sum = this.sums.get(tensor);
+    this.sums.set(tensor, sum === undefined ? gradient : this.g.add(sum, gradient));
+  }
+}

@@ -1,0 +1,33 @@
+import type { LabelImage, Size, Tensor } from '../ndimage/array.js';
+import { labelSizes } from '../ndimage/label.js';
+import type { TaskOptions } from '../task.js';
+
+/** One annotated image as it is trained on. */
+export interface LabelledImage {
+  /** 8-bit RGB [H, W, 3], as the encoder takes it. */
+  readonly image: Tensor<Uint8Array>;
+  /** [H, W], 0 is background. */
+  readonly labels: LabelImage;
+  /** Only some objects are annotated: what has no label is unknown, not background. */
+  readonly partial: boolean;
+}
+
+/** An annotated image that is read when it is needed. */
+export interface TrainingImage {
+  readonly name: string;
+  /** Images of one kind look alike and have one scale; kinds are balanced against each other. */
+  readonly kind: string;
+  readonly load: (task?: TaskOptions) => Promise<LabelledImage>;
+}
+
+/** Diameter of the disc with the area of the median object, in pixels; objects below `minSize` pixels do not count. */
+export function medianDiameter(labels: LabelImage, minSize = 16): number | undefined {
+  const areas = [...labelSizes(labels)].filter(([id, area]) => id !== 0 && area >= minSize).map(([, area]) => area);
+  if (areas.length === 0) return undefined;
+  areas.sort((a, b) => a - b);
+  return 2 * Math.sqrt(areas[areas.length >> 1] / Math.PI);
+}
+
+export function sizeOfImage({ labels }: LabelledImage): Size {
+  return [labels.shape[0], labels.shape[1]];
+}

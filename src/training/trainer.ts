@@ -1,0 +1,95 @@
+import { SamError } from '../errors.js';
+import type { TaskOptions } from '../task.js';
+import { AdamW, clipGradients } from './adamw.js';
+import type { Gradients } from './gradient-session.js';
+import { type Parameter, startingWeights } from './parameters.js';
+import { Random } from './random.js';
+import { readSafetensors, writeSafetensors } from './safetensors.js';
+import { warmUpAndCosine } from './schedule.js';
+
+/** What is trained, and on what. */
+export interface Objective {
+  readonly parameters: readonly Parameter[];
+  /** Loss and gradients of the batch of a step; always the same for the same step and weights. */
+  batch(step: number, weights: ReadonlyMap<string, Float32Array>): Promise<Gradients>;
+}
+
+export interface TrainerOptions {
+  /** Steps in all; the schedule is stretched over them. */
+  readonly steps: number;
+  readonly learningRate: number;
+  /** Largest norm of all gradients together. */
+  readonly clip: number;
+  readonly seed: number;
+}
+
+/** A training under way: weights, optimiser and the number of steps taken, all that a checkpoint holds. */
+export class Trainer {
+  readonly weights: Map<string, Float32Array>;
+  private readonly optimizer: AdamW;
+
+  constructor(
+    private readonly objective: Objective,
+    private readonly options: TrainerOptions,
+    start?: ReadonlyMap<string, Float32Array>,
+  ) {
+    this.weights = startingWeights(objective.parameters, new Random(options.seed));
+    for (const [name, values] of start ?? []) if (this.weights.has(name)) this.weights.set(name, values.slice());
+    this.optimizer = new AdamW(this.weights);
+  }
+
+  get step(): number {
+    return this.optimizer.steps;
+  }
+
+  get done(): boolean {
+    return this.step >= this.options.steps;
+  }
+
+  /** @returns the loss before the step */
+  async advance({ signal }: TaskOptions = {}): Promise<number> {
+    signal?.throwIfAborted();
+    const { loss, gradients } = await this.objective.batch(this.step, this.weights);
+    if (!Number.isFinite(loss))
+      throw new SamError('internal', `The loss of step ${this.step} is ${loss}: the learning rate is too high.`);
+    clipGradients(gradients, this.options.clip);
+    this.optimizer.step(gradients, this.options.learningRate * warmUpAndCosine(this.step, this.options.steps));
+    return loss;
+  }
+
+  /** All that is needed to go on, as a safetensors file. */
+  checkpoint(): Uint8Array {
+    const shapes = new Map(this.objective.parameters.map(({ name, shape }) => [name, shape]));
+    const part = (prefix: string, values: ReadonlyMap<string, Float32Array>) =>
+      [...values].map(([name, data]) => [prefix + name, { shape: shapes.get(name) ?? [], data }] as const);
+    const tensors = new Map([
+      ...part('', this.weights),
+      ...part(FIRST, this.optimizer.first),
+      ...part(SECOND, this.optimizer.second),
+    ]);
+    return writeSafetensors({ tensors, metadata: { step: String(this.step), seed: String(this.options.seed) } });
+  }
+
+  /** @throws SamError `signature_mismatch` if the checkpoint is of another training */
+  resume(checkpoint: Uint8Array): void {
+    const { tensors, metadata } = readSafetensors(checkpoint);
+    const parts = { '': this.weights, [FIRST]: this.optimizer.first, [SECOND]: this.optimizer.second };
+    for (const [prefix, values] of Object.entries(parts))
+      for (const [name, into] of values) {
+        const data = tensors.get(prefix + name)?.data;
+        if (data?.length !== into.length || metadata.seed !== String(this.options.seed))
+          throw new SamError('signature_mismatch', 'The checkpoint is of another training: start anew, or elsewhere.');
+        into.set(data);
+      }
+    this.optimizer.steps = Number(metadata.step);
+  }
+}
+
+const FIRST = 'adamw.first.';
+const SECOND = 'adamw.second.';
+
+/** The weights of a checkpoint, without what the optimiser keeps. */
+export function weightsOf(checkpoint: Uint8Array): Map<string, Float32Array> {
+  const { tensors } = readSafetensors(checkpoint);
+  return new Map([...tensors].filter(([name]) => !name.startsWith('adamw.')).map(([name, { data }]) => [name, data]));
+}
