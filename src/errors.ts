@@ -15,6 +15,7 @@ export const ERROR_CODES = [
   'unsupported', // a valid input that uses a feature we do not read or write; message names the feature
   'not_found', // file, layer, object or key does not exist
   'viewer_lost', // the viewer's window was closed or does not answer
+  'read_only', // another window annotates this image
   'storage', // quota, permission, disk full
   'cancelled', // the caller cancelled or a newer request superseded this one
   'worker_lost', // the worker went away in mid-work

@@ -14,7 +14,8 @@ import type { EncodingChange } from '../../src/service/engine.js';
 import { type Annotator, annotatorKind } from '../../src/session/annotator.js';
 import { encodePlane } from '../../src/session/annotators/annotator-2d.js';
 import { createAnnotator } from '../../src/session/annotators/create-annotator.js';
-import { Autosave } from '../../src/session/saving/autosave.js';
+import { Autosave, restoredText } from '../../src/session/saving/autosave.js';
+import { openSavedWork } from '../../src/session/saving/saved-work.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
@@ -28,6 +29,8 @@ import { recallSize, rememberSize } from './remembered-size.js';
 export interface AnnotatorParts {
   readonly worker: SamWorker;
   readonly store: Store;
+  /** Keeps work that the store does not take, while a server is away. */
+  readonly meanwhile?: Store;
 }
 
 export class PageAnnotator {
@@ -217,10 +220,35 @@ export class PageAnnotator {
     const annotate = this.annotateWith(parts, embeddings, image);
     const annotator = annotate(session.state);
     this.opened = { source, embeddings, channels, display, annotate };
-    this.opened.autosave = await Autosave.open(session, prefixStore(store, 'sessions'), image, annotator);
+    await this.begin(image, annotator);
     // What was saved may say that this stack is annotated as something else.
     if (annotatorKind(session.state) !== annotator.kind) session.useAnnotator(annotate(session.state));
     void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
+  }
+
+  /** Shows the image in the session with what was saved of it, and saves what is done from now on. */
+  private async begin(image: ImageInfo, annotator: Annotator): Promise<void> {
+    const { session } = this;
+    const { store, meanwhile } = await this.parts;
+    const places = {
+      store: prefixStore(store, 'sessions'),
+      ...(meanwhile && { meanwhile: prefixStore(meanwhile, 'meanwhile') }),
+    };
+    try {
+      const { journal, restored, notice } = await openSavedWork(places, image);
+      session.open(image, annotator, restored);
+      const text = notice ?? restoredText(session.state);
+      if (text) session.notify({ level: notice ? 'warning' : 'info', text });
+      if (this.opened) this.opened.autosave = new Autosave(session, journal, places.meanwhile);
+    } catch (error) {
+      const { message } = asSamError(error);
+      session.open(image, annotator);
+      session.reportAutosave('failed', message);
+      session.notify({
+        level: 'warning',
+        text: `Your work cannot be saved by itself: ${message} Save your objects to a file when you are done.`,
+      });
+    }
   }
 
   /** Another plane is prepared once somebody stays there; another kind of annotator begins at once. */

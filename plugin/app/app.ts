@@ -142,12 +142,12 @@ export class MicroSamApp {
     });
     this.engine = engine;
     void this.askWorker();
-    const { store, note } = await openStorage(this.settings);
+    const { store, meanwhile, note } = await openStorage(this.settings);
     this.unsaved = note;
     this.store = store;
     if (this.settings.annotator) await annotator.session.run('set_settings', { annotator: this.settings.annotator });
     engine.store = store;
-    this.provideParts({ worker: engine.worker, store });
+    this.provideParts({ worker: engine.worker, store, ...(meanwhile && { meanwhile }) });
     if (data.url) void this.open(data.url, data.name);
     else if (files.length > 1)
       this.attempt(() =>

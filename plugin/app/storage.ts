@@ -1,26 +1,48 @@
 import type { PageSettings } from '../../src/cli/serve/page-settings.js';
+import { SamError } from '../../src/errors.js';
 import type { Store } from '../../src/io/store.js';
 import { indexedDbStore } from '../../src/io/stores/indexeddb.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { opfsStore } from '../../src/io/stores/opfs.js';
 import { serverStore } from '../../src/io/stores/server.js';
 
+export interface PageStorage {
+  readonly store: Store;
+  /** Keeps work that the store does not take, while a server is away. */
+  readonly meanwhile?: Store;
+  /** Why work may not last. */
+  readonly note?: string;
+}
+
 /** The most lasting place for saved work and embeddings that this page may use. */
-export async function openStorage({ autosave }: PageSettings): Promise<{ store: Store; note?: string }> {
-  if (autosave) return { store: serverStore(autosave) };
+export async function openStorage({ autosave }: PageSettings): Promise<PageStorage> {
+  const own = await openOwn();
+  return autosave ? { store: serverStore(autosave), meanwhile: own.store } : own;
+}
+
+/** What the browser gives to pages of this origin. */
+async function openOwn(): Promise<PageStorage> {
+  let refusal: unknown;
   try {
     return { store: await opfsStore('micro-sam') };
-  } catch {
-    // Older browsers, and windows that forbid files.
+  } catch (error) {
+    refusal = error;
   }
   try {
     const store = indexedDbStore('micro-sam');
     await store.get('sessions'); // only its use tells whether it is allowed
-    return { store };
+    return isRefusal(refusal) ? { store, note: FORGETS } : { store };
   } catch {
-    return {
-      store: memoryStore(),
-      note: 'This browser lets the page keep nothing: your work is lost when the window closes. Save objects to a file.',
-    };
+    return { store: memoryStore(), note: KEEPS_NOTHING };
   }
 }
+
+/** A browser that has files for pages and does not give them to this one; older browsers have none. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof SamError && typeof error.details.reason === 'string' && error.details.reason !== 'TypeError';
+}
+
+const FORGETS =
+  'This window keeps no files, as private windows do not: saved work is probably gone when it is closed. Save your objects to a file (Ctrl+S).';
+const KEEPS_NOTHING =
+  'This browser lets the page keep nothing: your work is lost when the window closes. Save your objects to a file (Ctrl+S).';

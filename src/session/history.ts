@@ -1,3 +1,4 @@
+import { RECORDED_FIELDS, type RecordedField } from './fields.js';
 import { changeObjects } from './layers.js';
 import type { ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from './state.js';
 
@@ -15,11 +16,9 @@ export interface Memo {
 /** A change as data: for each layer the objects by id, where `undefined` means "not there", and the other fields. */
 export interface Patch {
   readonly layers: Readonly<Partial<Record<ObjectLayerName, ReadonlyMap<number, ObjectRecord | undefined>>>>;
-  readonly fields: Readonly<Partial<Pick<SessionState, (typeof FIELDS)[number]>>>;
+  readonly fields: Readonly<Partial<Pick<SessionState, RecordedField>>>;
   readonly settings: Readonly<Partial<SessionSettings>>;
 }
-
-const FIELDS = ['prompts', 'lineages', 'currentLineages', 'editing', 'candidates', 'dismissed'] as const;
 
 /** Settings that change what a command does to the data. */
 export const RECORDED_SETTINGS: readonly (keyof SessionSettings)[] = [
@@ -29,25 +28,28 @@ export const RECORDED_SETTINGS: readonly (keyof SessionSettings)[] = [
   'automatic',
 ];
 
-const LAYERS: readonly ObjectLayerName[] = ['current_object', 'auto_segmentation', 'committed_objects'];
+export const LAYERS: readonly ObjectLayerName[] = ['current_object', 'auto_segmentation', 'committed_objects'];
 
 /** What turns `from` into `to`; undefined if nothing that is recorded differs. */
-export function diff(
-  from: SessionState,
-  to: SessionState,
-  settingNames: readonly (keyof SessionSettings)[] = RECORDED_SETTINGS,
-): Patch | undefined {
+export function diff(from: SessionState, to: SessionState): Patch | undefined {
+  const layers = changedLayers(from, to);
+  const fields: Record<string, unknown> = {};
+  for (const name of RECORDED_FIELDS) if (from[name] !== to[name]) fields[name] = to[name];
+  const settings: Record<string, unknown> = {};
+  for (const name of RECORDED_SETTINGS)
+    if (from.settings[name] !== to.settings[name]) settings[name] = to.settings[name];
+  const empty = [layers, fields, settings].every((part) => Object.keys(part).length === 0);
+  return empty ? undefined : { layers, fields, settings };
+}
+
+/** The objects that differ, by layer and id. */
+export function changedLayers(from: SessionState, to: SessionState): Patch['layers'] {
   const layers: Partial<Record<ObjectLayerName, ReadonlyMap<number, ObjectRecord | undefined>>> = {};
   for (const name of LAYERS) {
     const changes = changedObjects(from.layers[name].objects, to.layers[name].objects);
     if (changes.size > 0) layers[name] = changes;
   }
-  const fields: Record<string, unknown> = {};
-  for (const name of FIELDS) if (from[name] !== to[name]) fields[name] = to[name];
-  const settings: Record<string, unknown> = {};
-  for (const name of settingNames) if (from.settings[name] !== to.settings[name]) settings[name] = to.settings[name];
-  const empty = [layers, fields, settings].every((part) => Object.keys(part).length === 0);
-  return empty ? undefined : { layers, fields, settings };
+  return layers;
 }
 
 function changedObjects(

@@ -15,6 +15,7 @@ import {
   segmentNow,
 } from './commands/commands.js';
 import { landSegmentation } from './edits/edits.js';
+import { isOtherWork } from './fields.js';
 import { History, type Memo } from './history.js';
 import { layerOf, NO_OBJECTS } from './layers.js';
 import type {
@@ -115,6 +116,7 @@ export class AnnotationSession implements SessionActions {
     const before = this.current;
     const after = edit.change(before);
     if (after === before) return undefined;
+    if (isOtherWork(before, after)) this.needWritable();
     if (invalidates(before, after)) this.cancel('segment');
     const memo = this.history.amend(amend, edit.title, before, after);
     const { message: _, embedding, ...rest } = after;
@@ -165,6 +167,13 @@ export class AnnotationSession implements SessionActions {
     this.set({ ...rest, autosave, ...(problem && { autosaveProblem: problem }) });
   }
 
+  /** Refuses changes to the work from now on, for that reason; undefined allows them again. */
+  setReadOnly(reason: string | undefined): void {
+    if (reason !== undefined) this.cancel('segment');
+    const { readOnly: _, ...rest } = this.current;
+    this.set(reason === undefined ? rest : { ...rest, readOnly: reason });
+  }
+
   /** Stops running work: one task, those of a slot, or all. Its promise rejects with `cancelled`. */
   cancel(which?: number | TaskSlot): void {
     this.tasks.cancel(which);
@@ -186,6 +195,7 @@ export class AnnotationSession implements SessionActions {
     work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<Segmentation>,
     options: { slot?: TaskSlot; amend?: Memo } = {},
   ): Promise<void> {
+    this.needWritable();
     const annotator = this.needAnnotator();
     await this.task(options.slot ?? 'segment', name, async (task) => {
       const arrived = new Map<ObjectLayerName, ObjectLayer>();
@@ -236,6 +246,11 @@ export class AnnotationSession implements SessionActions {
     return known;
   }
 
+  private needWritable(): void {
+    const { readOnly } = this.current;
+    if (readOnly !== undefined) throw new SamError('read_only', readOnly);
+  }
+
   private needAnnotator(): Annotator {
     if (this.annotatorInUse) return this.annotatorInUse;
     if (!this.current.image) throw new SamError('no_image', 'No image is open. Open an image first.');
@@ -253,6 +268,7 @@ export class AnnotationSession implements SessionActions {
   }
 
   private travel(step: (state: SessionState) => SessionState | undefined): boolean {
+    this.needWritable();
     this.cancel('segment');
     const next = step(this.current);
     if (!next) return false;

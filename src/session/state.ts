@@ -46,10 +46,12 @@ export interface SessionState {
   readonly message?: Message;
   /** Whether the embedding of the visible plane is at hand; absent while nobody has asked for it. */
   readonly embedding?: 'computing' | 'ready' | 'failed';
-  /** Whether the work is on disk; absent without a store. */
-  readonly autosave?: 'saved' | 'pending' | 'failed';
-  /** Why it is not, in words for the user. */
+  /** Whether the work is on disk; `aside`: it is, but not where it belongs. Absent without a store. */
+  readonly autosave?: 'saved' | 'pending' | 'aside' | 'failed';
+  /** Why it is not, or where it is instead, in words for the user. */
   readonly autosaveProblem?: string;
+  /** Why nothing can be changed, in words for the user: another window has this image. */
+  readonly readOnly?: string;
 }
 
 /** Places for work: of each there is at most one task at a time, and a newer one supersedes it. */

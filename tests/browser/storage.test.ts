@@ -25,9 +25,9 @@ describe('when work cannot be saved by itself', function () {
   const saved = (annotator: AnnotatorPage) =>
     annotator.until('work that is saved', (state) => state.autosave === 'saved', 90);
   /** What the panel says for as long as it is so. */
-  const failed = async (annotator: AnnotatorPage): Promise<string> => {
-    await annotator.until('a failure', (state) => state.autosave === 'failed');
-    const line = (await annotator.panel()).locator('.saved[data-state="failed"]');
+  const problem = async (annotator: AnnotatorPage, kind: 'failed' | 'aside'): Promise<string> => {
+    await annotator.until('a problem', (state) => state.autosave === kind);
+    const line = (await annotator.panel()).locator(`.saved[data-state="${kind}"]`);
     await line.waitFor();
     return line.innerText();
   };
@@ -72,7 +72,7 @@ describe('when work cannot be saved by itself', function () {
       await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1 });
       await commit(annotator, 5, 2);
       assert.match(
-        await failed(annotator),
+        await problem(annotator, 'failed'),
         /^Autosave does not work\. .*full.* Save your objects to a file \(Ctrl\+S\)/,
       );
       await annotator.screenshot('storage-full');
@@ -122,7 +122,7 @@ describe('when work cannot be saved by itself', function () {
       await rename(autosaveDir, `${autosaveDir}-away`);
       await writeFile(autosaveDir, 'a file where the folder was');
       await commit(annotator, 5, 2);
-      assert.match(await failed(annotator), /^Autosave does not work\. .* Save your objects to a file \(Ctrl\+S\)/);
+      assert.match(await problem(annotator, 'aside'), /kept in this browser, and goes to its place by itself/);
       await annotator.screenshot('storage-folder');
       assert.deepEqual(await download(annotator), new Set([0, 1, 2]));
       const objects = await annotator.labels('committed_objects');

@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { SamError } from '../../src/errors.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
-import { Autosave } from '../../src/session/saving/autosave.js';
+import type { Autosave } from '../../src/session/saving/autosave.js';
+import { Journal } from '../../src/session/saving/journal.js';
+import { rootsOf } from '../../src/session/saving/saved-work.js';
 import { exportSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { DiscAnnotator } from '../support/disc-annotator.js';
+import { openSaved } from '../support/open-saved.js';
 import { seededRandom } from '../support/random.js';
 import { randomStep, WALK_IMAGE } from '../support/session-walk.js';
 
-async function open(store: Store): Promise<{ session: AnnotationSession; autosave: Autosave }> {
+async function open(store: Store, meanwhile?: Store): Promise<{ session: AnnotationSession; autosave: Autosave }> {
   const session = new AnnotationSession();
-  const autosave = await Autosave.open(session, store, WALK_IMAGE, new DiscAnnotator([60, 80]));
-  assert.ok(autosave);
+  const autosave = await openSaved(session, store, WALK_IMAGE, new DiscAnnotator([60, 80]), meanwhile);
   return { session, autosave };
 }
 
@@ -27,16 +30,14 @@ const click = (y: number, x: number) =>
   ({ prompts: [{ kind: 'point', id: `${y}-${x}`, plane: 0, at: [y, x], positive: true }] }) as const;
 
 /** A store that can be broken: full, or slow. */
-function breakable(inner: Store): Store & { broken: boolean; sets: number } {
+function breakable(inner: Store): Store & { broken: boolean } {
   return {
     ...inner,
     broken: false,
-    sets: 0,
-    async set(key, value) {
-      this.sets++;
+    async create(key, value) {
       await new Promise((resolve) => setTimeout(resolve, 1));
       if (this.broken) throw new SamError('storage', 'There is no space left on this device.');
-      await inner.set(key, value);
+      return inner.create(key, value);
     },
   };
 }
@@ -69,15 +70,16 @@ describe('autosave', () => {
     for (let step = 0; step < 1500; step++) {
       await randomStep(session, random, step);
       await autosave.flush();
-      if (step % 50 !== 0) continue;
+      if (step % 30 !== 0) continue;
       await autosave.close(); // many short sittings count together
       ({ session, autosave } = await open(store));
     }
     const keys = await listKeys(store, 'abc/');
-    assert.ok(keys.includes('abc/snapshot'), 'there was a snapshot');
+    const snapshots = keys.filter((key) => key.startsWith('abc/snapshots/'));
+    assert.ok(snapshots.length > 1 && snapshots.length <= 12, `${snapshots.length} snapshots`);
     const sizes = await Promise.all(keys.map(async (key) => (await store.get(key))?.length ?? 0));
     const total = sizes.reduce((sum, size) => sum + size, 0);
-    assert.ok(total < 600 * 1024, `${total} bytes`);
+    assert.ok(total < 1200 * 1024, `${total} bytes`);
     assert.equal(await restoredText(store), exportSession(session.state));
   });
 
@@ -112,19 +114,6 @@ describe('autosave', () => {
     await autosave.close();
   });
 
-  it('a store that cannot be opened does not keep anyone from working', async () => {
-    const store: Store = {
-      ...memoryStore(),
-      get: () => Promise.reject(new SamError('storage', 'Access to storage was denied.')),
-    };
-    const session = new AnnotationSession();
-    assert.equal(await Autosave.open(session, store, WALK_IMAGE, new DiscAnnotator([60, 80])), undefined);
-    assert.match(session.state.message?.text ?? '', /denied/);
-    await session.run('put_prompts', click(20, 30));
-    await session.run('commit');
-    assert.equal(session.state.layers.committed_objects.objects.size, 1);
-  });
-
   it('what is done just before another image is opened is kept', async () => {
     const store = breakable(memoryStore());
     const { session } = await open(store);
@@ -137,43 +126,35 @@ describe('autosave', () => {
     assert.equal(await restoredText(store), expected);
   });
 
-  it('damage costs what is damaged, is reported, and the rest can be rescued', async () => {
+  it('a damaged change costs what it changed, is reported, and what follows is restored', async () => {
     const store = memoryStore();
     const first = await open(store);
-    const texts: string[] = [];
-    const counts: number[] = [];
     for (const x of [10, 30, 50, 70]) {
-      await first.session.run('put_prompts', click(30, x));
-      await first.session.run('commit');
+      await commitAt(first.session, 30, x);
       await first.autosave.flush();
-      texts.push(exportSession(first.session.state));
-      counts.push((await listKeys(store, 'abc/journal/')).length);
     }
     const keys = await listKeys(store, 'abc/journal/');
-    const bytes = await store.get(keys[counts[1]]);
-    assert.ok(bytes);
-    bytes[bytes.length - 5] ^= 1;
-    await store.set(keys[counts[1]], bytes);
+    await flip(store, keys[1], 0.9);
     const { session, autosave } = await open(store);
-    assert.match(session.state.message?.text ?? '', /could not be read/);
-    assert.equal(exportSession(session.state), texts[1]);
-    assert.equal((await listKeys(store, 'abc/damaged/')).length, counts[3] - counts[1]);
-    await session.run('put_prompts', click(10, 10));
-    await session.run('commit');
+    assert.match(session.state.message?.text ?? '', /could not be read \(one file\)/);
+    assert.equal(session.state.layers.committed_objects.objects.size, 3);
+    await commitAt(session, 10, 10);
     await autosave.flush();
-    assert.equal(await restoredText(store), exportSession(session.state));
+    const text = exportSession(session.state);
+    assert.equal(await restoredText(store), text);
+    const again = await open(store);
+    assert.doesNotMatch(again.session.state.message?.text ?? '', /could not be read/, 'said once');
   });
 
   it('a value whose file was made but never written costs nothing and is no damage', async () => {
-    const store = memoryStore();
+    const store = emptyIsAbsent(memoryStore());
     const empty = new Uint8Array(0);
-    await store.set('abc/snapshot', empty);
+    await store.set('abc/snapshots/000000000', empty);
     await store.set('abc/journal/000000001', empty);
     for (const x of [10, 30, 50]) {
       const { session, autosave } = await open(store);
       assert.equal(/could not be read/.test(session.state.message?.text ?? ''), false);
-      await session.run('put_prompts', click(30, x));
-      await session.run('commit');
+      await commitAt(session, 30, x);
       await autosave.close();
       const text = exportSession(session.state);
       const keys = await listKeys(store, 'abc/journal/');
@@ -182,17 +163,163 @@ describe('autosave', () => {
     }
   });
 
-  it('two windows on one image do not overwrite each other', async () => {
+  it('what version 1 saved is restored and goes on', async () => {
     const store = memoryStore();
-    const one = await open(store);
-    const two = await open(store);
-    await one.session.run('put_prompts', click(30, 20));
-    await one.session.run('commit');
-    await one.autosave.flush();
-    await two.session.run('put_prompts', click(30, 60));
-    await two.session.run('commit');
-    await assert.rejects(two.autosave.flush(), /open in another window/);
-    await two.autosave.close();
-    assert.equal(await restoredText(store), exportSession(one.session.state));
+    const { session } = await open(memoryStore());
+    await commitAt(session, 30, 20);
+    await store.set('abc/snapshot', await sealedWhole(`7\n${exportSession(session.state)}`));
+    await commitAt(session, 30, 60);
+    const record = JSON.parse(exportSession(session.state)).layers.committed_objects[1];
+    const change = JSON.stringify({ layers: { committed_objects: [[2, record]] }, plane: 0, settings: {} });
+    await store.set('abc/journal/000000008', await sealedWhole(change));
+    const again = await open(store);
+    assert.equal(exportSession(again.session.state), exportSession(session.state));
+    await commitAt(again.session, 10, 10);
+    await again.autosave.close();
+    assert.equal(await restoredText(store), exportSession(again.session.state));
+    assert.ok((await listKeys(store, 'abc/snapshots/')).length > 0, 'folded into the new form');
+  });
+
+  describe('while the store is away', () => {
+    it('work is kept elsewhere, and goes to its place when it is back', async () => {
+      const store = breakable(memoryStore());
+      const meanwhile = memoryStore();
+      const { session, autosave } = await open(store, meanwhile);
+      await commitAt(session, 30, 20);
+      await autosave.flush();
+      store.broken = true;
+      await commitAt(session, 30, 60);
+      await until(() => session.state.autosave === 'aside');
+      assert.match(session.state.autosaveProblem ?? '', /no space left.*kept in this browser/);
+      assert.ok((await listKeys(meanwhile)).length > 0);
+      store.broken = false;
+      await autosave.flush();
+      assert.equal(session.state.autosave, 'saved');
+      await until(async () => (await listKeys(meanwhile)).length === 0);
+      assert.equal(await restoredText(store), exportSession(session.state));
+    });
+
+    it('work of a page that ended is brought back when the image is opened again', async () => {
+      const store = breakable(memoryStore());
+      const meanwhile = memoryStore();
+      const { session, autosave } = await open(store, meanwhile);
+      await commitAt(session, 30, 20);
+      await autosave.flush();
+      store.broken = true;
+      for (const x of [50, 70]) {
+        await commitAt(session, 30, x);
+        await autosave.flush().catch(() => undefined);
+      }
+      await until(() => session.state.autosave === 'aside');
+      await autosave.close();
+      store.broken = false;
+      const again = await open(store, meanwhile);
+      assert.match(again.session.state.message?.text ?? '', /kept in this browser and is there now/);
+      assert.equal(exportSession(again.session.state), exportSession(session.state));
+      assert.deepEqual(await listKeys(meanwhile), []);
+      assert.equal(await restoredText(store), exportSession(session.state), 'in its place');
+    });
+
+    it('it becomes a copy where other work was saved since', async () => {
+      const store = breakable(memoryStore());
+      const meanwhile = memoryStore();
+      const { session, autosave } = await open(store, meanwhile);
+      store.broken = true;
+      await commitAt(session, 30, 20);
+      await until(() => session.state.autosave === 'aside');
+      await autosave.close();
+      store.broken = false;
+      const other = await open(store);
+      await commitAt(other.session, 10, 60);
+      await other.autosave.close();
+      const again = await open(store, meanwhile);
+      assert.match(again.session.state.message?.text ?? '', /is a copy now/);
+      assert.equal(exportSession(again.session.state), exportSession(other.session.state));
+      assert.deepEqual(await branchTexts(store), [exportSession(session.state)]);
+    });
+  });
+
+  describe('with two windows on one image', () => {
+    it('of two that save the same change, one goes on in a branch and says so', async () => {
+      const store = memoryStore();
+      const one = await open(store);
+      const two = await open(store);
+      await commitAt(one.session, 30, 20);
+      await one.autosave.flush();
+      await commitAt(two.session, 30, 60);
+      await two.autosave.flush();
+      assert.equal(two.session.state.autosave, 'aside');
+      assert.match(two.session.state.autosaveProblem ?? '', /Another window.*copy/);
+      await commitAt(two.session, 10, 60);
+      await two.autosave.close();
+      assert.equal(await restoredText(store), exportSession(one.session.state));
+      assert.deepEqual(await branchTexts(store), [exportSession(two.session.state)]);
+    });
+
+    it('one that lay open while another saved past snapshots loses nothing and hides nothing', async () => {
+      const store = memoryStore();
+      const sleeper = await open(store);
+      await commitAt(sleeper.session, 30, 20);
+      await sleeper.autosave.flush();
+      const worker = await open(store);
+      const random = seededRandom(4);
+      for (let step = 0; step < 1200; step++) {
+        await randomStep(worker.session, random, step);
+        await worker.autosave.flush();
+      }
+      const changes = await listKeys(store, 'abc/journal/');
+      assert.ok(!changes.includes('abc/journal/000000002'), 'its next number is free again');
+      await commitAt(sleeper.session, 50, 60);
+      await sleeper.autosave.flush();
+      assert.equal(sleeper.session.state.autosave, 'aside');
+      assert.equal(await restoredText(store), exportSession(worker.session.state));
+      assert.deepEqual(await branchTexts(store), [exportSession(sleeper.session.state)]);
+    });
   });
 });
+
+async function commitAt(session: AnnotationSession, y: number, x: number): Promise<void> {
+  await session.run('put_prompts', click(y, x));
+  await session.run('commit');
+}
+
+/** What each branch of the image holds. */
+async function branchTexts(store: Store): Promise<string[]> {
+  const roots = rootsOf(await listKeys(store, 'abc/branches/'), WALK_IMAGE);
+  return Promise.all(
+    roots.map(async (root) => {
+      const { restored } = await Journal.open(store, WALK_IMAGE, root);
+      const session = new AnnotationSession();
+      session.open(WALK_IMAGE, undefined, restored);
+      return exportSession(session.state);
+    }),
+  );
+}
+
+/** Changes one bit of a value. @param place 0..1 */
+async function flip(store: Store, key: string, place: number): Promise<void> {
+  const bytes = (await store.get(key)) as Uint8Array;
+  bytes[Math.floor(place * (bytes.length - 1))] ^= 1;
+  await store.set(key, bytes);
+}
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 5000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 5)))
+    if (await holds()) return;
+  assert.fail(`never: ${holds}`);
+}
+
+/** As browsers have it, which make a file before they write it. */
+function emptyIsAbsent(inner: Store): Store {
+  return {
+    ...inner,
+    async create(key, value) {
+      if ((await inner.get(key))?.length === 0) await inner.delete(key);
+      return inner.create(key, value);
+    },
+  };
+}
+
+async function sealedWhole(text: string): Promise<Uint8Array> {
+  return new TextEncoder().encode(`${createHash('sha256').update(text).digest('hex')}\n${text}`);
+}

@@ -6,12 +6,13 @@ import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
 import { paintLayer } from '../../src/session/layers.js';
-import { Autosave } from '../../src/session/saving/autosave.js';
+import type { Autosave } from '../../src/session/saving/autosave.js';
 import { ImageSeries, type SeriesParts, TABLE } from '../../src/session/series/image-series.js';
 import { joinTables, parseCsv } from '../../src/session/series/series-table.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo } from '../../src/session/state.js';
 import { DiscAnnotator } from '../support/disc-annotator.js';
+import { openSaved } from '../support/open-saved.js';
 
 const SIZE = [40, 60] as const;
 
@@ -47,7 +48,7 @@ class Folder {
           planes: volume ? 3 : 1,
           signature: `pixels of ${name}`,
         };
-        autosave = await Autosave.open(session, this.autosaves as Store, image, new DiscAnnotator(SIZE));
+        autosave = await openSaved(session, this.autosaves as Store, image, new DiscAnnotator(SIZE));
         this.opened.push(name);
       },
       precompute: async (index) => void this.ahead.push(index),

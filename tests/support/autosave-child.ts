@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { folderStore } from '../../src/io/stores/fs.js';
-import { Autosave } from '../../src/session/saving/autosave.js';
 import { exportSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { DiscAnnotator } from './disc-annotator.js';
+import { openSaved } from './open-saved.js';
 import { seededRandom } from './random.js';
 import { randomStep, WALK_IMAGE } from './session-walk.js';
 
@@ -21,8 +21,7 @@ const say = (word: string) => {
   const digest = createHash('sha1').update(exportSession(session.state)).digest('hex');
   writeSync(1, `${word} ${digest}\n`);
 };
-const autosave = await Autosave.open(session, folderStore(folder), WALK_IMAGE, new DiscAnnotator([60, 80]));
-if (!autosave) throw new Error('The store could not be opened.');
+const autosave = await openSaved(session, folderStore(folder), WALK_IMAGE, new DiscAnnotator([60, 80]));
 say('safe');
 session.subscribe((state, previous) => {
   if (state.layers !== previous.layers || state.prompts !== previous.prompts || state.settings !== previous.settings)

@@ -96,6 +96,7 @@ const SAVED = {
 };
 
 function savedText({ autosave, autosaveProblem }: SessionState): string | undefined {
+  if (autosave === 'aside') return autosaveProblem;
   if (autosave !== 'failed') return autosave && SAVED[autosave];
   return ['Autosave does not work.', autosaveProblem, SAVED.failed].filter(Boolean).join(' ');
 }

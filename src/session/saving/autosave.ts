@@ -1,69 +1,63 @@
-import { asSamError } from '../../errors.js';
+import { asSamError, type SamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
-import type { Annotator } from '../annotator.js';
+import { SAVED_FIELDS } from '../fields.js';
 import type { AnnotationSession } from '../session.js';
 import type { ImageInfo, SessionState } from '../state.js';
-import { Journal } from './journal.js';
+import type { Journal } from './journal.js';
+import { forgetMeanwhile, keepMeanwhile } from './saved-work.js';
 
 /**
  * Keeps a session's work safe while it is done. Changes are written one after the other as they come; those that come
- * while a write is under way go into the next one together. If the store fails (full, denied), the work goes on in
- * memory, the user is told once, and writing is tried again.
+ * while a write is under way go into the next one together. If the store fails (full, denied, away), the work is kept in
+ * another one if there is one, the user is told once, and writing is tried again.
  */
 export class Autosave {
+  /** What the journal has. */
   private written: SessionState;
+  /** What the other store has, while the journal's does not answer. */
+  private kept?: { readonly journal: Journal; written: SessionState };
   private writing?: Promise<void>;
   private retry?: ReturnType<typeof setTimeout>;
   private failures = 0;
-  private lastError: unknown;
+  private lastError?: SamError;
+  /** The journal's store is to be tried again, not only the other one. */
+  private due = true;
+  private cannotKeep = false;
   /** The last state to write, once closing: the session may show another image by then. */
   private latest?: SessionState;
+  private readonly image: ImageInfo;
   private readonly unsubscribe: () => void;
 
-  /** @param session must show the image of the journal, in the state that the journal holds */
+  /**
+   * @param session must show the image of the journal, in the state that the journal holds
+   * @param meanwhile keeps what the journal's store does not take
+   */
   constructor(
     private readonly session: AnnotationSession,
     private readonly journal: Journal,
+    private readonly meanwhile?: Store,
   ) {
     this.written = session.state;
-    session.reportAutosave('saved');
+    this.image = session.state.image as ImageInfo;
+    this.reportSaved();
     this.unsubscribe = session.subscribe((state, previous) => this.follow(state, previous));
   }
 
-  /** Opens an image in the session with what the store has of it, and keeps saving there. */
-  static async open(
-    session: AnnotationSession,
-    store: Store,
-    image: ImageInfo,
-    annotator?: Annotator,
-  ): Promise<Autosave | undefined> {
-    try {
-      const { journal, restored, notice } = await Journal.open(store, image);
-      session.open(image, annotator, restored);
-      if (notice) session.notify({ level: 'warning', text: notice });
-      else if (restored) {
-        const text = restoredText(session.state);
-        if (text) session.notify({ level: 'info', text });
-      }
-      return new Autosave(session, journal);
-    } catch (error) {
-      session.open(image, annotator);
-      session.reportAutosave('failed', asSamError(error).message);
-      session.notify({
-        level: 'warning',
-        text: `Your work cannot be saved by itself: ${asSamError(error).message} Save your objects to a file when you are done.`,
-      });
-      return undefined;
-    }
+  /** Resolves when everything done so far is stored where it belongs; rejects if it cannot be. */
+  async flush(): Promise<void> {
+    this.due = true;
+    do {
+      if (!this.writing && this.isDirty(this.written)) this.start();
+      await this.writing;
+    } while (this.isDirty(this.written) && this.failures === 0);
+    if (this.isDirty(this.written)) throw asSamError(this.lastError);
   }
 
-  /** Resolves when everything done so far is stored; rejects if it cannot be. */
-  async flush(): Promise<void> {
-    do {
-      if (!this.writing && this.isDirty()) this.start();
-      await this.writing;
-    } while (this.isDirty() && this.failures === 0);
-    if (this.isDirty()) throw asSamError(this.lastError);
+  /** Tries again now, e.g. because the network is back. */
+  tryAgain(): void {
+    if (this.failures === 0) return;
+    this.due = true;
+    if (!this.writing) this.start();
   }
 
   /** Stops after a last write. */
@@ -75,70 +69,125 @@ export class Autosave {
   }
 
   private follow(state: SessionState, previous: SessionState): void {
-    if (state.image?.signature !== this.written.image?.signature) {
+    if (state.image?.signature !== this.image.signature) {
       this.latest = previous;
       void this.close();
       return;
     }
-    if (!this.isDirty()) return;
+    if (!this.isDirty(this.written)) return;
     if (this.failures === 0) this.session.reportAutosave('pending');
-    if (!this.writing && this.failures === 0) this.start();
+    if (!this.writing && this.isBehind()) this.start();
   }
 
   private target(): SessionState {
     return this.latest ?? this.session.state;
   }
 
-  private isDirty(): boolean {
+  private isDirty(written: SessionState): boolean {
     const state = this.target();
-    const { written } = this;
     return (
-      state.prompts !== written.prompts ||
       state.layers !== written.layers ||
       state.settings !== written.settings ||
-      state.lineages !== written.lineages ||
-      state.currentLineages !== written.currentLineages ||
-      state.currentTrack !== written.currentTrack ||
-      state.editing !== written.editing ||
-      state.plane !== written.plane
+      SAVED_FIELDS.some((name) => state[name] !== written[name])
     );
+  }
+
+  /** Whether there is something to write for which no write has failed. */
+  private isBehind(): boolean {
+    if (this.failures === 0) return this.isDirty(this.written);
+    return this.meanwhile !== undefined && !this.cannotKeep && this.isDirty(this.kept?.written ?? this.written);
   }
 
   private start(): void {
     this.writing = this.write().finally(() => {
       this.writing = undefined;
-      if (this.failures === 0 && this.isDirty()) this.start();
+      if (this.isBehind()) this.start();
     });
   }
 
   private async write(): Promise<void> {
     await Promise.resolve(); // changes made in the same turn are one entry
     const state = this.target();
+    if (!this.due) return this.keep(state);
     try {
       await this.journal.append(this.written, state);
       this.written = state;
       this.failures = 0;
-      if (!this.latest && !this.isDirty()) this.session.reportAutosave('saved');
+      if (!this.latest && !this.isDirty(state)) this.reportSaved();
     } catch (error) {
-      this.lastError = error;
+      this.lastError = asSamError(error);
       this.failures++;
-      if (!this.latest) this.session.reportAutosave('failed', asSamError(error).message);
-      if (this.failures === 1 && !this.latest) {
-        this.session.notify({
-          level: 'warning',
-          text: `Autosave failed: ${asSamError(error).message} Your work goes on and is tried to be saved again; to be safe, save your objects to a file.`,
-          code: asSamError(error).code,
-        });
-      }
-      clearTimeout(this.retry);
-      const delay = Math.min(1000 * 2 ** (this.failures - 1), 10_000);
-      if (!this.latest) this.retry = setTimeout(() => this.start(), delay);
+      this.due = false;
+      this.cannotKeep = false;
+      await this.keep(state);
+      this.tellFailure();
+      this.tryLater();
+      return;
     }
+    if (this.kept && this.meanwhile)
+      await forgetMeanwhile(this.meanwhile, this.journal, this.image).then(
+        () => (this.kept = undefined),
+        () => undefined, // brought back as a copy of what is there
+      );
+  }
+
+  private async keep(state: SessionState): Promise<void> {
+    if (!this.meanwhile) return;
+    try {
+      this.kept ??= {
+        journal: await keepMeanwhile(this.meanwhile, this.journal, this.written),
+        written: this.written,
+      };
+      await this.kept.journal.append(this.kept.written, state);
+      this.kept.written = state;
+    } catch {
+      this.cannotKeep = true;
+    }
+    this.reportFailure();
+  }
+
+  private tryLater(): void {
+    clearTimeout(this.retry);
+    if (this.latest) return;
+    const delay = Math.min(1000 * 2 ** (this.failures - 1), LONGEST_WAIT_MS);
+    this.retry = setTimeout(() => this.tryAgain(), delay);
+  }
+
+  private reportSaved(): void {
+    if (this.journal.isBranch) this.session.reportAutosave('aside', IN_BRANCH);
+    else this.session.reportAutosave('saved');
+  }
+
+  private reportFailure(): void {
+    if (this.latest || !this.lastError) return;
+    const { message } = this.lastError;
+    if (this.isKept) this.session.reportAutosave('aside', `${message} ${KEPT}`);
+    else this.session.reportAutosave('failed', message);
+  }
+
+  private tellFailure(): void {
+    this.reportFailure();
+    if (this.latest || this.failures !== 1 || !this.lastError) return;
+    const { message, code } = this.lastError;
+    const text = this.isKept
+      ? `${message} ${KEPT}`
+      : `Autosave failed: ${message} Your work goes on and is tried to be saved again; to be safe, save your objects to a file.`;
+    this.session.notify({ level: 'warning', text, code });
+  }
+
+  private get isKept(): boolean {
+    return this.kept !== undefined && !this.cannotKeep;
   }
 }
 
-/** Undefined if there is only the view and the settings. */
-function restoredText({ layers, prompts }: SessionState): string | undefined {
+const LONGEST_WAIT_MS = 10_000;
+
+const KEPT = 'Until then your work is kept in this browser, and goes to its place by itself.';
+const IN_BRANCH =
+  'Another window saves its own work on this image. Yours is saved as a copy, which you find under "Earlier versions".';
+
+/** What to tell of work that was restored; undefined if there is only the view and the settings. */
+export function restoredText({ layers, prompts }: SessionState): string | undefined {
   const committed = layers.committed_objects.objects.size;
   const parts = [
     committed > 0 && `${committed} committed ${committed === 1 ? 'object' : 'objects'}`,

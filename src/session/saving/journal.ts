@@ -1,245 +1,292 @@
-import * as v from 'valibot';
 import { SamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
 import { listKeys } from '../../io/stores/prefix.js';
-import { diff, patchState } from '../history.js';
-import { NO_OBJECTS } from '../layers.js';
-import type { ImageInfo, ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from '../state.js';
+import type { ImageInfo, SessionState } from '../state.js';
+import { changeBetween, wholeState } from './change.js';
 import {
-  exportSession,
-  importSession,
-  parseJson,
-  parseWith,
-  partSchemas,
-  promptJson,
-  recordJson,
-  toRecord,
-} from './session-file.js';
+  BRANCHES,
+  DAMAGED,
+  type Found,
+  type Head,
+  JOURNAL,
+  keyOf,
+  numbersOf,
+  OLD_SNAPSHOT,
+  restore,
+  SNAPSHOTS,
+} from './restore.js';
+import { restorable } from './saved-fields.js';
+import { DIGEST, type Sealed, statedDigest } from './sealed.js';
+import { sealStored } from './stored.js';
 
 /**
- * One image's work in a store, so that it survives being killed at any moment: a snapshot of the whole session and,
- * after it, one small entry per change, numbered without gaps. Every value starts with a line holding the SHA-256 of the rest. Writes are
- * atomic per key (Store), so a kill loses at most the entry being written. When the entries outgrow the snapshot, a new
- * snapshot takes their place.
+ * One image's work in a store, so that it survives being killed at any moment and other writers at any time: one small
+ * file per change, numbered without gaps, each sealed with the seal of the one before, and now and then a snapshot of
+ * the whole. No file is ever overwritten: a change is stored by creating its number, so that of two writers one is told
+ * that it is saved. The other goes on in a branch, a journal of its own, which can be opened like an earlier version.
  *
- *     <signature>/snapshot        sequence number of the last change in it, and a session file
- *     <signature>/journal/<n>     change n
- *     <signature>/damaged/…       what could not be read back, kept for rescue
+ *     <signature>/journal/<number>       changes
+ *     <signature>/snapshots/<number>     states after that change; several are kept (`thinned`)
+ *     <signature>/branches/<writer>/…    journals that left this one
+ *     <signature>/damaged/…              what could not be read and was to be removed, kept for rescue
  */
 export class Journal {
+  /** Of this opening of the image, in every file that it writes. */
+  readonly writer = crypto.randomUUID().slice(0, 13);
+  /** Bytes of the newest snapshot, and of the changes since then, those of earlier openings included. */
+  private snapshotBytes: number;
+  private entryBytes: number;
+  private entries: number;
+  /** A snapshot is due whatever the sizes: what was read here was damaged or old. */
+  private snapshotDue = false;
+  /** A change that may be stored or not: the store failed in mid-write. */
+  private attempt?: { readonly sealed: Sealed; readonly number: number; readonly to: SessionState };
+  private lastTime?: number;
+  private readonly damaged: ReadonlySet<string>;
+  private inBranch: boolean;
+
   private constructor(
     private readonly store: Store,
-    private readonly root: string,
+    private root: string,
     private readonly image: ImageInfo,
-    /** Number of the last change that is stored. */
-    private sequence: number,
-    private snapshotBytes: number,
-    /** Size of the entries since the snapshot, those of earlier runs included. */
-    private entryBytes: number,
-    /** Their number. */
-    private entries: number,
-  ) {}
+    private head: Head,
+    found?: Found,
+  ) {
+    this.snapshotBytes = found?.snapshotBytes ?? 0;
+    this.entryBytes = found?.since.bytes ?? 0;
+    this.entries = found?.since.entries ?? 0;
+    this.lastTime = found?.time;
+    this.damaged = new Set(found?.damaged);
+    this.snapshotDue = this.damaged.size > 0 || found?.isVersion1 === true;
+    this.inBranch = root.includes(`/${BRANCHES}`);
+  }
 
   /** Reads what is there. `restored` is for `AnnotationSession.open`; `notice` tells of damage. */
-  static async open(
-    store: Store,
-    image: ImageInfo,
-  ): Promise<{ journal: Journal; restored?: Partial<SessionState>; notice?: string }> {
-    const root = encodeURIComponent(image.signature);
-    const snapshotKey = `${root}/snapshot`;
-    const damaged: string[] = [];
-    let state: Partial<SessionState> | undefined;
-    let sequence = 0;
-    const bytes = await store.get(snapshotKey);
-    if (bytes?.length)
-      try {
-        const text = await unseal(bytes);
-        const line = text.indexOf('\n');
-        sequence = parseWith(v.pipe(v.number(), v.integer()), parseJson(text.slice(0, line)), 'autosave snapshot');
-        state = importSession(text.slice(line + 1), image);
-      } catch {
-        damaged.push(snapshotKey);
-        sequence = 0;
-      }
-    const journalPrefix = `${root}/journal/`;
-    const keys = await listKeys(store, journalPrefix);
-    let applied = sequence;
-    let highest = sequence;
-    let entryBytes = 0;
-    for (const key of keys) {
-      const number = Number.parseInt(key.slice(journalPrefix.length), 10);
-      if (!(number > sequence)) continue;
-      const entry = await store.get(key);
-      // Killed before anything was written: browsers make the file first. No sealed value is empty.
-      if (!entry?.length) continue;
-      highest = Math.max(highest, number);
-      if (damaged.length === 0 && number === applied + 1)
-        try {
-          entryBytes += entry.length;
-          const change = parseJson(await unseal(entry));
-          state = applyChange(state, change, image);
-          applied = number;
-          continue;
-        } catch (error) {
-          if (error instanceof SamError && error.code === 'storage') throw error;
-        }
-      damaged.push(key);
-    }
-    for (const key of damaged) {
-      const value = await store.get(key);
-      if (value)
-        await store.set(`${root}/damaged/${Date.now()}-${key.slice(root.length + 1).replace('/', '-')}`, value);
-    }
-    const journal = new Journal(store, root, image, highest, bytes?.length ?? 0, entryBytes, applied - sequence);
-    // Changes after a gap would not be read again: start over from what could be read.
-    if (damaged.length > 0) journal.snapshotBytes = -1;
+  static async open(store: Store, image: ImageInfo, root = rootOf(image)): Promise<OpenedJournal> {
+    const found = await restore(store, root, image);
+    const { number, digest } = found.head;
+    // What follows damage follows nothing that could be checked.
+    const head = found.damaged.length > 0 || digest === undefined ? { number } : { number, digest };
+    const notice = noticeOf(found);
     return {
-      journal,
-      ...(state && { restored: state }),
-      ...(damaged.length > 0 && {
-        notice: `Part of the autosaved work could not be read (${damaged.length} of ${keys.length + 1} files); the rest was restored.`,
-      }),
+      journal: new Journal(store, root, image, head, found),
+      ...(found.state && { restored: restorable(found.state) }),
+      ...(notice && { notice }),
+      ...(found.writer && { writer: found.writer }),
     };
   }
 
-  /** Stores the change between two states of this image; resolves once it is safe. */
-  async append(from: SessionState, to: SessionState): Promise<void> {
-    const change = changeBetween(from, to);
-    if (!change) return;
-    if (this.snapshotBytes < 0) return this.snapshot(to);
-    const next = this.sequence + 1;
-    const key = `${this.root}/journal/${String(next).padStart(9, '0')}`;
-    const bytes = await seal(JSON.stringify(change));
-    const present = await this.store.get(key);
-    if (present?.length && !sameBytes(present, bytes))
-      throw new SamError(
-        'storage',
-        'This image is open in another window that saves its own work. Close one of the two, or save your objects to a file.',
-      );
-    if (!present?.length) await this.store.set(key, bytes);
-    this.sequence = next;
-    this.entryBytes += bytes.length;
-    this.entries++;
-    const outgrown = this.entryBytes > Math.max(this.snapshotBytes, 256 * 1024);
-    if (outgrown || this.entries >= MAX_ENTRIES) await this.snapshot(to);
+  /** A journal that begins with a state of another: where that one cannot be written, or is written by somebody else. */
+  static async begin(store: Store, root: string, state: SessionState, at: Head): Promise<Journal> {
+    const journal = new Journal(store, root, imageOf(state), at);
+    await journal.snapshot(state);
+    return journal;
   }
 
-  /** Stores the whole state and removes the entries it makes superfluous. */
-  async snapshot(state: SessionState): Promise<void> {
+  /** Whether this writer has left the image's journal for one of its own. */
+  get isBranch(): boolean {
+    return this.inBranch;
+  }
+
+  /** The last change that is stored. */
+  get position(): Head {
+    return this.head;
+  }
+
+  /**
+   * Stores the change between two states of this image; resolves once it is safe. `from` is the state that was stored
+   * last, also after a failure.
+   */
+  async append(from: SessionState, to: SessionState): Promise<void> {
+    const attempted = this.attempt?.to;
+    const before = attempted && (await this.finishAttempt(from)) ? attempted : from;
+    const change = changeBetween(before, to);
+    if (!change) return;
+    if (this.pausedBefore()) await this.trySnapshot(before);
+    const number = this.head.number + 1;
+    const header = { kind: 'change', number, previous: this.head.digest ?? null, writer: this.writer } as const;
+    const sealed = await sealStored({ ...header, time: Date.now() }, change);
+    this.attempt = { sealed, number, to };
+    if (!(await this.finishAttempt(before))) return this.append(before, to);
+    const outgrown = this.entryBytes > Math.max(this.snapshotBytes, SNAPSHOT_BYTES);
+    if (outgrown || this.entries >= MAX_ENTRIES || this.snapshotDue) await this.trySnapshot(to);
+  }
+
+  /** Goes on in a branch that begins with this state. */
+  async fork(state: SessionState): Promise<void> {
+    const root = `${rootOf(this.image)}/${BRANCHES}${this.writer}`;
+    const { root: left } = this;
+    this.root = root;
+    try {
+      await this.snapshot(state);
+      this.inBranch = true;
+    } catch (error) {
+      this.root = left;
+      throw error;
+    }
+  }
+
+  /** @returns false if the number was another writer's: the journal is a branch now, without the change */
+  private async finishAttempt(before: SessionState): Promise<boolean> {
+    const { sealed, number, to } = this.attempt as NonNullable<Journal['attempt']>;
+    const key = keyOf(this.root, JOURNAL, number);
+    const created = await this.store.create(key, sealed.bytes);
+    // Our own value is there if the answer to an earlier attempt was lost.
+    const isOurs = created || sameBytes(await this.store.get(key), sealed.bytes);
+    const standing = isOurs ? await this.standing() : 'overtaken';
+    if (standing === 'overtaken') {
+      if (isOurs) await this.store.delete(key);
+      await this.fork(before);
+      this.attempt = undefined;
+      return false;
+    }
+    const head = { number, digest: sealed.digest };
+    if (standing === 'alone') await this.snapshot(to, head);
+    this.attempt = undefined;
+    this.head = head;
+    this.lastTime = Date.now();
+    this.entryBytes += sealed.bytes.length;
+    this.entries++;
+    return true;
+  }
+
+  /**
+   * Whether our change follows what we think it follows. A writer that was away may create a number that others have
+   * stored, folded into a snapshot and removed; they remove in ascending order, so the one before is gone then too.
+   * `alone`: somebody has removed what was here, and the change needs all that is before it.
+   */
+  private async standing(): Promise<'ours' | 'overtaken' | 'alone'> {
+    const { number, digest } = this.head;
+    if (digest !== undefined) {
+      const present = await this.firstBytes(keyOf(this.root, JOURNAL, number));
+      if (present?.length) return statedDigest(present) === digest ? 'ours' : 'overtaken';
+    }
+    const keys = await listKeys(this.store, `${this.root}/`);
+    const snapshots = numbersOf(keys, `${this.root}/${SNAPSHOTS}`);
+    const changes = numbersOf(keys, `${this.root}/${JOURNAL}`);
+    if ([...snapshots, ...changes].some((other) => other > number + 1)) return 'overtaken';
+    const isHere = number === 0 || snapshots.includes(number) || (digest === undefined && changes.includes(number));
+    return isHere || keys.includes(`${this.root}/${OLD_SNAPSHOT}`) ? 'ours' : 'alone';
+  }
+
+  private async firstBytes(key: string): Promise<Uint8Array | undefined> {
+    return this.store.getRange ? this.store.getRange(key, 0, DIGEST) : this.store.get(key);
+  }
+
+  /** A state from before a pause is an earlier version worth keeping. */
+  private pausedBefore(): boolean {
+    return this.entries > 0 && this.lastTime !== undefined && Math.abs(Date.now() - this.lastTime) > PAUSE_MS;
+  }
+
+  /** The changes are stored: a snapshot that cannot be is tried again later. */
+  private async trySnapshot(state: SessionState): Promise<void> {
+    try {
+      await this.snapshot(state);
+      this.snapshotDue = false;
+      await this.thin();
+    } catch {
+      this.snapshotDue = true;
+    }
+  }
+
+  /** Stores the whole state as it is after the last change. */
+  private async snapshot(state: SessionState, { number, digest }: Head = this.head): Promise<void> {
     if (state.image?.signature !== this.image.signature)
       throw new SamError('internal', 'The autosave of one image was given the state of another.');
-    const bytes = await seal(`${this.sequence}\n${exportSession(state)}`);
-    await this.store.set(`${this.root}/snapshot`, bytes);
+    const header = {
+      kind: 'snapshot',
+      number,
+      previous: digest ?? null,
+      writer: this.writer,
+      time: Date.now(),
+    } as const;
+    const { bytes } = await sealStored(header, wholeState(state));
+    await this.store.create(keyOf(this.root, SNAPSHOTS, number), bytes);
     this.snapshotBytes = bytes.length;
     this.entryBytes = 0;
     this.entries = 0;
-    for (const key of await listKeys(this.store, `${this.root}/journal/`))
-      if (Number.parseInt(key.slice(key.lastIndexOf('/') + 1), 10) <= this.sequence) await this.store.delete(key);
+  }
+
+  /** Removes versions that lie close together, and changes that no restoring needs. */
+  private async thin(): Promise<void> {
+    const { store, root } = this;
+    const keys = await listKeys(store, `${root}/`);
+    const snapshots = numbersOf(keys, `${root}/${SNAPSHOTS}`).reverse();
+    const most = Math.max(LEAST_VERSIONS, Math.min(MOST_VERSIONS, Math.floor(VERSION_BYTES / this.snapshotBytes)));
+    const kept = thinned(snapshots, most);
+    for (const number of snapshots.reverse()) if (!kept.has(number)) await this.remove(keyOf(root, SNAPSHOTS, number));
+    const sound = [...kept].filter((number) => !this.damaged.has(keyOf(root, SNAPSHOTS, number)));
+    const [, second] = sound.sort((a, b) => b - a);
+    if (second === undefined) return;
+    for (const number of numbersOf(keys, `${root}/${JOURNAL}`))
+      if (number <= second) await this.remove(keyOf(root, JOURNAL, number));
+    if (keys.includes(`${root}/${OLD_SNAPSHOT}`)) await this.remove(`${root}/${OLD_SNAPSHOT}`);
+  }
+
+  private async remove(key: string): Promise<void> {
+    if (this.damaged.has(key)) {
+      const bytes = await this.store.get(key).catch(() => undefined);
+      const name = key.slice(this.root.length + 1).replace('/', '-');
+      if (bytes) await this.store.create(`${this.root}/${DAMAGED}${name}`, bytes);
+    }
+    await this.store.delete(key);
   }
 }
 
-/** Each is a file to open when the work is restored. */
+export interface OpenedJournal {
+  readonly journal: Journal;
+  readonly restored?: Partial<SessionState>;
+  readonly notice?: string;
+  /** Who stored the last change. */
+  readonly writer?: string;
+}
+
+/** Folder of the image's work. */
+export function rootOf({ signature }: Pick<ImageInfo, 'signature'>): string {
+  return encodeURIComponent(signature);
+}
+
+/**
+ * Which snapshots stay: the newest three, the oldest, and of the others those that lie far apart for their age, so that
+ * they get sparser the older they are. Age is counted in changes: clocks jump.
+ *
+ * @param numbers descending
+ */
+export function thinned(numbers: readonly number[], most: number): Set<number> {
+  const kept = [...numbers];
+  while (kept.length > most) {
+    let worst = kept.length - 1;
+    let least = Number.POSITIVE_INFINITY;
+    for (let i = 3; i < kept.length - 1; i++) {
+      const share = (kept[i - 1] - kept[i + 1]) / (kept[0] - kept[i + 1]);
+      if (share < least) [worst, least] = [i, share];
+    }
+    kept.splice(worst, 1);
+  }
+  return new Set(kept);
+}
+
+/** Each change is a file to open when the work is restored. */
 const MAX_ENTRIES = 500;
+const SNAPSHOT_BYTES = 256 * 1024;
+const PAUSE_MS = 10 * 60_000;
+const MOST_VERSIONS = 12;
+const LEAST_VERSIONS = 4;
+/** That many bytes of versions are kept of one image, if the least number of them allows. */
+const VERSION_BYTES = 64 << 20;
 
-const changeSchema = v.object({
-  layers: v.partial(
-    v.object({
-      current_object: v.array(v.tuple([v.number(), v.nullable(partSchemas.record)])),
-      auto_segmentation: v.array(v.tuple([v.number(), v.nullable(partSchemas.record)])),
-      committed_objects: v.array(v.tuple([v.number(), v.nullable(partSchemas.record)])),
-    }),
-  ),
-  prompts: v.optional(partSchemas.prompts),
-  lineages: v.optional(partSchemas.lineages),
-  currentLineages: v.optional(partSchemas.lineages),
-  currentTrack: v.optional(partSchemas.track),
-  plane: v.optional(partSchemas.plane),
-  settings: v.optional(partSchemas.settings),
-  editing: v.optional(v.nullable(v.number())),
-});
-
-function changeBetween(from: SessionState, to: SessionState): v.InferInput<typeof changeSchema> | undefined {
-  const patch = diff(from, to, Object.keys(to.settings) as (keyof SessionSettings)[]);
-  const position = {
-    ...(from.plane !== to.plane && { plane: to.plane }),
-    ...(from.currentTrack !== to.currentTrack && { currentTrack: to.currentTrack }),
-  };
-  if (!patch) return Object.keys(position).length > 0 ? { layers: {}, ...position } : undefined;
-  const { fields } = patch;
-  return {
-    layers: Object.fromEntries(
-      Object.entries(patch.layers).map(([name, objects]) => [
-        name,
-        [...objects].map(([id, record]) => [id, record ? recordJson(record) : null]),
-      ]),
-    ),
-    ...(fields.prompts && { prompts: fields.prompts.map(promptJson) as never }),
-    ...(fields.lineages && { lineages: fields.lineages as never }),
-    ...(fields.currentLineages && { currentLineages: fields.currentLineages as never }),
-    ...('editing' in fields && { editing: fields.editing ?? null }),
-    ...position,
-    settings: patch.settings,
-  };
+function noticeOf({ damaged, newer }: Found): string | undefined {
+  if (newer) return 'A newer version of this program saved work on this image, which cannot all be read here.';
+  if (damaged.length === 0) return undefined;
+  const files = damaged.length === 1 ? 'one file' : `${damaged.length} files`;
+  return `Part of the autosaved work could not be read (${files}); the rest was restored.`;
 }
 
-function applyChange(state: Partial<SessionState> | undefined, json: unknown, image: ImageInfo): Partial<SessionState> {
-  const change = parseWith(changeSchema, json, 'autosave journal');
-  const layers: Partial<Record<ObjectLayerName, Map<number, ObjectRecord | undefined>>> = {};
-  for (const [name, objects] of Object.entries(change.layers) as [
-    ObjectLayerName,
-    (typeof change.layers)['current_object'],
-  ][])
-    layers[name] = new Map((objects ?? []).map(([id, record]) => [id, record ? toRecord(record, image) : undefined]));
-  const { prompts, lineages, currentLineages, currentTrack, editing, plane, settings = {} } = change;
-  const base: SessionState = {
-    plane: 0,
-    prompts: [],
-    lineages: [],
-    currentLineages: [],
-    currentTrack: 1,
-    history: {},
-    tasks: [],
-    ...state,
-    settings: (state?.settings ?? {}) as SessionSettings,
-    layers: state?.layers ?? NO_OBJECTS,
-  };
-  const fields = {
-    ...(prompts && { prompts }),
-    ...(lineages && { lineages }),
-    ...(currentLineages && { currentLineages }),
-  };
-  const { editing: old, ...next } = patchState(base, { layers, fields, settings });
-  const edited = editing === undefined ? old : (editing ?? undefined);
-  return {
-    ...next,
-    ...(plane !== undefined && { plane }),
-    ...(currentTrack !== undefined && { currentTrack }),
-    ...(edited !== undefined && { editing: edited }),
-  };
+function imageOf({ image }: SessionState): ImageInfo {
+  if (!image) throw new SamError('no_image', 'No image is open: there is no session to save.');
+  return image;
 }
 
-async function seal(text: string): Promise<Uint8Array> {
-  const body = new TextEncoder().encode(text);
-  const head = new TextEncoder().encode(`${await digest(body)}\n`);
-  const bytes = new Uint8Array(head.length + body.length);
-  bytes.set(head);
-  bytes.set(body, head.length);
-  return bytes;
-}
-
-async function unseal(bytes: Uint8Array): Promise<string> {
-  const line = bytes.indexOf(10);
-  const body = bytes.slice(line + 1);
-  if (line !== 64 || new TextDecoder().decode(bytes.subarray(0, line)) !== (await digest(body)))
-    throw new SamError('invalid_argument', 'An autosaved value does not match its checksum.');
-  return new TextDecoder().decode(body);
-}
-
-async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return [...hash].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
+function sameBytes(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  return a?.length === b.length && a.every((value, i) => value === b[i]);
 }

@@ -1,0 +1,83 @@
+import * as v from 'valibot';
+import { SamError } from '../../errors.js';
+import type { Mask } from '../../ndimage/mask.js';
+import type { Prompt } from '../../segmentation/prompts.js';
+import type { ImageInfo, ObjectRecord } from '../state.js';
+
+/**
+ * Masks, prompts and objects as JSON. A mask is its box [y0, x0, y1, x1] and run lengths that fill it, background first
+ * (ndimage/mask.ts); coordinates are (y, x) in pixels.
+ */
+export const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
+export const positive = v.pipe(natural, v.minValue(1));
+const yx = v.tuple([v.number(), v.number()]);
+const yxyx = v.tuple([v.number(), v.number(), v.number(), v.number()]);
+
+const maskSchema = v.pipe(
+  v.object({ box: v.tuple([v.pipe(v.number(), v.integer()), natural, natural, natural]), runs: v.array(natural) }),
+  v.check(({ box: [y0, x0, y1, x1], runs }) => {
+    const pixels = runs.reduce((sum, run) => sum + run, 0);
+    return y0 <= y1 && x0 <= x1 && pixels === (y1 - y0) * (x1 - x0);
+  }, 'the run lengths of a mask do not fill its box'),
+  v.transform(({ box, runs }): Mask => ({ box, runs: Uint32Array.from(runs), area: foreground(runs) })),
+);
+
+const promptBase = {
+  id: v.string(),
+  plane: natural,
+  track: v.optional(v.object({ id: natural, state: v.picklist(['track', 'division']) })),
+};
+
+export const promptSchema = v.variant('kind', [
+  v.object({ kind: v.literal('point'), ...promptBase, at: yx, positive: v.boolean() }),
+  v.object({ kind: v.literal('box'), ...promptBase, box: yxyx }),
+  v.object({ kind: v.picklist(['polygon', 'ellipse']), ...promptBase, ring: v.array(yx) }),
+  v.object({ kind: v.literal('mask'), ...promptBase, mask: maskSchema }),
+]);
+
+export const recordSchema = v.object({
+  id: positive,
+  origin: v.picklist(['interactive', 'automatic', 'painted', 'loaded']),
+  predictedIou: v.optional(v.number()),
+  stability: v.optional(v.number()),
+  prompts: v.array(promptSchema),
+  projected: v.optional(v.array(natural)),
+  trackEnd: v.optional(v.object({ reason: v.picklist(['division', 'lost', 'end']), frame: natural })),
+  masks: v.array(v.intersect([maskSchema, v.object({ plane: natural })])),
+});
+
+export function promptJson(prompt: Prompt): unknown {
+  return prompt.kind === 'mask' ? { ...prompt, mask: maskJson(prompt.mask) } : prompt;
+}
+
+export function recordJson({ masks, prompts, projected, ...facts }: ObjectRecord): unknown {
+  return {
+    ...facts,
+    prompts: prompts.map(promptJson),
+    ...(projected && projected.size > 0 && { projected: [...projected] }),
+    masks: [...masks].map(([plane, mask]) => ({ plane, ...maskJson(mask) })),
+  };
+}
+
+/** @throws SamError `signature_mismatch` for an object that reaches outside the image */
+export function toRecord(json: v.InferOutput<typeof recordSchema>, image: ImageInfo): ObjectRecord {
+  const masks = new Map(
+    json.masks.map(({ plane, box, runs, area }) => {
+      if (plane >= image.planes || box[0] < 0 || box[2] > image.size[0] || box[3] > image.size[1])
+        throw new SamError('signature_mismatch', `Object ${json.id} reaches outside the image ${image.name}.`);
+      return [plane, { box, runs, area }] as const;
+    }),
+  );
+  const { projected, ...record } = json;
+  return { ...record, masks, ...(projected && { projected: new Set(projected) }) };
+}
+
+function maskJson({ box, runs }: Mask) {
+  return { box, runs: [...runs] };
+}
+
+function foreground(runs: readonly number[]): number {
+  let area = 0;
+  for (let i = 1; i < runs.length; i += 2) area += runs[i];
+  return area;
+}
