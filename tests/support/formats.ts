@@ -137,7 +137,9 @@ stay indices, because ImageJ stores look-up tables over intensities so.
   of its counts may be missing), OME-XML (also of several files opened together, and of a \`.companion.ome\`, which finds
   its files beside it), tifffile's shapes, Zeiss LSM, MetaMorph STK and ScanImage; the size of a pixel also by Aperio.
 - **OME-Zarr** 0.1 to 0.5 with resolution levels; labels by the key \`labels/<name>\`; zarr v2 and v3 arrays by key,
-  sharded too; blosc, gzip, zlib, zstd, lz4. Plates: one field by its key, for example \`A/1/0\`.
+  sharded too; blosc, gzip, zlib, zstd, lz4. Plates: one field by its key, for example \`A/1/0\`. Several images of
+  bioformats2raw are all offered. NaN and Infinity in the JSON are read as Python writes them; chunks in folders are found
+  where the metadata say nothing of them, and chunks under keys other than the metadata say are an error, not black.
 - **NIfTI** 1 and 2 (one file), **.npy** and **.npz**, **PNG** of 1 to 16 bits, **JPEG** (grey and colour, 8 bits),
   **WebP**.
 - **HDF5** of every format version: one dataset by key, in one block or in chunks, that may grow or not; gzip, LZF, zstd,

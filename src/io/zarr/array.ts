@@ -5,7 +5,9 @@ import type { ChunkedArray } from '../chunked-region.js';
 import { bytesPerElement, exactNumbers, type FileDtype, halfToFloat } from '../elements.js';
 import { checkBlockSize } from '../region.js';
 import type { ReadOptions, Store } from '../store.js';
+import { chunkKeys } from './chunk-keys.js';
 import { boundCodecs, checkCodecs } from './codecs.js';
+import { parseJson, stringifyJson } from './json.js';
 import { zarritaStore } from './zarrita-store.js';
 
 /** One zarr array, v2 or v3: its metadata, checked, and its chunks, decoded by zarrita. */
@@ -42,7 +44,7 @@ async function readJson(store: Store, key: string, options: ReadOptions): Promis
   const bytes = await store.get(key, options);
   if (bytes === undefined) return undefined;
   try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const value = parseJson(new TextDecoder().decode(bytes));
     if (isRecord(value)) return value;
   } catch {
     // told below
@@ -140,7 +142,7 @@ function readableMetadata(node: ZarrNode, where: string): { dtype: FileDtype; me
 function fillBits(fill: unknown, where: string): number {
   if (fill === null || fill === undefined || fill === 0 || fill === false) return 0;
   if (fill === true) return 1;
-  if (fill === 'NaN') return 0x7e00;
+  if (fill === 'NaN' || Number.isNaN(fill)) return 0x7e00;
   if (fill === 1) return 0x3c00;
   throw new SamError(
     'unsupported',
@@ -177,11 +179,20 @@ async function openPatched(
   where: string,
 ): Promise<zarr.Array<zarr.DataType, zarr.Readable>> {
   const plain = zarritaStore(store);
-  const json = new TextEncoder().encode(JSON.stringify(metadata));
-  const own = `/${path === '' ? '' : `${path}/`}${version === 3 ? 'zarr.json' : '.zarray'}`;
+  const json = new TextEncoder().encode(stringifyJson(metadata));
+  const prefix = path === '' ? '' : `${path}/`;
+  const own = `/${prefix}${version === 3 ? 'zarr.json' : '.zarray'}`;
+  const { key: like, stated } = firstKey(metadata, version);
+  const chunks = chunkKeys(store, prefix, like, stated, where);
   const patched = {
     ...plain,
-    get: async (...[key, options]: Parameters<typeof plain.get>) => (key === own ? json : plain.get(key, options)),
+    get: async (...[key, options]: Parameters<typeof plain.get>) =>
+      key === own ? json : chunks.get(key.slice(1), options),
+    async getRange(...[key, range, options]: Parameters<typeof plain.getRange>) {
+      const bytes = await plain.getRange(key, range, options);
+      if (bytes === undefined) await chunks.check(options);
+      return bytes;
+    },
   };
   const location = zarr.root(patched).resolve(path);
   try {
@@ -195,6 +206,21 @@ async function openPatched(
       cause,
     });
   }
+}
+
+/** The key of the first chunk as the metadata have it, and whether they really say so. */
+function firstKey(metadata: Readonly<Record<string, unknown>>, version: 2 | 3): { key: string; stated: boolean } {
+  const rank = Array.isArray(metadata.shape) ? metadata.shape.length : 0;
+  const zeros = Array.from({ length: rank }, () => '0');
+  if (version === 2) {
+    const separator = metadata.dimension_separator;
+    return { key: zeros.join(separator === '/' ? '/' : '.'), stated: separator === '/' || separator === '.' };
+  }
+  const encoding = isRecord(metadata.chunk_key_encoding) ? metadata.chunk_key_encoding : {};
+  const configuration = isRecord(encoding.configuration) ? encoding.configuration : {};
+  const old = encoding.name === 'v2';
+  const separator = typeof configuration.separator === 'string' ? configuration.separator : old ? '.' : '/';
+  return { key: (old ? zeros : ['c', ...zeros]).join(separator), stated: true };
 }
 
 /** zarrita wraps what a codec throws; ours says it better. */

@@ -6,6 +6,7 @@ import { longUnit, type PixelSize } from '../pixel-size.js';
 import { narrowLabels } from '../results/label-dtype.js';
 import type { Store } from '../store.js';
 import { deleteAll } from '../stores/prefix.js';
+import { parseJson, stringifyAsRead } from './json.js';
 import { writeArray, writeGroup } from './writer.js';
 
 /**
@@ -122,7 +123,7 @@ const SMALLEST_LEVEL = 256;
 async function dropConsolidated(store: Store, v3: Record<string, unknown> | undefined): Promise<void> {
   if (v3 && 'consolidated_metadata' in v3) {
     const { consolidated_metadata: _, ...rest } = v3;
-    await store.set('zarr.json', new TextEncoder().encode(JSON.stringify(rest, null, 2)));
+    await store.set('zarr.json', new TextEncoder().encode(stringifyAsRead(rest)));
   }
   if (!v3) await store.delete('.zmetadata');
 }
@@ -149,7 +150,7 @@ async function readJson(store: Store, key: string): Promise<Record<string, unkno
   const bytes = await store.get(key);
   if (!bytes) return undefined;
   try {
-    return asRecord(JSON.parse(new TextDecoder().decode(bytes)));
+    return asRecord(parseJson(new TextDecoder().decode(bytes)));
   } catch (cause) {
     throw new SamError('invalid_image', `"${key}" in ${store.name} is not JSON; it may be damaged.`, { cause });
   }

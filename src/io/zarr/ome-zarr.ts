@@ -7,15 +7,15 @@ import { pixelSizeFrom } from '../pixel-size-of.js';
  * OME-Zarr metadata, 0.1 to 0.5 (ngff.openmicroscopy.org): where the resolution levels are, what the axes mean, pixel
  * size and channel colours. Only what is understood is required; the rest may be anything.
  */
-const Transformations = v.optional(
-  v.array(v.looseObject({ type: v.string(), scale: v.optional(v.array(v.number())) })),
+const Transformations = v.nullish(
+  v.array(v.looseObject({ type: v.string(), scale: v.optional(v.array(v.unknown())) })),
 );
 const Axis = v.union([
   v.pipe(
     v.string(),
     v.transform((name) => ({ name, type: undefined as string | undefined, unit: undefined as string | undefined })),
   ),
-  v.object({ name: v.string(), type: v.optional(v.string()), unit: v.optional(v.string()) }),
+  v.object({ name: v.string(), type: v.nullish(v.string()), unit: v.nullish(v.string()) }),
 ]);
 const Multiscale = v.object({
   name: v.optional(v.unknown()),
@@ -25,13 +25,11 @@ const Multiscale = v.object({
 });
 const Omero = v.object({
   channels: v.array(
-    v.object({
-      label: v.optional(v.unknown()),
-      color: v.optional(v.unknown()),
-      window: v.optional(v.looseObject({ start: v.optional(v.number()), end: v.optional(v.number()) })),
-    }),
+    v.object({ label: v.optional(v.unknown()), color: v.optional(v.unknown()), window: v.optional(v.unknown()) }),
   ),
 });
+const Finite = v.pipe(v.number(), v.finite());
+const Limits = v.object({ start: Finite, end: Finite });
 
 export interface OmeZarrImage {
   readonly name: string | undefined;
@@ -63,14 +61,20 @@ export function omeZarrImages(attributes: Attributes, where: string): OmeZarrIma
   const omero = v.safeParse(Omero, own.omero);
   return parsed.output.map((image) => ({
     name: typeof image.name === 'string' ? image.name : undefined,
-    axes: image.axes?.map((axis) => axisLetter(axis, where)).join(''),
+    axes: image.axes ? axisLetters(image.axes, where) : undefined,
     paths: image.datasets.map(({ path }) => path),
     pixelSize: pixelSizeOf(image),
     channels: omero.success ? omero.output.channels.map(channelOf) : [],
   }));
 }
 
-function axisLetter({ name, type }: { name: string; type?: string }, where: string): string {
+function axisLetters(axes: readonly { name: string; type?: string | null }[], where: string): string {
+  const letters = axes.map((axis) => axisLetter(axis, where)).join('');
+  if (new Set(letters).size === letters.length) return letters;
+  throw new SamError('invalid_image', `${where} has the axes "${letters}", of which each can be there once.`);
+}
+
+function axisLetter({ name, type }: { name: string; type?: string | null }, where: string): string {
   const letter = name.toLowerCase();
   if (['t', 'c', 'z', 'y', 'x'].includes(letter)) return letter;
   if (type === 'time') return 't';
@@ -84,10 +88,10 @@ function pixelSizeOf(image: v.InferOutput<typeof Multiscale>): ImageSource['pixe
   const own = scaleOf(image.datasets[0].coordinateTransformations);
   const all = scaleOf(image.coordinateTransformations);
   if (image.axes === undefined || own === undefined) return undefined;
-  const axes = image.axes.map((axis, i) => ({ ...axis, length: own[i] * (all?.[i] ?? 1) }));
+  const axes = image.axes.map((axis, i) => ({ ...axis, length: Number(own[i]) * Number(all?.[i] ?? 1) }));
   const of = (letter: string) => {
     const axis = axes.find(({ name }) => name.toLowerCase() === letter);
-    return axis?.unit === undefined ? undefined : { length: axis.length, unit: axis.unit };
+    return axis?.unit ? { length: axis.length, unit: axis.unit } : undefined;
   };
   return pixelSizeFrom({ z: of('z'), y: of('y'), x: of('x') });
 }
@@ -95,10 +99,12 @@ function pixelSizeOf(image: v.InferOutput<typeof Multiscale>): ImageSource['pixe
 function channelOf(channel: v.InferOutput<typeof Omero>['channels'][number]): Partial<ChannelInfo> {
   const { label, color, window } = channel;
   const hex = typeof color === 'string' ? /^#?([0-9a-f]{6})/i.exec(color)?.[1] : undefined;
-  const { start, end } = window ?? {};
+  const limits = v.safeParse(Limits, window);
   return {
     ...(typeof label === 'string' || typeof label === 'number' ? { name: String(label) } : {}),
     ...(hex ? { color: `#${hex.toLowerCase()}` } : {}),
-    ...(start !== undefined && end !== undefined && end > start ? { limits: [start, end] as const } : {}),
+    ...(limits.success && limits.output.end > limits.output.start
+      ? { limits: [limits.output.start, limits.output.end] as const }
+      : {}),
   };
 }

@@ -7,6 +7,7 @@ import { asImageErrors } from '../region.js';
 import type { Store } from '../store.js';
 import { openZarrArray, readNode, type ZarrNode } from './array.js';
 import { type OmeZarrImage, omeAttributes, omeZarrImages } from './ome-zarr.js';
+import { seriesOf } from './series.js';
 
 /**
  * Zarr over any store: OME-Zarr images with their resolution levels (labels too: they are images at `labels/<name>`),
@@ -55,7 +56,7 @@ async function openMultiscale(
   return fromChunks(levels, axes, {
     ...image,
     name: image.name ?? where,
-    images: images.map(({ name }, i) => name ?? `Image ${i + 1}`),
+    images: images.map(({ name }, i) => name || `Image ${i + 1}`),
   });
 }
 
@@ -82,8 +83,10 @@ async function openContainer(
 ): Promise<ImageSource> {
   const own = omeAttributes(node.attributes);
   const at = (path: string) => (key === '' ? path : `${key}/${path}`);
-  if (own['bioformats2raw.layout'] !== undefined)
-    return openZarr(store, { ...options, key: at(String(options.series ?? 0)), series: 0 });
+  if (own['bioformats2raw.layout'] !== undefined) {
+    const image = await openOneOfSeries(store, key, where, options);
+    if (image) return image;
+  }
   if (own.plate !== undefined)
     throw new SamError(
       'unsupported',
@@ -101,6 +104,25 @@ async function openContainer(
       : `${where} holds several arrays; say which one is the image: ${paths.slice(0, 20).join(', ')}.`,
     { details: { keys: paths } },
   );
+}
+
+/** What bioformats2raw makes of a file with several images: undefined if it holds none. */
+async function openOneOfSeries(
+  store: Store,
+  key: string,
+  where: string,
+  options: OpenOptions,
+): Promise<ImageSource | undefined> {
+  const series = await seriesOf(store, key, options);
+  if (series.length === 0) return undefined;
+  const chosen = series[options.series ?? 0];
+  if (chosen === undefined)
+    throw new SamError(
+      'invalid_argument',
+      `There is no image ${options.series} in ${where}; it holds ${series.length}, counted from 0.`,
+    );
+  const image = await openZarr(store, { ...options, key: chosen.key, series: 0 });
+  return { ...image, images: series.map(({ name }) => name) };
 }
 
 function listedArrays(node: ZarrNode): string[] {
