@@ -3,9 +3,9 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { SamError } from '../errors.js';
 import { stemOf } from '../io/folder/file-names.js';
-import { type ImageSource, planeCount, readPlane } from '../io/image.js';
+import { type ImageSource, planeCount } from '../io/image.js';
 import { nameOfFile } from '../io/node-open.js';
-import { EXPORT_FORMATS, type ExportFormat, exportLabels } from '../io/results/export.js';
+import { EXPORT_FORMATS, type ExportFormat, exportLabels, measuredImage } from '../io/results/export.js';
 import { folderStore } from '../io/stores/fs.js';
 import { addLabelsToImage } from '../io/zarr/ome-zarr-writer.js';
 import type { LabelImage } from '../ndimage/array.js';
@@ -237,10 +237,7 @@ async function writeResults(
     name: stemOf(file),
     stack: source.sizes.t > 1 ? ('t' as const) : ('z' as const),
     pixelSize: source.pixelSize,
-    image: {
-      channels: source.channels.map((channel) => channel.name),
-      plane: (index: number) => readPlane(source, index, {}, task),
-    },
+    image: measuredImage(source, task),
   };
   if (job.intoImage !== undefined)
     await addLabelsToImage(folderStore(file), labels, { ...input, ...task, name: job.intoImage });

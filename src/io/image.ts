@@ -22,6 +22,8 @@ export interface ImageSource {
   readonly rgb: boolean;
   /** Physical size of a pixel, where the file says it. */
   readonly pixelSize?: { readonly z?: number; readonly y: number; readonly x: number; readonly unit: string };
+  /** What values mean: `value * slope + intercept` (NIfTI). They are given as stored; measurements are scaled. */
+  readonly valueScale?: { readonly slope: number; readonly intercept: number };
   /** [height, width] per resolution level; level 0 is full resolution and always present. */
   readonly levels: readonly Size[];
   /** Names of all images that the file holds, where it can hold several; `openImage`'s option `series` chooses one. */
@@ -32,6 +34,8 @@ export interface ImageSource {
   readonly notices?: readonly string[];
   /** Planes (numbers as `planeCount` counts) that the file announces and does not hold; they read as zeros. */
   readonly absentPlanes?: readonly number[];
+  /** The palette indices of a picture that has a palette: the numbers of objects, if it is a label image. */
+  readonly indices?: ImageSource;
   /**
    * Part of one plane: `[h, w]` if one channel was asked for, else `[h, w, c]`, in the file's dtype. `box` is in pixels
    * of `level` and must lie inside it.

@@ -1,7 +1,7 @@
 import { SamError } from '../errors.js';
 import type { Format } from './folder/file-names.js';
 import { isJpeg } from './formats/jpeg.js';
-import { isPng } from './formats/png.js';
+import { isPng } from './formats/png-decoder.js';
 import { isTiff } from './tiff/container.js';
 import { type UnreadableFormat, unreadableFormat } from './unreadable.js';
 

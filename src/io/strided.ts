@@ -26,7 +26,10 @@ export interface StridedArray {
   readonly layout: Layout;
 }
 
-type Description = Pick<ImageDescription, 'name' | 'axes' | 'channels' | 'rgb' | 'pixelSize' | 'notices'>;
+type Description = Pick<
+  ImageDescription,
+  'name' | 'axes' | 'channels' | 'rgb' | 'pixelSize' | 'notices' | 'valueScale'
+>;
 
 export function openStrided(array: StridedArray, description: Description): ImageSource {
   const { source, offset, layout } = array;

@@ -129,7 +129,8 @@ address. Formats that are compressed as one stream have no parts to choose from:
 members of an .npz are read and unpacked whole, up to 2 GB of file and 1 GB of pixels; larger ones are refused with the
 advice to save them as OME-Zarr or TIFF. Values are given as stored; half floats become float32, 64-bit
 integers float64 if all of them are exact (else the error names the value), palettes in PNG become colours and in TIFF
-stay indices, because ImageJ stores look-up tables over intensities so.
+stay indices, because ImageJ stores look-up tables over intensities so. Loaded as labels, a PNG with a palette gives its
+indices, and grey that was saved as red, green and blue its grey.
 
 - **TIFF**: BigTIFF, both byte orders, strips, tiles, planar; 1 to 32-bit and 64-bit integers, 16, 32 and 64-bit floats;
   uncompressed, LZW (also old-style), deflate, zstd, PackBits, JPEG; predictors 2 and 3; resolution levels as
@@ -140,8 +141,8 @@ stay indices, because ImageJ stores look-up tables over intensities so.
   sharded too; blosc, gzip, zlib, zstd, lz4. Plates: one field by its key, for example \`A/1/0\`. Several images of
   bioformats2raw are all offered. NaN and Infinity in the JSON are read as Python writes them; chunks in folders are found
   where the metadata say nothing of them, and chunks under keys other than the metadata say are an error, not black.
-- **NIfTI** 1 and 2 (one file), **.npy** and **.npz**, **PNG** of 1 to 16 bits, **JPEG** (grey and colour, 8 bits),
-  **WebP**.
+- **NIfTI** 1 and 2 (one file; values as stored, measurements with slope and intercept), **.npy** and **.npz**, **PNG** of
+  1 to 16 bits, interlaced too, **JPEG** (grey and colour, 8 bits), **WebP** (of an animation the first frame).
 - **HDF5** of every format version: one dataset by key, in one block or in chunks, that may grow or not; gzip, LZF, zstd,
   blosc, shuffle, checksums. Axes are those of ilastik's \`axistags\` or of dimension labels, the size of a pixel that of
   \`element_size_um\`. MATLAB 7.3 (arrays as MATLAB shows them), also behind other user blocks. Imaris (.ims) as one image

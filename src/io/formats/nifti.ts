@@ -10,8 +10,8 @@ import { SNIFF_LENGTH, sniffFormat, unknownFormat } from '../sniff.js';
 import { openStrided } from '../strided.js';
 
 /**
- * NIfTI-1 and NIfTI-2, plain or gzipped (nifti.nimh.nih.gov). Values are given as stored: the slope and intercept of the
- * header are not applied, which keeps integers exact. x varies fastest in the file, so planes are contiguous; a gzipped
+ * NIfTI-1 and NIfTI-2, plain or gzipped (nifti.nimh.nih.gov). Values are given as stored, which keeps integers
+ * exact; the slope and intercept of the header are those of measurements. x varies fastest in the file, so planes are contiguous; a gzipped
  * file is unpacked into memory.
  */
 interface NiftiHeader {
@@ -22,6 +22,7 @@ interface NiftiHeader {
   readonly offset: number;
   readonly spacing: readonly number[];
   readonly unit: string | undefined;
+  readonly valueScale: ImageSource['valueScale'];
 }
 
 const DTYPES: Record<number, readonly [FileDtype, samples: number]> = {
@@ -92,6 +93,7 @@ function openPlain(source: ByteSource, header: NiftiHeader): ImageSource {
       channels: samples > 1 ? colourChannels(samples) : namedChannels(c),
       rgb: samples > 1,
       pixelSize: sized ? { x: dx, y: dy, ...(dz > 0 ? { z: dz } : {}), unit: header.unit ?? '' } : undefined,
+      ...(header.valueScale && { valueScale: header.valueScale }),
     },
   );
 }
@@ -129,5 +131,23 @@ function readHeader(head: Uint8Array, name: string): NiftiHeader {
   if (!Number.isSafeInteger(offset) || offset < 0)
     throw new SamError('invalid_image', `${name} says its pixels start at byte ${offset}; it is damaged.`);
   const units = two ? view.getInt32(500, littleEndian) : view.getUint8(123);
-  return { shape, dtype: kind[0], samples: kind[1], littleEndian, offset, spacing, unit: UNITS[units & 7] };
+  const [slope, intercept] = (two ? [176, 184] : [112, 116]).map((at) =>
+    two ? view.getFloat64(at, littleEndian) : view.getFloat32(at, littleEndian),
+  );
+  return {
+    shape,
+    dtype: kind[0],
+    samples: kind[1],
+    littleEndian,
+    offset,
+    spacing,
+    unit: UNITS[units & 7],
+    valueScale: kind[1] === 1 ? scaleOf(slope, intercept) : undefined,
+  };
+}
+
+/** A slope of zero says that there is none, and so does a number that is none. */
+function scaleOf(slope: number, intercept: number): NiftiHeader['valueScale'] {
+  if (slope === 0 || !Number.isFinite(slope) || !Number.isFinite(intercept)) return undefined;
+  return slope === 1 && intercept === 0 ? undefined : { slope, intercept };
 }

@@ -1,5 +1,5 @@
 import { SamError } from '../../errors.js';
-import type { LabelImage } from '../../ndimage/array.js';
+import type { LabelImage, Tensor } from '../../ndimage/array.js';
 import { maxLabel, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
 import { stemOf } from '../folder/file-names.js';
@@ -40,13 +40,18 @@ export interface LabelExport {
   readonly lineages?: Lineages;
 }
 
-/** The image under the labels, all channels but transparency, read plane by plane. */
-export function measuredImage(source: ImageSource): MeasuredImage {
+/** The image under the labels, all channels but transparency, read plane by plane, in the unit its file says. */
+export function measuredImage(source: ImageSource, task: TaskOptions = {}): MeasuredImage {
   const channels = source.channels.map((_, index) => index).filter((index) => source.channels[index].name !== 'Alpha');
   return {
     channels: channels.map((index) => source.channels[index].name),
-    plane: (index) => readPlane(source, index, { channels }),
+    plane: async (index) => scaled(await readPlane(source, index, { channels }, task), source.valueScale),
   };
+}
+
+function scaled({ data, shape }: Tensor, scale: ImageSource['valueScale']): Tensor {
+  if (scale === undefined) return { data, shape };
+  return { data: Float64Array.from(data, (value) => value * scale.slope + scale.intercept), shape };
 }
 
 type Writer = (input: LabelExport, stem: string, task: TaskOptions) => Promise<NamedBytes[]>;
