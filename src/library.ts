@@ -29,7 +29,13 @@ export { maskFromBitmap, masksFromLabels, maskToBitmap, paintMask } from './ndim
 export { type AmgResult, generateLabels, generateMasks } from './segmentation/amg/generate.js';
 export { deepenAmg, initializeAmg } from './segmentation/amg/initialize.js';
 export { AMG_THRESHOLDS, type AmgState, type AmgThresholds } from './segmentation/amg/state.js';
-export { automaticSegmentation, automaticVolume } from './segmentation/automatic.js';
+export {
+  type AutomaticMode,
+  type AutomaticState,
+  automaticSegmentation,
+  automaticVolume,
+  generateAutomatic,
+} from './segmentation/automatic.js';
 export type { EmbeddingSource, SegmentContext } from './segmentation/context.js';
 export {
   segmentBatch,

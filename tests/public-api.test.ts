@@ -25,6 +25,7 @@ const EVERYWHERE = [
   'evaluatePrompts',
   'exportLabels',
   'fromNdarray',
+  'generateAutomatic',
   'generateLabels',
   'generateMasks',
   'gridSearch',

@@ -1,5 +1,6 @@
 import type { AutomaticSlider, PanelAutomatic } from '../../src/presenter/panel/panel-automatic.js';
 import type { PanelButton } from '../../src/presenter/panel/panel-controls.js';
+import type { AutomaticMode } from '../../src/segmentation/automatic.js';
 import { buttonView, type ControlActions, type ControlView } from './controls.js';
 import { make, setChildren, setText } from './dom.js';
 
@@ -19,11 +20,14 @@ export class AutomaticView {
   private readonly conflict = make('p', { className: 'conflict' });
   private readonly sliders = make('div', { className: 'controls' });
   private readonly deeper = make('div', { className: 'controls' });
+  private readonly modes = make('select', { 'data-choice': 'mode' });
   private readonly points = make('select');
+  private readonly how: HTMLElement;
+  private readonly grid: HTMLElement;
   private readonly thresholds = make('details', { className: 'options', open: true });
   private readonly buttons = new Map<string, ControlView<PanelButton>>();
   private readonly ranges = new Map<string, SliderView>();
-  private pointsText = '';
+  private readonly texts = new Map<HTMLSelectElement, string>();
 
   constructor(private readonly actions: ControlActions) {
     this.chosen.append(this.chosenTitle, this.chosenFacts, this.chosenButtons);
@@ -31,7 +35,20 @@ export class AutomaticView {
     this.points.addEventListener('change', () =>
       actions.run('change_automatic', { pointsPerSide: Number(this.points.value) || null }),
     );
-    const grid = make(
+    this.modes.addEventListener('change', () =>
+      actions.run('change_automatic', { mode: (this.modes.value || null) as AutomaticMode | null }),
+    );
+    this.how = make(
+      'label',
+      {
+        className: 'choice',
+        title:
+          'The model finds all objects at once; or one point for each, which is then outlined as a click is; or it is asked at a grid of points.',
+      },
+      make('span', {}, 'How'),
+      this.modes,
+    );
+    this.grid = make(
       'label',
       {
         className: 'choice',
@@ -44,7 +61,7 @@ export class AutomaticView {
       'details',
       { className: 'options' },
       make('summary', {}, 'Search'),
-      make('div', { className: 'controls' }, grid, this.deeper),
+      make('div', { className: 'controls' }, this.how, this.grid, this.deeper),
     );
     this.node = make(
       'section',
@@ -86,13 +103,20 @@ export class AutomaticView {
       }),
     );
     setChildren(this.deeper, this.buttonNodes([model.deeper]));
-    const text = JSON.stringify(model.points);
-    if (text === this.pointsText) return;
-    this.pointsText = text;
-    this.points.replaceChildren(
-      ...model.points.options.map(({ value, title }) => make('option', { value: String(value) }, title)),
+    this.how.hidden = model.modes === undefined;
+    this.fill(this.modes, model.modes);
+    this.grid.hidden = model.points === undefined;
+    this.fill(this.points, model.points);
+  }
+
+  private fill(select: HTMLSelectElement, choice: PanelAutomatic['modes'] | PanelAutomatic['points']): void {
+    const text = JSON.stringify(choice);
+    if (!choice || text === this.texts.get(select)) return;
+    this.texts.set(select, text);
+    select.replaceChildren(
+      ...choice.options.map(({ value, title }) => make('option', { value: String(value) }, title)),
     );
-    this.points.value = String(model.points.value);
+    select.value = String(choice.value);
   }
 
   private buttonNodes(models: readonly (PanelButton | undefined)[]): Node[] {

@@ -10,8 +10,13 @@ import { folderStore } from '../io/stores/fs.js';
 import { addLabelsToImage } from '../io/zarr/ome-zarr-writer.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
-import type { AmgThresholds } from '../segmentation/amg/state.js';
-import { type AutomaticVolumeOptions, automaticSegmentation, automaticVolume } from '../segmentation/automatic.js';
+import {
+  AUTOMATIC_MODES,
+  type AutomaticThresholds,
+  type AutomaticVolumeOptions,
+  automaticSegmentation,
+  automaticVolume,
+} from '../segmentation/automatic.js';
 import type { TaskOptions } from '../task.js';
 import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { expandInputs } from './batch/inputs.js';
@@ -31,8 +36,16 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
       --into_image NAME      also add the labels to each image itself, as labels/NAME of its OME-Zarr
   -n, --ndim N               2: every plane by itself; 3: objects go through the planes
                              (default: 3 for volumes)
-      --mode amg             automatic mask generation, the only mode without a decoder for instances
-      --points_per_side N    grid of prompts (default 32; with --object_diameter what that needs)
+      --mode MODE            ais: all objects in one run, by the model's instance decoder; apg: a point for each object
+                             from its maps, then an outline for each point; amg: a grid of points, which every model
+                             can; auto (default): the first of these that the model can
+      --center_distance_threshold X   --boundary_distance_threshold X   --foreground_threshold X
+                             ais, apg: the core of an object lies nearer to its centre and farther from its boundary
+                             than this, in foreground (all 0.5)
+      --distance_smoothing PX         --foreground_smoothing PX
+                             ais: default: by the size of the objects; micro-sam has 1.6 and 1
+      --max_overlap X        apg: of an object, how much surer ones may cover (0.15)
+      --points_per_side N    amg: grid of prompts (default 32; with --object_diameter what that needs)
       --pred_iou_thresh X    --stability_score_thresh X    --box_nms_thresh X
       --min_object_size PX   --max_object_size PX
       --gap_closing N        --min_z_extent N              volumes: close gaps, drop short objects
@@ -45,6 +58,12 @@ ${ENGINE_USAGE}
 A file that fails does not stop the others; existing results are skipped.`;
 
 const NUMBERS = [
+  'center_distance_threshold',
+  'boundary_distance_threshold',
+  'foreground_threshold',
+  'distance_smoothing',
+  'foreground_smoothing',
+  'max_overlap',
   'points_per_side',
   'pred_iou_thresh',
   'stability_score_thresh',
@@ -69,7 +88,7 @@ async function run(args: readonly string[]): Promise<number> {
       format: { type: 'string', default: 'tiff' },
       into_image: { type: 'string' },
       ndim: { type: 'string', short: 'n' },
-      mode: { type: 'string', default: 'amg' },
+      mode: { type: 'string', default: 'auto' },
       ...(Object.fromEntries(NUMBERS.map((name) => [name, { type: 'string' }])) as Record<
         (typeof NUMBERS)[number],
         { type: 'string' }
@@ -78,11 +97,8 @@ async function run(args: readonly string[]): Promise<number> {
   });
   const folder = values.output_path;
   if (!folder) throw new UsageError('Say where the results go with -o.');
-  if (values.mode !== 'amg' && values.mode !== 'auto') {
-    throw new UsageError(
-      `--mode is amg, not "${values.mode}": ais and apg need a decoder that this model does not have.`,
-    );
-  }
+  const mode = ([...AUTOMATIC_MODES, 'auto'] as const).find((name) => name === values.mode);
+  if (!mode) throw new UsageError(`--mode is auto, ${AUTOMATIC_MODES.join(', ')}, not "${values.mode}".`);
   const formats = values.format.split(',').map((name): ExportFormat => {
     if ((EXPORT_FORMATS as readonly string[]).includes(name)) return name as ExportFormat;
     throw new UsageError(`--format is one of ${EXPORT_FORMATS.join(', ')}, not "${name}".`);
@@ -90,7 +106,7 @@ async function run(args: readonly string[]): Promise<number> {
   const { into_image: intoImage } = values;
   const ndim = numberFlag('ndim', values.ndim);
   if (ndim !== undefined && ndim !== 2 && ndim !== 3) throw new UsageError(`--ndim is 2 or 3, not ${ndim}.`);
-  const options = { ...optionsOf(values), ...(values.worker && { requests: 2 * values.worker.length }) };
+  const options = { mode, ...optionsOf(values), ...(values.worker && { requests: 2 * values.worker.length }) };
   const all = await expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
   const shard = parseShard(values.shard);
   const files = ofShard(all, shard);
@@ -98,6 +114,10 @@ async function run(args: readonly string[]): Promise<number> {
   const engine = await startEngine(values);
   const report = values.report ? new SegmentationReport(engine.model.name) : undefined;
   try {
+    if ((mode === 'ais' || mode === 'apg') && !engine.model.instances)
+      throw new UsageError(
+        `--mode ${mode} needs an instance decoder, which the model ${engine.model.name} does not have: use amg, or give one with --instances.`,
+      );
     const items = files.map((file): BatchItem => {
       const marker = path.join(folder, `${stemOf(file)}${MARKER[formats[0]] ?? ''}`);
       return {
@@ -139,7 +159,13 @@ function optionsOf(values: Numbers): AutomaticVolumeOptions {
   const value = (name: (typeof NUMBERS)[number]) => numberFlag(name, values[name]);
   const defined = <T extends object>(object: T) =>
     Object.fromEntries(Object.entries(object).filter(([, v]) => v !== undefined)) as Partial<T>;
-  const thresholds: Partial<AmgThresholds> = defined({
+  const thresholds: AutomaticThresholds = defined({
+    centerDistanceThreshold: value('center_distance_threshold') as number,
+    boundaryDistanceThreshold: value('boundary_distance_threshold') as number,
+    foregroundThreshold: value('foreground_threshold') as number,
+    distanceSmoothing: value('distance_smoothing') as number,
+    foregroundSmoothing: value('foreground_smoothing') as number,
+    maxOverlap: value('max_overlap') as number,
     predIouThresh: value('pred_iou_thresh') as number,
     stabilityScoreThresh: value('stability_score_thresh') as number,
     boxNmsThresh: value('box_nms_thresh') as number,

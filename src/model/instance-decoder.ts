@@ -132,5 +132,5 @@ function validPart(output: OrtTensor, inputSize: Size, side: number): InstanceMa
       const from = (c * height + y) * width;
       maps.set(data.subarray(from, from + columns), to);
     }
-  return { maps: tensor(maps, [channels, rows, columns]), cell };
+  return { maps: tensor(maps, [channels, rows, columns]), cell, inputSize };
 }

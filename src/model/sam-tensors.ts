@@ -27,6 +27,8 @@ export interface InstanceMaps {
   readonly maps: Tensor<Float32Array>;
   /** Side of a map pixel in the model's square of 1024; the first h x w of them cover the resized image. */
   readonly cell: number;
+  /** [h, w] of the resized image. */
+  readonly inputSize: Size;
 }
 
 /**

@@ -16,10 +16,16 @@ export function toHalf(values: Float32Array): Uint16Array {
 }
 
 export function fromHalf(halves: Uint16Array): Float32Array<ArrayBuffer> {
-  table ??= Float32Array.from({ length: 65536 }, (_, bits) => numberOf(bits));
+  const values = halfValues();
   const out = new Float32Array(halves.length);
-  for (let i = 0; i < out.length; i++) out[i] = table[halves[i]];
+  for (let i = 0; i < out.length; i++) out[i] = values[halves[i]];
   return out;
+}
+
+/** The number that each of the 65,536 bit patterns stands for. */
+export function halfValues(): Float32Array {
+  table ??= Float32Array.from({ length: 65536 }, (_, bits) => numberOf(bits));
+  return table;
 }
 
 let table: Float32Array | undefined;

@@ -1,35 +1,166 @@
-import type { LabelImage } from '../ndimage/array.js';
+import { SamError } from '../errors.js';
+import type { LabelImage, YX, YXYX } from '../ndimage/array.js';
+import type { Mask } from '../ndimage/mask.js';
 import type { TaskOptions } from '../task.js';
-import { type AmgResult, generateLabels } from './amg/generate.js';
+import { generateLabels } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
-import type { AmgState, AmgThresholds } from './amg/state.js';
-import type { SegmentContext } from './context.js';
+import { AMG_THRESHOLDS, type AmgState, type AmgThresholds } from './amg/state.js';
+import { APG_THRESHOLDS, type ApgState, type ApgThresholds, generateApg, initializeApg } from './apg.js';
+import type { EmbeddingSource, SegmentContext } from './context.js';
+import { generateInstances, labelsOf } from './instances/generate.js';
+import { initializeInstances } from './instances/initialize.js';
+import { smoothingFor, speckSize } from './instances/post-process.js';
+import { FIRST_SMOOTHING, INSTANCE_SETTINGS, type InstanceSettings, type InstanceState } from './instances/state.js';
 import { type MergeOptions, mergeSlices } from './volume/merge.js';
 
 /**
- * Everything in an image segmented without prompts: one plane, or a volume plane by plane with the pieces merged over
- * z. The network's answers are kept (`states`), so that other thresholds cost no further run. micro-sam spec 5 and 7.4.
+ * Everything in an image segmented without prompts, in one of micro-sam's three ways:
+ *
+ * - `ais`: an instance decoder gives maps of all objects in one run (instances/);
+ * - `apg`: its maps give one point for each object, and the mask decoder an outline for each point (apg.ts);
+ * - `amg`: the mask decoder is asked at a grid of points (amg/), which every model can.
+ *
+ * What the network answers is kept (`AutomaticState`), so that other thresholds cost no further run.
  */
-export interface AutomaticOptions extends AmgOptions {
-  readonly thresholds?: Partial<AmgThresholds>;
+export const AUTOMATIC_MODES = ['ais', 'apg', 'amg'] as const;
+export type AutomaticMode = (typeof AUTOMATIC_MODES)[number];
+
+export type AutomaticState =
+  | { readonly mode: 'ais'; readonly instances: InstanceState }
+  | { readonly mode: 'apg'; readonly apg: ApgState }
+  | { readonly mode: 'amg'; readonly amg: AmgState };
+
+/** Names are of all modes; each takes what concerns it. What is absent has the mode's own default. */
+export interface AutomaticThresholds {
+  /** ais, apg: a seed of an object is nearer to its centre than this; 0..1. */
+  readonly centerDistanceThreshold?: number;
+  /** ais, apg: and farther from its boundary (the map is 0 in the middle of an object and 1 at its edge); 0..1. */
+  readonly boundaryDistanceThreshold?: number;
+  /** ais, apg: objects are where the foreground is above this; 0..1. */
+  readonly foregroundThreshold?: number;
+  /** ais: smoothing of the distances in pixels; default: by the size of the objects. */
+  readonly distanceSmoothing?: number;
+  /** ais: smoothing of the foreground in pixels; default: by the size of the objects. */
+  readonly foregroundSmoothing?: number;
+  /** apg, amg. */
+  readonly predIouThresh?: number;
+  /** amg. */
+  readonly stabilityScoreThresh?: number;
+  readonly boxNmsThresh?: number;
+  /** apg: of an object, how much a better one may cover before it counts as the same; 0..1. */
+  readonly maxOverlap?: number;
+  /** In pixels. */
+  readonly minObjectSize?: number;
+  readonly maxObjectSize?: number;
 }
 
-export interface AutomaticPlane extends AmgResult {
-  readonly state: AmgState;
+export interface AutomaticOptions extends Omit<AmgOptions, 'onPartial' | 'points'> {
+  /** Default 'auto': the best that the model has. */
+  readonly mode?: AutomaticMode | 'auto';
+  readonly thresholds?: AutomaticThresholds & Partial<AmgThresholds>;
+  /** Called with what is there so far. */
+  readonly onPartial?: (state: AutomaticState) => void;
+}
+
+export interface AutomaticObject {
+  readonly id: number;
+  readonly mask: Mask;
+  /** A pixel inside, or the prompt that found it, in image pixels; with the scores, it tells an object from another. */
+  readonly point: YX;
+  readonly predictedIou?: number;
+  readonly stability?: number;
+}
+
+export interface AutomaticResult {
+  /** [H, W], ids 1..n without gaps. */
+  readonly labels: LabelImage;
+  readonly objects: readonly AutomaticObject[];
+}
+
+export interface AutomaticPlane extends AutomaticResult {
+  readonly state: AutomaticState;
+}
+
+/** What the model can do, best first. */
+export function automaticModes({ instanceMaps }: Pick<EmbeddingSource, 'instanceMaps'>): readonly AutomaticMode[] {
+  return instanceMaps ? AUTOMATIC_MODES : ['amg'];
+}
+
+/** @throws SamError `unsupported` if the model lacks what the mode needs */
+export function chooseMode(
+  embeddings: Pick<EmbeddingSource, 'instanceMaps'>,
+  wanted: AutomaticMode | 'auto' = 'auto',
+): AutomaticMode {
+  const modes = automaticModes(embeddings);
+  if (wanted === 'auto') return modes[0];
+  if (modes.includes(wanted)) return wanted;
+  throw new SamError(
+    'unsupported',
+    `The mode ${wanted} needs an instance decoder, which this model does not have: use amg or auto, or add an instance decoder to the model.`,
+    { details: { got: wanted, expected: modes } },
+  );
+}
+
+/** The expensive half: asks the network. */
+export async function initializeAutomatic(
+  context: SegmentContext,
+  { mode, onPartial, ...options }: AutomaticOptions & TaskOptions = {},
+): Promise<AutomaticState> {
+  const chosen = chooseMode(context.embeddings, mode);
+  if (chosen === 'amg') {
+    const amg = await initializeAmg(context, {
+      ...options,
+      ...(onPartial && { onPartial: (amg: AmgState) => onPartial({ mode: 'amg', amg }) }),
+    });
+    return { mode: 'amg', amg };
+  }
+  if (chosen === 'apg') {
+    const seeds = seedThresholds(options.thresholds);
+    const apg = await initializeApg(context, {
+      ...options,
+      seeds,
+      ...(onPartial && { onPartial: (apg: ApgState) => onPartial({ mode: 'apg', apg }) }),
+    });
+    return { mode: 'apg', apg };
+  }
+  const instances = await initializeInstances(context, {
+    region: options.region,
+    first: options.first,
+    requests: options.requests === undefined ? undefined : Math.ceil(options.requests / 2),
+    signal: options.signal,
+    onProgress: options.onProgress,
+    ...(onPartial && { onPartial: (instances: InstanceState) => onPartial({ mode: 'ais', instances }) }),
+  });
+  return { mode: 'ais', instances };
+}
+
+/** The cheap half: the objects that pass. */
+export function generateAutomatic(
+  state: AutomaticState,
+  thresholds: AutomaticThresholds & Partial<AmgThresholds> = {},
+  region?: YXYX,
+): readonly AutomaticObject[] {
+  if (state.mode === 'amg') return generateLabels(state.amg, amgThresholds(thresholds)).objects;
+  const found =
+    state.mode === 'apg'
+      ? generateApg(state.apg, apgThresholds(thresholds)).objects
+      : generateInstances(state.instances, instanceSettings(thresholds));
+  return region ? found.filter(({ point }) => inside(point, region)) : found;
 }
 
 export async function automaticSegmentation(
   context: SegmentContext,
   options: AutomaticOptions & TaskOptions = {},
 ): Promise<AutomaticPlane> {
-  const state = await initializeAmg(context, options);
-  return { state, ...generateLabels(state, options.thresholds) };
+  const state = await initializeAutomatic(context, options);
+  const objects = generateAutomatic(state, options.thresholds, options.region);
+  return { state, objects, labels: labelsOf(objects, context.embeddings.size) };
 }
 
-export interface AutomaticVolumeOptions extends AutomaticOptions {
+export interface AutomaticVolumeOptions extends Omit<AutomaticOptions, 'onPartial'> {
   readonly merge?: MergeOptions;
   /** Planes that were segmented before, with the same options: they are not run again. */
-  readonly states?: ReadonlyMap<number, AmgState>;
+  readonly states?: ReadonlyMap<number, AutomaticState>;
   /** Called after each plane. */
   readonly onPlane?: (plane: number, result: AutomaticPlane) => void;
 }
@@ -37,27 +168,24 @@ export interface AutomaticVolumeOptions extends AutomaticOptions {
 export interface AutomaticVolume {
   /** [Z, H, W], one id per object over all planes. */
   readonly labels: LabelImage;
-  readonly states: ReadonlyMap<number, AmgState>;
 }
 
-/** @param context its `plane` is not used: all planes 0 … planes - 1 are segmented */
+/** @param context its `plane` is not used: all planes 0 … planes - 1 are segmented, and the pieces merged over z */
 export async function automaticVolume(
   context: Omit<SegmentContext, 'plane'>,
   planes: number,
   options: AutomaticVolumeOptions & TaskOptions = {},
 ): Promise<AutomaticVolume> {
-  const states = new Map(options.states);
   const [height, width] = context.embeddings.size;
   const slices = new Uint32Array(planes * height * width);
   for (let plane = 0; plane < planes; plane++) {
     options.signal?.throwIfAborted();
     const state =
-      states.get(plane) ??
-      (await initializeAmg(
+      options.states?.get(plane) ??
+      (await initializeAutomatic(
         { ...context, plane },
         {
           ...options,
-          onPartial: undefined,
           onProgress: ({ done, total, message }) =>
             options.onProgress?.({
               done: plane + (total > 0 ? done / total : 0),
@@ -66,11 +194,91 @@ export async function automaticVolume(
             }),
         },
       ));
-    states.set(plane, state);
-    const result = generateLabels(state, options.thresholds);
-    slices.set(result.labels.data, plane * height * width);
-    options.onPlane?.(plane, { state, ...result });
+    const objects = generateAutomatic(state, options.thresholds, options.region);
+    const labels = labelsOf(objects, [height, width]);
+    slices.set(labels.data, plane * height * width);
+    options.onPlane?.(plane, { state, objects, labels });
+    options.onProgress?.({ done: plane + 1, total: planes, message: `Segmented plane ${plane + 1} of ${planes}` });
   }
-  const labels = mergeSlices({ data: slices, shape: [planes, height, width] }, options.merge);
-  return { labels, states };
+  return { labels: mergeSlices({ data: slices, shape: [planes, height, width] }, options.merge) };
+}
+
+const inside = ([y, x]: YX, box: YXYX) => y >= box[0] && y < box[2] && x >= box[1] && x < box[3];
+
+function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never;
+}
+
+function seedThresholds(given: AutomaticThresholds = {}) {
+  return defined({
+    centre: given.centerDistanceThreshold,
+    boundary: given.boundaryDistanceThreshold,
+    foreground: given.foregroundThreshold,
+  });
+}
+
+function instanceSettings(given: AutomaticThresholds): Partial<InstanceSettings> {
+  const { distanceSmoothing: distance, foregroundSmoothing: foreground } = given;
+  const smoothing = distance === undefined ? undefined : { distance, foreground: foreground ?? Math.min(1, distance) };
+  const { minObjectSize, maxObjectSize } = given;
+  return { ...seedThresholds(given), ...defined({ smoothing, minObjectSize, maxObjectSize }) };
+}
+
+function apgThresholds({ predIouThresh, maxOverlap, minObjectSize, maxObjectSize }: AutomaticThresholds) {
+  return defined({ predIouThresh, maxOverlap, minObjectSize, maxObjectSize }) as Partial<ApgThresholds>;
+}
+
+function amgThresholds(given: AutomaticThresholds & Partial<AmgThresholds>): Partial<AmgThresholds> {
+  const { predIouThresh, stabilityScoreThresh, boxNmsThresh, minObjectSize, maxObjectSize } = given;
+  const { minVisibleShare, withBackground } = given;
+  return defined({
+    predIouThresh,
+    stabilityScoreThresh,
+    boxNmsThresh,
+    minObjectSize,
+    maxObjectSize,
+    minVisibleShare,
+    withBackground,
+  }) as Partial<AmgThresholds>;
+}
+
+export type ThresholdsInForce = Required<AutomaticThresholds>;
+
+/**
+ * What holds in a mode where nothing else is said.
+ *
+ * @param recommended for amg, by the model
+ * @param diameter median of the objects in pixels, as far as it is known
+ */
+export function thresholdsInForce(
+  mode: AutomaticMode,
+  given: AutomaticThresholds,
+  recommended: AutomaticThresholds = {},
+  diameter?: number,
+): ThresholdsInForce {
+  const { centre, boundary, foreground, maxObjectSize } = INSTANCE_SETTINGS;
+  const { predIouThresh, stabilityScoreThresh, boxNmsThresh, minObjectSize } = AMG_THRESHOLDS;
+  const smoothing = diameter === undefined ? FIRST_SMOOTHING : smoothingFor(diameter);
+  const distance = given.distanceSmoothing ?? smoothing.distance;
+  return {
+    centerDistanceThreshold: centre,
+    boundaryDistanceThreshold: boundary,
+    foregroundThreshold: foreground,
+    distanceSmoothing: distance,
+    foregroundSmoothing: Math.min(1, distance),
+    predIouThresh: mode === 'apg' ? APG_THRESHOLDS.predIouThresh : predIouThresh,
+    stabilityScoreThresh,
+    boxNmsThresh,
+    maxOverlap: APG_THRESHOLDS.maxOverlap,
+    minObjectSize: mode === 'amg' ? minObjectSize : speckSize(diameter ?? 0),
+    maxObjectSize,
+    ...(mode === 'amg' && recommended),
+    ...given,
+  };
+}
+
+/** Median diameter of the objects in pixels, where a mode measures it. */
+export function diameterOf(state: AutomaticState): number | undefined {
+  if (state.mode === 'amg') return undefined;
+  return (state.mode === 'ais' ? state.instances : state.apg.instances).diameter;
 }

@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { SamError } from '../errors.js';
+import { AUTOMATIC_MODES, type ThresholdsInForce } from '../segmentation/automatic.js';
 import { planAccept } from '../session/edits/automatic-edits.js';
 import { needImage } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
@@ -11,6 +13,12 @@ const number = v.pipe(v.number(), v.finite());
 const score = v.optional(v.pipe(number, v.minValue(0), v.maxValue(1)));
 const size = v.optional(v.pipe(number, v.minValue(0)));
 const thresholds = {
+  center_distance_threshold: score,
+  boundary_distance_threshold: score,
+  foreground_threshold: score,
+  distance_smoothing: size,
+  foreground_smoothing: size,
+  max_overlap: score,
   pred_iou_thresh: score,
   stability_score_thresh: score,
   box_nms_thresh: score,
@@ -22,6 +30,7 @@ const ids = v.optional(v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue
 const schemas = {
   run: v.strictObject({
     ...thresholds,
+    mode: v.optional(v.picklist(['auto', ...AUTOMATIC_MODES])),
     points_per_side: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(128))),
     region: v.optional(v.tuple([number, number, number, number], 'expected [y0, x0, y1, x1]')),
     all_planes: v.optional(v.boolean()),
@@ -43,30 +52,38 @@ export function automaticFunctions(session: AnnotationSession) {
     const status = annotator?.automaticStatus?.(state);
     return {
       ...describeLayer(state.layers.auto_segmentation),
+      mode: status ? (status.ran?.mode ?? status.mode) : null,
+      modes: status ? [...status.modes] : [],
       thresholds: status ? thresholdsJson(status.thresholds) : null,
-      floors: status?.ran
-        ? { pred_iou_thresh: status.ran.iouFloor, stability_score_thresh: status.ran.stabilityFloor }
-        : null,
+      floors:
+        status?.ran?.mode === 'amg'
+          ? { pred_iou_thresh: status.ran.iouFloor, stability_score_thresh: status.ran.stabilityFloor }
+          : null,
     };
   }
 
   return {
     /**
-     * Fills auto_segmentation with all objects of the visible plane, or of all planes. What the model answered is kept:
+     * Fills auto_segmentation with all objects of the visible plane, or of all planes: with the model's instance decoder
+     * ('ais'), with prompts from it ('apg'), or with a grid of prompts ('amg'); 'auto' is the first the model can. What the model answered is kept:
      * a second call with other thresholds does not ask it again, unless they lie below the floors of the first.
      */
     automatic_segmentation: method(
       'automatic_segmentation',
       [],
       schemas.run,
-      async ({ points_per_side: pointsPerSide, region, all_planes: allPlanes, deeper, ...given }) => {
+      async ({ mode, points_per_side: pointsPerSide, region, all_planes: allPlanes, deeper, ...given }) => {
         needImage(session.state);
         const changed = thresholdsOf(given);
-        if (pointsPerSide !== undefined || Object.keys(changed).length > 0) {
-          const { thresholds } = session.state.settings.automatic;
+        const modes = session.annotator?.automaticStatus?.(session.state).modes ?? [];
+        if (mode !== undefined && mode !== 'auto' && !modes.includes(mode))
+          throw new SamError('unsupported', `The model cannot do ${mode}, only ${modes.join(', ')}.`);
+        if (mode !== undefined || pointsPerSide !== undefined || Object.keys(changed).length > 0) {
+          const before = session.state.settings.automatic;
           const automatic = {
-            pointsPerSide: pointsPerSide ?? session.state.settings.automatic.pointsPerSide,
-            thresholds: { ...thresholds, ...changed },
+            mode: mode === 'auto' ? undefined : (mode ?? before.mode),
+            pointsPerSide: pointsPerSide ?? before.pointsPerSide,
+            thresholds: { ...before.thresholds, ...changed },
           };
           await session.run('set_settings', { automatic });
         }
@@ -103,6 +120,12 @@ type Given = v.InferOutput<typeof schemas.thresholds>;
 
 function thresholdsOf(given: Given): AutomaticThresholds {
   const all: AutomaticThresholds = {
+    centerDistanceThreshold: given.center_distance_threshold,
+    boundaryDistanceThreshold: given.boundary_distance_threshold,
+    foregroundThreshold: given.foreground_threshold,
+    distanceSmoothing: given.distance_smoothing,
+    foregroundSmoothing: given.foreground_smoothing,
+    maxOverlap: given.max_overlap,
     predIouThresh: given.pred_iou_thresh,
     stabilityScoreThresh: given.stability_score_thresh,
     boxNmsThresh: given.box_nms_thresh,
@@ -113,8 +136,14 @@ function thresholdsOf(given: Given): AutomaticThresholds {
 }
 
 /** No largest size is null: Infinity does not survive JSON. */
-function thresholdsJson(given: Required<AutomaticThresholds>) {
+function thresholdsJson(given: ThresholdsInForce) {
   return {
+    center_distance_threshold: given.centerDistanceThreshold,
+    boundary_distance_threshold: given.boundaryDistanceThreshold,
+    foreground_threshold: given.foregroundThreshold,
+    distance_smoothing: given.distanceSmoothing,
+    foreground_smoothing: given.foregroundSmoothing,
+    max_overlap: given.maxOverlap,
     pred_iou_thresh: given.predIouThresh,
     stability_score_thresh: given.stabilityScoreThresh,
     box_nms_thresh: given.boxNmsThresh,

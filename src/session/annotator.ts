@@ -1,16 +1,9 @@
 import type { YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
+import type { AutomaticMode, ThresholdsInForce } from '../segmentation/automatic.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { TaskOptions } from '../task.js';
-import type {
-  AnnotatorKind,
-  AutomaticThresholds,
-  CandidateMask,
-  Candidates,
-  Lineage,
-  ObjectRecord,
-  SessionState,
-} from './state.js';
+import type { AnnotatorKind, CandidateMask, Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
 
 /**
  * The whole difference between annotating a plane, a volume and a time series. An annotator holds the image's
@@ -59,10 +52,15 @@ export interface AutomaticOptions {
 }
 
 export interface AutomaticStatus {
+  /** What the model can do, best first, and which of it the next run does. */
+  readonly modes: readonly AutomaticMode[];
+  readonly mode: AutomaticMode;
   /** The thresholds in force. */
-  readonly thresholds: Required<AutomaticThresholds>;
+  readonly thresholds: ThresholdsInForce;
   /** How the visible plane was run; absent if it was not. Thresholds cannot go below the floors without the model. */
   readonly ran?: {
+    readonly mode: AutomaticMode;
+    /** Of amg; 0 for the other modes. */
     readonly pointsPerSide: number;
     readonly iouFloor: number;
     readonly stabilityFloor: number;

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../errors.js';
 import type { Size } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
+import type { AutomaticMode, AutomaticThresholds } from '../segmentation/automatic.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { ProjectionName } from '../segmentation/volume/projection.js';
 import type { Progress } from '../task.js';
@@ -173,18 +174,13 @@ export interface SessionSettings {
 }
 
 export interface AutomaticSettings {
+  /** Absent: the best that the model has. */
+  readonly mode?: AutomaticMode;
   /** The model is asked at a grid of this many points along each side of the image or tile; absent: as suits it. */
   readonly pointsPerSide?: number;
   /** What the user has set; for all others the model's recommendation holds. */
   readonly thresholds: AutomaticThresholds;
 }
 
-/** Which of the objects that were found count (segmentation/amg/state.ts). */
-export interface AutomaticThresholds {
-  readonly predIouThresh?: number;
-  readonly stabilityScoreThresh?: number;
-  readonly boxNmsThresh?: number;
-  /** In pixels. */
-  readonly minObjectSize?: number;
-  readonly maxObjectSize?: number;
-}
+/** Which of the objects that were found count. */
+export type { AutomaticThresholds };

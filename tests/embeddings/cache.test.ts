@@ -320,7 +320,11 @@ describe('maps of an instance decoder', () => {
       async instanceMaps(_model, embedding) {
         asked++;
         if (!embedding.early) throw new SamError('no_embedding', 'It takes s0.');
-        return { maps: tensor(fromHalf(embedding.early.s0.data), [3, 4, 4]), cell: 256 };
+        return {
+          maps: tensor(fromHalf(embedding.early.s0.data), [3, 4, 4]),
+          cell: 256,
+          inputSize: embedding.inputSize,
+        };
       },
     };
     return { worker, encoded: base.encoded, asked: () => asked };

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { resolveModel } from '../../src/model/registry.js';
+import { panelAutomatic } from '../../src/presenter/panel/panel-automatic.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
 import { Annotator2d } from '../../src/session/annotators/annotator-2d.js';
-import { objectAt } from '../../src/session/layers.js';
+import { areaOf, objectAt } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { nodeWorker, singleEmbedding } from '../support/node-engine.js';
+import { oracleSource } from '../support/oracle-maps.js';
 
 /** Automatic segmentation in a session, with the real model on a phantom; 10 x 10 points, since only the steps matter. */
 describe('automatic segmentation in a session', function () {
@@ -173,5 +175,86 @@ describe('automatic segmentation in a session', function () {
     await assert.rejects(running, /cancelled/);
     assert.equal(session.state.layers.auto_segmentation, before);
     assert.equal(session.state.arriving, undefined);
+  });
+});
+
+/** The maps come from the labels themselves, so that every step has a known outcome. */
+describe('automatic segmentation in a session, with an instance decoder', function () {
+  this.timeout(60_000);
+  const { labels } = cellPhantom({ size: [256, 256], cells: 14 });
+  const count = new Set(labels.data).size - 1;
+  const source = oracleSource(labels, { embedding: () => Promise.reject(new Error('Not needed.')) });
+  let session: AnnotationSession;
+  let service: MicroSamService;
+
+  before(() => {
+    session = new AnnotationSession();
+    const worker = {} as SamWorker;
+    const annotator = new Annotator2d({ worker, model: 'oracle', embeddings: source });
+    session.open({ name: 'phantom', axes: 'yx', size: [256, 256], planes: 1, signature: 'phantom' }, annotator);
+    service = createService({ session, openImage: async () => undefined });
+  });
+
+  const ids = () => [...session.state.layers.auto_segmentation.objects.keys()];
+  const panel = () => panelAutomatic(session.state, session.annotator?.automaticStatus?.(session.state));
+
+  it('finds all objects at once, and says how', async () => {
+    assert.equal(panel()?.modes?.options.length, 4);
+    assert.equal(panel()?.points, undefined, 'no grid is asked');
+    const result = await service.automatic_segmentation();
+    assert.equal(result.mode, 'ais');
+    assert.deepEqual(result.modes, ['ais', 'apg', 'amg']);
+    assert.ok(Math.abs(result.count - count) <= 1, `${result.count} of ${count}`);
+    assert.equal(source.asked.length, 1);
+    assert.deepEqual(
+      panel()?.sliders?.map(({ threshold }) => threshold),
+      [
+        'foregroundThreshold',
+        'centerDistanceThreshold',
+        'boundaryDistanceThreshold',
+        'distanceSmoothing',
+        'minObjectSize',
+        'maxObjectSize',
+      ],
+    );
+    assert.equal(panel()?.deeper, undefined);
+  });
+
+  it('every threshold acts without the network, and objects keep their ids', async () => {
+    const before = ids();
+    const areas = () => [...session.state.layers.auto_segmentation.objects.values()].map(areaOf);
+    const [first] = areas();
+    const tighter = await service.set_automatic_thresholds({ foreground_threshold: 0.8 });
+    assert.ok(tighter.objects.filter(({ id }) => before.includes(id)).length >= before.length - 1);
+    assert.notEqual(areas()[0], first);
+    await service.set_automatic_thresholds({ foreground_threshold: 0.5 });
+    assert.deepEqual(ids(), before);
+    const all = await service.set_automatic_thresholds({ distance_smoothing: 6, center_distance_threshold: 0.9 });
+    assert.equal(all.thresholds?.distance_smoothing, 6);
+    assert.ok(ids().length < before.length, 'much smoothing joins objects');
+    session.undo();
+    assert.deepEqual(ids(), before);
+    assert.equal(source.asked.length, 1);
+    await assert.rejects(service.set_automatic_thresholds({ foreground_threshold: 2 }), /invalid_argument/);
+  });
+
+  it('keeps to a region, and runs anew for it', async () => {
+    const { objects } = await service.automatic_segmentation({ region: [0, 0, 128, 256] });
+    assert.ok(objects.length > 0 && objects.length < count);
+    const whole = await service.automatic_segmentation();
+    assert.ok(whole.count > objects.length);
+  });
+
+  it('takes the mode from the settings while the model can do it, and else the best it can', async () => {
+    await session.run('change_automatic', { mode: 'amg' });
+    const status = () => session.annotator!.automaticStatus!(session.state);
+    assert.deepEqual([status().mode, status().ran?.mode], ['amg', 'ais']);
+    assert.ok(panel()?.points, 'a grid is asked next');
+    await session.run('change_automatic', { mode: 'apg' });
+    const { instanceMaps: _, ...plain } = source;
+    const other = new Annotator2d({ worker: {} as SamWorker, model: 'plain', embeddings: plain });
+    assert.equal(other.automaticStatus(session.state).mode, 'amg');
+    await session.run('change_automatic', { mode: null });
+    assert.equal(status().mode, 'ais');
   });
 });

@@ -1,3 +1,4 @@
+import type { AutomaticMode } from '../../segmentation/automatic.js';
 import type { AutomaticStatus } from '../../session/annotator.js';
 import { chosenAutomatic, drawnBox } from '../../session/commands/automatic-commands.js';
 import { planAccept } from '../../session/edits/automatic-edits.js';
@@ -20,8 +21,10 @@ export interface PanelAutomatic {
   /** Absent where nothing was run: there is nothing to move yet. */
   readonly sliders?: readonly AutomaticSlider[];
   readonly deeper?: PanelButton;
-  /** Points along each side, for the next run; 0: as suits the image. */
-  readonly points: { readonly value: number; readonly options: readonly { value: number; title: string }[] };
+  /** How to search, for the next run; absent where the model knows one way only. */
+  readonly modes?: { readonly value: string; readonly options: readonly { value: string; title: string }[] };
+  /** Points along each side, for the next run; 0: as suits the image. Absent where no grid is asked. */
+  readonly points?: { readonly value: number; readonly options: readonly { value: number; title: string }[] };
 }
 
 export interface AutomaticSlider {
@@ -58,8 +61,12 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
       }),
     ...(conflict && { conflict }),
     ...(status && ran && !arriving && { sliders: sliders(state, status, ran) }),
-    ...(ran && ran.iouFloor > 0 && { deeper: commandButton('search_deeper', state) }),
-    points: { value: state.settings.automatic.pointsPerSide ?? 0, options: pointOptions(state) },
+    ...(ran?.mode === 'amg' && ran.iouFloor > 0 && { deeper: commandButton('search_deeper', state) }),
+    ...(status && status.modes.length > 1 && { modes: modesOf(state, status) }),
+    ...(status?.mode !== 'ais' &&
+      status?.mode !== 'apg' && {
+        points: { value: state.settings.automatic.pointsPerSide ?? 0, options: pointOptions(state) },
+      }),
   };
 }
 
@@ -150,8 +157,47 @@ function sliders(
     step: 1,
     text: sizeText(thresholds[threshold], side),
   });
+  const sizes = [
+    size('minObjectSize', 'Smallest', 'Objects with fewer pixels are left out.', Math.min(200, side)),
+    size('maxObjectSize', 'Largest', 'Objects with more pixels are left out.', side),
+  ];
+  const sure = score('predIouThresh', 'Predicted IoU', 'How sure the model must be of an object.', ran.iouFloor);
+  if (ran.mode === 'apg')
+    return [
+      sure,
+      score('maxOverlap', 'Overlap', 'An object is left out if surer ones cover more than this part of it.', 0),
+      ...sizes,
+    ];
+  if (ran.mode === 'ais')
+    return [
+      score('foregroundThreshold', 'Foreground', 'How sure the model must be that a pixel is part of an object.', 0),
+      score(
+        'centerDistanceThreshold',
+        'Centres',
+        'How far the core of an object may reach from its centre. Lower it where neighbours are joined, raise it where objects are missed.',
+        0,
+      ),
+      score(
+        'boundaryDistanceThreshold',
+        'Boundaries',
+        'How near to its boundary the core of an object may reach. Lower it where neighbours are joined, raise it where objects are missed.',
+        0,
+      ),
+      {
+        threshold: 'distanceSmoothing',
+        title: 'Smoothing',
+        tooltip: 'Raise it where objects fall into pieces, lower it where small ones are joined.',
+        value: thresholds.distanceSmoothing,
+        square: false,
+        min: 0,
+        max: 8,
+        step: 0.1,
+        text: `${thresholds.distanceSmoothing.toFixed(1)} px`,
+      },
+      ...sizes,
+    ];
   return [
-    score('predIouThresh', 'Predicted IoU', 'How sure the model must be of an object.', ran.iouFloor),
+    sure,
     score(
       'stabilityScoreThresh',
       'Stability',
@@ -159,16 +205,28 @@ function sliders(
       ran.stabilityFloor,
     ),
     score('boxNmsThresh', 'Overlap', 'Of two objects whose boxes overlap more than this, the surer one stays.', 0),
-    size('minObjectSize', 'Smallest', 'Objects with fewer pixels are left out.', Math.min(200, side)),
-    size('maxObjectSize', 'Largest', 'Objects with more pixels are left out.', side),
+    ...sizes,
   ];
+}
+
+const MODE_TITLES: Readonly<Record<AutomaticMode, string>> = {
+  ais: 'all objects at once',
+  apg: 'a point for each object',
+  amg: 'a grid of points, slow',
+};
+
+function modesOf({ settings }: SessionState, { modes }: AutomaticStatus): PanelAutomatic['modes'] {
+  const best = { value: '', title: `automatic: ${MODE_TITLES[modes[0]]}` };
+  const options = [best, ...modes.map((mode) => ({ value: mode, title: MODE_TITLES[mode] }))];
+  const { mode } = settings.automatic;
+  return { value: mode && modes.includes(mode) ? mode : '', options };
 }
 
 function sizeText(pixels: number, side: number): string {
   return pixels >= side * side ? 'any' : `${Math.round(pixels).toLocaleString('en')} px`;
 }
 
-function pointOptions({ settings }: SessionState): PanelAutomatic['points']['options'] {
+function pointOptions({ settings }: SessionState): NonNullable<PanelAutomatic['points']>['options'] {
   const values = new Set([0, 16, 32, 48, 64, settings.automatic.pointsPerSide ?? 0]);
   const speeds: Readonly<Record<number, string>> = { 16: ', quick', 32: '', 48: ', small objects', 64: ', slow' };
   return [...values]

@@ -10,7 +10,11 @@ export class FrameCandidates {
   private readonly byBox = new Map<string, AmgCandidate[]>();
   private listed?: readonly AmgCandidate[];
 
-  constructor(candidates: readonly AmgCandidate[] = []) {
+  /** @param all keep those that others excel, too */
+  constructor(
+    candidates: readonly AmgCandidate[] = [],
+    private readonly all = false,
+  ) {
     this.add(candidates);
   }
 
@@ -18,6 +22,10 @@ export class FrameCandidates {
     for (const candidate of candidates) {
       const box = String(candidate.box);
       const same = this.byBox.get(box) ?? [];
+      if (this.all) {
+        this.byBox.set(box, [...same, candidate]);
+        continue;
+      }
       if (same.some((other) => excels(other, candidate))) continue;
       this.byBox.set(box, [...same.filter((other) => !excels(candidate, other)), candidate]);
     }

@@ -102,6 +102,35 @@ function survivorsOf(tile: AmgTile, state: AmgState, thresholds: AmgThresholds):
   return order.map((i) => kept[i]);
 }
 
+/** Of every prompt the mask that the model gives the highest score. */
+export function bestMasks(state: AmgState): AmgMask[] {
+  return state.tiles.flatMap((tile, index) => {
+    const upsampler = upsamplerOf(tile);
+    const best = new Map<number, AmgCandidate>();
+    for (const candidate of tile.candidates) {
+      const known = best.get(candidate.prompt);
+      if (!known || candidate.iou > known.iou) best.set(candidate.prompt, candidate);
+    }
+    return [...best.values()].map((candidate) => amgMask(tile, index, candidate, upsampler));
+  });
+}
+
+function upsamplerOf({ frame: [top, left, bottom, right], inputSize }: AmgTile): MaskUpsampler {
+  return new MaskUpsampler(inputSize, [bottom - top, right - left]);
+}
+
+function amgMask(tile: AmgTile, index: number, candidate: AmgCandidate, upsampler: MaskUpsampler): AmgMask {
+  const [y, x] = tile.points[candidate.prompt];
+  return {
+    mask: maskOf(tile, candidate, upsampler),
+    predictedIou: candidate.iou,
+    stability: candidate.stability,
+    point: [y + tile.frame[0], x + tile.frame[1]],
+    token: candidate.token,
+    tile: index,
+  };
+}
+
 /** Masks that pass the thresholds, without duplicates, before they are painted into one label image. */
 export function generateMasks(state: AmgState, thresholds: Partial<AmgThresholds> = {}): AmgMask[] {
   const settings = { ...AMG_THRESHOLDS, ...thresholds };
@@ -114,19 +143,8 @@ export function generateMasks(state: AmgState, thresholds: Partial<AmgThresholds
     );
   }
   const perTile = state.tiles.map((tile, index) => {
-    const [top, left, bottom, right] = tile.frame;
-    const upsampler = new MaskUpsampler(tile.inputSize, [bottom - top, right - left]);
-    return survivorsOf(tile, state, settings).map((candidate): AmgMask => {
-      const [y, x] = tile.points[candidate.prompt];
-      return {
-        mask: maskOf(tile, candidate, upsampler),
-        predictedIou: candidate.iou,
-        stability: candidate.stability,
-        point: [y + top, x + left],
-        token: candidate.token,
-        tile: index,
-      };
-    });
+    const upsampler = upsamplerOf(tile);
+    return survivorsOf(tile, state, settings).map((candidate) => amgMask(tile, index, candidate, upsampler));
   });
   const masks = state.tiles.length === 1 ? perTile[0] : suppressAcrossTiles(state, perTile.flat());
   return masks.filter(

@@ -24,6 +24,8 @@ export interface AmgOptions {
   /** Lowest predicted IoU and stability that can be asked for later without the network. */
   readonly iouFloor?: number;
   readonly stabilityFloor?: number;
+  /** These points, in image pixels, instead of a grid: what is found from each is kept, be it found from another or not. */
+  readonly points?: readonly YX[];
   /** Only points inside this box of the image, in pixels. */
   readonly region?: YXYX;
   /** Tiles to begin with: those on screen. */
@@ -136,15 +138,15 @@ async function runGrid(
   const grids = (before?.grids ?? 0) + 1;
   const drafts = framesOf(context, settings.first).map((at): Draft => {
     const known = before?.tiles.find(({ tile }) => tile === at.tile);
-    const fresh = pointGrid(
-      pointsPerSide,
-      [0, 0, at.frame[2] - at.frame[0], at.frame[3] - at.frame[1]],
-      grids - 1,
-    ).filter(([y, x]) => !region || inside([y + at.frame[0], x + at.frame[1]], region));
+    const [top, left] = at.frame;
+    const grid = options.points
+      ? options.points.flatMap((point): YX[] => (inside(point, at.inner) ? [[point[0] - top, point[1] - left]] : []))
+      : pointGrid(pointsPerSide, [0, 0, at.frame[2] - top, at.frame[3] - left], grids - 1);
+    const fresh = grid.filter(([y, x]) => !region || inside([y + top, x + left], region));
     const points = [...(known?.points ?? []), ...fresh];
     const bestIou = new Float32Array(points.length);
     bestIou.set(known?.bestIou ?? []);
-    const candidates = new FrameCandidates(known?.candidates);
+    const candidates = new FrameCandidates(known?.candidates, options.points !== undefined);
     return { ...at, points, fresh, inputSize: known?.inputSize, candidates, bestIou };
   });
   const stateOf = (): AmgState => ({

@@ -1,8 +1,18 @@
 import { SamError } from '../../errors.js';
 import { tilesMeeting } from '../../ndimage/blocking.js';
-import { generateLabels } from '../../segmentation/amg/generate.js';
-import { AMG_OPTIONS, deepenAmg, defaultGrid, initializeAmg } from '../../segmentation/amg/initialize.js';
-import { AMG_THRESHOLDS, type AmgState } from '../../segmentation/amg/state.js';
+import { AMG_OPTIONS, deepenAmg, defaultGrid } from '../../segmentation/amg/initialize.js';
+import type { AmgState } from '../../segmentation/amg/state.js';
+import {
+  type AutomaticMode,
+  type AutomaticState,
+  automaticModes,
+  chooseMode,
+  diameterOf,
+  generateAutomatic,
+  initializeAutomatic,
+  type ThresholdsInForce,
+  thresholdsInForce,
+} from '../../segmentation/automatic.js';
 import type { SegmentContext } from '../../segmentation/context.js';
 import type { AnnotatorTask, AutomaticOptions, AutomaticStatus, Segmentation } from '../annotator.js';
 import { maxId, withMasks } from '../layers.js';
@@ -34,8 +44,8 @@ export class AutomaticPlanes {
   }
 
   /** The network's answers of the plane, from before if they will do. */
-  async amg(state: SessionState, task: AnnotatorTask): Promise<AmgState> {
-    return (await this.answers(state, {}, task)).amg!;
+  async found(state: SessionState, task: AnnotatorTask): Promise<AutomaticState> {
+    return (await this.answers(state, {}, task)).found!;
   }
 
   private async answers(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<PlaneResult> {
@@ -43,19 +53,23 @@ export class AutomaticPlanes {
     const wanted = this.wanted(state.settings.automatic, options, this.planes.get(plane));
     const known = this.planes.get(plane);
     this.lastId = Math.max(this.lastId, maxId(state.layers.auto_segmentation));
-    const before = options.deeper && known?.run.pointsPerSide === wanted.pointsPerSide ? known : undefined;
+    const before = options.deeper && known && sameGrid(known.run, wanted) ? known : undefined;
     const result =
       known && sameRun(known, wanted) ? known : new PlaneResult(plane, wanted, () => ++this.lastId, before);
-    if (!result.amg) {
-      const show = throttled((amg: AmgState) => {
-        const objects = result.objects(amg, this.thresholds(state.settings.automatic), NONE);
+    if (!result.found) {
+      const show = throttled((found: AutomaticState) => {
+        const objects = result.objects(found, this.thresholds(state.settings.automatic, found), NONE);
         task.onPartial?.({ layer: 'auto_segmentation', objects: [...othersOf(state), ...objects] });
       });
       const context = { ...this.context, plane };
       const { tiling } = this.context.embeddings;
       const first = tiling && task.view && tilesMeeting(tiling, task.view);
-      const run = { ...wanted, first, signal: task.signal, onProgress: task.onProgress, onPartial: show };
-      result.amg = before?.amg ? await deepenAmg(context, before.amg, run) : await initializeAmg(context, run);
+      const { thresholds } = state.settings.automatic;
+      const run = { ...wanted, thresholds, first, signal: task.signal, onProgress: task.onProgress };
+      if (before?.found?.mode === 'amg') {
+        const showAmg = (amg: AmgState) => show({ mode: 'amg', amg });
+        result.found = { mode: 'amg', amg: await deepenAmg(context, before.found.amg, { ...run, onPartial: showAmg }) };
+      } else result.found = await initializeAutomatic(context, { ...run, onPartial: show });
       this.planes.set(plane, result);
     }
     return result;
@@ -64,19 +78,30 @@ export class AutomaticPlanes {
   /** The objects of the visible plane at the settings' thresholds; undefined where nothing was run. No network. */
   current(state: SessionState): Segmentation | undefined {
     const result = this.planes.get(state.plane);
-    return result?.amg && this.result(state, result);
+    return result?.found && this.result(state, result);
   }
 
   status(state: SessionState): AutomaticStatus {
     const known = this.planes.get(state.plane);
+    const { automatic } = state.settings;
     return {
-      thresholds: this.thresholds(state.settings.automatic),
+      modes: automaticModes(this.context.embeddings),
+      mode: this.mode(automatic),
+      thresholds: this.thresholds(automatic, known?.found),
       ...(known && { ran: known.run }),
     };
   }
 
-  private thresholds({ thresholds }: AutomaticSettings): Required<AutomaticThresholds> {
-    return { ...GENERAL, ...this.defaults, ...thresholds };
+  /** Of the mode that was run, or is to be. */
+  private thresholds(automatic: AutomaticSettings, found?: AutomaticState): ThresholdsInForce {
+    const mode = found?.mode ?? this.mode(automatic);
+    return thresholdsInForce(mode, automatic.thresholds, this.defaults, found && diameterOf(found));
+  }
+
+  /** What was chosen for another model is not held against this one. */
+  private mode({ mode }: AutomaticSettings): AutomaticMode {
+    const { embeddings } = this.context;
+    return chooseMode(embeddings, mode && automaticModes(embeddings).includes(mode) ? mode : 'auto');
   }
 
   private wanted(
@@ -84,11 +109,18 @@ export class AutomaticPlanes {
     { region, deeper }: AutomaticOptions,
     known: PlaneResult | undefined,
   ): Run {
+    const mode = this.mode(automatic);
+    if (mode !== 'amg') {
+      const { centerDistanceThreshold, boundaryDistanceThreshold, foregroundThreshold } = this.thresholds(automatic);
+      const seeds = `${centerDistanceThreshold} ${boundaryDistanceThreshold} ${foregroundThreshold}`;
+      return { mode, pointsPerSide: 0, iouFloor: 0, stabilityFloor: 0, region, ...(mode === 'apg' && { seeds }) };
+    }
     const { predIouThresh, stabilityScoreThresh } = this.thresholds(automatic);
-    const before = known?.run ?? AMG_OPTIONS;
+    const before = known?.run.mode === 'amg' ? known.run : AMG_OPTIONS;
     const lower = (floor: number, threshold: number) =>
       Math.max(0, Math.min(deeper ? floor - DEEPER : floor, threshold));
     return {
+      mode,
       pointsPerSide: automatic.pointsPerSide ?? defaultGrid(this.context.embeddings),
       iouFloor: lower(before.iouFloor, predIouThresh),
       stabilityFloor: lower(before.stabilityFloor, stabilityScoreThresh),
@@ -97,14 +129,14 @@ export class AutomaticPlanes {
   }
 
   private result(state: SessionState, plane: PlaneResult): Segmentation {
-    if (!plane.amg) throw new SamError('internal', 'The automatic segmentation of this plane is not finished.');
+    if (!plane.found) throw new SamError('internal', 'The automatic segmentation of this plane is not finished.');
     const dismissed = new Set(state.dismissed);
-    const objects = plane.objects(plane.amg, this.thresholds(state.settings.automatic), dismissed);
-    const found = objects.length > 0 ? '' : NOTHING;
+    const thresholds = this.thresholds(state.settings.automatic, plane.found);
+    const objects = plane.objects(plane.found, thresholds, dismissed);
     return {
       layer: 'auto_segmentation',
       objects: [...othersOf(state), ...objects],
-      ...(found && { notice: found }),
+      ...(objects.length === 0 && { notice: NOTHING[plane.found.mode] }),
     };
   }
 }
@@ -112,18 +144,14 @@ export class AutomaticPlanes {
 /** How much "search deeper" lowers the floors, besides asking at points between those asked before. */
 const DEEPER = 0.2;
 const NONE: ReadonlySet<number> = new Set();
-const NOTHING =
-  'No object passes the thresholds. Lower predicted IoU or stability; for small or faint objects, search deeper.';
-
-const GENERAL: Required<AutomaticThresholds> = {
-  predIouThresh: AMG_THRESHOLDS.predIouThresh,
-  stabilityScoreThresh: AMG_THRESHOLDS.stabilityScoreThresh,
-  boxNmsThresh: AMG_THRESHOLDS.boxNmsThresh,
-  minObjectSize: AMG_THRESHOLDS.minObjectSize,
-  maxObjectSize: AMG_THRESHOLDS.maxObjectSize,
+const NOTHING: Readonly<Record<AutomaticMode, string>> = {
+  ais: 'No object was found. Lower foreground, or raise the thresholds of centres and boundaries; or try another mode.',
+  apg: 'No object was found. Lower predicted IoU, or try another mode.',
+  amg: 'No object passes the thresholds. Lower predicted IoU or stability; for small or faint objects, search deeper.',
 };
 
-type Run = NonNullable<AutomaticStatus['ran']>;
+/** `seeds`: the thresholds that the prompts of apg were made with. */
+type Run = NonNullable<AutomaticStatus['ran']> & { readonly seeds?: string };
 
 /** Automatic objects of other planes, which stay; of one that goes through several, the rest. */
 function othersOf({ plane, layers }: SessionState): ObjectRecord[] {
@@ -135,16 +163,21 @@ function othersOf({ plane, layers }: SessionState): ObjectRecord[] {
 
 function sameRun({ run }: PlaneResult, wanted: Run): boolean {
   return (
-    run.pointsPerSide === wanted.pointsPerSide &&
+    sameGrid(run, wanted) &&
+    run.seeds === wanted.seeds &&
     run.iouFloor <= wanted.iouFloor &&
     run.stabilityFloor <= wanted.stabilityFloor &&
     String(run.region) === String(wanted.region)
   );
 }
 
+function sameGrid(run: Run, wanted: Run): boolean {
+  return run.mode === wanted.mode && run.pointsPerSide === wanted.pointsPerSide;
+}
+
 /** What was found in one plane, and the ids that its objects have been given. */
 class PlaneResult {
-  amg?: AmgState;
+  found?: AutomaticState;
   private readonly ids: Map<string, number>;
   private readonly records: Map<number, ObjectRecord>;
 
@@ -164,13 +197,14 @@ class PlaneResult {
   }
 
   objects(
-    amg: AmgState,
-    thresholds: Required<AutomaticThresholds>,
+    found: AutomaticState,
+    thresholds: ThresholdsInForce,
     dismissed: ReadonlySet<number>,
   ): readonly ObjectRecord[] {
     const seen = new Map<string, number>();
-    return generateLabels(amg, thresholds).objects.flatMap(({ mask, predictedIou, stability, point }) => {
-      // A mask is known by its prompt and its scores; its pieces, where it falls apart, by their order.
+    const objects = generateAutomatic(found, thresholds, this.run.region);
+    return objects.flatMap(({ mask, predictedIou, stability, point }) => {
+      // An object is known by its point and its scores; its pieces, where it falls apart, by their order.
       const origin = `${point} ${predictedIou} ${stability}`;
       const piece = seen.get(origin) ?? 0;
       seen.set(origin, piece + 1);

@@ -1,5 +1,4 @@
-import type { AmgState } from '../../segmentation/amg/state.js';
-import { automaticVolume } from '../../segmentation/automatic.js';
+import { type AutomaticState, automaticVolume } from '../../segmentation/automatic.js';
 import type { SegmentContext } from '../../segmentation/context.js';
 import type { AnnotatorTask, Segmentation } from '../annotator.js';
 import { recordsFromLabels } from '../layers.js';
@@ -20,7 +19,7 @@ export async function automaticThroughVolume(
   task: AnnotatorTask,
 ): Promise<Segmentation> {
   const { gapClosing, minExtent, minOverlap } = state.settings;
-  const states = new Map<number, AmgState>();
+  const states = new Map<number, AutomaticState>();
   const arrived: ObjectRecord[] = [];
   for (let plane = 0; plane < planes; plane++) {
     const onProgress: AnnotatorTask['onProgress'] = ({ done, total, message }) =>
@@ -31,7 +30,7 @@ export async function automaticThroughVolume(
       });
     // Nothing of the layer is kept: the volume is segmented as a whole.
     const alone = { ...state, plane, layers: { ...state.layers, auto_segmentation: { objects: new Map() } } };
-    states.set(plane, await single.amg(alone, { signal: task.signal, onProgress }));
+    states.set(plane, await single.found(alone, { signal: task.signal, onProgress }));
     task.signal?.throwIfAborted();
     arrived.push(...(single.current(alone)?.objects ?? []));
     task.onPartial?.({ layer: 'auto_segmentation', objects: arrived });

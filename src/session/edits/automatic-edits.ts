@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import type { AutomaticMode } from '../../segmentation/automatic.js';
 import type { Edit } from '../actions.js';
 import type { Annotator } from '../annotator.js';
 import { changeObjects, layerOf, needImage } from '../layers.js';
@@ -78,6 +79,8 @@ export function chooseAutomatic(id: number | undefined): Edit {
 
 export interface AutomaticChange {
   readonly thresholds?: AutomaticThresholds;
+  /** null: the best that the model has. Used by the next run. */
+  readonly mode?: AutomaticMode | null;
   /** Points along each side; null: as suits the image. Used by the next run. */
   readonly pointsPerSide?: number | null;
 }
@@ -101,16 +104,27 @@ export function changeAutomatic(annotator: Annotator | undefined, change: Automa
   };
 }
 
-function changedSettings(before: AutomaticSettings, { thresholds = {}, pointsPerSide }: AutomaticChange) {
-  for (const name of ['predIouThresh', 'stabilityScoreThresh', 'boxNmsThresh'] as const) {
+/** Those between 0 and 1. */
+const UNIT_THRESHOLDS = [
+  'centerDistanceThreshold',
+  'boundaryDistanceThreshold',
+  'foregroundThreshold',
+  'predIouThresh',
+  'stabilityScoreThresh',
+  'boxNmsThresh',
+  'maxOverlap',
+] as const;
+
+function changedSettings(before: AutomaticSettings, { thresholds = {}, mode, pointsPerSide }: AutomaticChange) {
+  for (const name of UNIT_THRESHOLDS) {
     const value = thresholds[name];
     if (value !== undefined && !(value >= 0 && value <= 1))
       throw new SamError('invalid_argument', `The threshold ${name} is ${value}; it must be between 0 and 1.`);
   }
-  for (const name of ['minObjectSize', 'maxObjectSize'] as const) {
+  for (const name of ['minObjectSize', 'maxObjectSize', 'distanceSmoothing', 'foregroundSmoothing'] as const) {
     const value = thresholds[name];
     if (value !== undefined && !(value >= 0))
-      throw new SamError('invalid_argument', `The object size ${name} is ${value}; it is a number of pixels.`);
+      throw new SamError('invalid_argument', `${name} is ${value}; it is a number of pixels.`);
   }
   if (
     typeof pointsPerSide === 'number' &&
@@ -118,6 +132,7 @@ function changedSettings(before: AutomaticSettings, { thresholds = {}, pointsPer
   )
     throw new SamError('invalid_argument', `There must be 1 to 128 points per side, not ${pointsPerSide}.`);
   const after: AutomaticSettings = {
+    mode: mode === undefined ? before.mode : (mode ?? undefined),
     pointsPerSide: pointsPerSide === undefined ? before.pointsPerSide : (pointsPerSide ?? undefined),
     thresholds: { ...before.thresholds, ...thresholds },
   };

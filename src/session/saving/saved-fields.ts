@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { SamError } from '../../errors.js';
+import { AUTOMATIC_MODES } from '../../segmentation/automatic.js';
 import { PROJECTION_NAMES } from '../../segmentation/volume/projection.js';
 import { checkPrompt } from '../edits/prompt-rules.js';
 import { SAVED_FIELDS, type SavedField } from '../fields.js';
@@ -57,9 +58,16 @@ const SETTINGS: { readonly [Name in keyof SessionSettings]: v.GenericSchema<unkn
   trackState: v.picklist(['track', 'division']),
   applyToVolume: v.boolean(),
   automatic: v.object({
+    mode: v.optional(v.picklist(AUTOMATIC_MODES)),
     pointsPerSide: v.optional(positive),
     thresholds: v.partial(
       v.object({
+        centerDistanceThreshold: v.number(),
+        boundaryDistanceThreshold: v.number(),
+        foregroundThreshold: v.number(),
+        distanceSmoothing: v.number(),
+        foregroundSmoothing: v.number(),
+        maxOverlap: v.number(),
         predIouThresh: v.number(),
         stabilityScoreThresh: v.number(),
         boxNmsThresh: v.number(),

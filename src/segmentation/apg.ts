@@ -1,0 +1,168 @@
+import type { YX } from '../ndimage/array.js';
+import { innermostPixel } from '../ndimage/distance.js';
+import type { Mask } from '../ndimage/mask.js';
+import { maskFromSpans, maskSpans } from '../ndimage/rle.js';
+import type { TaskOptions } from '../task.js';
+import { bestMasks } from './amg/generate.js';
+import { type AmgOptions, initializeAmg } from './amg/initialize.js';
+import type { AmgState } from './amg/state.js';
+import type { SegmentContext } from './context.js';
+import { seedsInBlocks } from './instances/blocks.js';
+import { initializeInstances } from './instances/initialize.js';
+import { pixelMaps } from './instances/pixel-maps.js';
+import { SEED_THRESHOLDS, type SeedThresholds, seedMask, speckSize } from './instances/post-process.js';
+import type { InstanceState } from './instances/state.js';
+
+/**
+ * Automatic prompt generation: the maps of an instance decoder say where objects are, one point each, and the mask decoder
+ * what they look like (`AutomaticPromptGenerator` of micro_sam/instance_segmentation.py, 1.8; Archit et al., MIDL 2026).
+ * Unlike there, components of fewer than 4 pixels give no prompt, the point is always inside its component, the best of the
+ * three masks is taken if the model gives it a score of at least 0.6, and masks are merged by score in one pass, as
+ * micro-sam's development branch does.
+ */
+export interface ApgState {
+  readonly instances: InstanceState;
+  /** Masks of the points, all of them. */
+  readonly masks: AmgState;
+  /** Thresholds that the points were made with: others need another run. */
+  readonly seeds: SeedThresholds;
+}
+
+export interface ApgThresholds {
+  readonly predIouThresh: number;
+  /** Of a mask, how much may be claimed by masks of higher score. */
+  readonly maxOverlap: number;
+  /** 'size': specks beside the usual objects. */
+  readonly minObjectSize: number | 'size';
+  readonly maxObjectSize: number;
+}
+
+export const APG_THRESHOLDS: ApgThresholds = {
+  predIouThresh: 0.6,
+  maxOverlap: 0.15,
+  minObjectSize: 'size',
+  maxObjectSize: Number.POSITIVE_INFINITY,
+};
+
+/** Why a candidate is no object. */
+export type ApgRejection = 'low score' | 'size' | 'duplicate' | 'truncated';
+
+export interface ApgObject {
+  readonly id: number;
+  readonly mask: Mask;
+  /** Its prompt. */
+  readonly point: YX;
+  readonly predictedIou: number;
+  readonly stability: number;
+}
+
+export interface ApgResult {
+  readonly objects: readonly ApgObject[];
+  readonly rejected: readonly { readonly point: YX; readonly reason: ApgRejection }[];
+}
+
+const LEAST_SEED = 4;
+
+export interface ApgOptions extends Omit<AmgOptions, 'onPartial' | 'points'> {
+  readonly seeds?: Partial<SeedThresholds>;
+  readonly onPartial?: (state: ApgState) => void;
+}
+
+export async function initializeApg(
+  context: SegmentContext,
+  { onPartial, onProgress, ...options }: ApgOptions & TaskOptions = {},
+): Promise<ApgState> {
+  const { region, first, signal } = options;
+  const instances = await initializeInstances(context, { region, first, signal, onProgress });
+  const seeds = { ...SEED_THRESHOLDS, ...options.seeds };
+  const stateOf = (masks: AmgState): ApgState => ({ instances, masks, seeds });
+  const masks = await initializeAmg(context, {
+    ...options,
+    points: promptPoints(instances, seeds),
+    iouFloor: 0,
+    stabilityFloor: 0,
+    onProgress,
+    ...(onPartial && { onPartial: (masks: AmgState) => onPartial(stateOf(masks)) }),
+  });
+  return stateOf(masks);
+}
+
+/** One point inside each seed, unsmoothed and 4-connected, as micro-sam has it. */
+export function promptPoints(state: InstanceState, thresholds: SeedThresholds): YX[] {
+  const seeds = seedsInBlocks(state.size, (box) => seedMask(pixelMaps(state, box), thresholds), 0, 'faces');
+  const spans = new Map<number, number[]>();
+  for (const list of seeds.runs)
+    for (let i = 0; i < list.length; i += 4) {
+      const known = spans.get(list[i + 3]);
+      if (known) known.push(list[i], list[i + 1], list[i + 2]);
+      else spans.set(list[i + 3], [list[i], list[i + 1], list[i + 2]]);
+    }
+  return [...spans.values()]
+    .map((list) => maskFromSpans(inOrder(list)))
+    .filter(({ area }) => area >= LEAST_SEED)
+    .map((mask) => innermostPixel(mask));
+}
+
+function inOrder(list: readonly number[]): number[] {
+  const triples = Array.from({ length: list.length / 3 }, (_, i) => list.slice(3 * i, 3 * i + 3));
+  return triples.sort((a, b) => a[0] - b[0] || a[1] - b[1]).flat();
+}
+
+/** Without the network. Linear in the candidates: each pixel is claimed once, by the mask of the highest score. */
+export function generateApg(state: ApgState, given: Partial<ApgThresholds> = {}): ApgResult {
+  const { predIouThresh, maxOverlap, minObjectSize, maxObjectSize } = { ...APG_THRESHOLDS, ...given };
+  const least = minObjectSize === 'size' ? speckSize(state.instances.diameter ?? 0) : minObjectSize;
+  const [height, width] = state.masks.size;
+  const claimed = new Uint8Array(height * width);
+  const objects: ApgObject[] = [];
+  const rejected: { point: YX; reason: ApgRejection }[] = [];
+  const score = (mask: { predictedIou: number; stability: number }) => mask.predictedIou * mask.stability;
+  const candidates = bestMasks(state.masks).sort((a, b) => score(b) - score(a));
+  for (const candidate of candidates) {
+    const { mask, point, predictedIou, stability } = candidate;
+    const reject = (reason: ApgRejection) => rejected.push({ point, reason });
+    if (predictedIou < predIouThresh) reject('low score');
+    else if (mask.area < least || mask.area > maxObjectSize) reject('size');
+    else {
+      const free = unclaimed(mask, claimed, width);
+      if (mask.area - free.area > maxOverlap * mask.area) reject('duplicate');
+      else if (free.area < least) reject('truncated');
+      else {
+        claim(free, claimed, width);
+        objects.push({ id: objects.length + 1, mask: free, point, predictedIou, stability });
+      }
+    }
+  }
+  return { objects, rejected };
+}
+
+function unclaimed(mask: Mask, claimed: Uint8Array, width: number): Mask {
+  const spans = maskSpans(mask);
+  const free: number[] = [];
+  for (let i = 0; i < spans.length; i += 3) {
+    const row = spans[i] * width;
+    for (let x = spans[i + 1]; x < spans[i + 2]; ) {
+      if (claimed[row + x]) {
+        x++;
+        continue;
+      }
+      const start = x;
+      while (x < spans[i + 2] && !claimed[row + x]) x++;
+      free.push(spans[i], start, x);
+    }
+  }
+  return maskFromSpans(free);
+}
+
+function claim(mask: Mask, claimed: Uint8Array, width: number): void {
+  const spans = maskSpans(mask);
+  for (let i = 0; i < spans.length; i += 3)
+    claimed.fill(1, spans[i] * width + spans[i + 1], spans[i] * width + spans[i + 2]);
+}
+
+/** How many candidates went for which reason. */
+export function rejections({ rejected }: ApgResult): Readonly<Partial<Record<ApgRejection, number>>> {
+  const counts: Partial<Record<ApgRejection, number>> = {};
+  for (const { reason } of rejected) counts[reason] = (counts[reason] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,119 @@
+import type { LabelImage, Size, Tensor, YX, YXYX } from '../../ndimage/array.js';
+import { labelComponents } from '../../ndimage/label.js';
+import type { Mask } from '../../ndimage/mask.js';
+import { masksFromLabels, paintMask } from '../../ndimage/rle.js';
+import { watershed } from '../../ndimage/watershed.js';
+import { growSeeds, seedsInBlocks } from './blocks.js';
+import { pixelMaps } from './pixel-maps.js';
+import {
+  foregroundMask,
+  MICRO_SAM_SMOOTHING,
+  type PixelMaps,
+  type Smoothing,
+  seedMask,
+  smoothingFor,
+  smoothMaps,
+  speckSize,
+} from './post-process.js';
+import { FIRST_SMOOTHING, INSTANCE_SETTINGS, type InstanceSettings, type InstanceState } from './state.js';
+
+/**
+ * The cheap half of segmentation by an instance decoder: maps and thresholds → objects, without the network. Up to 2048 x
+ * 2048 pixels at once, and the smoothed maps are remembered, so that moving a threshold costs one watershed; larger images
+ * block by block (blocks.ts).
+ */
+export interface InstanceObject {
+  readonly id: number;
+  readonly mask: Mask;
+  /** Its pixel farthest from the boundary, as the decoder sees it: stays the same while thresholds move. */
+  readonly point: YX;
+}
+
+/** Pixels that are handled at once: four of their maps are 64 MB. */
+export const AT_ONCE = 2 ** 22;
+
+export function generateInstances(
+  state: InstanceState,
+  given: Partial<InstanceSettings> = {},
+): readonly InstanceObject[] {
+  const settings = { ...INSTANCE_SETTINGS, ...given };
+  const smoothing = smoothingOf(state, settings);
+  const [height, width] = state.size;
+  const found = height * width <= AT_ONCE ? atOnce(state, settings, smoothing) : inBlocks(state, settings, smoothing);
+  const least = settings.minObjectSize === 'size' ? speckSize(state.diameter ?? 0) : settings.minObjectSize;
+  return found
+    .filter(({ mask }) => mask.area >= least && mask.area <= settings.maxObjectSize)
+    .map((object, i) => ({ ...object, id: i + 1 }));
+}
+
+/** Objects → [H, W] labels. */
+export function labelsOf(objects: readonly Pick<InstanceObject, 'id' | 'mask'>[], size: Size): LabelImage {
+  const labels: LabelImage = { data: new Uint32Array(size[0] * size[1]), shape: size };
+  for (const { id, mask } of objects) paintMask(labels, mask, id);
+  return labels;
+}
+
+/** Median diameter of disks of the objects' areas, in pixels; `undefined` without any object. */
+export function medianDiameter(objects: readonly Pick<InstanceObject, 'mask'>[]): number | undefined {
+  const areas = objects.map(({ mask }) => mask.area).filter((area) => area > 10);
+  if (areas.length === 0) return undefined;
+  areas.sort((a, b) => a - b);
+  return Math.sqrt((4 / Math.PI) * areas[areas.length >> 1]);
+}
+
+export function smoothingOf({ diameter }: InstanceState, { smoothing }: InstanceSettings): Smoothing {
+  if (smoothing === 'micro-sam') return MICRO_SAM_SMOOTHING;
+  if (smoothing !== 'size') return smoothing;
+  return diameter === undefined ? FIRST_SMOOTHING : smoothingFor(diameter);
+}
+
+type Found = Omit<InstanceObject, 'id'>;
+
+function atOnce(state: InstanceState, settings: InstanceSettings, smoothing: Smoothing): Found[] {
+  const maps = rememberedMaps(state, smoothing);
+  const seeds = labelComponents(seedMask(maps, settings), 'all').labels;
+  return objectsIn(maps, seeds, settings.foreground);
+}
+
+function objectsIn(maps: PixelMaps, seeds: LabelImage, foreground: number): Found[] {
+  const labels = watershed(maps.boundary, seeds, foregroundMask(maps, foreground));
+  const points = deepestPixels(labels, maps.boundary);
+  return [...masksFromLabels(labels)].map(([id, mask]) => ({ mask, point: points.get(id) as YX }));
+}
+
+const remembered = new WeakMap<InstanceState, { readonly key: string; readonly maps: PixelMaps }>();
+
+function rememberedMaps(state: InstanceState, smoothing: Smoothing): PixelMaps {
+  const key = `${smoothing.foreground} ${smoothing.distance}`;
+  const known = remembered.get(state);
+  if (known?.key === key) return known.maps;
+  const maps = smoothMaps(pixelMaps(state, [0, 0, ...state.size]), smoothing);
+  remembered.set(state, { key, maps });
+  return maps;
+}
+
+function inBlocks(state: InstanceState, settings: InstanceSettings, smoothing: Smoothing): Found[] {
+  const mapsOf = (box: YXYX) => smoothMaps(pixelMaps(state, box), smoothing);
+  const seeds = seedsInBlocks(state.size, (box) => seedMask(mapsOf(box), settings), Math.ceil(3 * smoothing.distance));
+  const reach = Math.max(128, Math.ceil(3 * (state.diameter ?? 0)));
+  return growSeeds(state.size, seeds, reach, (box, inside) => {
+    const maps = mapsOf(box);
+    return { maps, labels: watershed(maps.boundary, inside, foregroundMask(maps, settings.foreground)) };
+  }).map(({ mask, point }) => ({ mask, point }));
+}
+
+/** For each label the pixel of the lowest height, the first of equals. */
+export function deepestPixels({ data, shape }: LabelImage, heights: Tensor): Map<number, YX> {
+  let count = 0;
+  for (let p = 0; p < data.length; p++) if (data[p] > count) count = data[p];
+  const deepest = new Int32Array(count + 1).fill(-1);
+  for (let p = 0; p < data.length; p++) {
+    const id = data[p];
+    if (id !== 0 && (deepest[id] < 0 || heights.data[p] < heights.data[deepest[id]])) deepest[id] = p;
+  }
+  const width = shape[1];
+  const points = new Map<number, YX>();
+  for (let id = 1; id <= count; id++)
+    if (deepest[id] >= 0) points.set(id, [Math.floor(deepest[id] / width), deepest[id] % width]);
+  return points;
+}

@@ -1,0 +1,145 @@
+import { SamError } from '../../errors.js';
+import type { InstanceMaps } from '../../model/sam-tensors.js';
+import type { Size, YXYX } from '../../ndimage/array.js';
+import { makeTiling, tilesMeeting } from '../../ndimage/blocking.js';
+import { toHalf } from '../../ndimage/half.js';
+import type { TaskOptions } from '../../task.js';
+import type { SegmentContext } from '../context.js';
+import { AT_ONCE, generateInstances, medianDiameter } from './generate.js';
+import { type InstanceState, type InstanceTile, MICRO_SAM_SETTINGS } from './state.js';
+
+/**
+ * The expensive half of segmentation by an instance decoder: its maps, of the whole plane or tile by tile. Objects that are
+ * small in what the encoder sees are found badly, so where the first pass finds them to be, the plane is run once more in
+ * enlarged tiles.
+ */
+export interface InstanceOptions {
+  /** Only tiles that meet this box, in pixels. */
+  readonly region?: YXYX;
+  /** Tiles to begin with: those on screen. */
+  readonly first?: readonly number[];
+  /** Once more, enlarged, if objects are small. Default: yes, for images that are encoded whole. */
+  readonly enlarge?: boolean;
+  /** Called after each tile with what is there so far. */
+  readonly onPartial?: (state: InstanceState) => void;
+  /** Tiles that are in work at a time; more than one only for a pool of workers. */
+  readonly requests?: number;
+}
+
+/** Median diameter, in pixels of the encoder's square, below which the second pass pays. */
+const SMALL = 32;
+/** What objects are enlarged to, and by how much at most. */
+const WANTED = 40;
+const MOST = 4;
+/** Of an enlarged tile, how much of its side neighbours share. */
+const SHARED = 192 / 1024;
+
+/** @throws SamError `unsupported` if the model has no instance decoder */
+export async function initializeInstances(
+  context: SegmentContext,
+  options: InstanceOptions & TaskOptions = {},
+): Promise<InstanceState> {
+  const { size, tiling, objectDiameter } = context.embeddings;
+  const places = placesOf(context, options);
+  const first = await runPlaces(context, places, options, (tiles) => ({ size, tiles, diameter: objectDiameter }));
+  const state: InstanceState = { ...first, diameter: objectDiameter ?? measured(first) };
+  if (tiling || !(options.enlarge ?? objectDiameter === undefined)) return state;
+  const boxes = enlargedTiles(size, state.diameter, options.region);
+  if (boxes.length === 0) return state;
+  const again = await runPlaces(context, boxes, options, (tiles) => ({ ...state, tiles: [...state.tiles, ...tiles] }));
+  const tiles = again.tiles.slice(state.tiles.length);
+  const enlarged = { ...state, tiles: options.region ? again.tiles : tiles };
+  return { ...enlarged, diameter: measured(enlarged) ?? state.diameter };
+}
+
+type Place = { readonly tile?: number; readonly box: YXYX; readonly alone?: boolean };
+
+function placesOf({ embeddings: { size, tiling } }: SegmentContext, { region, first = [] }: InstanceOptions): Place[] {
+  if (!tiling) return [{ box: [0, 0, ...size] }];
+  const wanted = region ? tilesMeeting(tiling, region) : [...tiling.tiles.keys()];
+  const order = [...new Set([...first.filter((tile) => wanted.includes(tile)), ...wanted])];
+  return order.map((tile) => ({ tile, box: tiling.tiles[tile].outer }));
+}
+
+/** Boxes in which the objects have the size that suits; none if they have it already. */
+function enlargedTiles(size: Size, diameter: number | undefined, region: YXYX | undefined): Place[] {
+  const longest = Math.max(...size);
+  const seen = ((diameter ?? 0) * 1024) / longest;
+  if (seen >= SMALL) return [];
+  const scale = seen > 0 ? Math.min(MOST, WANTED / seen) : MOST;
+  const side = Math.ceil(longest / scale);
+  const halo = Math.ceil((side * SHARED) / 2);
+  const tiling = makeTiling(size, evenTile(size, side - 2 * halo), [halo, halo]);
+  const wanted = region ? tilesMeeting(tiling, region) : [...tiling.tiles.keys()];
+  return wanted.map((tile) => ({ box: tiling.tiles[tile].outer, alone: true }));
+}
+
+/** No sliver at the edge, which would be enlarged more than its neighbours. */
+function evenTile(size: Size, most: number): Size {
+  const side = (length: number) => Math.ceil(length / Math.ceil(length / most));
+  return [side(size[0]), side(size[1])];
+}
+
+async function runPlaces(
+  context: SegmentContext,
+  places: readonly Place[],
+  { signal, onProgress, onPartial, requests = 1 }: InstanceOptions & TaskOptions,
+  stateOf: (tiles: readonly InstanceTile[]) => InstanceState,
+): Promise<InstanceState> {
+  const tiles: InstanceTile[] = [];
+  let next = 0;
+  const lane = async () => {
+    while (next < places.length) {
+      signal?.throwIfAborted();
+      const place = places[next++];
+      tiles.push(await runPlace(context, place, { signal, ...(places.length === 1 && { onProgress }) }));
+      const what = place.alone ? 'enlarged part' : 'tile';
+      if (places.length > 1)
+        onProgress?.({
+          done: tiles.length,
+          total: places.length,
+          message: `Segmented ${what} ${tiles.length} of ${places.length}`,
+        });
+      onPartial?.(stateOf([...tiles]));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(requests, places.length) }, lane));
+  return stateOf(tiles);
+}
+
+async function runPlace(
+  { embeddings, plane }: SegmentContext,
+  { tile, box, alone }: Place,
+  task: TaskOptions,
+): Promise<InstanceTile> {
+  if (!embeddings.instanceMaps)
+    throw new SamError(
+      'unsupported',
+      'The model has no instance decoder: use automatic mask generation (amg), or add one to the model.',
+    );
+  const found = await embeddings.instanceMaps(alone ? { plane, box } : { plane, tile }, task);
+  return tileOf(found, box);
+}
+
+/** @param frame what the maps are of, in image pixels */
+export function tileOf({ maps, cell, inputSize }: InstanceMaps, frame: YXYX): InstanceTile {
+  return { frame, inputSize, cell, maps: { data: toHalf(maps.data), shape: maps.shape } };
+}
+
+/** By a first look with micro-sam's smoothing; of a very large image at a part of it. */
+function measured(state: InstanceState): number | undefined {
+  const [height, width] = state.size;
+  if (height * width <= AT_ONCE) return medianDiameter(generateInstances(state, MICRO_SAM_SETTINGS));
+  const side = Math.floor(Math.sqrt(AT_ONCE));
+  const [top, left] = state.tiles[0]?.frame ?? [0, 0];
+  const box: YXYX = [top, left, Math.min(height, top + side), Math.min(width, left + side)];
+  const part = {
+    size: [box[2] - box[0], box[3] - box[1]] as const,
+    tiles: state.tiles
+      .filter(({ frame }) => frame[0] >= box[0] && frame[1] >= box[1] && frame[2] <= box[2] && frame[3] <= box[3])
+      .map((tile) => ({ ...tile, frame: shift(tile.frame, -top, -left) })),
+  };
+  return medianDiameter(generateInstances(part, MICRO_SAM_SETTINGS));
+}
+
+const shift = ([y0, x0, y1, x1]: YXYX, dy: number, dx: number): YXYX => [y0 + dy, x0 + dx, y1 + dy, x1 + dx];
