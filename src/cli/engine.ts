@@ -18,6 +18,7 @@ import { poolWorker } from '../worker/pool.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 import { UsageError } from './command.js';
 import { userDataFolder } from './serve/user-data.js';
+import { findModel } from './train/trained-models.js';
 
 /**
  * What every command that runs the model shares: its flags, the worker, and how a file becomes an image with embeddings.
@@ -42,7 +43,7 @@ export const ENGINE_FLAGS = {
 } as const satisfies ParseArgsConfig['options'];
 
 export const ENGINE_USAGE = `
-  -m, --model_type NAME      model (default: ${DEFAULT_MODEL}); micro-sam info lists them
+  -m, --model_type NAME      model (default: ${DEFAULT_MODEL}); micro-sam info lists them; or one that was trained
   -c, --checkpoint FILE      encoder and decoder ONNX files of another model: give it twice
       --instances FILE       instance decoder ONNX file that goes with the model
   -e, --embedding_path DIR   keep embeddings here, in micro-sam's format, and reuse them
@@ -156,7 +157,7 @@ function channelsFlag(text: string | undefined): number[] | undefined {
 
 function modelFlag(flags: EngineFlags): ModelSpec {
   const { checkpoint = [], model_type = DEFAULT_MODEL, instances } = flags;
-  if (checkpoint.length === 0) return resolveModel(instances ? { name: model_type, instances } : model_type);
+  if (checkpoint.length === 0) return instances ? resolveModel({ name: model_type, instances }) : findModel(model_type);
   if (checkpoint.length !== 2) {
     throw new UsageError('-c is given twice: the encoder ONNX file, then the decoder ONNX file.');
   }

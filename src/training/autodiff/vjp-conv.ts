@@ -2,6 +2,7 @@ import { SamError } from '../../errors.js';
 import { type ConvAttributes, convAttributes } from '../../onnx/conv-attributes.js';
 import type { OnnxNode } from '../../onnx/model.js';
 import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
+import { elementCount } from '../../onnx/tensor-info.js';
 
 /** Gradients of two-dimensional convolutions, plain and depthwise, of any stride, padding and dilation. */
 
@@ -24,13 +25,13 @@ function ofBias(g: ShapedBuilder, d: string): string {
 function ofInput(g: ShapedBuilder, x: string, w: string, d: string, attributes: ConvAttributes): string {
   const { strides, dilations, pads, group } = attributes;
   const [outputs, inputs, height, width] = g.shape(w);
-  const plain = strides.every((stride) => stride === 1) && dilations.every((step) => step === 1);
-  if (plain && (group === 1 || inputs === 1)) {
+  const around = [height - 1 - pads[0], width - 1 - pads[1], height - 1 - pads[2], width - 1 - pads[3]];
+  const isPlain = strides.every((stride) => stride === 1) && dilations.every((step) => step === 1);
+  if (isPlain && around.every((length) => length >= 0) && (group === 1 || inputs === 1)) {
     // A convolution with the turned kernel; for depthwise ones inputs and outputs are the same.
     const turned = height * width === 1 ? w : halfTurned(g, w);
     const kernel = group === 1 ? g.transpose(turned, 1, 0, 2, 3) : turned;
     if (group === 1 || outputs === group) {
-      const around = [height - 1 - pads[0], width - 1 - pads[1], height - 1 - pads[2], width - 1 - pads[3]];
       return g.node('Conv', [d, kernel], { pads: around, group });
     }
   }
@@ -57,31 +58,58 @@ function ofWeights(
   x: string,
   w: string,
   d: string,
-  { strides, dilations, pads, group }: ConvAttributes,
+  attributes: ConvAttributes,
 ): string {
   const [batch, channels] = g.shape(x);
-  const [, outputs, rows, columns] = g.shape(d);
+  const outputs = g.shape(d)[1];
   const [, inputs, height, width] = g.shape(w);
-  const depthwise = group === channels && inputs === 1 && outputs === channels;
-  if (group !== 1 && !depthwise)
+  const depthwise = attributes.group === channels && inputs === 1 && outputs === channels;
+  if (attributes.group !== 1 && !depthwise)
     throw new SamError('unsupported', `The grouped convolution ${node.name} cannot be differentiated.`);
-  const cells = batch * rows * columns;
-  const first = (t: string) => (batch === 1 ? t : g.transpose(t, 1, 0, 2, 3)); // channels first, then all images
-  const padded = g.pad(first(x), [0, 0, pads[0], pads[1]], [0, 0, pads[2], pads[3]]);
-  const gradient = g.shaped(first(d), [outputs, cells]);
-  const taps: string[] = [];
-  for (let i = 0; i < height; i++) {
-    const line = along(g, padded, 2, i * dilations[0], rows, strides[0]);
-    for (let j = 0; j < width; j++) {
-      const under = g.shaped(along(g, line, 3, j * dilations[1], columns, strides[1]), [channels, cells]);
-      taps.push(
-        depthwise
-          ? g.shaped(g.sumOver(g.mul(under, gradient), [1]), [outputs, 1, 1])
-          : g.shaped(g.node('Gemm', [gradient, under], { transA: 0, transB: 1 }), [outputs, channels, 1]),
-      );
-    }
-  }
+  // Channels first, then all images.
+  const first = (t: string) => {
+    const [, count, ...size] = g.shape(t);
+    return batch === 1 ? g.shaped(t, [count, 1, ...size]) : g.transpose(t, 1, 0, 2, 3);
+  };
+  const flat = (t: string) => g.shaped(t, [g.shape(t)[0], elementCount(g.shape(t).slice(1))]);
+  const pairs = tapPairs(g, first(x), first(d), [height, width], attributes);
+  const taps = pairs.map(([under, gradient]) =>
+    depthwise
+      ? g.shaped(g.sumOver(g.mul(flat(under), flat(gradient)), [1]), [outputs, 1, 1])
+      : g.shaped(g.node('Gemm', [flat(gradient), flat(under)], { transA: 0, transB: 1 }), [outputs, channels, 1]),
+  );
   return g.shaped(g.concat(taps, 2), g.shape(w));
+}
+
+/**
+ * For each place of the kernel, row by row, the parts of input and gradient that meet there, [channels, N, h, w] each.
+ * Either the input is shifted or, where that is less to copy, the gradient.
+ */
+function tapPairs(
+  g: ShapedBuilder,
+  x: string,
+  d: string,
+  [height, width]: readonly [number, number],
+  { strides, dilations, pads }: ConvAttributes,
+): [under: string, gradient: string][] {
+  const places = Array.from({ length: height * width }, (_, i) => [Math.floor(i / width), i % width] as const);
+  const reach = [(height - 1) * dilations[0], (width - 1) * dilations[1]];
+  const around = [reach[0] - pads[0], reach[1] - pads[1], reach[0] - pads[2], reach[1] - pads[3]];
+  const isPlain = strides.every((stride) => stride === 1) && around.every((length) => length >= 0);
+  if (isPlain && g.shape(d)[0] < g.shape(x)[0]) {
+    const [rows, columns] = g.shape(x).slice(2);
+    const padded = g.pad(d, [0, 0, around[0], around[1]], [0, 0, around[2], around[3]]);
+    return places.map(([i, j]) => {
+      const line = along(g, padded, 2, reach[0] - i * dilations[0], rows, 1);
+      return [x, along(g, line, 3, reach[1] - j * dilations[1], columns, 1)];
+    });
+  }
+  const [rows, columns] = g.shape(d).slice(2);
+  const padded = g.pad(x, [0, 0, pads[0], pads[1]], [0, 0, pads[2], pads[3]]);
+  return places.map(([i, j]) => {
+    const line = along(g, padded, 2, i * dilations[0], rows, strides[0]);
+    return [along(g, line, 3, j * dilations[1], columns, strides[1]), d];
+  });
 }
 
 /** `count` positions of an axis, from `start`, `step` apart. */

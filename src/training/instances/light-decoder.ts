@@ -1,7 +1,7 @@
 import { toHalf } from '../../ndimage/half.js';
-import { removeDeadCode } from '../../onnx/graph.js';
+import { constantOf, removeDeadCode } from '../../onnx/graph.js';
 import type { OnnxModel } from '../../onnx/model.js';
-import { ShapedBuilder } from '../../onnx/shaped-builder.js';
+import { halfName, ShapedBuilder } from '../../onnx/shaped-builder.js';
 import type { Parameter, Weights } from '../parameters.js';
 import { CACHED } from './feature-cache.js';
 
@@ -111,4 +111,17 @@ export function lightDecoderModel(weights: Weights): OnnxModel {
   const model = g.finish('light instance decoder');
   removeDeadCode(model.graph);
   return model;
+}
+
+/** The weights in such a model, to go on from; `undefined` if it is another kind of decoder. */
+export function weightsOfLightDecoder({ graph }: OnnxModel): Weights | undefined {
+  const constants = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
+  const found = new Map<string, Float32Array>();
+  for (const { name, shape } of DECODER_PARAMETERS) {
+    const tensor = constants.get(halfName(name));
+    const constant = tensor && constantOf(tensor);
+    if (!constant || String(constant.dims) !== String(shape)) return undefined;
+    found.set(name, constant.data);
+  }
+  return found;
 }

@@ -1,0 +1,136 @@
+import path from 'node:path';
+import { pairNames, unpairedText } from '../../io/folder/pairing.js';
+import { shortNames } from '../../io/folder/result-names.js';
+import { type ImageSource, planeCount, readPlane } from '../../io/image.js';
+import { openFile } from '../../io/node-open.js';
+import { readLabelImage } from '../../io/results/label-image.js';
+import { toImage } from '../../model/intensity.js';
+import { type LabelImage, sizeOf, tensor } from '../../ndimage/array.js';
+import { labelSizes, removeSmall } from '../../ndimage/label.js';
+import type { TaskOptions } from '../../task.js';
+import { medianDiameter, type TrainingImage } from '../../training/labelled-image.js';
+import { UsageError } from '../command.js';
+
+/**
+ * Images and their labels in files, paired by name; each plane of a stack with objects in it is an image of its own.
+ * Labels are read when the list is made, which is when faults are found; images when they are needed.
+ */
+export interface LabelledFile {
+  readonly image: string;
+  readonly labels: string;
+}
+
+export interface LabelledPlane extends TrainingImage {
+  readonly file: LabelledFile;
+  /** [H, W]. */
+  readonly size: readonly [number, number];
+  readonly objects: number;
+  readonly dropped: number;
+  readonly diameter?: number;
+}
+
+export interface LabelledOptions {
+  readonly imageKey?: string;
+  readonly labelKey?: string;
+  /** Objects of fewer pixels are taken for background. */
+  readonly minSize: number;
+  /** Not all objects are labelled. */
+  readonly partial: boolean;
+}
+
+/** @returns the pairs, and a sentence about files that belong to nothing, if there are any */
+export function pairFiles(
+  images: readonly string[],
+  labels: readonly string[],
+): { files: LabelledFile[]; note?: string } {
+  const names = [shortNames(images), shortNames(labels)];
+  const sides = { ones: 'images', others: 'label files' };
+  const pairing = pairNames(names[0], names[1], (i, j) => path.resolve(images[i]) === path.resolve(labels[j]));
+  const note = unpairedText(pairing, names[0], names[1], sides);
+  if (pairing.pairs.length === 0)
+    throw new UsageError(
+      `No image has labels. ${note ?? ''} They belong together by name, as cells.tif and cells_labels.tif.`,
+    );
+  return { files: pairing.pairs.map(([i, j]) => ({ image: images[i], labels: labels[j] })), note };
+}
+
+export async function labelledPlanes(
+  files: readonly LabelledFile[],
+  options: LabelledOptions,
+  { signal, onProgress }: TaskOptions = {},
+): Promise<LabelledPlane[]> {
+  const planes: LabelledPlane[] = [];
+  for (const [index, file] of files.entries()) {
+    signal?.throwIfAborted();
+    planes.push(...(await planesOf(file, options)));
+    onProgress?.({ done: index + 1, total: files.length, message: `Read ${path.basename(file.labels)}` });
+  }
+  return planes;
+}
+
+async function planesOf(file: LabelledFile, options: LabelledOptions): Promise<LabelledPlane[]> {
+  const labels = await read(file.labels, options.labelKey, readLabelImage);
+  const [height, width] = labels.shape.slice(-2);
+  const count = sizeOf(labels.shape) / (height * width);
+  const shape = await read(file.image, options.imageKey, async (source) => ({
+    ...source.sizes,
+    planes: planeCount(source),
+  }));
+  if (shape.y !== height || shape.x !== width || shape.planes !== count)
+    throw new UsageError(
+      `${file.labels} has ${count} x ${height} x ${width} pixels, its image ${file.image} ${shape.planes} x ${shape.y} x ${shape.x}; they must agree.`,
+    );
+  const found: LabelledPlane[] = [];
+  for (let plane = 0; plane < count; plane++) {
+    const all: LabelImage = tensor(labels.data.slice(plane * height * width, (plane + 1) * height * width), [
+      height,
+      width,
+    ]);
+    const kept = removeSmall(all, options.minSize);
+    const objects = labelSizes(kept).size;
+    if (objects === 0) continue;
+    const name = count === 1 ? file.image : `${file.image}, plane ${plane}`;
+    found.push({
+      file,
+      name,
+      kind: `${height} x ${width} x ${shape.c}`,
+      size: [height, width],
+      objects,
+      dropped: labelSizes(all).size - objects,
+      diameter: medianDiameter(kept),
+      load: async () => ({ image: await imageOf(file, plane, options), labels: kept, partial: options.partial }),
+    });
+  }
+  return found;
+}
+
+function imageOf(file: LabelledFile, plane: number, { imageKey }: LabelledOptions) {
+  return read(file.image, imageKey, async (source) => toImage(await readPlane(source, plane)));
+}
+
+async function read<T>(file: string, key: string | undefined, use: (source: ImageSource) => Promise<T>): Promise<T> {
+  const source = await openFile(file, { key });
+  try {
+    return await use(source);
+  } finally {
+    await source.close();
+  }
+}
+
+/** What will be trained on, for people. */
+export function dataReport(training: readonly LabelledPlane[], validation: readonly LabelledPlane[]): string {
+  const sum = (planes: readonly LabelledPlane[], of: (plane: LabelledPlane) => number) =>
+    planes.reduce((total, plane) => total + of(plane), 0);
+  const line = (what: string, planes: readonly LabelledPlane[]) => {
+    const diameters = planes.flatMap(({ diameter }) => diameter ?? []).sort((a, b) => a - b);
+    const span =
+      diameters.length === 0 ? '' : `, ${diameters[0].toFixed(0)} to ${diameters.at(-1)?.toFixed(0)} pixels across`;
+    return `${what}: ${planes.length} image${planes.length === 1 ? '' : 's'}, ${sum(planes, ({ objects }) => objects)} objects${span}`;
+  };
+  const dropped = sum([...training, ...validation], (plane) => plane.dropped);
+  return [
+    line('To train on', training),
+    validation.length > 0 ? line('To score on', validation) : 'To score on: nothing, there are too few images',
+    ...(dropped > 0 ? [`Left out: ${dropped} objects that are too small (--min_size)`] : []),
+  ].join('\n');
+}

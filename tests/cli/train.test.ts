@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { UsageError } from '../../src/cli/command.js';
+import { dataReport, labelledPlanes, pairFiles } from '../../src/cli/train/labelled-files.js';
+import { train } from '../../src/cli/train/train.js';
+import { findModel, MODEL_CARD } from '../../src/cli/train/trained-models.js';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
+import { forgetModel } from '../../src/model/registry.js';
+
+describe('micro-sam train', function () {
+  this.timeout(300_000);
+  let folder: string;
+  const at = (...parts: string[]) => path.join(folder, ...parts);
+
+  before(async () => {
+    folder = mkdtempSync(path.join(os.tmpdir(), 'micro-sam-train-'));
+    for (const seed of [1, 2]) {
+      const { image, labels } = cellPhantom({ seed, size: [120, 160], cells: 6 });
+      writeFileSync(at(`cells${seed}.tif`), await encodeTiff(image));
+      writeFileSync(at(`cells${seed}_labels.tif`), await encodeTiff(labels));
+    }
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('makes of an annotated folder a model that other commands find by its folder', async () => {
+    const args = ['--images', folder, '--labels', folder, '--trained_model_name', 'mine', '-s', at('models')];
+    const code = await train.run([...args, '--n_iterations', '2', '--n_canvases', '2']);
+    assert.equal(code, 0);
+    const card = JSON.parse(readFileSync(at('models', 'mine', MODEL_CARD), 'utf8'));
+    assert.equal(card.trainedOn.length, 2);
+    assert.deepEqual(card.trainedOn[0], { image: 'cells1.tif', size: [120, 160], objects: 6 });
+    assert.equal(card.step, 2);
+    const model = findModel(at('models', 'mine'));
+    forgetModel('mine');
+    assert.equal(model.name, 'mine');
+    assert.ok(existsSync(model.instances?.url ?? ''));
+    assert.equal(model.encoder.url, findModel('vit_t').encoder.url);
+  });
+
+  it('says what it would train on, and what is wrong with the files', async () => {
+    const files = pairFiles(
+      [1, 2].map((n) => at(`cells${n}.tif`)),
+      [1, 2].map((n) => at(`cells${n}_labels.tif`)),
+    );
+    assert.equal(files.note, undefined);
+    const planes = await labelledPlanes(files.files, { minSize: 25, partial: false });
+    const report = dataReport(planes, []);
+    assert.match(report, /To train on: 2 images, 12 objects, \d+ to \d+ pixels across/);
+    assert.match(report, /too few images/);
+    writeFileSync(at('other.tif'), await encodeTiff(cellPhantom({ seed: 3, size: [50, 50], cells: 1 }).labels));
+    const small = [{ image: at('cells1.tif'), labels: at('other.tif') }];
+    await assert.rejects(labelledPlanes(small, { minSize: 25, partial: false }), /they must agree/);
+    rmSync(at('other.tif'));
+  });
+
+  it('refuses what it cannot do before it reads anything', async () => {
+    const data = ['--images', folder, '--labels', folder];
+    await assert.rejects(train.run(data), /--trained_model_name/);
+    await assert.rejects(train.run(['--trained_model_name', 'a', '--images', folder]), /--labels/);
+    await assert.rejects(train.run([...data, '--trained_model_name', 'a/b']), UsageError);
+  });
+
+  it('keeps objects that are large enough and tells how many are not', async () => {
+    const [plane] = await labelledPlanes([{ image: at('cells1.tif'), labels: at('cells1_labels.tif') }], {
+      minSize: 1e6,
+      partial: false,
+    });
+    assert.equal(plane, undefined);
+  });
+});
