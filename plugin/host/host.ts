@@ -7,6 +7,7 @@ import { Windows } from './windows.js';
  * as one JSON that is only given to who knows the token in this page's address.
  */
 const MESSAGE_SECONDS = 6;
+const TOKEN_KEY = 'micro-sam:token';
 
 async function start(): Promise<void> {
   const settings = await readSettings();
@@ -40,8 +41,19 @@ async function start(): Promise<void> {
   });
 }
 
+/** The token leaves the address bar, where it is seen, copied and bookmarked; a reload finds it in the tab's own storage. */
+function takeToken(): string {
+  const url = new URL(location.href);
+  const token = url.searchParams.get('token');
+  if (token === null) return sessionStorage.getItem(TOKEN_KEY) ?? '';
+  sessionStorage.setItem(TOKEN_KEY, token);
+  url.searchParams.delete('token');
+  history.replaceState(history.state, '', url);
+  return token;
+}
+
 async function readSettings(): Promise<PageSettings> {
-  const token = new URL(location.href).searchParams.get('token') ?? '';
+  const token = takeToken();
   const response = await fetch('/settings.json', { headers: { authorization: `Bearer ${token}` } });
   if (response.ok) return response.json();
   throw new Error(

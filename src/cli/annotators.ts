@@ -7,6 +7,7 @@ import { type Command, UsageError } from './command.js';
 import { initialObjects } from './initial-objects.js';
 import { openBrowser } from './serve/open-browser.js';
 import { type AnnotatorServer, startServer } from './serve/server.js';
+import { userDataFolder } from './serve/user-data.js';
 
 /**
  * The annotators of the command line: all serve the same page on this machine and open a browser on it; they differ in
@@ -122,9 +123,9 @@ async function run(args: readonly string[], start: Start): Promise<number> {
     signal: stop.signal,
   });
   console.log(server.url);
-  if (values.open) openBrowser(server.url);
+  const cleanUp = values.open ? await openBrowser(server.url, userDataFolder()) : undefined;
   await stopped;
-  await server.close();
+  await Promise.all([cleanUp?.(), server.close()]);
   return 0;
 }
 

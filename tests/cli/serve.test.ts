@@ -4,7 +4,7 @@ import http from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { parseRange } from '../../src/cli/serve/served-files.js';
+import { parseRange } from '../../src/cli/serve/send-file.js';
 import { serverStore } from '../../src/io/stores/server.js';
 import { storeContract } from '../contracts/store.js';
 import { type RunningServer, startServer } from '../support/start-server.js';

@@ -15,6 +15,16 @@ export interface RunningServer {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
+interface StartOptions {
+  readonly autosaveDir?: string;
+  readonly command?: string;
+  /** Where the server keeps the token; a folder of its own if absent. */
+  readonly dataHome?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Let it open a browser. */
+  readonly open?: boolean;
+}
+
 let built: Promise<void> | undefined;
 
 /** Builds dist/ once per test run; free if nothing changed. */
@@ -27,17 +37,21 @@ export function buildOnce(): Promise<void> {
   return built;
 }
 
-export async function startServer(
-  args: readonly string[] = [],
-  options: { readonly autosaveDir?: string; readonly command?: string } = {},
-): Promise<RunningServer> {
+export async function startServer(args: readonly string[] = [], options: StartOptions = {}): Promise<RunningServer> {
   await buildOnce();
   const own = options.autosaveDir === undefined;
+  const dataHome = options.dataHome ?? (await mkdtemp(path.join(os.tmpdir(), 'micro-sam-data-')));
   const autosaveDir = options.autosaveDir ?? (await mkdtemp(path.join(os.tmpdir(), 'micro-sam-test-')));
   const child = spawn(
     process.execPath,
-    ['dist/cli/micro-sam.js', options.command ?? 'annotator_2d', '--no-open', '--autosave-dir', autosaveDir, ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    [
+      'dist/cli/micro-sam.js',
+      options.command ?? 'annotator_2d',
+      ...(options.open ? [] : ['--no-open']),
+      ...['--autosave-dir', autosaveDir],
+      ...args,
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, XDG_DATA_HOME: dataHome, ...options.env } },
   );
   const output = { stdout: '', stderr: '' };
   child.stderr.on('data', (chunk) => {
@@ -63,6 +77,7 @@ export async function startServer(
       child.kill(signal);
       const code = await exited;
       if (own) await rm(autosaveDir, { recursive: true, force: true });
+      if (options.dataHome === undefined) await rm(dataHome, { recursive: true, force: true });
       return code;
     },
   };

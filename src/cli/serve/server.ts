@@ -1,5 +1,5 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -10,9 +10,11 @@ import { folderStore } from '../../io/stores/fs.js';
 import type { SessionSettings } from '../../session/state.js';
 import { type EncoderProcess, startEncoder } from './encoder-process.js';
 import type { PageSettings } from './page-settings.js';
+import { type Ask, answerRequests, type Route } from './routes.js';
 import { ServedFiles } from './served-files.js';
 import { staticFiles } from './static-files.js';
-import { answerStore } from './store-endpoint.js';
+import { storeRoute } from './store-endpoint.js';
+import { serverToken } from './token.js';
 import { userDataFolder } from './user-data.js';
 
 /**
@@ -54,45 +56,35 @@ export interface AnnotatorServer {
 const FIRST_PORT = 8765;
 const PORTS_TRIED = 40;
 const VIEWER_ANSWERS_WITHIN_MS = 4000;
+/** A connection on which nothing moves for so long is given up. */
+const STALLED_MS = 300_000;
+const READ = ['GET', 'HEAD'];
 
 export async function startServer(options: ServerOptions): Promise<AnnotatorServer> {
   const dist = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
   if (!existsSync(path.join(dist, 'host', 'index.html')))
     throw new SamError('not_found', `The pages are not built (${dist}). Run "npm run build" first.`);
-  const token = randomBytes(16).toString('hex');
+  const token = await serverToken(userDataFolder(), options.log);
   const files = new ServedFiles();
   const autosaveDir = path.resolve(options.autosaveDir ?? path.join(userDataFolder(), 'autosave'));
-  const store = folderStore(autosaveDir);
-  const output = options.outputDir === undefined ? undefined : folderStore(path.resolve(options.outputDir));
+  await prepareFolder(autosaveDir, options);
   const foreignViewer = options.viewer !== undefined && (await answers(options.viewer)) ? options.viewer : undefined;
-  const serveStatic = staticFiles(dist, { isolated: foreignViewer === undefined });
-  let settingsFor: (origin: string) => PageSettings = () => ({});
   let origins: readonly string[] = [];
-
-  const server = http.createServer((request, response) => {
-    const origin = `http://${request.headers.host}`;
-    const sameOrigin = request.headers.origin === undefined || request.headers.origin === origin;
-    // ImJoy joins addresses with doubled slashes; at the start they would name a host.
-    const target = (request.url ?? '/').replace(/^\/+/, '/');
-    const url = URL.canParse(target, origin) ? new URL(target, origin) : undefined;
-    if (!origins.includes(origin) || !sameOrigin || url === undefined) {
-      response.writeHead(403).end('Only pages of this server may ask.');
-    } else if (url.pathname.startsWith('/files/')) {
-      response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
-      void files.answer(url.pathname, request, response);
-    } else if (url.pathname === '/settings.json' || /^\/(autosave|output)\//.test(url.pathname)) {
-      if (!hasToken(request, token)) response.writeHead(401).end('The token is missing or wrong.');
-      else if (url.pathname.startsWith('/autosave/')) void answerStore(store, '/autosave/', url, request, response);
-      else if (url.pathname.startsWith('/output/') && output)
-        void answerStore(output, '/output/', url, request, response);
-      else if (url.pathname !== '/settings.json') response.writeHead(404).end();
-      else response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(settingsFor(origin)));
-    } else if (request.method === 'GET' || request.method === 'HEAD') {
-      serveStatic(url, request, response);
-    } else {
-      response.writeHead(405).end();
-    }
+  // A page left open asks as soon as the port answers, which is before the encoder does.
+  let ready: (settingsFor: (origin: string) => PageSettings) => void = () => undefined;
+  const settings = new Promise<(origin: string) => PageSettings>((resolve) => {
+    ready = resolve;
   });
+
+  const routes: Route[] = [
+    { path: '/files/', methods: READ, answer: (ask) => files.answer(ask) },
+    { path: '/settings.json', methods: READ, secret: true, answer: (ask) => sendSettings(settings, ask) },
+    storeRoute(folderStore(autosaveDir), '/autosave/'),
+    ...(options.outputDir === undefined ? [] : [storeRoute(folderStore(path.resolve(options.outputDir)), '/output/')]),
+    { path: '/', methods: READ, answer: staticFiles(dist, { isolated: foreignViewer === undefined }) },
+  ];
+  const server = http.createServer(answerRequests(routes, { token, origins: () => origins, log: options.log }));
+  server.timeout = STALLED_MS;
   const port = await listen(server, options.port);
   origins = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
 
@@ -119,7 +111,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     labels: options.labels?.[i] && files.add(options.labels[i]),
   }));
   const tracks = options.tracks?.map((file) => ({ name: path.basename(file), path: files.add(file) }));
-  settingsFor = (origin) => ({
+  ready((origin) => ({
     viewer: foreignViewer ?? `${origin}/plugin/viewer/index.html`,
     viewerNote,
     files: paths.map(({ name, path, labels }) => ({
@@ -132,10 +124,10 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     worker: encoder?.url,
     workerNote,
     autosave: { url: `${origin}/autosave/`, token },
-    ...(output && { output: { url: `${origin}/output/`, token } }),
+    ...(options.outputDir !== undefined && { output: { url: `${origin}/output/`, token } }),
     annotator: options.annotator,
     series: options.series,
-  });
+  }));
   options.log(`Your work is saved in ${autosaveDir}`);
   return {
     url: `${origins[0]}/?token=${token}`,
@@ -177,8 +169,20 @@ async function answers(address: string): Promise<boolean> {
   }
 }
 
-function hasToken(request: http.IncomingMessage, token: string): boolean {
-  const given = Buffer.from(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
-  const expected = Buffer.from(token);
-  return given.length === expected.length && timingSafeEqual(given, expected);
+async function sendSettings(
+  settings: Promise<(origin: string) => PageSettings>,
+  { url, response }: Ask,
+): Promise<void> {
+  const text = JSON.stringify((await settings)(url.origin));
+  response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' }).end(text);
+}
+
+/** Work of the user is for nobody else on the machine; a folder that they name and that is there keeps its rights. */
+async function prepareFolder(folder: string, { autosaveDir, log }: ServerOptions): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (autosaveDir === undefined) await chmod(folder, 0o700);
+  } catch (error) {
+    log(`${folder} cannot be prepared for your work: ${(error as Error).message}`);
+  }
 }

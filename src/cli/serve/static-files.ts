@@ -1,19 +1,26 @@
-import { readFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import sirv from 'sirv';
+import { SamError } from '../../errors.js';
+import type { Ask } from './routes.js';
+import { decodePath, fileBelow, sendFile } from './send-file.js';
 
 /** The built pages and what they load. Of dist/ only these folders: the rest is not for browsers. */
 const FOLDERS = ['host', 'plugin', 'ort', 'models'];
 
-const MANIFEST = '/manifest.imjoy.json';
-const LAUNCHER = '/plugin/micro-sam.imjoy.html';
+const MANIFEST = 'manifest.imjoy.json';
+const LAUNCHER = 'plugin/micro-sam.imjoy.html';
 const LAUNCHER_PAGE = 'http://127.0.0.1:8765/plugin/index.html';
 
-const HEADERS = {
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.map': 'application/json',
+  '.wasm': 'application/wasm',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
 };
 
 /** Gives the page SharedArrayBuffer, and so threads to wasm. Every frame inside must agree, which foreign viewers do not. */
@@ -22,31 +29,19 @@ const ISOLATION = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
-export function staticFiles(
-  dist: string,
-  { isolated }: { isolated: boolean },
-): (url: URL, request: IncomingMessage, response: ServerResponse) => void {
-  const headers = Object.entries(isolated ? { ...HEADERS, ...ISOLATION } : HEADERS);
-  // `dev` looks at the disk for each request, so that a rebuilt page needs no restart.
-  const serve = sirv(dist, { dev: true, etag: true, extensions: [] });
-  return (url, request, response) => {
-    for (const [name, value] of headers) response.setHeader(name, value);
-    if (url.pathname === LAUNCHER) {
-      // Opened from here, the plugin's window is the page of this server.
-      const text = readFileSync(path.join(dist, LAUNCHER), 'utf8').replaceAll(
-        LAUNCHER_PAGE,
-        `${url.origin}/plugin/index.html`,
-      );
-      response.setHeader('Content-Type', 'text/html;charset=utf-8');
-      response.end(text);
-      return;
-    }
-    if (url.pathname === '/') request.url = '/host/index.html';
-    else if (url.pathname !== MANIFEST && !FOLDERS.includes(url.pathname.split('/')[1])) {
-      response.writeHead(404).end();
-      return;
-    }
-    if (url.pathname.endsWith('.onnx')) response.setHeader('Content-Type', 'application/octet-stream');
-    serve(request, response);
+export function staticFiles(dist: string, { isolated }: { isolated: boolean }): (ask: Ask) => Promise<void> {
+  return async ({ url, request, response }) => {
+    const names = url.pathname === '/' ? ['host', 'index.html'] : decodePath(url.pathname).slice(1);
+    const name = names.join('/');
+    if (name !== MANIFEST && !(FOLDERS.includes(names[0]) && names.length > 1))
+      throw new SamError('not_found', 'There is nothing at this address.');
+    if (isolated) for (const [header, value] of Object.entries(ISOLATION)) response.setHeader(header, value);
+    if (names[0] === 'host') response.setHeader('Content-Security-Policy', "frame-ancestors 'self'");
+    const file = await fileBelow(dist, names);
+    const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
+    if (name !== LAUNCHER) return sendFile(file, type, request, response);
+    // Opened from here, the plugin's window is the page of this server.
+    const text = (await readFile(file, 'utf8')).replaceAll(LAUNCHER_PAGE, `${url.origin}/plugin/index.html`);
+    response.writeHead(200, { 'Content-Type': type }).end(text);
   };
 }

@@ -1,0 +1,461 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { type RunningServer, startServer } from '../support/start-server.js';
+
+/**
+ * What programs and pages that should not ask may send to the server, as written on the wire: each is refused with a
+ * status of its own, none ends the process, gives a file away or leaves one open.
+ */
+const SECRET = 'private key of somebody';
+
+interface Attack {
+  readonly name: string;
+  readonly method?: string;
+  readonly target: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Statuses that are right; 0 is a closed connection. */
+  readonly expect: readonly number[];
+}
+
+describe('attacks on the annotator server', () => {
+  let folder: string;
+  let server: RunningServer;
+  let zarr: string;
+  let image: string;
+
+  before(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-attack-'));
+    await writeFile(path.join(folder, 'id_rsa'), SECRET);
+    await mkdir(path.join(folder, 'private'));
+    await writeFile(path.join(folder, 'private', 'key'), SECRET);
+    const zarrFolder = path.join(folder, 'cells.zarr');
+    await mkdir(path.join(zarrFolder, 'inner'), { recursive: true });
+    await writeFile(path.join(zarrFolder, '.zattrs'), '{}');
+    await writeFile(path.join(zarrFolder, 'inner', '0'), 'chunk');
+    await symlink(path.join(folder, 'id_rsa'), path.join(zarrFolder, 'link'));
+    await symlink(path.join(folder, 'private'), path.join(zarrFolder, 'away'));
+    await symlink('../id_rsa', path.join(zarrFolder, 'up'));
+    await symlink('loop', path.join(zarrFolder, 'loop'));
+    await symlink('inner', path.join(zarrFolder, 'within'));
+    execFileSync('mkfifo', [path.join(zarrFolder, 'pipe')]);
+    await writeFile(path.join(zarrFolder, 'locked'), SECRET);
+    await chmod(path.join(zarrFolder, 'locked'), 0);
+    // A sibling whose name begins with that of the folder.
+    await mkdir(path.join(folder, 'cells.zarr-private'));
+    await writeFile(path.join(folder, 'cells.zarr-private', 'key'), SECRET);
+    await writeFile(path.join(folder, 'cells.tif'), new Uint8Array(4_000_000).fill(7));
+    const files = [path.join(folder, 'cells.tif'), zarrFolder];
+    server = await startServer(['--no-worker', '--port', '0', '-o', path.join(folder, 'out'), ...files], {
+      command: 'image_series_annotator',
+    });
+    const settings = await fetch(`${server.origin}/settings.json`, { headers: authorized() });
+    [image, zarr] = (await settings.json()).files.map(({ url }: { url: string }) => new URL(url).pathname);
+  });
+  after(async () => {
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const authorized = () => ({ authorization: `Bearer ${server.token}` });
+
+  it('answers each of more than 150 requests as it should, and lives', async () => {
+    const attacks = [
+      ...badRanges(image),
+      ...badMethods(image, zarr),
+      ...escapes(zarr),
+      ...badEncodings(zarr),
+      ...otherAskers(),
+      ...withoutToken(),
+      ...badKeys(authorized()),
+      ...badTargets(),
+    ];
+    assert.ok(attacks.length >= 150, `${attacks.length} requests`);
+    const wrong: string[] = [];
+    for (const attack of attacks) {
+      const { status, text } = await send(server.origin, attack);
+      if (!attack.expect.includes(status)) wrong.push(`${attack.name}: ${attack.target} answered ${status}`);
+      if (text.includes(SECRET)) wrong.push(`${attack.name}: ${attack.target} gave the secret away`);
+      if (server.child.exitCode !== null) assert.fail(`${attack.name} ended the server: ${server.output.stderr}`);
+    }
+    assert.deepEqual(wrong, []);
+    assert.equal((await fetch(server.url)).status, 200);
+  });
+
+  it('answers files of the pages as it does those of the user: ranges, methods, links', async () => {
+    const page = '/plugin/main.js';
+    const size = (await stat(path.join('dist', page))).size;
+    for (const [range, status] of [
+      ['bytes=5-2', 416],
+      [`bytes=${size}-`, 416],
+      ['bytes=0-9', 206],
+    ] as const)
+      assert.equal(
+        (await send(server.origin, { name: range, target: page, headers: { range }, expect: [] })).status,
+        status,
+      );
+  });
+
+  it('says of each answer that it is what its type says, and who may frame the page', async () => {
+    for (const target of ['/', '/plugin/index.html', '/plugin/main.js', image, '/nowhere', '/settings.json']) {
+      const { headers } = await fetch(server.origin + target);
+      assert.equal(headers.get('x-content-type-options'), 'nosniff', target);
+      assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin', target);
+    }
+    assert.match((await fetch(server.origin)).headers.get('content-security-policy') ?? '', /frame-ancestors 'self'/);
+  });
+
+  it('answers 304 for what the client has, and the whole for what has changed', async () => {
+    const etag = (await fetch(server.origin + image)).headers.get('etag') ?? '';
+    const again = (headers: Record<string, string>) =>
+      send(server.origin, { name: 'etag', target: image, headers, expect: [] });
+    assert.equal((await again({ 'if-none-match': etag })).status, 304);
+    assert.equal((await again({ range: 'bytes=0-9', 'if-range': etag })).status, 206);
+    assert.equal((await again({ range: 'bytes=0-9', 'if-range': '"another"' })).status, 200);
+  });
+
+  it('closes the file of every download that breaks off', async function () {
+    if (process.platform !== 'linux') this.skip();
+    for (let i = 0; i < 20; i++)
+      for (const target of [image, '/ort/ort-wasm-simd-threaded.wasm']) await breakOff(server.origin, target);
+    const open = async () => {
+      const folder = `/proc/${server.child.pid}/fd`;
+      const links = await Promise.all(
+        (await readdir(folder)).map((fd) => readlink(path.join(folder, fd)).catch(() => '')),
+      );
+      return links.filter((link) => /cells\.tif|\.wasm/.test(link));
+    };
+    for (let tries = 0; tries < 50 && (await open()).length > 0; tries++) await new Promise((r) => setTimeout(r, 100));
+    assert.deepEqual(await open(), []);
+  });
+
+  it('ends an answer whose file became shorter meanwhile, instead of letting the client wait', async () => {
+    const { hostname, port, host } = new URL(server.origin);
+    const socket = net.connect(Number(port), hostname);
+    let received = 0;
+    socket.write(`GET ${image} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await new Promise((resolve) => socket.once('readable', resolve));
+    await writeFile(path.join(folder, 'cells.tif'), new Uint8Array(10));
+    socket.on('data', (chunk) => {
+      received += chunk.length;
+    });
+    await new Promise((resolve) => socket.once('close', resolve));
+    assert.ok(received < 4_000_000);
+  });
+
+  it('keeps work where only the user can read it', async () => {
+    const dataHome = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-data-'));
+    const autosaveDir = path.join(dataHome, 'new', 'autosave');
+    const first = await startServer(['--no-worker', '--port', '0'], { dataHome, autosaveDir });
+    const token = path.join(dataHome, 'micro-sam', 'token');
+    assert.equal((await stat(autosaveDir)).mode & 0o777, 0o700);
+    assert.equal((await stat(token)).mode & 0o777, 0o600);
+    await first.stop();
+    const second = await startServer(['--no-worker', '--port', '0'], { dataHome, autosaveDir });
+    assert.equal(second.token, first.token, 'an open page finds the server again after a restart');
+    await second.stop();
+    await chmod(token, 0o644);
+    const third = await startServer(['--no-worker', '--port', '0'], { dataHome, autosaveDir });
+    assert.notEqual(third.token, first.token, 'a token that others could read is void');
+    assert.equal((await stat(token)).mode & 0o777, 0o600);
+    await third.stop();
+    await rm(dataHome, { recursive: true });
+  });
+
+  it('opens the browser without the token among its arguments', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const bin = path.join(folder, 'bin');
+    const said = path.join(folder, 'said');
+    await mkdir(bin);
+    await writeFile(path.join(bin, 'xdg-open'), `#!/bin/sh\necho "$@" > ${said}.part && mv ${said}.part ${said}\n`, {
+      mode: 0o755,
+    });
+    const env = { PATH: `${bin}:${process.env.PATH}`, DISPLAY: ':0' };
+    const other = await startServer(['--no-worker', '--port', '0'], { open: true, env });
+    let address: string | undefined;
+    while (address === undefined) {
+      address = await readFile(said, 'utf8').catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const page = new URL(address.trim());
+    assert.equal(page.protocol, 'file:');
+    assert.ok(!address.includes(other.token));
+    assert.equal((await stat(page)).mode & 0o777, 0o600);
+    assert.ok((await readFile(page, 'utf8')).includes(JSON.stringify(other.url)));
+    await other.stop();
+    await assert.rejects(stat(page), { code: 'ENOENT' });
+  });
+});
+
+function badRanges(image: string): Attack[] {
+  const ask = (range: string, ...expect: number[]): Attack => ({
+    name: 'range',
+    target: image,
+    headers: { range },
+    expect,
+  });
+  const { length } = new Uint8Array(4_000_000);
+  return [
+    ...['5-2', `${length}-`, `${length}-${length + 5}`, '-0', '99999999999999999999-', '3-2', '1-0'].map((range) =>
+      ask(`bytes=${range}`, 416),
+    ),
+    ...['0-0', '-1', `${length - 1}-`, '0-99999999999999999999', '-99999999999999999999', '0-9'].map((range) =>
+      ask(`bytes=${range}`, 206),
+    ),
+    ...[
+      'bytes=',
+      'bytes=-',
+      'bytes=a-b',
+      'bytes=0-1,3-4',
+      'bytes=0--1',
+      'bytes=-1-2',
+      'lines=0-1',
+      'bytes 0-1',
+      'bytes=1.5-2',
+      'bytes=0x1-2',
+      'bytes=+1-2',
+      'bytes=1e3-',
+      ',',
+      'bytes=0-1;x',
+    ].map((range) => ask(range, 200)),
+  ];
+}
+
+function badMethods(image: string, zarr: string): Attack[] {
+  const methods = ['TRACE', 'PUT', 'DELETE', 'POST', 'PATCH', 'OPTIONS', 'PROPFIND', 'MKCOL', 'SEARCH'];
+  const targets = [image, `${zarr}.zattrs`, '/', '/plugin/index.html', '/nowhere'];
+  return [
+    ...targets.flatMap((target) => methods.map((method) => ({ name: 'method', method, target, expect: [405] }))),
+    { name: 'method', method: 'CONNECT', target: '127.0.0.1:22', expect: [0, 400, 405] },
+    { name: 'no method', method: 'FETCH', target: '/', expect: [400] },
+    { name: 'head', method: 'HEAD', target: image, expect: [200] },
+  ];
+}
+
+function escapes(zarr: string): Attack[] {
+  const id = zarr.split('/')[2];
+  const below = (rest: string) => ({ name: 'escape', target: zarr + rest, expect: [404] });
+  return [
+    ...['link', 'up', 'away/key', 'loop', 'loop/x', 'pipe', 'inner', '', 'within', 'link/', 'away/', '.zattrs/x'].map(
+      below,
+    ),
+    ...[
+      '../id_rsa',
+      '..%2fid_rsa',
+      '%2e%2e/id_rsa',
+      '%2e%2e%2fid_rsa',
+      'inner/../../id_rsa',
+      '..%5cid_rsa',
+      'inner/..%2f..%2fid_rsa',
+      '%00',
+      'link%00',
+      '.zattrs%00.png',
+      '..%00/',
+      '....//id_rsa',
+      '..;/id_rsa',
+      '.%2e/id_rsa',
+      '%2Fetc%2Fpasswd',
+      '/etc/passwd',
+      '//etc/passwd',
+    ].map(below),
+    { name: 'within', target: `${zarr}within/0`, expect: [200] },
+    { name: 'plain', target: `${zarr}inner/0`, expect: [200] },
+    ...[
+      `/files/${id}/cells.zarr-private/key`,
+      `/files/${id}/../cells.zarr-private/key`,
+      `/files/${id}/`,
+      `/files/${id}`,
+      '/files/',
+      '/files',
+      `/files/${id}/x/inner/0`,
+      '/files/__proto__/x',
+      '/files/constructor/x',
+      `/files/${id.toUpperCase()}x/cells.zarr/`,
+    ].map((target) => ({ name: 'address', target, expect: [404] })),
+    ...[
+      '/../package.json',
+      '/..%2fpackage.json',
+      '/plugin/../../package.json',
+      '/plugin/..%2f..%2fpackage.json',
+      '/plugin/%2e%2e/cli/micro-sam.js',
+      '/cli/micro-sam.js',
+      '/lib/index.js',
+      '/.build',
+      '/sizes.json',
+      '/plugin',
+      '/plugin/',
+      '/host',
+      '/ort/',
+      '/models/..%2fcli%2fmicro-sam.js',
+      '/plugin/%00',
+      '/host/index.html/x',
+      '/%2e%2e/%2e%2e/etc/passwd',
+    ].map((target) => ({ name: 'page', target, expect: [404] })),
+    ...(process.getuid?.() === 0 ? [] : [below('locked')]),
+  ];
+}
+
+function badEncodings(zarr: string): Attack[] {
+  return ['%', '%2', '%zz', '%ff', '%c3%28', '%u0041', 'a%', '%e2%82', '%ed%a0%80', '%f8%88%80%80%80'].flatMap((part) =>
+    [zarr, '/plugin/', '/files/', '/'].map((root) => ({
+      name: 'percent sign',
+      target: root + part,
+      expect: [400],
+    })),
+  );
+}
+
+function otherAskers(): Attack[] {
+  const from = (headers: Record<string, string>) => ({ name: 'asker', target: '/', headers, expect: [403] });
+  return [
+    ...[
+      'evil.example',
+      'localhost.evil.example:80',
+      '127.0.0.1',
+      '127.0.0.1:1',
+      '[::1]:80',
+      '0.0.0.0',
+      '127.0.0.1.nip.io',
+      'localhost',
+      '',
+      'a@127.0.0.1',
+    ].map((host) => from({ host })),
+    ...['http://evil.example', 'null', 'https://imjoy.io', 'http://127.0.0.1:1', 'file://', 'http://localhost'].map(
+      (origin) => from({ origin }),
+    ),
+  ];
+}
+
+function withoutToken(): Attack[] {
+  const targets = ['/settings.json', '/autosave/', '/autosave/x', '/output/', '/output/x', '/autosave/%'];
+  const keys = ['', 'Bearer', 'Bearer ', 'Bearer x', `Bearer ${'0'.repeat(32)}`, 'Basic eDp4', 'bearer x'];
+  return targets.flatMap((target) =>
+    keys.map((authorization) => ({
+      name: 'token',
+      target,
+      ...(authorization && { headers: { authorization } }),
+      expect: [401],
+    })),
+  );
+}
+
+function badKeys(headers: Record<string, string>): Attack[] {
+  const keys = [
+    '..%2fx',
+    '%2e%2e%2fx',
+    'a%2f..%2f..%2fx',
+    '%00',
+    'a%00b',
+    '..%5cx',
+    'a//b',
+    '%2fabs',
+    'a/',
+
+    'a%2f%2fb',
+    '%',
+    '%ff',
+    '%zz',
+  ];
+  const methods = ['GET', 'PUT', 'DELETE'];
+  return [
+    ...['/autosave/', '/output/'].flatMap((root) =>
+      keys.flatMap((key) =>
+        methods.map((method) => ({ name: 'key', method, target: root + key, headers, expect: [400] })),
+      ),
+    ),
+    ...['POST', 'TRACE', 'PATCH', 'OPTIONS'].map((method) => ({
+      name: 'store method',
+      method,
+      target: '/autosave/x',
+      headers,
+      expect: [405],
+    })),
+    {
+      name: 'too long',
+      method: 'PUT',
+      target: '/autosave/x',
+      headers: { ...headers, 'content-length': '99999999999' },
+      expect: [413],
+    },
+    {
+      name: 'no length',
+      method: 'PUT',
+      target: '/autosave/x',
+      headers: { ...headers, 'content-length': '-1' },
+      expect: [400],
+    },
+    {
+      name: 'bad chunks',
+      method: 'PUT',
+      target: '/autosave/x',
+      headers: { ...headers, 'transfer-encoding': 'chunked' },
+      body: 'zz\r\n',
+      expect: [400],
+    },
+    {
+      name: 'two lengths',
+      method: 'PUT',
+      target: '/autosave/x',
+      headers: { ...headers, 'transfer-encoding': 'chunked', 'content-length': '3' },
+      body: '0\r\n\r\n',
+      expect: [400],
+    },
+    { name: 'list', target: '/autosave/?prefix=..%2f..%2f', headers, expect: [400] },
+    { name: 'list', target: '/autosave/?prefix=%00%2f', headers, expect: [400] },
+  ];
+}
+
+function badTargets(): Attack[] {
+  const ask = (target: string, ...expect: number[]): Attack => ({ name: 'target', target, expect });
+  return [
+    ask('*', 400),
+    ask('http://evil.example/', 400),
+    ask('nowhere', 400),
+    ask('?', 400),
+    ask('//evil.example/', 404),
+    ask('/\\evil.example', 404),
+    ask(`/${'a'.repeat(10_000)}`, 404),
+    ask(`/${'a'.repeat(20_000)}`, 431),
+    ask('/a b', 400),
+    ask('/\x01', 400, 404),
+    ask('/settings.json/', 404),
+    ask('/settings.json%00', 404),
+    ask('/autosave', 404),
+    { name: 'header', target: '/', headers: { 'x-long': 'a'.repeat(20_000) }, expect: [431] },
+    { name: 'expectation', target: '/', headers: { expect: 'miracles' }, expect: [417] },
+    { name: 'upgrade', target: '/', headers: { connection: 'upgrade, close', upgrade: 'websocket' }, expect: [200] },
+  ];
+}
+
+/** Sends a request exactly as written and reads until the server ends the connection. */
+function send(origin: string, { method = 'GET', target, headers = {}, body = '' }: Attack) {
+  const { hostname, port, host } = new URL(origin);
+  const lines = Object.entries({ host, connection: 'close', ...headers }).map(([name, value]) => `${name}: ${value}`);
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const socket = net.connect(Number(port), hostname);
+    let text = '';
+    socket.setTimeout(5000, () => socket.destroy(new Error(`${method} ${target} was not answered`)));
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // The rest of a request that was refused is not read.
+      if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error);
+    });
+    socket.on('close', () => resolve({ status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0), text }));
+    socket.write(Buffer.from(`${method} ${target} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`, 'latin1'));
+  });
+}
+
+/** Reads the beginning of an answer and goes away. */
+async function breakOff(origin: string, target: string): Promise<void> {
+  const { hostname, port, host } = new URL(origin);
+  const socket = net.connect(Number(port), hostname);
+  socket.write(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  await new Promise((resolve) => socket.once('data', resolve));
+  socket.destroy();
+}
