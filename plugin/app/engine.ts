@@ -14,7 +14,7 @@ import { connectWorker } from '../../src/worker/connect.js';
 import { failoverWorker } from '../../src/worker/failover.js';
 import type { EngineModel } from '../panel/image-settings.js';
 import type { PageAnnotator } from './annotator.js';
-import { isLocal, SwitchableWorker } from './switchable-worker.js';
+import { isLocal, type SwitchableWorker, switchableWorker } from './switchable-worker.js';
 import { openInPage, startWorker, type WorkerSettings } from './worker.js';
 
 /**
@@ -38,7 +38,7 @@ export class Engine implements EngineDeps {
 
   constructor(private readonly options: EngineOptions) {
     const { settings, onWorker } = options;
-    this.worker = new SwitchableWorker(
+    this.worker = switchableWorker(
       startWorker(settings, onWorker),
       () => openInPage(settings),
       () => onWorker(),

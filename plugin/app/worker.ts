@@ -1,5 +1,6 @@
 import { connectWorker } from '../../src/worker/connect.js';
 import { failoverWorker } from '../../src/worker/failover.js';
+import { whenConnected } from '../../src/worker/forward.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 
 /**
@@ -28,18 +29,4 @@ function workerAddress({ assets }: WorkerSettings): URL {
   const address = new URL('worker.js', document.baseURI);
   for (const [name, folder] of Object.entries(assets ?? {})) address.searchParams.set(name, folder);
   return address;
-}
-
-/** A worker that can be asked before it is there. */
-function whenConnected(connecting: Promise<SamWorker>): SamWorker {
-  connecting.catch(() => undefined); // told to whoever asks
-  return {
-    info: async () => (await connecting).info(),
-    load: async (...args) => (await connecting).load(...args),
-    encode: async (...args) => (await connecting).encode(...args),
-    decode: async (...args) => (await connecting).decode(...args),
-    decodeCandidates: async (...args) => (await connecting).decodeCandidates(...args),
-    instanceMaps: async (...args) => (await connecting).instanceMaps(...args),
-    close: async () => (await connecting.catch(() => undefined))?.close(),
-  };
 }

@@ -1,6 +1,6 @@
 import { SamError } from '../errors.js';
 import type { ModelSpec } from '../model/model-spec.js';
-import type { TaskOptions } from '../task.js';
+import { forwardWork, type Work } from './forward.js';
 import type { SamWorker } from './sam-worker.js';
 
 /**
@@ -40,7 +40,7 @@ export function failoverWorker(
     return second;
   };
 
-  async function run<T>(job: (worker: SamWorker) => Promise<T>, model?: string, options: TaskOptions = {}): Promise<T> {
+  async function run<T>(job: (worker: SamWorker) => Promise<T>, { model, options }: Partial<Work> = {}): Promise<T> {
     if (closed) throw new SamError('no_worker', 'The worker is closed.');
     let reason = 'it was lost';
     if (!second) {
@@ -66,10 +66,7 @@ export function failoverWorker(
       await run((worker) => worker.load(model, options));
       models.set(model.name, model);
     },
-    encode: (...args) => run((worker) => worker.encode(...args), args[0], args[2]),
-    decode: (...args) => run((worker) => worker.decode(...args), args[0], args[3]),
-    decodeCandidates: (...args) => run((worker) => worker.decodeCandidates(...args), args[0], args[3]),
-    instanceMaps: (...args) => run((worker) => worker.instanceMaps(...args), args[0], args[3]),
+    ...forwardWork(run),
     async close() {
       closed = true;
       await Promise.all([primary.close(), second?.then((worker) => worker.close()).catch(() => undefined)]);

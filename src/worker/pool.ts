@@ -1,4 +1,6 @@
 import { SamError } from '../errors.js';
+import type { Embedding } from '../model/sam-tensors.js';
+import { forwardWork } from './forward.js';
 import type { SamWorker } from './sam-worker.js';
 
 /**
@@ -19,14 +21,14 @@ export function poolWorker(workers: readonly SamWorker[]): SamWorker {
 
   async function run<T>(
     job: (worker: SamWorker) => Promise<T>,
-    { embedding, made }: { embedding?: string; made?: (result: T) => string } = {},
+    { embedding, made }: { embedding?: Embedding; made?: (result: T) => string },
   ): Promise<T> {
     for (;;) {
-      const member = choose(embedding);
+      const member = choose(embedding?.id);
       member.busy++;
       try {
         const result = await job(member.worker);
-        remember(member, made?.(result) ?? embedding);
+        remember(member, made?.(result) ?? embedding?.id);
         return result;
       } catch (error) {
         if (!(error instanceof SamError) || error.code !== 'worker_lost') throw error;
@@ -64,10 +66,9 @@ export function poolWorker(workers: readonly SamWorker[]): SamWorker {
       const serious = failures.find((error) => !(error instanceof SamError && error.code === 'worker_lost'));
       if (serious || failures.length === loads.length) throw serious ?? failures[0];
     },
-    encode: (...args) => run((worker) => worker.encode(...args), { made: (embedding) => embedding.id }),
-    decode: (...args) => run((worker) => worker.decode(...args), { embedding: args[1].id }),
-    decodeCandidates: (...args) => run((worker) => worker.decodeCandidates(...args), { embedding: args[1].id }),
-    instanceMaps: (...args) => run((worker) => worker.instanceMaps(...args), { embedding: args[1].id }),
+    ...forwardWork(run),
+    encode: (model, image, options) =>
+      run((worker) => worker.encode(model, image, options), { made: (embedding) => embedding.id }),
     async close() {
       await Promise.all(members.map(({ worker }) => worker.close()));
     },

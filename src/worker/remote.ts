@@ -1,5 +1,5 @@
 import { SamError } from '../errors.js';
-import type { Embedding } from '../model/sam-tensors.js';
+import type { DecodedMasks, Embedding, MaskCandidates } from '../model/sam-tensors.js';
 import type { Progress, TaskOptions } from '../task.js';
 import type { Channel } from './channel.js';
 import { type Connection, type ConnectionOptions, connect } from './connection.js';
@@ -59,17 +59,11 @@ class RemoteWorker implements SamWorker {
   }
 
   decode(...[model, embedding, prompts, options = {}]: Parameters<SamWorker['decode']>) {
-    const { iouFloor, edges } = options;
-    return this.withEmbedding(embedding, (sent) =>
-      this.task('decode', [model, sent, prompts, { iouFloor, edges }], options),
-    ) as ReturnType<SamWorker['decode']>;
+    return this.onEmbedding<DecodedMasks>('decode', model, embedding, prompts, options);
   }
 
   decodeCandidates(...[model, embedding, prompts, options]: Parameters<SamWorker['decodeCandidates']>) {
-    const { iouFloor, stabilityFloor } = options;
-    return this.withEmbedding(embedding, (sent) =>
-      this.task('decodeCandidates', [model, sent, prompts, { iouFloor, stabilityFloor }], options),
-    ) as ReturnType<SamWorker['decodeCandidates']>;
+    return this.onEmbedding<MaskCandidates>('decodeCandidates', model, embedding, prompts, options);
   }
 
   instanceMaps(...[model, embedding, image, options]: Parameters<SamWorker['instanceMaps']>) {
@@ -81,6 +75,12 @@ class RemoteWorker implements SamWorker {
 
   async close() {
     this.connection.close();
+  }
+
+  /** A task about an embedding; of its options, those that can be sent are. */
+  private onEmbedding<T>(name: string, model: string, embedding: Embedding, input: unknown, options: TaskOptions) {
+    const { signal: _, onProgress: __, ...sent } = options;
+    return this.withEmbedding(embedding, (known) => this.task<T>(name, [model, known, input, sent], options));
   }
 
   /** Names the embedding, and sends it only if the other side does not (any longer) know it. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { SwitchableWorker } from '../../plugin/app/switchable-worker.js';
+import { switchableWorker } from '../../plugin/app/switchable-worker.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
 import { diskImage, realWorker } from '../support/real-worker.js';
 import { connectByWs } from '../support/sockets.js';
@@ -8,13 +8,13 @@ import { startWorkerProcess } from '../support/worker-process.js';
 
 const noPage = () => Promise.reject(new Error('The page was asked for a worker.'));
 
-workerContract('a worker that can be exchanged', async () => new SwitchableWorker(await realWorker('first'), noPage));
+workerContract('a worker that can be exchanged', async () => switchableWorker(await realWorker('first'), noPage));
 
-describe('SwitchableWorker', () => {
+describe('switchableWorker', () => {
   it('does on the new worker what was under way on the old one, with its models', async () => {
     const remote = await startWorkerProcess();
     try {
-      const worker = new SwitchableWorker(await connectByWs(remote.url), noPage);
+      const worker = switchableWorker(await connectByWs(remote.url), noPage);
       await worker.load(TINY_MODEL);
       const next = await realWorker('next');
       const encoding = worker.encode(TINY_MODEL.name, diskImage());
@@ -33,7 +33,7 @@ describe('SwitchableWorker', () => {
 
   it('runs models from files of this computer inside the page', async () => {
     let asked = 0;
-    const worker = new SwitchableWorker(await realWorker('outside'), async () => {
+    const worker = switchableWorker(await realWorker('outside'), async () => {
       asked++;
       return realWorker('page');
     });
