@@ -1,6 +1,11 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import type { During } from '../model/ort-runtime.js';
 import { DEVICES, type Device, isDevice, startNodeWorker } from '../worker/hosts/node-worker.js';
+import { endWithParent } from '../worker/hosts/parent-watch.js';
 import { type Command, UsageError } from './command.js';
+import { writeSecret } from './serve/token.js';
 
 /**
  * Runs the model in this process for pages and scripts that connect by WebSocket. The address, with its token, is the
@@ -10,7 +15,11 @@ const usage = `micro-sam worker [options]
 
       --port N       listen on this port; default: any free one
       --host NAME    listen on this address; default: 127.0.0.1, which only this machine reaches
-      --token T      secret of the address, 8 characters or more; default: a random one
+      --token-file F file with the secret of the address, 8 characters or more; made if it is not there
+      --token T      the secret itself, which everybody on this machine can see among the running programs
+      --allow-models DIR
+                     clients of other machines may load the models of this folder; may be repeated; default: only
+                     models that are built in
       --origin O     let pages of this origin connect; may be repeated; default: pages served from this machine
   -d, --device NAME  ${DEVICES.join(', ')} (default: auto)
       --threads N    threads for the model; default: what the machine has
@@ -25,19 +34,23 @@ async function run(args: readonly string[]): Promise<number> {
       port: { type: 'string' },
       host: { type: 'string', default: '127.0.0.1' },
       token: { type: 'string' },
+      'token-file': { type: 'string' },
+      'allow-models': { type: 'string', multiple: true },
       origin: { type: 'string', multiple: true },
       device: { type: 'string', short: 'd', default: 'auto' },
       threads: { type: 'string' },
       json: { type: 'boolean' },
     },
   });
-  const { host, token } = values;
+  const { host } = values;
+  const token = values['token-file'] === undefined ? values.token : await tokenOf(values['token-file']);
   if (token !== undefined && token.length < 8) throw new UsageError('--token takes 8 characters or more.');
   const settings = {
     port: wholeNumber('--port', values.port, 0, 65_535),
     host,
     token,
     allowedOrigins: values.origin,
+    modelFolders: values['allow-models'],
     device: deviceOf(values.device),
     threads: wholeNumber('--threads', values.threads, 1, 1024),
   };
@@ -45,16 +58,50 @@ async function run(args: readonly string[]): Promise<number> {
     console.error(
       `Other machines can reach ${host}. The connection is not encrypted: whoever listens in learns the token and sees the images. Safer is a tunnel, e.g. ssh -L.`,
     );
-  const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect'] as const) process.once(signal, () => resolve());
-  });
-  const server = await startNodeWorker({ ...settings, log: (line) => console.error(line) });
+  const during = endOnSignals();
+  if (process.send) endWithParent();
+  const server = await startNodeWorker({ ...settings, during, log: (line) => console.error(line) });
   process.send?.({ url: server.url });
   const { runtime, provider } = server.info;
   console.log(values.json ? JSON.stringify({ url: server.url, runtime, provider }) : server.url);
-  await stopped;
-  await server.close();
-  return 0;
+  return new Promise<number>(() => undefined); // until a signal ends the process
+}
+
+/**
+ * A worker has nothing to save, so signals end it at once; its clients see the connection close. While a model runs nobody
+ * would hear of a signal: then it does what it does to any process.
+ *
+ * @returns wraps what holds this thread up
+ */
+function endOnSignals(): During {
+  const end = () => process.exit(0);
+  const listen = () => {
+    for (const signal of ENDINGS) process.on(signal, end);
+  };
+  let running = 0;
+  listen();
+  process.once('disconnect', end);
+  return async (job) => {
+    if (running++ === 0) for (const signal of ENDINGS) process.off(signal, end);
+    try {
+      return await job();
+    } finally {
+      if (--running === 0) listen();
+    }
+  };
+}
+
+const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+async function tokenOf(file: string): Promise<string> {
+  const kept = await readFile(file, 'utf8').catch((error) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw new UsageError(`--token-file ${file} cannot be read: ${error.message}`);
+  });
+  if (kept !== undefined) return kept.trim();
+  const token = randomBytes(16).toString('hex');
+  await writeSecret(file, token);
+  return token;
 }
 
 function wholeNumber(flag: string, text: string | undefined, least: number, most: number): number | undefined {

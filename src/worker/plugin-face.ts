@@ -8,6 +8,7 @@ import type { Progress } from '../task.js';
 import { VERSION } from '../version.js';
 import type { Channel } from './channel.js';
 import { type Connection, connect, packed } from './connection.js';
+import { modelName } from './model-argument.js';
 import type { SamWorker } from './sam-worker.js';
 
 /**
@@ -46,7 +47,8 @@ export function servePlugin(channel: Channel, worker: SamWorker): Promise<Connec
   channel.onClose(() => {
     for (const controller of tasks.values()) controller.abort();
   });
-  const modelOf = ({ model }: { readonly model?: string } = {}) => resolveModel(model).name;
+  const modelOf = ({ model }: { readonly model?: string } = {}) =>
+    resolveModel(model === undefined ? undefined : modelName(model)).name;
 
   const api = {
     setup() {},

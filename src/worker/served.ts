@@ -6,6 +6,7 @@ import type { Tensor } from '../ndimage/array.js';
 import type { Progress, TaskOptions } from '../task.js';
 import { type Channel, giveAway } from './channel.js';
 import { type Connection, connect, replyOf } from './connection.js';
+import { modelName, modelSpec } from './model-argument.js';
 import type { CandidateOptions, SamWorker } from './sam-worker.js';
 
 /**
@@ -20,7 +21,12 @@ const KEPT = 16;
 /** An embedding as it is sent: without features if the worker should have them. */
 export type SentEmbedding = Omit<Embedding, 'features'> & Partial<Pick<Embedding, 'features'>>;
 
-export function serveWorker(channel: Channel, worker: SamWorker): Promise<Connection> {
+export interface ServeOptions {
+  /** Throws for a model that the client may not have loaded; all are allowed if absent. */
+  readonly offer?: (spec: ModelSpec) => Promise<void>;
+}
+
+export function serveWorker(channel: Channel, worker: SamWorker, { offer }: ServeOptions = {}): Promise<Connection> {
   const tasks = new Map<number, AbortController>();
   const kept = new Map<string, Embedding>();
   const keep = (embedding: Embedding) => {
@@ -56,12 +62,17 @@ export function serveWorker(channel: Channel, worker: SamWorker): Promise<Connec
 
   const api = {
     info: () => replyOf(() => worker.info()),
-    load: (task: number, spec: ModelSpec) => run(task, (options) => worker.load(spec, options)),
+    load: (task: number, model: unknown) =>
+      run(task, async (options) => {
+        const spec = modelSpec(model);
+        await offer?.(spec);
+        await worker.load(spec, options);
+      }),
     encode: (task: number, model: string, image: Tensor<Uint8Array>, asked?: EncodeOptions) =>
-      run(task, async (options) => keep(await worker.encode(model, image, { ...asked, ...options }))),
+      run(task, async (options) => keep(await worker.encode(modelName(model), image, { ...asked, ...options }))),
     decode: (task: number, model: string, embedding: SentEmbedding, prompts: SamPrompts, asked: DecodeOptions) =>
       run(task, async (options) => {
-        const decoded = await worker.decode(model, find(embedding), prompts, { ...asked, ...options });
+        const decoded = await worker.decode(modelName(model), find(embedding), prompts, { ...asked, ...options });
         giveAway(decoded.logits.buffer);
         return decoded;
       }),
@@ -72,11 +83,13 @@ export function serveWorker(channel: Channel, worker: SamWorker): Promise<Connec
       prompts: SamPrompts,
       asked: CandidateOptions,
     ) =>
-      run(task, async (options) => worker.decodeCandidates(model, find(embedding), prompts, { ...asked, ...options })),
+      run(task, async (options) =>
+        worker.decodeCandidates(modelName(model), find(embedding), prompts, { ...asked, ...options }),
+      ),
     instanceMaps: (task: number, model: string, embedding: SentEmbedding, image: Tensor<Uint8Array>) =>
       run(task, async (options) => {
         const whole = find(embedding);
-        const found = await worker.instanceMaps(model, whole, image, options);
+        const found = await worker.instanceMaps(modelName(model), whole, image, options);
         // Maps are asked for once, and early features are large.
         const { early: _, ...rest } = whole;
         keep(rest);

@@ -19,7 +19,7 @@ export interface EncoderOptions {
 }
 
 const STARTS_WITHIN_MS = 30_000;
-const STOPS_WITHIN_MS = 3_000;
+const STOPS_WITHIN_MS = 500;
 
 /** @param program path of the built command line, which is started once more */
 export async function startEncoder(program: string, { origins, log }: EncoderOptions): Promise<EncoderProcess> {
@@ -54,6 +54,7 @@ export async function startEncoder(program: string, { origins, log }: EncoderOpt
     pid: child.pid,
     async close() {
       closing = true;
+      // It has nothing to save, and a model that runs would have to be waited for.
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), STOPS_WITHIN_MS);
       await ended;

@@ -7,6 +7,7 @@ import { type Channel, type SocketLike, socketChannel } from '../channel.js';
 import { servePlugin } from '../plugin-face.js';
 import type { SamWorker } from '../sam-worker.js';
 import { serveWorker } from '../served.js';
+import { offeredModels } from './offered-models.js';
 
 /**
  * Serves a worker over WebSocket to pages and processes that know the token. Any page in a browser can open a socket to
@@ -23,6 +24,8 @@ export interface WorkerServerOptions {
   readonly token?: string;
   /** Origins of pages that may connect, or '*'; pages served from this machine if absent. Programs send no origin. */
   readonly allowedOrigins?: readonly string[];
+  /** Folders whose models clients of other machines and pages from elsewhere may have loaded, besides registered ones. */
+  readonly modelFolders?: readonly string[];
   /** Largest message in bytes. Default 256 MiB, an RGB image of 9000 x 9000. */
   readonly maxPayload?: number;
   readonly log?: (line: string) => void;
@@ -70,7 +73,9 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
       const channel: Channel = socketChannel(client as unknown as SocketLike);
       channel.onClose(() => log(`A client left; ${sockets.clients.size} remain.`));
       const { searchParams } = addressOf(request);
-      const served = searchParams.get('as') === 'plugin' ? servePlugin(channel, worker) : serveWorker(channel, worker);
+      const offer = isFromHere(request) ? undefined : offeredModels(options.modelFolders);
+      const served =
+        searchParams.get('as') === 'plugin' ? servePlugin(channel, worker) : serveWorker(channel, worker, { offer });
       served.catch((error: Error) => {
         log(`A client could not be served: ${error.message}`);
         client.terminate();
@@ -124,6 +129,14 @@ function refusal(request: IncomingMessage, token: string, allowed: readonly stri
   if (origin === undefined || allowed?.includes('*') || allowed?.includes(origin)) return undefined;
   if (allowed === undefined && isLoopback(origin)) return undefined;
   return `Pages from ${origin} may not connect`;
+}
+
+/** Programs of this machine and pages that it serves; they may name any model, as whoever started the worker may. */
+function isFromHere({ socket, headers }: IncomingMessage): boolean {
+  const address = socket.remoteAddress?.replace(/^::ffff:/, '') ?? '';
+  return (
+    (address === '::1' || address.startsWith('127.')) && (headers.origin === undefined || isLoopback(headers.origin))
+  );
 }
 
 function isLoopback(origin: string): boolean {

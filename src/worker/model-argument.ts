@@ -1,0 +1,98 @@
+import { SamError } from '../errors.js';
+import type { EncoderInput, ModelFile, ModelSpec } from '../model/model-spec.js';
+
+/**
+ * What a client sends as a model, checked before anything is done with it: a name, or all of a declaration. A worker that
+ * took an object for a name would open whatever files the object tells of.
+ */
+
+/** @throws SamError `invalid_argument` */
+export function modelName(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw new SamError('invalid_argument', `Expected the name of a model, got ${kindOf(value)}.`);
+}
+
+/** @throws SamError `invalid_argument` */
+export function modelSpec(value: unknown): ModelSpec {
+  const spec = record(value, 'model');
+  return {
+    name: named(spec.name, 'name'),
+    description: typeof spec.description === 'string' ? spec.description : '',
+    encoder: modelFile(spec.encoder, 'encoder'),
+    decoder: modelFile(spec.decoder, 'decoder'),
+    ...(isGiven(spec.instances) && { instances: modelFile(spec.instances, 'instances') }),
+    ...(isGiven(spec.earlyFeatures) && { earlyFeatures: names(spec.earlyFeatures, 'earlyFeatures') }),
+    encoderInput: encoderInput(spec.encoderInput),
+    decoderLayout: { family: oneOf(record(spec.decoderLayout, 'decoderLayout').family, ['official', 'transformers']) },
+  };
+}
+
+function modelFile(value: unknown, part: string): ModelFile {
+  const { url, bytes, sha256 } = record(value, part);
+  if (isGiven(bytes) && !(Number.isSafeInteger(bytes) && (bytes as number) >= 0))
+    throw wrong(`${part}.bytes`, 'a number of bytes', bytes);
+  if (isGiven(sha256) && !/^[0-9a-f]{64}$/i.test(String(sha256)))
+    throw wrong(`${part}.sha256`, '64 hexadecimal digits', sha256);
+  return {
+    url: named(url, `${part}.url`),
+    ...(typeof bytes === 'number' && { bytes }),
+    ...(typeof sha256 === 'string' && { sha256 }),
+  };
+}
+
+function encoderInput(value: unknown): EncoderInput {
+  const { name, layout, side, resize, mean, std, output } = record(value, 'encoderInput');
+  if (!Number.isInteger(side) || (side as number) < 16 || (side as number) > LARGEST_SIDE)
+    throw wrong('encoderInput.side', `16 to ${LARGEST_SIDE} pixels`, side);
+  return {
+    layout: oneOf(layout, ['nchw', 'hwc']),
+    side: side as number,
+    resize: oneOf(resize, ['longest-side', 'stretch']),
+    mean: colour(mean, 'mean'),
+    std: colour(std, 'std'),
+    ...(typeof name === 'string' && { name }),
+    ...(typeof output === 'string' && { output }),
+  };
+}
+
+const LARGEST_SIDE = 4096;
+
+function colour(value: unknown, name: string): readonly [number, number, number] {
+  if (Array.isArray(value) && value.length === 3 && value.every(Number.isFinite))
+    return value as unknown as readonly [number, number, number];
+  throw wrong(`encoderInput.${name}`, 'three numbers', value);
+}
+
+/** Absent members arrive as null. */
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+function names(value: unknown, what: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(record(value, what)).map(([key, name]) => [key, named(name, what)]));
+}
+
+function oneOf<const T extends string>(value: unknown, known: readonly T[]): T {
+  const found = known.find((each) => each === value);
+  if (found !== undefined) return found;
+  throw wrong('model', known.join(' or '), value);
+}
+
+function named(value: unknown, what: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw wrong(what, 'text', value);
+}
+
+function record(value: unknown, what: string): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>;
+  throw wrong(what, 'an object', value);
+}
+
+function wrong(what: string, expected: string, got: unknown): SamError {
+  return new SamError('invalid_argument', `${what} of a model should be ${expected}, got ${kindOf(got)}.`);
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
+  return typeof value === 'number' ? String(value) : Array.isArray(value) ? 'a list' : typeof value;
+}
