@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import type { During } from '../model/ort-runtime.js';
+import { endWithParent } from '../worker/hosts/node-parent-watch.js';
 import { DEVICES, type Device, isDevice, startNodeWorker } from '../worker/hosts/node-worker.js';
-import { endWithParent } from '../worker/hosts/parent-watch.js';
 import { type Command, UsageError } from './command.js';
 import { writeSecret } from './serve/token.js';
 

@@ -7,7 +7,7 @@ import { type Channel, type SocketLike, socketChannel } from '../channel.js';
 import { servePlugin } from '../plugin-face.js';
 import type { SamWorker } from '../sam-worker.js';
 import { serveWorker } from '../served.js';
-import { offeredModels } from './offered-models.js';
+import { offeredModels } from './node-offered-models.js';
 
 /**
  * Serves a worker over WebSocket to pages and processes that know the token. Any page in a browser can open a socket to
