@@ -33,7 +33,7 @@ export class HoverPreview {
   }
 
   private isWanted(): boolean {
-    const { settings, prompts, tasks, embedding, image } = this.session.state;
+    const { settings, prompts, tasks, embedding, image } = this.session.shown;
     return (
       image !== undefined &&
       settings.hoverPreview &&
@@ -50,14 +50,14 @@ export class HoverPreview {
     try {
       while (this.pointer && this.isWanted() && this.now() >= this.restUntil) {
         const at = this.pointer;
-        const { annotator, state } = this.session;
+        const { annotator, shown: state } = this.session;
         if (!annotator) return;
         const { ended } = this;
         const start = this.now();
         const mask = await annotator.preview(at, state.plane);
         const took = this.now() - start;
         if (took > BUDGET_MS) this.restUntil = this.now() + took * REST_FACTOR;
-        const current = this.session.state.image === state.image && this.session.state.plane === state.plane;
+        const current = this.session.shown.image === state.image && this.session.shown.plane === state.plane;
         if (!this.pointer || this.ended > ended || !current || !this.isWanted()) return;
         this.shown = true;
         this.show(mask);

@@ -87,12 +87,12 @@ export class Presenter {
         (error) => this.viewerFailed(error),
       );
     this.stop.push(
-      session.subscribe((state, previous) => this.show(state, previous)),
+      session.subscribeShown((state, previous) => this.show(state, previous)),
       viewer.on((event) => this.receive(event)),
     );
     const commands = COMMAND_LIST.filter((command) => command.inViewer).map(({ id, title }) => ({ id, title }));
     channel().push(() => viewer.showCommands(commands));
-    this.show(session.state, undefined);
+    this.show(session.shown, undefined);
   }
 
   private readonly tool: Latest<() => Promise<void>>;
@@ -120,7 +120,7 @@ export class Presenter {
 
   /** Shows the image anew, e.g. after its contrast was changed. */
   refreshImage(): void {
-    const { image } = this.session.state;
+    const { image } = this.session.shown;
     if (image) this.image.push(image);
     this.sections?.repaint();
   }
@@ -139,10 +139,10 @@ export class Presenter {
     const { current_object: objects } = this.objects;
     const end = performance.now() + PANEL_PATIENCE_MS;
     do await pause(FRAME_MS);
-    while ((objects.busy || this.session.state.tasks.length > 0) && performance.now() < end);
+    while ((objects.busy || this.session.shown.tasks.length > 0) && performance.now() < end);
     this.panelDrawn = undefined;
     if (this.closed || !this.options.onPanel) return;
-    const { state, annotator } = this.session;
+    const { shown: state, annotator } = this.session;
     const automatic = annotator?.automaticStatus?.(state);
     const panel = panelModel(state, {
       facts: this.options.facts?.() ?? [],
@@ -207,7 +207,7 @@ export class Presenter {
     if (this.ticking !== undefined) return;
     this.ticking = setTimeout(() => {
       this.ticking = undefined;
-      if (this.closed || this.session.state.tasks.length === 0) return;
+      if (this.closed || this.session.shown.tasks.length === 0) return;
       this.setBusy(true);
       this.refreshPanel();
       this.tick();
@@ -222,21 +222,21 @@ export class Presenter {
 
   private async showImage(image: ImageInfo): Promise<void> {
     const { viewer, options, session } = this;
-    const { plane } = session.state;
+    const { plane } = session.shown;
     const [height, width] = image.size;
     if (options.renderer && viewer.showLargeImage && height * width > LARGE_PLANE)
       await viewer.showLargeImage(image.name, image.size, options.renderer(image, plane));
     else {
       const pixels = await options.readPixels(image, plane);
-      const { state } = session;
-      if (state.image === image && state.plane === plane) await viewer.showImage(image.name, pixels);
+      const { shown } = session;
+      if (shown.image === image && shown.plane === plane) await viewer.showImage(image.name, pixels);
     }
     if (options.channels) await viewer.showChannels?.(options.channels());
     if (options.scale) await viewer.showScale?.(options.scale());
   }
 
   private pushObjects(name: ObjectLayerName): void {
-    this.objects[name].push(viewObjects(this.session.state, name, this.shuffle));
+    this.objects[name].push(viewObjects(this.session.shown, name, this.shuffle));
   }
 
   private toggleSections(): void {
@@ -259,18 +259,18 @@ export class Presenter {
     this.visible = !this.visible;
     for (const name of LAYERS) await this.viewer.setLayerVisible(name, this.visible);
     this.sections?.repaint();
-    this.pushTracks(this.session.state);
+    this.pushTracks(this.session.shown);
   }
 
   private shuffleColors(): void {
     this.shuffle++;
     for (const name of LAYERS) this.pushObjects(name);
-    this.pushTracks(this.session.state);
+    this.pushTracks(this.session.shown);
     this.sections?.repaint();
   }
 
   private receive(event: ViewerEvent): void {
-    const { state } = this.session;
+    const { shown: state } = this.session;
     switch (event.kind) {
       case 'prompt-added':
         if (this.isEcho(event.prompt)) break;
@@ -345,14 +345,14 @@ export class Presenter {
     id: Id,
     ...args: CommandArguments<Id>
   ): void {
-    const { prompts } = this.session.state;
+    const { prompts } = this.session.shown;
     const done = this.run(id, ...args);
-    if (this.session.state.prompts === prompts) void done.then(() => this.pushPrompts(this.session.state));
+    if (this.session.shown.prompts === prompts) void done.then(() => this.pushPrompts(this.session.shown));
   }
 
   /** Keys and buttons carry no arguments. */
   private fromOutside(id: CommandId): void {
-    if (id === 'cancel' && this.session.state.tasks.length === 0) return; // Escape has other uses
+    if (id === 'cancel' && this.session.shown.tasks.length === 0) return; // Escape has other uses
     void this.run(id as 'commit');
   }
 

@@ -16,7 +16,6 @@ export interface SessionActions {
     work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<Segmentation>,
     options?: { slot?: TaskSlot; amend?: Memo },
   ): Promise<void>;
-  settled(): Promise<void>;
   cancel(which?: number | TaskSlot): void;
 }
 

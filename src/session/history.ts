@@ -86,6 +86,11 @@ export class History {
     return { ...(undo !== undefined && { undo }), ...(redo !== undefined && { redo }) };
   }
 
+  /** All steps, the latest last. */
+  get steps(): { readonly done: readonly Memo[]; readonly undone: readonly Memo[] } {
+    return { done: this.done, undone: this.undone };
+  }
+
   /** The latest step, to be handed to `amend` later. */
   get latest(): Memo | undefined {
     return this.done.at(-1);

@@ -6,15 +6,11 @@ import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
 import type { TaskOptions } from '../task.js';
 import type { Edit, SessionActions } from './actions.js';
 import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation } from './annotator.js';
-import {
-  COMMANDS,
-  type Command,
-  type CommandArguments,
-  type CommandId,
-  refusal,
-  segmentNow,
-} from './commands/commands.js';
+import { CommandQueue } from './command-queue.js';
+import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal } from './commands/commands.js';
+import { segmentNow } from './commands/segmenting.js';
 import { landSegmentation } from './edits/edits.js';
+import { expectedState } from './expected.js';
 import { isOtherWork } from './fields.js';
 import { History, type Memo } from './history.js';
 import { layerOf, NO_OBJECTS } from './layers.js';
@@ -46,16 +42,32 @@ export class AnnotationSession implements SessionActions {
   private current: SessionState;
   private readonly history = new History();
   private readonly listeners = new Set<SessionListener>();
+  private readonly viewers = new Map<SessionListener, SessionState>();
+  private readonly queue = new CommandQueue(() => this.set({ ...this.current }));
+  private expected: SessionState;
   private readonly tasks = new Tasks((tasks) => this.set({ ...this.current, tasks }));
   private annotatorInUse?: Annotator;
   private promptCount = 0;
+  /** Number of the latest command that had been given when the message came. */
+  private messageAfter = 0;
+  /** Of which plane the embedding was asked for last, and what has come of it. */
+  private preparing?: { readonly plane: number; readonly status: NonNullable<SessionState['embedding']> };
 
   constructor(settings: Partial<SessionSettings> = {}) {
     this.current = emptyState({ ...DEFAULT_SETTINGS, ...settings });
+    this.expected = this.current;
   }
 
   get state(): SessionState {
     return this.current;
+  }
+
+  /**
+   * The state as the hand expects it: with what the commands that wait for their turn will change, as far as that can be
+   * told. The same as `state` when none waits. This is what is shown; what is kept and computed with is `state`.
+   */
+  get shown(): SessionState {
+    return this.expected;
   }
 
   get annotator(): Annotator | undefined {
@@ -68,6 +80,12 @@ export class AnnotationSession implements SessionActions {
     return () => this.listeners.delete(listener);
   }
 
+  /** The same for what is shown: called with the newest `shown`, and with the one that this listener has seen before. */
+  subscribeShown(listener: SessionListener): () => void {
+    this.viewers.set(listener, this.expected);
+    return () => this.viewers.delete(listener);
+  }
+
   /**
    * Starts on an image. Work on the previous image is cancelled and its history forgotten; settings stay.
    *
@@ -77,19 +95,22 @@ export class AnnotationSession implements SessionActions {
     this.leave();
     this.annotatorInUse = annotator;
     const empty = emptyState(this.current.settings);
-    const settings = { ...empty.settings, ...restored?.settings };
+    const settings = { ...empty.settings, ...restored?.settings, positive: true };
     this.set({ ...empty, ...restored, image, settings, history: {} });
   }
 
   /** Replaces what segments, e.g. after another model was chosen. The work done so far stays. */
   useAnnotator(annotator: Annotator): void {
-    this.cancel();
+    this.tasks.cancel();
     this.annotatorInUse = annotator;
+    this.preparing = undefined;
     const { embedding: _, ...state } = this.current;
     this.set(state);
-    const waiting = promptsOfPlane(state).length > 0 && state.layers.current_object.objects.size === 0;
-    if (waiting && state.settings.autoSegment)
-      segmentNow(this, this.history.latest).catch((error) => this.report(error));
+    const unsegmented = promptsOfPlane(state).length > 0 && state.layers.current_object.objects.size === 0;
+    if (unsegmented && state.settings.autoSegment)
+      this.queue
+        .add({ id: 'segment_object', args: undefined, background: false }, () => segmentNow(this, this.history.latest))
+        .catch((error) => this.report(error));
   }
 
   close(): void {
@@ -117,17 +138,9 @@ export class AnnotationSession implements SessionActions {
     const after = edit.change(before);
     if (after === before) return undefined;
     if (isOtherWork(before, after)) this.needWritable();
-    if (invalidates(before, after)) this.cancel('segment');
+    if (invalidates(before, after)) this.tasks.cancel('segment');
     const memo = this.history.amend(amend, edit.title, before, after);
-    const { message: _, embedding, ...rest } = after;
-    const moved = before.plane !== after.plane;
-    if (moved) this.annotatorInUse?.prefetch?.(after.plane);
-    this.set({
-      ...rest,
-      ...(embedding && !moved && { embedding }),
-      ...(edit.notice && { message: edit.notice }),
-      history: this.history.titles,
-    });
+    this.set({ ...this.withMessage(after, edit.notice), history: this.history.titles });
     return memo;
   }
 
@@ -140,15 +153,24 @@ export class AnnotationSession implements SessionActions {
   }
 
   /**
-   * Does what the command table describes. Resolves when it is done, including a segmentation it causes; rejects with a
-   * SamError, which is also shown as the state's message.
+   * Does what the command table describes, in its turn: commands are carried out in the order in which they are given,
+   * each after all that the one before has brought about, so that nobody needs to wait between them. Resolves when it is
+   * done, including a segmentation it causes; rejects with a SamError, which is also shown as the state's message.
    */
   async run<Id extends CommandId>(id: Id, ...args: CommandArguments<Id>): Promise<void> {
+    const { atOnce, background = false } = COMMANDS[id] as Command<(typeof args)[0]>;
+    const work = () => this.carryOut(id, args[0]);
+    return atOnce ? work() : this.queue.add({ id, args: args[0], background }, work);
+  }
+
+  private carryOut(id: CommandId, args: unknown): void | Promise<void> {
     try {
       const reason = refusal(id, this.current);
       if (reason) throw new SamError(this.current.image ? 'invalid_argument' : 'no_image', reason);
-      const command = COMMANDS[id] as Command<(typeof args)[0]>;
-      await command.run(this, args[0]);
+      const work = (COMMANDS[id] as Command<unknown>).run(this, args);
+      return work?.catch((error) => {
+        throw this.report(error);
+      });
     } catch (error) {
       throw this.report(error);
     }
@@ -157,6 +179,7 @@ export class AnnotationSession implements SessionActions {
   /** Shows a message; undefined removes it. */
   notify(message: Message | undefined): void {
     const { message: _, ...rest } = this.current;
+    this.messageAfter = this.queue.latest;
     this.set(message ? { ...rest, message } : rest);
   }
 
@@ -169,19 +192,31 @@ export class AnnotationSession implements SessionActions {
 
   /** Refuses changes to the work from now on, for that reason; undefined allows them again. */
   setReadOnly(reason: string | undefined): void {
-    if (reason !== undefined) this.cancel('segment');
+    if (reason !== undefined) this.tasks.cancel('segment');
     const { readOnly: _, ...rest } = this.current;
     this.set(reason === undefined ? rest : { ...rest, readOnly: reason });
   }
 
-  /** Stops running work: one task, those of a slot, or all. Its promise rejects with `cancelled`. */
+  /**
+   * Stops running work: one task, those of a slot, or all. Its promise rejects with `cancelled`. With a segmentation go the
+   * commands that wait for it, since they were meant for what it would have given.
+   */
   cancel(which?: number | TaskSlot): void {
+    const slot = this.current.tasks.find(({ id }) => id === which)?.slot ?? which;
     this.tasks.cancel(which);
+    const dropped = slot === undefined || slot === 'segment' ? this.queue.drop().length : 0;
+    if (dropped > 0) {
+      const text = `Stopped. ${dropped === 1 ? 'One step that waited was' : `${dropped} steps that waited were`} not carried out.`;
+      this.notify({ level: 'info', text });
+    }
   }
 
-  /** Waits until no segmentation is running: C right after a click commits what the click gives. */
-  settled(): Promise<void> {
-    return this.tasks.settled('segment');
+  /** Resolves when all commands given so far, and those given meanwhile, are carried out and nothing is segmented. */
+  async settled(): Promise<void> {
+    do {
+      await this.queue.idle();
+      await this.tasks.settled('segment');
+    } while (this.queue.current);
   }
 
   /**
@@ -213,8 +248,8 @@ export class AnnotationSession implements SessionActions {
         const edit = landSegmentation(name, result);
         const after = edit.change(before);
         this.history.amend(options.amend, name, before, after);
-        const { message: _, ...rest } = withoutArrived(after, arrived);
-        this.set({ ...rest, ...(edit.notice && { message: edit.notice }), history: this.history.titles });
+        const landed = this.withMessage(withoutArrived(after, arrived), edit.notice);
+        this.set({ ...landed, history: this.history.titles });
       } finally {
         task.signal.removeEventListener('abort', gone);
         gone();
@@ -225,10 +260,14 @@ export class AnnotationSession implements SessionActions {
   /** Makes the embedding of the visible plane, with progress. */
   async prepare(): Promise<void> {
     const annotator = this.needAnnotator();
-    const { plane } = this.current;
-    this.set({ ...this.current, embedding: 'computing' });
-    const outcome = (embedding: 'ready' | 'failed') => {
-      if (this.annotatorInUse === annotator) this.set({ ...this.current, embedding });
+    const { plane } = this.expected;
+    const computing = { plane, status: 'computing' } as const;
+    this.preparing = computing;
+    this.set({ ...this.current });
+    const outcome = (status: 'ready' | 'failed') => {
+      if (this.preparing !== computing) return;
+      this.preparing = { plane, status };
+      this.set({ ...this.current });
     };
     try {
       await this.task('prepare', 'Compute embeddings', (task) => annotator.prepare(plane, task));
@@ -269,24 +308,54 @@ export class AnnotationSession implements SessionActions {
 
   private travel(step: (state: SessionState) => SessionState | undefined): boolean {
     this.needWritable();
-    this.cancel('segment');
+    this.tasks.cancel('segment');
     const next = step(this.current);
     if (!next) return false;
-    const { message: _, ...rest } = next;
-    this.set({ ...rest, history: this.history.titles });
+    this.set({ ...this.withMessage(next), history: this.history.titles });
     return true;
   }
 
   private leave(): void {
-    this.cancel();
+    this.queue.drop();
+    this.tasks.cancel();
     this.history.clear();
+    this.preparing = undefined;
+  }
+
+  /** With this message, or without any, unless the one there is came after the command at work was given. */
+  private withMessage(state: SessionState, message?: Message): SessionState {
+    if (message) {
+      this.messageAfter = this.queue.latest;
+      return { ...state, message };
+    }
+    if (this.queue.number <= this.messageAfter) return state;
+    const { message: _, ...rest } = state;
+    return rest;
   }
 
   private set(next: SessionState): void {
     const previous = this.current;
     if (next === previous) return;
-    this.current = next;
-    for (const listener of [...this.listeners]) listener(next, previous);
+    const { waiting } = this.queue;
+    const { waiting: _, ...rest } = next;
+    this.current = this.withEmbedding(waiting.length > 0 ? { ...rest, waiting: waiting.length } : rest);
+    const before = this.expected;
+    this.expected =
+      waiting.length > 0 ? this.withEmbedding(expectedState(this.current, waiting, this.history)) : this.current;
+    const moved = before.plane !== this.expected.plane && before.image === this.expected.image;
+    if (moved) this.annotatorInUse?.prefetch?.(this.expected.plane);
+    for (const listener of [...this.listeners]) listener(this.current, previous);
+    for (const [listener, seen] of [...this.viewers]) {
+      const now = this.expected;
+      if (this.viewers.get(listener) !== seen || seen === now) continue;
+      this.viewers.set(listener, now);
+      listener(now, seen);
+    }
+  }
+
+  private withEmbedding({ embedding: _, ...state }: SessionState): SessionState {
+    const { preparing } = this;
+    return preparing?.plane === state.plane ? { ...state, embedding: preparing.status } : state;
   }
 }
 

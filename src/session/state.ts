@@ -41,6 +41,12 @@ export interface SessionState {
   readonly candidates?: Candidates;
   /** Titles of the steps that undo and redo would take; absent when there is none. */
   readonly history: { readonly undo?: string; readonly redo?: string };
+  /** The prompts and the object that could not be committed (closing.ts). Not part of undo. */
+  readonly refused?: { readonly prompts: readonly Prompt[]; readonly layer: ObjectLayer };
+  /** Objects that were committed by hand and whose masks are still to come, in the state as the hand expects it. */
+  readonly closing?: readonly ClosingObject[];
+  /** Number of commands that wait for their turn; absent if none does. */
+  readonly waiting?: number;
   /** Running work, the oldest first; not part of undo. */
   readonly tasks: readonly RunningTask[];
   /** What the user should know now; not part of undo. */
@@ -67,6 +73,10 @@ export interface RunningTask {
   readonly progress: Progress;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+}
+
+export interface ClosingObject {
+  readonly prompts: readonly Prompt[];
 }
 
 export interface Message {

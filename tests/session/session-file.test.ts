@@ -22,14 +22,16 @@ async function withObject(): Promise<AnnotationSession> {
 }
 
 describe('session file', () => {
-  it('brings back everything but history and candidates', async () => {
+  it('brings back everything but history and candidates; points are positive again', async () => {
     for (let seed = 1; seed <= 10; seed++) {
-      const { state } = await walked(seed);
+      const walk = await walked(seed);
+      await walk.run('set_settings', { positive: true });
+      const { state } = walk;
       const text = exportSession(state);
       const copy = new AnnotationSession();
       copy.open(WALK_IMAGE, undefined, importSession(text, WALK_IMAGE));
-      const { candidates: _, message: __, history: ___, ...expected } = state;
-      const { history: ____, ...restored } = copy.state;
+      const { candidates: _, message: __, history: ___, refused: ____, ...expected } = state;
+      const { history: _____, ...restored } = copy.state;
       assert.deepEqual(restored, expected, `seed ${seed}`);
       assert.equal(exportSession(copy.state), text);
     }

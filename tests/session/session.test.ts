@@ -121,30 +121,126 @@ describe('session', () => {
     }
   });
 
-  it('a second segmentation cancels the first, whatever order they finish in', async () => {
+  it('a second click is shown at once and carried out after the first, with the mask that it gave', async () => {
     const { session, annotator } = opened();
-    const openFirst = closedGate(annotator);
+    const open = closedGate(annotator);
     const first = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
-    const openSecond = closedGate(annotator);
     const second = session.run('put_prompts', { prompts: [point('b', 40, 50)] });
-    openSecond();
-    await second;
-    const result = documentOf(session.state);
-    openFirst();
-    await first;
-    assert.equal(documentOf(session.state), result);
+    const ids = (prompts: readonly { id: string }[]) => prompts.map(({ id }) => id);
+    assert.deepEqual([ids(session.state.prompts), ids(session.shown.prompts)], [['a'], ['a', 'b']]);
+    assert.equal(session.state.waiting, 1);
+    open();
+    await Promise.all([first, second]);
+    assert.equal(session.shown, session.state);
+    assert.equal(session.state.waiting, undefined);
     assert.equal(objects(session, 'current_object').get(1)?.prompts.length, 2);
+    session.undo();
+    assert.equal(objects(session, 'current_object').get(1)?.prompts.length, 1);
     assert.deepEqual(session.state.tasks, []);
   });
 
-  it('C right after a click waits for the mask', async () => {
+  it('C right after a click closes the object: it is committed when its mask has come, and the next click is the next', async () => {
     const { session, annotator } = opened();
     const open = closedGate(annotator);
-    const click = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
-    const commit = session.run('commit');
+    const all = [
+      session.run('put_prompts', { prompts: [point('a', 20, 30)] }),
+      session.run('commit'),
+      session.run('put_prompts', { prompts: [point('b', 40, 60)] }),
+    ];
+    assert.deepEqual(session.shown.closing, [{ prompts: [point('a', 20, 30)] }]);
+    assert.deepEqual(session.shown.prompts, [point('b', 40, 60)]);
     open();
-    await Promise.all([click, commit]);
-    assert.equal(objects(session, 'committed_objects').size, 1);
+    await Promise.all(all);
+    assert.equal(session.shown.closing, undefined);
+    assert.deepEqual(objects(session, 'committed_objects').get(1)?.prompts, [point('a', 20, 30)]);
+    assert.deepEqual(session.state.prompts, [point('b', 40, 60)]);
+    for (const title of ['Add positive point', 'Commit', 'Add positive point']) {
+      assert.equal(session.state.history.undo, title);
+      session.undo();
+    }
+  });
+
+  it('what C cannot commit stays, but the next positive click begins the next object', async () => {
+    const { session } = opened();
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    await session.run('commit');
+    const hide = async () => {
+      await session.run('put_prompts', { prompts: [point('b', 20, 31)] });
+      await assert.rejects(session.run('commit'), /would be hidden/);
+    };
+    await hide();
+    const refused = documentOf(session.state);
+    await session.run('put_prompts', { prompts: [point('c', 45, 60)] });
+    assert.deepEqual(session.state.prompts, [point('c', 45, 60)]);
+    await session.run('undo');
+    assert.equal(documentOf(session.state), refused, 'it can be had back');
+    await session.run('clear_annotations');
+    await hide();
+    await session.run('put_prompts', { prompts: [point('d', 20, 27, false)] });
+    assert.equal(session.state.prompts.length, 2, 'a negative point corrects it');
+    await session.run('put_prompts', { prompts: [point('e', 20, 40)] });
+    assert.equal(session.state.prompts.length, 3, 'what was corrected is open again');
+  });
+
+  it('no mask, then C: the next click does not go to the object that failed', async () => {
+    const { session, annotator } = opened();
+    annotator.failWith = new SamError('worker_lost', 'The worker stopped. Choose the model again.');
+    const all = [
+      session.run('put_prompts', { prompts: [point('a', 20, 30)] }),
+      session.run('commit'),
+      session.run('put_prompts', { prompts: [point('b', 40, 60)] }),
+    ];
+    for (const one of all) await assert.rejects(one);
+    assert.deepEqual(session.state.prompts, [point('b', 40, 60)]);
+  });
+
+  it('a message stays until something that was done after it was shown', async () => {
+    const { session, annotator } = opened();
+    const open = closedGate(annotator);
+    annotator.failWith = new SamError('worker_lost', 'The worker stopped. Choose the model again.');
+    const first = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    const later = [session.run('toggle_label'), session.run('set_settings', { brushSize: 3 })];
+    open();
+    await assert.rejects(first);
+    await Promise.all(later);
+    assert.equal(session.state.message?.code, 'worker_lost');
+    await session.run('toggle_label');
+    assert.equal(session.state.message, undefined);
+  });
+
+  it('negative points end with the object: after commit, clear, and in the next image', async () => {
+    const { session } = opened();
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    const ends = [
+      () => session.run('commit'),
+      () => session.run('clear_annotations'),
+      async () => session.open({ ...WALK_IMAGE, signature: 'other' }, new DiscAnnotator([60, 80])),
+      async () => session.open(WALK_IMAGE, undefined, { settings: { ...session.state.settings, positive: false } }),
+    ];
+    for (const end of ends) {
+      await session.run('toggle_label');
+      assert.equal(session.state.settings.positive, false);
+      await end();
+      assert.equal(session.state.settings.positive, true);
+    }
+  });
+
+  it('a click by hand takes sign and plane from the tools in its turn; the right button is negative at any time', async () => {
+    const { session, annotator } = opened();
+    const open = closedGate(annotator);
+    const all = [
+      session.run('put_prompts', { prompts: [point('a', 20, 30)], byHand: 'tool' }),
+      session.run('toggle_label'),
+      session.run('put_prompts', { prompts: [point('b', 20, 34)], byHand: 'tool' }),
+      session.run('toggle_label'),
+      session.run('put_prompts', { prompts: [point('c', 20, 26)], byHand: 'negative' }),
+    ];
+    const signs = (prompts: readonly { kind: string }[]) =>
+      (prompts as readonly PointPrompt[]).map(({ positive }) => positive);
+    assert.deepEqual(signs(session.shown.prompts), [true, false, false]);
+    open();
+    await Promise.all(all);
+    assert.deepEqual(signs(session.state.prompts), [true, false, false]);
   });
 
   it('what was asked of one image does not land on the next', async () => {
@@ -164,9 +260,10 @@ describe('session', () => {
     const { session, annotator } = opened();
     const open = closedGate(annotator);
     const click = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
-    await session.run('clear_annotations');
+    const clear = session.run('clear_annotations');
+    assert.deepEqual(session.shown.prompts, []);
     open();
-    await click;
+    await Promise.all([click, clear]);
     assert.equal(objects(session, 'current_object').size, 0);
     assert.deepEqual(session.state.prompts, []);
   });
@@ -182,6 +279,19 @@ describe('session', () => {
     assert.deepEqual(session.state.tasks, []);
     assert.equal(session.state.prompts.length, 1);
     assert.equal(session.state.message, undefined);
+  });
+
+  it('Escape drops the commands that wait, and says so', async () => {
+    const { session, annotator } = opened();
+    const open = closedGate(annotator);
+    const click = session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    const dropped = [session.run('commit'), session.run('put_prompts', { prompts: [point('b', 40, 60)] })];
+    await session.run('cancel');
+    for (const one of dropped) await assert.rejects(one, { code: 'cancelled' });
+    await click;
+    open();
+    assert.deepEqual(session.shown.prompts, [point('a', 20, 30)]);
+    assert.match(session.state.message?.text ?? '', /2 steps that waited were not carried out/);
   });
 
   it('a failing model leaves prompts and objects, and says why', async () => {

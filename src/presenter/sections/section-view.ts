@@ -51,7 +51,7 @@ export class SectionView {
       this.close();
       return;
     }
-    const { image, plane } = this.session.state;
+    const { image, plane } = this.session.shown;
     const source = this.parts.source();
     if (!image || !source) return;
     if (source.slices < 2)
@@ -119,7 +119,7 @@ export class SectionView {
     this.reading = new AbortController();
     const { signal } = this.reading;
     this.draw();
-    volume.load(this.session.state.plane % source.slices, { signal, onSlice: () => this.later() }).catch((error) => {
+    volume.load(this.session.shown.plane % source.slices, { signal, onSlice: () => this.later() }).catch((error) => {
       if (signal.aborted) return;
       const { message, code } = asSamError(error);
       this.session.notify({ level: 'warning', text: `The sections are not complete: ${message}`, code });
@@ -136,14 +136,14 @@ export class SectionView {
 
   private draw(): void {
     const { opened } = this;
-    const { image, plane } = this.session.state;
+    const { image, plane } = this.session.shown;
     if (!opened || !image) return;
     const { source, volume, t } = opened;
     const [y, x] = this.at;
     const [height, width] = image.size;
     const xz = source.paint(volume.row(y));
     const yz = source.paint(volume.column(x));
-    const objects = [...this.parts.objects(this.session.state)];
+    const objects = [...this.parts.objects(this.session.shown)];
     const firstPlane = t * source.slices;
     const [, rows, columns] = volume.shape;
     paintSection(xz, objects, { along: 'row', at: y, firstPlane, places: volume.places(columns, width) });

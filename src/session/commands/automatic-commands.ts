@@ -75,6 +75,7 @@ export const AUTOMATIC_COMMANDS = {
     keys: ['A'],
     tooltip: 'Segment all objects of the visible plane, or of all planes, without prompts.',
     unavailable: needsImage,
+    background: true,
     run: (session, options) => run(session, options),
   }),
   automatic_in_box: command({
@@ -83,11 +84,11 @@ export const AUTOMATIC_COMMANDS = {
     group: 'automatic',
     scope: 'session',
     tooltip: 'Segment all objects inside the box that was drawn last, without prompts.',
+    background: true,
     unavailable: (state) => needsImage(state) ?? (drawnBox(state) ? undefined : 'Draw a box first.'),
     async run(session) {
       const drawn = drawnBox(session.state);
       if (!drawn) return;
-      session.cancel('segment');
       session.apply(removePrompts([drawn.id]));
       await run(session, { region: drawn.box });
     },
@@ -100,6 +101,7 @@ export const AUTOMATIC_COMMANDS = {
     tooltip:
       'Ask the model at points in between, too, and keep objects that it is less sure of, so that the thresholds can be lowered further.',
     unavailable: needsImage,
+    background: true,
     run: (session) => run(session, { deeper: true }),
   }),
   change_automatic: command<AutomaticChange & { readonly gesture?: string }>({

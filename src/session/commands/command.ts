@@ -20,6 +20,15 @@ export interface Command<Args = undefined> {
   /** Why it cannot be done now, in words for the user; undefined if it can. */
   unavailable?(state: SessionState): string | undefined;
   run(session: SessionActions, args: Args): void | Promise<void>;
+  /**
+   * What it will make of the state, as far as that can be told without the model: shown while its turn has not come. May
+   * throw; then nothing is shown.
+   */
+  predict?(state: SessionState, args: Args): SessionState;
+  /** Does not wait for its turn. */
+  readonly atOnce?: boolean;
+  /** Lets the next command begin before it has ended. */
+  readonly background?: boolean;
 }
 
 export type CommandGroup =

@@ -1,5 +1,5 @@
 import { SamError } from '../../errors.js';
-import type { SessionActions } from '../actions.js';
+import type { Edit } from '../actions.js';
 import { annotatorKind } from '../annotator.js';
 import * as edits from '../edits/edits.js';
 import type { AnnotatorKind, SessionState } from '../state.js';
@@ -30,9 +30,8 @@ const needsStack = (state: SessionState) =>
   needsImage(state) ?? (state.image!.planes > 1 ? undefined : 'The image has a single plane.');
 
 /** To the neighbouring plane; at the ends it stays where it is. */
-function step(session: SessionActions, by: 1 | -1): void {
-  const { plane, image } = session.state;
-  session.apply(edits.setPlane(Math.min(Math.max(plane + by, 0), (image?.planes ?? 1) - 1)));
+function step({ plane, image }: SessionState, by: 1 | -1): Edit {
+  return edits.setPlane(Math.min(Math.max(plane + by, 0), (image?.planes ?? 1) - 1));
 }
 
 export const VOLUME_COMMANDS = {
@@ -43,6 +42,7 @@ export const VOLUME_COMMANDS = {
     scope: 'session',
     tooltip: 'Show another slice or frame.',
     unavailable: needsImage,
+    predict: (state, { plane }) => edits.setPlane(plane).change(state),
     run: (session, { plane }) => void session.apply(edits.setPlane(plane)),
   }),
   previous_plane: command({
@@ -53,7 +53,8 @@ export const VOLUME_COMMANDS = {
     keys: ['['],
     tooltip: 'Show the slice below or the frame before. The mouse wheel with Shift does it, too.',
     unavailable: needsStack,
-    run: (session) => step(session, -1),
+    predict: (state) => step(state, -1).change(state),
+    run: (session) => void session.apply(step(session.state, -1)),
   }),
   next_plane: command({
     id: 'next_plane',
@@ -63,7 +64,8 @@ export const VOLUME_COMMANDS = {
     keys: [']'],
     tooltip: 'Show the slice above or the frame after. The mouse wheel with Shift does it, too.',
     unavailable: needsStack,
-    run: (session) => step(session, 1),
+    predict: (state) => step(state, 1).change(state),
+    run: (session) => void session.apply(step(session.state, 1)),
   }),
   segment_all: command({
     id: 'segment_all',

@@ -2,8 +2,9 @@ import { SamError } from '../../errors.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import type { Edit } from '../actions.js';
 import { annotatorKind, type Segmentation, trackOfPrompt } from '../annotator.js';
-import { changeObjects, EMPTY_LAYER, layerOf, needImage, withMasks } from '../layers.js';
+import { changeObjects, layerOf, needImage, withMasks } from '../layers.js';
 import type { ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from '../state.js';
+import { isRefused, positiveAgain, withoutCurrent } from './closing.js';
 import { applyCommit, type CommitOptions, describePlan, planCommit } from './commit.js';
 import { withDismissed } from './dismissed.js';
 import { checkPrompt, checkPromptCount, samePrompt } from './prompt-rules.js';
@@ -19,19 +20,21 @@ export function putPrompts(prompts: readonly Prompt[]): Edit {
     title,
     change(state) {
       const image = needImage(state);
-      const byId = new Map(state.prompts.map((prompt) => [prompt.id, prompt]));
+      const begins = isRefused(state) && prompts.some(isPositive) && !prompts.some(({ id }) => has(state, id));
+      const base = begins ? withoutCurrent(state) : state;
+      const byId = new Map(base.prompts.map((prompt) => [prompt.id, prompt]));
       let changed = false;
       for (const given of prompts) {
         const known = byId.get(given.id);
-        const prompt = checkPrompt(tagged(given, known, state), image);
+        const prompt = checkPrompt(tagged(given, known, base), image);
         if (known && samePrompt(known, prompt)) continue;
         byId.set(prompt.id, prompt);
         changed = true;
       }
       if (!changed) return state;
       const all = [...byId.values()];
-      if (all.length > state.prompts.length) checkPromptCount(all, state.settings.batched);
-      return { ...state, prompts: all };
+      if (all.length > base.prompts.length) checkPromptCount(all, state.settings.batched);
+      return { ...base, prompts: all };
     },
   };
 }
@@ -55,6 +58,14 @@ export function removePrompts(ids: readonly string[]): Edit {
       return prompts.length === 0 && state.editing === undefined ? withoutCurrent(state) : { ...state, prompts };
     },
   };
+}
+
+function isPositive(prompt: Prompt): boolean {
+  return prompt.kind !== 'point' || prompt.positive;
+}
+
+function has({ prompts }: SessionState, id: string): boolean {
+  return prompts.some((prompt) => prompt.id === id);
 }
 
 /** Prompts of a time series belong to a track; a new one to the current track, in the chosen state. */
@@ -121,7 +132,7 @@ export function commit(state: SessionState, options: CommitOptions = {}, plan = 
   return {
     title: plan.added.length === 1 ? 'Commit' : `Commit ${plan.added.length} objects`,
     ...(text && { notice: { level: plan.dropped.length > 0 ? ('warning' as const) : ('info' as const), text } }),
-    change: (now) => applyCommit(now, plan),
+    change: (now) => positiveAgain(applyCommit(now, plan)),
   };
 }
 
@@ -129,7 +140,8 @@ export function commit(state: SessionState, options: CommitOptions = {}, plan = 
 export function clearAnnotations(allPlanes = true): Edit {
   return {
     title: 'Clear annotations',
-    change(state) {
+    change(before) {
+      const state = positiveAgain(before);
       if (allPlanes) return withoutCurrent(state);
       const records = [...state.layers.current_object.objects.values()].flatMap((record) => {
         if (!record.masks.has(state.plane)) return record;
@@ -261,16 +273,6 @@ function needObject(state: SessionState, layer: ObjectLayerName, id: number): Ob
   if (!record) throw new SamError('not_found', `There is no object ${id} in ${layer}.`, { details: { layer, id } });
   return record;
 }
-
-function withoutCurrent(state: SessionState): SessionState {
-  const { candidates: _, editing, ...rest } = state;
-  const empty = state.layers.current_object.objects.size === 0;
-  const begun = state.currentLineages.length > 0 || state.currentTrack !== 1;
-  if (empty && !begun && state.prompts.length === 0 && editing === undefined) return state;
-  return { ...rest, prompts: [], ...NO_TRACKS, layers: { ...state.layers, current_object: EMPTY_LAYER } };
-}
-
-const NO_TRACKS = { currentLineages: [], currentTrack: 1 } as const;
 
 function nameOf(prompt: Prompt): string {
   if (prompt.kind === 'point') return prompt.positive ? 'positive point' : 'negative point';

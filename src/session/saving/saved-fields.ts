@@ -81,6 +81,9 @@ const SETTINGS: { readonly [Name in keyof SessionSettings]: v.GenericSchema<unkn
   minOverlap: v.number(),
 };
 
+/** Lasts as long as the hand works on an object: a session begins with positive points. */
+const HELD: keyof SessionSettings = 'positive';
+
 /** Some or all of the fields and settings as JSON; null for a field that is absent. */
 export type FieldsJson = Readonly<Record<string, unknown>>;
 
@@ -107,7 +110,7 @@ export function fieldsJson(state: SessionState, before?: SessionState): FieldsJs
     else if (before) json[name] = null;
   }
   const settings = Object.entries(state.settings).filter(([name, value]) => {
-    return before?.settings[name as keyof SessionSettings] !== value;
+    return name !== HELD && before?.settings[name as keyof SessionSettings] !== value;
   });
   if (!before || settings.length > 0) json.settings = Object.fromEntries(settings);
   return json;

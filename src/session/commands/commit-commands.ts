@@ -1,0 +1,82 @@
+import type { SessionActions } from '../actions.js';
+import { closed, refuse } from '../edits/closing.js';
+import { type CommitOptions, type CommitPlan, planCommit } from '../edits/commit.js';
+import * as edits from '../edits/edits.js';
+import type { SessionState } from '../state.js';
+import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
+import { command, needsCurrent, needsImage } from './command.js';
+
+/** Commands that end the work on an object, and those that take steps back and forth. */
+
+const commitRefusal = (state: SessionState) =>
+  state.layers.auto_segmentation.objects.size > 0 || state.prompts.length > 0 ? needsImage(state) : needsCurrent(state);
+
+export interface CommitRun extends CommitOptions {
+  /** Told what the commit does, just before. */
+  readonly onPlan?: (plan: CommitPlan) => void;
+}
+
+function commit(session: SessionActions, { onPlan, ...options }: CommitRun): void {
+  try {
+    const plan = planCommit(session.state, options);
+    onPlan?.(plan);
+    session.apply(edits.commit(session.state, options, plan));
+  } catch (error) {
+    session.apply(refuse());
+    throw error;
+  }
+}
+
+export const COMMIT_COMMANDS = {
+  commit: command<CommitRun | undefined>({
+    id: 'commit',
+    title: 'Commit',
+    group: 'commit',
+    scope: 'session',
+    keys: ['C'],
+    inViewer: true,
+    tooltip: 'Commit the segmented object to the committed objects.',
+    unavailable: commitRefusal,
+    predict: (state, options) => (options?.layer === 'auto_segmentation' ? state : closed(state)),
+    run(session, options = {}) {
+      const { layers, prompts } = session.state;
+      const current = prompts.length > 0 || layers.current_object.objects.size > 0;
+      if (options.layer || current || layers.auto_segmentation.objects.size === 0) return commit(session, options);
+      return AUTOMATIC_COMMANDS.accept_automatic.run(session, options);
+    },
+  }),
+  clear_annotations: command<{ allPlanes?: boolean } | undefined>({
+    id: 'clear_annotations',
+    title: 'Clear annotations',
+    group: 'commit',
+    scope: 'session',
+    keys: ['Shift+C'],
+    inViewer: true,
+    tooltip: 'Clear the prompts and the current object. Committed objects stay.',
+    unavailable: needsImage,
+    predict: (state, options) => edits.clearAnnotations(options?.allPlanes).change(state),
+    run: (session, options) => void session.apply(edits.clearAnnotations(options?.allPlanes)),
+  }),
+  undo: command({
+    id: 'undo',
+    title: 'Undo',
+    group: 'commit',
+    scope: 'session',
+    keys: ['Ctrl+Z'],
+    inViewer: true,
+    tooltip: 'Take back the last step: prompts, masks, painting, commits.',
+    unavailable: (state) => (state.history.undo === undefined ? 'There is nothing to undo.' : undefined),
+    run: (session) => void session.undo(),
+  }),
+  redo: command({
+    id: 'redo',
+    title: 'Redo',
+    group: 'commit',
+    scope: 'session',
+    keys: ['Ctrl+Shift+Z', 'Ctrl+Y'],
+    inViewer: true,
+    tooltip: 'Do again what was taken back.',
+    unavailable: (state) => (state.history.redo === undefined ? 'There is nothing to redo.' : undefined),
+    run: (session) => void session.redo(),
+  }),
+};
