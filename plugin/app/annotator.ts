@@ -49,7 +49,7 @@ export class PageAnnotator {
     private readonly parts: Promise<AnnotatorParts>,
     private readonly onPicture: () => void,
   ) {
-    this.session.subscribe((state, previous) => this.follow(state, previous));
+    this.session.subscribeShown((state, previous) => this.follow(state, previous));
   }
 
   /** With the pixel size that somebody stated. */
@@ -122,11 +122,13 @@ export class PageAnnotator {
       if (change.model !== undefined) await this.loadModel();
       const given = channels === undefined ? opened.channels : (channels ?? undefined);
       const embeddings = await this.openEmbeddings(opened.source, given, this.encoding, signal);
+      const parts = await this.parts;
+      await session.settled(); // what was asked of the model so far
       if (signal.aborted || this.opened !== opened) {
         embeddings.close();
         return;
       }
-      const annotate = this.annotateWith(await this.parts, embeddings, session.state.image!);
+      const annotate = this.annotateWith(parts, embeddings, session.state.image!);
       const next: OpenedImage = { ...opened, embeddings, channels: given, annotate };
       this.opened = next;
       session.useAnnotator(annotate(session.state));
@@ -213,6 +215,7 @@ export class PageAnnotator {
       onChanged: this.onPicture,
       signal,
     });
+    await session.settled();
     signal.throwIfAborted();
     await this.leave();
     this.encoding = encoding;
@@ -255,9 +258,9 @@ export class PageAnnotator {
   private follow(state: SessionState, previous: SessionState): void {
     const { opened, session } = this;
     if (!opened || state.image !== previous.image) return;
-    const kind = annotatorKind(state);
+    const kind = annotatorKind(session.state);
     const changed = session.annotator !== undefined && kind !== session.annotator.kind;
-    if (changed) session.useAnnotator(opened.annotate(state));
+    if (changed) session.useAnnotator(opened.annotate(session.state));
     if (state.plane === previous.plane && !changed) return;
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {

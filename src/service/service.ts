@@ -7,8 +7,8 @@ import { labelsToGeoJson } from '../io/results/geojson.js';
 import { ellipseRing } from '../ndimage/ellipse.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { annotatorKind } from '../session/annotator.js';
-import { planCommit } from '../session/edits/commit.js';
-import { changeSettings, loadSession, setCommittedObjects } from '../session/edits/edits.js';
+import { type CommitPlan, planCommit } from '../session/edits/commit.js';
+import { loadSession, setCommittedObjects } from '../session/edits/edits.js';
 import { needImage, objectsInPlane, paintLayer, paintPlane, recordsFromLabels } from '../session/layers.js';
 import { exportSession, importSession } from '../session/saving/session-file.js';
 import type { AnnotationSession } from '../session/session.js';
@@ -100,7 +100,7 @@ export function createService(deps: ServiceDeps) {
       'add_point_prompts',
       ['points', 'labels'],
       schemas.add_point_prompts,
-      ({ points, labels, plane = state().plane }) => {
+      ({ points, labels, plane = session.shown.plane }) => {
         if (labels && labels.length !== points.length)
           throw new SamError('invalid_argument', `There are ${points.length} points but ${labels.length} labels.`);
         return addPrompts((id) =>
@@ -114,17 +114,21 @@ export function createService(deps: ServiceDeps) {
         );
       },
     ),
-    add_box_prompts: method('add_box_prompts', ['boxes'], schemas.add_box_prompts, ({ boxes, plane = state().plane }) =>
-      addPrompts((id) =>
-        boxes.map(([y0, x0, y1, x1], i) => ({ kind: 'box', id: `${id}-${i}`, plane, box: [y0, x0, y1, x1] })),
-      ),
+    add_box_prompts: method(
+      'add_box_prompts',
+      ['boxes'],
+      schemas.add_box_prompts,
+      ({ boxes, plane = session.shown.plane }) =>
+        addPrompts((id) =>
+          boxes.map(([y0, x0, y1, x1], i) => ({ kind: 'box', id: `${id}-${i}`, plane, box: [y0, x0, y1, x1] })),
+        ),
     ),
     /** Each fills its box. */
     add_ellipse_prompts: method(
       'add_ellipse_prompts',
       ['boxes'],
       schemas.add_box_prompts,
-      ({ boxes, plane = state().plane }) =>
+      ({ boxes, plane = session.shown.plane }) =>
         addPrompts((id) =>
           boxes.map(([y0, x0, y1, x1], i) => ({
             kind: 'ellipse',
@@ -138,7 +142,7 @@ export function createService(deps: ServiceDeps) {
       'add_polygon_prompts',
       ['polygons'],
       schemas.add_polygon_prompts,
-      ({ polygons, plane = state().plane }) =>
+      ({ polygons, plane = session.shown.plane }) =>
         addPrompts((id) =>
           polygons.map((ring, i) => ({
             kind: 'polygon',
@@ -158,7 +162,7 @@ export function createService(deps: ServiceDeps) {
     }),
 
     segment_object: method('segment_object', [], schemas.segment_object, async ({ batched }) => {
-      if (batched !== undefined) session.apply(changeSettings({ batched }));
+      if (batched !== undefined) void session.run('set_settings', { batched }).catch(() => undefined); // the next one tells
       await session.run('segment_object');
       return describeState(state()).layers.current_object;
     }),
@@ -186,9 +190,14 @@ export function createService(deps: ServiceDeps) {
       return planJson(planCommit(state(), commitOptions(options)));
     }),
     commit: method('commit', [], schemas.commit, async (options) => {
-      await session.settled();
-      const plan = state().image ? planJson(planCommit(state(), commitOptions(options))) : undefined;
-      await session.run('commit', commitOptions(options));
+      let plan: ReturnType<typeof planJson> | undefined;
+      const onPlan = (made: CommitPlan) => {
+        plan = planJson(made);
+      };
+      // Unless something is still to come, it is clear now whether there is anything to commit.
+      if (session.shown === state() && state().tasks.length === 0 && state().image)
+        planCommit(state(), commitOptions(options));
+      await session.run('commit', { ...commitOptions(options), onPlan });
       return plan;
     }),
     clear_annotations: method('clear_annotations', [], schemas.clear_annotations, ({ all_slices }) =>

@@ -1,8 +1,5 @@
 import { asSamError, SamError } from '../errors.js';
 import type { YXYX } from '../ndimage/array.js';
-import { TRACK_OPTIONS } from '../segmentation/tracking/track.js';
-import { MERGE_OPTIONS } from '../segmentation/volume/merge.js';
-import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
 import type { TaskOptions } from '../task.js';
 import type { Edit, SessionActions } from './actions.js';
 import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation } from './annotator.js';
@@ -10,10 +7,11 @@ import { CommandQueue } from './command-queue.js';
 import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal } from './commands/commands.js';
 import { segmentNow } from './commands/segmenting.js';
 import { landSegmentation } from './edits/edits.js';
+import { DEFAULT_SETTINGS, emptyState } from './empty-state.js';
 import { expectedState } from './expected.js';
 import { isOtherWork } from './fields.js';
 import { History, type Memo } from './history.js';
-import { layerOf, NO_OBJECTS } from './layers.js';
+import { layerOf } from './layers.js';
 import type {
   ImageInfo,
   Message,
@@ -360,43 +358,6 @@ export class AnnotationSession implements SessionActions {
 }
 
 export type SessionListener = (state: SessionState, previous: SessionState) => void;
-
-export const DEFAULT_SETTINGS: SessionSettings = {
-  positive: true,
-  tool: 'point',
-  brushSize: 10,
-  batched: false,
-  preserveMode: 'objects',
-  preservationThreshold: 0.75,
-  hoverPreview: true,
-  autoSegment: true,
-  annotator: 'auto',
-  projection: 'auto',
-  iouThreshold: PROJECT_OPTIONS.iouThreshold,
-  boxExtension: PROJECT_OPTIONS.boxExtension,
-  motionSmoothing: TRACK_OPTIONS.motionSmoothing,
-  trackDirection: 'forward',
-  trackState: 'track',
-  applyToVolume: false,
-  automatic: { thresholds: {} },
-  gapClosing: 2,
-  minExtent: 2,
-  minOverlap: MERGE_OPTIONS.minOverlap,
-};
-
-function emptyState(settings: SessionSettings): SessionState {
-  return {
-    plane: 0,
-    prompts: [],
-    layers: NO_OBJECTS,
-    lineages: [],
-    currentLineages: [],
-    currentTrack: 1,
-    settings,
-    history: {},
-    tasks: [],
-  };
-}
 
 /** A running segmentation answers another question once the prompts or the current object changed. */
 function invalidates(before: SessionState, after: SessionState): boolean {

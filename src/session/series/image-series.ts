@@ -50,6 +50,7 @@ export interface SeriesParts {
   readonly ahead?: number;
 }
 
+const LEAVING = 'Another image is being opened; go on when it is there.';
 const STATE = 'series.json';
 /** The table of all objects, in the output. */
 export const TABLE = 'objects.csv';
@@ -73,6 +74,8 @@ export class ImageSeries {
   private position: number | undefined;
   /** The image being opened: from when the one before is saved until the session shows it. */
   private heading: number | undefined;
+  /** The image that was asked for, while the one before is being left. */
+  private asked?: { readonly index: number };
   private background?: AbortController;
   private opening?: AbortController;
 
@@ -130,11 +133,11 @@ export class ImageSeries {
 
   /** The following image that can be opened; false, with a word to the user, after the last one. */
   next(): Promise<boolean> {
-    return this.walk((this.heading ?? this.position ?? -1) + 1, 1);
+    return this.walk((this.asked?.index ?? this.heading ?? this.position ?? -1) + 1, 1);
   }
 
   previous(): Promise<boolean> {
-    return this.walk((this.heading ?? this.position ?? 0) - 1, -1);
+    return this.walk((this.asked?.index ?? this.heading ?? this.position ?? 0) - 1, -1);
   }
 
   /** @throws SamError if that image cannot be opened; the list says so, too */
@@ -144,9 +147,8 @@ export class ImageSeries {
         'invalid_argument',
         `Image ${index + 1} was asked for; the series has ${this.list.length} images.`,
       );
-    if (index === (this.heading ?? this.position)) return;
-    await this.leave();
-    await this.enter(index);
+    if (index === (this.asked?.index ?? this.heading ?? this.position)) return;
+    await this.leaveFor(index, () => this.enter(index));
   }
 
   /** Writes the results of the open image, without leaving it. */
@@ -172,21 +174,38 @@ export class ImageSeries {
     this.opening?.abort();
     this.background?.abort();
     if (!saved) await this.leave();
+    this.release();
     this.position = undefined;
     this.listeners.clear();
   }
 
   /** Steps on from `index` past images that cannot be opened. */
-  private async walk(index: number, by: 1 | -1): Promise<boolean> {
-    await this.leave();
-    for (let at = index; at >= 0 && at < this.list.length; at += by)
-      try {
-        await this.enter(at);
-        return true;
-      } catch (error) {
-        if (asSamError(error).code === 'cancelled') throw error;
-      }
-    return this.atEnd(by);
+  private walk(index: number, by: 1 | -1): Promise<boolean> {
+    return this.leaveFor(index, async () => {
+      for (let at = index; at >= 0 && at < this.list.length; at += by)
+        try {
+          await this.enter(at);
+          return true;
+        } catch (error) {
+          if (asSamError(error).code === 'cancelled') throw error;
+        }
+      return this.atEnd(by);
+    });
+  }
+
+  /** Leaves the open image, then goes on, unless yet another image was asked for meanwhile. */
+  private async leaveFor<T>(index: number, enter: () => Promise<T>): Promise<T> {
+    const asked = { index };
+    this.asked = asked;
+    try {
+      await this.leave();
+      if (this.asked !== asked) throw new SamError('cancelled', 'Another image was asked for.');
+      this.asked = undefined;
+      return await enter();
+    } finally {
+      if (this.asked === asked) this.asked = undefined;
+      if (this.heading === undefined && this.asked === undefined) this.release();
+    }
   }
 
   private atEnd(by: 1 | -1): boolean {
@@ -284,7 +303,25 @@ export class ImageSeries {
   private async leave(): Promise<void> {
     if (this.position === undefined) return;
     this.background?.abort();
+    const { session } = this;
+    if (session.state.waiting)
+      session.notify({
+        level: 'info',
+        text: 'The image is left as soon as all masks have come. Escape: without them.',
+      });
+    // What was done on this image belongs to it, also where its mask is still to come.
+    await session.settled();
+    this.hold();
     await this.save();
+  }
+
+  /** From here on until another image is shown, nothing is done on this one: its results are being written. */
+  private hold(): void {
+    if (this.session.state.readOnly === undefined) this.session.setReadOnly(LEAVING);
+  }
+
+  private release(): void {
+    if (this.session.state.readOnly === LEAVING) this.session.setReadOnly(undefined);
   }
 
   private async write(index: number): Promise<void> {
