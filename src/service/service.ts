@@ -194,9 +194,6 @@ export function createService(deps: ServiceDeps) {
       const onPlan = (made: CommitPlan) => {
         plan = planJson(made);
       };
-      // Unless something is still to come, it is clear now whether there is anything to commit.
-      if (session.shown === state() && state().tasks.length === 0 && state().image)
-        planCommit(state(), commitOptions(options));
       await session.run('commit', { ...commitOptions(options), onPlan });
       return plan;
     }),

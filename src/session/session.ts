@@ -163,9 +163,11 @@ export class AnnotationSession implements SessionActions {
 
   private carryOut(id: CommandId, args: unknown): void | Promise<void> {
     try {
-      const reason = refusal(id, this.current);
-      if (reason) throw new SamError(this.current.image ? 'invalid_argument' : 'no_image', reason);
-      const work = (COMMANDS[id] as Command<unknown>).run(this, args);
+      const command = COMMANDS[id] as Command<unknown>;
+      const { image } = this.current;
+      const reason = image && command.refusesItself ? undefined : refusal(id, this.current);
+      if (reason) throw new SamError(image ? 'invalid_argument' : 'no_image', reason);
+      const work = command.run(this, args);
       return work?.catch((error) => {
         throw this.report(error);
       });

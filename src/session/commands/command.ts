@@ -25,6 +25,8 @@ export interface Command<Args = undefined> {
    * throw; then nothing is shown.
    */
   predict?(state: SessionState, args: Args): SessionState;
+  /** `run` says itself why it cannot be done, with an image open; `unavailable` is for buttons. */
+  readonly refusesItself?: boolean;
   /** Does not wait for its turn. */
   readonly atOnce?: boolean;
   /** Lets the next command begin before it has ended. */

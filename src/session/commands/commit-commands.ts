@@ -37,6 +37,7 @@ export const COMMIT_COMMANDS = {
     inViewer: true,
     tooltip: 'Commit the segmented object to the committed objects.',
     unavailable: commitRefusal,
+    refusesItself: true,
     predict: (state, options) => (options?.layer === 'auto_segmentation' ? state : closed(state)),
     run(session, options = {}) {
       const { layers, prompts } = session.state;

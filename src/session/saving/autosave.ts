@@ -46,6 +46,7 @@ export class Autosave {
   /** Resolves when everything done so far is stored where it belongs; rejects if it cannot be. */
   async flush(): Promise<void> {
     this.due = true;
+    await this.writing; // one that began before may have been kept elsewhere only
     do {
       if (!this.writing && this.isDirty(this.written)) this.start();
       await this.writing;
