@@ -33,7 +33,7 @@ import { Engine } from './engine.js';
 import { beginWithObjects, takeTracks } from './load-objects.js';
 import { SAMPLES } from './samples.js';
 import { saveObjects } from './save.js';
-import { inOrder, isZarr, PageSeries, plateImages, type SeriesInput, type SeriesPlace } from './series.js';
+import { isZarr, PageSeries, plateImages, type SeriesInput, type SeriesPlace, seriesOfFiles } from './series.js';
 import { openStorage } from './storage.js';
 
 const PUBLIC_VIEWER = 'https://kaibu.org/#/app';
@@ -149,10 +149,10 @@ export class MicroSamApp {
     engine.store = store;
     this.provideParts({ worker: engine.worker, store, ...(meanwhile && { meanwhile }) });
     if (data.url) void this.open(data.url, data.name);
-    else if (files.length > 1)
+    else if (files.length > 1 || (files.length === 1 && this.settings.output))
       this.attempt(() =>
         this.openSeries(
-          files.map(({ name, url, labels }) => ({ name, input: url, ...(labels && { labels }) })),
+          files.map(({ url, ...file }) => ({ ...file, input: url })),
           { key: this.settings.series, ...(this.settings.output && { output: serverStore(this.settings.output) }) },
         ),
       );
@@ -286,8 +286,7 @@ export class MicroSamApp {
     if (files.length === 1 || isZarr(files)) void this.open(files.length === 1 ? files[0] : [...files]);
     else
       severalFilesSheet(files.length, {
-        series: () =>
-          this.attempt(() => this.openSeries(inOrder(files).map((file) => ({ name: file.name, input: file })))),
+        series: () => this.attempt(() => this.openSeries(seriesOfFiles(files))),
         one: () => void this.open([...files]),
       }).open();
   }

@@ -1,8 +1,8 @@
 import { SamError } from '../../src/errors.js';
 import type { ImageSource } from '../../src/io/image.js';
-import { type ExportFormat, exportLabels, measuredImage } from '../../src/io/results/export.js';
+import { type ExportFormat, exportLabels } from '../../src/io/results/export.js';
 import { zipFiles } from '../../src/io/stores/zip.js';
-import { paintLayer } from '../../src/session/layers.js';
+import { labelExport } from '../../src/session/label-export.js';
 import type { SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
 
@@ -20,21 +20,7 @@ export async function saveObjects(
       'unsupported',
       `A label image of ${image.planes} x ${image.size.join(' x ')} pixels does not fit into the memory of a browser. Your work is saved by itself; annotate a part of the image to export it.`,
     );
-  const objects = [...state.layers.committed_objects.objects.values()];
-  const stack = image.axes.startsWith('t') ? 't' : 'z';
-  const files = await exportLabels(
-    format,
-    {
-      labels: paintLayer(state.layers.committed_objects, image),
-      name: image.name,
-      stack,
-      objects,
-      pixelSize: source.pixelSize,
-      image: measuredImage(source),
-      lineages: state.lineages,
-    },
-    task,
-  );
+  const files = await exportLabels(format, labelExport(state, source), task);
   // A folder of files, e.g. one per frame, is saved as one archive.
   const folder = files[0]?.name.split('/')[0];
   if (files.length > 1 && files.every(({ name }) => name.startsWith(`${folder}/`)))

@@ -3,9 +3,9 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { asSamError } from '../../src/errors.js';
 import { naturalOrder } from '../../src/io/folder/file-names.js';
 import { listFolder } from '../../src/io/folder/listing.js';
+import { pairNames } from '../../src/io/folder/pairing.js';
 import { distinctNames } from '../../src/io/folder/result-names.js';
 import type { ImageInput } from '../../src/io/open.js';
-import { measuredImage } from '../../src/io/results/export.js';
 import type { Store } from '../../src/io/store.js';
 import { listKeys, prefixStore } from '../../src/io/stores/prefix.js';
 import { zipFiles } from '../../src/io/stores/zip.js';
@@ -25,6 +25,8 @@ export interface SeriesInput {
   readonly input: ImageInput;
   /** A label image whose objects it begins with. */
   readonly labels?: ImageInput;
+  /** What its results are called; told from the names if absent. */
+  readonly result?: string;
 }
 
 export interface SeriesPlace {
@@ -49,6 +51,8 @@ export class PageSeries {
   ): Promise<PageSeries> {
     const own = prefixStore(store, `series/${bytesToHex(sha1(utf8ToBytes(key)))}`);
     const results = output ?? prefixStore(own, 'results');
+    const given = images.flatMap(({ result }) => result ?? []);
+    const outputNames = given.length === images.length ? given : undefined;
     const names = distinctNames(images.map(({ name }) => name));
     const series = await ImageSeries.open(annotator.session, {
       names,
@@ -58,10 +62,8 @@ export class PageSeries {
         const { labels } = images[index];
         return labels === undefined ? undefined : labelsOf(labels);
       },
-      facts: () => {
-        const { source } = annotator;
-        return source ? { pixelSize: source.pixelSize, image: measuredImage(source) } : {};
-      },
+      source: () => annotator.source,
+      ...(outputNames && { results: outputNames }),
       store: own,
       output: results,
     });
@@ -156,9 +158,20 @@ export function isZarr(files: readonly File[]): boolean {
   return rootOfKeys(files.map(({ name, webkitRelativePath }) => webkitRelativePath || name)) !== undefined;
 }
 
-/** In natural order, without what is no image by its name; all of them if none is. */
-export function inOrder(files: readonly File[]): File[] {
-  const { chosen } = listFolder(files.map(({ name }) => name));
-  const images = files.filter(({ name }) => chosen.includes(name));
-  return [...(images.length > 0 ? images : files)].sort((a, b) => naturalOrder(a.name, b.name));
+/**
+ * Files chosen together, as a series in natural order; what is no image by its name is left out, unless nothing would be
+ * left. Label images among them are what their images begin with.
+ */
+export function seriesOfFiles(files: readonly File[]): SeriesInput[] {
+  const names = files.map(({ name }) => name);
+  const { chosen } = listFolder(names);
+  const named = files.filter(({ name }) => chosen.includes(name));
+  const images = [...(named.length > 0 ? named : files)].sort((a, b) => naturalOrder(a.name, b.name));
+  const others = listFolder(names, 'labels').chosen.filter((name) => !chosen.includes(name));
+  const { pairs } = pairNames(
+    images.map(({ name }) => name),
+    others,
+  );
+  const labels = new Map(pairs.map(([i, k]) => [i, files.find(({ name }) => name === others[k])]));
+  return images.map((file, i) => ({ name: file.name, input: file, ...(labels.get(i) && { labels: labels.get(i) }) }));
 }

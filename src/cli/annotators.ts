@@ -1,8 +1,12 @@
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { isResultName, shortNames } from '../io/folder/result-names.js';
+import { isAddress } from '../io/node-open.js';
 import type { SessionSettings } from '../session/state.js';
-import { expandInputs } from './batch/inputs.js';
+import type { Input } from './batch/input.js';
+import { expandInputs, type InputOptions, listInputs } from './batch/inputs.js';
+import { ResultFolder } from './batch/result-records.js';
 import { type Command, UsageError } from './command.js';
 import { initialObjects } from './initial-objects.js';
 import { openBrowser } from './serve/open-browser.js';
@@ -31,9 +35,10 @@ const OUTPUT_OPTIONS = `  -o, --output DIR     folder for the results, written w
                        and objects.csv, the table of all objects
       --is_volumetric  stacks are volumes; default: by their axes, volumes or time series
       --initial_segmentation_folder DIR
-                       label images to begin with, one for each image, in the same order of names
+                       label images to begin with, one for each image, found by name: cells.tif, cells_labels.tif
       --initial_segmentation_pattern GLOB
                        of that folder, only what matches
+      --ignore_unpaired  images without such a label image begin without objects
 `;
 
 export const annotator2d = annotator('annotator_2d', 'Annotate images in the browser (npm start)', {
@@ -51,7 +56,7 @@ export const imageSeries = annotator('image_series_annotator', 'Annotate the ima
 function annotator(name: string, summary: string, start: Start): Command {
   const usage = `micro-sam ${name} [file ...] [options]
 
-  file                 images to annotate, and folders of images; a sample image if none
+  file                 images to annotate, folders of images, http(s) addresses; a sample image if none
   -i, --input FILE     the same, as micro-sam spells it
   -p, --pattern GLOB   of folders, only what matches, e.g. "*.tif"
 ${start.output ? OUTPUT_OPTIONS : SINGLE_OPTIONS}      --port N         listen on this port; default: 8765, or the next free one
@@ -76,6 +81,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
             is_volumetric: { type: 'boolean' },
             initial_segmentation_folder: { type: 'string' },
             initial_segmentation_pattern: { type: 'string' },
+            ignore_unpaired: { type: 'boolean' },
           }
         : {
             key: { type: 'string', short: 'k' },
@@ -88,18 +94,17 @@ async function run(args: readonly string[], start: Start): Promise<number> {
       worker: { type: 'boolean', default: true },
     },
   });
-  const inputs = [...(values.input ?? []), ...positionals].map((file) => path.resolve(file));
-  for (const file of inputs)
-    if (!existsSync(file) && !/[*?]/.test(file)) throw new UsageError(`There is no file ${file}.`);
+  const log = (line: string) => console.error(line);
+  const inputs = [...(values.input ?? []), ...positionals].map((file) => (isAddress(file) ? file : path.resolve(file)));
   const given = values as Given;
   const { output, is_volumetric: volumetric } = given;
   const frames = given.key === undefined ? undefined : await framesOf(inputs, given.key);
-  const files = frames
-    ? inputs
-    : (await Promise.all(inputs.map((input) => expandInputs([input], values.pattern)))).flat();
+  const images = await imagesOf(inputs, frames, { pattern: values.pattern, output, log });
   const from = given.segmentation_result ?? given.initial_segmentation_folder;
-  const initial =
-    from === undefined ? {} : await initialObjects([from].flat(), files, given.initial_segmentation_pattern);
+  const pattern = given.initial_segmentation_pattern;
+  const options = { pattern, ignoreUnpaired: given.ignore_unpaired, log };
+  const initial = from === undefined ? {} : await initialObjects([from].flat(), images, options);
+  const results = output === undefined ? undefined : seriesResults(output, images, initial.labels);
   const stop = new AbortController();
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -109,17 +114,19 @@ async function run(args: readonly string[], start: Start): Promise<number> {
       });
   });
   const server: AnnotatorServer = await startServer({
-    files,
+    files: images.map(({ file }) => file),
+    names: shortNames(images.map(({ name }) => name)),
     frames,
     ...initial,
     series: inputs.join('\n'),
     annotator: volumetric ? '3d' : start.annotator,
     outputDir: output,
+    ...(results && { results: results.names, onResult: results.written }),
     port: values.port === undefined ? undefined : parsePort(values.port),
     viewer: values.viewer === undefined ? undefined : parseAddress(values.viewer),
     autosaveDir: values['autosave-dir'],
     worker: values.worker,
-    log: (line) => console.error(line),
+    log,
     signal: stop.signal,
   });
   console.log(server.url);
@@ -135,12 +142,37 @@ interface Given {
   readonly is_volumetric?: boolean;
   readonly initial_segmentation_folder?: string;
   readonly initial_segmentation_pattern?: string;
+  readonly ignore_unpaired?: boolean;
   readonly segmentation_result?: readonly string[];
   readonly key?: string;
 }
 
+async function imagesOf(
+  inputs: readonly string[],
+  frames: readonly string[] | undefined,
+  options: InputOptions,
+): Promise<Input[]> {
+  if (inputs.length === 0) return [];
+  return frames ? [{ file: inputs[0], name: path.basename(inputs[0]) }] : listInputs(inputs, options);
+}
+
+/** What the results of each image are called, and what notes that some are written. */
+function seriesResults(output: string, images: readonly Input[], labels: readonly (string | undefined)[] = []) {
+  const folder = ResultFolder.open(output, images, { own: new Map(images.map(({ file }, i) => [file, labels[i]])) });
+  for (const { file } of images) folder.checkKnown(file);
+  const names = images.map(({ file }) => folder.nameOf(file));
+  return {
+    names,
+    written(key: string): void {
+      const i = names.findIndex((name) => isResultName(key, name));
+      if (i >= 0) folder.finish(images[i].file, { by: 'image_series_annotator', formats: ['tiff'], results: [key] });
+    },
+  };
+}
+
 async function framesOf(inputs: readonly string[], key: string): Promise<string[]> {
-  if (inputs.length === 1 && statSync(inputs[0]).isDirectory()) return expandInputs(inputs, key);
+  if (inputs.length === 1 && statSync(inputs[0], { throwIfNoEntry: false })?.isDirectory())
+    return expandInputs(inputs, key);
   throw new UsageError(
     '--key says which files of a folder are the frames of one time series: give one folder. Of a file that holds several images, the page asks which.',
   );

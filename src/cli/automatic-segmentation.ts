@@ -1,11 +1,9 @@
-import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { SamError } from '../errors.js';
-import { stemOf } from '../io/folder/file-names.js';
-import { type ImageSource, planeCount } from '../io/image.js';
-import { nameOfFile } from '../io/node-open.js';
-import { EXPORT_FORMATS, type ExportFormat, exportLabels, measuredImage } from '../io/results/export.js';
+import { planeCount } from '../io/image.js';
+import { EXPORT_FORMATS, type ExportFormat, factsForExport, type LabelExport } from '../io/results/export.js';
 import { folderStore } from '../io/stores/fs.js';
 import { addLabelsToImage } from '../io/zarr/ome-zarr-writer.js';
 import type { LabelImage } from '../ndimage/array.js';
@@ -18,8 +16,10 @@ import {
   automaticVolume,
 } from '../segmentation/automatic.js';
 import type { TaskOptions } from '../task.js';
-import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
-import { expandInputs } from './batch/inputs.js';
+import { BATCH_FLAGS, interruptible, reportBatch, runBatch } from './batch/batch.js';
+import { listInputs } from './batch/inputs.js';
+import { type ResultItem, resultItems, writeWhole } from './batch/result-items.js';
+import { ResultFolder } from './batch/result-records.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, type Engine, joinNumbers, numberFlag, startEngine } from './engine.js';
@@ -28,7 +28,7 @@ import { SegmentationReport } from './segmentation-report.js';
 /** Everything in many files segmented without prompts. */
 const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
 
-  -i, --input_path PATH      file, folder or pattern; may be given several times
+  -i, --input_path PATH      file, folder, pattern or http(s) address; may be given several times
   -o, --output_path DIR      folder of the results
       --pattern GLOB         files of a folder that match, e.g. "*.tif"
       --format LIST          ${EXPORT_FORMATS.join(', ')}
@@ -50,12 +50,14 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
       --min_object_size PX   --max_object_size PX
       --gap_closing N        --min_z_extent N              volumes: close gaps, drop short objects
       --shard I/N            do the I-th of N parts, or auto: Slurm array, Kubernetes indexed job
-      --force                segment again what has a result
+      --force                segment again what has a result, and replace files that are in the way
       --report               also write report.html: a picture of each image with the outlines of its objects
       --json                 print the table as JSON
 ${ENGINE_USAGE}
 
-A file that fails does not stop the others; existing results are skipped.`;
+Results are called <name>_labels.tif and so on, also with the folder or extension of the image where two have one name.
+A file that fails does not stop the others; what has its result already is skipped. Which result is of which image is
+noted in the folder .micro-sam of the results.`;
 
 const NUMBERS = [
   'center_distance_threshold',
@@ -107,10 +109,11 @@ async function run(args: readonly string[]): Promise<number> {
   const ndim = numberFlag('ndim', values.ndim);
   if (ndim !== undefined && ndim !== 2 && ndim !== 3) throw new UsageError(`--ndim is 2 or 3, not ${ndim}.`);
   const options = { mode, ...optionsOf(values), ...(values.worker && { requests: 2 * values.worker.length }) };
-  const all = await expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
+  const { pattern, embedding_path: embeddings, force } = values;
+  const log = (line: string) => console.error(line);
+  const all = await listInputs([...(values.input_path ?? []), ...positionals], { pattern, output: folder, log });
   const shard = parseShard(values.shard);
-  const files = ofShard(all, shard);
-  mkdirSync(folder, { recursive: true });
+  const kept = embeddings === undefined ? undefined : ResultFolder.open(embeddings, all);
   const engine = await startEngine(values);
   const report = values.report ? new SegmentationReport(engine.model.name) : undefined;
   try {
@@ -118,15 +121,10 @@ async function run(args: readonly string[]): Promise<number> {
       throw new UsageError(
         `--mode ${mode} needs an instance decoder, which the model ${engine.model.name} does not have: use amg, or give one with --instances.`,
       );
-    const items = files.map((file): BatchItem => {
-      const marker = path.join(folder, `${stemOf(file)}${MARKER[formats[0]] ?? ''}`);
-      return {
-        name: nameOfFile(file),
-        exists: () => existsSync(marker),
-        run: (task) => segmentFile(engine, file, { folder, formats, intoImage, ndim, options, report }, task),
-      };
-    });
-    const rows = await runBatch(items, { ...values, signal: interruptible() });
+    const job: Job = { embeddings: kept, intoImage, ndim, options, report };
+    const batch = { folder, formats, command: 'automatic_segmentation', force };
+    const items = resultItems(all, batch, (item, write, task) => segmentFile(engine, item, write, job, task));
+    const rows = await runBatch(ofShard(items, shard), { ...values, signal: interruptible() });
     if (report) {
       const part = shard.count > 1 ? `-${shard.index + 1}-of-${shard.count}` : '';
       const facts = { command: `micro-sam automatic_segmentation ${args.join(' ')}`, date: new Date().toISOString() };
@@ -137,21 +135,6 @@ async function run(args: readonly string[]): Promise<number> {
     await engine.close();
   }
 }
-
-/** What the first format's file of an image is called behind its stem: the sign that it is done. */
-const MARKER: Partial<Record<ExportFormat, string>> = {
-  tiff: '_labels.tif',
-  'ome-tiff': '_labels.ome.tif',
-  png: '_labels.png',
-  geojson: '.geojson',
-  coco: '_coco.json',
-  'imagej-roi': '_rois.zip',
-  csv: '_objects.csv',
-  'ome-zarr': '_labels.ome.zarr',
-  'ome-zarr-0.4': '_labels_v04.ome.zarr',
-  ctc: '_RES',
-  zip: '_export.zip',
-};
 
 type Numbers = Partial<Record<(typeof NUMBERS)[number], string>>;
 
@@ -186,8 +169,8 @@ function optionsOf(values: Numbers): AutomaticVolumeOptions {
 }
 
 interface Job {
-  readonly folder: string;
-  readonly formats: readonly ExportFormat[];
+  /** Where embeddings are kept, if they are. */
+  readonly embeddings?: ResultFolder;
   /** What the labels are called inside the image, if they are to be added to it. */
   readonly intoImage?: string;
   readonly ndim?: 2 | 3;
@@ -195,15 +178,18 @@ interface Job {
   readonly report?: SegmentationReport;
 }
 
-async function segmentFile(engine: Engine, file: string, job: Job, task: TaskOptions): Promise<string> {
-  if (job.intoImage !== undefined && !statSync(file).isDirectory())
-    throw new SamError(
-      'invalid_argument',
-      `${nameOfFile(file)} is no folder of OME-Zarr, so labels cannot be added to it.`,
-    );
+async function segmentFile(
+  engine: Engine,
+  { input: { file }, title, stem }: ResultItem,
+  write: (labels: LabelExport) => Promise<void>,
+  job: Job,
+  task: TaskOptions,
+): Promise<string> {
+  if (job.intoImage !== undefined && !statSync(file, { throwIfNoEntry: false })?.isDirectory())
+    throw new SamError('invalid_argument', `${title} is no folder of OME-Zarr, so labels cannot be added to it.`);
   const source = await engine.open(file, task);
   try {
-    const embeddings = await engine.embeddings(source, stemOf(file), task);
+    const embeddings = await engine.embeddings(source, job.embeddings?.nameOf(file) ?? title, task);
     try {
       const planes = planeCount(source);
       const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
@@ -211,8 +197,12 @@ async function segmentFile(engine: Engine, file: string, job: Job, task: TaskOpt
       const labels = through
         ? (await automaticVolume(context, planes, { ...job.options, ...task })).labels
         : await planeByPlane(context, planes, job.options, task);
-      await writeResults(source, labels, file, job, task);
-      await job.report?.add(stemOf(file), source, labels, task);
+      const found = { ...factsForExport(source, task), labels, name: source.name };
+      if (job.intoImage !== undefined)
+        await addLabelsToImage(folderStore(file), labels, { ...found, ...task, name: job.intoImage });
+      await write(found);
+      job.embeddings?.finish(file, { formats: ['embeddings'], results: [`${job.embeddings.nameOf(file)}.zarr`] });
+      await job.report?.add(stem, source, labels, task);
       return `${maxLabel(labels)} objects`;
     } finally {
       embeddings.close();
@@ -248,40 +238,6 @@ async function planeByPlane(
     count += objects.length;
   }
   return { data: stack, shape: planes === 1 ? [height, width] : [planes, height, width] };
-}
-
-/** Files appear whole or not at all: written beside their place, then renamed. The marker comes last. */
-async function writeResults(
-  source: ImageSource,
-  labels: LabelImage,
-  file: string,
-  job: Job,
-  task: TaskOptions,
-): Promise<void> {
-  const input = {
-    labels,
-    name: stemOf(file),
-    stack: source.sizes.t > 1 ? ('t' as const) : ('z' as const),
-    pixelSize: source.pixelSize,
-    image: measuredImage(source, task),
-  };
-  if (job.intoImage !== undefined)
-    await addLabelsToImage(folderStore(file), labels, { ...input, ...task, name: job.intoImage });
-  for (const format of [...job.formats].reverse()) {
-    for (const { name, bytes } of await exportLabels(format, input, task))
-      writeWhole(path.join(job.folder, name), bytes);
-  }
-}
-
-function writeWhole(target: string, content: Uint8Array | string): void {
-  const unfinished = `${target}.unfinished-${process.pid}`;
-  try {
-    mkdirSync(path.dirname(target), { recursive: true });
-    writeFileSync(unfinished, content);
-    renameSync(unfinished, target);
-  } catch (cause) {
-    throw new SamError('storage', `${target} cannot be written: ${(cause as Error).message}`, { cause });
-  }
 }
 
 export const automatic: Command = { summary: 'Segment everything in many images', usage, run };

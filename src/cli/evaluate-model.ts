@@ -5,7 +5,6 @@ import { renderPicture } from '../evaluation/picture.js';
 import { type PromptSetting, STANDARD_SETTINGS } from '../evaluation/prompts-from-ground-truth.js';
 import type { ReportPicture, ScoreRow } from '../evaluation/report.js';
 import { scoreSegmentation } from '../evaluation/segmentation-accuracy.js';
-import { stemOf } from '../io/folder/file-names.js';
 import { readPlane } from '../io/image.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
@@ -28,8 +27,13 @@ export interface ModelEvaluation {
 }
 
 export interface LabelledFile {
+  /** Path or address. */
   readonly image: string;
-  readonly reference: LabelImage;
+  /** What rows and pictures call it. */
+  readonly title: string;
+  /** What its kept embeddings are called. */
+  readonly embeddings?: string;
+  reference(): Promise<LabelImage>;
 }
 
 export function parseModes(text: string): EvaluationMode[] {
@@ -50,22 +54,23 @@ export async function evaluateModel(
   const rows: ScoreRow[] = [];
   const pictures: ReportPicture[] = [];
   const states: LabelledState[] = [];
-  for (const [index, { image, reference }] of files.entries()) {
+  for (const [index, { image, title, ...file }] of files.entries()) {
     const inner: TaskOptions = {
       signal: task.signal,
       onProgress: ({ done, total, message }) =>
         task.onProgress?.({
           done: index + (total > 0 ? done / total : 0),
           total: files.length,
-          message: `${stemOf(image)}: ${message}`,
+          message: `${title}: ${message}`,
         }),
     };
     const add = (name: string, scores: Record<string, number>) =>
-      rows.push({ image: stemOf(image), setting: `${setting}, ${name}`, scores });
+      rows.push({ image: title, setting: `${setting}, ${name}`, scores });
     try {
+      const reference = await file.reference();
       const source = await engine.open(image, inner);
       try {
-        const embeddings = await engine.embeddings(source, stemOf(image), inner);
+        const embeddings = await engine.embeddings(source, file.embeddings ?? title, inner);
         try {
           const context = { worker: engine.worker, model: engine.model.name, embeddings, plane: 0 };
           if (modes.includes('prompts')) await scorePrompts(context, reference, add, inner);
@@ -78,7 +83,7 @@ export async function evaluateModel(
               add('amg', { ...scoreSegmentation(reference, labels) });
               const pixels = toImage(await readPlane(source, 0), embeddings.intensity);
               const png = renderPicture({ image: pixels, reference, prediction: labels });
-              pictures.push({ image: stemOf(image), setting: `${setting}, amg`, png });
+              pictures.push({ image: title, setting: `${setting}, amg`, png });
             }
           }
         } finally {
@@ -90,7 +95,7 @@ export async function evaluateModel(
     } catch (error) {
       const known = asSamError(error);
       if (known.code === 'cancelled') throw known;
-      rows.push({ image: stemOf(image), setting, scores: {}, error: known.message });
+      rows.push({ image: title, setting, scores: {}, error: known.message });
     }
   }
   const grid = modes.includes('grid') && states.length > 0 ? await gridSearch(states, task) : undefined;

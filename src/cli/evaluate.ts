@@ -6,15 +6,18 @@ import type { GridSearch } from '../evaluation/grid-search.js';
 import { renderPicture } from '../evaluation/picture.js';
 import { type ReportPicture, reportToHtml, type ScoreRow, scoresToCsv } from '../evaluation/report.js';
 import { scoreSegmentation, separateObjects } from '../evaluation/segmentation-accuracy.js';
-import { stemOf } from '../io/folder/file-names.js';
+import { resultNames } from '../io/folder/result-names.js';
 import { readPlane } from '../io/image.js';
 import { openFile } from '../io/node-open.js';
 import { readLabelImage } from '../io/results/label-image.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { interruptible } from './batch/batch.js';
-import { expandInputs } from './batch/inputs.js';
+import type { Input } from './batch/input.js';
+import { listInputs } from './batch/inputs.js';
+import { pairInputs } from './batch/pairs.js';
 import { ProgressLine } from './batch/progress-line.js';
+import { ResultFolder } from './batch/result-records.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';
 import { evaluateModel, parseModes } from './evaluate-model.js';
@@ -23,7 +26,7 @@ import { evaluateModel, parseModes } from './evaluate-model.js';
 const usage = `micro-sam evaluate --labels FILES --predictions FILES [options]      scores label images
 micro-sam evaluate --labels FILES --images FILES --mode MODES [options]  scores models
 
-      --labels PATH          reference labels: file, folder or pattern
+      --labels PATH          reference labels: file, folder, pattern or http(s) address
       --predictions PATH     labels to score; give it several times to compare side by side
       --images PATH          the images: to run models on, or for the pictures of the report
       --mode LIST            prompts    points and boxes made from the labels (p1-n0, p2-n4, p4-n8, box)
@@ -33,12 +36,14 @@ micro-sam evaluate --labels FILES --images FILES --mode MODES [options]  scores 
       --models LIST          models to compare, with commas (default: the one of -m)
       --label_key KEY        --prediction_key KEY       dataset inside an HDF5, zarr or npz file
   -o, --output PATH          a .csv file, or a folder for scores.csv and report.html
+      --pattern GLOB         of a folder of images, only what matches
+      --ignore_unpaired      score what has a partner, although other files have none
       --names LIST           names of the predictions, with commas (default: their folders)
       --separate             relabel the reference by connected components, as micro-sam does for files
       --json                 print the scores as JSON
 ${ENGINE_USAGE}
 
-Files belong together in sorted order; their numbers must agree.
+Files belong together by their names: cells.tif, cells_labels.tif, cells_cp_masks.png; those without a partner are listed.
 Scores: mean segmentation accuracy over IoU 0.50 to 0.95, at 0.5 and 0.75, precision, recall, F1, Dice.`;
 
 interface Scored {
@@ -62,6 +67,8 @@ function parse(args: readonly string[]) {
       output: { type: 'string', short: 'o' },
       names: { type: 'string' },
       separate: { type: 'boolean', default: false },
+      pattern: { type: 'string' },
+      ignore_unpaired: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   }).values;
@@ -73,11 +80,10 @@ async function run(args: readonly string[]): Promise<number> {
   const values = parse(args);
   if (!values.labels) throw new UsageError('Give the reference with --labels.');
   if (!values.predictions && !values.mode) throw new UsageError('Give --predictions to score, or --images and --mode.');
-  const labels = await expandInputs([values.labels]);
-  const images = values.images ? await expandInputs([values.images]) : undefined;
-  if (images && images.length !== labels.length) {
-    throw new UsageError(`There are ${labels.length} label files and ${images.length} images; they must agree.`);
-  }
+  const labels = await listInputs([values.labels], { role: 'labels', log });
+  const images = values.images
+    ? imagesOf(labels, await listInputs([values.images], { pattern: values.pattern, log }), values)
+    : undefined;
   const signal = interruptible();
   const progress = new ProgressLine(process.stderr, values.json);
   progress.start();
@@ -90,36 +96,51 @@ async function run(args: readonly string[]): Promise<number> {
   return scored.rows.some((row) => row.error) ? 1 : 0;
 }
 
+const log = (line: string) => console.error(line);
+
+/** The image of each label file. */
+function imagesOf(labels: readonly Input[], images: readonly Input[], { ignore_unpaired }: Values): Map<Input, Input> {
+  return new Map(
+    pairInputs(labels, images, { ones: 'label files', others: 'images', ignoreUnpaired: ignore_unpaired, log }),
+  );
+}
+
 async function scorePredictions(
   values: Values,
-  labels: readonly string[],
-  images: readonly string[] | undefined,
+  labels: readonly Input[],
+  images: ReadonlyMap<Input, Input> | undefined,
   { rows, pictures }: Scored,
   signal: AbortSignal,
   progress: ProgressLine,
 ): Promise<void> {
-  const settings: { name: string; files: readonly string[] }[] = [];
+  const settings: { name: string; files: Map<Input, Input> }[] = [];
   for (const [i, given] of (values.predictions ?? []).entries()) {
-    const files = await expandInputs([given]);
-    if (files.length !== labels.length) {
-      throw new UsageError(
-        `${values.labels} has ${labels.length} files and ${given} has ${files.length}; they must agree.`,
-      );
-    }
+    const predictions = await listInputs([given], { role: 'labels', log });
+    const sides = {
+      ones: 'label files',
+      others: 'predictions',
+      ignoreUnpaired: values.ignore_unpaired,
+      log,
+      itself: true,
+    };
+    const files = new Map(pairInputs(labels, predictions, sides));
     settings.push({ name: values.names?.split(',')[i] ?? path.basename(path.resolve(given)), files });
   }
-  const total = labels.length * settings.length;
-  for (const [i, file] of labels.entries()) {
+  const titles = titlesOf(labels);
+  const total = settings.reduce((sum, { files }) => sum + files.size, 0);
+  for (const label of labels) {
     for (const { name, files } of settings) {
+      const prediction = files.get(label);
+      if (!prediction) continue;
       signal.throwIfAborted();
-      const row = { image: stemOf(file), setting: name };
+      const row = { image: titles.get(label) ?? label.name, setting: name };
       try {
-        const reference = await readReference(file, values);
-        const prediction = await readLabels(files[i], values.prediction_key);
-        rows.push({ ...row, scores: { ...scoreSegmentation(reference, prediction) } });
-        if (images && reference.shape.length === 2) {
-          pictures.push({ ...row, png: await picture(images[i], reference, prediction) });
-        }
+        const reference = await readReference(label.file, values);
+        const labelled = await readLabels(prediction.file, values.prediction_key);
+        rows.push({ ...row, scores: { ...scoreSegmentation(reference, labelled) } });
+        const image = images?.get(label);
+        if (image && reference.shape.length === 2)
+          pictures.push({ ...row, png: await picture(image.file, reference, labelled) });
       } catch (error) {
         rows.push({ ...row, scores: {}, error: asSamError(error).message });
       }
@@ -128,19 +149,29 @@ async function scorePredictions(
   }
 }
 
+/** What rows call each label file. */
+function titlesOf(labels: readonly Input[]): Map<Input, string> {
+  const names = resultNames(labels.map(({ name }) => name));
+  return new Map(labels.map((label, i) => [label, names[i]]));
+}
+
 async function scoreModels(
   values: Values,
-  labels: readonly string[],
-  images: readonly string[] | undefined,
+  labels: readonly Input[],
+  images: ReadonlyMap<Input, Input> | undefined,
   scored: Scored,
   signal: AbortSignal,
   progress: ProgressLine,
 ): Promise<void> {
   if (!images) throw new UsageError('--mode needs --images.');
   const modes = parseModes(values.mode as string);
-  const files = await Promise.all(
-    labels.map(async (file, i) => ({ image: images[i], reference: await readReference(file, values) })),
-  );
+  const titles = titlesOf(labels);
+  const all = [...images.values()];
+  const kept = values.embedding_path === undefined ? undefined : ResultFolder.open(values.embedding_path, all);
+  const files = [...images].map(([label, { file }]) => {
+    const title = titles.get(label) ?? label.name;
+    return { image: file, title, embeddings: kept?.nameOf(file), reference: () => readReference(label.file, values) };
+  });
   for (const model_type of values.models?.split(',') ?? [values.model_type]) {
     const engine = await startEngine({ ...values, model_type });
     try {

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import { precomputeEmbeddings } from '../embeddings/precompute.js';
-import { stemOf } from '../io/folder/file-names.js';
-import { nameOfFile } from '../io/node-open.js';
+import { shortNames } from '../io/folder/result-names.js';
 import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
-import { expandInputs } from './batch/inputs.js';
+import { listInputs } from './batch/inputs.js';
+import { ResultFolder } from './batch/result-records.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';
@@ -11,13 +11,13 @@ import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.j
 /** Embeddings of many files ahead of time, e.g. on a cluster: the annotator and micro-sam open them. */
 const usage = `micro-sam precompute_embeddings -i FILES -e DIR [options]
 
-  -i, --input_path PATH      file, folder or pattern; may be given several times
+  -i, --input_path PATH      file, folder, pattern or http(s) address; may be given several times
       --pattern GLOB         files of a folder that match, e.g. "*.tif"
       --shard I/N            do the I-th of N parts, or auto: Slurm array, Kubernetes indexed job
       --json                 print the table as JSON
 ${ENGINE_USAGE}
 
-Each image becomes DIR/<name>.zarr. Work that was interrupted goes on where it stopped.`;
+Each image becomes DIR/<name>.zarr, with the folder or extension of the image where two have one name. Work that was interrupted goes on where it stopped.`;
 
 async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -30,14 +30,18 @@ async function run(args: readonly string[]): Promise<number> {
   });
   const folder = values.embedding_path;
   if (!folder) throw new UsageError('Say where the embeddings go with -e.');
-  const all = await expandInputs([...(values.input_path ?? []), ...positionals], values.pattern);
-  const files = ofShard(all, parseShard(values.shard));
+  const log = (line: string) => console.error(line);
+  const given = [...(values.input_path ?? []), ...positionals];
+  const all = await listInputs(given, { pattern: values.pattern, output: folder, log });
+  const titles = shortNames(all.map(({ name }) => name));
+  const jobs = all.map(({ file }, i) => ({ file, title: titles[i] }));
+  const results = ResultFolder.open(folder, all);
   const engine = await startEngine(values);
   try {
-    const items = files.map((file): BatchItem => {
-      const name = stemOf(file);
+    const items = ofShard(jobs, parseShard(values.shard)).map(({ file, title }): BatchItem => {
+      const name = results.nameOf(file);
       return {
-        name: nameOfFile(file),
+        name: title,
         async run(task) {
           const source = await engine.open(file, task);
           const embeddings = await engine.embeddings(source, name, task);
@@ -47,6 +51,7 @@ async function run(args: readonly string[]): Promise<number> {
               { concurrency: values.worker?.length },
               task,
             );
+            results.finish(file, { formats: ['embeddings'], results: [`${name}.zarr`] });
             return `${encoded} computed, ${reused} reused${embeddings.notices.map((notice) => `; ${notice}`).join('')}`;
           } finally {
             embeddings.close();

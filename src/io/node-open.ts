@@ -1,6 +1,8 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { TaskOptions } from '../task.js';
+import { nameOfUrl } from './bytes.js';
+import { fileNameOf } from './folder/file-names.js';
 import type { ImageSource } from './image.js';
 import { fileBytes } from './node-file.js';
 import { openImage } from './open.js';
@@ -8,7 +10,7 @@ import type { OpenOptions } from './open-options.js';
 import { folderStore } from './stores/fs.js';
 
 /**
- * An image on disk: a file of any format, or a zarr folder.
+ * An image on disk, a file of any format or a zarr folder; or at an http(s) address.
  *
  * @param options.key the dataset inside an HDF5, zarr or npz file
  */
@@ -16,17 +18,24 @@ export async function openFile(
   file: string,
   options: Pick<OpenOptions, 'key' | 'pixelSize'> & TaskOptions = {},
 ): Promise<ImageSource> {
+  const named = { name: nameOfFile(file), ...options };
+  if (isAddress(file)) return openImage(file, named);
   const folder = statSync(file, { throwIfNoEntry: false })?.isDirectory();
   const beside = async (name: string) => {
     const other = path.join(path.dirname(file), name);
     return statSync(other, { throwIfNoEntry: false })?.isFile() ? fileBytes(other) : undefined;
   };
-  return openImage(folder ? folderStore(file) : await fileBytes(file), { name: nameOfFile(file), beside, ...options });
+  return openImage(folder ? folderStore(file) : await fileBytes(file), { beside, ...named });
+}
+
+/** An http(s) address, which can stand wherever a path can. */
+export function isAddress(file: string): boolean {
+  return /^https?:\/\//i.test(file);
 }
 
 /** Its name without folder; for a part of a zarr from the zarr on, with slashes: `plate.zarr/A/1/0`. */
 export function nameOfFile(file: string): string {
-  const names = path.resolve(file).split(path.sep);
-  const zarr = names.findIndex((name) => /\.zarr$/i.test(name));
-  return zarr < 0 ? names[names.length - 1] : names.slice(zarr).join('/');
+  // Of an address as openImage names it, but for the parts of a zarr.
+  if (isAddress(file)) return fileNameOf(file.split(/[?#]/)[0]).split('/').map(nameOfUrl).join('/');
+  return fileNameOf(path.resolve(file).replaceAll(path.sep, '/'));
 }

@@ -2,13 +2,13 @@ import { SamError } from '../errors.js';
 import type { ImageSource } from '../io/image.js';
 import type { ImageInput } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
-import { exportLabels, measuredImage } from '../io/results/export.js';
+import { exportLabels } from '../io/results/export.js';
 import { labelsToGeoJson } from '../io/results/geojson.js';
 import { ellipseRing } from '../ndimage/ellipse.js';
 import type { Prompt } from '../segmentation/prompts.js';
-import { annotatorKind } from '../session/annotator.js';
 import { type CommitPlan, planCommit } from '../session/edits/commit.js';
 import { loadSession, setCommittedObjects } from '../session/edits/edits.js';
+import { labelExport } from '../session/label-export.js';
 import { needImage, objectsInPlane, paintLayer, paintPlane, recordsFromLabels } from '../session/layers.js';
 import { exportSession, importSession } from '../session/saving/session-file.js';
 import type { AnnotationSession } from '../session/session.js';
@@ -236,19 +236,8 @@ export function createService(deps: ServiceDeps) {
     ),
 
     /** The files of one format, as `{ name, bytes }`. */
-    export: method('export', ['format'], schemas.export, async ({ format, layer = 'committed_objects' }) => {
-      const image = needImage(state());
-      const { objects } = state().layers[layer];
-      const source = deps.imageSource?.();
-      return exportLabels(format, {
-        labels: paintLayer(state().layers[layer], image),
-        name: image.name,
-        stack: annotatorKind(state()) === 'tracking' || !image.axes.includes('z') ? 't' : 'z',
-        objects: [...objects.values()],
-        lineages: layer === 'committed_objects' ? state().lineages : state().currentLineages,
-        pixelSize: source?.pixelSize,
-        ...(source && { image: measuredImage(source) }),
-      });
+    export: method('export', ['format'], schemas.export, async ({ format, layer }) => {
+      return exportLabels(format, labelExport(state(), deps.imageSource?.(), layer));
     }),
     export_session: noArguments('export_session', () => exportSession(state())),
     import_session: method('import_session', ['session'], schemas.import_session, ({ session: text }) => {

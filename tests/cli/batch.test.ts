@@ -54,12 +54,7 @@ describe('inputs', () => {
     assert.deepEqual(await names([folder]), ['a.png', 'b.tif']);
     assert.deepEqual(await names([path.join(folder, 'sub')]), ['sub/c.tif', 'sub/deep.zarr']);
     assert.deepEqual(await names([folder], '*.tif'), ['b.tif']);
-    assert.deepEqual(await names([path.join(folder, '**', '*.{tif,png}')]), [
-      'a.png',
-      'b.tif',
-      'sub/c.tif',
-      'sub/c_seg.tif',
-    ]);
+    assert.deepEqual(await names([path.join(folder, '**', '*.{tif,png}')]), ['a.png', 'b.tif', 'sub/c.tif']);
     assert.deepEqual(await names([path.join(folder, 'a.png'), folder]), ['a.png', 'b.tif']);
     assert.deepEqual(await names([path.join(folder, 'sub', 'c?seg.tif')]), ['sub/c_seg.tif']);
   });

@@ -5,6 +5,8 @@ import path from 'node:path';
 import { initialObjects } from '../../src/cli/initial-objects.js';
 import { zipFiles } from '../../src/io/stores/zip.js';
 
+const images = (...names: string[]) => names.map((name) => ({ file: `/images/${name}`, name, single: true }));
+
 describe('objects that an annotator is given to begin with', () => {
   let folder: string;
   const at = (...names: string[]) => path.join(folder, ...names);
@@ -20,10 +22,10 @@ describe('objects that an annotator is given to begin with', () => {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it('are label images by their number, tracks by their names', async () => {
-    const one = ['cells.tif'];
-    assert.deepEqual(await initialObjects([at('labels')], ['a', 'b']), {
-      labels: [at('labels/a.tif'), at('labels/b.tif')],
+  it('are label images by the names of their images, tracks by their own', async () => {
+    const one = images('cells.tif');
+    assert.deepEqual(await initialObjects([at('labels')], images('b.png', 'a.png')), {
+      labels: [at('labels/b.tif'), at('labels/a.tif')],
     });
     assert.deepEqual(await initialObjects([at('01_RES')], one), {
       tracks: [at('01_RES/mask000.tif'), at('01_RES/res_track.txt')],
@@ -37,8 +39,13 @@ describe('objects that an annotator is given to begin with', () => {
   });
 
   it('are refused where they do not fit', async () => {
-    await assert.rejects(initialObjects([at('labels')], ['a']), /1 images and 2 label images/);
-    await assert.rejects(initialObjects([at('01_RES')], ['a', 'b']), /one time series; there are 2 images/);
-    await assert.rejects(initialObjects([at('none.tif')], ['a']), /There is no file .*none\.tif/);
+    const [a, c] = [images('a.tif'), images('a.tif', 'c.tif')];
+    await assert.rejects(initialObjects([at('labels')], a), /1 label images without images: b\.tif/);
+    await assert.rejects(initialObjects([at('labels')], c), /1 images without label images: c\.tif/);
+    assert.deepEqual(await initialObjects([at('labels')], c, { ignoreUnpaired: true }), {
+      labels: [at('labels/a.tif'), undefined],
+    });
+    await assert.rejects(initialObjects([at('01_RES')], c), /one time series; there are 2 images/);
+    await assert.rejects(initialObjects([at('none.tif')], a), /There is no file .*none\.tif/);
   });
 });

@@ -1,45 +1,170 @@
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { naturalOrder } from '../../io/folder/file-names.js';
-import { listFolder } from '../../io/folder/listing.js';
-import { nameOfFile } from '../../io/node-open.js';
+import { fileNameOf, isHiddenName, isZarrName, naturalOrder } from '../../io/folder/file-names.js';
+import { type FolderRole, type LeftOut, listFolder } from '../../io/folder/listing.js';
+import { isAddress, nameOfFile } from '../../io/node-open.js';
+import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
+import { httpStore } from '../../io/stores/http.js';
 import { plateFields } from '../../io/zarr/plate.js';
 import { UsageError } from '../command.js';
+import type { Input } from './input.js';
+import { recordedResults } from './result-records.js';
 
 /**
- * Files that a command line names: files, folders (with a pattern) and glob patterns, each once and sorted by path, so
- * that every shard sees the same list. A folder that is an image itself (.zarr) counts as a file, a plate as its fields
- * of view.
+ * Images that a command line names: files, http(s) addresses, folders (with a pattern) and glob patterns, each once and
+ * in natural order of their names, so that every shard sees the same list. A folder that is an image itself (.zarr)
+ * counts as a file, a plate as its fields of view. What is an image in a folder is told by io/folder/listing.ts.
  */
-const IMAGE_FOLDER = /\.zarr$/i;
+export interface InputOptions {
+  /** Of folders, only what matches. */
+  readonly pattern?: string;
+  /** Whether images or label images are wanted, of folders that hold both. */
+  readonly role?: FolderRole;
+  /** A folder below the inputs whose contents are none. */
+  readonly output?: string;
+  /** Told what was left out although it looks like an image. */
+  readonly log?: (line: string) => void;
+}
 
-export async function expandInputs(inputs: readonly string[], pattern?: string): Promise<string[]> {
-  if (inputs.length === 0) throw new UsageError('No input: give files, a folder or a pattern with -i.');
-  const found = new Set<string>();
-  for (const input of inputs) {
-    const matches = expand(input, pattern);
-    if (matches.length === 0)
-      throw new UsageError(`Nothing matches the input "${input}"${pattern ? ` with the pattern "${pattern}"` : ''}.`);
-    for (const file of matches) for (const image of await imagesIn(file)) found.add(image);
+export async function listInputs(given: readonly string[], options: InputOptions = {}): Promise<Input[]> {
+  if (given.length === 0) throw new UsageError('No input: give files, a folder, an address or a pattern with -i.');
+  const places = given.map((input) => placeOf(input, options.pattern));
+  const files = new Map<string, Pick<Input, 'file' | 'single'>>();
+  const leftOut: LeftOut[] = [];
+  for (const [i, place] of places.entries()) {
+    const matches = choose(place, given.length, options, leftOut);
+    if (place.found && matches.length === 0)
+      throw new UsageError(nothingMatches(given[i], place, options.pattern, leftOut));
+    for (const name of matches) {
+      const images = await imagesIn(join(place.root, name));
+      const single = !place.found && images.length === 1;
+      for (const file of images)
+        files.set(isAddress(file) ? file : path.resolve(file), { file, ...(single && { single }) });
+    }
   }
-  return [...found].sort(naturalOrder);
+  if (files.size === 0) throw new UsageError(nothingMatches(given.join(' '), places[0], options.pattern, leftOut));
+  tellLeftOut(leftOut, options.log);
+  const common = commonFolder(places.map(({ root }) => root));
+  return [...files]
+    .map(([whole, input]) => ({ ...input, name: nameBelow(common, whole) }))
+    .sort((a, b) => naturalOrder(a.name, b.name));
+}
+
+/** The files alone. */
+export async function expandInputs(given: readonly string[], pattern?: string): Promise<string[]> {
+  return (await listInputs(given, { pattern })).map(({ file }) => file);
+}
+
+/** One input of the command line: names below a root, either said one by one or found there. */
+interface Place {
+  readonly root: string;
+  readonly names: readonly string[];
+  readonly found: boolean;
+  /** A pattern that states the extension, so that it is not looked at any more. */
+  readonly anyExtension: boolean;
+}
+
+function placeOf(input: string, pattern?: string): Place {
+  if (isAddress(input)) return addressPlace(input);
+  const kind = kindOf(input);
+  if (kind === 'file' || (kind === 'folder' && (isZarrName(input.replace(/[\\/]+$/, '')) || isField(input)))) {
+    const name = slashed(nameOfFile(input));
+    const root = slashed(path.resolve(input)).slice(0, -name.length);
+    return { root: root || '.', names: [name], found: false, anyExtension: true };
+  }
+  if (kind === 'folder')
+    return found(input, pattern === undefined ? readdirSync(input) : matching(input, pattern), pattern);
+  if (!/[*?[\]{}]/.test(input)) return { root: path.dirname(input), names: [], found: true, anyExtension: false };
+  const parts = path.normalize(input).split(path.sep);
+  // Folders may have brackets in their names.
+  const exists = (end: number) => existsSync(parts.slice(0, end).join(path.sep) || path.sep);
+  const first = parts.findIndex((part, i) => /[*?[\]{}]/.test(part) && !exists(i + 1));
+  const root = parts.slice(0, first).join(path.sep) || (path.isAbsolute(input) ? path.sep : '.');
+  const glob = parts.slice(first).join('/');
+  return found(root, matching(root, glob), glob);
+}
+
+function found(root: string, names: readonly string[], pattern = ''): Place {
+  return { root, names, found: true, anyExtension: /\.[a-z0-9{},]+$/i.test(pattern) };
+}
+
+function addressPlace(address: string): Place {
+  const whole = address.split(/[?#]/)[0];
+  const bare = whole.replace(/\/+$/, '');
+  const name = fileNameOf(bare);
+  const root = bare.slice(0, -name.length);
+  return { root, names: [address.slice(root.length)], found: false, anyExtension: true };
+}
+
+function nameBelow(common: string, whole: string): string {
+  if (!isAddress(whole)) return slashed(whole).slice(common.length);
+  return decodeName(whole.split(/[?#]/)[0].slice(common.length).replace(/\/+$/, ''));
+}
+
+function decodeName(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+function join(root: string, name: string): string {
+  return isAddress(root) ? `${root}${name}` : path.join(root, name);
+}
+
+/** A single input is what it is said to be; several may be what a shell made of a pattern. */
+function choose(place: Place, count: number, { role = 'images', output }: InputOptions, leftOut: LeftOut[]): string[] {
+  if (count === 1 && !place.found) return [...place.names];
+  const below = output === undefined || isAddress(place.root) ? undefined : slashed(path.relative(place.root, output));
+  const results = role === 'images' && !isAddress(place.root) ? recordedResults(place.root, place.names) : new Set();
+  const mine = (name: string) =>
+    results.has(name) ||
+    (below !== undefined && below !== '' && !below.startsWith('..') && name.startsWith(`${below}/`));
+  for (const name of place.names.filter(mine)) leftOut.push({ name, why: 'a result of this program' });
+  const rest = place.names.filter((name) => !mine(name));
+  if (!place.found) return rest;
+  const listing = listFolder(rest, role);
+  leftOut.push(...listing.leftOut.filter(({ why }) => !(place.anyExtension && why === NO_IMAGE)));
+  const others = place.anyExtension
+    ? listing.leftOut.filter(({ why }) => why === NO_IMAGE).map(({ name }) => name)
+    : [];
+  return [...listing.chosen, ...others];
+}
+
+const NO_IMAGE = 'no image by its name';
+
+function nothingMatches(input: string, place: Place, pattern: string | undefined, leftOut: readonly LeftOut[]): string {
+  if (place.found && place.names.length === 0 && kindOf(input) === undefined && !/[*?[\]{}]/.test(input))
+    return `There is no file ${input}.`;
+  const with_ = pattern ? ` with the pattern "${pattern}"` : '';
+  const reasons = leftOut.slice(0, 3).map(({ name, why }) => `${name} (${why})`);
+  return `Nothing matches the input "${input}"${with_}.${reasons.length > 0 ? ` Left out: ${reasons.join(', ')}.` : ''}`;
+}
+
+function tellLeftOut(leftOut: readonly LeftOut[], log?: (line: string) => void): void {
+  const told = leftOut.filter(({ why }) => why !== 'hidden' && why !== NO_IMAGE);
+  if (told.length === 0) return;
+  const more = told.length > 5 ? ` and ${told.length - 5} more` : '';
+  log?.(
+    `Left out: ${told
+      .slice(0, 5)
+      .map(({ name, why }) => `${name} (${why})`)
+      .join(', ')}${more}.`,
+  );
 }
 
 async function imagesIn(file: string): Promise<string[]> {
-  if (!IMAGE_FOLDER.test(file) || kindOf(file) !== 'folder') return [file];
-  const fields = await plateFields(folderStore(file)).catch(() => undefined); // opening it says what is wrong with it
-  return fields?.map(({ key }) => path.join(file, key)) ?? [file];
+  const store = plateStore(file);
+  const fields = store && (await plateFields(store).catch(() => undefined)); // opening it says what is wrong with it
+  return fields?.map(({ key }) => join(isAddress(file) ? `${file.replace(/\/$/, '')}/` : file, key)) ?? [file];
 }
 
-function expand(input: string, pattern?: string): string[] {
-  const kind = kindOf(input);
-  if (kind === 'file' || (kind === 'folder' && (IMAGE_FOLDER.test(input) || isField(input)))) return [input];
-  if (kind === 'folder') {
-    if (pattern) return matching(path.join(input, pattern));
-    return listFolder(readdirSync(input)).chosen.map((name) => path.join(input, name));
-  }
-  return /[*?[\]{}]/.test(input) ? matching(input) : [];
+function plateStore(file: string): Store | undefined {
+  if (!isZarrName(file.split(/[?#]/)[0].replace(/[\\/]+$/, ''))) return undefined;
+  if (isAddress(file)) return file.includes('?') ? undefined : httpStore(file);
+  return kindOf(file) === 'folder' ? folderStore(file) : undefined;
 }
 
 /** A folder inside a zarr that is named itself, such as a field of a plate. */
@@ -52,43 +177,69 @@ function kindOf(file: string): 'file' | 'folder' | undefined {
   return stat && (stat.isDirectory() ? 'folder' : 'file');
 }
 
-/** Paths that match a glob: `*` and `?` within a name, `**` over folders. Node 20 has no stable glob of its own. */
-function matching(glob: string): string[] {
-  const parts = path.normalize(glob).split(path.sep);
-  const first = parts.findIndex((part) => /[*?[\]{}]/.test(part));
-  const root = parts.slice(0, first).join(path.sep) || (path.isAbsolute(glob) ? path.sep : '.');
+function slashed(file: string): string {
+  return path.sep === '/' ? file : file.replaceAll(path.sep, '/');
+}
+
+/** The longest folder above all of these, with a slash at its end. */
+function commonFolder(folders: readonly string[]): string {
+  const [first, ...others] = folders.map((folder) =>
+    `${isAddress(folder) ? folder.replace(/\/$/, '') : slashed(path.resolve(folder)).replace(/\/$/, '')}/`
+      .split('/')
+      .slice(0, -1),
+  );
+  let length = first.length;
+  for (const parts of others) while (first.slice(0, length).some((part, i) => part !== parts[i])) length--;
+  return first
+    .slice(0, length)
+    .map((part) => `${part}/`)
+    .join('');
+}
+
+/**
+ * Names below a folder that match a glob, with slashes: `*`, `?` and `[a-z]` within a name, `{a,b}`, `**` over folders.
+ * As in a shell, hidden files only match what begins with a dot. Node 20 has no stable glob of its own.
+ */
+function matching(root: string, glob: string): string[] {
   const found: string[] = [];
-  const walk = (folder: string, rest: readonly string[]) => {
-    const [part, ...tail] = rest;
+  const walk = (folder: string, below: string, [part, ...tail]: readonly string[]) => {
     if (part === '**') {
-      walk(folder, tail);
-      for (const name of foldersIn(folder)) walk(path.join(folder, name), rest);
+      walk(folder, below, tail);
+      for (const name of namesIn(folder))
+        if (isPlainFolder(path.join(folder, name), name))
+          walk(path.join(folder, name), `${below}${name}/`, [part, ...tail]);
       return;
     }
     const test = toRegExp(part);
     for (const name of namesIn(folder)) {
-      if (!test.test(name)) continue;
+      if (!(name === part || (test.test(name) && (part.startsWith('.') || !isHiddenName(name))))) continue;
       const full = path.join(folder, name);
-      if (tail.length === 0) found.push(full);
-      else if (kindOf(full) === 'folder') walk(full, tail);
+      if (tail.length > 0) walk(full, `${below}${name}/`, tail);
+      else if (kindOf(full) === 'file' || isZarrName(name)) found.push(`${below}${name}`);
     }
   };
-  walk(root, parts.slice(first));
-  return found.filter((file) => kindOf(file) === 'file' || IMAGE_FOLDER.test(file));
+  walk(root, '', path.posix.normalize(slashed(glob)).split('/'));
+  return [...new Set(found)];
 }
 
 function namesIn(folder: string): string[] {
   return kindOf(folder) === 'folder' ? readdirSync(folder) : [];
 }
 
-function foldersIn(folder: string): string[] {
-  return namesIn(folder).filter((name) => kindOf(path.join(folder, name)) === 'folder' && !IMAGE_FOLDER.test(name));
+function isPlainFolder(folder: string, name: string): boolean {
+  return kindOf(folder) === 'folder' && !isZarrName(name) && !isHiddenName(name);
 }
 
 function toRegExp(part: string): RegExp {
   const source = part
     .replace(/[.+^$|()\\]/g, '\\$&')
     .replace(/\*/g, '.*')
-    .replace(/\?/g, '.');
-  return new RegExp(`^${source.replace(/\{([^}]*)\}/g, (_, names: string) => `(?:${names.replaceAll(',', '|')})`)}$`);
+    .replace(/\?/g, '.')
+    .replace(/\[!/g, '[^')
+    .replace(/\{([^}]*)\}/g, (_, names: string) => `(?:${names.replaceAll(',', '|')})`);
+  try {
+    return new RegExp(`^${source}$`);
+  } catch {
+    throw new UsageError(`"${part}" is no pattern of file names.`);
+  }
 }

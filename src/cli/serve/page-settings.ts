@@ -3,6 +3,8 @@ import type { SessionSettings } from '../../session/state.js';
 export interface PageFile {
   readonly name: string;
   readonly url: string;
+  /** What its results are called, before what their format adds. */
+  readonly result?: string;
   /** Of a time series in several files, the addresses of all; `url` is the first. */
   readonly frames?: readonly string[];
   /** Address of a label image whose objects the image begins with. */

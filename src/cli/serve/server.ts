@@ -6,6 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SamError } from '../../errors.js';
 import { nameOfFile } from '../../io/node-open.js';
+import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
 import type { SessionSettings } from '../../session/state.js';
 import { type EncoderProcess, startEncoder } from './encoder-process.js';
@@ -23,11 +24,14 @@ import { userDataFolder } from './user-data.js';
  * (DNS rebinding) or come from another origin are refused.
  */
 export interface ServerOptions {
+  /** Paths and addresses. */
   readonly files: readonly string[];
+  /** What people call them, each once; their names without folder if absent. */
+  readonly names?: readonly string[];
   /** Frames of the one time series that the files are. */
   readonly frames?: readonly string[];
-  /** Label images to begin with, one for each of the files. */
-  readonly labels?: readonly string[];
+  /** Label images to begin with, one for each of the files if it has one. */
+  readonly labels?: readonly (string | undefined)[];
   /** Files of the tracks to begin with, of a single time series. */
   readonly tracks?: readonly string[];
   /** How the page takes a stack. */
@@ -36,6 +40,10 @@ export interface ServerOptions {
   readonly series?: string;
   /** Where the page may write results; made if it is not there. */
   readonly outputDir?: string;
+  /** What the results of each of the files are called, before what their format adds. */
+  readonly results?: readonly string[];
+  /** A file of results was written. */
+  readonly onResult?: (name: string) => void;
   /** Exactly this port (0: any); without it, FIRST_PORT or the next that is free. */
   readonly port?: number;
   /** Address of a Kaibu to use instead of our viewer, if it answers. */
@@ -80,7 +88,9 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     { path: '/files/', methods: READ, answer: (ask) => files.answer(ask) },
     { path: '/settings.json', methods: READ, secret: true, answer: (ask) => sendSettings(settings, ask) },
     storeRoute(folderStore(autosaveDir), '/autosave/'),
-    ...(options.outputDir === undefined ? [] : [storeRoute(folderStore(path.resolve(options.outputDir)), '/output/')]),
+    ...(options.outputDir === undefined
+      ? []
+      : [storeRoute(outputStore(options.outputDir, options.onResult), '/output/')]),
     { path: '/', methods: READ, answer: staticFiles(dist, { isolated: foreignViewer === undefined }) },
   ];
   const server = http.createServer(answerRequests(routes, { token, origins: () => origins, log: options.log }));
@@ -105,17 +115,22 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
       : undefined;
   if (viewerNote) options.log(viewerNote);
   const frames = options.frames?.map((file) => files.add(file));
-  const paths = options.files.map((file, i) => ({
-    name: nameOfFile(file),
-    path: frames?.[0] ?? files.add(file),
-    labels: options.labels?.[i] && files.add(options.labels[i]),
-  }));
-  const tracks = options.tracks?.map((file) => ({ name: path.basename(file), path: files.add(file) }));
+  const paths = options.files.map((file, i) => {
+    const labels = options.labels?.[i];
+    return {
+      name: options.names?.[i] ?? nameOfFile(file),
+      path: frames?.[0] ?? files.add(file),
+      labels: labels && files.add(labels),
+      result: options.results?.[i],
+    };
+  });
+  const tracks = options.tracks?.map((file) => ({ name: nameOfFile(file), path: files.add(file) }));
   ready((origin) => ({
     viewer: foreignViewer ?? `${origin}/plugin/viewer/index.html`,
     viewerNote,
-    files: paths.map(({ name, path, labels }) => ({
+    files: paths.map(({ name, path, labels, result }) => ({
       name,
+      ...(result !== undefined && { result }),
       url: origin + path,
       ...(frames && { frames: frames.map((frame) => origin + frame) }),
       ...(labels && { labels: origin + labels }),
@@ -157,6 +172,17 @@ async function listen(server: http.Server, port?: number): Promise<number> {
       ? `Ports ${FIRST_PORT} to ${FIRST_PORT + PORTS_TRIED - 1} are all taken. Say which to use with --port N.`
       : `Port ${port} is taken or not allowed. Choose another, or leave --port out to get a free one.`,
   );
+}
+
+function outputStore(folder: string, onResult?: (name: string) => void): Store {
+  const store = folderStore(path.resolve(folder));
+  return {
+    ...store,
+    async set(key, value) {
+      await store.set(key, value);
+      onResult?.(key);
+    },
+  };
 }
 
 async function answers(address: string): Promise<boolean> {

@@ -20,7 +20,10 @@ const LABEL_WORDS = [
 const IMAGE_WORDS = 'images?|imgs?|im|raw|inputs?';
 
 const LABEL_SUFFIX = new RegExp(`(?:^|[_\\-. ])(?:${LABEL_WORDS})(?:_v04)?$`, 'i');
-const LABEL_PREFIX = new RegExp(`^(?:${LABEL_WORDS}|man_seg|man_track)(?:[_\\-. ]|(?=\\d))`, 'i');
+const LABEL_PREFIX = new RegExp(
+  `^(?:${LABEL_WORDS}|man_seg|man_track)[_\\-. ]|^(?:masks?|labels?|gt|man_seg|man_track)(?=\\d)`,
+  'i',
+);
 const IMAGE_SUFFIX = new RegExp(`(?:^|[_\\-. ])(?:${IMAGE_WORDS})$`, 'i');
 const IMAGE_PREFIX = new RegExp(`^(?:${IMAGE_WORDS})(?:[_\\-. ]|(?=\\d))|^t(?=\\d+$)`, 'i');
 

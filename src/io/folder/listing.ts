@@ -79,16 +79,18 @@ class Samples {
 
   whyNoLabels(name: string): string | undefined {
     const image = this.imageOf(name);
-    if (image !== undefined) return sampleOf(name) === undefined ? `belongs to ${image}` : undefined;
+    if (image !== undefined) return byproductOf(name) === undefined ? undefined : `belongs to ${image}`;
     const stem = stemOf(name);
     const [labels] = [stem, sampleOfImage(stem) ?? stem].flatMap((key) => this.labels.get(keyOf(name, key)) ?? []);
     return labels === undefined || labels === name ? undefined : `the image of ${labels}`;
   }
 
   private imageOf(name: string): string | undefined {
-    const sample = sampleOf(name) ?? byproductOf(name);
-    const image = sample === undefined ? undefined : this.images.get(sample);
-    return image === name ? undefined : image;
+    for (const sample of [byproductOf(name), sampleOf(name)]) {
+      const image = sample === undefined ? undefined : this.images.get(sample);
+      if (image !== undefined && image !== name) return image;
+    }
+    return undefined;
   }
 
   /** One of several files that hold the same labels, because one program wrote them in several formats. */

@@ -1,6 +1,7 @@
 import { SamError } from '../../errors.js';
 import { sampleFolder, sampleOfImage, sampleOfLabels } from './affixes.js';
-import { extensionOf, fileNameOf, foldedName, folderOf, stemOf } from './file-names.js';
+import { fileNameOf, foldedName, folderOf, stemOf } from './file-names.js';
+import { endingOf, resultNames, safeName } from './result-names.js';
 
 /**
  * What belongs to what: images and their labels, labels and predictions of them, told from names and never from
@@ -25,7 +26,9 @@ export interface Ambiguity {
 interface Fit {
   readonly one: number;
   readonly other: number;
-  /** 0 for equal names, more for each thing that differs. */
+  /** How much one name has to be changed to be the other: 0 for the same stem, 1 for a word like `_labels`. */
+  readonly naming: number;
+  /** Naming, and how far apart the folders are. */
   readonly distance: number;
 }
 
@@ -36,30 +39,30 @@ export function pairNames(
   never: (one: number, other: number) => boolean = () => false,
 ): Pairing {
   const fits = allFits(ones, others).filter(({ one, other }) => !never(one, other));
-  const distances = [...new Set(fits.map(({ distance }) => distance))].sort((a, b) => a - b);
   const partner = new Map<number, number>();
   const taken = new Set<number>();
   const ambiguous: Ambiguity[] = [];
   const unclear = { ones: new Set<number>(), others: new Set<number>() };
   const open = ({ one, other }: Fit) =>
     !partner.has(one) && !taken.has(other) && !unclear.ones.has(one) && !unclear.others.has(other);
-  const pairAt = (distance: number) => {
-    const level = fits.filter((fit) => fit.distance === distance && open(fit));
-    const clear = mutual(level);
-    for (const { one, other } of clear) {
+  const pairLevel = (group: readonly Fit[]) => {
+    const level = group.filter(open);
+    for (const { one, other } of mutual(level)) {
       partner.set(one, other);
       taken.add(other);
     }
-    for (const [one, group] of groupBy(level.filter(open), 'one'))
-      ambiguous.push({ name: ones[one], fits: group.map(({ other }) => others[other]) });
-    for (const { one, other } of level.filter(open)) {
+    const doubtful = level.filter(open);
+    for (const [one, several] of groupBy(doubtful, 'one'))
+      ambiguous.push({ name: ones[one], fits: several.map(({ other }) => others[other]) });
+    for (const { one, other } of doubtful) {
       unclear.ones.add(one);
       unclear.others.add(other);
     }
   };
   // People name all labels of a folder in one way: that which fits most of them comes first.
-  const usual = mostUsed(fits, distances);
-  for (const distance of usual === undefined ? [] : [usual, ...distances]) pairAt(distance);
+  const usual = mostUsed(fits);
+  for (const level of byDistance(fits.filter(({ naming }) => naming === usual))) pairLevel(level);
+  for (const level of byDistance(fits)) pairLevel(level);
   return {
     pairs: [...partner].sort(([a], [b]) => a - b),
     alone: ones.map((_, i) => i).filter((i) => !partner.has(i)),
@@ -74,9 +77,21 @@ function mutual(fits: readonly Fit[]): Fit[] {
   return fits.filter(({ one, other }) => ones.get(one)?.length === 1 && others.get(other)?.length === 1);
 }
 
-function mostUsed(fits: readonly Fit[], distances: readonly number[]): number | undefined {
-  const counts = distances.map((distance) => mutual(fits.filter((fit) => fit.distance === distance)).length);
-  return distances[counts.indexOf(Math.max(...counts))];
+function mostUsed(fits: readonly Fit[]): number | undefined {
+  const namings = [...new Set(fits.map(({ naming }) => naming))].sort((a, b) => a - b);
+  const counts = namings.map((naming) => {
+    const nearest = new Map<number, Fit>();
+    for (const fit of fits)
+      if (fit.naming === naming && fit.distance < (nearest.get(fit.one)?.distance ?? Number.POSITIVE_INFINITY))
+        nearest.set(fit.one, fit);
+    return new Set([...nearest.values()].map(({ other }) => other)).size;
+  });
+  return namings[counts.indexOf(Math.max(...counts))];
+}
+
+function byDistance(fits: readonly Fit[]): Fit[][] {
+  const distances = [...new Set(fits.map(({ distance }) => distance))].sort((a, b) => a - b);
+  return distances.map((distance) => fits.filter((fit) => fit.distance === distance));
 }
 
 function groupBy(fits: readonly Fit[], side: 'one' | 'other'): Map<number, Fit[]> {
@@ -91,27 +106,39 @@ function groupBy(fits: readonly Fit[], side: 'one' | 'other'): Map<number, Fit[]
 
 function allFits(ones: readonly string[], others: readonly string[]): Fit[] {
   const index = new Map<string, { readonly other: number; readonly key: Key }[]>();
-  for (const [other, name] of others.entries())
-    for (const key of keysOf(name)) {
+  for (const [other, keys] of allKeys(others).entries())
+    for (const key of keys) {
       const folded = foldedName(key.text);
       index.set(folded, [...(index.get(folded) ?? []), { other, key }]);
     }
   const best = new Map<string, Fit>();
-  for (const [one, name] of ones.entries())
-    for (const key of keysOf(name))
+  for (const [one, keys] of allKeys(ones).entries())
+    for (const key of keys)
       for (const { other, key: its } of index.get(foldedName(key.text)) ?? []) {
-        const between = distanceBetween(name, others[other]);
+        const between = distanceBetween(ones[one], others[other]);
         if (between === undefined) continue;
-        const distance = key.distance + its.distance + between + (key.text === its.text ? 0 : 0.25);
+        const naming = key.distance + its.distance + (key.text === its.text ? 0 : 0.25);
+        const fit = { one, other, naming, distance: naming + between - (key.special || its.special ? 0.1 : 0) };
         const known = best.get(`${one} ${other}`);
-        if (!known || distance < known.distance) best.set(`${one} ${other}`, { one, other, distance });
+        if (!known || fit.distance < known.distance) best.set(`${one} ${other}`, fit);
       }
   return [...best.values()];
+}
+
+/** Of each file also what its results are called in the company of the others. */
+function allKeys(names: readonly string[]): Key[][] {
+  const results = resultNames(names);
+  return names.map((name, i) => {
+    const special = results[i] !== safeName(stemOf(name));
+    return [...keysOf(name), { text: results[i], distance: 0, ...(special && { special }) }];
+  });
 }
 
 interface Key {
   readonly text: string;
   readonly distance: number;
+  /** Made to tell this file from others of its stem. */
+  readonly special?: boolean;
 }
 
 /**
@@ -120,16 +147,16 @@ interface Key {
  */
 function keysOf(name: string): Key[] {
   const stem = stemOf(name);
-  const extension = extensionOf(name).slice(1).toLowerCase();
+  const ending = endingOf(name);
   const folders = folderOf(name).split('/').filter(Boolean);
   const keys: Key[] = [{ text: stem, distance: 0 }];
   for (const sample of [sampleOfLabels(stem), sampleOfImage(stem), nnUnetSample(stem)])
     if (sample !== undefined) keys.push({ text: sample, distance: 1 });
-  if (extension) keys.push({ text: `${stem}_${extension}`, distance: 1.5 });
+  if (ending) keys.push({ text: stem + ending, distance: 1.5 });
   for (let k = folders.length - 1; k >= 0; k--) {
     const long = [...folders.slice(k), stem].join('_');
     keys.push({ text: long, distance: 1.5 });
-    if (extension) keys.push({ text: `${long}_${extension}`, distance: 1.5 });
+    if (ending) keys.push({ text: long + ending, distance: 1.5 });
   }
   return keys;
 }

@@ -30,15 +30,21 @@ export function resultNames(names: readonly string[]): string[] {
 }
 
 const parents = (name: string) => folderOf(name).split('/').filter(Boolean);
-const ending = (name: string) => extensionOf(name).toLowerCase().replace('.', '_');
 const long = (name: string) => [...parents(name), stemOf(name)].join('_');
+
+/** The extension as a part of a name: `_ome_tif`. */
+export function endingOf(path: string): string {
+  const [name] = fileNameOf(path).split('/');
+  if (extensionOf(name) === '') return '';
+  return name.slice(stemOf(name).length).toLowerCase().replaceAll('.', '_');
+}
 
 const SCHEMES: readonly ((name: string) => string)[] = [
   (name) => [...parents(name).slice(-1), stemOf(name)].join('_'),
   long,
-  (name) => stemOf(name) + ending(name),
-  (name) => [...parents(name).slice(-1), stemOf(name)].join('_') + ending(name),
-  (name) => long(name) + ending(name),
+  (name) => stemOf(name) + endingOf(name),
+  (name) => [...parents(name).slice(-1), stemOf(name)].join('_') + endingOf(name),
+  (name) => long(name) + endingOf(name),
 ];
 
 function numbered(stem: string, taken: ReadonlySet<string>): string {
@@ -46,6 +52,27 @@ function numbered(stem: string, taken: ReadonlySet<string>): string {
     const name = number === 1 ? stem : `${stem}-${number}`;
     if (!taken.has(foldedName(name))) return name;
   }
+}
+
+/** Names to try for the results of one image when the first is taken by an image of another run. */
+export function* alternativeNames(wanted: string, path: string): Generator<string> {
+  yield wanted;
+  const folders = parents(path.replaceAll('\\', '/')).slice(-2);
+  for (const [i] of folders.entries())
+    yield safeName([...folders.slice(folders.length - 1 - i), stemOf(path)].join('_'));
+  if (extensionOf(path)) yield safeName(stemOf(path) + endingOf(path));
+  for (let number = 2; ; number++) yield `${wanted}-${number}`;
+}
+
+const RESULT =
+  /^(_labels(_v04)?(_\d{4})?\.(tif|ome\.tif|png|ome\.zarr)|\.geojson|_coco\.json|_rois\.zip|_objects\.csv|_RES|_tracks\.(csv|geff)|_graph\.json|_export\.zip)$/;
+
+/** Whether a file is what `exportLabels` writes for the results of this name, in any format. */
+export function isResultName(file: string, name: string): boolean {
+  return (
+    foldedName(file).startsWith(foldedName(name)) &&
+    RESULT.test(file.normalize('NFC').slice(name.normalize('NFC').length))
+  );
 }
 
 /** Names that are unique, for lists that people see: of those that occur again, `same (2).tif`. */

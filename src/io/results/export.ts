@@ -40,8 +40,17 @@ export interface LabelExport {
   readonly lineages?: Lineages;
 }
 
+/** What the labels of an image are exported with: all that its file tells. */
+export function factsForExport(
+  source: ImageSource,
+  task: TaskOptions = {},
+): Pick<LabelExport, 'stack' | 'pixelSize' | 'image'> {
+  const stack = source.axes.startsWith('t') ? 't' : 'z';
+  return { stack, pixelSize: source.pixelSize, image: measuredImage(source, task) };
+}
+
 /** The image under the labels, all channels but transparency, read plane by plane, in the unit its file says. */
-export function measuredImage(source: ImageSource, task: TaskOptions = {}): MeasuredImage {
+function measuredImage(source: ImageSource, task: TaskOptions): MeasuredImage {
   const channels = source.channels.map((_, index) => index).filter((index) => source.channels[index].name !== 'Alpha');
   return {
     channels: channels.map((index) => source.channels[index].name),

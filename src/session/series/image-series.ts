@@ -1,11 +1,15 @@
 import * as v from 'valibot';
 import { asSamError, SamError } from '../../errors.js';
-import { type ExportFormat, exportLabels, type LabelExport } from '../../io/results/export.js';
+import { foldedName } from '../../io/folder/file-names.js';
+import { alternativeNames, resultNames } from '../../io/folder/result-names.js';
+import type { ImageSource } from '../../io/image.js';
+import { type ExportFormat, exportLabels } from '../../io/results/export.js';
 import type { Store } from '../../io/store.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { setCommittedObjects } from '../edits/edits.js';
-import { checkLabelShape, isUntouched, paintLayer, recordsFromLabels } from '../layers.js';
+import { labelExport } from '../label-export.js';
+import { checkLabelShape, isUntouched, recordsFromLabels } from '../layers.js';
 import type { AnnotationSession } from '../session.js';
 import { joinTables } from './series-table.js';
 
@@ -39,12 +43,14 @@ export interface SeriesParts {
   precompute?(index: number, task: TaskOptions): Promise<void>;
   /** Labels to begin with, for an image without work. */
   initial?(index: number): Promise<LabelImage | undefined>;
-  /** What the labels alone do not tell: pixel size, intensities. */
-  facts?(index: number): Partial<Pick<LabelExport, 'pixelSize' | 'image'>>;
+  /** The open image, for what its labels do not tell: pixel size, intensities. */
+  source?(): ImageSource | undefined;
   /** Where the state of the series is kept. */
   readonly store: Store;
   /** Where results go. */
   readonly output: Store;
+  /** What the results of each image are called, before what their format adds; told from the names if absent. */
+  readonly results?: readonly string[];
   readonly format?: ExportFormat;
   /** Images computed ahead; default 2. */
   readonly ahead?: number;
@@ -64,12 +70,18 @@ const stateSchema = v.object({
       state: v.picklist(['new', 'work', 'done', 'empty', 'failed']),
       objects: v.optional(v.number()),
       failure: v.optional(v.string()),
+      /** What its results are called, once some are written: other images do not change it. */
+      result: v.optional(v.string()),
     }),
   ),
 });
 
 export class ImageSeries {
   private readonly listeners = new Set<() => void>();
+  /** What the results of each image are called. */
+  private readonly results: readonly string[];
+  /** Of images whose results are written. */
+  private readonly written: Map<string, string>;
   private list: SeriesImage[];
   private position: number | undefined;
   /** The image being opened: from when the one before is saved until the session shows it. */
@@ -84,7 +96,14 @@ export class ImageSeries {
     private readonly parts: SeriesParts,
     stored: v.InferOutput<typeof stateSchema> | undefined,
   ) {
-    this.list = parts.names.map((name) => ({ name, ...(stored?.images[name] ?? { state: 'new' }) }));
+    this.list = parts.names.map((name) => {
+      const { result: _, ...image } = stored?.images[name] ?? { state: 'new' as const };
+      return { name, ...image };
+    });
+    this.written = new Map(
+      Object.entries(stored?.images ?? {}).flatMap(([name, { result }]) => (result ? [[name, result]] : [])),
+    );
+    this.results = seriesResults(parts, this.written);
     const stopped = stored?.current === undefined ? -1 : parts.names.indexOf(stored.current);
     this.resumeAt = stopped >= 0 ? stopped : undefined;
   }
@@ -326,23 +345,16 @@ export class ImageSeries {
 
   private async write(index: number): Promise<void> {
     const { state } = this.session;
-    const { image } = state;
-    if (!image) return;
-    const { objects } = state.layers.committed_objects;
-    const name = this.list[index].name.replace(/[\\/]+/g, '_');
-    const input: LabelExport = {
-      labels: paintLayer(state.layers.committed_objects, image),
-      name,
-      stack: image.axes.startsWith('t') ? 't' : 'z',
-      objects: [...objects.values()],
-      lineages: state.lineages,
-      ...this.parts.facts?.(index),
-    };
+    if (!state.image) return;
+    const { name, objects: before } = this.list[index];
+    const input = { ...labelExport(state, this.parts.source?.()), name, stem: this.results[index] };
     const [table] = await exportLabels('csv', input);
-    await this.parts.store.set(tableKey(this.list[index].name), table.bytes);
-    if (objects.size > 0 || this.list[index].objects)
+    await this.parts.store.set(tableKey(name), table.bytes);
+    if (state.layers.committed_objects.objects.size > 0 || before) {
       for (const file of await exportLabels(this.parts.format ?? 'tiff', input))
         await this.parts.output.set(file.name, file.bytes);
+      this.written.set(name, this.results[index]);
+    }
     await this.writeTable();
   }
 
@@ -363,11 +375,34 @@ export class ImageSeries {
   }
 
   private async store(): Promise<void> {
-    const images = Object.fromEntries(this.list.map(({ name, ...image }) => [name, image]));
+    const images = Object.fromEntries(
+      this.list.map(({ name, ...image }) => {
+        const result = this.written.get(name);
+        return [name, { ...image, ...(result !== undefined && { result }) }];
+      }),
+    );
     const current = this.position === undefined ? undefined : this.list[this.position].name;
     const text = JSON.stringify({ version: 1, current, images });
     await this.parts.store.set(STATE, new TextEncoder().encode(text));
   }
+}
+
+/** Names that no two images share, of which those stay that results were written under. */
+function seriesResults(
+  { names, results = resultNames(names) }: SeriesParts,
+  written: ReadonlyMap<string, string>,
+): string[] {
+  const taken = new Set([...written].map(([, result]) => foldedName(result)));
+  return names.map((name, i) => {
+    const own = written.get(name);
+    if (own !== undefined) return own;
+    for (const result of alternativeNames(results[i], name))
+      if (!taken.has(foldedName(result))) {
+        taken.add(foldedName(result));
+        return result;
+      }
+    return results[i];
+  });
 }
 
 function tableKey(name: string): string {

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { isAddress } from '../../io/node-open.js';
+
+/** One image that a command line names. */
+export interface Input {
+  /** Path or address. */
+  readonly file: string;
+  /** Relative to what all inputs have in common, with slashes: what pairs and results are told from. */
+  readonly name: string;
+  /** Said by itself, not found in a folder or by a pattern. */
+  readonly single?: boolean;
+}
+
+const BLOCK = 4096;
+const BLOCKS = 64;
+
+/**
+ * A digest by which a file is known again wherever it lies, from its length and at most 64 blocks of it; of a zarr from
+ * the metadata of its first two levels. An address is known by itself: nothing is fetched.
+ */
+export function contentOf(file: string): string {
+  if (isAddress(file)) return 'address';
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat) return 'none';
+  const hash = createHash('sha1');
+  if (stat.isDirectory()) {
+    const folders = readdirSync(file, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    for (const folder of ['', ...folders.map(({ name }) => name).sort()])
+      for (const name of ['zarr.json', '.zattrs', '.zarray']) {
+        const metadata = path.join(file, folder, name);
+        if (statSync(metadata, { throwIfNoEntry: false })?.isFile())
+          hash.update(`${folder}/${name}`).update(readFileSync(metadata));
+      }
+    return `folder:${hash.digest('hex')}`;
+  }
+  const block = Buffer.alloc(BLOCK);
+  const handle = openSync(file, 'r');
+  try {
+    const step = Math.max(BLOCK, Math.floor((stat.size - BLOCK) / (BLOCKS - 1)));
+    for (let at = 0; at < stat.size; at += step) hash.update(block.subarray(0, readSync(handle, block, 0, BLOCK, at)));
+  } finally {
+    closeSync(handle);
+  }
+  return `${stat.size}:${hash.digest('hex')}`;
+}
