@@ -19,7 +19,7 @@ import type { TaskOptions } from '../task.js';
 import { BATCH_FLAGS, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { listInputs } from './batch/inputs.js';
 import { type ResultItem, resultItems, writeWhole } from './batch/result-items.js';
-import { ResultFolder } from './batch/result-records.js';
+import { embeddingNames } from './batch/result-records.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, type Engine, joinNumbers, numberFlag, startEngine } from './engine.js';
@@ -109,11 +109,10 @@ async function run(args: readonly string[]): Promise<number> {
   const ndim = numberFlag('ndim', values.ndim);
   if (ndim !== undefined && ndim !== 2 && ndim !== 3) throw new UsageError(`--ndim is 2 or 3, not ${ndim}.`);
   const options = { mode, ...optionsOf(values), ...(values.worker && { requests: 2 * values.worker.length }) };
-  const { pattern, embedding_path: embeddings, force } = values;
+  const { pattern, force } = values;
   const log = (line: string) => console.error(line);
   const all = await listInputs([...(values.input_path ?? []), ...positionals], { pattern, output: folder, log });
   const shard = parseShard(values.shard);
-  const kept = embeddings === undefined ? undefined : ResultFolder.open(embeddings, all);
   const engine = await startEngine(values);
   const report = values.report ? new SegmentationReport(engine.model.name) : undefined;
   try {
@@ -121,7 +120,7 @@ async function run(args: readonly string[]): Promise<number> {
       throw new UsageError(
         `--mode ${mode} needs an instance decoder, which the model ${engine.model.name} does not have: use amg, or give one with --instances.`,
       );
-    const job: Job = { embeddings: kept, intoImage, ndim, options, report };
+    const job: Job = { embeddings: embeddingNames(all), intoImage, ndim, options, report };
     const batch = { folder, formats, command: 'automatic_segmentation', force };
     const items = resultItems(all, batch, (item, write, task) => segmentFile(engine, item, write, job, task));
     const rows = await runBatch(ofShard(items, shard), { ...values, signal: interruptible() });
@@ -169,8 +168,8 @@ function optionsOf(values: Numbers): AutomaticVolumeOptions {
 }
 
 interface Job {
-  /** Where embeddings are kept, if they are. */
-  readonly embeddings?: ResultFolder;
+  /** What the embeddings of each file are called, where they are kept. */
+  readonly embeddings: ReadonlyMap<string, string>;
   /** What the labels are called inside the image, if they are to be added to it. */
   readonly intoImage?: string;
   readonly ndim?: 2 | 3;
@@ -189,7 +188,7 @@ async function segmentFile(
     throw new SamError('invalid_argument', `${title} is no folder of OME-Zarr, so labels cannot be added to it.`);
   const source = await engine.open(file, task);
   try {
-    const embeddings = await engine.embeddings(source, job.embeddings?.nameOf(file) ?? title, task);
+    const embeddings = await engine.embeddings(source, job.embeddings.get(file) ?? stem, task);
     try {
       const planes = planeCount(source);
       const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
@@ -201,7 +200,6 @@ async function segmentFile(
       if (job.intoImage !== undefined)
         await addLabelsToImage(folderStore(file), labels, { ...found, ...task, name: job.intoImage });
       await write(found);
-      job.embeddings?.finish(file, { formats: ['embeddings'], results: [`${job.embeddings.nameOf(file)}.zarr`] });
       await job.report?.add(stem, source, labels, task);
       return `${maxLabel(labels)} objects`;
     } finally {

@@ -17,7 +17,7 @@ import type { Input } from './batch/input.js';
 import { listInputs } from './batch/inputs.js';
 import { pairInputs } from './batch/pairs.js';
 import { ProgressLine } from './batch/progress-line.js';
-import { ResultFolder } from './batch/result-records.js';
+import { embeddingNames } from './batch/result-records.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';
 import { evaluateModel, parseModes } from './evaluate-model.js';
@@ -166,11 +166,10 @@ async function scoreModels(
   if (!images) throw new UsageError('--mode needs --images.');
   const modes = parseModes(values.mode as string);
   const titles = titlesOf(labels);
-  const all = [...images.values()];
-  const kept = values.embedding_path === undefined ? undefined : ResultFolder.open(values.embedding_path, all);
+  const kept = embeddingNames([...images.values()]);
   const files = [...images].map(([label, { file }]) => {
     const title = titles.get(label) ?? label.name;
-    return { image: file, title, embeddings: kept?.nameOf(file), reference: () => readReference(label.file, values) };
+    return { image: file, title, embeddings: kept.get(file), reference: () => readReference(label.file, values) };
   });
   for (const model_type of values.models?.split(',') ?? [values.model_type]) {
     const engine = await startEngine({ ...values, model_type });

@@ -3,7 +3,7 @@ import { precomputeEmbeddings } from '../embeddings/precompute.js';
 import { shortNames } from '../io/folder/result-names.js';
 import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { listInputs } from './batch/inputs.js';
-import { ResultFolder } from './batch/result-records.js';
+import { embeddingNames } from './batch/result-records.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';
@@ -35,11 +35,11 @@ async function run(args: readonly string[]): Promise<number> {
   const all = await listInputs(given, { pattern: values.pattern, output: folder, log });
   const titles = shortNames(all.map(({ name }) => name));
   const jobs = all.map(({ file }, i) => ({ file, title: titles[i] }));
-  const results = ResultFolder.open(folder, all);
+  const names = embeddingNames(all);
   const engine = await startEngine(values);
   try {
     const items = ofShard(jobs, parseShard(values.shard)).map(({ file, title }): BatchItem => {
-      const name = results.nameOf(file);
+      const name = names.get(file) ?? title;
       return {
         name: title,
         async run(task) {
@@ -51,7 +51,6 @@ async function run(args: readonly string[]): Promise<number> {
               { concurrency: values.worker?.length },
               task,
             );
-            results.finish(file, { formats: ['embeddings'], results: [`${name}.zarr`] });
             return `${encoded} computed, ${reused} reused${embeddings.notices.map((notice) => `; ${notice}`).join('')}`;
           } finally {
             embeddings.close();

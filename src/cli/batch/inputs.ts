@@ -9,7 +9,7 @@ import { httpStore } from '../../io/stores/http.js';
 import { plateFields } from '../../io/zarr/plate.js';
 import { UsageError } from '../command.js';
 import type { Input } from './input.js';
-import { recordedResults } from './result-records.js';
+import { holdsEmbeddings, recordedResults } from './result-records.js';
 
 /**
  * Images that a command line names: files, http(s) addresses, folders (with a pattern) and glob patterns, each once and
@@ -122,8 +122,16 @@ function choose(place: Place, count: number, { role = 'images', output }: InputO
   const mine = (name: string) =>
     results.has(name) ||
     (below !== undefined && below !== '' && !below.startsWith('..') && name.startsWith(`${below}/`));
-  for (const name of place.names.filter(mine)) leftOut.push({ name, why: 'a result of this program' });
-  const rest = place.names.filter((name) => !mine(name));
+  const whyNot = (name: string) => {
+    if (mine(name)) return 'a result of this program';
+    return isZarrName(name) && holdsEmbeddings(join(place.root, name)) ? 'embeddings' : undefined;
+  };
+  const rest: string[] = [];
+  for (const name of place.names) {
+    const why = whyNot(name);
+    if (why === undefined) rest.push(name);
+    else leftOut.push({ name, why });
+  }
   if (!place.found) return rest;
   const listing = listFolder(rest, role);
   leftOut.push(...listing.leftOut.filter(({ why }) => !(place.anyExtension && why === NO_IMAGE)));

@@ -44,7 +44,7 @@ type ResultRecord = v.InferOutput<typeof recordSchema>;
 
 export interface FinishedWork {
   /** The command whose work is not to be replaced by another. */
-  readonly by?: string;
+  readonly by: string;
   readonly formats: readonly string[];
   /** Files in the folder, or what folders in it hold. */
   readonly results: readonly string[];
@@ -135,7 +135,7 @@ export class ResultFolder {
     const next: ResultRecord = {
       ...record,
       input: placeFrom(this.folder, file),
-      ...(by !== undefined && { by }),
+      by,
       content: contentOf(file),
       formats: [...new Set([...record.formats, ...formats])],
       results: [...names].filter((name) => existsSync(path.join(this.folder, name))),
@@ -149,6 +149,20 @@ export class ResultFolder {
     if (record) return record;
     throw new SamError('internal', `${file} is no input of this batch.`);
   }
+}
+
+/** What the embeddings of each input are called; the embeddings themselves say which pixels they are of. */
+export function embeddingNames(inputs: readonly Input[]): Map<string, string> {
+  const names = resultNames(inputs.map(({ name }) => name));
+  return new Map(inputs.map(({ file }, i) => [file, names[i]]));
+}
+
+/** A zarr in which this program or micro-sam keeps embeddings. */
+export function holdsEmbeddings(folder: string): boolean {
+  return ['zarr.json', '.zattrs'].some((name) => {
+    const file = path.join(folder, name);
+    return existsSync(file) && readFileSync(file, 'utf8').includes('"data_signature"');
+  });
 }
 
 /**
