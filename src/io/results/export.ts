@@ -50,7 +50,7 @@ export function factsForExport(
 }
 
 /** The image under the labels, all channels but transparency, read plane by plane, in the unit its file says. */
-function measuredImage(source: ImageSource, task: TaskOptions): MeasuredImage {
+export function measuredImage(source: ImageSource, task: TaskOptions = {}): MeasuredImage {
   const channels = source.channels.map((_, index) => index).filter((index) => source.channels[index].name !== 'Alpha');
   return {
     channels: channels.map((index) => source.channels[index].name),
