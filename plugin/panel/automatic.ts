@@ -21,7 +21,7 @@ export class AutomaticView {
   private readonly sliders = make('div', { className: 'controls' });
   private readonly deeper = make('div', { className: 'controls' });
   private readonly modes = make('select', { 'data-choice': 'mode' });
-  private readonly points = make('select');
+  private readonly points = make('select', { 'data-choice': 'points' });
   private readonly how: HTMLElement;
   private readonly grid: HTMLElement;
   private readonly thresholds = make('details', { className: 'options', open: true });

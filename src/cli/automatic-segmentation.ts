@@ -48,7 +48,9 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
       --points_per_side N    amg: grid of prompts (default 32; with --object_diameter what that needs)
       --pred_iou_thresh X    --stability_score_thresh X    --box_nms_thresh X
       --min_object_size PX   --max_object_size PX
-      --gap_closing N        --min_z_extent N              volumes: close gaps, drop short objects
+      --gap_closing N        --min_z_extent N              volumes: close gaps of up to N slices, drop objects over
+                             fewer than N (both 2; 0: neither). With apg, each object of the volume is one point,
+                             followed through its slices
       --shard I/N            do the I-th of N parts, or auto: Slurm array, Kubernetes indexed job
       --force                segment again what has a result, and replace files that are in the way
       --report               also write report.html: a picture of each image with the outlines of its objects
@@ -163,7 +165,7 @@ function optionsOf(values: Numbers): AutomaticVolumeOptions {
       iouFloor: floor(thresholds.predIouThresh),
       stabilityFloor: floor(thresholds.stabilityScoreThresh),
     }),
-    merge: defined({ gapClosing: value('gap_closing') as number, minExtent: value('min_z_extent') as number }),
+    merge: { gapClosing: value('gap_closing') ?? 2, minExtent: value('min_z_extent') ?? 2 },
   };
 }
 

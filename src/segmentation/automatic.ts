@@ -12,6 +12,7 @@ import { initializeInstances } from './instances/initialize.js';
 import { smoothingFor, speckSize } from './instances/post-process.js';
 import { FIRST_SMOOTHING, INSTANCE_SETTINGS, type InstanceSettings, type InstanceState } from './instances/state.js';
 import { type MergeOptions, mergeSlices } from './volume/merge.js';
+import { propagateObjects } from './volume/propagate-objects.js';
 
 /**
  * Everything in an image segmented without prompts, in one of micro-sam's three ways:
@@ -163,6 +164,8 @@ export interface AutomaticVolumeOptions extends Omit<AutomaticOptions, 'onPartia
   readonly states?: ReadonlyMap<number, AutomaticState>;
   /** Called after each plane. */
   readonly onPlane?: (plane: number, result: AutomaticPlane) => void;
+  /** apg: called after each object that was followed, with [Z, H, W] labels as far as they are. */
+  readonly onFollowed?: (labels: LabelImage) => void;
 }
 
 export interface AutomaticVolume {
@@ -170,13 +173,22 @@ export interface AutomaticVolume {
   readonly labels: LabelImage;
 }
 
-/** @param context its `plane` is not used: all planes 0 … planes - 1 are segmented, and the pieces merged over z */
+/**
+ * All planes, and the pieces merged over z where they overlap. With `apg` each of the merged objects then is one point, in
+ * the slice where it is largest, outlined there and followed through the volume (volume/propagate-objects.ts).
+ *
+ * @param context its `plane` is not used: planes 0 … planes - 1 are segmented
+ */
 export async function automaticVolume(
   context: Omit<SegmentContext, 'plane'>,
   planes: number,
   options: AutomaticVolumeOptions & TaskOptions = {},
 ): Promise<AutomaticVolume> {
+  const mode = chooseMode(context.embeddings, options.mode);
   const [height, width] = context.embeddings.size;
+  const share = mode === 'apg' ? 0.5 : 1;
+  const onProgress: TaskOptions['onProgress'] = ({ done, total, message }) =>
+    options.onProgress?.({ done: done * share, total, message });
   const slices = new Uint32Array(planes * height * width);
   for (let plane = 0; plane < planes; plane++) {
     options.signal?.throwIfAborted();
@@ -186,8 +198,9 @@ export async function automaticVolume(
         { ...context, plane },
         {
           ...options,
+          mode: mode === 'apg' ? 'ais' : mode,
           onProgress: ({ done, total, message }) =>
-            options.onProgress?.({
+            onProgress({
               done: plane + (total > 0 ? done / total : 0),
               total: planes,
               message: `Plane ${plane + 1} of ${planes}: ${message}`,
@@ -198,9 +211,22 @@ export async function automaticVolume(
     const labels = labelsOf(objects, [height, width]);
     slices.set(labels.data, plane * height * width);
     options.onPlane?.(plane, { state, objects, labels });
-    options.onProgress?.({ done: plane + 1, total: planes, message: `Segmented plane ${plane + 1} of ${planes}` });
+    onProgress({ done: plane + 1, total: planes, message: `Segmented plane ${plane + 1} of ${planes}` });
   }
-  return { labels: mergeSlices({ data: slices, shape: [planes, height, width] }, options.merge) };
+  const linked = mergeSlices({ data: slices, shape: [planes, height, width] }, options.merge);
+  if (mode !== 'apg') return { labels: linked };
+  const { predIouThresh, maxOverlap, minObjectSize } = thresholdsInForce('apg', options.thresholds ?? {});
+  const labels = await propagateObjects(context, linked, {
+    predIouThresh,
+    maxOverlap,
+    minObjectSize,
+    minExtent: options.merge?.minExtent,
+    signal: options.signal,
+    onPartial: options.onFollowed,
+    onProgress: ({ done, total, message }) =>
+      options.onProgress?.({ done: planes * (0.5 + (0.5 * done) / Math.max(1, total)), total: planes, message }),
+  });
+  return { labels };
 }
 
 const inside = ([y, x]: YX, box: YXYX) => y >= box[0] && y < box[2] && x >= box[1] && x < box[3];

@@ -42,7 +42,7 @@ describe('automatic segmentation by hand', function () {
 
   it('finds the objects and shows them while they come', async () => {
     await panel.click('.automatic summary:text("Search")');
-    await panel.selectOption('.automatic select', '16');
+    await panel.selectOption('[data-choice="points"]', '16');
     await panel.click('.automatic summary:text("Search")');
     await annotator.press('a');
     await panel.waitForFunction(() => /so far/.test(document.querySelector('.automatic .count')?.textContent ?? ''));

@@ -98,6 +98,12 @@ export class AutomaticPlanes {
     return thresholdsInForce(mode, automatic.thresholds, this.defaults, found && diameterOf(found));
   }
 
+  /** For all planes, each of which goes by the size of its own objects where nothing is set. */
+  volumeThresholds({ settings: { automatic } }: SessionState): AutomaticThresholds {
+    const { thresholds } = automatic;
+    return this.mode(automatic) === 'amg' ? thresholdsInForce('amg', thresholds, this.defaults) : thresholds;
+  }
+
   /** What was chosen for another model is not held against this one. */
   private mode({ mode }: AutomaticSettings): AutomaticMode {
     const { embeddings } = this.context;
@@ -239,7 +245,7 @@ class PlaneResult {
 }
 
 /** Calls at most every 0.4 s, and so that not more than a sixth of the time goes into it. */
-function throttled<T>(show: (value: T) => void): (value: T) => void {
+export function throttled<T>(show: (value: T) => void): (value: T) => void {
   let next = 0;
   return (value) => {
     const start = performance.now();
