@@ -11,10 +11,10 @@ import { checkBlockSize, checkPlausible } from './region.js';
 export interface ZipArchive {
   readonly name: string;
   readonly members: ReadonlyMap<string, ZipMember>;
-  /** All bytes of a member. */
-  read(member: string, options?: Cancel): Promise<Uint8Array>;
+  /** All bytes of a member, or the first of them. */
+  read(member: string, options?: ReadOptions): Promise<Uint8Array>;
   /** A member as a file: parts of it are read where it is not compressed, else it is unpacked now. */
-  open(member: string, options?: Cancel): Promise<ByteSource>;
+  open(member: string, options?: ReadOptions): Promise<ByteSource>;
 }
 
 export interface ZipMember {
@@ -25,6 +25,11 @@ export interface ZipMember {
 
 interface Cancel {
   readonly signal?: AbortSignal;
+}
+
+interface ReadOptions extends Cancel {
+  /** No more than so many bytes of it. */
+  readonly limit?: number;
 }
 
 interface Entry extends ZipMember {
@@ -79,14 +84,18 @@ export async function openZipArchive(source: ByteSource, options: Cancel = {}): 
     return { at, bytes: inHead ? head.subarray(start, start + length) : await source.read(at, length, options) };
   };
 
-  const read = async (member: string, options: Cancel = {}) => {
+  const read = async (member: string, { limit = Infinity, ...options }: ReadOptions = {}) => {
     const entry = entryOf(member);
+    const size = Math.min(entry.size, limit);
     const where = `${name}/${member}`;
-    if (entry.size > 0) checkBlockSize(where, 'a member', [entry.size], 1);
+    if (size > 0) checkBlockSize(where, 'a member', [size], 1);
     checkPlausible(where, entry.size, entry.stored ? entry.packedSize : entry.packedSize * DEFLATE_RATIO, source.size);
     const { bytes } = await readPacked(entry, entry.packedSize, options);
-    const out = entry.stored ? bytes.slice() : inflatePrefix(Inflate, bytes, entry.size + 1, where);
-    if (out.length !== entry.size) throw damaged(name, `${out.length} bytes of "${member}" where ${entry.size} belong`);
+    const onMore = () => {
+      if (size === entry.size) throw damaged(name, `more of "${member}" than the ${size} bytes that belong`);
+    };
+    const out = entry.stored ? bytes.slice(0, size) : inflatePrefix(Inflate, bytes, size, where, onMore);
+    if (out.length !== size) throw damaged(name, `${out.length} bytes of "${member}" where ${size} belong`);
     return out;
   };
 

@@ -5,14 +5,49 @@ import { SamError } from '../../errors.js';
  * allocate whatever it says.
  */
 export async function decodeZstd(data: Uint8Array, expected: number): Promise<Uint8Array> {
-  const claimed = zstdContentSize(data);
-  if (claimed !== undefined && claimed > expected)
-    throw new SamError(
-      'invalid_image',
-      `A zstd block claims ${claimed} bytes where ${expected} belong; it is damaged.`,
-    );
+  checkZstd(data, expected);
   const { default: Zstd } = await import('numcodecs/zstd');
   return (await Zstd.fromConfig({}).decode(data)).subarray(0, expected);
+}
+
+/**
+ * Frames that do not state their size are bounded by their blocks, of which each gives at most 128 kB. Written in one go,
+ * all but the last are full.
+ *
+ * @throws SamError `invalid_image` for what would unpack to far more than `expected` bytes
+ */
+export function checkZstd(data: Uint8Array, expected: number): void {
+  const claimed = zstdContentSize(data);
+  const most = claimed ?? mostOfBlocks(data);
+  if (most > (claimed === undefined ? 2 * expected + UNSTATED_SLACK : expected))
+    throw new SamError('invalid_image', `A zstd block claims ${most} bytes where ${expected} belong; it is damaged.`);
+}
+
+const LARGEST_BLOCK = 128 << 10;
+const UNSTATED_SLACK = 32 << 20;
+
+/** Sum over the blocks of all frames (RFC 8878 section 3.1.1.2): type 0 as they are, 1 one byte repeated, 2 compressed. */
+function mostOfBlocks(data: Uint8Array): number {
+  let most = 0;
+  for (let at = 0; at + 6 <= data.length; ) {
+    const skippable = data[at + 1] === 0x2a && data[at + 2] === 0x4d && data[at + 3] === 0x18;
+    if (skippable) {
+      at += 8 + new DataView(data.buffer, data.byteOffset + at + 4, 4).getUint32(0, true);
+      continue;
+    }
+    const descriptor = data[at + 4];
+    const single = (descriptor & 0x20) !== 0;
+    at += 5 + (single ? 0 : 1) + [0, 1, 2, 4][descriptor & 3] + [single ? 1 : 0, 2, 4, 8][descriptor >> 6];
+    for (let last = false; !last && at + 3 <= data.length; ) {
+      const header = data[at] | (data[at + 1] << 8) | (data[at + 2] << 16);
+      const [type, size] = [(header >> 1) & 3, header >> 3];
+      last = (header & 1) === 1;
+      at += 3 + (type === 1 ? 1 : size);
+      most += type === 2 ? LARGEST_BLOCK : size;
+    }
+    if ((descriptor & 4) !== 0) at += 4;
+  }
+  return most;
 }
 
 /** The decompressed size that a zstd frame states (RFC 8878 section 3.1.1.1); undefined if it does not. */

@@ -2,7 +2,7 @@ import { SamError } from '../../errors.js';
 import { sizeOf } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { ByteSource } from '../bytes.js';
-import type { FileDtype } from '../elements.js';
+import { bytesPerElement, type FileDtype } from '../elements.js';
 import type { ImageSource } from '../image.js';
 import { arrange, guessAxes, namedChannels, planeAxes } from '../ndarray.js';
 import { colourChannels } from '../region.js';
@@ -26,6 +26,31 @@ const DTYPES: Record<string, FileDtype> = {
 
 export async function openNpy(source: ByteSource, options: TaskOptions = {}): Promise<ImageSource> {
   const { name } = source;
+  const { offset, dtype, littleEndian, fortran, shape } = await readHeader(source, options);
+  const strides = shape.map((_, axis) => sizeOf(fortran ? shape.slice(0, axis) : shape.slice(axis + 1)));
+  const axes = guessAxes(shape, name);
+  const layout = arrange(shape, axes, name, strides);
+  const { t, z, c } = layout.sizes;
+  const colour = axes.includes('s');
+  return openStrided(
+    { source, offset, dtype, littleEndian, layout },
+    {
+      name,
+      axes: planeAxes(t > 1, z > 1),
+      channels: colour ? colourChannels(c) : namedChannels(c),
+      rgb: colour,
+    },
+  );
+}
+
+/** How long a file is by its header, of which `source` needs to hold no more. */
+export async function npyLength(source: ByteSource, options: TaskOptions = {}): Promise<number> {
+  const { offset, dtype, shape } = await readHeader(source, options);
+  return offset + sizeOf(shape) * bytesPerElement(dtype);
+}
+
+async function readHeader(source: ByteSource, options: TaskOptions) {
+  const { name } = source;
   const prefix = await source.read(0, Math.min(12, source.size), options);
   const two = prefix[6] >= 2;
   const start = two ? 12 : 10;
@@ -34,21 +59,7 @@ export async function openNpy(source: ByteSource, options: TaskOptions = {}): Pr
   const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.length);
   const length = two ? view.getUint32(8, true) : view.getUint16(8, true);
   const header = new TextDecoder().decode(await source.read(start, length, options));
-  const { dtype, littleEndian, fortran, shape } = parseHeader(header, name);
-  const strides = shape.map((_, axis) => sizeOf(fortran ? shape.slice(0, axis) : shape.slice(axis + 1)));
-  const axes = guessAxes(shape, name);
-  const layout = arrange(shape, axes, name, strides);
-  const { t, z, c } = layout.sizes;
-  const colour = axes.includes('s');
-  return openStrided(
-    { source, offset: start + length, dtype, littleEndian, layout },
-    {
-      name,
-      axes: planeAxes(t > 1, z > 1),
-      channels: colour ? colourChannels(c) : namedChannels(c),
-      rgb: colour,
-    },
-  );
+  return { offset: start + length, ...parseHeader(header, name) };
 }
 
 /** The header is a Python dictionary literal: {'descr': '<u2', 'fortran_order': False, 'shape': (10, 20), } */

@@ -3,7 +3,7 @@ import { registry } from 'zarrita';
 import { SamError } from '../../errors.js';
 import { bloscContentSize } from '../compression/blosc.js';
 import { inflatePrefix } from '../compression/gzip.js';
-import { zstdContentSize } from '../compression/zstd.js';
+import { checkZstd } from '../compression/zstd.js';
 
 /**
  * zarrita's decompressors, each with a limit: a chunk may not unpack to more than its array says. The originals allocate
@@ -38,7 +38,10 @@ const claims =
 const DECODERS: Record<string, Decode> = {
   gzip: (bytes, limit) => inflatePrefix(Gunzip, bytes, limit, 'A chunk'),
   zlib: (bytes, limit) => inflatePrefix(Unzlib, bytes, limit, 'A chunk'),
-  zstd: claims(zstdContentSize),
+  zstd: (bytes, limit, codec) => {
+    checkZstd(bytes, limit);
+    return codec.decode(bytes);
+  },
   blosc: claims(bloscContentSize),
   lz4: claims((bytes) => uint32(bytes, 0)),
 };
