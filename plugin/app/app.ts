@@ -1,7 +1,7 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
 import type { PageFile, PageSettings } from '../../src/cli/serve/page-settings.js';
 import { asSamError, SamError } from '../../src/errors.js';
-import { httpBytes } from '../../src/io/bytes.js';
+import { httpBytes } from '../../src/io/http-bytes.js';
 import type { ImageInput } from '../../src/io/open.js';
 import type { OpenOptions } from '../../src/io/open-options.js';
 import type { Store } from '../../src/io/store.js';

@@ -1,5 +1,6 @@
 import type { PageFile } from '../../src/cli/serve/page-settings.js';
-import { blobBytes, httpBytes } from '../../src/io/bytes.js';
+import { blobBytes } from '../../src/io/bytes.js';
+import { httpBytes } from '../../src/io/http-bytes.js';
 import { isUntouched } from '../../src/session/layers.js';
 import { importTracks, trackFiles } from '../../src/session/loading/import-tracks.js';
 import { loadObjects } from '../../src/session/loading/load-objects.js';

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { httpBytes } from '../io/bytes.js';
+import { httpBytes } from '../io/http-bytes.js';
 import { fileBytes } from '../io/node-file.js';
 import { isAddress, nameOfFile } from '../io/node-open.js';
 import { areTracks, trackFiles } from '../session/loading/import-tracks.js';

@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { TaskOptions } from '../task.js';
-import { nameOfUrl } from './bytes.js';
 import { fileNameOf } from './folder/file-names.js';
+import { nameOfUrl } from './http.js';
 import type { ImageSource } from './image.js';
 import { fileBytes } from './node-file.js';
 import { openImage } from './open.js';

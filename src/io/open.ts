@@ -1,6 +1,8 @@
 import { SamError } from '../errors.js';
-import { type ByteSource, blobBytes, httpBytes, isByteSource, memoryBytes, nameOfUrl } from './bytes.js';
+import { type ByteSource, blobBytes, isByteSource, memoryBytes } from './bytes.js';
 import { EXTENSIONS, type Format } from './folder/file-names.js';
+import { nameOfUrl } from './http.js';
+import { httpBytes } from './http-bytes.js';
 import type { ImageSource } from './image.js';
 import { isNdarray, type NdarrayImage, openNdarray } from './ndarray.js';
 import type { OpenOptions } from './open-options.js';

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { httpGet } from '../io/http.js';
 import type { Store } from '../io/store.js';
 import { withExternalData } from '../onnx/external-data.js';
 import type { TaskOptions } from '../task.js';
@@ -101,34 +102,8 @@ async function sha256(bytes: Uint8Array): Promise<string | undefined> {
 export async function fetchUrl(url: string, { signal, onProgress }: TaskOptions = {}): Promise<Uint8Array> {
   const unreachable = (why: string, cause?: unknown) =>
     new SamError('model_unavailable', `${url} could not be loaded: ${why}`, { cause, details: { url } });
-  let response: Response;
-  try {
-    response = await fetch(url, { signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw unreachable('no connection, or the server does not allow this page to read it (CORS).', error);
-  }
-  if (!response.ok)
-    throw unreachable(`the server answered ${response.status} ${response.statusText}.`.replace(' .', '.'));
-  const total = Number(response.headers.get('content-length') ?? 0);
-  const message = `Loading ${url.split('/').pop()?.split('?')[0] || url}`;
-  const chunks: Uint8Array[] = [];
-  let done = 0;
-  try {
-    for await (const chunk of response.body ?? []) {
-      chunks.push(chunk);
-      done += chunk.length;
-      onProgress?.({ done, total: Math.max(total, done), message });
-    }
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw unreachable(`the connection broke after ${done} bytes.`, error);
-  }
-  const bytes = new Uint8Array(done);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
+  const failure = (text: string, cause?: unknown) => unreachable(`it ${text}.`, cause);
+  const { ok, status, statusText, bytes } = await httpGet(url, { signal, onProgress, failure });
+  if (!ok) throw unreachable(`the server answered ${status} ${statusText}.`.replace(' .', '.'));
   return bytes;
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { memoryBytes, nameOfUrl } from '../io/bytes.js';
+import { memoryBytes } from '../io/bytes.js';
+import { nameOfUrl } from '../io/http.js';
 import type { ImageInput } from '../io/open.js';
 import type { Tensor } from '../ndimage/array.js';
 import { fromRpcArray, isArrayLike } from './ndarray.js';

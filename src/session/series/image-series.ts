@@ -1,7 +1,5 @@
 import * as v from 'valibot';
 import { asSamError, SamError } from '../../errors.js';
-import { foldedName } from '../../io/folder/file-names.js';
-import { alternativeNames, resultNames } from '../../io/folder/result-names.js';
 import type { ImageSource } from '../../io/image.js';
 import { type ExportFormat, exportLabels } from '../../io/results/export.js';
 import type { Store } from '../../io/store.js';
@@ -11,6 +9,7 @@ import { setCommittedObjects } from '../edits/edits.js';
 import { labelExport } from '../label-export.js';
 import { checkLabelShape, isUntouched, recordsFromLabels } from '../layers.js';
 import type { AnnotationSession } from '../session.js';
+import { seriesResults } from './series-results.js';
 import { joinTables } from './series-table.js';
 
 /**
@@ -103,7 +102,7 @@ export class ImageSeries {
     this.written = new Map(
       Object.entries(stored?.images ?? {}).flatMap(([name, { result }]) => (result ? [[name, result]] : [])),
     );
-    this.results = seriesResults(parts, this.written);
+    this.results = seriesResults(parts.names, parts.results, this.written);
     const stopped = stored?.current === undefined ? -1 : parts.names.indexOf(stored.current);
     this.resumeAt = stopped >= 0 ? stopped : undefined;
   }
@@ -385,24 +384,6 @@ export class ImageSeries {
     const text = JSON.stringify({ version: 1, current, images });
     await this.parts.store.set(STATE, new TextEncoder().encode(text));
   }
-}
-
-/** Names that no two images share, of which those stay that results were written under. */
-function seriesResults(
-  { names, results = resultNames(names) }: SeriesParts,
-  written: ReadonlyMap<string, string>,
-): string[] {
-  const taken = new Set([...written].map(([, result]) => foldedName(result)));
-  return names.map((name, i) => {
-    const own = written.get(name);
-    if (own !== undefined) return own;
-    for (const result of alternativeNames(results[i], name))
-      if (!taken.has(foldedName(result))) {
-        taken.add(foldedName(result));
-        return result;
-      }
-    return results[i];
-  });
 }
 
 function tableKey(name: string): string {
