@@ -10,6 +10,7 @@ import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { generateLabels } from '../segmentation/amg/generate.js';
 import { initializeAmg } from '../segmentation/amg/initialize.js';
+import { automaticSegmentation } from '../segmentation/automatic.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import { masksToLabels } from '../segmentation/masks-to-labels.js';
 import type { TaskOptions } from '../task.js';
@@ -17,7 +18,7 @@ import { UsageError } from './command.js';
 import type { Engine } from './engine.js';
 
 /** The model against reference labels: with prompts made from them, click by click, or without prompts. */
-export const EVALUATION_MODES = ['prompts', 'iterative', 'amg', 'grid'] as const;
+export const EVALUATION_MODES = ['prompts', 'iterative', 'ais', 'apg', 'amg', 'grid'] as const;
 export type EvaluationMode = (typeof EVALUATION_MODES)[number];
 
 export interface ModelEvaluation {
@@ -75,16 +76,20 @@ export async function evaluateModel(
           const context = { worker: engine.worker, model: engine.model.name, embeddings, plane: 0 };
           if (modes.includes('prompts')) await scorePrompts(context, reference, add, inner);
           if (modes.includes('iterative')) await scoreIterations(context, reference, add, inner);
+          const show = async (mode: EvaluationMode, labels: LabelImage) => {
+            add(mode, { ...scoreSegmentation(reference, labels) });
+            const pixels = toImage(await readPlane(source, 0), embeddings.intensity);
+            const png = renderPicture({ image: pixels, reference, prediction: labels });
+            pictures.push({ image: title, setting: `${setting}, ${mode}`, png });
+          };
+          for (const mode of ['ais', 'apg'] as const)
+            if (modes.includes(mode))
+              await show(mode, (await automaticSegmentation(context, { mode, ...inner })).labels);
           if (modes.includes('amg') || modes.includes('grid')) {
             const state = await initializeAmg(context, inner);
             states.push({ state, reference });
             const { labels } = generateLabels(state);
-            if (modes.includes('amg')) {
-              add('amg', { ...scoreSegmentation(reference, labels) });
-              const pixels = toImage(await readPlane(source, 0), embeddings.intensity);
-              const png = renderPicture({ image: pixels, reference, prediction: labels });
-              pictures.push({ image: title, setting: `${setting}, amg`, png });
-            }
+            if (modes.includes('amg')) await show('amg', labels);
           }
         } finally {
           embeddings.close();

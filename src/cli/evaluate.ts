@@ -31,7 +31,9 @@ micro-sam evaluate --labels FILES --images FILES --mode MODES [options]  scores 
       --images PATH          the images: to run models on, or for the pictures of the report
       --mode LIST            prompts    points and boxes made from the labels (p1-n0, p2-n4, p4-n8, box)
                              iterative  corrected click by click, eight times, from point and box
-                             amg        automatic segmentation
+                             ais        automatic segmentation by the model's instance decoder
+                             apg        by points from its maps
+                             amg        by a grid of points
                              grid       the thresholds of amg that suit these images best
       --models LIST          models to compare, with commas (default: the one of -m)
       --label_key KEY        --prediction_key KEY       dataset inside an HDF5, zarr or npz file

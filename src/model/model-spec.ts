@@ -15,11 +15,13 @@ export interface ModelSpec {
   readonly earlyFeatures?: Readonly<Record<string, string>>;
   readonly encoderInput: EncoderInput;
   readonly decoderLayout: DecoderLayout;
-  /** Recommended settings (micro-sam spec 6.4). */
+  /** Recommended settings: of a grid of points, and of the instance decoder (micro-sam's _model_settings.py). */
   readonly defaults?: {
     readonly predIouThresh?: number;
     readonly stabilityScoreThresh?: number;
     readonly minObjectSize?: number;
+    readonly centerDistanceThreshold?: number;
+    readonly boundaryDistanceThreshold?: number;
   };
 }
 

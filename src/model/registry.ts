@@ -35,16 +35,18 @@ const FAMILIES = {
   transformers: { encoderInput: SAM_ENCODER_INPUT, decoderLayout: { family: 'transformers' } },
 } as const satisfies Record<string, Pick<ModelSpec, 'encoderInput' | 'decoderLayout'>>;
 
-/** micro-sam's AMG settings for its finetuned models, which the annotators start from (spec 6.4). */
-const RECOMMENDED: Readonly<Record<string, readonly [predIou: number, stability: number]>> = {
-  vit_t_lm: [0.6, 0.65],
-  vit_b_lm: [0.65, 0.7],
-  vit_l_lm: [0.65, 0.73],
-  vit_h_lm: [0.65, 0.7],
-  vit_t_em_organelles: [0.75, 0.75],
-  vit_b_em_organelles: [0.75, 0.75],
-  vit_l_em_organelles: [0.8, 0.8],
-  vit_h_em_organelles: [0.8, 0.8],
+/** micro-sam's settings for its finetuned models, which the annotators start from (_model_settings.py of 1.8). */
+const RECOMMENDED: Readonly<
+  Record<string, readonly [predIou: number, stability: number, centre: number, boundary: number]>
+> = {
+  vit_t_lm: [0.6, 0.65, 0.5, 0.5],
+  vit_b_lm: [0.65, 0.7, 0.4, 0.5],
+  vit_l_lm: [0.65, 0.73, 0.4, 0.4],
+  vit_h_lm: [0.65, 0.7, 0.5, 0.5],
+  vit_t_em_organelles: [0.75, 0.75, 0.4, 0.5],
+  vit_b_em_organelles: [0.75, 0.75, 0.3, 0.4],
+  vit_l_em_organelles: [0.8, 0.8, 0.3, 0.4],
+  vit_h_em_organelles: [0.8, 0.8, 0.3, 0.4],
 };
 
 export const DEFAULT_MODEL = 'vit_t';
@@ -125,7 +127,15 @@ export function resolveModel(model: string | ModelSpec | ModelDeclaration = DEFA
 
 function recommendedSettings(name: string): ModelSpec['defaults'] {
   const found = RECOMMENDED[name];
-  return found && { predIouThresh: found[0], stabilityScoreThresh: found[1], minObjectSize: 100 };
+  if (!found) return undefined;
+  const [predIouThresh, stabilityScoreThresh, centerDistanceThreshold, boundaryDistanceThreshold] = found;
+  return {
+    predIouThresh,
+    stabilityScoreThresh,
+    minObjectSize: 100,
+    centerDistanceThreshold,
+    boundaryDistanceThreshold,
+  };
 }
 
 function fileOf(file: string | ModelFile | undefined, name: string, part: string): ModelFile {

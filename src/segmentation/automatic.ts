@@ -273,7 +273,7 @@ export type ThresholdsInForce = Required<AutomaticThresholds>;
 /**
  * What holds in a mode where nothing else is said.
  *
- * @param recommended for amg, by the model
+ * @param recommended by the model; sizes and scores are meant for amg
  * @param diameter median of the objects in pixels, as far as it is known
  */
 export function thresholdsInForce(
@@ -298,9 +298,13 @@ export function thresholdsInForce(
     maxOverlap: APG_THRESHOLDS.maxOverlap,
     minObjectSize: mode === 'amg' ? minObjectSize : speckSize(diameter ?? 0),
     maxObjectSize,
-    ...(mode === 'amg' && recommended),
+    ...(mode === 'amg' ? recommended : seedsOf(recommended)),
     ...given,
   };
+}
+
+function seedsOf({ centerDistanceThreshold, boundaryDistanceThreshold }: AutomaticThresholds): AutomaticThresholds {
+  return defined({ centerDistanceThreshold, boundaryDistanceThreshold });
 }
 
 /** Median diameter of the objects in pixels, where a mode measures it. */

@@ -245,6 +245,19 @@ describe('automatic segmentation in a session, with an instance decoder', functi
     assert.ok(whole.count > objects.length);
   });
 
+  it('takes of the settings that a model recommends what is meant for the mode', () => {
+    const recommended = resolveModel({ name: 'vit_b_lm', encoder: 'a.onnx', decoder: 'b.onnx' }).defaults;
+    const context = { worker: {} as SamWorker, model: 'oracle', embeddings: source };
+    const { thresholds } = new Annotator2d(context, recommended).automaticStatus(session.state);
+    assert.deepEqual(
+      [thresholds.centerDistanceThreshold, thresholds.boundaryDistanceThreshold, thresholds.minObjectSize],
+      [0.4, 0.5, 5],
+    );
+    const { instanceMaps: _, ...plain } = source;
+    const amg = new Annotator2d({ ...context, embeddings: plain }, recommended).automaticStatus(session.state);
+    assert.deepEqual([amg.thresholds.predIouThresh, amg.thresholds.minObjectSize], [0.65, 100]);
+  });
+
   it('takes the mode from the settings while the model can do it, and else the best it can', async () => {
     await session.run('change_automatic', { mode: 'amg' });
     const status = () => session.annotator!.automaticStatus!(session.state);

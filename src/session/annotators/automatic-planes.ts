@@ -101,7 +101,9 @@ export class AutomaticPlanes {
   /** For all planes, each of which goes by the size of its own objects where nothing is set. */
   volumeThresholds({ settings: { automatic } }: SessionState): AutomaticThresholds {
     const { thresholds } = automatic;
-    return this.mode(automatic) === 'amg' ? thresholdsInForce('amg', thresholds, this.defaults) : thresholds;
+    if (this.mode(automatic) === 'amg') return thresholdsInForce('amg', thresholds, this.defaults);
+    const { centerDistanceThreshold, boundaryDistanceThreshold } = thresholdsInForce('ais', thresholds, this.defaults);
+    return { ...thresholds, centerDistanceThreshold, boundaryDistanceThreshold };
   }
 
   /** What was chosen for another model is not held against this one. */

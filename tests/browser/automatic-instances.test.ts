@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { copyFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
+import { AnnotatorPage, type State } from '../support/annotator-page.js';
+import { serveFolders } from '../support/browser.js';
+import { browserStory, MINUTES } from '../support/browser-story.js';
+import { dataPath, withData } from '../support/data.js';
+import { startServer } from '../support/start-server.js';
+
+/** An instance decoder is added to the model in use, and all objects of the image are there at once. */
+describe('automatic segmentation by an instance decoder, by hand', function () {
+  this.timeout(MINUTES * 1000);
+  const story = browserStory();
+  const { image, labels } = cellPhantom();
+  const count = ({ layers }: State) => layers.auto_segmentation.count;
+
+  withData('is added in the panel, run, tuned, and accepted', async () => {
+    const { folder, browser } = story;
+    const file = path.join(folder, 'phantom.tif');
+    await writeFile(file, await encodeTiff(image, { axes: 'yx' }));
+    await copyFile(dataPath('models/ais_light_skips.onnx'), path.join(folder, 'instances.onnx'));
+    const [server, site] = await Promise.all([startServer(['--port', '0', file]), serveFolders([['/', folder]])]);
+    try {
+      const annotator = await AnnotatorPage.open(browser, server.url);
+      await annotator.ready();
+      const panel = await annotator.panel();
+      assert.equal(await panel.locator('[data-choice="mode"]').isVisible(), false, 'there is only one way');
+
+      await panel.locator('.image-settings > summary').click();
+      await panel.locator('[data-encoding="model"]').selectOption('Add a model …');
+      const form = panel.locator('form.add-model');
+      await form.locator('input[type=text]').fill('vit_t');
+      await form.getByLabel('Address of the instance decoder').fill(`${site.url}instances.onnx`);
+      await annotator.screenshot('instances-1-add');
+      await form.getByText('Add and use').click();
+      await panel.waitForFunction(
+        () => document.querySelector('[data-choice="mode"]')?.closest('label')?.hidden === false,
+      );
+      await annotator.until('embedded', (now) => now.embedding === 'ready' && now.task === null, 120);
+      await panel.locator('.image-settings > summary').click();
+
+      await annotator.press('a');
+      const found = await annotator.until('objects', (now) => count(now) > 0 && now.task === null, 120);
+      const truth = new Set(labels.data).size - 1;
+      assert.ok(Math.abs(count(found) - truth) <= 0.35 * truth, `${count(found)} of ${truth} nuclei`);
+      await annotator.screenshot('instances-2-found');
+
+      const foreground = panel.locator('[data-threshold="foregroundThreshold"]');
+      await foreground.evaluate((input: HTMLInputElement) => {
+        input.value = '0.98';
+        input.dispatchEvent(new Event('input', { bubbles: true }));
+        input.dispatchEvent(new Event('change', { bubbles: true }));
+      });
+      await annotator.until('other objects', (now) => now.undo === 'Change thresholds');
+      await annotator.screenshot('instances-3-strict');
+      await annotator.press('Control+z');
+      await annotator.until('as before', (now) => count(now) === count(found));
+
+      await annotator.press('Shift+A');
+      const accepted = await annotator.until('all accepted', (now) => count(now) === 0);
+      assert.equal(accepted.layers.committed_objects.count, count(found));
+      await annotator.screenshot('instances-4-accepted');
+    } finally {
+      await site.close();
+      await server.stop();
+    }
+  });
+});
