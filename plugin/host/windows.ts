@@ -25,6 +25,11 @@ export class Windows {
     const frame = document.createElement('div');
     frame.className = 'frame';
     frame.id = window.window_id;
+    // imjoy-core puts the iframe there, without a title.
+    new MutationObserver(() => frame.querySelector('iframe')?.setAttribute('title', window.name)).observe(frame, {
+      childList: true,
+      subtree: true,
+    });
     element.append(frame);
     if (role === 'dialog') element.append(closeButton(window));
     this.root.append(element);

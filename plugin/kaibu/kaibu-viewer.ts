@@ -65,7 +65,7 @@ export class KaibuViewer implements Viewer {
         `No window is named ${options.src}. Open the viewer first, or give its address.`,
       );
     }
-    const config = { name: options.name ?? 'Viewer', src: options.src, config: { open_sidebar: true } };
+    const config = { name: options.name ?? 'Viewer', src: options.src, config: { open_sidebar: false } };
     const window = (await within(imjoy.createWindow(config), `open ${options.src}`, 60_000)) as KaibuWindow;
     return KaibuViewer.attach(window);
   }

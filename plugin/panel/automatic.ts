@@ -64,9 +64,9 @@ export class AutomaticView {
       make('div', { className: 'controls' }, this.how, this.grid, this.deeper),
     );
     this.node = make(
-      'section',
-      { 'data-section': 'automatic', className: 'automatic' },
-      make('h2', {}, 'Automatic'),
+      'details',
+      { 'data-section': 'automatic', className: 'section automatic', open: true },
+      make('summary', {}, make('h2', {}, 'Automatic')),
       this.main,
       this.text,
       this.chosen,

@@ -117,6 +117,7 @@ describe('automatic segmentation by hand', function () {
 
   it('cuts the image into tiles and shows them, also when it is reopened, and keeps the objects', async () => {
     const before = await annotator.state();
+    await annotator.openSection('image');
     await panel.click('.image-settings summary');
     await panel.selectOption('[data-encoding="tiling"]', 'manual');
     await panel.fill('[aria-label="Side of a tile in pixels"]', '256');

@@ -40,6 +40,7 @@ describe('model files that cannot be used', function () {
       const annotator = await AnnotatorPage.open(browser, server.url);
       await annotator.ready();
       const panel = await annotator.panel();
+      await annotator.openSection('image');
       await panel.locator('.image-settings > summary').click();
       const model = panel.locator('[data-encoding="model"]');
 

@@ -95,13 +95,36 @@ describe('panel', () => {
     assert.deepEqual([offers(true), offers(false)], [true, false]);
   });
 
+  it('has the same steps at the same places, whatever there is', async () => {
+    const session = new AnnotationSession();
+    const steps = () => panelModel(session.state, { now: 0 }).steps.map(({ command }) => command);
+    const first = steps();
+    assert.deepEqual(first.slice(0, 4), ['segment_object', 'commit', 'undo', 'redo']);
+    session.open(WALK_IMAGE);
+    assert.deepEqual(steps(), first);
+    await session.run('paint', { tool: 'brush', path: [[20, 20]], radius: 4 });
+    assert.deepEqual(steps(), first);
+    await session.run('commit');
+    assert.deepEqual(steps(), first);
+  });
+
+  it('folds away what was needed once', () => {
+    const session = new AnnotationSession();
+    const folded = () => panelModel(session.state, { now: 0 }).sections.flatMap((s) => (s.folded ? s.id : []));
+    assert.deepEqual(folded(), []);
+    session.open(WALK_IMAGE);
+    assert.deepEqual(folded(), ['image']);
+  });
+
   it('leads from the image to the saved file', async () => {
     const session = new AnnotationSession();
     const hint = () => panelModel(session.state, { now: 0 }).hint;
-    const primary = () =>
-      panelModel(session.state, { now: 0 })
-        .sections.flatMap(({ controls }) => controls)
-        .flatMap((control) => (control.kind === 'button' && control.primary ? control.command : []));
+    const primary = () => {
+      const { steps, sections } = panelModel(session.state, { now: 0 });
+      return [...steps, ...sections.flatMap(({ controls }) => controls)].flatMap((control) =>
+        control.kind === 'button' && control.primary ? control.command : [],
+      );
+    };
     assert.match(hint() ?? '', /^Open an image/);
     assert.deepEqual(primary(), ['open_image']);
     session.open(WALK_IMAGE);

@@ -58,6 +58,12 @@ export class AnnotatorPage {
     return this.frame('/plugin/index.html');
   }
 
+  /** Unfolds a section of the panel. */
+  async openSection(id: string): Promise<void> {
+    const section = (await this.panel()).locator(`details[data-section="${id}"]`);
+    if ((await section.getAttribute('open')) === null) await section.locator('> summary').click();
+  }
+
   private async frame(part: string): Promise<Frame> {
     for (let attempt = 0; attempt < 600; attempt++) {
       const frame = this.page.frames().find((candidate) => candidate.url().includes(part));

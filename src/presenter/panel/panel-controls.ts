@@ -6,6 +6,8 @@ import type { SessionSettings, SessionState } from '../../session/state.js';
 export interface PanelSection {
   readonly id: string;
   readonly title: string;
+  /** Closed until somebody opens it. */
+  readonly folded?: boolean;
   readonly controls: readonly PanelControl[];
 }
 

@@ -1,12 +1,11 @@
 import type { AutomaticStatus } from '../../session/annotator.js';
-import { annotatorKind } from '../../session/annotator.js';
-import { COMMANDS, type CommandId } from '../../session/commands/commands.js';
 import { planCommit } from '../../session/edits/commit.js';
 import { areaOf } from '../../session/layers.js';
 import type { CandidateMask, Message, RunningTask, SessionSettings, SessionState } from '../../session/state.js';
 import { automaticHint, type PanelAutomatic, panelAutomatic } from './panel-automatic.js';
-import { commandButton, type PanelSection, type PanelToggle } from './panel-controls.js';
-import { annotatorChoice, extentText, planeName, stackHint, throughSection } from './panel-stack.js';
+import type { PanelButton, PanelControl, PanelSection } from './panel-controls.js';
+import { sectionsOf, stepsOf, toolsOf } from './panel-sections.js';
+import { extentText, planeName, stackHint } from './panel-stack.js';
 import { type PanelTracks, panelTracks } from './panel-tracks.js';
 
 /**
@@ -23,6 +22,9 @@ export interface PanelModel {
   readonly message?: Message;
   /** Of each running task, the oldest first. */
   readonly progress: readonly PanelProgress[];
+  /** What is in hand, and the steps of every object: always in view, at fixed places. */
+  readonly tools: readonly PanelControl[];
+  readonly steps: readonly PanelButton[];
   readonly sections: readonly PanelSection[];
   readonly candidates?: PanelCandidates;
   /** Of the current object. */
@@ -79,6 +81,8 @@ export function panelModel(state: SessionState, context: PanelContext): PanelMod
     ...optional('hint', hintOf(state)),
     ...optional('message', message),
     progress: tasks.map((task) => progressOf(task, context.now)),
+    tools: toolsOf(state),
+    steps: stepsOf(state),
     sections: sectionsOf(state, context.sections === true),
     ...optional('candidates', candidates && { chosen: candidates.chosen, masks: candidates.masks.map(candidateOf) }),
     ...optional('object', objectOf(state)),
@@ -198,143 +202,6 @@ function conflictOf(state: SessionState): string | undefined {
 
 function percent(fraction: number): string {
   return fraction < 0.005 ? 'less than 1 %' : `${Math.round(fraction * 100)} %`;
-}
-
-function sectionsOf(state: SessionState, hasSections: boolean): PanelSection[] {
-  const { settings, layers } = state;
-  const primary = !state.image
-    ? 'open_image'
-    : layers.current_object.objects.size > 0
-      ? 'commit'
-      : state.prompts.length > 0
-        ? 'segment_object'
-        : undefined;
-  const button = (command: CommandId) => commandButton(command, state, command === primary);
-  const through = throughSection(state, button);
-  const taken = annotatorChoice(state);
-  return [
-    {
-      id: 'image',
-      title: 'Image',
-      controls: [button('open_image'), button('compute_embeddings'), ...(taken ? [taken] : [])],
-    },
-    {
-      id: 'prompts',
-      title: 'Prompts',
-      controls: [
-        toggle(
-          'positive',
-          settings.positive,
-          'Positive points',
-          'Points in the object (T); off: points outside of it.',
-        ),
-        {
-          kind: 'choice',
-          setting: 'tool',
-          title: 'Tool',
-          tooltip: 'What a click or a drag in the viewer does.',
-          value: settings.tool,
-          options: TOOLS,
-        },
-        {
-          kind: 'range',
-          setting: 'brushSize',
-          title: 'Brush radius',
-          tooltip: 'Radius of brush and eraser, in pixels.',
-          value: settings.brushSize,
-          min: 1,
-          max: 100,
-          step: 1,
-        },
-      ],
-    },
-    ...(annotatorKind(state) === 'tracking' ? [{ id: 'tracks', title: 'Tracks', controls: [] }] : []),
-    {
-      id: 'segment',
-      title: 'Segment',
-      controls: [
-        { ...button('segment_object'), title: segmentTitle(state) },
-        button('next_candidate'),
-        button('refine_object'),
-        toggle('batched', settings.batched, 'Batched', 'Every positive point and every box is an object of its own.'),
-        toggle(
-          'autoSegment',
-          settings.autoSegment,
-          'Segment at once',
-          'Segment after each prompt, without pressing S.',
-        ),
-        toggle('hoverPreview', settings.hoverPreview, 'Preview', 'Show what a click would segment under the pointer.'),
-      ],
-    },
-    ...(through ? [through] : []),
-    {
-      id: 'commit',
-      title: 'Commit',
-      controls: [
-        button('commit'),
-        {
-          kind: 'choice',
-          setting: 'preserveMode',
-          title: 'Preserve',
-          tooltip: 'What happens where the new object meets committed ones.',
-          value: settings.preserveMode,
-          options: PRESERVE_MODES,
-        },
-        {
-          kind: 'range',
-          setting: 'preservationThreshold',
-          title: 'Preservation threshold',
-          tooltip: 'A new object that hides more than this part of a committed one is left out.',
-          value: settings.preservationThreshold,
-          min: 0,
-          max: 1,
-          step: 0.05,
-        },
-        button('clear_annotations'),
-        button('undo'),
-        button('redo'),
-        button('delete'),
-      ],
-    },
-    {
-      id: 'save',
-      title: 'Save and view',
-      controls: [
-        button('export_labels'),
-        button('load_objects'),
-        button('toggle_objects'),
-        button('shuffle_colors'),
-        ...(hasSections && state.image?.axes.includes('z') ? [button('toggle_sections')] : []),
-        button('help'),
-      ],
-    },
-  ];
-}
-
-function segmentTitle(state: SessionState): string {
-  const name = planeName(state);
-  return name === 'plane' ? COMMANDS.segment_object.title : `Segment ${name}`;
-}
-
-const TOOLS = [
-  { value: 'point', title: 'Point' },
-  { value: 'box', title: 'Box' },
-  { value: 'polygon', title: 'Outline' },
-  { value: 'ellipse', title: 'Ellipse' },
-  { value: 'brush', title: 'Brush' },
-  { value: 'eraser', title: 'Eraser' },
-  { value: 'fill', title: 'Fill hole' },
-  { value: 'pan', title: 'Select' },
-];
-
-const PRESERVE_MODES = [
-  { value: 'objects', title: 'objects: keep committed objects that would be hidden' },
-  { value: 'pixels', title: 'pixels: never overwrite committed pixels' },
-  { value: 'none', title: 'none: overwrite' },
-];
-
-function toggle(setting: keyof SessionSettings, value: boolean, title: string, tooltip: string): PanelToggle {
-  return { kind: 'toggle', setting, value, title, tooltip };
 }
 
 function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {

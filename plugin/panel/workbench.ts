@@ -1,0 +1,105 @@
+import type { PanelModel } from '../../src/presenter/panel/panel.js';
+import type { ControlActions } from './controls.js';
+import { make, setText } from './dom.js';
+import { ProgressList } from './progress.js';
+import { ControlList } from './section-view.js';
+
+/**
+ * What an annotator needs for every object, always in view and always at the same place: tools, what happens, the current
+ * object, the steps. Messages and candidates have their room whether there are any or not, so that no button moves under
+ * the hand.
+ */
+export interface WorkbenchActions extends ControlActions {
+  dismissMessage(): void;
+}
+
+/** Something that only the user can do to go on, e.g. reopen a viewer that was closed. */
+export interface UserAction {
+  readonly title: string;
+  run(): void;
+}
+
+export class Workbench {
+  readonly node = make('section', { className: 'workbench', 'aria-label': 'Tools and current object' });
+  private readonly tools: ControlList;
+  private readonly steps: ControlList;
+  private readonly progress: ProgressList;
+  private readonly message = make('div', { className: 'message', role: 'status' });
+  private readonly hint = make('p', { className: 'hint' });
+  private readonly action = make('button', { type: 'button', className: 'command primary action' });
+  private readonly object = make('section', { className: 'object', 'aria-label': 'Current object' });
+  private readonly objectTitle = make('h2');
+  private readonly objectFacts = make('p', { className: 'facts' });
+  private readonly candidates = make('div', {
+    className: 'candidates',
+    role: 'group',
+    'aria-label': 'Masks to choose from',
+  });
+  private readonly conflict = make('p', { className: 'conflict' });
+  private shownMessage?: string;
+
+  constructor(private readonly actions: WorkbenchActions) {
+    this.tools = new ControlList('controls', actions);
+    this.steps = new ControlList('controls steps', actions);
+    this.progress = new ProgressList(actions);
+    this.object.append(this.objectTitle, this.objectFacts, this.candidates, this.conflict);
+    this.node.append(
+      this.tools.node,
+      make('div', { className: 'news' }, this.action, this.progress.node, this.message, this.hint),
+      this.object,
+      this.steps.node,
+    );
+  }
+
+  update(model: PanelModel, action: UserAction | undefined): void {
+    this.tools.update(model.tools);
+    this.steps.update(model.steps);
+    this.action.hidden = action === undefined;
+    setText(this.action, action?.title ?? '');
+    this.action.onclick = () => action?.run();
+    this.progress.update(model.progress);
+    this.renderMessage(model);
+    setText(this.hint, model.hint ?? '');
+    this.hint.hidden = model.hint === undefined;
+    this.renderObject(model);
+  }
+
+  private renderMessage({ message }: PanelModel): void {
+    this.message.hidden = message === undefined;
+    if (message?.text === this.shownMessage) return;
+    this.shownMessage = message?.text;
+    this.message.replaceChildren();
+    if (!message) return;
+    const dismiss = make('button', { type: 'button', title: 'Dismiss', 'aria-label': 'Dismiss' }, '×');
+    dismiss.addEventListener('click', () => this.actions.dismissMessage());
+    this.message.dataset.level = message.level;
+    this.message.setAttribute('role', message.level === 'error' ? 'alert' : 'status');
+    this.message.append(make('span', {}, message.text), dismiss);
+  }
+
+  private renderObject({ object, candidates, conflict }: PanelModel): void {
+    this.object.classList.toggle('none', object === undefined);
+    setText(this.objectTitle, object?.title ?? 'No current object');
+    const facts = object && [object.extent, `${object.area.toLocaleString('en')} px`, object.score];
+    setText(this.objectFacts, facts?.filter(Boolean).join(' · ') ?? '');
+    setText(this.conflict, conflict ?? '');
+    this.conflict.hidden = conflict === undefined;
+    this.candidates.hidden = candidates === undefined;
+    const masks = candidates?.masks ?? [];
+    while (this.candidates.children.length > masks.length) this.candidates.lastElementChild?.remove();
+    masks.forEach((mask, index) => {
+      const button = this.candidates.children[index] ?? this.addCandidate(index);
+      setText(button.children[0] as HTMLElement, mask.title);
+      setText(button.children[1] as HTMLElement, mask.score);
+      button.setAttribute('title', `${mask.area.toLocaleString('en')} px, predicted IoU ${mask.score} (X: next)`);
+      button.setAttribute('aria-pressed', String(index === candidates?.chosen));
+    });
+  }
+
+  private addCandidate(index: number): HTMLElement {
+    const button = make('button', { type: 'button' }, make('span'), make('small'));
+    button.addEventListener('click', () => this.actions.run('choose_candidate', { index }));
+    this.candidates.append(button);
+    return button;
+  }
+}

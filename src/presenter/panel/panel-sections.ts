@@ -1,0 +1,159 @@
+import { annotatorKind } from '../../session/annotator.js';
+import { COMMANDS, type CommandId } from '../../session/commands/commands.js';
+import type { SessionSettings, SessionState } from '../../session/state.js';
+import {
+  commandButton,
+  type PanelButton,
+  type PanelControl,
+  type PanelSection,
+  type PanelToggle,
+} from './panel-controls.js';
+import { annotatorChoice, planeName, throughSection } from './panel-stack.js';
+
+/** What the panel offers: tools and steps that every object needs, and sections for what is needed now and then. */
+
+/** What a click or a drag does, and whether points add or take away. */
+export function toolsOf({ settings }: SessionState): PanelControl[] {
+  const brush = settings.tool === 'brush' || settings.tool === 'eraser';
+  return [
+    toggle('positive', settings.positive, 'Positive points', 'Points in the object (T); off: points outside of it.'),
+    {
+      kind: 'choice',
+      setting: 'tool',
+      title: 'Tool',
+      tooltip: 'What a click or a drag in the viewer does.',
+      value: settings.tool,
+      options: TOOLS,
+    },
+    ...(brush
+      ? [
+          {
+            kind: 'range',
+            setting: 'brushSize',
+            title: 'Brush radius',
+            tooltip: 'Radius of brush and eraser, in pixels.',
+            value: settings.brushSize,
+            min: 1,
+            max: 100,
+            step: 1,
+          } as const,
+        ]
+      : []),
+  ];
+}
+
+/** From prompts to a committed object, and back. */
+export function stepsOf(state: SessionState): PanelButton[] {
+  const button = buttonsOf(state);
+  return [
+    { ...button('segment_object'), title: segmentTitle(state) },
+    button('commit'),
+    button('undo'),
+    button('redo'),
+    button('next_candidate'),
+    button('refine_object'),
+  ];
+}
+
+export function sectionsOf(state: SessionState, hasSections: boolean): PanelSection[] {
+  const { settings } = state;
+  const button = buttonsOf(state);
+  const through = throughSection(state, button);
+  const taken = annotatorChoice(state);
+  return [
+    ...(annotatorKind(state) === 'tracking' ? [{ id: 'tracks', title: 'Tracks', controls: [] }] : []),
+    ...(through ? [through] : []),
+    {
+      id: 'commit',
+      title: 'Objects',
+      controls: [
+        button('delete'),
+        button('clear_annotations'),
+        toggle('batched', settings.batched, 'Batched', 'Every positive point and every box is an object of its own.'),
+        toggle(
+          'autoSegment',
+          settings.autoSegment,
+          'Segment at once',
+          'Segment after each prompt, without pressing S.',
+        ),
+        toggle('hoverPreview', settings.hoverPreview, 'Preview', 'Show what a click would segment under the pointer.'),
+        {
+          kind: 'choice',
+          setting: 'preserveMode',
+          title: 'Preserve',
+          tooltip: 'What happens where the new object meets committed ones.',
+          value: settings.preserveMode,
+          options: PRESERVE_MODES,
+        },
+        {
+          kind: 'range',
+          setting: 'preservationThreshold',
+          title: 'Preservation threshold',
+          tooltip: 'A new object that hides more than this part of a committed one is left out.',
+          value: settings.preservationThreshold,
+          min: 0,
+          max: 1,
+          step: 0.05,
+        },
+      ],
+    },
+    {
+      id: 'image',
+      title: 'Image and model',
+      // Needed once; what is done with it folds away.
+      folded: state.image !== undefined,
+      controls: [button('open_image'), button('compute_embeddings'), ...(taken ? [taken] : [])],
+    },
+    {
+      id: 'save',
+      title: 'Save and view',
+      controls: [
+        button('export_labels'),
+        button('load_objects'),
+        button('toggle_objects'),
+        button('shuffle_colors'),
+        ...(hasSections && state.image?.axes.includes('z') ? [button('toggle_sections')] : []),
+        button('help'),
+      ],
+    },
+  ];
+}
+
+/** Buttons of commands; the likely next step stands out. */
+function buttonsOf(state: SessionState): (command: CommandId) => PanelButton {
+  const { image, layers, prompts } = state;
+  const next: CommandId | undefined = !image
+    ? 'open_image'
+    : layers.current_object.objects.size > 0
+      ? 'commit'
+      : prompts.length > 0
+        ? 'segment_object'
+        : undefined;
+  return (command) => commandButton(command, state, command === next);
+}
+
+function segmentTitle(state: SessionState): string {
+  const name = planeName(state);
+  return name === 'plane' ? COMMANDS.segment_object.title : `Segment ${name}`;
+}
+
+const TOOLS = [
+  { value: 'point', title: 'Point' },
+  { value: 'box', title: 'Box' },
+  { value: 'polygon', title: 'Outline' },
+  { value: 'ellipse', title: 'Ellipse' },
+  { value: 'brush', title: 'Brush' },
+  { value: 'eraser', title: 'Eraser' },
+  { value: 'fill', title: 'Fill hole' },
+  { value: 'pan', title: 'Select' },
+];
+
+const PRESERVE_MODES = [
+  { value: 'objects', title: 'objects: keep committed objects that would be hidden' },
+  { value: 'pixels', title: 'pixels: never overwrite committed pixels' },
+  { value: 'none', title: 'none: overwrite' },
+];
+
+function toggle(setting: keyof SessionSettings, value: boolean, title: string, tooltip: string): PanelToggle {
+  return { kind: 'toggle', setting, value, title, tooltip };
+}
