@@ -1,9 +1,11 @@
 import { SamError } from '../errors.js';
+import { exactNumbers, halfToFloat } from '../io/elements.js';
 import { dtypeOf, pack, sizeOf, type Tensor, type TypedArray } from '../ndimage/array.js';
 
 /**
  * Arrays as ImJoy sends them: `{ _rtype: 'ndarray', _rvalue, _rshape, _rdtype }`, where Python's numpy arrives with
- * dtypes that JavaScript arrays do not have (bool, int64, uint64, float16). They become the nearest that holds them.
+ * dtypes that JavaScript arrays do not have (bool, int64, uint64, float16). They become the nearest that holds them
+ * exactly; 64-bit integers that none does are refused.
  */
 export interface RpcArray {
   readonly _rtype: 'ndarray';
@@ -96,7 +98,7 @@ const READERS: Readonly<Record<string, (bytes: ArrayBuffer) => TypedArray>> = {
   uint8c: (bytes) => new Uint8Array(bytes),
   int64: (bytes) => narrowSigned(new BigInt64Array(bytes)),
   uint64: (bytes) => narrowUnsigned(new BigUint64Array(bytes)),
-  float16: (bytes) => Float32Array.from(new Uint16Array(bytes), halfToNumber),
+  float16: (bytes) => Float32Array.from(new Uint16Array(bytes), halfToFloat),
 };
 
 const WIDTHS: Readonly<Record<string, number>> = {
@@ -106,19 +108,10 @@ const WIDTHS: Readonly<Record<string, number>> = {
 
 function narrowSigned(values: BigInt64Array): TypedArray {
   const fits = values.every((value) => value >= -2147483648n && value <= 2147483647n);
-  return fits ? Int32Array.from(values, Number) : Float64Array.from(values, Number);
+  return fits ? Int32Array.from(values, Number) : exactNumbers(values);
 }
 
 function narrowUnsigned(values: BigUint64Array): TypedArray {
   const fits = values.every((value) => value <= 4294967295n);
-  return fits ? Uint32Array.from(values, Number) : Float64Array.from(values, Number);
-}
-
-/** IEEE 754 binary16. */
-function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  return fits ? Uint32Array.from(values, Number) : exactNumbers(values);
 }

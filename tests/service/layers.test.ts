@@ -29,6 +29,8 @@ describe('layers of the service', () => {
       _rvalue: new Float32Array(2400).fill(0.5).buffer,
     };
     await assert.rejects(service.set_committed_objects(half), /whole numbers/);
+    const large = { ...half, _rdtype: 'int64', _rvalue: new BigInt64Array(2400).fill(2n ** 53n + 1n).buffer };
+    await assert.rejects(service.set_committed_objects(large), { code: 'unsupported', message: /9007199254740993/ });
   });
 
   it('polygons enclose, and run lengths are, what the labels are', async () => {

@@ -2,29 +2,43 @@ import { randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
+import { isZarrName } from '../../io/folder/file-names.js';
+import { nameOfUrl } from '../../io/http.js';
+import { isAddress } from '../../io/node-open.js';
 import type { Ask } from './routes.js';
+import { sendAddress } from './send-address.js';
 import { decodePath, fileBelow, sendFile } from './send-file.js';
 
 /**
- * The files that the user named on the command line, and nothing else of the disk: each under an address nobody can
+ * The files and addresses that the user named on the command line, and nothing else of the disk: each under an address nobody can
  * guess. Ranges are answered, because large images are read in parts. A folder (an OME-Zarr) is served with what lies
  * below it; links in it that lead out of it are not followed.
  */
 export class ServedFiles {
   private readonly roots = new Map<string, string>();
 
-  /** @returns path of the file's address; that of a folder ends with a slash */
+  /**
+   * @param file path or http(s) address
+   * @returns path of the file's address; that of a folder ends with a slash
+   */
   add(file: string): string {
     const id = randomUUID();
     this.roots.set(id, file);
-    const isFolder = statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
-    return `/files/${id}/${encodeURIComponent(path.basename(file))}${isFolder ? '/' : ''}`;
+    const isFolder = isAddress(file)
+      ? /\/$/.test(file) || isZarrName(file.split(/[?#]/)[0])
+      : statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+    return `/files/${id}/${encodeURIComponent(nameOf(file))}${isFolder ? '/' : ''}`;
   }
 
   async answer({ url, request, response }: Ask): Promise<void> {
     const [, , id, name, ...below] = decodePath(url.pathname);
     const root = this.roots.get(id);
-    if (root === undefined || name !== path.basename(root)) throw new SamError('not_found', 'There is no such file.');
+    if (root === undefined || name !== nameOf(root)) throw new SamError('not_found', 'There is no such file.');
+    if (isAddress(root)) return sendAddress(root, below.at(-1) === '' ? below.slice(0, -1) : below, request, response);
     await sendFile(await fileBelow(root, below), 'application/octet-stream', request, response);
   }
+}
+
+function nameOf(file: string): string {
+  return isAddress(file) ? nameOfUrl(file) : path.basename(file);
 }
