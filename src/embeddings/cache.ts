@@ -9,7 +9,7 @@ import { createFeatureArray, type FeatureArray, openFeatureArray } from './featu
 import { compareSignatures, SIGNATURE_MEANING, type Signature } from './signature.js';
 
 /**
- * Embeddings in a Store, in micro-sam's zarr layout (spec 4.2): `features`, or a group `features` with one array per
+ * Embeddings in a Store, in micro-sam's zarr layout (micro_sam/util.py, 1.8): `features`, or a group `features` with one array per
  * tile. Written as zarr v3; v2 and any codec are read. What surprises: the signature is written first, but `input_size`
  * last of all, because its presence is what tells micro-sam that nothing is missing.
  */

@@ -6,7 +6,7 @@ import type { Size, TypedArray } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 
 /**
- * What embeddings were made from, in the words micro-sam writes into its cache (spec 4.2), plus the intensity policy:
+ * What embeddings were made from, in the words micro-sam writes into its cache (micro_sam/util.py, 1.8), plus the intensity policy:
  * two embeddings with equal signatures may stand for each other.
  */
 export interface Signature {

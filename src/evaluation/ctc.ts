@@ -5,7 +5,7 @@ import type { TaskOptions } from '../task.js';
  * The measures of the Cell Tracking Challenge: SEG (mean Jaccard of the reference objects), DET and TRA (how much
  * editing turns the computed detections, or the whole acyclic graph of tracks, into the reference). Definitions:
  * Matula et al. 2015, "Cell tracking accuracy measurement based on comparison of acyclic oriented graphs", and Maška
- * et al. 2014; micro-sam spec 12.4.
+ * et al. 2014.
  */
 
 /** One row of `res_track.txt`: frames are inclusive, parent 0 means none. */

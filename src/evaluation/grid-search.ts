@@ -6,7 +6,7 @@ import { scoreSegmentation } from './segmentation-accuracy.js';
 
 /**
  * The thresholds of automatic mask generation that suit a set of labelled images best: every combination is tried on
- * the cached states, so the network runs once per image. micro-sam spec 12.3: predicted IoU 0.6 to 0.9 and stability
+ * the cached states, so the network runs once per image. As micro-sam 1.8 (`default_grid_search_values_amg`): predicted IoU 0.6 to 0.9 and stability
  * 0.6 to 0.95 in steps of 0.025, maximising the mean of the images' mean segmentation accuracy.
  */
 export interface LabelledState {

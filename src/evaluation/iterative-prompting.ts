@@ -11,7 +11,7 @@ import { boxMask, type PromptSetting, promptFromObject, randomPixels } from './p
 
 /**
  * How well the model follows prompts: once (`evaluatePrompts`), and as with a person who corrects it click by click
- * (`evaluateIteratively`, micro-sam's iterative prompting, spec 12.2).
+ * (`evaluateIteratively`: `run_inference_with_iterative_prompting` of micro-sam 1.8).
  */
 export interface PromptedObjects {
   /** Ids of the reference objects. */
@@ -94,7 +94,7 @@ export async function evaluateIteratively(
 
 /**
  * One positive point from what was missed (else from what was found), one negative from what is too much (else from near
- * the object, else from anywhere outside it). micro-sam spec 11.2.
+ * the object, else from anywhere outside it). Source: `IterativePromptGenerator` of micro-sam 1.8.
  */
 export function correctionPoints(object: Mask, found: Mask, size: Size, random: () => number): PromptPoint[] {
   const positiveFrom = firstNonEmpty(subtractMasks(object, found), intersectMasks(object, found));

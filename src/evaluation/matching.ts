@@ -60,7 +60,7 @@ export function overlapsOf(reference: LabelImage, predicted: LabelImage): Overla
 
 /**
  * The largest one-to-one matching of pairs with IoU >= threshold: what the Hungarian assignment of micro-sam's metric
- * counts (spec 12.4), where the number of such pairs outweighs everything else. Good pairs are taken first, and moved
+ * counts, where the number of such pairs outweighs everything else. Good pairs are taken first, and moved
  * only where that frees a further pair.
  */
 export function matchObjects({ reference, predicted, pairs }: Overlaps, threshold: number): Overlap[] {

@@ -9,7 +9,7 @@ import type { ImagePrompt, PromptPoint } from '../segmentation/image-prompt.js';
 
 /**
  * The prompts a careful person would give for a known object, so that a model's answer can be scored: micro-sam's
- * `PointAndBoxPromptGenerator` (spec 12.1). The first positive point is the innermost pixel, further ones are random
+ * `PointAndBoxPromptGenerator` of micro-sam 1.8. The first positive point is the innermost pixel, further ones are random
  * pixels of the object; negatives are random pixels near it. Points are pixel centres.
  */
 export interface PromptSetting {

@@ -1,6 +1,6 @@
 /**
  * Scores as tables: CSV for programs, one HTML file with pictures for people. Several settings (models, thresholds)
- * stand side by side; the mean over images, not over pooled objects, is the figure to quote (micro-sam spec 12.4).
+ * stand side by side; the mean over images, not over pooled objects, is the figure to quote.
  */
 export interface ScoreRow {
   readonly image: string;

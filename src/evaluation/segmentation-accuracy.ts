@@ -3,7 +3,7 @@ import { labelComponents } from '../ndimage/label.js';
 import { matchObjects, type Overlap, type Overlaps, overlapsOf } from './matching.js';
 
 /**
- * How good an instance segmentation is, by the definitions of micro-sam's evaluation (spec 12.4). The value of a data set
+ * How good an instance segmentation is, by the definitions of elf, which micro-sam's evaluation uses (`mean_segmentation_accuracy`). The value of a data set
  * is the mean over its images, not over pooled objects (report.ts).
  */
 export interface SegmentationScores {

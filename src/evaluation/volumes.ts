@@ -11,7 +11,7 @@ import { volumeIou } from './volume-iou.js';
 
 /**
  * How well one prompt per object segments a volume: the true box of the object's middle slice, then projection through
- * all slices (micro-sam spec 12.4). The upper bound prompts every slice with its true box: what is lost against it is
+ * all slices. The upper bound prompts every slice with its true box: what is lost against it is
  * the projection's doing, what is lost in it the model's.
  */
 export interface VolumeAccuracy {

@@ -3,7 +3,7 @@ import { type Tensor, tensor } from '../ndimage/array.js';
 
 /**
  * From pixels of any type to the 8-bit RGB that the encoder takes, as micro-sam does it (`_to_image` of
- * micro_sam/util.py, spec 1.1): every channel is stretched to its own range, uint8 and colour pictures too. What
+ * micro_sam/util.py, 1.8): every channel is stretched to its own range, uint8 and colour pictures too. What
  * surprises: the result therefore depends on the region that was given, so tiles and slices of one image differ unless a
  * fixed range is passed (`fixRange`), and one hot pixel darkens everything else (use percentiles).
  */

@@ -33,8 +33,8 @@ export interface InstanceMaps {
 
 /**
  * A batch of B prompts with N points each, in the model's own frame: (x, y) in the 1024 square, without the +0.5 that
- * the prompt encoder adds. Labels: 1 positive, 0 negative, 2 and 3 box corners, -1 padding. The caller pads (micro-sam
- * spec 2.2); see transforms.ts.
+ * the prompt encoder adds. Labels: 1 positive, 0 negative, 2 and 3 box corners, -1 padding. The caller pads; see
+ * transforms.ts.
  */
 export interface SamPrompts {
   /** [B, N, 2] xy. */

@@ -11,7 +11,7 @@ export * from './intensity.js';
 
 /**
  * Between image pixels and the frame the model works in, exactly as segment-anything's `ResizeLongestSide` and
- * `Sam.preprocess` (micro-sam spec 1.2, 1.3, 2.1, 2.2, 2.6). Here, and nowhere above, coordinates turn from (y, x) into
+ * `Sam.preprocess` (segment-anything 1.0). Here, and nowhere above, coordinates turn from (y, x) into
  * the model's (x, y).
  */
 
@@ -150,7 +150,7 @@ export function groupPrompts(
   );
 }
 
-/** 256 x 256 logits → the mask in image pixels (spec 2.5). For many masks of one image make a `MaskUpsampler` once. */
+/** 256 x 256 logits → the mask in image pixels. For many masks of one image make a `MaskUpsampler` once. */
 export function postprocessMask(logits: Float32Array, inputSize: Size, originalSize: Size, side = 1024): Mask {
   return new MaskUpsampler(inputSize, originalSize, side).mask(logits);
 }
@@ -159,7 +159,7 @@ const LOGIT = Math.log((1 - 1e-3) / 1e-3);
 
 /**
  * A drawn mask as mask prompt: antialiased to 256 on its longest side, padded with background, +-6.907
- * (`_compute_logits_from_mask` of micro_sam/prompt_based_segmentation.py, spec 2.6).
+ * (`_compute_logits_from_mask` of micro_sam/prompt_based_segmentation.py, micro-sam 1.8).
  *
  * @param originalSize [h, w] of the image the mask lies in
  */

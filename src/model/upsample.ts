@@ -7,7 +7,7 @@ import { ABOVE, SignStretches } from './sign-stretches.js';
  * image, bilinear to the image, threshold), but without ever making the large arrays. Both resizings are separable and
  * linear, so along each axis an image pixel is a weighted mean of at most three neighbouring logits. The weights are
  * not negative: where all the logits under a pixel share a sign, the pixel has it too, and only pixels at a sign change
- * are computed. Source: `Sam.postprocess_masks` of segment-anything; micro-sam spec 2.5.
+ * are computed. Source: `Sam.postprocess_masks` of segment-anything 1.0.
  */
 
 const LOW = 256;

@@ -2,7 +2,7 @@ import type { Size, YX, YXYX } from './array.js';
 
 /**
  * An image cut into tiles with overlap. Inner boxes partition the image, outer boxes are inner ones grown by the halo
- * and cut at the image. Edge tiles are smaller and need not be square. Tiles count row by row (micro-sam spec 3.1).
+ * and cut at the image. Edge tiles are smaller and need not be square. Tiles count row by row (`Blocking` of nifty, which micro-sam uses).
  */
 export interface Tiling {
   readonly size: Size;

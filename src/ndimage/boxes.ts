@@ -38,7 +38,7 @@ export function clipBox(box: YXYX, [height, width]: Size): YXYX {
 }
 
 /**
- * Grows a box, cuts it at the image and rounds it (half to even, as NumPy does): micro-sam's `_process_box`, spec 2.8.
+ * Grows a box, cuts it at the image and rounds it (half to even, as NumPy does): micro-sam's `_process_box` (1.8).
  *
  * @param extension pixels on each side if >= 1, else a fraction of the box's height and width
  */

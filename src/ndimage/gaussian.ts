@@ -3,7 +3,7 @@ import { threeAxes } from './label.js';
 
 /**
  * Separable Gaussian in 2D and 3D. Kernel radius ceil(3 sigma), normalised to 1, borders mirrored without repeating the
- * edge pixel (… 2 1 | 0 1 2 …): the definition behind micro-sam's smoothing (spec 2.9, 6.2).
+ * edge pixel (… 2 1 | 0 1 2 …): the definition behind micro-sam's smoothing.
  *
  * @param sigma in pixels, one for all axes or one per axis; 0 leaves an axis alone
  */

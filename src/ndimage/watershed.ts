@@ -6,7 +6,7 @@ const LEVELS = 65536;
 /**
  * Seeded watershed (Meyer's flooding) in 2D and 3D over face neighbours: seeds grow from low heights to high ones,
  * level by level, first come first served within a level, until they meet. Heights are quantised to 65,536 levels, so a
- * queue per level is enough. Pixels of the mask that no seed reaches stay 0 (micro-sam spec 6.2).
+ * queue per level is enough. Pixels of the mask that no seed reaches stay 0.
  *
  * @param heights same shape as `seeds`, finite
  * @param mask nonzero where labels may grow; everywhere if absent

@@ -13,13 +13,13 @@ import { agreeingFirst, inStatedBox } from './stated-size.js';
 import { type PlacedPrompt, placePrompt, touchesFrame } from './tiled.js';
 
 /**
- * Prompts → masks, tiled or not: the `segment_from_*` functions and `batched_inference` of micro-sam (spec 2, 3). All
+ * Prompts → masks, tiled or not: the `segment_from_*` functions and `batched_inference` of micro-sam 1.8. All
  * coordinates are image pixels (y, x). A mask may be empty: the model saw no object there.
  */
 
 export interface SegmentOptions extends TaskOptions {
   /**
-   * 'auto' is micro-sam's rule (spec 2.4): for exactly one point, positive, without box or mask, the best of SAM's three
+   * 'auto' is micro-sam's rule: for exactly one point, positive, without box or mask, the best of SAM's three
    * masks by predicted IoU; else its single mask. True and false force one or the other.
    */
   readonly multimask?: boolean | 'auto';

@@ -8,7 +8,7 @@ import { clipMask } from '../ndimage/mask-sets.js';
 export interface ImagePrompt {
   readonly points?: readonly PromptPoint[];
   readonly box?: YXYX;
-  /** A drawn mask; becomes logits as in micro-sam (spec 2.6). */
+  /** A drawn mask; becomes logits as in micro-sam's `_compute_logits_from_mask`. */
   readonly mask?: Mask;
   /** The edge of `mask` is a guess (soft-mask.ts). */
   readonly softMask?: boolean;

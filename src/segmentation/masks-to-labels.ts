@@ -4,7 +4,7 @@ import type { Mask } from '../ndimage/mask.js';
 import { paintMask } from '../ndimage/rle.js';
 
 /**
- * Overlapping masks → one label image with ids 1 … n: `mask_data_to_segmentation` of micro-sam (spec 5.6). Larger masks
+ * Overlapping masks → one label image with ids 1 … n: `mask_data_to_segmentation` of micro-sam 1.8. Larger masks
  * are painted first; parts that fall apart become objects of their own.
  */
 export interface MasksToLabelsOptions {

@@ -10,8 +10,8 @@ import type { PromptPoint } from './image-prompt.js';
 
 /**
  * Point prompts that describe a mask: maxima of the smoothed distance to its outline, inside as positive and outside as
- * negative points. Source: `_compute_points_from_mask` of micro-sam (spec 2.9). The crop is at least one pixel larger
- * than the mask, so that the outline is never cut off (spec 16, Q3). Points are pixel centres.
+ * negative points. Source: `_compute_points_from_mask` of micro-sam 1.8. The crop is at least one pixel larger
+ * than the mask, so that the outline is never cut off. Points are pixel centres.
  */
 export interface PointsFromMaskOptions {
   /** Room for negative points around the mask: pixels if >= 1, else a fraction of its sides. */

@@ -10,9 +10,9 @@ import { checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint
 import type { PointPrompt, Prompt } from './prompts.js';
 
 /**
- * What the segment command means: which of the prompts a person has set belong to one object, by the table of micro-sam
- * spec 9.3. With `batched` every positive point is an object, and all negative points speak against each; a box gets
- * the negative points inside it (spec 16, Q18), and a drawn shape counts as its box.
+ * What the segment command means: which of the prompts a person has set belong to one object, as in micro-sam's
+ * annotators. With `batched` every positive point is an object, and all negative points speak against each; a box gets
+ * the negative points inside it, and a drawn shape counts as its box.
  */
 export interface SegmentedObject {
   /** 1, 2, … in the order of the prompts; prompts that found nothing leave a gap. */

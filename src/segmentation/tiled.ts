@@ -13,8 +13,8 @@ import { softenEdge } from './soft-mask.js';
 /**
  * Which tile a prompt goes to, and the prompt in that tile's own coordinates. The tile is the one whose inner box holds
  * the centre of the box, else the centroid of the mask, else the mean of the positive points (of all points if none is
- * positive). Parts beyond the tile's outer box are cut, which a notice says. micro-sam spec 3.2; unlike micro-sam a box
- * and points in different tiles are no error (spec 16, Q5).
+ * positive). Parts beyond the tile's outer box are cut, which a notice says. Source: `_points_to_tile` and `_box_to_tile` of micro-sam 1.8; unlike there a box
+ * and points in different tiles are no error.
  *
  * Nothing outside the outer box can be segmented: an object that touches its border inside the image is cut there
  * (`touchesFrame`). The remedy is a halo as large as the objects.

@@ -155,7 +155,7 @@ export interface SessionSettings {
   readonly brushSize: number;
   readonly batched: boolean;
   readonly preserveMode: 'objects' | 'pixels' | 'none';
-  /** Fraction of a committed object that a new one may hide before it is dropped (micro-sam spec 9.5). */
+  /** Fraction of a committed object that a new one may hide before it is dropped (`_commit_impl` of micro-sam 1.8). */
   readonly preservationThreshold: number;
   readonly hoverPreview: boolean;
   /** Segment as soon as a prompt is given, without waiting for S. */

@@ -28,7 +28,7 @@ const STEP = Number(process.env.VOLUME_STEP ?? 1);
 const TRACKS = Number(process.env.TRACK_OBJECTS ?? 4);
 const TRACK_PROJECTIONS = ['mask', 'soft_mask', 'single_point'] as const;
 const MIN_PIXELS = 80;
-/** Start values of the annotator; micro-sam's evaluation uses 0.8 and 0.025 (spec 12.4). */
+/** Start values of the annotator; micro-sam's evaluation uses 0.8 and 0.025. */
 const IOU_THRESHOLD = Number(process.env.VOLUME_IOU ?? PROJECT_OPTIONS.iouThreshold);
 const BOX_EXTENSION = Number(process.env.VOLUME_EXTENSION ?? PROJECT_OPTIONS.boxExtension);
 

@@ -46,7 +46,7 @@ function disturbed(seed: number, { data, shape }: LabelImage): LabelImage {
   return { data: moved, shape };
 }
 
-/** By the definition of spec 12.4 in NumPy, with scipy's linear_sum_assignment: mSA, SA50, SA75, precision, recall, F1, Dice. */
+/** By its definition in NumPy, with scipy's linear_sum_assignment: mSA, SA50, SA75, precision, recall, F1, Dice. */
 const NUMPY = [
   [0.380121212, 0.6, 0.454545455, 0.857142857, 0.666666667, 0.75, 0.877226312],
   [0.155736399, 0.55, 0.033333333, 0.785714286, 0.647058824, 0.709677419, 0.838070404],

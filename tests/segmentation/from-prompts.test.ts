@@ -19,7 +19,7 @@ import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { contextOf } from '../support/embedding-source.js';
 import { realWorker } from '../support/real-worker.js';
 
-/** The cases that micro-sam's own tests hold for vit_t (spec 15): bright disks, found with an IoU above 0.9. */
+/** The cases that micro-sam's own tests hold for vit_t: bright disks, found with an IoU above 0.9. */
 
 let worker: SamWorker;
 

@@ -49,7 +49,7 @@ function stateWith(committed: readonly Uint32Array[], current: readonly Uint32Ar
   };
 }
 
-/** The rules of micro-sam spec 9.5, one pixel at a time over label arrays. */
+/** The rules of committing, one pixel at a time over label arrays. */
 function reference(
   committed: readonly Uint32Array[],
   fresh: readonly Uint32Array[],

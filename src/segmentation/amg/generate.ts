@@ -11,7 +11,7 @@ import { AMG_THRESHOLDS, type AmgCandidate, type AmgState, type AmgThresholds, t
 
 /**
  * The cheap half of automatic mask generation: thresholds and suppression on scores and boxes first, and only what
- * survives is upsampled (once: masks are remembered). micro-sam spec 5.5 and 5.6.
+ * survives is upsampled (once: masks are remembered). Source: `AutomaticMaskGenerator.generate` of micro-sam 1.8.
  *
  * Not exactly the official result, and by how much: stability and boxes are measured on the 256 grid instead of the
  * image (docs/automatic-segmentation.md has the figures), and masks of neighbouring tiles that agree where both tiles
@@ -181,7 +181,7 @@ function suppressAcrossTiles(state: AmgState, masks: readonly AmgMask[]): AmgMas
 
 /**
  * The accepted masks as one label image: large objects first and smaller ones over them, what is left of each in pieces
- * that are objects of their own, a component larger than the background is background. micro-sam spec 5.6; unlike there,
+ * that are objects of their own, a component larger than the background is background. Source: `mask_data_to_segmentation` of micro-sam 1.8; unlike there,
  * leftovers that are only a small part of their mask are no objects (`minVisibleShare`).
  */
 export function generateLabels(state: AmgState, thresholds: Partial<AmgThresholds> = {}): AmgResult {

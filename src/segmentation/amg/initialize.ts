@@ -12,7 +12,7 @@ import type { AmgCandidate, AmgState, AmgTile } from './state.js';
 /**
  * The expensive half of automatic mask generation: every grid point is decoded once, and the masks that reach the
  * floors are kept in compact form (state.ts). Prompts none of whose scores reaches `iouFloor` skip the mask head.
- * micro-sam spec 5.4.
+ * Source: `AutomaticMaskGenerator.initialize` of micro-sam 1.8.
  */
 export interface AmgOptions {
   /** Points along each side of an encoder frame; default: `defaultGrid`. */
@@ -37,7 +37,7 @@ export interface AmgOptions {
 export const AMG_OPTIONS = {
   pointsPerBatch: 64,
   requests: 2,
-  /** The lowest values that the grid search of micro-sam looks at (spec 12.3). */
+  /** The lowest values that micro-sam's `default_grid_search_values_amg` looks at. */
   iouFloor: 0.6,
   stabilityFloor: 0.6,
 } as const;

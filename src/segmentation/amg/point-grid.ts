@@ -2,7 +2,7 @@ import type { YX, YXYX } from '../../ndimage/array.js';
 
 /**
  * The prompts of automatic mask generation: `side` x `side` points at the centres of equal cells of `box`, row by row.
- * Source: `build_point_grid` of segment-anything; micro-sam spec 5.2.
+ * Source: `build_point_grid` of segment-anything 1.0.
  *
  * @param grid 0 for these; 1, 2, … for further grids of the same cells, each where the former left most room: at the
  *   corners, at the middles of the sides, then between all these. Points on the border of `box` are left out.

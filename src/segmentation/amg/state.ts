@@ -3,7 +3,7 @@ import type { BandLogits } from './band-logits.js';
 
 /**
  * Everything automatic mask generation needs to answer any thresholds without the network: one record per mask that
- * reached the floors, a few kB each. micro-sam spec 5.4.
+ * reached the floors, a few kB each. Source: `AMGBase.get_state` of micro-sam 1.8.
  */
 export interface AmgState {
   /** [H, W] of the image. */
@@ -48,7 +48,7 @@ export interface AmgCandidate {
   readonly logits: BandLogits;
 }
 
-/** Defaults of micro-sam (spec 5.1). */
+/** Defaults of micro-sam 1.8. */
 export interface AmgThresholds {
   readonly predIouThresh: number;
   readonly stabilityScoreThresh: number;

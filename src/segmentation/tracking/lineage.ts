@@ -24,7 +24,7 @@ export function daughtersOf(graph: TrackGraph, id: number): number[] {
   return [...graph.parents].filter(([, mother]) => mother === id).map(([daughter]) => daughter);
 }
 
-/** Ids no track has: max + 1, max + 2, … (micro-sam spec 16, Q14). */
+/** Ids no track has: max + 1, max + 2, …: micro-sam's current + 1 and + 2 may be taken. */
 export function freshIds(graph: TrackGraph, count: number): number[] {
   const taken = [...graph.tracks.keys(), ...graph.parents.keys(), ...graph.parents.values()];
   const max = taken.reduce((a, b) => Math.max(a, b), 0);

@@ -4,7 +4,7 @@ import { maskCentroid } from '../../ndimage/rle.js';
 
 /**
  * Linear motion with exponential smoothing, in pixels per frame: where an object will be if it keeps moving as it did.
- * Source: the motion model of micro-sam's interactive tracking (spec 8.1); it needs two earlier frames.
+ * Source: the motion model of micro-sam's `track_across_frames` (1.8); it needs two earlier frames.
  */
 export class MotionModel {
   private last?: YX;

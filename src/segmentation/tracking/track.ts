@@ -18,7 +18,7 @@ import { MotionModel } from './motion.js';
  * mask of one frame, moved by a linear motion model, prompts the next; annotated frames are taken as they are; the
  * track ends where the object is lost, divides, or the series ends. It is lost, too, where the model
  * believes much less in the mask than in the first annotated one (projections with masks only), and where the mask comes
- * to lie on the object of another track. Source: micro-sam spec 8.1.
+ * to lie on the object of another track. Source: `track_across_frames` of micro-sam 1.8.
  */
 export interface TrackOptions {
   readonly projection: ProjectionName | Projection;

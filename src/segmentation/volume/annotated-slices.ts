@@ -7,8 +7,8 @@ import type { AnnotatedSlices } from './project.js';
 
 /**
  * Prompts in several planes → the masks that projection and tracking start from. A plane whose only point is negative
- * says that the object is not there: at the ends it stops the object, in between it is left to projection. micro-sam
- * spec 7.3.
+ * says that the object is not there: at the ends it stops the object, in between it is left to projection. Source:
+ * `segment_slices_with_prompts` of micro-sam 1.8.
  */
 export interface AnnotatedPlanes extends AnnotatedSlices {
   /** What could not be used, in words for the user. */

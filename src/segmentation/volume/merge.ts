@@ -4,8 +4,8 @@ import { labelComponents, mapLabels } from '../../ndimage/label.js';
 /**
  * Slice-wise segmentations → objects of the volume. Objects of neighbouring slices are joined where they overlap enough
  * by correlation clustering (multicut) on the slice graph, solved by greedy additive edge contraction, which is exact
- * or nearly so on graphs this close to a forest. Source: `merge_instance_segmentation_3d` of micro-sam (spec 7.4),
- * with its hidden threshold as a parameter (spec 16, Q13) and the object of smallest id not skipped.
+ * or nearly so on graphs this close to a forest. Source: `merge_instance_segmentation_3d` of micro-sam 1.8,
+ * with its hidden threshold as a parameter and the object of smallest id not skipped.
  */
 export interface MergeOptions {
   /**
@@ -141,7 +141,7 @@ function insertSorted(queue: Edge[], edge: Edge): void {
 
 /**
  * Closes gaps along z: a slice's foreground gains what both sides of a gap of at most `gap` slices hold. A component of
- * the closed slice becomes one object unless it would join several original ones. micro-sam spec 7.4 (1).
+ * the closed slice becomes one object unless it would join several original ones. Source: `_preprocess_closing` of micro-sam 1.8.
  */
 export function closeGaps(slices: LabelImage, gap: number): LabelImage {
   const [depth, height, width] = slices.shape;

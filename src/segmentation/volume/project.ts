@@ -13,8 +13,8 @@ import {
 
 /**
  * One object through a volume: from the slices a person has annotated outwards until the object is lost, and inwards
- * between them until both fronts meet. Source: `segment_mask_in_volume` of micro-sam (spec 7.2), with the single-point
- * flag honoured everywhere (spec 16, Q12).
+ * between them until both fronts meet. Source: `segment_mask_in_volume` of micro-sam 1.8, with the single-point
+ * flag honoured everywhere.
  *
  * The stretches below, between and above the annotated slices do not depend on each other: two of them are followed at
  * once, so that one prepares a prompt or waits for an embedding while the model works on the other. So a correction in
@@ -24,12 +24,12 @@ export interface ProjectOptions {
   readonly projection: ProjectionName | Projection;
   /** A slice whose mask overlaps its neighbour's less than this ends the object (not between annotated slices). */
   readonly iouThreshold: number;
-  /** Growth of the projected box: pixels if >= 1, else a fraction of its sides (micro-sam spec 2.8). */
+  /** Growth of the projected box: pixels if >= 1, else a fraction of its sides (`_process_box` of micro-sam 1.8). */
   readonly boxExtension: number;
 }
 
 /**
- * micro-sam's start values (spec 9.2), but for the projection: its `single_point` gives up small nuclei and neurons after
+ * micro-sam's start values, but for the projection: its `single_point` gives up small nuclei and neurons after
  * the first slice (docs/volumes-and-tracking.md).
  */
 export const PROJECT_OPTIONS: ProjectOptions = { projection: 'soft_mask', iouThreshold: 0.5, boxExtension: 0.05 };

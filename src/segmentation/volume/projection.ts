@@ -3,7 +3,7 @@ import type { Mask } from '../../ndimage/mask.js';
 import type { TaskOptions } from '../../task.js';
 
 /**
- * How the mask of one slice becomes the prompt of the next. Names and meaning as in micro-sam (spec 7.1); note that
+ * How the mask of one slice becomes the prompt of the next. Names and meaning as in micro-sam 1.8 (`_validate_projection`); note that
  * 'mask' includes the box. 'soft_mask' is ours: the mask with a soft edge, its tight box, and a few points.
  */
 export const PROJECTIONS = {

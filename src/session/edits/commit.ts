@@ -8,15 +8,15 @@ import { prunedLineages } from './tracking.js';
 
 /**
  * From a finished object to a committed one. Committed objects never overlap: the layer is a label image. What happens
- * where the new segmentation meets committed objects is the preserve mode's business (micro-sam spec 9.5, with the
- * meaning that was intended there, 16 Q16):
+ * where the new segmentation meets committed objects is the preserve mode's business, in the meaning that micro-sam's
+ * `_commit_impl` (1.8) intends:
  *
  * - `objects`: a new object that hides at least `preservationThreshold` of a committed one, and more of it than any
  *   other new object does, is left out entirely; all other new objects overwrite what they cover.
  * - `pixels`: committed pixels stay; new objects get the rest.
  * - `none`: new objects overwrite.
  *
- * New ids start after the highest committed id. Everything shown is committed, in every plane (16 Q17).
+ * New ids start after the highest committed id. Everything shown is committed, in every plane.
  */
 export interface CommitOptions {
   readonly layer?: 'current_object' | 'auto_segmentation';

@@ -140,7 +140,7 @@ function endTrack(state: SessionState, graph: TrackGraph, id: number, frame: num
   return { ...next, layers: { ...next.layers, current_object: layerOf(objects.values()) } };
 }
 
-/** The lineages with two fresh daughters of the track; ids that no track, prompt or lineage has (spec 16, Q14). */
+/** The lineages with two fresh daughters of the track; ids that no track, prompt or lineage has. */
 export function withDaughters(
   state: SessionState,
   mother: number,

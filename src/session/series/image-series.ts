@@ -15,8 +15,8 @@ import { joinTables } from './series-table.js';
 /**
  * Many images, annotated one after the other in one session: which are done, which one is open, what failed and why. The
  * work on each is kept by autosave, which the opener takes care of; leaving an image writes its results. What the series
- * knows is in its store after every step, so that it goes on where it stopped, however it stopped. micro-sam spec 10.1,
- * with a way back.
+ * knows is in its store after every step, so that it goes on where it stopped, however it stopped. As micro-sam's
+ * `image_series_annotator`, with a way back.
  */
 export interface SeriesImage {
   readonly name: string;
