@@ -7,6 +7,7 @@ import type { ImageSource } from '../image.js';
 import { arrange, guessAxes, namedChannels, planeAxes } from '../ndarray.js';
 import { colourChannels } from '../region.js';
 import { openStrided } from '../strided.js';
+import { cellposeMasks } from './cellpose.js';
 
 /** NumPy's .npy (format 1.0 to 3.0, C or Fortran order), read by rows. Axes are told from the shape, see ndarray.ts. */
 const DTYPES: Record<string, FileDtype> = {
@@ -26,14 +27,16 @@ const DTYPES: Record<string, FileDtype> = {
 
 export async function openNpy(source: ByteSource, options: TaskOptions = {}): Promise<ImageSource> {
   const { name } = source;
-  const { offset, dtype, littleEndian, fortran, shape } = await readHeader(source, options);
+  const { start, header } = await headerText(source, options);
+  if (/'descr'\s*:\s*'\|O\d*'/.test(header)) return openNpy(await cellposeMasks(source, start, options), options);
+  const { dtype, littleEndian, fortran, shape } = parseHeader(header, name);
   const strides = shape.map((_, axis) => sizeOf(fortran ? shape.slice(0, axis) : shape.slice(axis + 1)));
   const axes = guessAxes(shape, name);
   const layout = arrange(shape, axes, name, strides);
   const { t, z, c } = layout.sizes;
   const colour = axes.includes('s');
   return openStrided(
-    { source, offset, dtype, littleEndian, layout },
+    { source, offset: start, dtype, littleEndian, layout },
     {
       name,
       axes: planeAxes(t > 1, z > 1),
@@ -50,6 +53,12 @@ export async function npyLength(source: ByteSource, options: TaskOptions = {}): 
 }
 
 async function readHeader(source: ByteSource, options: TaskOptions) {
+  const { start, header } = await headerText(source, options);
+  return { offset: start, ...parseHeader(header, source.name) };
+}
+
+/** The header, and where what follows it begins. */
+async function headerText(source: ByteSource, options: TaskOptions): Promise<{ start: number; header: string }> {
   const { name } = source;
   const prefix = await source.read(0, Math.min(12, source.size), options);
   const two = prefix[6] >= 2;
@@ -59,7 +68,7 @@ async function readHeader(source: ByteSource, options: TaskOptions) {
   const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.length);
   const length = two ? view.getUint32(8, true) : view.getUint16(8, true);
   const header = new TextDecoder().decode(await source.read(start, length, options));
-  return { offset: start + length, ...parseHeader(header, name) };
+  return { start: start + length, header };
 }
 
 /** The header is a Python dictionary literal: {'descr': '<u2', 'fortran_order': False, 'shape': (10, 20), } */
