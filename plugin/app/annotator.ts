@@ -4,7 +4,6 @@ import { asSamError, SamError } from '../../src/errors.js';
 import { type ImageSource, planeCount } from '../../src/io/image.js';
 import { type ImageInput, openImage } from '../../src/io/open.js';
 import type { OpenOptions } from '../../src/io/open-options.js';
-import type { Store } from '../../src/io/store.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
 import { resolveModel } from '../../src/model/registry.js';
@@ -14,23 +13,19 @@ import type { EncodingChange } from '../../src/service/engine.js';
 import { type Annotator, annotatorKind } from '../../src/session/annotator.js';
 import { encodePlane } from '../../src/session/annotators/annotator-2d.js';
 import { createAnnotator } from '../../src/session/annotators/create-annotator.js';
-import { Autosave, restoredText } from '../../src/session/saving/autosave.js';
-import { openSavedWork } from '../../src/session/saving/saved-work.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { recallSize, rememberSize } from './remembered-size.js';
+import { SavedImage, type SavingParts } from './saved-image.js';
 
 /**
  * One annotator: a session and the image that is open in it, with its embeddings and its autosave. Opening another image
  * first finishes the saving of the one before; if the other cannot be opened, the one before stays.
  */
-export interface AnnotatorParts {
+export interface AnnotatorParts extends SavingParts {
   readonly worker: SamWorker;
-  readonly store: Store;
-  /** Keeps work that the store does not take, while a server is away. */
-  readonly meanwhile?: Store;
 }
 
 export class PageAnnotator {
@@ -174,6 +169,11 @@ export class PageAnnotator {
     }
   }
 
+  /** How the work on the open image is saved. */
+  get saved(): SavedImage | undefined {
+    return this.opened?.saved;
+  }
+
   /** How the open image is shown. */
   get display(): ImageDisplay | undefined {
     return this.opened?.display;
@@ -223,35 +223,10 @@ export class PageAnnotator {
     const annotate = this.annotateWith(parts, embeddings, image);
     const annotator = annotate(session.state);
     this.opened = { source, embeddings, channels, display, annotate };
-    await this.begin(image, annotator);
+    this.opened.saved = await SavedImage.open(session, parts, image, annotator);
     // What was saved may say that this stack is annotated as something else.
     if (annotatorKind(session.state) !== annotator.kind) session.useAnnotator(annotate(session.state));
     void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
-  }
-
-  /** Shows the image in the session with what was saved of it, and saves what is done from now on. */
-  private async begin(image: ImageInfo, annotator: Annotator): Promise<void> {
-    const { session } = this;
-    const { store, meanwhile } = await this.parts;
-    const places = {
-      store: prefixStore(store, 'sessions'),
-      ...(meanwhile && { meanwhile: prefixStore(meanwhile, 'meanwhile') }),
-    };
-    try {
-      const { journal, restored, notice } = await openSavedWork(places, image);
-      session.open(image, annotator, restored);
-      const text = notice ?? restoredText(session.state);
-      if (text) session.notify({ level: notice ? 'warning' : 'info', text });
-      if (this.opened) this.opened.autosave = new Autosave(session, journal, places.meanwhile);
-    } catch (error) {
-      const { message } = asSamError(error);
-      session.open(image, annotator);
-      session.reportAutosave('failed', message);
-      session.notify({
-        level: 'warning',
-        text: `Your work cannot be saved by itself: ${message} Save your objects to a file when you are done.`,
-      });
-    }
   }
 
   /** Another plane is prepared once somebody stays there; another kind of annotator begins at once. */
@@ -326,7 +301,7 @@ export class PageAnnotator {
   private async leave(): Promise<void> {
     const { opened } = this;
     this.opened = undefined;
-    await opened?.autosave?.close();
+    await opened?.saved?.close();
     await opened?.display.close();
     opened?.embeddings.close();
   }
@@ -344,7 +319,7 @@ interface OpenedImage {
   readonly display: ImageDisplay;
   /** What segments it, as the settings have it. */
   readonly annotate: (state: Pick<SessionState, 'settings'>) => Annotator;
-  autosave?: Autosave;
+  saved?: SavedImage;
 }
 
 function nameOf(input: ImageInput): string {

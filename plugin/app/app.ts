@@ -21,18 +21,20 @@ import { keyPress } from '../key-press.js';
 import { helpSheet } from '../panel/help-sheet.js';
 import { loadSheet } from '../panel/load-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
-import { type ImageChoice, Panel } from '../panel/panel.js';
+import { Panel } from '../panel/panel.js';
 import { saveSheet } from '../panel/save-sheet.js';
 import { severalFilesSheet } from '../panel/several-files-sheet.js';
 import { watchVisibility } from '../panel/visibility.js';
 import { keysToChooseFrom, whichImageSheet } from '../panel/which-image-sheet.js';
 import { isTyping } from '../typing.js';
 import { type AnnotatorParts, PageAnnotator } from './annotator.js';
+import { channelChoices } from './channel-choices.js';
 import { displayOptions } from './display.js';
 import { Engine } from './engine.js';
 import { beginWithObjects, takeTracks } from './load-objects.js';
 import { SAMPLES } from './samples.js';
 import { saveObjects } from './save.js';
+import { askBeforeClosing, openVersions, waysOn } from './saved-choices.js';
 import { isZarr, PageSeries, plateImages, type SeriesInput, type SeriesPlace, seriesOfFiles } from './series.js';
 import { openStorage } from './storage.js';
 
@@ -90,6 +92,7 @@ export class MicroSamApp {
       connectWorker: async (url) => this.engine?.connectWorker(url),
     });
     this.listen();
+    askBeforeClosing(this.annotator.session);
     watchVisibility(root, (visible) => {
       this.panelVisible = visible;
       void this.viewer?.collapseCommands(visible).catch(() => undefined);
@@ -142,12 +145,13 @@ export class MicroSamApp {
     });
     this.engine = engine;
     void this.askWorker();
-    const { store, meanwhile, note } = await openStorage(this.settings);
+    const { note, ...parts } = await openStorage(this.settings);
+    const { store } = parts;
     this.unsaved = note;
     this.store = store;
     if (this.settings.annotator) await annotator.session.run('set_settings', { annotator: this.settings.annotator });
     engine.store = store;
-    this.provideParts({ worker: engine.worker, store, ...(meanwhile && { meanwhile }) });
+    this.provideParts({ worker: engine.worker, ...parts });
     if (data.url) void this.open(data.url, data.name);
     else if (files.length > 1 || (files.length === 1 && this.settings.output))
       this.attempt(() =>
@@ -269,6 +273,7 @@ export class MicroSamApp {
             session.notify({ level: 'error', text: message, code });
           });
         }).open(),
+      earlier_versions: () => openVersions(session, annotator.saved, (action) => this.attempt(action)),
       help: () => helpSheet().open(),
       next_image: () => this.stepImage('next'),
       previous_image: () => this.stepImage('previous'),
@@ -345,10 +350,13 @@ export class MicroSamApp {
       worker: info ? `${info.name} · ${info.runtime} · ${info.provider}` : 'Starting the model …',
       ...(this.unsaved && { unsaved: this.unsaved }),
       notes: [...this.notes, ...(info?.note ? [info.note] : [])],
-      choices: this.choices(this.annotator),
+      choices: channelChoices(this.annotator),
       ...(this.series && { series: this.series.model }),
       ...(this.engine && { engine: this.engine.model() }),
-      ...(this.viewerGone && { action: { title: 'Reopen the viewer', run: () => void this.openViewer() } }),
+      actions: [
+        ...waysOn(this.annotator.saved, (action) => this.attempt(action)),
+        ...(this.viewerGone ? [{ title: 'Reopen the viewer', run: () => void this.openViewer() }] : []),
+      ],
     });
   }
 
@@ -358,22 +366,6 @@ export class MicroSamApp {
     this.tilesShown = tiling;
     const tiles = tiling?.tiles.map(({ inner }) => inner) ?? [];
     this.viewer?.showTiles(tiles).catch(() => undefined); // a viewer that cannot is none the worse
-  }
-
-  private choices(annotator: PageAnnotator): ImageChoice[] {
-    const { source, channels } = annotator;
-    const choices: ImageChoice[] = [];
-    if (source && !source.rgb && source.sizes.c > 1) {
-      const single = source.channels.map(({ name }, index) => ({ value: String(index), title: name }));
-      const together = source.sizes.c <= 3 ? [{ value: 'all', title: 'all, as colours' }] : [];
-      choices.push({
-        title: 'Channel',
-        value: channels === undefined ? 'all' : String(channels[0]),
-        options: [...together, ...single],
-        choose: (value) => void annotator.chooseChannels(value === 'all' ? undefined : [Number(value)]),
-      });
-    }
-    return choices;
   }
 
   /** Keys and dropped files that land in the panel instead of the viewer. */

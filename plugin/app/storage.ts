@@ -1,27 +1,26 @@
 import type { PageSettings } from '../../src/cli/serve/page-settings.js';
 import { SamError } from '../../src/errors.js';
-import type { Store } from '../../src/io/store.js';
 import { indexedDbStore } from '../../src/io/stores/indexeddb.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { opfsStore } from '../../src/io/stores/opfs.js';
 import { serverStore } from '../../src/io/stores/server.js';
+import { leasesFrom } from './lease.js';
+import type { SavingParts } from './saved-image.js';
 
-export interface PageStorage {
-  readonly store: Store;
-  /** Keeps work that the store does not take, while a server is away. */
-  readonly meanwhile?: Store;
+export interface PageStorage extends SavingParts {
   /** Why work may not last. */
   readonly note?: string;
 }
 
 /** The most lasting place for saved work and embeddings that this page may use. */
-export async function openStorage({ autosave }: PageSettings): Promise<PageStorage> {
-  const own = await openOwn();
-  return autosave ? { store: serverStore(autosave), meanwhile: own.store } : own;
+export async function openStorage(settings: PageSettings): Promise<PageStorage> {
+  const own = { ...(await openOwn()), lease: leasesFrom(settings) };
+  const { autosave } = settings;
+  return autosave ? { store: serverStore(autosave), meanwhile: own.store, lease: own.lease } : own;
 }
 
 /** What the browser gives to pages of this origin. */
-async function openOwn(): Promise<PageStorage> {
+async function openOwn(): Promise<Pick<PageStorage, 'store' | 'note'>> {
   let refusal: unknown;
   try {
     return { store: await opfsStore('micro-sam') };

@@ -16,7 +16,7 @@ import { WorkerView } from './worker-view.js';
  * Sections and controls it has never heard of are drawn too.
  */
 export interface PanelStatus {
-  readonly action?: UserAction;
+  readonly actions: readonly UserAction[];
   /** Choices of the image: its channels. */
   readonly choices: readonly ImageChoice[];
   /** Model, grey values, tiles, cache; absent until the window is put together. */
@@ -87,10 +87,10 @@ export class Panel {
     const saved = status.unsaved ?? model.saved ?? '';
     setText(this.saved, saved);
     this.saved.title = saved;
-    this.saved.dataset.state = status.unsaved ? 'failed' : (state.autosave ?? '');
+    this.saved.dataset.state = status.unsaved ? 'failed' : state.readOnly ? 'aside' : (state.autosave ?? '');
     this.series.update(status.series);
     this.renderChoices(status.choices);
-    this.workbench.update(model, status.action);
+    this.workbench.update(model, status.actions);
     this.renderSections(model);
     this.tracks.update(model.tracks);
     this.objects.update(state.layers.committed_objects, state.editing);

@@ -1,6 +1,6 @@
 import type { PanelModel } from '../../src/presenter/panel/panel.js';
 import type { ControlActions } from './controls.js';
-import { make, setText } from './dom.js';
+import { make, setChildren, setText } from './dom.js';
 import { ProgressList } from './progress.js';
 import { ControlList } from './section-view.js';
 
@@ -13,7 +13,7 @@ export interface WorkbenchActions extends ControlActions {
   dismissMessage(): void;
 }
 
-/** Something that only the user can do to go on, e.g. reopen a viewer that was closed. */
+/** What only the user can do to go on, e.g. reopen a viewer that was closed. */
 export interface UserAction {
   readonly title: string;
   run(): void;
@@ -26,7 +26,7 @@ export class Workbench {
   private readonly progress: ProgressList;
   private readonly message = make('div', { className: 'message', role: 'status' });
   private readonly hint = make('p', { className: 'hint' });
-  private readonly action = make('button', { type: 'button', className: 'command primary action' });
+  private readonly waysOn = make('div', { className: 'ways-on' });
   private readonly object = make('section', { className: 'object', 'aria-label': 'Current object' });
   private readonly objectTitle = make('h2');
   private readonly objectFacts = make('p', { className: 'facts' });
@@ -45,23 +45,34 @@ export class Workbench {
     this.object.append(this.objectTitle, this.objectFacts, this.candidates, this.conflict);
     this.node.append(
       this.tools.node,
-      make('div', { className: 'news' }, this.action, this.progress.node, this.message, this.hint),
+      make('div', { className: 'news' }, this.waysOn, this.progress.node, this.message, this.hint),
       this.object,
       this.steps.node,
     );
   }
 
-  update(model: PanelModel, action: UserAction | undefined): void {
+  update(model: PanelModel, actions: readonly UserAction[]): void {
     this.tools.update(model.tools);
     this.steps.update(model.steps);
-    this.action.hidden = action === undefined;
-    setText(this.action, action?.title ?? '');
-    this.action.onclick = () => action?.run();
+    this.renderActions(actions);
     this.progress.update(model.progress);
     this.renderMessage(model);
     setText(this.hint, model.hint ?? '');
     this.hint.hidden = model.hint === undefined;
     this.renderObject(model);
+  }
+
+  private renderActions(actions: readonly UserAction[]): void {
+    this.waysOn.hidden = actions.length === 0;
+    const known = [...this.waysOn.children] as HTMLButtonElement[];
+    const buttons = actions.map(({ title, run }, index) => {
+      const button =
+        known.find(({ textContent }) => textContent === title) ?? make('button', { type: 'button' }, title);
+      button.className = index === 0 ? 'command primary action' : 'command action';
+      button.onclick = run;
+      return button;
+    });
+    setChildren(this.waysOn, buttons);
   }
 
   private renderMessage({ message }: PanelModel): void {

@@ -37,6 +37,7 @@ export function describeState(state: SessionState) {
     redo: state.history.redo ?? null,
     embedding: state.embedding ?? null,
     autosave: state.autosave ?? null,
+    read_only: state.readOnly ?? null,
     /** The one that began last, of all in `tasks`. */
     task: running.at(-1) ?? null,
     tasks: running,

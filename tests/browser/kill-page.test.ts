@@ -67,7 +67,7 @@ describe('a page that is killed while annotating', function () {
     const context = await browser.newContext();
     await context.route('**/settings.json', async (route) => {
       const response = await route.fetch();
-      await route.fulfill({ response, json: { ...(await response.json()), autosave: undefined } });
+      await route.fulfill({ response, json: { ...(await response.json()), autosave: undefined, leases: undefined } });
     });
     await killAgainAndAgain(12, async () => context);
     await context.close();

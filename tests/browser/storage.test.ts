@@ -49,7 +49,7 @@ describe('when work cannot be saved by itself', function () {
     const context = await story.browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true });
     await context.route('**/settings.json', async (route) => {
       const response = await route.fetch();
-      const { autosave: _, ...settings } = await response.json();
+      const { autosave: _, leases: __, ...settings } = await response.json();
       await route.fulfill({ response, json: settings });
     });
     return AnnotatorPage.over(await context.newPage(), server.url);

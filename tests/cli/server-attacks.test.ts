@@ -427,7 +427,7 @@ function badTargets(): Attack[] {
     ask('/autosave', 404),
     { name: 'header', target: '/', headers: { 'x-long': 'a'.repeat(20_000) }, expect: [431] },
     { name: 'expectation', target: '/', headers: { expect: 'miracles' }, expect: [417] },
-    { name: 'upgrade', target: '/', headers: { connection: 'upgrade, close', upgrade: 'websocket' }, expect: [200] },
+    { name: 'upgrade', target: '/', headers: { connection: 'upgrade, close', upgrade: 'websocket' }, expect: [403] },
   ];
 }
 

@@ -480,4 +480,22 @@ describe('session', () => {
     await assert.rejects(ahead, { code: 'cancelled' });
     await assert.rejects(session.run('cancel'), /Nothing is running/);
   });
+
+  it('refuses changes to the work while another window has it, and nothing else', async () => {
+    const { session } = opened();
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    await session.run('commit');
+    const { layers, prompts } = session.state;
+    session.setReadOnly('Another window has this image. Take over.');
+    const refused = { code: 'read_only', message: /Take over/ };
+    await assert.rejects(session.run('put_prompts', { prompts: [point('b', 40, 50)] }), refused);
+    await assert.rejects(session.run('undo'), refused);
+    await assert.rejects(session.run('delete_object', { layer: 'committed_objects', id: 1 }), refused);
+    await assert.rejects(session.run('paint', { tool: 'brush', path: [[5, 5]], radius: 3 }), refused);
+    assert.deepEqual([session.state.layers, session.state.prompts], [layers, prompts]);
+    await session.run('set_settings', { brushSize: 4 });
+    session.setReadOnly(undefined);
+    await session.run('undo');
+    assert.equal(session.state.layers.committed_objects.objects.size, 0);
+  });
 });

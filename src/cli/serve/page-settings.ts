@@ -36,4 +36,6 @@ export interface PageSettings {
   readonly output?: { readonly url: string; readonly token: string };
   /** A folder of the server for autosave; the browser's own storage if absent. */
   readonly autosave?: { readonly url: string; readonly token: string };
+  /** WebSocket address where the server tells which window saves the work on an image. */
+  readonly leases?: { readonly url: string; readonly token: string };
 }

@@ -10,6 +10,7 @@ import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
 import type { SessionSettings } from '../../session/state.js';
 import { type EncoderProcess, startEncoder } from './encoder-process.js';
+import { Leases } from './leases.js';
 import type { PageSettings } from './page-settings.js';
 import { type Ask, answerRequests, type Route } from './routes.js';
 import { ServedFiles } from './served-files.js';
@@ -95,6 +96,8 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   ];
   const server = http.createServer(answerRequests(routes, { token, origins: () => origins, log: options.log }));
   server.timeout = STALLED_MS;
+  const leases = new Leases({ folder: path.join(autosaveDir, 'leases'), token, origins: () => origins });
+  leases.attach(server);
   const port = await listen(server, options.port);
   origins = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
 
@@ -140,6 +143,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     workerNote,
     autosave: { url: `${origin}/autosave/`, token },
     ...(options.outputDir !== undefined && { output: { url: `${origin}/output/`, token } }),
+    leases: { url: `${origin.replace(/^http/, 'ws')}/leases`, token },
     annotator: options.annotator,
     series: options.series,
   }));
@@ -147,6 +151,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   return {
     url: `${origins[0]}/?token=${token}`,
     async close() {
+      await leases.close();
       server.closeAllConnections();
       await Promise.all([new Promise((resolve) => server.close(resolve)), encoder?.close()]);
     },

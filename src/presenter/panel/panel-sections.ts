@@ -110,6 +110,7 @@ export function sectionsOf(state: SessionState, hasSections: boolean): PanelSect
       controls: [
         button('export_labels'),
         button('load_objects'),
+        button('earlier_versions'),
         button('toggle_objects'),
         button('shuffle_colors'),
         ...(hasSections && state.image?.axes.includes('z') ? [button('toggle_sections')] : []),

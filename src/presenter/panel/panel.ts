@@ -99,7 +99,8 @@ const SAVED = {
   failed: 'Save your objects to a file (Ctrl+S). It is tried again by itself.',
 };
 
-function savedText({ autosave, autosaveProblem }: SessionState): string | undefined {
+function savedText({ autosave, autosaveProblem, readOnly }: SessionState): string | undefined {
+  if (readOnly !== undefined) return 'Only to look at: another window has this image.';
   if (autosave === 'aside') return autosaveProblem;
   if (autosave !== 'failed') return autosave && SAVED[autosave];
   return ['Autosave does not work.', autosaveProblem, SAVED.failed].filter(Boolean).join(' ');

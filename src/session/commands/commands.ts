@@ -129,6 +129,16 @@ export const COMMANDS = {
     unavailable: needsImage,
     run: elsewhere,
   }),
+  earlier_versions: command({
+    id: 'earlier_versions',
+    title: 'Earlier versions …',
+    group: 'commit',
+    scope: 'app',
+    tooltip:
+      'Open the work on this image as it was, a copy made in a second window, or what was rescued of damaged files.',
+    unavailable: needsImage,
+    run: elsewhere,
+  }),
   export_labels: command({
     id: 'export_labels',
     title: 'Save objects …',

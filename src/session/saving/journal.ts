@@ -112,6 +112,11 @@ export class Journal {
     if (outgrown || this.entries >= MAX_ENTRIES || this.snapshotDue) await this.trySnapshot(to);
   }
 
+  /** Stores a state as the first one, where nothing was saved before. */
+  beginWith(state: SessionState): Promise<void> {
+    return this.snapshot(state);
+  }
+
   /** Goes on in a branch that begins with this state. */
   async fork(state: SessionState): Promise<void> {
     const root = `${rootOf(this.image)}/${BRANCHES}${this.writer}`;
@@ -267,7 +272,7 @@ export function thinned(numbers: readonly number[], most: number): Set<number> {
 }
 
 /** Each change is a file to open when the work is restored. */
-const MAX_ENTRIES = 500;
+const MAX_ENTRIES = 100;
 const SNAPSHOT_BYTES = 256 * 1024;
 const PAUSE_MS = 10 * 60_000;
 const MOST_VERSIONS = 12;

@@ -162,7 +162,7 @@ class Restoring {
       const follows = number !== last + 1 || !previous || digest === undefined || previous === digest;
       foreign = follows ? foreign && previous !== null : true;
       last = number;
-      digest = read && read.stored.damaged === 0 ? read.stored.digest : undefined;
+      digest = read?.stored.digest;
       entries++;
       if (!read) continue;
       total += read.bytes;

@@ -5,7 +5,7 @@ import type { ImageInfo } from '../state.js';
 import { applyChange, type ObjectChange, type SavedChange } from './change.js';
 import { natural } from './records.js';
 import { type FieldsJson, nothingSaved, parseJson, type Restored } from './saved-fields.js';
-import { type Sealed, seal, unseal, unsealWhole } from './sealed.js';
+import { type Sealed, seal, statedDigest, unseal, unsealWhole } from './sealed.js';
 import { importSession } from './session-file.js';
 
 /**
@@ -33,7 +33,8 @@ const FORMAT = 'micro-sam-autosave';
 const VERSION = 2;
 
 export interface Stored {
-  readonly digest: string;
+  /** Undefined if it does not fit what is below it. */
+  readonly digest?: string;
   /** Undefined if that line is damaged, and in version 1. */
   readonly header?: Header;
   /** Applied to nothing for a snapshot. Damaged objects are left out. */
@@ -70,12 +71,13 @@ export async function readStored(bytes: Uint8Array): Promise<Stored> {
   const objects = lines.filter(isObjectChange);
   if (!header && !fields && objects.length === 0)
     throw new SamError('invalid_argument', 'An autosaved file cannot be read.');
-  const expected = header ? header.objects + 1 : lines.length - 1;
+  const broken = lines.filter((line) => line === undefined).length;
+  const missing = header ? header.objects + 1 - objects.length - (fields ? 1 : 0) : 1;
   return {
-    digest,
+    ...(digest === statedDigest(bytes) && { digest }),
     ...(header && { header }),
     change: { fields: fields ?? {}, objects },
-    damaged: Math.max(0, expected - objects.length - (fields ? 1 : 0)),
+    damaged: Math.max(broken, missing),
   };
 }
 

@@ -1,0 +1,19 @@
+import type { ImageChoice } from '../panel/panel.js';
+import type { PageAnnotator } from './annotator.js';
+
+/** Which channels of the open image the model is given, for the panel; nothing where there is no choice. */
+export function channelChoices(annotator: PageAnnotator): ImageChoice[] {
+  const { source, channels } = annotator;
+  const choices: ImageChoice[] = [];
+  if (source && !source.rgb && source.sizes.c > 1) {
+    const single = source.channels.map(({ name }, index) => ({ value: String(index), title: name }));
+    const together = source.sizes.c <= 3 ? [{ value: 'all', title: 'all, as colours' }] : [];
+    choices.push({
+      title: 'Channel',
+      value: channels === undefined ? 'all' : String(channels[0]),
+      options: [...together, ...single],
+      choose: (value) => void annotator.chooseChannels(value === 'all' ? undefined : [Number(value)]),
+    });
+  }
+  return choices;
+}

@@ -1,0 +1,34 @@
+import { loadSession } from '../../src/session/edits/edits.js';
+import type { AnnotationSession } from '../../src/session/session.js';
+import type { PanelStatus } from '../panel/panel.js';
+import { versionsSheet } from '../panel/versions-sheet.js';
+import type { SavedImage } from './saved-image.js';
+
+/** What the user is asked about saved work. */
+type Attempt = (action: () => Promise<void>) => void;
+
+/** How a window that may not save goes on. */
+export function waysOn(saved: SavedImage | undefined, attempt: Attempt): PanelStatus['actions'] {
+  if (!saved?.isReadOnly) return [];
+  return [
+    { title: 'Take over', run: () => attempt(() => saved.takeOver()) },
+    { title: 'Work on a copy', run: () => attempt(() => saved.workOnCopy()) },
+  ];
+}
+
+/** Shows the earlier versions of the open image; the chosen one takes the place of what is shown, as a step of undo. */
+export function openVersions(session: AnnotationSession, saved: SavedImage | undefined, attempt: Attempt): void {
+  const { image } = session.state;
+  if (!image || !saved) return;
+  versionsSheet(saved.versions(), image, ({ state }) =>
+    attempt(async () => void session.apply(loadSession(state))),
+  ).open();
+}
+
+/** A window that is closed or loaded again with work that is nowhere saved asks first. */
+export function askBeforeClosing(session: AnnotationSession): void {
+  window.addEventListener('beforeunload', (event) => {
+    const { autosave } = session.state;
+    if (autosave === 'pending' || autosave === 'failed') event.preventDefault();
+  });
+}

@@ -1,0 +1,177 @@
+import { asSamError } from '../../src/errors.js';
+import type { Store } from '../../src/io/store.js';
+import { prefixStore } from '../../src/io/stores/prefix.js';
+import type { Annotator } from '../../src/session/annotator.js';
+import { isUntouched } from '../../src/session/layers.js';
+import { Autosave, restoredText } from '../../src/session/saving/autosave.js';
+import type { Journal } from '../../src/session/saving/journal.js';
+import type { Lease, RequestLease } from '../../src/session/saving/lease.js';
+import { openSavedWork, type SavingPlaces } from '../../src/session/saving/saved-work.js';
+import { type SavedVersion, savedVersions } from '../../src/session/saving/versions.js';
+import type { AnnotationSession } from '../../src/session/session.js';
+import type { ImageInfo } from '../../src/session/state.js';
+
+export interface SavingParts {
+  readonly store: Store;
+  /** Keeps work that the store does not take, while a server is away. */
+  readonly meanwhile?: Store;
+  readonly lease: RequestLease;
+}
+
+/**
+ * The image that is open in a session, and the saving of the work on it: by this window if it has the lease, else the
+ * session shows what is saved and refuses changes until the user takes over or goes on with a copy. It is here, and
+ * nowhere else, that an image gets into a session of the page.
+ */
+export class SavedImage {
+  private autosave?: Autosave;
+  /** Also of a window that does not save: a copy goes on from it. */
+  private journal?: Journal;
+  private lease?: Lease;
+  private retry?: ReturnType<typeof setTimeout>;
+  private closed = false;
+
+  private constructor(
+    private readonly session: AnnotationSession,
+    private readonly places: SavingPlaces,
+    private readonly image: ImageInfo,
+  ) {}
+
+  /** Shows the image with what was saved of it. */
+  static async open(
+    session: AnnotationSession,
+    { store, meanwhile, lease }: SavingParts,
+    image: ImageInfo,
+    annotator: Annotator,
+  ): Promise<SavedImage> {
+    const places = {
+      store: prefixStore(store, 'sessions'),
+      ...(meanwhile && { meanwhile: prefixStore(meanwhile, 'meanwhile') }),
+    };
+    const saved = new SavedImage(session, places, image);
+    saved.lease = await lease(image.signature, (held) => saved.changed(held));
+    if (saved.lease.held) await saved.write(annotator);
+    else await saved.read(annotator);
+    return saved;
+  }
+
+  /** Whether another window saves the work on this image. */
+  get isReadOnly(): boolean {
+    return !this.closed && this.session.state.readOnly !== undefined;
+  }
+
+  /** Saves from here on; the window that did so until now finishes and only shows the image. */
+  async takeOver(): Promise<void> {
+    await this.lease?.take();
+  }
+
+  /** Goes on from what is shown, as a branch of the journal. */
+  async workOnCopy(): Promise<void> {
+    const { session, image, places } = this;
+    this.journal ??= (await openSavedWork({ store: places.store }, image)).journal;
+    await this.journal.fork(session.state);
+    await this.lease?.release();
+    session.setReadOnly(undefined);
+    this.save(this.journal);
+  }
+
+  /** Earlier states of the work on this image, and copies of it. */
+  versions(): AsyncIterable<SavedVersion> {
+    return savedVersions(this.places.store, this.image);
+  }
+
+  /** Tries again now to save what could not be saved. */
+  tryAgain(): void {
+    this.autosave?.tryAgain();
+  }
+
+  /** Stops after a last write. */
+  async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.retry);
+    await this.autosave?.close();
+    await this.lease?.release();
+  }
+
+  private async changed(held: boolean): Promise<void> {
+    if (this.closed || this.journal?.isBranch) return;
+    const { session } = this;
+    if (!held) {
+      clearTimeout(this.retry);
+      await this.autosave?.close();
+      this.autosave = undefined;
+      this.onlyLook();
+    } else if (this.isReadOnly) {
+      await this.write(session.annotator);
+      void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
+    }
+  }
+
+  private async write(annotator: Annotator | undefined): Promise<void> {
+    const { session, image, places } = this;
+    try {
+      const { journal, restored, notice } = await openSavedWork(places, image);
+      session.open(image, annotator, restored);
+      const text = notice ?? restoredText(session.state);
+      if (text) session.notify({ level: notice ? 'warning' : 'info', text });
+      this.save(journal);
+    } catch (error) {
+      session.open(image, annotator);
+      this.saveLater(error);
+    }
+  }
+
+  private async read(annotator: Annotator | undefined): Promise<void> {
+    const { session, image, places } = this;
+    try {
+      const { journal, restored } = await openSavedWork({ store: places.store }, image);
+      this.journal = journal;
+      session.open(image, annotator, restored);
+    } catch {
+      session.open(image, annotator);
+    }
+    this.onlyLook();
+  }
+
+  private onlyLook(): void {
+    this.session.setReadOnly(ELSEWHERE);
+    this.session.notify({ level: 'warning', text: ELSEWHERE, code: 'read_only' });
+  }
+
+  private save(journal: Journal): void {
+    this.journal = journal;
+    this.autosave = new Autosave(this.session, journal, this.places.meanwhile);
+  }
+
+  /** What was saved cannot be read now, nor can anything be saved: both are tried again. */
+  private saveLater(error: unknown): void {
+    const { session } = this;
+    const { message } = asSamError(error);
+    session.reportAutosave('failed', message);
+    session.notify({
+      level: 'warning',
+      text: `Your work cannot be saved by itself: ${message} It is tried again; save your objects to a file when you are done.`,
+    });
+    this.retry = setTimeout(() => void this.openAgain(), AGAIN_MS);
+  }
+
+  /** Work that was done meanwhile goes on as a branch where other work was saved before. */
+  private async openAgain(): Promise<void> {
+    const { session, image, places } = this;
+    try {
+      const { journal, restored } = await openSavedWork(places, image);
+      if (this.closed || session.state.image !== image) return;
+      if (!restored) await journal.beginWith(session.state);
+      else if (isUntouched(session.state)) session.open(image, session.annotator, restored);
+      else await journal.fork(session.state);
+      this.save(journal);
+    } catch {
+      this.retry = setTimeout(() => void this.openAgain(), AGAIN_MS);
+    }
+  }
+}
+
+const ELSEWHERE =
+  'This image is being annotated in another window, so nothing can be changed here. Take over to go on in this window, or work on a copy.';
+
+const AGAIN_MS = 5000;

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { processRaces } from '../support/saving-processes.js';
+import { damageTrials, killTrials, raceTrials } from '../support/saving-trials.js';
+
+/** The long form is tests/bench/saving.bench.ts: `npm run bench -- saving`. */
+describe('what is told to be saved', function () {
+  this.timeout(60_000);
+
+  it('is there after a kill at any operation of the store', async () => {
+    const { losses } = await killTrials(120, 31);
+    assert.deepEqual(losses, []);
+  });
+
+  it('is there when two windows save the same image at once', async () => {
+    const { losses } = await raceTrials(60, 32);
+    assert.deepEqual(losses, []);
+  });
+
+  it('is there when two processes save the same images in one folder', async () => {
+    const { losses } = await processRaces(15, 'folder');
+    assert.deepEqual(losses, []);
+  });
+
+  it('is restored but for one object when one byte is wrong anywhere, or a snapshot is missing', async () => {
+    const { failed, least } = await damageTrials(60, 33);
+    assert.equal(failed, 0, `restored ${least} of 90`);
+  });
+});

@@ -1,0 +1,267 @@
+import { SamError } from '../../src/errors.js';
+import type { Store } from '../../src/io/store.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
+import { listKeys } from '../../src/io/stores/prefix.js';
+import type { Autosave } from '../../src/session/saving/autosave.js';
+import { Journal } from '../../src/session/saving/journal.js';
+import { recordJson } from '../../src/session/saving/records.js';
+import { rootsOf } from '../../src/session/saving/saved-work.js';
+import { exportSession } from '../../src/session/saving/session-file.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import type { ImageInfo, ObjectRecord } from '../../src/session/state.js';
+import { DiscAnnotator } from './disc-annotator.js';
+import { openSaved } from './open-saved.js';
+import { randomInteger, seededRandom } from './random.js';
+import { randomStep, WALK_IMAGE } from './session-walk.js';
+
+/**
+ * What "saved" promises, tried many times: kills at any operation of the store, two writers at once, damage anywhere.
+ * Short in the ordinary tests (tests/session/saving.test.ts), long in the bench (tests/bench/saving.bench.ts).
+ */
+export interface Losses {
+  readonly trials: number;
+  /** In words, one for each trial that lost something. */
+  readonly losses: readonly string[];
+}
+
+/** The work of an image as text: what the journal restores, and each of its branches. */
+export async function savedTexts(store: Store, image: ImageInfo): Promise<{ main: string; branches: string[] }> {
+  const textOf = async (root?: string) => {
+    const { restored } = await Journal.open(store, image, root);
+    const session = new AnnotationSession();
+    session.open(image, undefined, restored);
+    return exportSession(session.state);
+  };
+  const roots = rootsOf(await listKeys(store), image);
+  return { main: await textOf(), branches: await Promise.all(roots.map((root) => textOf(root))) };
+}
+
+/** A store whose program dies at one of its writing operations, before or after it was done; nothing works from then on. */
+function dyingStore(inner: Store, diesAt: number, afterwards: boolean): Store & { readonly isDead: boolean } {
+  let operations = 0;
+  let isDead = false;
+  const died = () => new SamError('storage', 'The program was killed.');
+  const write = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (isDead) throw died();
+    if (operations++ !== diesAt) return work();
+    isDead = true;
+    if (afterwards) await work();
+    throw died();
+  };
+  return {
+    ...inner,
+    get isDead() {
+      return isDead;
+    },
+    set: (key, value) => write(() => inner.set(key, value)),
+    create: (key, value) => write(() => inner.create(key, value)),
+    delete: (key) => write(() => inner.delete(key)),
+  };
+}
+
+/**
+ * Annotates at random over and over on one store, each time until the program dies at a random operation: appending,
+ * taking a snapshot, thinning. What was acknowledged must be restored, or what was done after it.
+ */
+export async function killTrials(trials: number, seed: number): Promise<Losses> {
+  const random = seededRandom(seed);
+  const losses: string[] = [];
+  let inner = memoryStore();
+  let allowed: string[] | undefined;
+  for (let trial = 0; trial < trials; trial++) {
+    if (trial % 200 === 0) [inner, allowed] = [memoryStore(), undefined];
+    const store = dyingStore(inner, Math.floor(random() ** 2 * 60), random() < 0.5);
+    const session = new AnnotationSession();
+    const autosave = await openSaved(session, store, WALK_IMAGE, new DiscAnnotator([60, 80]));
+    const restored = exportSession(session.state);
+    if (allowed && !allowed.includes(restored))
+      losses.push(`trial ${trial}: restored what was never acknowledged last`);
+    allowed = await annotateUntilDeath(session, autosave, store, random, restored, trial);
+  }
+  return { trials, losses };
+}
+
+/** @returns the states that may be restored: the last that was acknowledged and all after it */
+async function annotateUntilDeath(
+  session: AnnotationSession,
+  autosave: Autosave,
+  store: { readonly isDead: boolean },
+  random: () => number,
+  restored: string,
+  trial: number,
+): Promise<string[]> {
+  let allowed = [restored];
+  for (let step = 0; !store.isDead && step < 200; step++) {
+    // Each change by itself, as autosave may write between the parts of a command.
+    const unsubscribe = session.subscribe((state, previous) => {
+      if (
+        state.layers !== previous.layers ||
+        state.prompts !== previous.prompts ||
+        state.settings !== previous.settings
+      )
+        allowed.push(exportSession(state));
+    });
+    if (random() < 0.1) session.undo();
+    else await randomStep(session, random, trial * 1000 + step);
+    unsubscribe();
+    allowed.push(exportSession(session.state));
+    if (random() < 0.4) continue;
+    const acknowledged = await autosave.flush().then(
+      () => true,
+      () => false,
+    );
+    if (acknowledged) allowed = [exportSession(session.state)];
+  }
+  await autosave.close();
+  return allowed;
+}
+
+/** Two windows save the same image at the same time, over a store whose operations take random turns. */
+export async function raceTrials(trials: number, seed: number): Promise<Losses> {
+  const random = seededRandom(seed);
+  const losses: string[] = [];
+  for (let trial = 0; trial < trials; trial++) {
+    const store = slowStore(memoryStore(), random);
+    const windows = await Promise.all([0, 1].map((writer) => raceOnce(store, WALK_IMAGE, trial * 2 + writer)));
+    losses.push(...(await lostInRace(store, WALK_IMAGE, windows)).map((what) => `race ${trial}: ${what}`));
+  }
+  return { trials, losses };
+}
+
+/** What one window of a race found when it opened the image, and what it was told is saved when it closed it. */
+export interface Raced {
+  readonly found: string;
+  readonly told: string;
+}
+
+/** One window of a race: opens, commits some objects, and closes. */
+export async function raceOnce(store: Store, image: ImageInfo, seed: number): Promise<Raced> {
+  const random = seededRandom(seed);
+  const session = new AnnotationSession();
+  const autosave = await openSaved(session, store, image, new DiscAnnotator(image.size));
+  const found = exportSession(session.state);
+  const commits = randomInteger(random, 1, 4);
+  for (let commit = 0; commit < commits; commit++) {
+    const at = [randomInteger(random, 0, 60) + 0.5, randomInteger(random, 0, 80) + 0.5] as const;
+    const id = `${seed}-${commit}`;
+    await session.run('put_prompts', { prompts: [{ kind: 'point', id, plane: 0, at, positive: true }] });
+    await session.run('commit', { preserveMode: 'none' });
+    if (random() < 0.7) await autosave.flush();
+  }
+  await autosave.flush();
+  await autosave.close();
+  return { found, told: exportSession(session.state) };
+}
+
+/** What was told to be saved and is neither in the journal nor in a branch, nor where another window went on from. */
+export async function lostInRace(store: Store, image: ImageInfo, windows: readonly Raced[]): Promise<string[]> {
+  const { main, branches } = await savedTexts(store, image);
+  const kept = [main, ...branches, ...windows.map(({ found }) => found)];
+  return windows.filter(({ told }) => !kept.includes(told)).map(({ told }) => `lost ${told.length} characters`);
+}
+
+function slowStore(inner: Store, random: () => number): Store {
+  const turn = async () => {
+    for (let wait = randomInteger(random, 0, 4); wait > 0; wait--) await Promise.resolve();
+  };
+  return {
+    ...inner,
+    get: async (key) => turn().then(() => inner.get(key)),
+    create: async (key, value) => turn().then(() => inner.create(key, value)),
+    delete: async (key) => turn().then(() => inner.delete(key)),
+  };
+}
+
+export const DAMAGED_OBJECTS = 90;
+
+/**
+ * 90 objects, of which some came one by one and some together; one byte anywhere among the files is changed, or one
+ * file is missing, and the image is opened again.
+ *
+ * @returns how many trials restored fewer than 89 objects as they were, and the least number that was restored
+ */
+export async function damageTrials(trials: number, seed: number): Promise<{ failed: number; least: number }> {
+  const random = seededRandom(seed);
+  const image: ImageInfo = { ...WALK_IMAGE, size: [200, 200] };
+  const journals = await Promise.all([
+    journalOf(
+      image,
+      [...Array(DAMAGED_OBJECTS).keys()].map(() => 1),
+    ),
+    journalOf(image, [DAMAGED_OBJECTS]),
+    journalOf(image, [30, ...Array(60).fill(1)]),
+  ]);
+  let failed = 0;
+  let least = DAMAGED_OBJECTS;
+  for (let trial = 0; trial < trials; trial++) {
+    const { files, objects } = journals[trial % journals.length];
+    const store = memoryStore('damaged', damagedFiles(files, random, trial % 10 === 9));
+    const { restored } = await Journal.open(store, image);
+    const found = new Set(objectTexts(restored?.layers?.committed_objects.objects));
+    const count = objects.filter((text) => found.has(text)).length;
+    least = Math.min(least, count);
+    if (count < DAMAGED_OBJECTS - 1) failed++;
+  }
+  return { failed, least };
+}
+
+/** @param isMissing a whole snapshot is gone instead of a byte being wrong */
+function damagedFiles(
+  files: ReadonlyMap<string, Uint8Array>,
+  random: () => number,
+  isMissing: boolean,
+): Map<string, Uint8Array> {
+  const damaged = new Map([...files].map(([key, bytes]) => [key, bytes.slice()]));
+  const snapshots = [...files.keys()].filter((key) => key.includes('/snapshots/'));
+  if (isMissing && snapshots.length > 0) {
+    damaged.delete(snapshots[randomInteger(random, 0, snapshots.length)]);
+    return damaged;
+  }
+  let place = randomInteger(
+    random,
+    0,
+    [...files.values()].reduce((sum, { length }) => sum + length, 0),
+  );
+  for (const bytes of damaged.values()) {
+    if (place < bytes.length) {
+      bytes[place] ^= randomInteger(random, 1, 256);
+      break;
+    }
+    place -= bytes.length;
+  }
+  return damaged;
+}
+
+/** @param batches how many objects come in each change */
+async function journalOf(image: ImageInfo, batches: readonly number[]) {
+  const store = memoryStore();
+  const session = new AnnotationSession();
+  const autosave = await openSaved(session, store, image, new DiscAnnotator(image.size, 4));
+  let count = 0;
+  for (const batch of batches) {
+    const { state } = session;
+    // Several come in one change, as when all automatic objects are accepted.
+    const other = batch === 1 ? session : new AnnotationSession();
+    if (other !== session) other.open(image, new DiscAnnotator(image.size, 4), state);
+    for (let i = 0; i < batch; i++) {
+      const at = [20 * Math.floor(count / 10) + 10.5, 20 * (count % 10) + 10.5] as const;
+      const id = `p${count++}`;
+      await other.run('put_prompts', { prompts: [{ kind: 'point', id, plane: 0, at, positive: true }] });
+      await other.run('commit');
+    }
+    if (other !== session)
+      session.apply({ title: 'All', change: (before) => ({ ...before, layers: other.state.layers }) });
+    await autosave.flush();
+  }
+  await autosave.close();
+  const files = new Map<string, Uint8Array>();
+  for (const key of await listKeys(store)) files.set(key, (await store.get(key)) as Uint8Array);
+  return { files, objects: objectTexts(session.state.layers.committed_objects.objects) };
+}
+
+function objectTexts(objects: ReadonlyMap<number, ObjectRecord> = new Map()): string[] {
+  return [...objects.values()].map((record) => {
+    const json = recordJson(record) as object;
+    return JSON.stringify(Object.entries(json).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
