@@ -16,6 +16,7 @@ import type { CommandId } from '../../src/session/commands/commands.js';
 import { loadObjects } from '../../src/session/loading/load-objects.js';
 import type { WorkerInfo } from '../../src/worker/sam-worker.js';
 import { listenToDrops } from '../dropped-files.js';
+import { handTime } from '../hand-time.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
 import { keyPress } from '../key-press.js';
 import { helpSheet } from '../panel/help-sheet.js';
@@ -81,8 +82,8 @@ export class MicroSamApp {
     );
     this.provideParts = provide;
     this.panel = new Panel(root, {
-      run: (id, args) => void this.presenter?.run(id as 'pick_object', args as never),
-      set: (settings) => void this.presenter?.run('set_settings', settings),
+      run: (id, args) => this.presenter?.runInOrder(handTime(), id as 'pick_object', args as never),
+      set: (settings) => this.presenter?.runInOrder(handTime(), 'set_settings', settings),
       dismissMessage: () => this.annotator.session.notify(undefined),
       setEncoding: (change) => this.attempt(() => this.engine?.setEncoding(change)),
       addModel: (declaration) => this.attempt(() => this.engine?.addModel(declaration)),
@@ -346,7 +347,7 @@ export class MicroSamApp {
     this.drawTiles();
     if (!this.panelModel) return;
     const info = this.workerInfo;
-    this.panel.render(this.panelModel, this.annotator.session.state, {
+    this.panel.render(this.panelModel, this.annotator.session.shown, {
       worker: info ? `${info.name} · ${info.runtime} · ${info.provider}` : 'Starting the model …',
       ...(this.unsaved && { unsaved: this.unsaved }),
       notes: [...this.notes, ...(info?.note ? [info.note] : [])],
@@ -375,7 +376,7 @@ export class MicroSamApp {
       const id = commandOfKey(keyPress(event));
       if (!id || !this.presenter) return;
       event.preventDefault();
-      void this.presenter.run(id as 'commit');
+      this.presenter.runInOrder(handTime(event), id as 'commit');
     });
     const { session } = this.annotator;
     listenToDrops({

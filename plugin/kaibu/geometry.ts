@@ -128,6 +128,12 @@ export function samePlace(a: Prompt, b: Prompt): boolean {
   return a.kind === b.kind && left.length === right.length && left.every((n, i) => Math.abs(n - right[i]) < 1e-6);
 }
 
+/** True if both are the same shape in the same place, to a millionth of a pixel. */
+export function sameGeometry(a: Geometry, b: Geometry): boolean {
+  const [left, right] = [a, b].map(({ coordinates }) => (coordinates as readonly unknown[]).flat(4) as number[]);
+  return a.type === b.type && left.length === right.length && left.every((n, i) => Math.abs(n - right[i]) < 1e-6);
+}
+
 /** The bounding box of a ring, clipped to the image. */
 function boxOf(ring: readonly YX[], [height, width]: Size): YXYX {
   return boundsOf(ring.map(([y, x]): YX => [Math.min(Math.max(y, 0), height), Math.min(Math.max(x, 0), width)]));

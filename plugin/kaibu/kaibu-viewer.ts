@@ -45,6 +45,7 @@ export class KaibuViewer implements Viewer {
   readonly #objects = new Map<ObjectLayerName, readonly ViewObject[]>();
   /** What was last asked for, and what was drawn, moved and deleted in the viewer since. */
   #prompts: readonly Prompt[] = [];
+  #closing: readonly Prompt[] = [];
   #tracks: readonly ViewTrack[] = [];
   #tiles: readonly YXYX[] = [];
   #tool: ViewerTool = { kind: 'point', positive: true, brushSize: 10 };
@@ -136,6 +137,17 @@ export class KaibuViewer implements Viewer {
     return this.#do(async () => this.#scene?.showPrompts(this.#prompts));
   }
 
+  showClosing(prompts: readonly Prompt[]): Promise<void> {
+    this.#closing = prompts;
+    return this.#do(async () => this.#scene?.showClosing(prompts));
+  }
+
+  /** Our viewer answers after it has sent what it had to say; Kaibu is not asked, since it draws slowly. */
+  async flush(): Promise<void> {
+    if (!this.#extras || !this.#window.get_capabilities || this.#closed) return;
+    await within(this.#window.get_capabilities(), 'get_capabilities', FLUSH_PATIENCE_MS);
+  }
+
   showTracks(tracks: readonly ViewTrack[]): Promise<void> {
     this.#tracks = tracks;
     return this.#do(async () => this.#scene?.showTracks(tracks));
@@ -200,6 +212,7 @@ export class KaibuViewer implements Viewer {
     this.#scene = scene;
     for (const [layer, objects] of this.#objects) await scene.showObjects(layer, objects);
     await scene.showPrompts(this.#prompts);
+    await scene.showClosing(this.#closing);
     await scene.showTracks(this.#tracks);
     await scene.showTiles(this.#tiles);
     await scene.setTool(this.#tool);
@@ -220,6 +233,7 @@ export class KaibuViewer implements Viewer {
           pointer: (at: readonly [number, number] | null) => {
             this.#emit({ kind: 'pointer', at: at ? toYX(at, height()) : undefined });
           },
+          secondary: ([x, y]: readonly [number, number], time: number) => this.#negative(toYX([x, y], height()), time),
           stroke: ({ tool, path, radius }: StrokeEvent) => {
             const points: YX[] = [];
             for (let k = 0; k < path.length; k += 2) points.push(toYX([path[k], path[k + 1]], height()));
@@ -253,7 +267,17 @@ export class KaibuViewer implements Viewer {
     }
   }
 
+  /** The button that means "not this". */
+  #negative(at: YX, time: number): void {
+    const [height, width] = this.#scene?.size ?? [0, 0];
+    const inside = at[0] >= 0 && at[1] >= 0 && at[0] < height && at[1] < width;
+    const prompt = { kind: 'point', id: crypto.randomUUID(), plane: this.#slider.at, at, positive: false } as const;
+    if (inside) this.#emit({ kind: 'prompt-added', prompt, negative: true, time });
+    else this.#emit({ kind: 'prompt-refused', why: 'outside', time });
+  }
+
   #emit(event: ViewerEvent): void {
+    if (event.kind !== 'pointer' && event.kind !== 'view') this.#scene?.reportMoves();
     for (const listener of this.#listeners) listener(event);
   }
 
@@ -269,6 +293,9 @@ export class KaibuViewer implements Viewer {
     });
   }
 }
+
+/** The order of two windows is not worth more. */
+const FLUSH_PATIENCE_MS = 1000;
 
 function promptsAfter(prompts: readonly Prompt[], event: ViewerEvent): readonly Prompt[] {
   if (event.kind === 'prompt-added') return [...prompts, event.prompt];

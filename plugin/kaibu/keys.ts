@@ -7,6 +7,8 @@ export interface KeyPress {
   readonly ctrl_key: boolean;
   readonly shift_key: boolean;
   readonly alt_key: boolean;
+  /** When it was pressed, in milliseconds since the epoch; in our viewer only. */
+  readonly pressed_at?: number;
 }
 
 /** Zoom keys of the viewer, and arrows, which move what is selected in it. */
@@ -22,6 +24,7 @@ export function keyEvent(press: KeyPress, selection: boolean): Extract<ViewerEve
     ctrl: press.ctrl_key || press.meta_key,
     shift: press.shift_key,
     alt: press.alt_key,
+    ...(press.pressed_at !== undefined && { time: press.pressed_at }),
   };
 }
 

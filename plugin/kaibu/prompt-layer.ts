@@ -2,7 +2,16 @@ import type { Size } from '../../src/ndimage/array.js';
 import type { ViewerEvent } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import { callable, within } from './callbacks.js';
-import { drawnPrompt, movedPrompt, type Outline, promptGeometry, samePlace, toYX, whyRefused } from './geometry.js';
+import {
+  drawnPrompt,
+  movedPrompt,
+  type Outline,
+  promptGeometry,
+  sameGeometry,
+  samePlace,
+  toYX,
+  whyRefused,
+} from './geometry.js';
 import { type KeyPress, keyEvent } from './keys.js';
 import type { Feature, FeatureProperties, KaibuVectorLayer, KaibuWindow } from './window.js';
 
@@ -34,10 +43,12 @@ export class PromptLayer {
   readonly #layer: KaibuVectorLayer;
   readonly #context: () => PromptContext;
   readonly #shown = new Map<string, Prompt>();
+  /** Geometry, as text, of what was put back last. */
+  readonly #refused = new Map<string, string>();
   /** What we added and took away and have not heard of yet: by then the same prompt may be gone, or shown again. */
   readonly #entering = new Set<string>();
   readonly #leaving = new Set<string>();
-  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #moving = new Map<string, { readonly settle: () => void; readonly timer: ReturnType<typeof setTimeout> }>();
 
   static async create(
     window: KaibuWindow,
@@ -131,7 +142,7 @@ export class PromptLayer {
     this.#shown.set(id, prompt);
     // As it is now; Kaibu knows only its box.
     if (prompt.kind === 'ellipse') void this.#layer.update_feature(id, JSON.stringify(this.#feature(prompt)));
-    context.emit({ kind: 'prompt-added', prompt });
+    context.emit({ kind: 'prompt-added', prompt, ...timeOf(feature) });
   }
 
   changed(feature: Feature): void {
@@ -139,21 +150,31 @@ export class PromptLayer {
     const before = id && this.#shown.get(id);
     if (!id || !before) return;
     const moved = movedPrompt(before, feature, this.#context().size);
-    clearTimeout(this.#timers.get(id));
-    if (moved && samePlace(moved, before)) return;
+    this.#stopWaiting(id);
+    const written = sameGeometry(promptGeometry(before, this.#context().size[0]), feature.geometry);
+    if (written || (moved && samePlace(moved, before))) return;
+    // What was put back comes back as well: a viewer that writes it in another way is not answered twice.
+    const text = JSON.stringify(feature.geometry);
+    if (!moved && this.#refused.get(id) === text) return;
     const settle = () => {
-      this.#timers.delete(id);
+      this.#stopWaiting(id);
       if (!this.#shown.has(id)) return;
       if (moved) {
         this.#shown.set(id, moved);
         this.#context().emit({ kind: 'prompt-changed', prompt: moved });
       } else {
-        // Dragged out of the image: put back.
-        this.#context().emit({ kind: 'prompt-refused', why: 'outside' });
+        // Dragged out of the image, or a mask, which is no outline of anybody's hand: put back.
+        if (before.kind !== 'mask') this.#context().emit({ kind: 'prompt-refused', why: 'outside' });
+        this.#refused.set(id, text);
         void this.#layer.update_feature(id, JSON.stringify(this.#feature(before)));
       }
     };
-    this.#timers.set(id, setTimeout(settle, SETTLED_MS));
+    this.#moving.set(id, { settle, timer: setTimeout(settle, SETTLED_MS) });
+  }
+
+  /** Reports at once what was moved and has not rested yet: something else is done now, which comes after it. */
+  reportMoves(): void {
+    for (const { settle } of [...this.#moving.values()]) settle();
   }
 
   removed(feature: Feature): void {
@@ -165,8 +186,13 @@ export class PromptLayer {
 
   #forget(id: string): void {
     this.#shown.delete(id);
-    clearTimeout(this.#timers.get(id));
-    this.#timers.delete(id);
+    this.#refused.delete(id);
+    this.#stopWaiting(id);
+  }
+
+  #stopWaiting(id: string): void {
+    clearTimeout(this.#moving.get(id)?.timer);
+    this.#moving.delete(id);
   }
 
   #feature(prompt: Prompt): Feature {
@@ -199,4 +225,9 @@ function styleKey(prompt: Prompt): string {
 
 function idOf(feature: Feature): string | undefined {
   return feature.properties?.id ?? feature.id;
+}
+
+/** When it was drawn, where the viewer says so. */
+function timeOf({ properties }: Feature): { readonly time?: number } {
+  return properties?.drawn_at === undefined ? {} : { time: properties.drawn_at };
 }

@@ -7,7 +7,7 @@ import type { ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
 import type { Outline } from './geometry.js';
 import { type ImageOnScreen, type remoteConfig, showPlane } from './image.js';
-import { LineLayer, tileOutline, trackLine } from './line-layer.js';
+import { closingMark, MarkLayer, tileOutline, trackLine } from './mark-layer.js';
 import { LabelObjects, type ObjectsOnScreen, PolygonObjects } from './object-layers.js';
 import { NEGATIVE, PICK, POSITIVE, type PromptContext, PromptLayer } from './prompt-layer.js';
 import type { KaibuWindow } from './window.js';
@@ -33,8 +33,9 @@ export class Scene {
   #preview: ObjectsOnScreen | undefined;
   #shapes: PromptLayer | undefined;
   #points: PromptLayer | undefined;
-  readonly #tracks: LineLayer;
-  readonly #tiles: LineLayer;
+  readonly #tracks: MarkLayer;
+  readonly #tiles: MarkLayer;
+  readonly #closing: MarkLayer;
   /** The one that takes what is drawn with the present tool. */
   #drawn: PromptLayer | undefined;
   #render: PlaneRenderer | undefined;
@@ -45,8 +46,9 @@ export class Scene {
     this.#name = name;
     this.size = size;
     this.#context = context;
-    this.#tracks = new LineLayer(window, 'tracks', context.emit);
-    this.#tiles = new LineLayer(window, 'tiles', context.emit);
+    this.#tracks = new MarkLayer(window, 'tracks', context.emit);
+    this.#tiles = new MarkLayer(window, 'tiles', context.emit);
+    this.#closing = new MarkLayer(window, 'closing', context.emit);
   }
 
   shows(name: string, [height, width]: Size): boolean {
@@ -98,6 +100,8 @@ export class Scene {
         opacity: 0.9,
         listed: false,
       });
+    // Kaibu selects every layer that is added: not while somebody clicks.
+    if (!extras) await this.#closing.create();
     this.#shapes = await PromptLayer.create(this.#window, 'prompts', () => this.#promptContext());
     this.#points = await PromptLayer.create(this.#window, 'point_prompts', () => this.#promptContext());
   }
@@ -112,6 +116,16 @@ export class Scene {
       this.#points?.show(prompts.filter(({ kind }) => kind === 'point')),
       this.#shapes?.show(prompts.filter(({ kind }) => kind !== 'point')),
     ]);
+  }
+
+  async showClosing(prompts: readonly Prompt[]): Promise<void> {
+    await this.#closing.show(prompts.map((prompt) => closingMark(prompt, this.size[0])));
+  }
+
+  /** Reports what was moved and is still waited for. */
+  reportMoves(): void {
+    this.#points?.reportMoves();
+    this.#shapes?.reportMoves();
   }
 
   async showTracks(tracks: readonly ViewTrack[]): Promise<void> {

@@ -73,4 +73,6 @@ export interface FeatureProperties {
   readonly edge_color?: string;
   readonly edge_width?: number;
   readonly face_color?: string;
+  /** When it was drawn, in milliseconds since the epoch; in our viewer only. */
+  readonly drawn_at?: number;
 }

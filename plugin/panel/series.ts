@@ -64,14 +64,18 @@ export class SeriesView {
     this.model = model;
     this.node.hidden = model === undefined;
     if (!model || (model.images === this.shown && model.current === this.current)) return;
-    const moved = model.current !== this.current;
+    const { shown, current } = this;
+    const moved = model.current !== current;
     this.shown = model.images;
     this.current = model.current;
     const count = (state: SeriesState) => model.images.filter((image) => image.state === state).length;
     const at = model.current === undefined ? '' : `Image ${model.current + 1} of ${model.images.length}`;
     const failed = count('failed') > 0 ? `, ${count('failed')} cannot be opened` : '';
     setText(this.summary, [at, `${count('done')} done${failed}`].filter(Boolean).join(' · '));
-    const rows = model.images.map((image, index) => this.row(image, index));
+    const rows = model.images.map((image, index) => {
+      const same = image === shown[index] && (!moved || (index !== current && index !== model.current));
+      return (same && (this.list.children[index] as HTMLElement | undefined)) || this.row(image, index);
+    });
     setChildren(this.list, rows);
     if (moved) rows[model.current ?? 0]?.scrollIntoView({ block: 'nearest' });
   }

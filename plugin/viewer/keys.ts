@@ -1,3 +1,4 @@
+import { handTime } from '../hand-time.js';
 import { keyPress } from '../key-press.js';
 import { isTyping } from '../typing.js';
 import type { LayerStack } from './layer-stack.js';
@@ -19,12 +20,22 @@ export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders):
     const { code, ctrl } = keyPress(event);
     if (BROWSER_KEEPS.includes(code) || (ctrl && !/^(Key[ZYASO]|Arrow\w+)$/.test(code))) return;
     event.preventDefault();
-    void press(event, stage, stack, sliders);
+    // One after the other, also where they wait for layers.
+    heard = heard.then(async () => {
+      const layer = await hearing(stack);
+      void press(event, layer, stage, sliders);
+    });
   });
 }
 
-async function press(event: KeyboardEvent, stage: Stage, stack: LayerStack, sliders: Sliders): Promise<void> {
-  const layer = await hearing(stack);
+let heard: Promise<void> = Promise.resolve();
+
+async function press(
+  event: KeyboardEvent,
+  layer: VectorLayer | undefined,
+  stage: Stage,
+  sliders: Sliders,
+): Promise<void> {
   const { code, ctrl, shift, alt } = keyPress(event);
   if (code === 'Escape') layer?.cancelDrawing();
   if (layer) {
@@ -34,6 +45,7 @@ async function press(event: KeyboardEvent, stage: Stage, stack: LayerStack, slid
       ctrl_key: ctrl && event.ctrlKey,
       shift_key: shift,
       alt_key: alt,
+      pressed_at: handTime(event),
     });
     if (taken) return;
   }

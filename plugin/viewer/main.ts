@@ -9,7 +9,7 @@ import { listenToKeys } from './keys.js';
 import { LayerList } from './layer-list.js';
 import { LayerStack } from './layer-stack.js';
 import { moveByWheel } from './plane-wheel.js';
-import { drawsOnClick, watchPointer } from './pointer.js';
+import { drawsOnClick, watchPointer, watchSecondary } from './pointer.js';
 import type { ViewerListeners } from './protocol.js';
 import { viewerFunctions } from './rpc-api.js';
 import { ScaleBar } from './scale-bar.js';
@@ -58,6 +58,7 @@ function openSidebar(open: boolean): void {
 const scaleBar = new ScaleBar(stage, element('scale-bar'));
 listenToKeys(stage, stack, sliders);
 moveByWheel(stage, sliders);
+watchSecondary(stage, listeners);
 watchPointer(
   stage,
   stack,

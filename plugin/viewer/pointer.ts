@@ -1,3 +1,4 @@
+import { handTime } from '../hand-time.js';
 import type { LayerStack } from './layer-stack.js';
 import { LabelLayer } from './layers/label-layer.js';
 import type { LabelObject } from './layers/label-raster.js';
@@ -48,8 +49,8 @@ export function watchPointer(
     listeners.current.pointer?.(null);
   });
   map.on('click', (event) => {
-    const { altKey } = event.originalEvent as MouseEvent;
-    if (!altKey && isDrawing()) return;
+    const { altKey, ctrlKey } = event.originalEvent as MouseEvent;
+    if (ctrlKey || (!altKey && isDrawing())) return;
     const hit = objectUnder(stack, event.coordinate);
     if (hit) hit.layer.pick(hit.object.id);
   });
@@ -81,4 +82,25 @@ function objectUnder(
 /** True if a click now draws something in the selected layer. */
 export function drawsOnClick(stack: LayerStack): boolean {
   return stack.selected instanceof VectorLayer && stack.selected.drawing;
+}
+
+/** The farthest that a click moves on its way from down to up, in CSS pixels. */
+const CLICK_REACH = 6;
+
+/** Reports clicks with the right button, or with Ctrl held where there is one button only; no menu opens over the image. */
+export function watchSecondary({ map }: Stage, listeners: { readonly current: ViewerListeners }): void {
+  const viewport = map.getViewport()!;
+  let down: PointerEvent | undefined;
+  viewport.addEventListener('contextmenu', (event) => event.preventDefault());
+  viewport.addEventListener('pointerdown', (event) => {
+    down = event.button === 2 || (event.button === 0 && event.ctrlKey) ? event : undefined;
+  });
+  viewport.addEventListener('pointerup', (event) => {
+    const start = down;
+    down = undefined;
+    if (!start || event.button !== start.button) return;
+    if (Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) > CLICK_REACH) return;
+    const [x, y] = map.getEventCoordinate(event);
+    listeners.current.secondary?.([x, y], handTime(event));
+  });
 }

@@ -8,6 +8,8 @@ export interface ViewerExtras {
   readonly version: 1;
   /** `set_listeners` reports pointer moves. */
   readonly pointer: boolean;
+  /** `set_listeners` reports clicks with the right button; keys and what is drawn say when that was. */
+  readonly secondary: boolean;
   /** `set_tool` knows brush, eraser and fill, and `set_listeners` reports their strokes. */
   readonly painting: boolean;
   /** `add_layer({type: 'labels'})` exists. */
@@ -114,6 +116,8 @@ export interface StrokeEvent {
 
 /** Callbacks of `set_listeners`; the object carries `_rintf: true` so that each may be called often. */
 export interface ViewerListeners {
+  /** A click with the right button, or with Ctrl held; with the time when it was, in milliseconds since the epoch. */
+  readonly secondary?: (at: readonly [x: number, y: number], time: number) => void;
   readonly pointer?: (at: readonly [x: number, y: number] | null) => void;
   readonly stroke?: (stroke: StrokeEvent) => void;
   /** Visible part of the image: x0, y0, x1, y1. */

@@ -50,6 +50,7 @@ interface LayerConfig {
 const EXTRAS: ViewerExtras = {
   version: 1,
   pointer: true,
+  secondary: true,
   painting: true,
   labels: true,
   set_image: true,

@@ -13,10 +13,12 @@ import { samePrompt } from '../session/edits/prompt-rules.js';
 import { shownLayer } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { ImageInfo, ObjectLayerName, SessionState } from '../session/state.js';
+import { HandOrder } from './hand-order.js';
 import { HoverPreview } from './hover.js';
 import { commandOfKey } from './keys.js';
 import { Latest } from './latest.js';
-import { panelModel } from './panel/panel.js';
+import { type PanelModel, panelModel } from './panel/panel.js';
+import { PanelDrawing } from './panel/panel-drawing.js';
 import type { PresenterOptions } from './presenter-options.js';
 import { SectionView } from './sections/section-view.js';
 import { visibleTails } from './track-tails.js';
@@ -35,6 +37,8 @@ export class Presenter {
   private readonly objects: Readonly<Record<ObjectLayerName, Latest<readonly ViewObject[]>>>;
   private readonly prompts: Latest<readonly Prompt[]>;
   private readonly tracks: Latest<readonly ViewTrack[]>;
+  private readonly closing: Latest<readonly Prompt[]>;
+  private readonly hand: HandOrder;
   private readonly sections?: SectionView;
   private pointer?: YX;
   private tailed = false;
@@ -45,8 +49,7 @@ export class Presenter {
   private shuffle = 0;
   private visible = true;
   private closed = false;
-  private panelText = '';
-  private panelDrawn?: Promise<void>;
+  private readonly panel: PanelDrawing;
   private ticking?: ReturnType<typeof setTimeout>;
   private busy = false;
 
@@ -68,6 +71,13 @@ export class Presenter {
       for (const prompt of prompts) this.given.set(prompt.id, prompt);
       return viewer.showPrompts(prompts);
     });
+    this.closing = latest(async (prompts: readonly Prompt[]) => viewer.showClosing?.(prompts));
+    this.panel = new PanelDrawing(
+      options.onPanel,
+      () => this.panelModel(),
+      () => this.objects.current_object.busy || session.shown.tasks.length > 0,
+    );
+    this.hand = new HandOrder(async () => viewer.flush?.());
     this.tracks = latest(async (tracks: readonly ViewTrack[]) => viewer.showTracks?.(tracks));
     const channel = () => {
       const one = latest((call: () => Promise<void>) => call());
@@ -88,7 +98,7 @@ export class Presenter {
       );
     this.stop.push(
       session.subscribeShown((state, previous) => this.show(state, previous)),
-      viewer.on((event) => this.receive(event)),
+      viewer.on((event) => this.hear(event)),
     );
     const commands = COMMAND_LIST.filter((command) => command.inViewer).map(({ id, title }) => ({ id, title }));
     channel().push(() => viewer.showCommands(commands));
@@ -118,6 +128,15 @@ export class Presenter {
     }
   }
 
+  /**
+   * Runs a command for a hand that is in another window than the viewer: after all that it has done in the viewer before.
+   *
+   * @param time when the hand moved, in milliseconds since the epoch
+   */
+  runInOrder<Id extends CommandId>(time: number, id: Id, ...args: CommandArguments<Id>): void {
+    void this.hand.fromElsewhere(() => void this.run(id, ...args), time);
+  }
+
   /** Shows the image anew, e.g. after its contrast was changed. */
   refreshImage(): void {
     const { image } = this.session.shown;
@@ -125,46 +144,31 @@ export class Presenter {
     this.sections?.repaint();
   }
 
-  /**
-   * Draws the panel anew, e.g. after its facts changed. Not at once: a click first goes to the model, and the mask that
-   * comes back to the viewer, since the panel is drawn by the same thread, and on small machines by the same cores as the
-   * model runs on.
-   */
+  /** Draws the panel anew, e.g. after its facts changed. */
   refreshPanel(): void {
-    if (this.closed) return;
-    this.panelDrawn ??= this.drawPanel();
+    this.panel.refresh();
   }
 
-  private async drawPanel(): Promise<void> {
-    const { current_object: objects } = this.objects;
-    const end = performance.now() + PANEL_PATIENCE_MS;
-    do await pause(FRAME_MS);
-    while ((objects.busy || this.session.shown.tasks.length > 0) && performance.now() < end);
-    this.panelDrawn = undefined;
-    if (this.closed || !this.options.onPanel) return;
-    const { shown: state, annotator } = this.session;
-    const automatic = annotator?.automaticStatus?.(state);
-    const panel = panelModel(state, {
+  private panelModel(): PanelModel {
+    const { shown, annotator } = this.session;
+    return panelModel(shown, {
       facts: this.options.facts?.() ?? [],
-      automatic,
+      automatic: annotator?.automaticStatus?.(shown),
       now: Date.now(),
       sections: this.sections !== undefined,
     });
-    const text = JSON.stringify(panel);
-    if (text === this.panelText) return;
-    this.panelText = text;
-    this.options.onPanel(panel);
   }
 
   /** Resolves when viewer and panel show the present state. */
   async idle(): Promise<void> {
-    const all = [this.image, this.prompts, this.tracks, ...Object.values(this.objects), ...this.others];
-    await Promise.all([...all.map((latest) => latest.idle()), this.sections?.idle(), this.panelDrawn]);
+    const all = [this.image, this.prompts, this.closing, this.tracks, ...Object.values(this.objects), ...this.others];
+    await Promise.all([...all.map((latest) => latest.idle()), this.sections?.idle(), this.panel.idle()]);
   }
 
   /** Stops listening; the viewer stays open. */
   close(): void {
     this.closed = true;
+    this.panel.close();
     clearTimeout(this.ticking);
     for (const stop of this.stop) stop();
     this.sections?.close();
@@ -182,6 +186,7 @@ export class Presenter {
       if (changed || edited || chosen || moved) this.pushObjects(name);
     }
     if (state.prompts !== previous?.prompts || moved) this.pushPrompts(state);
+    if (state.closing !== previous?.closing || (moved && state.closing)) this.closing.push(closingHere(state));
     if (moved || TRACK_PARTS.some((part) => state[part] !== previous?.[part])) this.pushTracks(state);
     const { tool: kind, positive, brushSize } = state.settings;
     const before = previous?.settings;
@@ -269,19 +274,28 @@ export class Presenter {
     this.sections?.repaint();
   }
 
+  private hear(event: ViewerEvent): void {
+    if (PASSIVE.includes(event.kind)) this.receive(event);
+    else this.hand.fromViewer(() => this.receive(event), event.time);
+  }
+
   private receive(event: ViewerEvent): void {
     const { shown: state } = this.session;
     switch (event.kind) {
       case 'prompt-added':
         if (this.isEcho(event.prompt)) break;
-        this.fromHand('put_prompts', { prompts: [{ ...event.prompt, plane: state.plane }] });
+        this.fromHand('put_prompts', { prompts: [event.prompt], byHand: event.negative ? 'negative' : 'tool' });
         if (event.prompt.kind === 'point') this.sections?.moveTo(event.prompt.at);
         break;
       case 'prompt-changed': {
         if (this.isEcho(event.prompt)) break;
         const known = state.prompts.find((prompt) => prompt.id === event.prompt.id);
-        const kept = known && { plane: known.plane, ...(known.track && { track: known.track }) };
-        this.fromHand('change_prompt', { prompt: { ...event.prompt, plane: state.plane, ...kept } });
+        // It was moved while it was being taken away, with an object that was committed, say.
+        if (!known) this.pushPrompts(state);
+        else {
+          const kept = { plane: known.plane, ...(known.track && { track: known.track }) };
+          this.fromHand('change_prompt', { prompt: { ...event.prompt, ...kept } });
+        }
         break;
       }
       case 'prompt-removed':
@@ -364,13 +378,11 @@ export class Presenter {
   }
 }
 
-/** In which a viewer draws what it was given. */
-const FRAME_MS = 16;
-/** Work that takes longer than this, of the model or the viewer, does not hold the panel up. */
-const PANEL_PATIENCE_MS = 150;
+/** Events that do nothing to the work: they need not wait for their turn. */
+const PASSIVE: readonly ViewerEvent['kind'][] = ['pointer', 'view', 'closed', 'channel'];
 
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+function closingHere({ closing = [], plane }: SessionState): Prompt[] {
+  return closing.flatMap(({ prompts }) => prompts.filter((prompt) => prompt.plane === plane));
 }
 
 /** Pixels; above this a picture is tens of megabytes, and no screen shows it. */

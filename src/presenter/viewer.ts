@@ -18,6 +18,10 @@ export interface Viewer {
   /** Replaces what the layer shows. */
   showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void>;
   showPrompts(prompts: readonly Prompt[]): Promise<void>;
+  /** Prompts of objects that are closed and whose masks are still to come: marks that take no click. */
+  showClosing?(prompts: readonly Prompt[]): Promise<void>;
+  /** Resolves when all events of what was done in the viewer so far have been sent. */
+  flush?(): Promise<void>;
   /** Lines over the image: the way of each tracked object so far. Replaces what was shown. */
   showTracks?(tracks: readonly ViewTrack[]): Promise<void>;
   /** Thin outlines where the image is cut into tiles; none removes them. */
@@ -105,8 +109,12 @@ export interface ViewerCapabilities {
   readonly painting: boolean;
 }
 
-export type ViewerEvent =
-  | { readonly kind: 'prompt-added'; readonly prompt: Prompt }
+/** An event; `time` is when the hand moved, in milliseconds since the epoch, where the viewer knows. */
+export type ViewerEvent = ViewerAction & { readonly time?: number };
+
+type ViewerAction =
+  /** `negative`: drawn with the button that is for negative points; else the sign is that of the tool in hand. */
+  | { readonly kind: 'prompt-added'; readonly prompt: Prompt; readonly negative?: true }
   | { readonly kind: 'prompt-changed'; readonly prompt: Prompt }
   | { readonly kind: 'prompt-removed'; readonly id: string }
   /** What was drawn or moved is no prompt, and has been taken away or put back. */

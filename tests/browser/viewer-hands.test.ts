@@ -31,6 +31,39 @@ describe('hands on our viewer', () => {
     assert.equal((await story.v.events()).filter(({ kind }) => kind === 'prompt-added').length, 1);
   });
 
+  it('reports the right button, and Ctrl+click, as a negative point whatever the tool is; nothing else comes of them', async () => {
+    for (const kind of ['point', 'box', 'brush', 'pan'] as const) {
+      await story.v.viewer.setTool({ kind, positive: true, brushSize: 6 });
+      for (const options of [{ button: 'right' }, { modifiers: 'Control' }] as const) {
+        await story.v.clearEvents();
+        const [x, y] = await story.v.onScreen([50.5, 60.5]);
+        if ('modifiers' in options) await story.v.page.keyboard.down('Control');
+        await story.v.page.mouse.click(x, y, 'button' in options ? options : {});
+        if ('modifiers' in options) await story.v.page.keyboard.up('Control');
+        const { prompt, negative, time = 0 } = await story.v.event('prompt-added');
+        assert.ok(prompt.kind === 'point' && !prompt.positive && negative, `${kind} ${JSON.stringify(options)}`);
+        assert.deepEqual(prompt.at.map(Math.floor), [50, 60]);
+        assert.ok(Math.abs(time - Date.now()) < 30_000);
+        await story.v.settle();
+        const others = (await story.v.events()).filter((event) => event.kind !== 'pointer' && event.kind !== 'key');
+        assert.equal(others.length, 1, JSON.stringify(others));
+      }
+    }
+  });
+
+  it('a mask shown as a prompt is left alone: nobody talks of it, and it goes when it is taken away', async () => {
+    const { mask } = disc(1, [80, 120], 30, '#ffffff');
+    const bare = await story.v.look([110, 120]);
+    await story.v.viewer.showPrompts([{ kind: 'mask', id: 'm', plane: 0, mask }]);
+    assert.notDeepEqual(await story.v.look([110, 120]), bare);
+    await story.v.clearEvents();
+    await story.v.page.waitForTimeout(1000);
+    const said = (await story.v.events()).filter(({ kind }) => kind.startsWith('prompt'));
+    assert.deepEqual(said, []);
+    await story.v.viewer.showPrompts([]);
+    assert.deepEqual(await story.v.look([110, 120]), bare);
+  });
+
   it('stretches a box by its corner, past the opposite one too, and leaves its inside free for points', async () => {
     await story.v.viewer.setTool({ kind: 'box', positive: true, brushSize: 6 });
     await story.v.drag([

@@ -8,6 +8,7 @@ import CircleStyle from 'ol/style/Circle.js';
 import Fill from 'ol/style/Fill.js';
 import Stroke from 'ol/style/Stroke.js';
 import Style from 'ol/style/Style.js';
+import { handTime } from '../../hand-time.js';
 import type { VectorConfig } from '../layers/vector-config.js';
 
 /** What is dragged from one point to another. */
@@ -56,6 +57,7 @@ export function drawInteraction(source: VectorSource, config: VectorConfig): Dra
   // Before the feature reaches the source, so that the add callback sees its properties.
   draw.on('drawend', ({ feature }) => {
     feature.setProperties({
+      drawn_at: handTime(),
       label: config.draw_label,
       size: config.draw_size,
       edge_color: config.draw_edge_color,

@@ -45,7 +45,8 @@ export class EditInteraction extends PointerInteraction {
   }
 
   override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {
-    if (event.originalEvent.button !== 0 || isPainting(event)) return false;
+    const { button, ctrlKey } = event.originalEvent;
+    if (button !== 0 || ctrlKey || isPainting(event)) return false;
     this.#grip = this.#gripAt(event);
     this.#last = event.coordinate;
     this.#moved = false;

@@ -42,7 +42,8 @@ export class PaintInteraction extends PointerInteraction {
   }
 
   override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {
-    if (!this.active || event.originalEvent.button !== 0 || event.originalEvent.altKey) return false;
+    const { button, altKey, ctrlKey } = event.originalEvent;
+    if (!this.active || button !== 0 || altKey || ctrlKey) return false;
     this.#path = [...event.coordinate];
     this.#layer.changed();
     return true;

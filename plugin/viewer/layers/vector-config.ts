@@ -7,6 +7,8 @@ export interface KeyPress {
   readonly ctrl_key: boolean;
   readonly shift_key: boolean;
   readonly alt_key: boolean;
+  /** When it was pressed, in milliseconds since the epoch. Kaibu does not say. */
+  readonly pressed_at: number;
 }
 
 export interface VectorConfig {

@@ -29,6 +29,16 @@ export function directoryStore(root: FileSystemDirectoryHandle, name: string = r
     return [folder, parts[parts.length - 1]];
   }
 
+  async function folderOf(path: string): Promise<FileSystemDirectoryHandle | undefined> {
+    let folder = root;
+    try {
+      for (const part of path.split('/').slice(0, -1)) folder = await folder.getDirectoryHandle(part);
+      return folder;
+    } catch (error) {
+      return missingOr(error, 'list', path);
+    }
+  }
+
   async function fileOf(key: string): Promise<File | undefined> {
     try {
       const [folder, base] = await parentOf(key, false);
@@ -92,7 +102,11 @@ export function directoryStore(root: FileSystemDirectoryHandle, name: string = r
       }
     },
     async *list(prefix = '') {
-      for await (const key of walk(root, '')) if (key.startsWith(prefix)) yield key;
+      // Only the folder that the prefix names is read: others hold the work on thousands of images.
+      const path = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+      const folder = await folderOf(path);
+      if (!folder) return;
+      for await (const key of walk(folder, path)) if (key.startsWith(prefix)) yield key;
     },
   };
 }

@@ -111,6 +111,8 @@ function factsOf(state: SessionState): string[] {
   const [height, width] = state.image.size;
   const count = state.layers.committed_objects.objects.size;
   const facts = [`${width} x ${height} pixels`, `${count} committed ${count === 1 ? 'object' : 'objects'}`];
+  const coming = state.closing?.length ?? 0;
+  if (coming > 0) facts.push(`${coming} more when ${coming === 1 ? 'its mask comes' : 'their masks come'}`);
   if (state.image.planes > 1) facts.splice(1, 0, `${planeName(state)} ${state.plane + 1} of ${state.image.planes}`);
   return facts;
 }

@@ -10,7 +10,7 @@ import { labelExport } from '../label-export.js';
 import { checkLabelShape, isUntouched, recordsFromLabels } from '../layers.js';
 import type { AnnotationSession } from '../session.js';
 import { seriesResults } from './series-results.js';
-import { joinTables } from './series-table.js';
+import { SeriesTable } from './series-table.js';
 
 /**
  * Many images, annotated one after the other in one session: which are done, which one is open, what failed and why. The
@@ -57,8 +57,6 @@ export interface SeriesParts {
 
 const LEAVING = 'Another image is being opened; go on when it is there.';
 const STATE = 'series.json';
-/** The table of all objects, in the output. */
-export const TABLE = 'objects.csv';
 
 const stateSchema = v.object({
   version: v.literal(1),
@@ -81,6 +79,7 @@ export class ImageSeries {
   private readonly results: readonly string[];
   /** Of images whose results are written. */
   private readonly written: Map<string, string>;
+  private readonly table: SeriesTable;
   private list: SeriesImage[];
   private position: number | undefined;
   /** The image being opened: from when the one before is saved until the session shows it. */
@@ -103,6 +102,7 @@ export class ImageSeries {
       Object.entries(stored?.images ?? {}).flatMap(([name, { result }]) => (result ? [[name, result]] : [])),
     );
     this.results = seriesResults(parts.names, parts.results, this.written);
+    this.table = new SeriesTable(parts.names, parts.store, parts.output);
     const stopped = stored?.current === undefined ? -1 : parts.names.indexOf(stored.current);
     this.resumeAt = stopped >= 0 ? stopped : undefined;
   }
@@ -169,8 +169,13 @@ export class ImageSeries {
     await this.leaveFor(index, () => this.enter(index));
   }
 
-  /** Writes the results of the open image, without leaving it. */
+  /** Writes the results of the open image, without leaving it, and the table of all. */
   async save(): Promise<void> {
+    await this.saveOpen();
+    await this.table.written();
+  }
+
+  private async saveOpen(): Promise<void> {
     const { position } = this;
     const { image } = this.session.state;
     if (position === undefined || this.heading !== undefined) return;
@@ -192,6 +197,7 @@ export class ImageSeries {
     this.opening?.abort();
     this.background?.abort();
     if (!saved) await this.leave();
+    await this.table.written();
     this.release();
     this.position = undefined;
     this.listeners.clear();
@@ -330,7 +336,7 @@ export class ImageSeries {
     // What was done on this image belongs to it, also where its mask is still to come.
     await session.settled();
     this.hold();
-    await this.save();
+    await this.saveOpen();
   }
 
   /** From here on until another image is shown, nothing is done on this one: its results are being written. */
@@ -348,23 +354,12 @@ export class ImageSeries {
     const { name, objects: before } = this.list[index];
     const input = { ...labelExport(state, this.parts.source?.()), name, stem: this.results[index] };
     const [table] = await exportLabels('csv', input);
-    await this.parts.store.set(tableKey(name), table.bytes);
+    await this.table.set(name, new TextDecoder().decode(table.bytes));
     if (state.layers.committed_objects.objects.size > 0 || before) {
       for (const file of await exportLabels(this.parts.format ?? 'tiff', input))
         await this.parts.output.set(file.name, file.bytes);
       this.written.set(name, this.results[index]);
     }
-    await this.writeTable();
-  }
-
-  /** Images by the order of the series, whatever the order they were visited in. */
-  private async writeTable(): Promise<void> {
-    const tables: { name: string; csv: string }[] = [];
-    for (const { name } of this.list) {
-      const bytes = await this.parts.store.get(tableKey(name));
-      if (bytes) tables.push({ name, csv: new TextDecoder().decode(bytes) });
-    }
-    await this.parts.output.set(TABLE, new TextEncoder().encode(joinTables(tables)));
   }
 
   private mark(index: number, change: Omit<SeriesImage, 'name'>): void {
@@ -384,8 +379,4 @@ export class ImageSeries {
     const text = JSON.stringify({ version: 1, current, images });
     await this.parts.store.set(STATE, new TextEncoder().encode(text));
   }
-}
-
-function tableKey(name: string): string {
-  return `tables/${encodeURIComponent(name)}.csv`;
 }
