@@ -6,6 +6,7 @@ import type { LabelLayerConfig, LabelUpdate } from '../viewer/protocol.js';
 import { callable, within } from './callbacks.js';
 import { geometryRings, maskPolygons } from './geometry.js';
 import { hearing } from './keys.js';
+import { OwnWrites } from './own-writes.js';
 import type { Feature, KaibuVectorLayer, KaibuWindow, XY } from './window.js';
 
 /** Shows the objects of one layer, by the means the viewer has. */
@@ -84,6 +85,7 @@ export class PolygonObjects implements ObjectsOnScreen {
   readonly #size: Size;
   #shown: readonly ViewObject[] = [];
   #masks: ReadonlyMap<string, readonly Mask[]> = new Map();
+  readonly #written = new OwnWrites();
   #edited: ReturnType<typeof setTimeout> | undefined;
 
   static async create(
@@ -122,9 +124,14 @@ export class PolygonObjects implements ObjectsOnScreen {
       // One object more changes the feature of one colour.
       for (const [color, list] of changed) {
         const feature = colorFeature(color, list, this.#size[0]);
+        this.#written.note(featureId(color), feature.geometry);
         await within(this.#layer.update_feature(featureId(color), JSON.stringify(feature)), 'update_feature');
       }
-    } else await within(this.#layer.set_features(objectsGeoJson(objects, this.#size[0])), 'set_features');
+    } else {
+      const features = objectFeatures(objects, this.#size[0]);
+      for (const { geometry, properties } of features) this.#written.note(String(properties?.id), geometry);
+      await within(this.#layer.set_features(collection(features)), 'set_features');
+    }
   }
 
   async setVisible(visible: boolean): Promise<void> {
@@ -133,9 +140,7 @@ export class PolygonObjects implements ObjectsOnScreen {
 
   /** Waits for the hand to rest, then reads the whole layer: what is in it now is the object. */
   editedBy(feature: Feature, layer: ObjectLayerName, emit: (event: ViewerEvent) => void): void {
-    const own = [...this.#masks].find(([color]) => featureId(color) === feature.properties?.id);
-    const written = own && colorFeature(own[0], own[1], this.#size[0]);
-    if (written && JSON.stringify(written.geometry) === JSON.stringify(feature.geometry)) return;
+    if (this.#written.knows(String(feature.properties?.id), feature.geometry)) return;
     clearTimeout(this.#edited);
     this.#edited = setTimeout(async () => {
       const { features } = await within(this.#layer.get_features({ decimals: 6 }), 'get_features');
@@ -147,7 +152,14 @@ export class PolygonObjects implements ObjectsOnScreen {
 
 /** A GeoJSON string of all objects, one MultiPolygon per colour. */
 export function objectsGeoJson(objects: readonly ViewObject[], height: number): string {
-  const features = [...masksByColor(objects)].map(([color, masks]) => colorFeature(color, masks, height));
+  return collection(objectFeatures(objects, height));
+}
+
+function objectFeatures(objects: readonly ViewObject[], height: number): Feature[] {
+  return [...masksByColor(objects)].map(([color, masks]) => colorFeature(color, masks, height));
+}
+
+function collection(features: readonly Feature[]): string {
   return JSON.stringify({ type: 'FeatureCollection', features });
 }
 

@@ -2,17 +2,9 @@ import type { Size } from '../../src/ndimage/array.js';
 import type { ViewerEvent } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import { callable, within } from './callbacks.js';
-import {
-  drawnPrompt,
-  movedPrompt,
-  type Outline,
-  promptGeometry,
-  sameGeometry,
-  samePlace,
-  toYX,
-  whyRefused,
-} from './geometry.js';
+import { drawnPrompt, movedPrompt, type Outline, promptGeometry, samePlace, toYX, whyRefused } from './geometry.js';
 import { type KeyPress, keyEvent } from './keys.js';
+import { OwnWrites } from './own-writes.js';
 import type { Feature, FeatureProperties, KaibuVectorLayer, KaibuWindow } from './window.js';
 
 /** A dragged prompt is reported when it has rested this long: the viewer says "changed" on every step of the way. */
@@ -43,6 +35,7 @@ export class PromptLayer {
   readonly #layer: KaibuVectorLayer;
   readonly #context: () => PromptContext;
   readonly #shown = new Map<string, Prompt>();
+  readonly #written = new OwnWrites();
   /** Geometry, as text, of what was put back last. */
   readonly #refused = new Map<string, string>();
   /** What we added and took away and have not heard of yet: by then the same prompt may be gone, or shown again. */
@@ -114,8 +107,7 @@ export class PromptLayer {
     }
     for (const prompt of prompts) this.#shown.set(prompt.id, prompt);
     if (gone.length > 0) await within(this.#layer.remove_features(gone), 'remove_features');
-    for (const prompt of moved)
-      await within(this.#layer.update_feature(prompt.id, JSON.stringify(this.#feature(prompt))), 'update_feature');
+    for (const prompt of moved) await within(this.#update(prompt), 'update_feature');
     if (fresh.length > 0) {
       for (const { id } of fresh) this.#entering.add(id);
       const features = fresh.map((prompt) => this.#feature(prompt));
@@ -141,7 +133,7 @@ export class PromptLayer {
     }
     this.#shown.set(id, prompt);
     // As it is now; Kaibu knows only its box.
-    if (prompt.kind === 'ellipse') void this.#layer.update_feature(id, JSON.stringify(this.#feature(prompt)));
+    if (prompt.kind === 'ellipse') void this.#update(prompt);
     context.emit({ kind: 'prompt-added', prompt, ...timeOf(feature) });
   }
 
@@ -151,8 +143,7 @@ export class PromptLayer {
     if (!id || !before) return;
     const moved = movedPrompt(before, feature, this.#context().size);
     this.#stopWaiting(id);
-    const written = sameGeometry(promptGeometry(before, this.#context().size[0]), feature.geometry);
-    if (written || (moved && samePlace(moved, before))) return;
+    if (this.#written.knows(id, feature.geometry) || (moved && samePlace(moved, before))) return;
     // What was put back comes back as well: a viewer that writes it in another way is not answered twice.
     const text = JSON.stringify(feature.geometry);
     if (!moved && this.#refused.get(id) === text) return;
@@ -166,7 +157,7 @@ export class PromptLayer {
         // Dragged out of the image, or a mask, which is no outline of anybody's hand: put back.
         if (before.kind !== 'mask') this.#context().emit({ kind: 'prompt-refused', why: 'outside' });
         this.#refused.set(id, text);
-        void this.#layer.update_feature(id, JSON.stringify(this.#feature(before)));
+        void this.#update(before);
       }
     };
     this.#moving.set(id, { settle, timer: setTimeout(settle, SETTLED_MS) });
@@ -187,6 +178,7 @@ export class PromptLayer {
   #forget(id: string): void {
     this.#shown.delete(id);
     this.#refused.delete(id);
+    this.#written.forget(id);
     this.#stopWaiting(id);
   }
 
@@ -195,10 +187,17 @@ export class PromptLayer {
     this.#moving.delete(id);
   }
 
+  #update(prompt: Prompt): Promise<unknown> {
+    return this.#layer.update_feature(prompt.id, JSON.stringify(this.#feature(prompt)));
+  }
+
+  /** As it is about to be written. */
   #feature(prompt: Prompt): Feature {
+    const geometry = promptGeometry(prompt, this.#context().size[0]);
+    this.#written.note(prompt.id, geometry);
     return {
       type: 'Feature',
-      geometry: promptGeometry(prompt, this.#context().size[0]),
+      geometry,
       properties: { id: prompt.id, ...promptStyle(prompt) },
     };
   }

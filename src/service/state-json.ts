@@ -41,6 +41,8 @@ export function describeState(state: SessionState) {
     /** The one that began last, of all in `tasks`. */
     task: running.at(-1) ?? null,
     tasks: running,
+    /** Commands that have not had their turn. */
+    waiting: state.waiting ?? 0,
     message: message ? { ...message } : null,
   };
 }
