@@ -295,10 +295,9 @@ describe('presenter', () => {
     await settle();
     assert.equal(panels.at(-1)?.hint, 'Click a cell.');
     const button = (command: string) =>
-      panels
-        .at(-1)
-        ?.sections.flatMap((section) => section.controls)
-        .find((control) => control.kind === 'button' && control.command === command);
+      [...panels.at(-1)!.steps, ...panels.at(-1)!.sections.flatMap((section) => section.controls)].find(
+        (control) => control.kind === 'button' && control.command === command,
+      );
     assert.deepEqual(button('commit'), {
       kind: 'button',
       command: 'commit',
