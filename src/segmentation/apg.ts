@@ -1,13 +1,16 @@
 import type { YX } from '../ndimage/array.js';
+import { boxIou } from '../ndimage/boxes.js';
 import { innermostPixel } from '../ndimage/distance.js';
 import type { Mask } from '../ndimage/mask.js';
+import { maskIou } from '../ndimage/mask-sets.js';
 import { maskFromSpans, maskSpans } from '../ndimage/rle.js';
 import type { TaskOptions } from '../task.js';
-import { bestMasks } from './amg/generate.js';
+import { masksByPrompt, type PromptedMask } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
 import type { AmgState } from './amg/state.js';
 import type { SegmentContext } from './context.js';
 import { seedsInBlocks } from './instances/blocks.js';
+import { generateInstances, labelsOf } from './instances/generate.js';
 import { initializeInstances } from './instances/initialize.js';
 import { pixelMaps } from './instances/pixel-maps.js';
 import { SEED_THRESHOLDS, type SeedThresholds, seedMask, speckSize } from './instances/post-process.js';
@@ -16,9 +19,9 @@ import type { InstanceState } from './instances/state.js';
 /**
  * Automatic prompt generation: the maps of an instance decoder say where objects are, one point each, and the mask decoder
  * what they look like (`AutomaticPromptGenerator` of micro_sam/instance_segmentation.py, 1.8; Archit et al., MIDL 2026).
- * Unlike there, components of fewer than 4 pixels give no prompt, the point is always inside its component, the best of the
- * three masks is taken if the model gives it a score of at least 0.6, and masks are merged by score in one pass, as
- * micro-sam's development branch does.
+ * Unlike there, components of fewer than 4 pixels give no prompt, the point is always inside its component, and masks are
+ * merged by score in one pass, as micro-sam's development branch does. Of the three masks of a point the one is taken that
+ * agrees best with the object that the maps show there: by its own score, SAM prefers the background to small objects.
  */
 export interface ApgState {
   readonly instances: InstanceState;
@@ -45,7 +48,7 @@ export const APG_THRESHOLDS: ApgThresholds = {
 };
 
 /** Why a candidate is no object. */
-export type ApgRejection = 'low score' | 'size' | 'duplicate' | 'truncated';
+export type ApgRejection = 'low score' | 'disagrees with the maps' | 'size' | 'duplicate' | 'truncated';
 
 export interface ApgObject {
   readonly id: number;
@@ -116,13 +119,19 @@ export function generateApg(state: ApgState, given: Partial<ApgThresholds> = {})
   const claimed = new Uint8Array(height * width);
   const objects: ApgObject[] = [];
   const rejected: { point: YX; reason: ApgRejection }[] = [];
+  const objectAt = objectsOfMaps(state);
+  const candidates = masksByPrompt(state.masks).flatMap(({ point, masks }) => {
+    const good = masks.filter((mask) => mask.predictedIou >= predIouThresh);
+    const best = agreeing(good, objectAt(point));
+    if (best) return { ...best, mask: best.mask(), point };
+    rejected.push({ point, reason: good.length === 0 ? 'low score' : 'disagrees with the maps' });
+    return [];
+  });
   const score = (mask: { predictedIou: number; stability: number }) => mask.predictedIou * mask.stability;
-  const candidates = bestMasks(state.masks).sort((a, b) => score(b) - score(a));
-  for (const candidate of candidates) {
-    const { mask, point, predictedIou, stability } = candidate;
+  candidates.sort((a, b) => score(b) - score(a));
+  for (const { mask, point, predictedIou, stability } of candidates) {
     const reject = (reason: ApgRejection) => rejected.push({ point, reason });
-    if (predictedIou < predIouThresh) reject('low score');
-    else if (mask.area < least || mask.area > maxObjectSize) reject('size');
+    if (mask.area < least || mask.area > maxObjectSize) reject('size');
     else {
       const free = unclaimed(mask, claimed, width);
       if (mask.area - free.area > maxOverlap * mask.area) reject('duplicate');
@@ -134,6 +143,39 @@ export function generateApg(state: ApgState, given: Partial<ApgThresholds> = {})
     }
   }
   return { objects, rejected };
+}
+
+/** Least IoU of a mask and the object of the maps that both are to be of. */
+const AGREEMENT = 0.3;
+
+/** The mask that agrees best with an object; without one, that of the highest score. */
+function agreeing(masks: readonly PromptedMask[], object: Mask | undefined): PromptedMask | undefined {
+  if (!object)
+    return masks.reduce<PromptedMask | undefined>((a, b) => (a && a.predictedIou >= b.predictedIou ? a : b), undefined);
+  let best: PromptedMask | undefined;
+  let most = AGREEMENT;
+  for (const candidate of masks) {
+    // The box says cheaply that a mask shows the background; it comes from a coarse grid.
+    if (boxIou(candidate.box, object.box) < AGREEMENT / 2) continue;
+    const iou = maskIou(candidate.mask(), object);
+    if (iou < most) continue;
+    most = iou;
+    best = candidate;
+  }
+  return best;
+}
+
+const found = new WeakMap<InstanceState, (at: YX) => Mask | undefined>();
+
+/** What the maps show at a pixel. */
+function objectsOfMaps({ instances, seeds }: ApgState): (at: YX) => Mask | undefined {
+  const known = found.get(instances);
+  if (known) return known;
+  const objects = generateInstances(instances, { ...seeds, minObjectSize: 0 });
+  const { data } = labelsOf(objects, instances.size);
+  const lookup = ([y, x]: YX) => objects[data[Math.floor(y) * instances.size[1] + Math.floor(x)] - 1]?.mask;
+  found.set(instances, lookup);
+  return lookup;
 }
 
 function unclaimed(mask: Mask, claimed: Uint8Array, width: number): Mask {

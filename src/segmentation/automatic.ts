@@ -5,7 +5,7 @@ import type { TaskOptions } from '../task.js';
 import { generateLabels } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
 import { AMG_THRESHOLDS, type AmgState, type AmgThresholds } from './amg/state.js';
-import { APG_THRESHOLDS, type ApgState, type ApgThresholds, generateApg, initializeApg } from './apg.js';
+import { APG_THRESHOLDS, type ApgState, type ApgThresholds, generateApg, initializeApg, rejections } from './apg.js';
 import type { EmbeddingSource, SegmentContext } from './context.js';
 import { generateInstances, labelsOf } from './instances/generate.js';
 import { initializeInstances } from './instances/initialize.js';
@@ -147,6 +147,14 @@ export function generateAutomatic(
       ? generateApg(state.apg, apgThresholds(thresholds)).objects
       : generateInstances(state.instances, instanceSettings(thresholds));
   return region ? found.filter(({ point }) => inside(point, region)) : found;
+}
+
+/** How many points of apg gave no object, by reason. */
+export function rejectedPoints(
+  { apg }: Extract<AutomaticState, { mode: 'apg' }>,
+  thresholds: AutomaticThresholds = {},
+): ReturnType<typeof rejections> {
+  return rejections(generateApg(apg, apgThresholds(thresholds)));
 }
 
 export async function automaticSegmentation(

@@ -7,7 +7,7 @@ import { toHalf } from '../../src/ndimage/half.js';
 import { encodeBand } from '../../src/segmentation/amg/band-logits.js';
 import type { AmgCandidate, AmgState } from '../../src/segmentation/amg/state.js';
 import { generateApg, initializeApg, promptPoints, rejections } from '../../src/segmentation/apg.js';
-import { automaticSegmentation } from '../../src/segmentation/automatic.js';
+import { automaticSegmentation, rejectedPoints } from '../../src/segmentation/automatic.js';
 import { labelsOf } from '../../src/segmentation/instances/generate.js';
 import { SEED_THRESHOLDS } from '../../src/segmentation/instances/post-process.js';
 import type { InstanceState } from '../../src/segmentation/instances/state.js';
@@ -93,9 +93,31 @@ describe('automatic prompt generation', function () {
     const labels = labelsOf(result.objects, [256, 256]);
     assert.equal(labels.data[30 * 256 + 58], 1, 'what two claim belongs to the better one');
     assert.equal(labels.data[30 * 256 + 80], 2);
+    assert.deepEqual(rejectedPoints({ mode: 'apg', apg: state }), rejections(result));
     assert.equal(generateApg(state, { predIouThresh: 0.4 }).objects.length, 3);
     assert.equal(generateApg(state, { maxOverlap: 0.9 }).objects.length, 3);
     assert.equal(generateApg(state, { maxOverlap: 0 }).objects.length, 1);
+  });
+
+  it('takes of several masks the one that the maps show, not the one of the highest score', () => {
+    const labels = { data: new Uint32Array(256 * 256), shape: [256, 256] };
+    for (let y = 20; y < 60; y++) labels.data.fill(1, y * 256 + 20, y * 256 + 60);
+    const [object, background] = [square([20, 20], 0.8), square([3, 3], 0.99, 240)];
+    const far = square([150, 150], 0.9);
+    const masks = masksOf([object, far]);
+    const [tile] = masks.tiles;
+    const state = {
+      instances: stateOf(oracleMaps(labels).data, [256, 256]),
+      masks: {
+        ...masks,
+        tiles: [{ ...tile, candidates: [...tile.candidates, { ...background.candidate, prompt: 0 }] }],
+      },
+      seeds: SEED_THRESHOLDS,
+    };
+    const { objects } = generateApg(state);
+    assert.equal(objects.find(({ point }) => point[0] === 25)?.predictedIou, 0.8);
+    const disagreeing = { ...state, masks: masksOf([{ ...far, point: [40, 40] }]) };
+    assert.deepEqual(rejections(generateApg(disagreeing)), { 'disagrees with the maps': 1 });
   });
 
   it('outlines the objects of an image by the real model, whole and in tiles', async () => {

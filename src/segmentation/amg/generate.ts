@@ -102,16 +102,36 @@ function survivorsOf(tile: AmgTile, state: AmgState, thresholds: AmgThresholds):
   return order.map((i) => kept[i]);
 }
 
-/** Of every prompt the mask that the model gives the highest score. */
-export function bestMasks(state: AmgState): AmgMask[] {
-  return state.tiles.flatMap((tile, index) => {
+/** A mask that was found from a prompt; made when it is asked for. */
+export interface PromptedMask {
+  readonly predictedIou: number;
+  readonly stability: number;
+  /** In image pixels, from the 256 grid. */
+  readonly box: YXYX;
+  mask(): Mask;
+}
+
+/** All prompts that have found something, in image pixels, each with its masks. */
+export function masksByPrompt(state: AmgState): { readonly point: YX; readonly masks: readonly PromptedMask[] }[] {
+  return state.tiles.flatMap((tile) => {
     const upsampler = upsamplerOf(tile);
-    const best = new Map<number, AmgCandidate>();
+    const [top, left] = tile.frame;
+    const found = new Map<number, PromptedMask[]>();
     for (const candidate of tile.candidates) {
-      const known = best.get(candidate.prompt);
-      if (!known || candidate.iou > known.iou) best.set(candidate.prompt, candidate);
+      const { prompt, iou, stability, box } = candidate;
+      const masks = found.get(prompt) ?? [];
+      found.set(prompt, masks);
+      masks.push({
+        predictedIou: iou,
+        stability,
+        box: [box[0] + top, box[1] + left, box[2] + top, box[3] + left],
+        mask: () => maskOf(tile, candidate, upsampler),
+      });
     }
-    return [...best.values()].map((candidate) => amgMask(tile, index, candidate, upsampler));
+    return [...found].map(([prompt, masks]) => {
+      const [y, x] = tile.points[prompt];
+      return { point: [y + top, x + left] as const, masks };
+    });
   });
 }
 

@@ -10,6 +10,7 @@ import {
   diameterOf,
   generateAutomatic,
   initializeAutomatic,
+  rejectedPoints,
   type ThresholdsInForce,
   thresholdsInForce,
 } from '../../segmentation/automatic.js';
@@ -40,7 +41,7 @@ export class AutomaticPlanes {
     // A run is a new start: what was dealt with in this plane comes back, unless the search only goes on.
     const dismissed = (state.dismissed ?? []).filter((id) => options.deeper || (!result.has(id) && !before?.has(id)));
     const fresh = { ...state, dismissed };
-    return { ...this.result(fresh, result), dismissed };
+    return { ...this.result(fresh, result), ...this.leftOut(fresh, result), dismissed };
   }
 
   /** The network's answers of the plane, from before if they will do. */
@@ -134,6 +135,16 @@ export class AutomaticPlanes {
       stabilityFloor: lower(before.stabilityFloor, stabilityScoreThresh),
       region: deeper ? known?.run.region : region,
     };
+  }
+
+  /** Why points of apg gave no object, for the user; there is nothing to tell of other modes. */
+  private leftOut(state: SessionState, { found }: PlaneResult): Pick<Segmentation, 'notice'> {
+    if (found?.mode !== 'apg') return {};
+    const counts = Object.entries(rejectedPoints(found, this.thresholds(state.settings.automatic, found)));
+    if (counts.length === 0) return {};
+    const total = counts.reduce((sum, [, count]) => sum + count, 0);
+    const reasons = counts.map(([reason, count]) => `${reason}: ${count}`).join(', ');
+    return { notice: `${total} ${total === 1 ? 'point' : 'points'} of the maps gave no object (${reasons}).` };
   }
 
   private result(state: SessionState, plane: PlaneResult): Segmentation {
