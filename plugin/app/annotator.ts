@@ -207,6 +207,7 @@ export class PageAnnotator {
       axes: source.axes,
       size: embeddings.size,
       planes: planeCount(source),
+      ...(source.absentPlanes && { absentPlanes: source.absentPlanes }),
       signature,
     };
     const display = await ImageDisplay.open(source, {
@@ -224,6 +225,7 @@ export class PageAnnotator {
     const annotator = annotate(session.state);
     this.opened = { source, embeddings, channels, display, annotate };
     this.opened.saved = await SavedImage.open(session, parts, image, annotator);
+    if (source.notices) session.notify({ level: 'warning', text: source.notices.join(' ') });
     // What was saved may say that this stack is annotated as something else.
     if (annotatorKind(session.state) !== annotator.kind) session.useAnnotator(annotate(session.state));
     void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message

@@ -1,4 +1,5 @@
 import type { PanelModel } from '../../src/presenter/panel/panel.js';
+import type { PanelButton } from '../../src/presenter/panel/panel-controls.js';
 import type { ControlActions } from './controls.js';
 import { make, setChildren, setText } from './dom.js';
 import { ProgressList } from './progress.js';
@@ -75,7 +76,7 @@ export class Workbench {
     setChildren(this.waysOn, buttons);
   }
 
-  private renderMessage({ message }: PanelModel): void {
+  private renderMessage({ message, offer }: PanelModel): void {
     this.message.hidden = message === undefined;
     if (message?.text === this.shownMessage) return;
     this.shownMessage = message?.text;
@@ -85,7 +86,17 @@ export class Workbench {
     dismiss.addEventListener('click', () => this.actions.dismissMessage());
     this.message.dataset.level = message.level;
     this.message.setAttribute('role', message.level === 'error' ? 'alert' : 'status');
-    this.message.append(make('span', {}, message.text), dismiss);
+    this.message.append(make('span', {}, message.text), ...(offer ? [this.offered(offer)] : []), dismiss);
+  }
+
+  /** What to do next, in the message itself. */
+  private offered({ command, title, tooltip }: PanelButton): HTMLElement {
+    const button = make('button', { type: 'button', className: 'offer', title: tooltip }, title);
+    button.addEventListener('click', () => {
+      this.actions.dismissMessage();
+      this.actions.run(command);
+    });
+    return button;
   }
 
   private renderObject({ object, candidates, conflict }: PanelModel): void {

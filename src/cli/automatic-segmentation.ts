@@ -203,7 +203,7 @@ async function segmentFile(
         await addLabelsToImage(folderStore(file), labels, { ...found, ...task, name: job.intoImage });
       await write(found);
       await job.report?.add(stem, source, labels, task);
-      return `${maxLabel(labels)} objects`;
+      return [`${maxLabel(labels)} objects`, ...(source.notices ?? [])].join('. ');
     } finally {
       embeddings.close();
     }

@@ -12,6 +12,7 @@ import { openFile } from '../io/node-open.js';
 import { readLabelImage } from '../io/results/label-image.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
+import { piecesOfOneObject } from '../session/edits/separate.js';
 import { interruptible } from './batch/batch.js';
 import type { Input } from './batch/input.js';
 import { listInputs } from './batch/inputs.js';
@@ -189,7 +190,13 @@ async function scoreModels(
 
 async function readReference(file: string, values: Values): Promise<LabelImage> {
   const labels = await readLabels(file, values.label_key);
-  return values.separate ? separateObjects(labels) : labels;
+  if (values.separate) return separateObjects(labels);
+  const pieces = piecesOfOneObject(labels);
+  if (pieces > 1)
+    console.error(
+      `All of ${file} is one object, in ${pieces} pieces that do not touch; with --separate each is one by itself.`,
+    );
+  return labels;
 }
 
 async function readLabels(file: string, key?: string): Promise<LabelImage> {

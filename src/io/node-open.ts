@@ -16,7 +16,7 @@ import { folderStore } from './stores/fs.js';
  */
 export async function openFile(
   file: string,
-  options: Pick<OpenOptions, 'key' | 'pixelSize'> & TaskOptions = {},
+  options: Pick<OpenOptions, 'key' | 'series' | 'pixelSize'> & TaskOptions = {},
 ): Promise<ImageSource> {
   const named = { name: nameOfFile(file), ...options };
   if (isAddress(file)) return openImage(file, named);

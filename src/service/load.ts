@@ -10,7 +10,11 @@ import { tracksJson } from './stack.js';
 
 /** Objects and tracks that another program made, from its files. `set_committed_objects` takes them as arrays. */
 const schemas = {
-  load_objects: v.strictObject({ labels: imageSchema, name: v.optional(v.string()) }),
+  load_objects: v.strictObject({
+    labels: imageSchema,
+    name: v.optional(v.string()),
+    separate: v.optional(v.boolean()),
+  }),
   load_tracks: v.strictObject({
     files: v.pipe(
       v.array(v.strictObject({ name: v.pipe(v.string(), v.nonEmpty()), bytes: bytesSchema })),
@@ -21,12 +25,21 @@ const schemas = {
 
 export function loadFunctions(session: AnnotationSession) {
   return {
-    /** A label image becomes the committed objects, in one step of undo. Returns their ids. */
-    load_objects: method('load_objects', ['labels', 'name'], schemas.load_objects, async ({ labels, name }) => {
-      const title = name ?? imageName(labels) ?? 'the labels';
-      await loadObjects(session, imageInput(labels, { name: title }), title);
-      return [...session.state.layers.committed_objects.objects.keys()];
-    }),
+    /**
+     * A label image becomes the committed objects, in one step of undo. With `separate`, pieces that do not touch become
+     * objects of their own in another. Returns their ids.
+     */
+    load_objects: method(
+      'load_objects',
+      ['labels', 'name', 'separate'],
+      schemas.load_objects,
+      async ({ labels, name, separate }) => {
+        const title = name ?? imageName(labels) ?? 'the labels';
+        await loadObjects(session, imageInput(labels, { name: title }), title);
+        if (separate) await session.run('separate_objects');
+        return [...session.state.layers.committed_objects.objects.keys()];
+      },
+    ),
     /**
      * Files as `export` gives them for `ctc` or `napari-tracks`, or one zip, become the committed tracks, in one step of
      * undo. Returns what `get_tracks` says of them.

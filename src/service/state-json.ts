@@ -10,7 +10,14 @@ export function describeState(state: SessionState) {
   const running = tasks.map(({ id, slot, name, progress }) => ({ id, slot, name, ...progress }));
   return {
     image: image
-      ? { name: image.name, axes: image.axes, shape: [...image.size], planes: image.planes, signature: image.signature }
+      ? {
+          name: image.name,
+          axes: image.axes,
+          shape: [...image.size],
+          planes: image.planes,
+          ...(image.absentPlanes && { absent_planes: [...image.absentPlanes] }),
+          signature: image.signature,
+        }
       : null,
     plane: state.plane,
     prompts: state.prompts.map(promptJson),

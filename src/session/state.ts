@@ -84,6 +84,8 @@ export interface Message {
   /** Plain words: what happened and what to do next. */
   readonly text: string;
   readonly code?: ErrorCode;
+  /** A command that may be what to do next. */
+  readonly offer?: 'separate_objects';
 }
 
 export interface Candidates {
@@ -109,6 +111,8 @@ export interface ImageInfo {
   readonly axes: 'yx' | 'zyx' | 'tyx' | 'tzyx';
   readonly size: Size;
   readonly planes: number;
+  /** Planes that its file announces and does not hold; they are black. */
+  readonly absentPlanes?: readonly number[];
   /** Hash of the pixels that autosave and embeddings are keyed to. */
   readonly signature: string;
 }

@@ -4,7 +4,16 @@ import path from 'node:path';
 import { fromArrayBuffer } from 'geotiff';
 import * as zarr from 'zarrita';
 import { dataItems, dataPath, hasData, withData } from '../support/data.js';
-import { axesOf, formatsTable, openItem, pixelsInOrder, readAllItems, sha256 } from '../support/formats.js';
+import {
+  axesOf,
+  equalsReference,
+  formatsTable,
+  openItem,
+  pixelsInOrder,
+  readAllItems,
+  references,
+  sha256,
+} from '../support/formats.js';
 
 const items = hasData ? dataItems() : [];
 
@@ -26,6 +35,13 @@ describe('every image of the data folder', () => {
       });
   }
   if (items.length === 0) withData('data folder', () => {});
+});
+
+describe('files that other programs read so', () => {
+  for (const reference of references())
+    withData(`${reference.file}: ${reference.variant}, as ${reference.reader} reads it`, async () => {
+      assert.ok(await equalsReference(reference));
+    });
 });
 
 describe('images of the data folder without a hash', () => {

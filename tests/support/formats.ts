@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../src/errors.js';
 import type { ImageSource } from '../../src/io/image.js';
 import { fileBytes } from '../../src/io/node-file.js';
+import { openFile } from '../../src/io/node-open.js';
 import { openImage } from '../../src/io/open.js';
+import { readLabelImage } from '../../src/io/results/label-image.js';
 import { READABLE } from '../../src/io/sniff.js';
 import { folderStore } from '../../src/io/stores/fs.js';
 import { allocate, type TypedArray } from '../../src/ndimage/array.js';
@@ -28,7 +30,8 @@ export async function pixelsInOrder(source: ImageSource, axes: string): Promise<
   const { t, c, z, y, x } = source.sizes;
   const letters = [...axes.toLowerCase()].map((letter) => {
     if (letter === 'i' || letter === 'q') return t > 1 ? 't' : 'z';
-    if ((letter === 't' || letter === 'z') && source.sizes[letter] === 1) return t > 1 ? 't' : 'z';
+    const both = /t/i.test(axes) && /z/i.test(axes);
+    if ((letter === 't' || letter === 'z') && !both && source.sizes[letter] === 1) return t > 1 ? 't' : 'z';
     return letter === 's' ? 'c' : letter;
   }) as ('t' | 'c' | 'z' | 'y' | 'x')[];
   const strides = { t: 0, c: 0, z: 0, y: 0, x: 0 };
@@ -70,25 +73,76 @@ export interface FormatRow {
   readonly exact: boolean | undefined;
 }
 
-/** Reads every item of the manifest; the rows of docs/formats.md. */
+/** A hash of tests/fixtures/references.json: of pixels, or labels, as another program reads them. */
+export interface Reference {
+  readonly file: string;
+  /** Opened together. */
+  readonly files?: readonly string[];
+  readonly key?: string;
+  readonly series?: number;
+  readonly labels?: boolean;
+  readonly variant: string;
+  readonly axes: string;
+  readonly reader: string;
+  readonly sha256: string;
+}
+
+export function references(): Reference[] {
+  return JSON.parse(readFileSync(path.join('tests', 'fixtures', 'references.json'), 'utf8'));
+}
+
+/** Whether our pixels are those of the reference. */
+export async function equalsReference(reference: Reference): Promise<boolean> {
+  const { file, files, key, series, axes, labels } = reference;
+  const source = files
+    ? await openImage(await Promise.all(files.map((name) => fileBytes(dataPath(name)))), { series })
+    : await openFile(dataPath(file), { key, series });
+  try {
+    if (labels) return sha256((await readLabelImage(source)).data) === reference.sha256;
+    return sha256(await pixelsInOrder(source, axes)) === reference.sha256;
+  } finally {
+    await source.close();
+  }
+}
+
+/** Reads every item of the manifest and what else there are references for; the rows of docs/formats.md. */
 export async function readAllItems(): Promise<FormatRow[]> {
   const rows: FormatRow[] = [];
-  for (const item of dataItems()) rows.push({ file: item.file, variant: variantOf(item), ...(await readItem(item)) });
-  return rows.sort((a, b) => (a.file < b.file ? -1 : 1));
+  const others = references();
+  for (const item of dataItems())
+    if (item.pixels_sha256_le) rows.push({ file: item.file, variant: variantOf(item), ...(await readItem(item)) });
+    else if (!others.some(({ file }) => file === item.file))
+      rows.push({ file: item.file, variant: variantOf(item), ...(await readItem(item)) });
+  for (const reference of others) {
+    const { file, variant } = reference;
+    rows.push({ file, variant, ...(await compared(() => equalsReference(reference))) });
+  }
+  return rows.sort((a, b) => order(a.file, b.file) || order(a.variant, b.variant));
 }
+
+const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 async function readItem(item: DataItem): Promise<Pick<FormatRow, 'result' | 'exact'>> {
   const expected = item.pixels_sha256_le;
-  try {
-    const source = await openItem(item.file, item.file.endsWith('plantseg-3d.zarr') ? 'raw' : undefined);
+  return compared(async () => {
+    const source = await openItem(item.file);
     const pixels = await pixelsInOrder(source, expected ? axesOf(item) : 'TCZYX'.slice(source.sizes.t > 1 ? 0 : 1));
     await source.close();
-    if (!expected) return { result: 'read; no reference hash', exact: undefined };
-    const exact = sha256(pixels) === expected;
+    return expected === undefined ? undefined : sha256(pixels) === expected;
+  }, expected === undefined);
+}
+
+async function compared(
+  compare: () => Promise<boolean | undefined>,
+  unknown = false,
+): Promise<Pick<FormatRow, 'result' | 'exact'>> {
+  try {
+    const exact = await compare();
+    if (exact === undefined) return { result: 'read; no reference hash', exact };
     return { result: exact ? 'identical' : 'DIFFERENT', exact };
   } catch (error) {
     const text = error instanceof SamError ? `${error.code}: ${error.message}` : `${error}`;
-    return { result: text, exact: expected ? false : undefined };
+    return { result: text, exact: unknown ? undefined : false };
   }
 }
 
@@ -180,7 +234,7 @@ resolution levels, in the version of the image (0.4 or 0.5), also to the fields 
 ## Images that were read
 
 Every image of the test data, read whole through \`openImage\` and compared with the hash of its pixels as other programs
-decode it (tifffile, libtiff, Pillow, nibabel): ${hashed.filter(({ exact }) => exact).length} of ${hashed.length} are identical. This table is written by
+decode it (tifffile, libtiff, Pillow, nibabel, h5py, zarr-python): ${hashed.filter(({ exact }) => exact).length} of ${hashed.length} are identical. This table is written by
 \`MICRO_SAM_WRITE_DOCS=1 npm run bench formats\` and checked by a test where the data are present.
 
 | file | what it is | result |

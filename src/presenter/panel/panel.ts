@@ -3,7 +3,7 @@ import { planCommit } from '../../session/edits/commit.js';
 import { areaOf } from '../../session/layers.js';
 import type { CandidateMask, Message, RunningTask, SessionSettings, SessionState } from '../../session/state.js';
 import { automaticHint, type PanelAutomatic, panelAutomatic } from './panel-automatic.js';
-import type { PanelButton, PanelControl, PanelSection } from './panel-controls.js';
+import { commandButton, type PanelButton, type PanelControl, type PanelSection } from './panel-controls.js';
 import { sectionsOf, stepsOf, toolsOf } from './panel-sections.js';
 import { extentText, planeName, stackHint } from './panel-stack.js';
 import { type PanelTracks, panelTracks } from './panel-tracks.js';
@@ -20,6 +20,8 @@ export interface PanelModel {
   /** What to do now, for who does not know yet; absent once work is under way. */
   readonly hint?: string;
   readonly message?: Message;
+  /** What the message offers to do. */
+  readonly offer?: PanelButton;
   /** Of each running task, the oldest first. */
   readonly progress: readonly PanelProgress[];
   /** What is in hand, and the steps of every object: always in view, at fixed places. */
@@ -80,6 +82,7 @@ export function panelModel(state: SessionState, context: PanelContext): PanelMod
     facts: [...factsOf(state), ...(context.facts ?? [])],
     ...optional('hint', hintOf(state)),
     ...optional('message', message),
+    ...optional('offer', message?.offer && commandButton(message.offer, state, true)),
     progress: tasks.map((task) => progressOf(task, context.now)),
     tools: toolsOf(state),
     steps: stepsOf(state),
@@ -113,7 +116,9 @@ function factsOf(state: SessionState): string[] {
   const facts = [`${width} x ${height} pixels`, `${count} committed ${count === 1 ? 'object' : 'objects'}`];
   const coming = state.closing?.length ?? 0;
   if (coming > 0) facts.push(`${coming} more when ${coming === 1 ? 'its mask comes' : 'their masks come'}`);
-  if (state.image.planes > 1) facts.splice(1, 0, `${planeName(state)} ${state.plane + 1} of ${state.image.planes}`);
+  const absent = state.image.absentPlanes?.includes(state.plane) ? ' (not in the file)' : '';
+  if (state.image.planes > 1)
+    facts.splice(1, 0, `${planeName(state)} ${state.plane + 1} of ${state.image.planes}${absent}`);
   return facts;
 }
 

@@ -5,6 +5,7 @@ import type { ObjectLayerName, SessionSettings, SessionState } from '../state.js
 import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
 import { type Command, command, elsewhere, needsImage } from './command.js';
 import { COMMIT_COMMANDS } from './commit-commands.js';
+import { LOADING_COMMANDS } from './loading-commands.js';
 import { DELETE_COMMAND, PROMPT_COMMANDS } from './prompt-commands.js';
 import { SEGMENT_COMMANDS } from './segmenting.js';
 import { TRACKING_COMMANDS } from './tracking-commands.js';
@@ -119,16 +120,7 @@ export const COMMANDS = {
     unavailable: (state) => (state.tasks.length > 0 ? undefined : 'Nothing is running.'),
     run: (session, options) => session.cancel(options?.task),
   }),
-  load_objects: command({
-    id: 'load_objects',
-    title: 'Load objects …',
-    group: 'commit',
-    scope: 'app',
-    tooltip:
-      'Go on from a label image, e.g. what another program segmented: its objects take the place of the committed ones.',
-    unavailable: needsImage,
-    run: elsewhere,
-  }),
+  ...LOADING_COMMANDS,
   earlier_versions: command({
     id: 'earlier_versions',
     title: 'Earlier versions …',

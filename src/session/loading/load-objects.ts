@@ -4,11 +4,13 @@ import { readLabelImage } from '../../io/results/label-image.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { setCommittedObjects } from '../edits/edits.js';
+import { offerToSeparate, piecesOfOneObject } from '../edits/separate.js';
 import { checkLabelShape, isUntouched, needImage, recordsFromLabels } from '../layers.js';
 import type { AnnotationSession } from '../session.js';
 
 /**
- * Labels that somebody else's program made, as committed objects: one step of undo.
+ * Labels that somebody else's program made, as committed objects: one step of undo. If they are all one object in several
+ * pieces, it is offered to separate them.
  *
  * @throws SamError invalid_argument for labels of another shape, cancelled if another image was opened meanwhile
  */
@@ -20,6 +22,8 @@ export async function loadObjects(session: AnnotationSession, input: ImageInput,
   checkLabelShape(labels.shape, image);
   const records = recordsFromLabels(labels);
   session.apply(setCommittedObjects(records));
+  const pieces = piecesOfOneObject(labels);
+  if (pieces > 1) return session.notify(offerToSeparate(name, pieces));
   session.notify({
     level: 'info',
     text: `${records.length} objects of ${name} are the committed objects now. Undo brings back what was there.`,

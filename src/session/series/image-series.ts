@@ -6,6 +6,7 @@ import type { Store } from '../../io/store.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { setCommittedObjects } from '../edits/edits.js';
+import { offerToSeparate, piecesOfOneObject } from '../edits/separate.js';
 import { labelExport } from '../label-export.js';
 import { checkLabelShape, isUntouched, recordsFromLabels } from '../layers.js';
 import type { AnnotationSession } from '../session.js';
@@ -284,6 +285,8 @@ export class ImageSeries {
       if (!labels) return;
       checkLabelShape(labels.shape, image);
       session.apply(setCommittedObjects(recordsFromLabels(labels), 'Load initial objects'));
+      const pieces = piecesOfOneObject(labels);
+      if (pieces > 1) session.notify(offerToSeparate(`what ${image.name} begins with`, pieces));
     } catch (error) {
       const { code, message } = asSamError(error);
       if (!signal.aborted)
