@@ -113,7 +113,7 @@ export class Workbench {
       const button = this.candidates.children[index] ?? this.addCandidate(index);
       setText(button.children[0] as HTMLElement, mask.title);
       setText(button.children[1] as HTMLElement, mask.score);
-      button.setAttribute('title', `${mask.area.toLocaleString('en')} px, predicted IoU ${mask.score} (X: next)`);
+      button.setAttribute('title', `${mask.area.toLocaleString('en')} px, model's confidence ${mask.score} (X: next)`);
       button.setAttribute('aria-pressed', String(index === candidates?.chosen));
     });
   }

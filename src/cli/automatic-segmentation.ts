@@ -48,6 +48,7 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
       --points_per_side N    amg: grid of prompts (default 32; with --object_diameter what that needs)
       --pred_iou_thresh X    --stability_score_thresh X    --box_nms_thresh X
       --min_object_size PX   --max_object_size PX
+      --min_visible_share X  drop what less is visible of than this part (default 0.25; 0: as micro-sam)
       --gap_closing N        --min_z_extent N              volumes: close gaps of up to N slices, drop objects over
                              fewer than N (both 2; 0: neither). With apg, each object of the volume is one point,
                              followed through its slices
@@ -74,6 +75,7 @@ const NUMBERS = [
   'box_nms_thresh',
   'min_object_size',
   'max_object_size',
+  'min_visible_share',
   'gap_closing',
   'min_z_extent',
   'batch_size',
@@ -155,6 +157,7 @@ function optionsOf(values: Numbers): AutomaticVolumeOptions {
     boxNmsThresh: value('box_nms_thresh') as number,
     minObjectSize: value('min_object_size') as number,
     maxObjectSize: value('max_object_size') as number,
+    minVisibleShare: value('min_visible_share') as number,
   });
   const floor = (threshold: number | undefined) => (threshold === undefined ? undefined : Math.min(threshold, 0.6));
   return {

@@ -44,7 +44,7 @@ export interface CacheOptions {
   readonly signature: Signature;
   readonly geometry: CacheGeometry;
   /** Gives each embedding its `id`. */
-  idOf(at: Place): string;
+  idOf(at: Place, features: Embedding['features']): string;
   /** Store new embeddings in half precision: half the space, relative error up to 2^-11. */
   readonly half?: boolean;
 }
@@ -93,7 +93,7 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
     warnings,
     async get(at) {
       const features = await (await arrayAt(at, false))?.get(at.plane);
-      return features && { features, ...frameOf(at), id: options.idOf(at) };
+      return features && { features, ...frameOf(at), id: options.idOf(at, features) };
     },
     early: ({ plane, tile }) => earlyArrays.get(plane, tile),
     async set(at, { features, early }) {

@@ -7,6 +7,7 @@ import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import { makeTiling, type Tiling } from '../ndimage/blocking.js';
 import type { TaskOptions } from '../task.js';
 import { type EmbeddingCache, openEmbeddingCache, type Place, readAttributes } from './cache.js';
+import { contentHash } from './content-hash.js';
 import type { EmbeddingOptions } from './options.js';
 import { chosenIntensity, chosenTiling } from './settings.js';
 import { modelFields, pixelSignature, type Signature, signatureKey, WRITER_VERSION } from './signature.js';
@@ -70,7 +71,6 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     intensity: intensityKey(intensity),
   };
   const key = signatureKey(signature);
-  const keyOf = ({ plane, tile }: Place) => `${plane}${tile === undefined ? '' : `/${tile}`}`;
   const store = typeof options.store === 'function' ? options.store(key) : options.store;
   const cache: EmbeddingCache | undefined =
     store &&
@@ -83,7 +83,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
         tiling,
         inputSize: (original) => resizedSize(original, model.encoderInput.side, model.encoderInput.resize),
       },
-      idOf: (at) => `${key}/${keyOf(at)}`,
+      idOf: (at, features) => idOf(key, at, features),
       half: options.half,
     }));
   for (const warning of cache?.warnings ?? [])
@@ -119,7 +119,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     const image = await imageOf(at.plane, boxOf(at), { signal });
     await worker.load(model, { signal, onProgress });
     const encoded = await worker.encode(model.name, image, { early, signal, onProgress });
-    const embedding = { ...encoded, id: `${key}/${keyOf(at)}` };
+    const embedding = { ...encoded, id: idOf(key, at, encoded.features) };
     if (cache) keep(cache, at, embedding);
     return embedding;
   }
@@ -229,6 +229,18 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
 
 function bytesOf({ features, early = {} }: Embedding): number {
   return Object.values(early).reduce((sum, { data }) => sum + data.byteLength, features.data.byteLength);
+}
+
+function keyOf({ plane, tile }: Place): string {
+  return `${plane}${tile === undefined ? '' : `/${tile}`}`;
+}
+
+/**
+ * What decoders and workers know an embedding by. Of two with the same signature, say one from a file and one encoded
+ * here, the content may differ.
+ */
+function idOf(signature: string, at: Place, { data }: Tensor<Float32Array>): string {
+  return `${signature}/${keyOf(at)}/${contentHash(data)}`;
 }
 
 const isIndex = (value: number | undefined, length: number) =>

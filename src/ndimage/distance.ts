@@ -1,7 +1,7 @@
 import type { Tensor, YX } from './array.js';
 import { threeAxes } from './label.js';
 import type { Mask } from './mask.js';
-import { maskToBitmap } from './rle.js';
+import { maskContains, maskSpans, maskToBitmap } from './rle.js';
 
 /**
  * Exact Euclidean distance transform in 2D and 3D, one axis after the other: along x by two sweeps, along y and z as the
@@ -121,4 +121,22 @@ export function innermostPixel(mask: Mask): YX {
   for (let p = 1; p < squared.length; p++) if (squared[p] > squared[best]) best = p;
   const y = Math.floor(best / width);
   return [y + top - 1, best - y * width + left - 1];
+}
+
+/** From the pixel at (y, x) to the nearest one on the other side of the mask's edge; Infinity of an empty mask. */
+export function distanceToEdge(mask: Mask, at: YX): number {
+  const [y, x] = [Math.floor(at[0]), Math.floor(at[1])];
+  if (maskContains(mask, at[0], at[1])) {
+    const [top, left, bottom, right] = mask.box;
+    const shape: [number, number] = [bottom - top + 2, right - left + 2];
+    const data = maskToBitmap(mask, shape, [top - 1, left - 1]);
+    return distanceTransform({ data, shape }).data[(y - top + 1) * shape[1] + x - left + 1];
+  }
+  const spans = maskSpans(mask);
+  let nearest = Infinity;
+  for (let i = 0; i < spans.length; i += 3) {
+    const dx = Math.max(spans[i + 1] - x, 0, x - (spans[i + 2] - 1));
+    nearest = Math.min(nearest, Math.hypot(spans[i] - y, dx));
+  }
+  return nearest;
 }

@@ -53,6 +53,8 @@ export interface AutomaticThresholds {
   /** In pixels. */
   readonly minObjectSize?: number;
   readonly maxObjectSize?: number;
+  /** amg: what remains visible of a mask below smaller ones is dropped if it is less than this share of it; 0..1. */
+  readonly minVisibleShare?: number;
 }
 
 export interface AutomaticOptions extends Omit<AmgOptions, 'onPartial' | 'points'> {
@@ -291,7 +293,7 @@ export function thresholdsInForce(
   diameter?: number,
 ): ThresholdsInForce {
   const { centre, boundary, foreground, maxObjectSize } = INSTANCE_SETTINGS;
-  const { predIouThresh, stabilityScoreThresh, boxNmsThresh, minObjectSize } = AMG_THRESHOLDS;
+  const { predIouThresh, stabilityScoreThresh, boxNmsThresh, minObjectSize, minVisibleShare } = AMG_THRESHOLDS;
   const smoothing = diameter === undefined ? FIRST_SMOOTHING : smoothingFor(diameter);
   const distance = given.distanceSmoothing ?? smoothing.distance;
   return {
@@ -306,6 +308,7 @@ export function thresholdsInForce(
     maxOverlap: APG_THRESHOLDS.maxOverlap,
     minObjectSize: mode === 'amg' ? minObjectSize : speckSize(diameter ?? 0),
     maxObjectSize,
+    minVisibleShare,
     ...(mode === 'amg' ? recommended : seedsOf(recommended)),
     ...given,
   };

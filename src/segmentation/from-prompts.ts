@@ -10,7 +10,7 @@ import type { SegmentContext } from './context.js';
 import { checkBox, checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint } from './image-prompt.js';
 import { pointsFromMask } from './points-from-mask.js';
 import { agreeingFirst, inStatedBox } from './stated-size.js';
-import { type PlacedPrompt, placePrompt, touchesFrame } from './tiled.js';
+import { type PlacedPrompt, placePrompt, takesFrame, touchesFrame } from './tiled.js';
 
 /**
  * Prompts → masks, tiled or not: the `segment_from_*` functions and `batched_inference` of micro-sam 1.8. All
@@ -45,11 +45,13 @@ export interface SegmentedPrompt {
   readonly lowRes: LowResLogits;
   /**
    * What there is to choose from, best first: three masks for a multimask prompt (four if the size of objects was stated
-   * and none of the three agrees with it), else the one.
+   * and none of the three agrees with it), else the one. Of points alone, masks that take the whole frame come last.
    */
   readonly candidates: readonly MaskCandidate[];
   /** The mask ends at the border of its tile inside the image and may be cut there. */
   readonly touchesTile: boolean;
+  /** From points alone, and no mask does less than take the whole image or tile: the model saw no object there. */
+  readonly takesFrame: boolean;
   /** For people: what of the prompt had no effect, and why. */
   readonly notices: readonly string[];
 }
@@ -122,7 +124,9 @@ export async function segmentFromMask(
   mask: Mask,
   options: FromMaskOptions = {},
 ): Promise<SegmentedPrompt> {
-  return segmentOne(context, promptFromMask(mask, context.embeddings.size, options), options);
+  const prompt = promptFromMask(mask, context.embeddings.size, options);
+  // A single derived point stands for the mask; micro-sam asks for no choice of three masks then.
+  return segmentOne(context, prompt, { multimask: false, ...options });
 }
 
 /** What `segmentFromMask` asks of the model. */
@@ -130,7 +134,9 @@ export function promptFromMask(mask: Mask, size: Size, options: FromMaskOptions 
   const { useBox = true, useMask = true, usePoints = false, singlePoint = false, boxExtension = 0 } = options;
   const { softMask = false, maxPoints } = options;
   const inside = checkImagePrompt({ mask }, size).mask as Mask;
-  const derived = usePoints ? pointsFromMask(inside, size, { boxExtension, singlePoint, maxPoints }) : undefined;
+  const derived = usePoints
+    ? pointsFromMask(inside, size, { boxExtension, singlePoint, maxPoints, centred: softMask })
+    : undefined;
   return {
     box: options.box ?? (useBox ? extendBox(inside.box, boxExtension, size) : undefined),
     points: options.points ?? derived,
@@ -238,7 +244,8 @@ export async function segmentEach(
         const box = sized.indexOf(index);
         const [fromBox] =
           fromBoxes && box >= 0 ? masksFrom(fromBoxes, box, chooseTokens(fromBoxes, box, false), at) : [];
-        onResult(toResult(at, fromBox ? agreeingFirst(candidates, fromBox) : candidates, embeddings.size), index);
+        const ranked = fromBox ? agreeingFirst(candidates, fromBox) : candidates;
+        onResult(toResult(at, wholeFrameLast(ranked, at), embeddings.size), index);
       });
       done += indices.length;
       onProgress?.({ done, total: prompts.length, message: `Segmented ${done} of ${prompts.length} objects` });
@@ -251,6 +258,19 @@ function isAmbiguous({ prompt: { points = [], box, maskLogits } }: PlacedPrompt)
   return !box && !maskLogits && points.length === 1 && points[0].positive;
 }
 
+/**
+ * In an image full of objects SAM believes most in all that is between them, or in everything: no answer to a point.
+ * Empty masks come after those.
+ */
+function wholeFrameLast(
+  candidates: readonly MaskCandidate[],
+  { prompt, frame }: PlacedPrompt,
+): readonly MaskCandidate[] {
+  if (prompt.box || prompt.maskLogits || candidates.length < 2) return candidates;
+  const rank = ({ mask }: MaskCandidate) => (mask.area === 0 ? 2 : takesFrame(mask, frame) ? 1 : 0);
+  return [...candidates].sort((a, b) => rank(a) - rank(b));
+}
+
 /** Positions in `decoded.tokens` of the masks to offer, best predicted IoU first. */
 function chooseTokens({ tokens, iou }: DecodedMasks, row: number, multimask: boolean): number[] {
   const single = tokens.indexOf(0);
@@ -261,7 +281,11 @@ function chooseTokens({ tokens, iou }: DecodedMasks, row: number, multimask: boo
 }
 
 /** @param candidates best first */
-function toResult({ frame, notices }: PlacedPrompt, candidates: readonly MaskCandidate[], size: Size): SegmentedPrompt {
+function toResult(
+  { prompt, frame, notices }: PlacedPrompt,
+  candidates: readonly MaskCandidate[],
+  size: Size,
+): SegmentedPrompt {
   const [{ mask, iou: predictedIou, stability, lowRes }] = candidates;
   const cut = touchesFrame(mask, frame, size);
   return {
@@ -271,6 +295,7 @@ function toResult({ frame, notices }: PlacedPrompt, candidates: readonly MaskCan
     lowRes,
     candidates,
     touchesTile: cut,
+    takesFrame: !prompt.box && !prompt.maskLogits && takesFrame(mask, frame),
     notices: cut
       ? [...notices, 'The object reaches the border of its tile and may be cut; use a larger halo.']
       : notices,

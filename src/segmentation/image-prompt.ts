@@ -14,6 +14,8 @@ export interface ImagePrompt {
   readonly softMask?: boolean;
   /** Logits of an earlier result that is to be refined; takes the place of `mask`, and is ignored in another tile. */
   readonly previous?: LowResLogits;
+  /** Of an image in tiles: the tile that holds this place, instead of the one that suits the prompt. */
+  readonly tileAt?: YX;
 }
 
 export interface PromptPoint {

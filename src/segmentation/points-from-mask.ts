@@ -10,8 +10,9 @@ import type { PromptPoint } from './image-prompt.js';
 
 /**
  * Point prompts that describe a mask: maxima of the smoothed distance to its outline, inside as positive and outside as
- * negative points. Source: `_compute_points_from_mask` of micro-sam 1.8. The crop is at least one pixel larger
- * than the mask, so that the outline is never cut off. Points are pixel centres.
+ * negative points. Source: `_compute_points_from_mask` of micro-sam 1.8. The crop is at least one pixel larger than the
+ * mask, so that the outline is never cut off. As in micro-sam a point is the index of its pixel, and goes to the
+ * model like that, unless centres of pixels are asked for.
  */
 export interface PointsFromMaskOptions {
   /** Room for negative points around the mask: pixels if >= 1, else a fraction of its sides. */
@@ -20,6 +21,8 @@ export interface PointsFromMaskOptions {
   readonly singlePoint?: boolean;
   /** At most so many positive and so many negative points, the farthest from the outline. */
   readonly maxPoints?: number;
+  /** Points are the centres of their pixels. */
+  readonly centred?: boolean;
 }
 
 const SIGMA = 1;
@@ -30,7 +33,7 @@ const NEGATIVE_DISTANCE = 5;
 export function pointsFromMask(
   mask: Mask,
   size: Size,
-  { boxExtension = 0, singlePoint = false, maxPoints = Infinity }: PointsFromMaskOptions = {},
+  { boxExtension = 0, singlePoint = false, maxPoints = Infinity, centred = false }: PointsFromMaskOptions = {},
 ): PromptPoint[] {
   const least: Mask['box'] = [mask.box[0] - 1, mask.box[1] - 1, mask.box[2] + 1, mask.box[3] + 1];
   const extended = extendBox(mask.box, boxExtension, size);
@@ -43,8 +46,9 @@ export function pointsFromMask(
   const notOutline = dilate({ data: inside, shape }).data.map((value, p) => (value && !inside[p] ? 0 : 1));
   const distance = gaussianFilter(distanceTransform({ data: notOutline, shape }), SIGMA).data;
   const only = (side: 0 | 1) => ({ data: distance.map((value, p) => (inside[p] === side ? value : 0)), shape });
+  const shift = centred ? 0.5 : 0;
   const toPoint = (y: number, x: number, positive: boolean): PromptPoint => ({
-    at: [y + top + 0.5, x + left + 0.5],
+    at: [y + top + shift, x + left + shift],
     positive,
   });
   if (singlePoint) {

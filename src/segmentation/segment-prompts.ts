@@ -6,7 +6,7 @@ import { rasterizePolygon } from '../ndimage/rasterize.js';
 import type { TaskOptions } from '../task.js';
 import type { SegmentContext } from './context.js';
 import { type MaskCandidate, segmentEach } from './from-prompts.js';
-import { checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint } from './image-prompt.js';
+import { checkImagePrompt, type ImagePrompt, type PromptPoint } from './image-prompt.js';
 import type { PointPrompt, Prompt } from './prompts.js';
 
 /**
@@ -20,11 +20,9 @@ export interface SegmentedObject {
   readonly mask: Mask;
   /** What it was made from. */
   readonly prompts: readonly Prompt[];
-  readonly predictedIou: number;
-  readonly stability: number;
-  /** For refining it; kept up to `KEEP_LOGITS` objects. */
-  readonly logits?: LowResLogits;
-  /** To choose from, best first; more than one for a single positive point. Kept like `logits`. */
+  readonly predictedIou?: number;
+  readonly stability?: number;
+  /** To choose from, best first; more than one for a single positive point. Kept up to `KEEP_CANDIDATES` objects. */
   readonly candidates?: readonly MaskCandidate[];
 }
 
@@ -37,14 +35,12 @@ export interface SegmentedPrompts {
 export interface SegmentPromptsOptions extends TaskOptions {
   /** Each positive point and each box is an object of its own. */
   readonly batched?: boolean;
-  /** Refine this result; for one object only. */
-  readonly previous?: LowResLogits;
   /** All candidates as the model has them, none rough. */
   readonly exactLogits?: boolean;
 }
 
 /** A megabyte per object and more: with many objects they are dropped. */
-export const KEEP_LOGITS = 32;
+export const KEEP_CANDIDATES = 32;
 export const MAX_OBJECTS = 10_000;
 
 interface PlannedObject {
@@ -65,23 +61,21 @@ export async function segmentPrompts(
   const here = prompts.filter((prompt) => prompt.plane === context.plane);
   const planned = planObjects(here, size, options.batched ?? false);
   for (const { prompt } of planned) checkImagePrompt(prompt, size);
-  if (options.previous && planned.length === 1)
-    planned[0] = { ...planned[0], prompt: { ...planned[0].prompt, previous: options.previous } };
   const objects: SegmentedObject[] = [];
   const notices = new Map<string, number>();
   const empty: number[] = [];
-  const keep = planned.length <= KEEP_LOGITS;
+  const keep = planned.length <= KEEP_CANDIDATES;
   await segmentEach(
     context,
     planned.map(({ prompt }) => prompt),
     (result, index) => {
-      for (const notice of result.notices) notices.set(notice, (notices.get(notice) ?? 0) + 1);
-      if (result.mask.area === 0) {
+      if (result.mask.area === 0 || result.takesFrame) {
         empty.push(index + 1);
         return;
       }
-      const { mask, predictedIou, stability, lowRes, candidates } = result;
-      const kept = keep ? { logits: lowRes, candidates } : {};
+      for (const notice of result.notices) notices.set(notice, (notices.get(notice) ?? 0) + 1);
+      const { mask, predictedIou, stability, candidates } = result;
+      const kept = keep ? { candidates } : {};
       objects.push({ id: index + 1, mask, prompts: planned[index].prompts, predictedIou, stability, ...kept });
     },
     { signal: options.signal, onProgress: options.onProgress, exactLogits: options.exactLogits },
@@ -92,11 +86,14 @@ export async function segmentPrompts(
 
 function emptyNotice(empty: readonly number[], total: number): string[] {
   if (empty.length === 0) return [];
-  if (total === 1) return ['The model found no object here; move the prompt, or add a box or another point.'];
+  if (total === 1) return [NOTHING_HERE];
   const listed = [...empty].sort((a, b) => a - b);
   const some = listed.slice(0, 10).join(', ') + (listed.length > 10 ? ', …' : '');
   return [`The model found nothing for ${empty.length} of ${total} prompts (${some}).`];
 }
+
+export const NOTHING_HERE =
+  'Nothing was found here. Draw a box around the object, or state the object size under Model and image settings.';
 
 function countedNotices(notices: ReadonlyMap<string, number>): string[] {
   return [...notices].map(([notice, count]) => (count === 1 ? notice : `${notice} (${count} objects)`));

@@ -63,7 +63,8 @@ export function placePrompt(
   };
 }
 
-function promptCentre({ box, mask, points = [] }: ImagePrompt): YX {
+function promptCentre({ box, mask, points = [], tileAt: place }: ImagePrompt): YX {
+  if (place) return place;
   if (box) return boxCentre(box);
   if (mask) return maskCentroid(mask);
   const positive = points.filter((point) => point.positive);
@@ -103,5 +104,16 @@ export function touchesFrame({ box, area }: Mask, frame: YXYX, size: Size): bool
     (box[1] === frame[1] && frame[1] > 0) ||
     (box[2] === frame[2] && frame[2] < size[0]) ||
     (box[3] === frame[3] && frame[3] < size[1])
+  );
+}
+
+/** Part of the frame's sides that a mask may leave free and still reach them. */
+const MARGIN = 0.02;
+
+/** Whether the mask reaches all four sides of the frame, or nearly so. */
+export function takesFrame({ box, area }: Mask, [top, left, bottom, right]: YXYX): boolean {
+  const [rows, columns] = [MARGIN * (bottom - top), MARGIN * (right - left)];
+  return (
+    area > 0 && box[0] <= top + rows && box[1] <= left + columns && box[2] >= bottom - rows && box[3] >= right - columns
   );
 }

@@ -24,6 +24,7 @@ const thresholds = {
   box_nms_thresh: score,
   min_object_size: size,
   max_object_size: size,
+  min_visible_share: score,
 };
 const ids = v.optional(v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(1))), v.minLength(1)));
 
@@ -131,6 +132,7 @@ function thresholdsOf(given: Given): AutomaticThresholds {
     boxNmsThresh: given.box_nms_thresh,
     minObjectSize: given.min_object_size,
     maxObjectSize: given.max_object_size,
+    minVisibleShare: given.min_visible_share,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
@@ -149,5 +151,6 @@ function thresholdsJson(given: ThresholdsInForce) {
     box_nms_thresh: given.boxNmsThresh,
     min_object_size: given.minObjectSize,
     max_object_size: Number.isFinite(given.maxObjectSize) ? given.maxObjectSize : null,
+    min_visible_share: given.minVisibleShare,
   };
 }

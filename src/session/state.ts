@@ -133,8 +133,18 @@ export interface ObjectRecord {
   readonly stability?: number;
   /** Planes whose mask was projected from other planes: recomputed by the next projection. All others are annotated. */
   readonly projected?: ReadonlySet<number>;
+  /**
+   * Plane → what prompts in that plane correct: the mask that was there before the first of them (propagated, painted,
+   * loaded). It comes back when they are removed. Absent where the mask was made from prompts alone.
+   */
+  readonly corrected?: ReadonlyMap<number, CorrectedFrom>;
   /** How a followed track ended; absent if nobody followed it. */
   readonly trackEnd?: TrackEnd;
+}
+
+export interface CorrectedFrom {
+  readonly mask: Mask;
+  readonly projected: boolean;
 }
 
 /** `frame` is the first one that does not belong to the track any more, or the last of the series (`end`). */

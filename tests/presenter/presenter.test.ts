@@ -312,7 +312,7 @@ describe('presenter', () => {
     await settle();
     const { object, candidates, hint } = panels.at(-1)!;
     assert.match(hint ?? '', /Press C/);
-    assert.match(object?.score ?? '', /predicted IoU 0\.90/);
+    assert.match(object?.score ?? '', /model's confidence 0\.90/);
     assert.deepEqual(
       candidates?.masks.map(({ title }) => title),
       ['Small', 'Medium', 'Large'],

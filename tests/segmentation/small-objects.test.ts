@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Mask } from '../../src/ndimage/mask.js';
 import { cropMask, maskIou } from '../../src/ndimage/mask-sets.js';
 import { maskFromLabels, translateMask } from '../../src/ndimage/rle.js';
 import { segmentFromPoints } from '../../src/segmentation/from-prompts.js';
@@ -20,11 +21,11 @@ describe('small objects', () => {
     const nucleus = maskFromLabels(labels, 4); // around (272, 544)
     assert.equal(cropMask(nucleus, [top, left, top + side, left + side]).area, nucleus.area);
     const point = { at: [272.5 - top, 544.5 - left], positive: true } as const;
-    const iou = async (objectDiameter?: number) => {
-      const { mask } = await segmentFromPoints(context, [point], { objectDiameter });
-      return maskIou(translateMask(mask, top, left), nucleus);
-    };
-    assert.ok((await iou()) < 0.1, 'else this image is no longer a hard one');
-    assert.ok((await iou(12)) > 0.6);
+    const iou = (mask: Mask) => maskIou(translateMask(mask, top, left), nucleus);
+    const unknown = await segmentFromPoints(context, [point]);
+    const surest = unknown.candidates.reduce((a, b) => (b.iou > a.iou ? b : a));
+    assert.ok(iou(surest.mask) < 0.1, 'else this image is no longer a hard one');
+    assert.ok(unknown.mask.area < 0.5 * side * side, 'the background is not offered first all the same');
+    assert.ok(iou((await segmentFromPoints(context, [point], { objectDiameter: 12 })).mask) > 0.6);
   });
 });

@@ -4,7 +4,7 @@ import { chosenAutomatic, drawnBox } from '../../session/commands/automatic-comm
 import { planAccept } from '../../session/edits/automatic-edits.js';
 import { areaOf } from '../../session/layers.js';
 import type { AutomaticThresholds, SessionState } from '../../session/state.js';
-import { commandButton, type PanelButton } from './panel-controls.js';
+import { commandButton, confidenceText, type PanelButton } from './panel-controls.js';
 
 /** What the panel says and offers about automatic segmentation: one button at first, the rest once there are results. */
 export interface PanelAutomatic {
@@ -102,7 +102,7 @@ function chosenOf(state: SessionState): PanelAutomatic['chosen'] {
   if (!record) return undefined;
   const facts = [
     `${areaOf(record).toLocaleString('en')} px`,
-    record.predictedIou === undefined ? '' : `predicted IoU ${record.predictedIou.toFixed(2)}`,
+    record.predictedIou === undefined ? '' : `model's confidence ${confidenceText(record.predictedIou)}`,
     record.stability === undefined ? '' : `stability ${record.stability.toFixed(2)}`,
   ];
   return {

@@ -66,3 +66,8 @@ export function commandButton(command: CommandId, state: SessionState, primary =
     primary,
   };
 }
+
+/** The model's own estimate of its mask's IoU, which goes beyond 1. */
+export function confidenceText(predictedIou: number): string {
+  return Math.min(1, Math.max(0, predictedIou)).toFixed(2);
+}

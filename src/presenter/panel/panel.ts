@@ -3,7 +3,13 @@ import { planCommit } from '../../session/edits/commit.js';
 import { areaOf } from '../../session/layers.js';
 import type { CandidateMask, Message, RunningTask, SessionSettings, SessionState } from '../../session/state.js';
 import { automaticHint, type PanelAutomatic, panelAutomatic } from './panel-automatic.js';
-import { commandButton, type PanelButton, type PanelControl, type PanelSection } from './panel-controls.js';
+import {
+  commandButton,
+  confidenceText,
+  type PanelButton,
+  type PanelControl,
+  type PanelSection,
+} from './panel-controls.js';
 import { sectionsOf, stepsOf, toolsOf } from './panel-sections.js';
 import { extentText, planeName, stackHint } from './panel-stack.js';
 import { type PanelTracks, panelTracks } from './panel-tracks.js';
@@ -60,7 +66,7 @@ export interface PanelObject {
   readonly area: number;
   /** Over planes, e.g. "slices 4 to 19"; absent for a single plane. */
   readonly extent?: string;
-  /** e.g. "predicted IoU 0.91 · stability 0.97"; empty for painted objects. */
+  /** e.g. "model's confidence 0.91 · stability 0.97"; empty for painted objects. */
   readonly score: string;
 }
 
@@ -173,7 +179,7 @@ export function timeLeft(seconds: number): string {
 const CANDIDATE_TITLES = ['Small', 'Medium', 'Large'];
 
 function candidateOf({ mask, predictedIou }: CandidateMask, index: number) {
-  return { title: CANDIDATE_TITLES[index] ?? `Mask ${index + 1}`, score: predictedIou.toFixed(2), area: mask.area };
+  return { title: CANDIDATE_TITLES[index] ?? `Mask ${index + 1}`, score: confidenceText(predictedIou), area: mask.area };
 }
 
 function objectOf(state: SessionState): PanelObject | undefined {
@@ -184,7 +190,7 @@ function objectOf(state: SessionState): PanelObject | undefined {
   const [{ predictedIou, stability }] = records;
   const extent = extentText(records[0], state);
   const score = [
-    predictedIou === undefined ? '' : `predicted IoU ${predictedIou.toFixed(2)}`,
+    predictedIou === undefined ? '' : `model's confidence ${confidenceText(predictedIou)}`,
     stability === undefined ? '' : `stability ${stability.toFixed(2)}`,
   ];
   const title = state.editing === undefined ? 'New object' : `Object ${state.editing}, being edited`;

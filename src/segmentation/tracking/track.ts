@@ -3,7 +3,7 @@ import type { Mask } from '../../ndimage/mask.js';
 import { clipMask, intersectionArea, maskIou } from '../../ndimage/mask-sets.js';
 import { translateMask } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
-import { ALWAYS_THERE, presenceTest } from '../volume/presence.js';
+import { ALWAYS_THERE, largestOf, presenceTest } from '../volume/presence.js';
 import {
   type Projection,
   type ProjectionName,
@@ -76,19 +76,21 @@ export async function trackAcrossFrames(
 ): Promise<Track> {
   const projection: ResolvedProjection = { ...projectionOf(options.projection), boxExtension: options.boxExtension };
   const planes = [...annotated.masks.keys()].sort((a, b) => a - b);
-  const first = planes.find((plane) => annotated.masks.get(plane)!.area > 0) as number;
-  const last = planes[planes.length - 1];
+  const marked = planes.filter((plane) => annotated.masks.get(plane)!.area > 0);
+  const [first, last] = [marked[0], marked[marked.length - 1]];
   const run = { annotated, frames, size, segment, projection, options, task };
   const masks = new Map<number, Mask>();
   let end: Track['end'] = { reason: 'end', frame: last };
   if (options.direction === 'backward') {
-    for (const plane of planes) if (annotated.masks.get(plane)!.area > 0) masks.set(plane, annotated.masks.get(plane)!);
+    for (const plane of marked) masks.set(plane, annotated.masks.get(plane)!);
   } else {
-    end = await follow(run, first, last, 1, annotated.stopUpper, masks);
+    const bound = planes.find((plane) => plane > last) ?? last;
+    end = await follow(run, first, last, 1, annotated.stopUpper ? bound : undefined, masks);
   }
   if (options.direction !== 'forward') {
-    const sure = annotated.stopLower ? planes[0] : first;
-    if (sure < first || !annotated.stopLower) await follow(run, first, sure, -1, annotated.stopLower, masks);
+    const bound = planes.findLast((plane) => plane < first) ?? first;
+    if (!annotated.stopLower || bound < first)
+      await follow(run, first, first, -1, annotated.stopLower ? bound : undefined, masks);
   }
   const found = [...masks].sort(([a], [b]) => a - b);
   return { masks: new Map(found), range: [found[0][0], found[found.length - 1][0]], end };
@@ -104,20 +106,23 @@ interface Run {
   readonly task: TrackTask;
 }
 
-/** Walks from an annotated frame; `sure` is the last frame up to which the object is known to exist. */
+/**
+ * Walks from an annotated frame; `sure` is the last frame up to which the object is known to exist, `stop` the frame
+ * where it ends at the latest: the last marked one, or one that is marked as without it.
+ */
 async function follow(
   run: Run,
   start: number,
   sure: number,
   direction: 1 | -1,
-  stopAtSure: boolean,
+  stop: number | undefined,
   masks: Map<number, Mask>,
 ): Promise<Track['end']> {
   const { annotated, frames, size, options, task } = run;
   const motion = new MotionModel(options.motionSmoothing);
   let previous = annotated.masks.get(start) as Mask;
   const presenceOf = run.projection.useMask
-    ? await presenceTest(run.segment, start, previous, run.projection, task)
+    ? await presenceTest(run.segment, ...largestOf(annotated.masks), run.projection, task)
     : ALWAYS_THERE;
   // A track that holds what was marked is another version of this one.
   const others = (annotated.others ?? []).filter((other) => !isIn(previous, other.get(start)));
@@ -145,7 +150,7 @@ async function follow(
       task.onFrame?.(frame, mask);
     }
     task.onProgress?.({ done: masks.size, total: frames, message: `Tracked frame ${frame + 1} of ${frames}` });
-    if (stopAtSure && frame === sure) return { reason: 'end', frame };
+    if (frame === stop) return { reason: 'end', frame };
   }
   return { reason: 'end', frame: direction === 1 ? frames - 1 : 0 };
 }

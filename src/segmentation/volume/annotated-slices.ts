@@ -6,9 +6,9 @@ import type { Prompt } from '../prompts.js';
 import type { AnnotatedSlices } from './project.js';
 
 /**
- * Prompts in several planes → the masks that projection and tracking start from. A plane whose only point is negative
- * says that the object is not there: at the ends it stops the object, in between it is left to projection. Source:
- * `segment_slices_with_prompts` of micro-sam 1.8.
+ * Prompts in several planes → the masks that projection and tracking start from. A plane that has no points but negative
+ * ones says that the object is not there: beyond the marked planes it stops the object, the nearest such plane on each
+ * side; between them it is left to projection. Source: micro-sam's annotator 3d, where only the outermost plane stops.
  */
 export interface AnnotatedPlanes extends AnnotatedSlices {
   /** What could not be used, in words for the user. */
@@ -34,22 +34,17 @@ export async function annotatedPlanes(
   const planes = [...new Set([...byPlane.keys(), ...known.keys()])].sort((a, b) => a - b);
   const notices: string[] = [];
   const masks = new Map<number, Mask>();
-  let stopLower = false;
-  let stopUpper = false;
-  for (const [i, plane] of planes.entries()) {
+  const markers: number[] = [];
+  for (const plane of planes) {
     task.signal?.throwIfAborted();
     const own = byPlane.get(plane) ?? [];
-    if (isStopMarker(own)) {
-      const first = i === 0;
-      const last = i === planes.length - 1;
-      if (first) stopLower = true;
-      if (last) stopUpper = true;
-      if (first || last) masks.set(plane, EMPTY_MASK);
-      continue;
-    }
     const given = known.get(plane);
     if (given) {
       masks.set(plane, given);
+      continue;
+    }
+    if (isStopMarker(own)) {
+      markers.push(plane);
       continue;
     }
     const shapes = own.filter((prompt) => prompt.kind !== 'point').length;
@@ -61,17 +56,30 @@ export async function annotatedPlanes(
     if (mask.area > 0) masks.set(plane, mask);
     else notices.push(`Nothing was found in plane ${plane + 1}.`);
   }
-  if ([...masks.values()].every((mask) => mask.area === 0)) {
+  if (masks.size === 0) {
     throw new SamError(
       'no_prompts',
       ['Mark the object in at least one plane: click it or draw a box around it.', ...notices].join(' '),
     );
   }
-  return { masks, stopLower, stopUpper, notices };
+  const marked = [...masks.keys()].sort((a, b) => a - b);
+  // The tightest on each side holds.
+  const below = markers.findLast((plane) => plane < marked[0]);
+  const above = markers.find((plane) => plane > marked[marked.length - 1]);
+  for (const plane of [below, above]) if (plane !== undefined) masks.set(plane, EMPTY_MASK);
+  return {
+    masks: new Map([...masks].sort(([a], [b]) => a - b)),
+    stopLower: below !== undefined,
+    stopUpper: above !== undefined,
+    notices,
+  };
 }
 
-/** A single negative point: "the object is not in this plane". Boxes beside it are ignored, as in micro-sam. */
+/**
+ * Negative points alone: "the object is not in this plane". micro-sam takes a single one only; a second one makes it no
+ * less clear. Boxes beside them are ignored, as in micro-sam.
+ */
 export function isStopMarker(prompts: readonly Prompt[]): boolean {
   const points = prompts.filter((prompt) => prompt.kind === 'point');
-  return points.length === 1 && !points[0].positive;
+  return points.length > 0 && points.every(({ positive }) => !positive);
 }

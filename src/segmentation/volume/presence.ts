@@ -31,6 +31,15 @@ const CONTRAST_NEEDED = 0.9;
 /** micro-sam's rule is overlap alone. */
 export const ALWAYS_THERE: PresenceTest = () => 'there';
 
+/**
+ * The plane to judge by: what is marked near the object's end, or was painted there, would let everything pass.
+ *
+ * @param marked plane → mask, at least one
+ */
+export function largestOf(marked: ReadonlyMap<number, Mask>): readonly [plane: number, mask: Mask] {
+  return [...marked].reduce((best, one) => (one[1].area > best[1].area ? one : best));
+}
+
 /** @param mask of the annotated plane; the model is asked once, for what it says where the object surely is */
 export async function presenceTest(
   segment: SliceSegmenter,

@@ -1,7 +1,7 @@
 import type { Mask } from '../../ndimage/mask.js';
 import { maskIou, unionMasks } from '../../ndimage/mask-sets.js';
 import type { TaskOptions } from '../../task.js';
-import { ALWAYS_THERE, FAINT_PLANES, type PresenceTest, presenceTest } from './presence.js';
+import { ALWAYS_THERE, FAINT_PLANES, largestOf, type PresenceTest, presenceTest } from './presence.js';
 import {
   type Projection,
   type ProjectionName,
@@ -12,9 +12,10 @@ import {
 } from './projection.js';
 
 /**
- * One object through a volume: from the slices a person has annotated outwards until the object is lost, and inwards
- * between them until both fronts meet. Source: `segment_mask_in_volume` of micro-sam 1.8, with the single-point
- * flag honoured everywhere.
+ * One object through a volume: from the slices a person has marked outwards until the object is lost or a stop marker is
+ * reached, and inwards between them. Source: `segment_mask_in_volume` of micro-sam 1.8, with the single-point flag
+ * honoured everywhere. Unlike there, a slice before a stop marker is the object's only if the object is found in it;
+ * with a soft mask, gaps are filled by area (`fillByArea`), and the end is judged by the largest marked slice.
  *
  * The stretches below, between and above the annotated slices do not depend on each other: two of them are followed at
  * once, so that one prepares a prompt or waits for an embedding while the model works on the other. So a correction in
@@ -67,9 +68,10 @@ export async function projectThroughVolume(
   const projection: ResolvedProjection = { ...projectionOf(options.projection), boxExtension: options.boxExtension };
   const planes = [...annotated.masks.keys()].sort((a, b) => a - b);
   const maskAt = (plane: number) => annotated.masks.get(plane) as Mask;
-  const lowest = planes[0];
-  const highest = planes[planes.length - 1];
-  const masks = new Map(annotated.masks);
+  const marked = planes.filter((plane) => maskAt(plane).area > 0);
+  const [lowest, highest] = [marked[0], marked[marked.length - 1]];
+  const bounds = boundsOf(annotated, planes, marked, depth);
+  const masks = new Map(marked.map((plane) => [plane, maskAt(plane)]));
   let segmented = planes.length;
   const stop = new AbortController();
   const signal = task.signal ? AbortSignal.any([task.signal, stop.signal]) : stop.signal;
@@ -84,25 +86,21 @@ export async function projectThroughVolume(
     masks.set(plane, mask);
     task.onSlice?.(plane, mask);
   };
-  const presenceTests = new Map<number, Promise<PresenceTest>>();
-  const presence = async (plane: number) => {
-    if (!projection.softMask) return ALWAYS_THERE;
-    const known = presenceTests.get(plane) ?? presenceTest(segment, plane, maskAt(plane), projection, { signal });
-    presenceTests.set(plane, known);
-    return known;
+  let test: Promise<PresenceTest> | undefined;
+  const presence = () => {
+    if (!projection.softMask) return Promise.resolve(ALWAYS_THERE);
+    test ??= presenceTest(segment, ...largestOf(annotated.masks), projection, { signal });
+    return test;
   };
   const run: Run = { step, found, presence, iouThreshold: options.iouThreshold };
 
   const stretches: (() => Promise<void>)[] = [];
-  if (lowest > 0 && !annotated.stopLower) stretches.push(() => outward(run, lowest, maskAt(lowest), -1, depth));
-  if (highest < depth - 1 && !annotated.stopUpper)
-    stretches.push(() => outward(run, highest, maskAt(highest), 1, depth));
-  for (let i = 1; i < planes.length; i++) {
-    const [a, b] = [planes[i - 1], planes[i]];
-    if (b - a === 1) continue;
-    const fromAbove = a === lowest && annotated.stopLower;
-    const fromBelow = b === highest && annotated.stopUpper;
-    stretches.push(() => fillGap(run, a, maskAt(a), b, maskAt(b), fromAbove, fromBelow));
+  if (lowest > bounds[0]) stretches.push(() => outward(run, lowest, maskAt(lowest), -1, bounds[0] - 1));
+  if (highest < bounds[1]) stretches.push(() => outward(run, highest, maskAt(highest), 1, bounds[1] + 1));
+  const fill = projection.softMask ? fillByArea : fillGap;
+  for (let i = 1; i < marked.length; i++) {
+    const [a, b] = [marked[i - 1], marked[i]];
+    if (b - a > 1) stretches.push(() => fill(run, a, maskAt(a), b, maskAt(b)));
   }
   await inLanes(stretches, stop);
   const present = [...masks].filter(([, mask]) => mask.area > 0).sort(([a], [b]) => a - b);
@@ -131,16 +129,33 @@ async function inLanes(jobs: readonly (() => Promise<void>)[], stop: AbortContro
 interface Run {
   readonly step: (plane: number, from: Mask) => Promise<SegmentedSlice>;
   readonly found: (plane: number, mask: Mask) => void;
-  readonly presence: (annotated: number) => Promise<PresenceTest>;
+  readonly presence: () => Promise<PresenceTest>;
   readonly iouThreshold: number;
 }
 
-/** From an annotated slice to the end of the volume, or until two neighbouring masks overlap too little or the object is gone. */
-async function outward(run: Run, start: number, mask: Mask, direction: 1 | -1, depth: number): Promise<void> {
-  const presenceOf = await run.presence(start);
+/** Lowest and highest plane that may hold the object: up to the nearest stop markers. */
+function boundsOf(
+  { masks, stopLower, stopUpper }: AnnotatedSlices,
+  planes: readonly number[],
+  marked: readonly number[],
+  depth: number,
+): readonly [number, number] {
+  const [lowest, highest] = [marked[0], marked[marked.length - 1]];
+  const empty = planes.filter((plane) => masks.get(plane)?.area === 0);
+  const below = empty.filter((plane) => plane < lowest).pop();
+  const above = empty.find((plane) => plane > highest);
+  return [
+    below !== undefined ? below + 1 : stopLower ? lowest : 0,
+    above !== undefined ? above - 1 : stopUpper ? highest : depth - 1,
+  ];
+}
+
+/** From a marked slice to `end`, or until two neighbouring masks overlap too little or the object is gone. */
+async function outward(run: Run, start: number, mask: Mask, direction: 1 | -1, end: number): Promise<void> {
+  const presenceOf = await run.presence();
   let previous = mask;
   let undecided: [number, Mask][] = [];
-  for (let plane = start + direction; plane >= 0 && plane < depth; plane += direction) {
+  for (let plane = start + direction; plane !== end; plane += direction) {
     const slice = await run.step(plane, previous);
     const presence = presenceOf(slice);
     if (slice.mask.area === 0 || maskIou(previous, slice.mask) < run.iouThreshold || presence === 'gone') return;
@@ -155,35 +170,42 @@ async function outward(run: Run, start: number, mask: Mask, direction: 1 | -1, d
   }
 }
 
-/** Between two annotated slices: both fronts advance to the middle; an odd number of slices leaves one for their union. */
-async function fillGap(
-  run: Run,
-  a: number,
-  maskA: Mask,
-  b: number,
-  maskB: Mask,
-  onlyFromAbove: boolean,
-  onlyFromBelow: boolean,
-): Promise<void> {
-  const walk = async (from: number, mask: Mask, until: number, direction: 1 | -1) => {
-    let previous = mask;
-    for (let plane = from + direction; plane !== until; plane += direction) {
-      const { mask: next } = await run.step(plane, previous);
-      run.found(plane, next);
-      // An object lost inside a gap is looked for again from the last mask that was not empty.
-      if (next.area > 0) previous = next;
-    }
-    return previous;
-  };
-  if (onlyFromAbove) {
-    await walk(b, maskB, a, -1);
-  } else if (onlyFromBelow) {
-    await walk(a, maskA, b, 1);
-  } else {
-    const even = (b - a) % 2 === 0;
-    const middle = Math.floor((a + b) / 2);
-    const up = await walk(a, maskA, even ? middle : middle + 1, 1);
-    const down = await walk(b, maskB, middle, -1);
-    if (even) run.found(middle, (await run.step(middle, unionMasks(up, down))).mask);
+/** From one marked slice to the one before `until`; found masks by plane. An object lost on the way is looked for again. */
+async function walk(run: Run, from: number, mask: Mask, until: number): Promise<Map<number, Mask>> {
+  const found = new Map<number, Mask>();
+  let previous = mask;
+  for (let plane = from + Math.sign(until - from); plane !== until; plane += Math.sign(until - from)) {
+    const { mask: next } = await run.step(plane, previous);
+    found.set(plane, next);
+    if (next.area > 0) previous = next;
+  }
+  return found;
+}
+
+/** Between two marked slices, as micro-sam: both fronts advance to the middle; an odd number of slices leaves one for their union. */
+async function fillGap(run: Run, a: number, maskA: Mask, b: number, maskB: Mask): Promise<void> {
+  const even = (b - a) % 2 === 0;
+  const middle = Math.floor((a + b) / 2);
+  const up = await walk(run, a, maskA, even ? middle : middle + 1);
+  const down = await walk(run, b, maskB, middle);
+  for (const [plane, mask] of [...up, ...down]) run.found(plane, mask);
+  const last = (front: ReadonlyMap<number, Mask>, mask: Mask) =>
+    [...front.values()].findLast(({ area }) => area > 0) ?? mask;
+  if (even) run.found(middle, (await run.step(middle, unionMasks(last(up, maskA), last(down, maskB)))).mask);
+}
+
+/**
+ * Between two marked slices of different size the front of either is wrong near the other: both go all the way, and of
+ * each slice that mask is taken whose area is nearer to what lies between the areas of the marked ones.
+ */
+async function fillByArea(run: Run, a: number, maskA: Mask, b: number, maskB: Mask): Promise<void> {
+  const up = await walk(run, a, maskA, b);
+  const down = await walk(run, b, maskB, a);
+  for (let plane = a + 1; plane < b; plane++) {
+    const share = (plane - a) / (b - a);
+    const expected = maskA.area * (1 - share) + maskB.area * share;
+    const away = ({ area }: Mask) => Math.abs(Math.log((area + 1) / expected));
+    const [fromA, fromB] = [up.get(plane) as Mask, down.get(plane) as Mask];
+    run.found(plane, away(fromA) <= away(fromB) ? fromA : fromB);
   }
 }

@@ -1,12 +1,9 @@
-import { EMPTY_MASK } from '../../ndimage/rle.js';
 import type { SegmentContext } from '../context.js';
 import { segmentFromMask } from '../from-prompts.js';
-import { segmentPrompts } from '../segment-prompts.js';
-import type { PlaneSegmenter } from './annotated-slices.js';
 import { contrastOf, surroundingsOf } from './contrast.js';
 import type { SliceSegmenter } from './projection.js';
 
-/** The model as projection and tracking use it: from a neighbour's mask to a mask, and from prompts to a mask. */
+/** The model as projection and tracking use it: from a neighbour's mask to a mask. */
 
 /** With tiles, the tile follows the mask from plane to plane. */
 export function sliceSegmenter(context: Omit<SegmentContext, 'plane'>): SliceSegmenter {
@@ -21,14 +18,6 @@ export function sliceSegmenter(context: Omit<SegmentContext, 'plane'>): SliceSeg
     if (!projection.softMask || !pixels || mask.area === 0) return { mask, predictedIou };
     const box = surroundingsOf(mask, size);
     return { mask, predictedIou, contrast: contrastOf(await pixels({ plane, box }, { signal }), mask, box) };
-  };
-}
-
-/** One object; prompts that would be several are refused by `annotatedPlanes` before. */
-export function planeSegmenter(context: Omit<SegmentContext, 'plane'>): PlaneSegmenter {
-  return async (plane, prompts, { signal }) => {
-    const { objects } = await segmentPrompts({ ...context, plane }, prompts, { signal });
-    return objects[0]?.mask ?? EMPTY_MASK;
   };
 }
 

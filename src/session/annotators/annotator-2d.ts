@@ -3,10 +3,11 @@ import type { YX } from '../../ndimage/array.js';
 import { tileAt } from '../../ndimage/blocking.js';
 import type { Mask } from '../../ndimage/mask.js';
 import type { EmbeddingSource, SegmentContext } from '../../segmentation/context.js';
+import { refineMask } from '../../segmentation/correct-mask.js';
 import type { MaskCandidate } from '../../segmentation/from-prompts.js';
-import type { LowResLogits } from '../../segmentation/image-prompt.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import { type SegmentedObject, type SegmentedPrompts, segmentPrompts } from '../../segmentation/segment-prompts.js';
+import { type SuccessiveStart, segmentSuccessively } from '../../segmentation/successive-prompts.js';
 import type { TaskOptions } from '../../task.js';
 import {
   type Annotator,
@@ -16,19 +17,18 @@ import {
   promptsOfPlane,
   type Segmentation,
 } from '../annotator.js';
+import { samePrompt } from '../edits/prompt-rules.js';
 import type { AutomaticThresholds, CandidateMask, Candidates, ObjectRecord, SessionState } from '../state.js';
 import { AutomaticPlanes } from './automatic-planes.js';
 
 /**
- * Annotates single planes. A click after another mask than the best was chosen goes on from the chosen one: its logits
- * go to the model with the prompts; otherwise each run starts from the prompts alone, as in micro-sam.
+ * Annotates single planes. A point that is added to a mask corrects that mask, wherever it came from: from earlier
+ * prompts, another of the offered masks, the brush, automatic segmentation, a file, or a neighbouring plane
+ * (segmentation/correct-mask.ts). When prompts are moved or removed, the mask is made anew from all of them, beginning with
+ * the mask that the first of them corrected, if there was one.
  */
 export class Annotator2d implements Annotator {
   readonly kind = '2d';
-  /** Logits of masks that are or were shown, for going on from them; gone with the mask, and not saved. */
-  private readonly logits = new WeakMap<Mask, LowResLogits>();
-  /** Masks that nobody chose: of those to choose from the one that came as the best. */
-  private readonly offeredFirst = new WeakSet<Mask>();
   /** Masks to choose from that are rough: what makes them exact. */
   private readonly rough = new WeakMap<Mask, (task: TaskOptions) => Promise<CandidateMask>>();
   /** What was last previewed: a click where the pointer rested asks the very same, and need not wait. */
@@ -66,12 +66,32 @@ export class Annotator2d implements Annotator {
   }
 
   async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
-    const mask = state.candidates?.masks[state.candidates.chosen].mask;
-    return this.run(state, task, mask && !this.offeredFirst.has(mask) ? this.logitsInUse(state) : undefined);
+    const { plane, settings } = state;
+    const context = { ...this.context, plane };
+    const prompts = promptsOfPlane(state);
+    const severalObjects = settings.batched || prompts.filter(({ kind }) => kind !== 'point').length > 1;
+    if (severalObjects || prompts.length === 0) {
+      const { batched } = settings;
+      return this.toSegmentation(await segmentPrompts(context, prompts, { ...task, batched }), plane);
+    }
+    const start = startOf(state, prompts);
+    const found =
+      (start.mask || start.neighbour ? undefined : await this.fromPreview(prompts, task)) ??
+      (await segmentSuccessively(context, prompts, start, task));
+    const objects = found.objects.map((object) => ({ ...object, prompts }));
+    return this.toSegmentation({ ...found, objects }, plane, start.corrected);
   }
 
   async refine(state: SessionState, task: TaskOptions): Promise<Segmentation> {
-    return this.run(state, task, this.logitsInUse(state));
+    const { plane } = state;
+    const record = onlyRecord(state);
+    const mask = record?.masks.get(plane);
+    if (!record || !mask) return this.segment(state, task);
+    const prompts = promptsOfPlane(state);
+    const points = prompts.filter((prompt) => prompt.kind === 'point');
+    const refined = await refineMask({ ...this.context, plane }, mask, points, task);
+    const object = { id: record.id, prompts, ...refined };
+    return this.toSegmentation({ objects: [object], notices: [] }, plane, record.corrected);
   }
 
   async preview(at: YX, plane: number): Promise<Mask | undefined> {
@@ -94,21 +114,15 @@ export class Annotator2d implements Annotator {
     return this.rough.get(mask);
   }
 
-  private async run(state: SessionState, task: TaskOptions, previous?: LowResLogits): Promise<Segmentation> {
-    const { plane } = state;
-    const prompts = promptsOfPlane(state);
-    const { objects, notices } =
-      (previous ? undefined : await this.fromPreview(prompts, task)) ??
-      (await segmentPrompts({ ...this.context, plane }, prompts, {
-        ...task,
-        batched: state.settings.batched,
-        previous,
-      }));
-    for (const { mask, logits } of objects) if (logits) this.logits.set(mask, logits);
-    const candidates = objects.length === 1 && !previous ? this.candidatesOf(objects[0], plane) : undefined;
+  private toSegmentation(
+    { objects, notices }: SegmentedPrompts,
+    plane: number,
+    corrected?: ObjectRecord['corrected'],
+  ): Segmentation {
+    const candidates = objects.length === 1 ? this.candidatesOf(objects[0], plane) : undefined;
     return {
       layer: 'current_object',
-      objects: objects.map((object) => recordOf(object, plane)),
+      objects: objects.map((object) => ({ ...recordOf(object, plane), ...(corrected && { corrected }) })),
       ...(candidates && { candidates }),
       ...(notices.length > 0 && { notice: notices.join(' ') }),
     };
@@ -128,19 +142,16 @@ export class Annotator2d implements Annotator {
     // One that fails is asked again, so that its error is told.
     const found = await this.previewOf(prompts)?.catch(() => undefined);
     signal?.throwIfAborted();
-    return found && { ...found, objects: found.objects.map((object) => ({ ...object, prompts })) };
+    return found;
   }
 
   private candidatesOf(object: SegmentedObject, plane: number): Candidates | undefined {
     const found = (object.candidates ?? []).filter(({ mask }) => mask.area > 0);
     if (found.length < 2) return undefined;
     const best = found[0];
-    this.offeredFirst.add(best.mask);
     found.sort((a, b) => a.mask.area - b.mask.area);
-    for (const { mask, lowRes, rough, token } of found) {
-      this.logits.set(mask, lowRes);
+    for (const { mask, rough, token } of found)
       if (rough) this.rough.set(mask, (task) => this.decodeExactly(object.prompts, plane, token, task));
-    }
     return {
       objectId: object.id,
       plane,
@@ -159,15 +170,49 @@ export class Annotator2d implements Annotator {
     const { objects } = await segmentPrompts({ ...this.context, plane }, prompts, options);
     const exact = objects[0]?.candidates?.find((candidate) => candidate.token === token);
     if (!exact) throw new SamError('not_found', 'The model does not offer this mask again; segment the object anew.');
-    this.logits.set(exact.mask, exact.lowRes);
     return candidateMask(exact);
   }
+}
 
-  private logitsInUse(state: SessionState): LowResLogits | undefined {
-    const records = [...state.layers.current_object.objects.values()];
-    const mask = records.length === 1 ? records[0].masks.get(state.plane) : undefined;
-    return mask && this.logits.get(mask);
+interface Start extends SuccessiveStart {
+  readonly corrected?: ObjectRecord['corrected'];
+}
+
+/**
+ * Which mask the prompts of the visible plane correct, if any, and how many of the points are in it already. A mask prompt
+ * beside an object without prompts is that object's own mask (`pickObject`).
+ */
+function startOf(state: SessionState, prompts: readonly Prompt[]): Start {
+  const { plane } = state;
+  const record = onlyRecord(state);
+  if (!record) return {};
+  const { corrected } = record;
+  const mask = record.masks.get(plane);
+  const used = record.prompts.filter((prompt) => prompt.plane === plane);
+  const goesOn = used.length < prompts.length && used.every((prompt, i) => samePrompt(prompt, prompts[i]));
+  const adds = prompts
+    .slice(used.length)
+    .every(({ kind }) => kind === 'point' || (kind === 'mask' && used.length === 0));
+  if (mask && goesOn && adds) {
+    const before = { mask, projected: record.projected?.has(plane) ?? false };
+    return {
+      mask,
+      used: used.filter(({ kind }) => kind === 'point').length,
+      corrected: used.length === 0 ? new Map(corrected).set(plane, before) : corrected,
+    };
   }
+  const before = corrected?.get(plane)?.mask;
+  return { ...(before ? { mask: before } : !mask && { neighbour: nearestMask(record, plane) }), corrected };
+}
+
+function onlyRecord({ layers }: SessionState): ObjectRecord | undefined {
+  const records = [...layers.current_object.objects.values()];
+  return records.length === 1 ? records[0] : undefined;
+}
+
+function nearestMask({ masks }: ObjectRecord, plane: number): Mask | undefined {
+  const away = ([other]: readonly [number, Mask]) => Math.abs(other - plane);
+  return [...masks].sort((a, b) => away(a) - away(b))[0]?.[1];
 }
 
 /** Makes what the first prompt in a plane needs: of a large image nothing, since a tile is encoded when somebody prompts in it. */

@@ -1,6 +1,5 @@
 import { annotatedPlanes } from '../../segmentation/volume/annotated-slices.js';
 import { PROJECT_OPTIONS, projectThroughVolume } from '../../segmentation/volume/project.js';
-import { planeSegmenter } from '../../segmentation/volume/slice-segmenter.js';
 import type { AnnotatorTask, Segmentation } from '../annotator.js';
 import type { ObjectRecord, SessionState } from '../state.js';
 import { StackAnnotator } from './annotator-stack.js';
@@ -25,7 +24,7 @@ export class Annotator3d extends StackAnnotator {
     const own = this.recordOf(state);
     const prompts = this.promptsOf(state);
     const inner = { signal: task.signal, onProgress: task.onProgress };
-    const annotated = await annotatedPlanes(prompts, planeSegmenter(this.context), this.annotatedMasks(state), inner);
+    const annotated = await annotatedPlanes(prompts, this.planeSegmenter(state), this.annotatedMasks(state), inner);
     const base: ObjectRecord = { ...own, prompts };
     const soFar = new Map([...own.masks, ...annotated.masks]);
     const { masks, range } = await projectThroughVolume(

@@ -3,8 +3,9 @@ import type { YX } from '../../ndimage/array.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { EMPTY_MASK } from '../../ndimage/rle.js';
 import type { EmbeddingSource, SegmentContext } from '../../segmentation/context.js';
+import { isNearEdge } from '../../segmentation/correct-mask.js';
 import type { Prompt } from '../../segmentation/prompts.js';
-import { isStopMarker } from '../../segmentation/volume/annotated-slices.js';
+import { isStopMarker, type PlaneSegmenter } from '../../segmentation/volume/annotated-slices.js';
 import type { SliceSegmenter } from '../../segmentation/volume/projection.js';
 import { rememberingSegmenter } from '../../segmentation/volume/remember.js';
 import { sliceSegmenter } from '../../segmentation/volume/slice-segmenter.js';
@@ -98,16 +99,46 @@ export abstract class StackAnnotator implements Annotator {
   }
 
   async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
-    if (isStopMarker(promptsOfPlane(state)))
-      return this.withoutPlane(
-        state,
-        `The object is not in plane ${state.plane + 1}: a single negative point stops it there.`,
-      );
-    return this.inPlane(state, (view) => this.flat.segment(view, task));
+    const prompts = promptsOfPlane(state);
+    if (isStopMarker(prompts) && !this.cuts(state, prompts)) return this.withoutPlane(state, this.stopNotice(state));
+    return this.segmentPlane(state, task);
   }
 
   refine(state: SessionState, task: TaskOptions): Promise<Segmentation> {
     return this.inPlane(state, (view) => this.flat.refine(view, task));
+  }
+
+  /** The visible plane from its prompts, or from those of another plane of the same object. */
+  protected segmentPlane(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+    return this.inPlane(state, (view) => this.flat.segment(view, task));
+  }
+
+  /** For planes whose prompts have changed since they were segmented. */
+  protected planeSegmenter(state: SessionState): PlaneSegmenter {
+    return async (plane, _, { signal }) => {
+      const { objects } = await this.segmentPlane({ ...state, plane }, { signal });
+      return objects.find(({ id }) => id === this.objectId(state))?.masks.get(plane) ?? EMPTY_MASK;
+    };
+  }
+
+  /**
+   * Negative points alone say that the object is not in their plane, unless the first of them lies near the edge of the
+   * mask that is there: that cuts off a part.
+   */
+  private cuts(state: SessionState, prompts: readonly Prompt[]): boolean {
+    const { corrected, masks } = this.recordOf(state);
+    const mask = corrected?.get(state.plane)?.mask ?? masks.get(state.plane);
+    const first = prompts.find((prompt) => prompt.kind === 'point');
+    return mask !== undefined && first !== undefined && isNearEdge(mask, first.at);
+  }
+
+  private stopNotice(state: SessionState): string {
+    const { plane } = state;
+    const marked = [...this.annotatedMasks(state).keys()];
+    const between = marked.some((other) => other < plane) && marked.some((other) => other > plane);
+    return between
+      ? `Plane ${plane + 1} lies between planes where the object was marked: it will be filled from them. A negative point alone stops it beyond those only.`
+      : `The object is not in plane ${plane + 1}: a negative point alone stops it there.`;
   }
 
   /** The prompts of the object that is worked on, in all planes. */
@@ -132,7 +163,9 @@ export abstract class StackAnnotator implements Annotator {
   protected withoutPlane(state: SessionState, notice: string): Segmentation {
     const record = this.recordOf(state);
     const changed = annotatedMask(record, state.plane, EMPTY_MASK);
-    return { ...this.withRecord(state, { ...record, ...changed, prompts: this.promptsUsed(state, record) }), notice };
+    const corrected = correctedFrom(record, state.plane);
+    const prompts = this.promptsUsed(state, record);
+    return { ...this.withRecord(state, { ...record, ...changed, prompts, ...(corrected && { corrected }) }), notice };
   }
 
   /**
@@ -168,8 +201,10 @@ export abstract class StackAnnotator implements Annotator {
     };
     const { objects, candidates, notice } = await run(view);
     const [found] = objects;
+    const before = found?.corrected?.has(state.plane) ? correctedFrom(record, state.plane) : record.corrected;
     const changed: ObjectRecord = {
       ...record,
+      ...(before && { corrected: before }),
       ...(found && { predictedIou: found.predictedIou, stability: found.stability }),
       ...annotatedMask(record, state.plane, found?.masks.get(state.plane) ?? EMPTY_MASK),
       prompts: this.promptsUsed(state, record),
@@ -185,6 +220,14 @@ export abstract class StackAnnotator implements Annotator {
   private promptsUsed(state: SessionState, record: ObjectRecord): readonly Prompt[] {
     return [...record.prompts.filter(({ plane }) => plane !== state.plane), ...promptsOfPlane(state)];
   }
+}
+
+/** The record's `corrected`, with the mask of the plane if no prompts of that plane have changed it yet. */
+function correctedFrom(record: ObjectRecord, plane: number): ObjectRecord['corrected'] {
+  const { corrected, masks, projected, prompts } = record;
+  const mask = masks.get(plane);
+  if (!mask || corrected?.has(plane) || prompts.some((prompt) => prompt.plane === plane)) return corrected;
+  return new Map(corrected).set(plane, { mask, projected: projected?.has(plane) ?? false });
 }
 
 /** Time that a plane must stay visible before its neighbours are encoded. */

@@ -1,7 +1,6 @@
 import type { Mask } from '../../ndimage/mask.js';
 import { TRACK_OPTIONS, type Track, trackAcrossFrames } from '../../segmentation/tracking/track.js';
 import { annotatedPlanes } from '../../segmentation/volume/annotated-slices.js';
-import { planeSegmenter } from '../../segmentation/volume/slice-segmenter.js';
 import type { TaskOptions } from '../../task.js';
 import { type AnnotatorTask, promptsOfPlane, type Segmentation } from '../annotator.js';
 import { describeTracks, divideTrack, withDaughters } from '../edits/tracking.js';
@@ -44,7 +43,7 @@ export class AnnotatorTracking extends StackAnnotator {
     const known = new Map([...this.annotatedMasks(state)].filter(([frame]) => !divisions.has(frame)));
     const annotated = await annotatedPlanes(
       prompts.filter(({ plane }) => !divisions.has(plane)),
-      planeSegmenter(this.context),
+      this.planeSegmenter(state),
       known,
       inner,
     );

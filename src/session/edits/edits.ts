@@ -1,9 +1,10 @@
 import { SamError } from '../../errors.js';
 import type { Prompt } from '../../segmentation/prompts.js';
+import { NOTHING_HERE } from '../../segmentation/segment-prompts.js';
 import type { Edit } from '../actions.js';
 import { annotatorKind, type Segmentation, trackOfPrompt } from '../annotator.js';
 import { changeObjects, layerOf, needImage, withMasks } from '../layers.js';
-import type { ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from '../state.js';
+import type { CorrectedFrom, ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from '../state.js';
 import { isRefused, positiveAgain, withoutCurrent } from './closing.js';
 import { applyCommit, type CommitOptions, describePlan, planCommit } from './commit.js';
 import { withDismissed } from './dismissed.js';
@@ -54,7 +55,9 @@ export function removePrompts(ids: readonly string[]): Edit {
       const gone = new Set(ids);
       const prompts = state.prompts.filter((prompt) => !gone.has(prompt.id));
       if (prompts.length === state.prompts.length) return state;
-      if (annotatorKind(state) !== '2d') return withoutUnprompted({ ...state, prompts }, gone, state.prompts);
+      const [current] = state.layers.current_object.objects.values();
+      if (annotatorKind(state) !== '2d' || current?.corrected)
+        return withoutUnprompted({ ...state, prompts }, gone, state.prompts);
       return prompts.length === 0 && state.editing === undefined ? withoutCurrent(state) : { ...state, prompts };
     },
   };
@@ -83,14 +86,31 @@ function withoutUnprompted(state: SessionState, gone: ReadonlySet<string>, befor
     if (!record) continue;
     const left = state.prompts.filter((other) => trackOfPrompt(other) === id);
     if (left.some(({ plane }) => plane === prompt.plane) || record.projected?.has(prompt.plane)) continue;
-    const keep = left.length > 0 || state.editing !== undefined;
+    const before = record.corrected?.get(prompt.plane);
+    const keep = left.length > 0 || before || state.editing !== undefined;
     const masks = new Map([...record.masks].filter(([plane]) => plane !== prompt.plane));
-    changes.set(id, keep ? withMasks(record, masks) : undefined);
+    changes.set(
+      id,
+      keep ? (before ? withCorrected(record, prompt.plane, before) : withMasks(record, masks)) : undefined,
+    );
   }
   const current_object = changeObjects(state.layers.current_object, changes);
   if (current_object.objects.size === 0 && state.prompts.length === 0) return withoutCurrent(state);
   const { candidates: _, ...rest } = state;
   return { ...rest, layers: { ...state.layers, current_object } };
+}
+
+/** The record with the mask that the prompts of the plane corrected. */
+function withCorrected(record: ObjectRecord, plane: number, { mask, projected }: CorrectedFrom): ObjectRecord {
+  const corrected = new Map(record.corrected);
+  corrected.delete(plane);
+  return {
+    ...record,
+    masks: new Map(record.masks).set(plane, mask),
+    prompts: record.prompts.filter((prompt) => prompt.plane !== plane),
+    corrected,
+    ...(projected && { projected: new Set(record.projected).add(plane) }),
+  };
 }
 
 export function clearPrompts(): Edit {
@@ -103,11 +123,7 @@ export function clearPrompts(): Edit {
 /** Puts the result of a segmentation into its layer, replacing what was there. */
 export function landSegmentation(title: string, result: Segmentation): Edit {
   const objects = result.objects.flatMap((record) => withMasks(record, record.masks) ?? []);
-  const text =
-    result.notice ??
-    (objects.length === 0
-      ? 'The model found nothing here. Add a positive point inside the object, or a box around it.'
-      : '');
+  const text = result.notice ?? (objects.length === 0 ? NOTHING_HERE : '');
   return {
     title,
     ...(text && { notice: { level: 'info' as const, text } }),

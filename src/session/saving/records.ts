@@ -42,6 +42,7 @@ export const recordSchema = v.object({
   stability: v.optional(v.number()),
   prompts: v.array(promptSchema),
   projected: v.optional(v.array(natural)),
+  corrected: v.optional(v.array(v.intersect([maskSchema, v.object({ plane: natural, projected: v.boolean() })]))),
   trackEnd: v.optional(v.object({ reason: v.picklist(['division', 'lost', 'end']), frame: natural })),
   masks: v.array(v.intersect([maskSchema, v.object({ plane: natural })])),
 });
@@ -50,26 +51,37 @@ export function promptJson(prompt: Prompt): unknown {
   return prompt.kind === 'mask' ? { ...prompt, mask: maskJson(prompt.mask) } : prompt;
 }
 
-export function recordJson({ masks, prompts, projected, ...facts }: ObjectRecord): unknown {
+export function recordJson({ masks, prompts, projected, corrected, ...facts }: ObjectRecord): unknown {
   return {
     ...facts,
     prompts: prompts.map(promptJson),
     ...(projected && projected.size > 0 && { projected: [...projected] }),
+    ...(corrected &&
+      corrected.size > 0 && {
+        corrected: [...corrected].map(([plane, { mask, projected }]) => ({ plane, projected, ...maskJson(mask) })),
+      }),
     masks: [...masks].map(([plane, mask]) => ({ plane, ...maskJson(mask) })),
   };
 }
 
 /** @throws SamError `signature_mismatch` for an object that reaches outside the image */
 export function toRecord(json: v.InferOutput<typeof recordSchema>, image: ImageInfo): ObjectRecord {
-  const masks = new Map(
-    json.masks.map(({ plane, box, runs, area }) => {
-      if (plane >= image.planes || box[0] < 0 || box[2] > image.size[0] || box[3] > image.size[1])
-        throw new SamError('signature_mismatch', `Object ${json.id} reaches outside the image ${image.name}.`);
-      return [plane, { box, runs, area }] as const;
-    }),
-  );
-  const { projected, ...record } = json;
-  return { ...record, masks, ...(projected && { projected: new Set(projected) }) };
+  const checked = <M extends { plane: number; box: Mask['box'] }>(mask: M): M => {
+    const { plane, box } = mask;
+    if (plane < image.planes && box[0] >= 0 && box[2] <= image.size[0] && box[3] <= image.size[1]) return mask;
+    throw new SamError('signature_mismatch', `Object ${json.id} reaches outside the image ${image.name}.`);
+  };
+  const masks = new Map(json.masks.map(checked).map(({ plane, box, runs, area }) => [plane, { box, runs, area }]));
+  const before = json.corrected
+    ?.map(checked)
+    .map(({ plane, projected, box, runs, area }) => [plane, { mask: { box, runs, area }, projected }] as const);
+  const { projected, corrected: _, ...record } = json;
+  return {
+    ...record,
+    masks,
+    ...(projected && { projected: new Set(projected) }),
+    ...(before && { corrected: new Map(before) }),
+  };
 }
 
 function maskJson({ box, runs }: Mask) {

@@ -73,6 +73,7 @@ const SETTINGS: { readonly [Name in keyof SessionSettings]: v.GenericSchema<unkn
         boxNmsThresh: v.number(),
         minObjectSize: v.number(),
         maxObjectSize: v.number(),
+        minVisibleShare: v.number(),
       }),
     ),
   }),

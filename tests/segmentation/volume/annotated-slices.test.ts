@@ -18,7 +18,7 @@ const found = fullMask([8, 8]);
 const segment: PlaneSegmenter = async () => found;
 
 describe('annotatedPlanes', () => {
-  it('turns single negative points at the ends into stops and leaves those in between to projection', async () => {
+  it('turns negative points beyond the object into stops and leaves those in between to projection', async () => {
     const planes = await annotatedPlanes(
       [point(2, false), point(5), point(7, false), point(9), point(12, false)],
       segment,
@@ -33,6 +33,18 @@ describe('annotatedPlanes', () => {
         [12, 0],
       ],
     );
+  });
+
+  it('the tightest stop on each side holds, in whatever order they were set; a second negative point changes nothing', async () => {
+    const prompts = [point(6), point(12, false), point(9, false), point(1, false), point(4, false), point(4, false)];
+    for (const order of [prompts, prompts.toReversed()]) {
+      const { masks, stopLower, stopUpper } = await annotatedPlanes(order, segment);
+      assert.deepEqual(
+        [...masks.keys()].toSorted((a, b) => a - b),
+        [4, 6, 9],
+      );
+      assert.deepEqual([masks.get(4)?.area, masks.get(9)?.area, stopLower, stopUpper], [0, 0, true, true]);
+    }
   });
 
   it('stops projection before the marked slices', async () => {

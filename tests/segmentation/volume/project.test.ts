@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Mask } from '../../../src/ndimage/mask.js';
-import { maskFromBitmap } from '../../../src/ndimage/rle.js';
+import { EMPTY_MASK, maskFromBitmap } from '../../../src/ndimage/rle.js';
 import {
   type AnnotatedSlices,
   PROJECT_OPTIONS,
@@ -18,6 +18,11 @@ function disk(plane: number): Mask {
       for (let x = 0; x < 64; x++) if (Math.hypot(y - 32, x - 20 - plane) < 9) bitmap[y * 64 + x] = 1;
   return maskFromBitmap(bitmap, [64, 64]);
 }
+
+const smallerDisk = maskFromBitmap(
+  Uint8Array.from({ length: 64 * 64 }, (_, p) => Number(Math.hypot(Math.floor(p / 64) - 32, (p % 64) - 33) < 8)),
+  [64, 64],
+);
 
 const slice = (mask: Mask, predictedIou = 0.9): SegmentedSlice => ({ mask, predictedIou });
 
@@ -58,19 +63,55 @@ describe('projectThroughVolume', () => {
     assert.deepEqual(range, [6, 9]);
   });
 
-  it('fills every gap once, whatever its length, from the side that has no stop', async () => {
-    for (const gap of [2, 3, 4, 5, 6]) {
-      for (const stops of [{}, { stopLower: true }, { stopUpper: true }]) {
+  it("fills every gap once with micro-sam's projections, from both sides with a soft mask, whatever its length", async () => {
+    for (const gap of [2, 3, 4, 5, 6])
+      for (const [projection, times] of [
+        ['mask', 1],
+        ['soft_mask', 2],
+      ] as const) {
         const { segment, asked } = segmenter();
-        await projectThroughVolume(annotate([4, 4 + gap], stops), DEPTH, segment);
+        await projectThroughVolume(annotate([4, 4 + gap]), DEPTH, segment, { ...PROJECT_OPTIONS, projection });
         const inGap = asked.filter((p) => p > 4 && p < 4 + gap).sort((a, b) => a - b);
-        assert.deepEqual(
-          inGap,
-          Array.from({ length: gap - 1 }, (_, i) => 5 + i),
-          `gap ${gap} ${JSON.stringify(stops)}`,
-        );
+        const expected = Array.from({ length: gap - 1 }, (_, i) => Array(times).fill(5 + i)).flat();
+        assert.deepEqual(inGap, expected, `gap ${gap}, ${projection}`);
       }
+  });
+
+  it('between a large and a small slice, takes the front whose area fits', async () => {
+    const square = (side: number) => maskFromBitmap(new Uint8Array(side * side).fill(1), [side, side]);
+    const carrying: SliceSegmenter = async (_, from) => slice(from);
+    const masks = new Map([
+      [4, square(20)],
+      [12, square(4)],
+    ]);
+    const { masks: found } = await projectThroughVolume({ masks, stopLower: true, stopUpper: true }, DEPTH, carrying);
+    const sides = Array.from({ length: 9 }, (_, i) => Math.sqrt(found.get(4 + i)?.area ?? 0));
+    assert.deepEqual(sides, [20, 20, 20, 20, 20, 20, 20, 4, 4], 'near the small one only it is small');
+  });
+
+  it('up to a stop marker asks whether the object is still there', async () => {
+    for (const marker of [14, 19]) {
+      const { segment } = segmenter();
+      const { masks } = annotate([9]);
+      const stopped = { masks: new Map([...masks, [marker, EMPTY_MASK]]), stopLower: false, stopUpper: true };
+      const { range } = await projectThroughVolume(stopped, DEPTH, segment);
+      assert.deepEqual(range, [3, Math.min(marker - 1, 16)]);
     }
+  });
+
+  it('judges the end by the best marked slice, not by the outermost', async () => {
+    // The model believes less in each slice farther from the middle, which was marked; so was one near the end.
+    const fading: SliceSegmenter = async (plane, from) => slice(from, 0.95 - 0.02 * Math.abs(plane - 9));
+    const alone = await projectThroughVolume(annotate([9]), DEPTH, fading);
+    const both = {
+      ...annotate([9]),
+      masks: new Map([
+        [9, disk(9)],
+        [13, smallerDisk],
+      ]),
+    };
+    const corrected = await projectThroughVolume(both, DEPTH, fading);
+    assert.deepEqual(corrected.range, alone.range);
   });
 
   it('ends at a slice that overlaps too little, and does not keep that slice', async () => {
@@ -90,10 +131,10 @@ describe('projectThroughVolume', () => {
     assert.deepEqual(asked, [], 'nothing has changed');
     const corrected = { ...first, masks: new Map([...first.masks, [8, disk(7)]]) };
     const { masks } = await projectThroughVolume(corrected, DEPTH, remembering);
-    // 6 and 11 are asked from 5 and 12 as before; 10 from the union of 9 and 11, as it is in the middle.
+    // From 5 up and from 12 down as before; what comes from the corrected slice is new.
     assert.deepEqual(
       asked.toSorted((a, b) => a - b),
-      [7, 9, 10],
+      [7, 9],
     );
     assert.deepEqual([...masks.keys()], [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
     asked.length = 0;
