@@ -46,7 +46,8 @@ export async function correctMask(
   const mayBeAll = takesFrame(mask, frame);
   const edits = answers.flatMap((answer) => {
     const edit = editAt(mask, seen, answer.mask, click);
-    if (edit.mask.area === 0 || edit.change.area === 0 || edit.change.area > most || !honours(edit.mask, points)) return [];
+    if (edit.mask.area === 0 || edit.change.area === 0 || edit.change.area > most || !honours(edit.mask, points))
+      return [];
     if (!mayBeAll && takesFrame(edit.mask, frame)) return [];
     const score =
       Math.min(1, answer.iou) +

@@ -194,7 +194,7 @@ export function createService(deps: ServiceDeps) {
       const onPlan = (made: CommitPlan) => {
         plan = planJson(made);
       };
-      await session.run('commit', { ...commitOptions(options), onPlan });
+      await session.run('commit', { ...commitOptions(options), onPlan, sure: true });
       return plan;
     }),
     clear_annotations: method('clear_annotations', [], schemas.clear_annotations, ({ all_slices }) =>

@@ -35,6 +35,21 @@ const objects = (session: AnnotationSession, layer: 'current_object' | 'committe
   session.state.layers[layer].objects;
 
 describe('session', () => {
+  it('asks once before it commits more than half of the image', async () => {
+    const { session } = opened();
+    const paintAll = () => session.run('paint', { tool: 'brush', path: [[30, 40]], radius: 60 });
+    await paintAll();
+    await assert.rejects(session.run('commit'), /covers 100 % of the image. Press C again/);
+    assert.equal(objects(session, 'committed_objects').size, 0);
+    await session.run('commit');
+    assert.equal(objects(session, 'committed_objects').size, 1);
+    await session.run('undo');
+    await session.run('paint', { tool: 'eraser', path: [[30, 40]], radius: 2 });
+    await assert.rejects(session.run('commit'), /Press C again/, 'another mask is another question');
+    await session.run('commit', { sure: true });
+    assert.equal(objects(session, 'committed_objects').size, 1);
+  });
+
   it('a click gives a mask, C commits it, and the prompts stay with the object', async () => {
     const { session } = opened();
     await session.run('put_prompts', { prompts: [point('a', 20, 30)] });

@@ -179,7 +179,11 @@ export function timeLeft(seconds: number): string {
 const CANDIDATE_TITLES = ['Small', 'Medium', 'Large'];
 
 function candidateOf({ mask, predictedIou }: CandidateMask, index: number) {
-  return { title: CANDIDATE_TITLES[index] ?? `Mask ${index + 1}`, score: confidenceText(predictedIou), area: mask.area };
+  return {
+    title: CANDIDATE_TITLES[index] ?? `Mask ${index + 1}`,
+    score: confidenceText(predictedIou),
+    area: mask.area,
+  };
 }
 
 function objectOf(state: SessionState): PanelObject | undefined {

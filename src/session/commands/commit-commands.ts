@@ -1,7 +1,9 @@
+import { SamError } from '../../errors.js';
 import type { SessionActions } from '../actions.js';
-import { closed, refuse } from '../edits/closing.js';
+import { closed, isRefused, refuse } from '../edits/closing.js';
 import { type CommitOptions, type CommitPlan, planCommit } from '../edits/commit.js';
 import * as edits from '../edits/edits.js';
+import { needImage } from '../layers.js';
 import type { SessionState } from '../state.js';
 import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
 import { command, needsCurrent, needsImage } from './command.js';
@@ -14,17 +16,36 @@ const commitRefusal = (state: SessionState) =>
 export interface CommitRun extends CommitOptions {
   /** Told what the commit does, just before. */
   readonly onPlan?: (plan: CommitPlan) => void;
+  /** Commit without asking also what covers most of the image: for scripts. */
+  readonly sure?: boolean;
 }
 
-function commit(session: SessionActions, { onPlan, ...options }: CommitRun): void {
+/** A mask of more than this part of the image is more often a slip than an object. */
+const LARGE = 0.5;
+
+function commit(session: SessionActions, { onPlan, sure = false, ...options }: CommitRun): void {
   try {
     const plan = planCommit(session.state, options);
+    if (!sure) askAboutLarge(session.state);
     onPlan?.(plan);
     session.apply(edits.commit(session.state, options, plan));
   } catch (error) {
     session.apply(refuse());
     throw error;
   }
+}
+
+/** @throws SamError `invalid_argument` the first time, saying that once more means yes */
+function askAboutLarge(state: SessionState): void {
+  if (isRefused(state)) return;
+  const [height, width] = needImage(state).size;
+  const areas = [...state.layers.current_object.objects.values()].flatMap(({ masks }) =>
+    [...masks.values()].map(({ area }) => area),
+  );
+  const share = Math.max(0, ...areas) / (height * width);
+  if (share <= LARGE) return;
+  const text = `The object covers ${Math.round(100 * share)} % of the image. Press C again to commit it all the same.`;
+  throw new SamError('invalid_argument', text, { details: { got: share, expected: LARGE } });
 }
 
 export const COMMIT_COMMANDS = {
