@@ -66,6 +66,7 @@ export class MicroSamApp {
   private workerInfo?: WorkerInfo;
   private notes: string[] = [];
   private unsaved?: string;
+  private savedPlace?: string;
   private viewerGone = false;
   private tilesShown?: Tiling;
   private panelVisible = false;
@@ -146,7 +147,8 @@ export class MicroSamApp {
     });
     this.engine = engine;
     void this.askWorker();
-    const { note, ...parts } = await openStorage(this.settings);
+    const { note, place, ...parts } = await openStorage(this.settings);
+    this.savedPlace = place;
     const { store } = parts;
     this.unsaved = note;
     this.store = store;
@@ -350,6 +352,7 @@ export class MicroSamApp {
     this.panel.render(this.panelModel, this.annotator.session.shown, {
       worker: info ? `${info.name} · ${info.runtime} · ${info.provider}` : 'Starting the model …',
       ...(this.unsaved && { unsaved: this.unsaved }),
+      ...(this.savedPlace && { savedPlace: this.savedPlace }),
       notes: [...this.notes, ...(info?.note ? [info.note] : [])],
       choices: channelChoices(this.annotator),
       ...(this.series && { series: this.series.model }),

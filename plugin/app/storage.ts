@@ -8,6 +8,8 @@ import { leasesFrom } from './lease.js';
 import type { SavingParts } from './saved-image.js';
 
 export interface PageStorage extends SavingParts {
+  /** Where saved work is, as the end of "All work is saved …". */
+  readonly place: string;
   /** Why work may not last. */
   readonly note?: string;
 }
@@ -16,23 +18,24 @@ export interface PageStorage extends SavingParts {
 export async function openStorage(settings: PageSettings): Promise<PageStorage> {
   const own = { ...(await openOwn()), lease: leasesFrom(settings) };
   const { autosave } = settings;
-  return autosave ? { store: serverStore(autosave), meanwhile: own.store, lease: own.lease } : own;
+  if (!autosave) return own;
+  return { store: serverStore(autosave), meanwhile: own.store, lease: own.lease, place: 'on this computer' };
 }
 
 /** What the browser gives to pages of this origin. */
-async function openOwn(): Promise<Pick<PageStorage, 'store' | 'note'>> {
+async function openOwn(): Promise<Omit<PageStorage, 'lease'>> {
   let refusal: unknown;
   try {
-    return { store: await opfsStore('micro-sam') };
+    return { store: await opfsStore('micro-sam'), place: IN_BROWSER };
   } catch (error) {
     refusal = error;
   }
   try {
     const store = indexedDbStore('micro-sam');
     await store.get('sessions'); // only its use tells whether it is allowed
-    return isRefusal(refusal) ? { store, note: FORGETS } : { store };
+    return { store, place: IN_BROWSER, ...(isRefusal(refusal) && { note: FORGETS }) };
   } catch {
-    return { store: memoryStore(), note: KEEPS_NOTHING };
+    return { store: memoryStore(), place: IN_BROWSER, note: KEEPS_NOTHING };
   }
 }
 
@@ -41,6 +44,8 @@ function isRefusal(error: unknown): boolean {
   return error instanceof SamError && typeof error.details.reason === 'string' && error.details.reason !== 'TypeError';
 }
 
+/** Not every browser tells a page that its window is a private one. */
+const IN_BROWSER = 'in this browser; a private window forgets it when it is closed';
 const FORGETS =
   'This window keeps no files, as private windows do not: saved work is probably gone when it is closed. Save your objects to a file (Ctrl+S).';
 const KEEPS_NOTHING =

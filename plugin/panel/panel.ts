@@ -1,4 +1,4 @@
-import type { PanelModel } from '../../src/presenter/panel/panel.js';
+import { ALL_SAVED, type PanelModel } from '../../src/presenter/panel/panel.js';
 import type { SessionState } from '../../src/session/state.js';
 import { AutomaticView } from './automatic.js';
 import { make, setChildren, setText } from './dom.js';
@@ -25,6 +25,8 @@ export interface PanelStatus {
   readonly series?: SeriesModel;
   /** Who computes, e.g. "Encoder process · cpu (2 threads)". */
   readonly worker: string;
+  /** Where saved work is, as the end of "All work is saved …". */
+  readonly savedPlace?: string;
   /** Why no work outlives this page. */
   readonly unsaved?: string;
   /** What is not as fast or as usual as it could be, and why. */
@@ -84,7 +86,7 @@ export class Panel {
     setText(this.title, model.title || 'Segment Anything for Microscopy');
     this.title.title = model.title;
     setText(this.facts, model.facts.join(' · '));
-    const saved = status.unsaved ?? model.saved ?? '';
+    const saved = status.unsaved ?? placed(model.saved, status.savedPlace) ?? '';
     setText(this.saved, saved);
     this.saved.title = saved;
     this.saved.dataset.state = status.unsaved ? 'failed' : state.readOnly ? 'aside' : (state.autosave ?? '');
@@ -132,4 +134,9 @@ export class Panel {
     nodes.splice(before < 0 ? nodes.length : before, 0, this.automatic.node);
     setChildren(this.sections, nodes);
   }
+}
+
+/** "All work is saved." with the place where it is. */
+function placed(saved: string | undefined, place: string | undefined): string | undefined {
+  return saved === ALL_SAVED && place ? `${saved.slice(0, -1)} ${place}.` : saved;
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
@@ -11,18 +11,22 @@ import { decodePath, fileBelow, sendFile } from './send-file.js';
 
 /**
  * The files and addresses that the user named on the command line, and nothing else of the disk: each under an address nobody can
- * guess. Ranges are answered, because large images are read in parts. A folder (an OME-Zarr) is served with what lies
+ * guess, and which is the same after a restart, so that an open page reads on. Ranges are answered, because large images are read in parts. A folder (an OME-Zarr) is served with what lies
  * below it; links in it that lead out of it are not followed.
  */
 export class ServedFiles {
   private readonly roots = new Map<string, string>();
+
+  /** @param secret that the addresses are made from */
+  constructor(private readonly secret: string) {}
 
   /**
    * @param file path or http(s) address
    * @returns path of the file's address; that of a folder ends with a slash
    */
   add(file: string): string {
-    const id = randomUUID();
+    const place = isAddress(file) ? file : path.resolve(file);
+    const id = createHmac('sha256', this.secret).update(place).digest('hex').slice(0, 32);
     this.roots.set(id, file);
     const isFolder = isAddress(file)
       ? /\/$/.test(file) || isZarrName(file.split(/[?#]/)[0])

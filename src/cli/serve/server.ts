@@ -74,7 +74,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   if (!existsSync(path.join(dist, 'host', 'index.html')))
     throw new SamError('not_found', `The pages are not built (${dist}). Run "npm run build" first.`);
   const token = await serverToken(userDataFolder(), options.log);
-  const files = new ServedFiles();
+  const files = new ServedFiles(token);
   const autosaveDir = path.resolve(options.autosaveDir ?? path.join(userDataFolder(), 'autosave'));
   await prepareFolder(autosaveDir, options);
   const foreignViewer = options.viewer !== undefined && (await answers(options.viewer)) ? options.viewer : undefined;

@@ -102,8 +102,11 @@ export function panelModel(state: SessionState, context: PanelContext): PanelMod
   };
 }
 
+/** Whoever shows it may add where. */
+export const ALL_SAVED = 'All work is saved.';
+
 const SAVED = {
-  saved: 'All work is saved on this device.',
+  saved: ALL_SAVED,
   pending: 'Saving …',
   failed: 'Save your objects to a file (Ctrl+S). It is tried again by itself.',
 };

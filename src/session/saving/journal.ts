@@ -203,7 +203,7 @@ export class Journal {
       number,
       previous: digest ?? null,
       writer: this.writer,
-      time: Date.now(),
+      time: this.lastTime ?? Date.now(), // of the work, not of the writing
     } as const;
     const { bytes } = await sealStored(header, wholeState(state));
     await this.store.create(keyOf(this.root, SNAPSHOTS, number), bytes);
