@@ -40,17 +40,17 @@ export class Engine implements EngineDeps {
     const { settings, onWorker } = options;
     this.worker = switchableWorker(
       startWorker(settings, onWorker),
-      () => openInPage(settings),
+      () => openInPage(settings, onWorker),
       () => onWorker(),
     );
   }
 
   connectWorker = async (url: string | undefined): Promise<Record<string, unknown>> => {
     const { settings, onWorker } = this.options;
-    const inPage = () => openInPage(settings);
+    const inPage = () => openInPage(settings, onWorker);
     const worker = url
       ? failoverWorker(await connectWorker(url.trim()), inPage, { onNotice: onWorker })
-      : await openInPage(settings);
+      : await openInPage(settings, onWorker);
     this.worker.use(worker);
     onWorker();
     return { ...(await worker.info()) };

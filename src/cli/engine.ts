@@ -183,6 +183,13 @@ async function workerFlag(flags: EngineFlags): Promise<SamWorker> {
   throw new UsageError(`--device is ${DEVICES.join(', ')}, not "${device}".`);
 }
 
+/** Which device did the work, and why not the one that was asked for. */
+async function tellDevice(worker: SamWorker): Promise<void> {
+  const info = await worker.info().catch(() => undefined);
+  if (!info || info.loaded.length === 0) return;
+  console.error(`Computed by ${info.runtime} on ${info.provider}.${info.note ? ` ${info.note}` : ''}`);
+}
+
 export async function startEngine(flags: EngineFlags): Promise<Engine> {
   const settings: Partial<EmbeddingOptions> = {
     tiling: tilingFlags(flags),
@@ -209,6 +216,9 @@ export async function startEngine(flags: EngineFlags): Promise<Engine> {
         },
         task,
       ),
-    close: () => worker.close(),
+    async close() {
+      await tellDevice(worker);
+      await worker.close();
+    },
   };
 }

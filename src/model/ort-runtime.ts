@@ -8,6 +8,8 @@ import type { OrtData, OrtRuntime, OrtSession, OrtTensor, OrtType } from './runt
  */
 export interface OrtModule {
   readonly env: {
+    /** Its device is there once a session is. */
+    readonly webgpu?: { readonly device?: Promise<GpuDevice> };
     readonly versions: { readonly web?: string; readonly node?: string };
     readonly wasm: { numThreads?: number; wasmPaths?: string };
   };
@@ -15,6 +17,10 @@ export interface OrtModule {
   readonly InferenceSession: {
     create(bytes: Uint8Array, options: Readonly<Record<string, unknown>>): Promise<NativeSession>;
   };
+}
+
+export interface GpuDevice {
+  readonly lost: Promise<{ readonly message: string; readonly reason?: string }>;
 }
 
 interface NativeTensor extends OrtTensor {
@@ -39,6 +45,8 @@ export interface OrtSettings {
   /** What differs for sessions that run often. */
   readonly frequent?: Readonly<Record<string, unknown>>;
   readonly during?: During;
+  readonly whenLost?: OrtRuntime['whenLost'];
+  readonly patience?: number;
 }
 
 /** Wraps whatever the runtime does. */
@@ -50,6 +58,8 @@ export function ortRuntime(ort: OrtModule, settings: OrtSettings): OrtRuntime {
     name,
     provider,
     note,
+    whenLost: settings.whenLost,
+    patience: settings.patience,
     async createSession(bytes, options) {
       // The runtime would look for them below the working directory.
       await withExternalData(bytes, async () => {

@@ -10,6 +10,10 @@ export interface OrtRuntime {
   readonly provider: string;
   /** Why a faster provider is not used, if so; a sentence for people. */
   readonly note?: string;
+  /** Calls back once its device is gone, with the reason, at once if it is; returns what takes the listener off. */
+  readonly whenLost?: (listener: (reason: string) => void) => () => void;
+  /** A request that takes longer, in milliseconds, will never be answered; absent if it always is. */
+  readonly patience?: number;
   /** Rejects with whatever the runtime throws when the bytes are not a model it can run; callers add the plain words. */
   createSession(bytes: Uint8Array, options?: SessionOptions): Promise<OrtSession>;
   /** Wraps, does not copy. */

@@ -1,4 +1,4 @@
-import { type OrtModule, ortRuntime } from './ort-runtime.js';
+import { type GpuDevice, type OrtModule, ortRuntime } from './ort-runtime.js';
 import type { OrtRuntime } from './runtime.js';
 
 /**
@@ -49,16 +49,47 @@ async function webgpuRuntime(
     const ort = (await import('onnxruntime-web/webgpu')) as unknown as OrtModule;
     if (ortBase !== undefined) ort.env.wasm.wasmPaths = ortBase;
     ort.env.wasm.numThreads = 1;
-    return ortRuntime(ort, {
+    const runtime = ortRuntime(ort, {
       name: `onnxruntime-web ${ort.env.versions.web}`,
       provider: 'webgpu',
+      ...(webgpu === 'hardware' && { patience: PATIENCE_MS }),
       // Level 3, errors: that shapes are computed on the processor is no warning for people.
       session: { executionProviders: ['webgpu'], logSeverityLevel: 3 },
     });
+    return watched(runtime, ort);
   } catch (error) {
     reasons.push(`WebGPU did not start (${(error as Error).message})`);
     return undefined;
   }
+}
+
+/** Compiling the programs of a large model takes half of that on the slowest of cards. */
+const PATIENCE_MS = 60_000;
+
+/** The same runtime, which tells when its device is lost. */
+function watched(runtime: OrtRuntime, ort: OrtModule): OrtRuntime {
+  const listeners = new Set<(reason: string) => void>();
+  let lost: string | undefined;
+  let device: GpuDevice | undefined;
+  return {
+    ...runtime,
+    async createSession(...args) {
+      const session = await runtime.createSession(...args);
+      if (device === undefined) {
+        device = await ort.env.webgpu?.device;
+        void device?.lost.then(({ message, reason }) => {
+          lost = `the graphics device was lost${message || reason ? ` (${message || reason})` : ''}`;
+          for (const listener of listeners) listener(lost);
+        });
+      }
+      return session;
+    },
+    whenLost(listener) {
+      if (lost !== undefined) listener(lost);
+      else listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
 }
 
 async function wasmRuntime({ ortBase, threads }: WebRuntimeOptions, reasons: string[]): Promise<OrtRuntime> {

@@ -27,7 +27,7 @@ export async function withExternalData(
     );
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
-    throw new SamError('model_unavailable', `The file is no ONNX model that can be opened: ${error.message}.`, {
+    throw new SamError('model_unavailable', `The file is truncated, damaged or not an ONNX model: ${error.message}.`, {
       cause: error,
     });
   }

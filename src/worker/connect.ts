@@ -1,9 +1,9 @@
 import { SamError } from '../errors.js';
 import { type Channel, type PortLike, portChannel, type SocketLike, socketChannel } from './channel.js';
-import { remoteWorker } from './remote.js';
+import { type RemoteOptions, remoteWorker } from './remote.js';
 import type { SamWorker } from './sam-worker.js';
 
-export interface ConnectOptions {
+export interface ConnectOptions extends Pick<RemoteOptions, 'onChange'> {
   /** Give up after this many milliseconds without an answer. Default 20 s. */
   readonly timeout?: number;
   /**
@@ -23,7 +23,7 @@ const SILENCE = 180_000;
  * @throws SamError `worker_lost` if nothing answers
  */
 export async function connectWorker(target: PortLike | string | URL, options: ConnectOptions = {}): Promise<SamWorker> {
-  const timeout = options.timeout ?? 20_000;
+  const { timeout = 20_000, onChange } = options;
   const address = typeof target === 'string' || target instanceof URL ? String(target) : undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -37,12 +37,12 @@ export async function connectWorker(target: PortLike | string | URL, options: Co
   try {
     if (address === undefined) {
       channel = portChannel(target as PortLike);
-      return await Promise.race([remoteWorker(channel), late]);
+      return await Promise.race([remoteWorker(channel, { onChange }), late]);
     }
     const socket = openSocket(address, options);
     channel = socket.channel;
     await Promise.race([socket.open, late]);
-    return await Promise.race([remoteWorker(channel, { silence: options.silence ?? SILENCE }), late]);
+    return await Promise.race([remoteWorker(channel, { silence: options.silence ?? SILENCE, onChange }), late]);
   } catch (error) {
     channel?.close();
     throw error;

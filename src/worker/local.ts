@@ -9,10 +9,11 @@ import { type FetchBytes, loadModelFile } from '../model/model-file.js';
 import { type ModelFile, type ModelSpec, sameFiles } from '../model/model-spec.js';
 import { resolveModel } from '../model/registry.js';
 import type { OrtRuntime } from '../model/runtime.js';
-import { SELF_TEST_ENCODER, selfTestImage, selfTestProblem } from '../model/self-test.js';
 import type { TaskOptions } from '../task.js';
+import { DeviceLost, isDeviceFault, onDevice } from './device-loss.js';
 import { modelName } from './model-argument.js';
 import { Queue } from './queue.js';
+import { checkRuntime } from './runtime-check.js';
 import { PROTOCOL, type SamWorker } from './sam-worker.js';
 
 /**
@@ -49,6 +50,8 @@ export function createLocalWorker(
 class LocalWorker implements SamWorker {
   private readonly queue = new Queue();
   private readonly models = new Map<string, LoadedModel>();
+  /** Of all models that were opened, to open them again on another device. */
+  private readonly specs = new Map<string, ModelSpec>();
   private readonly notes: string[] = [];
 
   constructor(
@@ -79,10 +82,8 @@ class LocalWorker implements SamWorker {
   }
 
   encode(model: string, image: Parameters<SamWorker['encode']>[1], options: TaskOptions = {}) {
-    return this.submit(options, false, async () => {
+    return this.work(model, options, false, async ({ encoder }) => {
       checkImage(image);
-      const { encoder } = await this.find(model, options);
-      options.signal?.throwIfAborted();
       options.onProgress?.({ done: 0, total: 1, message: 'Computing the embedding' });
       const embedding = await encoder.encode(image, options);
       options.onProgress?.({ done: 1, total: 1, message: 'Computed the embedding' });
@@ -91,9 +92,7 @@ class LocalWorker implements SamWorker {
   }
 
   decode(...[model, embedding, prompts, options = {}]: Parameters<SamWorker['decode']>) {
-    return this.submit(options, true, async () => {
-      const { decoder } = await this.find(model, options);
-      options.signal?.throwIfAborted();
+    return this.work(model, options, true, async ({ decoder }) => {
       const decoded = await decoder.decode(embedding, prompts, options);
       options.signal?.throwIfAborted();
       return decoded;
@@ -101,18 +100,14 @@ class LocalWorker implements SamWorker {
   }
 
   decodeCandidates(...[model, embedding, prompts, options]: Parameters<SamWorker['decodeCandidates']>) {
-    return this.submit(options, true, async () => {
-      const { decoder, spec } = await this.find(model, options);
-      options.signal?.throwIfAborted();
-      return findCandidates(decoder, embedding, prompts, { ...options, side: spec.encoderInput.side });
-    });
+    return this.work(model, options, true, ({ decoder, spec }) =>
+      findCandidates(decoder, embedding, prompts, { ...options, side: spec.encoderInput.side }),
+    );
   }
 
   instanceMaps(...[model, embedding, image, options = {}]: Parameters<SamWorker['instanceMaps']>) {
-    return this.submit(options, false, async () => {
+    return this.work(model, options, false, async ({ instances }) => {
       checkImage(image);
-      const { instances } = await this.find(model, options);
-      options.signal?.throwIfAborted();
       if (instances) return instances.run(embedding, image, options);
       throw new SamError(
         'unsupported',
@@ -139,8 +134,38 @@ class LocalWorker implements SamWorker {
     }
   }
 
+  /** A job with a model; where the device fails in it, it is done again on the next one. */
+  private work<T>(
+    name: string,
+    options: TaskOptions,
+    urgent: boolean,
+    job: (model: LoadedModel) => Promise<T>,
+  ): Promise<T> {
+    return this.submit(options, urgent, async () => {
+      for (;;) {
+        const model = await this.find(name, options);
+        options.signal?.throwIfAborted();
+        const [runtime, next] = this.runtimes;
+        try {
+          return await onDevice(runtime, job(model));
+        } catch (error) {
+          if (options.signal?.aborted || next === undefined || !isDeviceFault(error)) throw error;
+          this.giveUp(error.message, next);
+        }
+      }
+    });
+  }
+
+  /** What is open on a device that failed is not released: that would be asked of the device. */
+  private giveUp(reason: string, next: OrtRuntime): void {
+    const failed = this.runtimes.shift();
+    this.models.clear();
+    this.notes.push(`${failed?.provider} failed (${reason}); the work goes on with ${next.provider}.`);
+  }
+
   private async find(model: string, options: TaskOptions): Promise<LoadedModel> {
-    return this.models.get(modelName(model)) ?? this.open(resolveModel(model), options);
+    const name = modelName(model);
+    return this.models.get(name) ?? this.open(this.specs.get(name) ?? resolveModel(name), options);
   }
 
   private async open(spec: ModelSpec, { signal, onProgress }: TaskOptions): Promise<LoadedModel> {
@@ -154,10 +179,14 @@ class LocalWorker implements SamWorker {
       const last = k === this.runtimes.length - 1;
       const made: Partial<Writable<LoadedModel>> = {};
       try {
-        await create(made, runtime, spec, bytes, signal);
-        if (!last) await checkRuntime(made.encoder as ImageEncoder, spec);
+        await onDevice(runtime, create(made, runtime, spec, bytes, signal));
+        if (!last)
+          await onDevice(
+            runtime,
+            checkRuntime(made as LoadedModel, () => this.onLast(spec, bytes)),
+          );
       } catch (error) {
-        await release(made);
+        if (!(error instanceof DeviceLost)) await release(made);
         signal?.throwIfAborted();
         if (last) throw error; // no runtime can use it, so the file is at fault
         failed.push(`${runtime.provider} is not used: ${(error as Error).message}`);
@@ -166,11 +195,19 @@ class LocalWorker implements SamWorker {
       const model = made as LoadedModel;
       if (loaded) await release(loaded);
       this.models.set(spec.name, model);
+      this.specs.set(spec.name, spec);
       this.runtimes.splice(0, k);
       this.notes.push(...failed);
       return model;
     }
     throw new SamError('internal', 'There is no runtime.');
+  }
+
+  /** The same model on the runtime that always works, to compare with. */
+  private async onLast(spec: ModelSpec, bytes: readonly Uint8Array[]): Promise<LoadedModel> {
+    const made: Partial<Writable<LoadedModel>> = {};
+    await create(made, this.runtimes[this.runtimes.length - 1], spec, bytes, undefined);
+    return made as LoadedModel;
   }
 }
 
@@ -224,19 +261,6 @@ async function loadFiles(
     results.push(bytes);
   }
   return results;
-}
-
-async function checkRuntime(encoder: ImageEncoder, spec: ModelSpec): Promise<void> {
-  const embedding = await encoder.encode(selfTestImage());
-  const known = spec.encoder.sha256 === SELF_TEST_ENCODER;
-  const problem = known ? selfTestProblem(embedding) : plainProblem(embedding.features.data);
-  if (problem !== undefined) throw new SamError('internal', `It failed its self-test (${problem}).`);
-}
-
-/** For models without stored values: what no encoder gives. */
-function plainProblem(features: Float32Array): string | undefined {
-  if (!features.every(Number.isFinite)) return 'features are not finite';
-  return features.every((value) => value === features[0]) ? 'all features are equal' : undefined;
 }
 
 function checkImage({ data, shape }: Parameters<SamWorker['encode']>[1]): void {

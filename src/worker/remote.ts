@@ -1,20 +1,25 @@
 import { SamError } from '../errors.js';
 import type { DecodedMasks, Embedding, MaskCandidates } from '../model/sam-tensors.js';
 import type { Progress, TaskOptions } from '../task.js';
+import type { SentEmbedding } from './call-arguments.js';
 import type { Channel } from './channel.js';
 import { type Connection, type ConnectionOptions, connect } from './connection.js';
 import { PROTOCOL, type SamWorker, type WorkerInfo } from './sam-worker.js';
-import type { SentEmbedding } from './served.js';
+
+export interface RemoteOptions extends Pick<ConnectionOptions, 'silence'> {
+  /** The worker computes with another device from now on; `info.note` says why. */
+  readonly onChange?: (info: WorkerInfo) => void;
+}
 
 /** The client's end of a connection: a `SamWorker` that lives elsewhere (see served.ts). */
-export async function remoteWorker(
-  channel: Channel,
-  options: Pick<ConnectionOptions, 'silence'> = {},
-): Promise<SamWorker> {
+export async function remoteWorker(channel: Channel, { onChange, ...options }: RemoteOptions = {}): Promise<SamWorker> {
   const progress = new Map<number, (progress: Progress) => void>();
   const api = {
     async progress(task: number, step: Progress) {
       progress.get(task)?.(step);
+    },
+    async changed(info: WorkerInfo) {
+      onChange?.(info);
     },
   };
   const connection = await connect(channel, api, options);
