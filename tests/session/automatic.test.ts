@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { panelAutomatic } from '../../src/presenter/panel/panel-automatic.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
 import { Annotator2d } from '../../src/session/annotators/annotator-2d.js';
+import { Annotator3d } from '../../src/session/annotators/annotator-3d.js';
 import { areaOf, objectAt } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
@@ -269,5 +271,43 @@ describe('automatic segmentation in a session, with an instance decoder', functi
     assert.equal(other.automaticStatus(session.state).mode, 'amg');
     await session.run('change_automatic', { mode: null });
     assert.equal(status().mode, 'ais');
+  });
+});
+
+describe('automatic segmentation of a volume, with an instance decoder', function () {
+  this.timeout(60_000);
+
+  it('shows slices as they come; when it is stopped and run again it goes on, and objects are merged', async () => {
+    const { labels } = volumePhantom({ size: [96, 128], planes: 6 });
+    const [depth, height, width] = labels.shape;
+    const planes = Array.from({ length: depth }, (_, z) => ({
+      data: labels.data.slice(z * height * width, (z + 1) * height * width),
+      shape: [height, width],
+    }));
+    const source = oracleSource(planes, { embedding: () => Promise.reject(new Error('Not needed.')) });
+    const session = new AnnotationSession();
+    const annotator = new Annotator3d({ worker: {} as SamWorker, model: 'oracle', embeddings: source }, depth);
+    const image = { name: 'v', axes: 'zyx', size: [height, width], planes: depth, signature: 'v' } as const;
+    session.open(image, annotator);
+    const service = createService({ session, openImage: async () => undefined });
+    const stop = session.subscribe(({ arriving }) => {
+      if (arriving?.auto_segmentation && source.asked.length === 3) session.cancel('automatic');
+    });
+    await assert.rejects(service.automatic_segmentation({ all_planes: true }), /cancelled/);
+    stop();
+    assert.equal(source.asked.length, 3);
+    assert.equal(session.state.layers.auto_segmentation.objects.size, 0);
+    const { count } = await service.automatic_segmentation({ all_planes: true });
+    assert.equal(source.asked.length, depth, 'what was segmented is not segmented again');
+    const truth = new Set(labels.data);
+    truth.delete(0);
+    assert.ok(Math.abs(count - truth.size) <= 1, `${count} of ${truth.size} objects`);
+    const objects = [...session.state.layers.auto_segmentation.objects.values()];
+    assert.ok(
+      objects.some(({ masks }) => masks.size >= 3),
+      'they go through slices',
+    );
+    await service.accept_automatic();
+    assert.equal(session.state.layers.committed_objects.objects.size, count);
   });
 });
