@@ -197,6 +197,7 @@ export async function startEngine(flags: EngineFlags): Promise<Engine> {
     intensity: intensityFlag(flags.intensity),
     channels: channelsFlag(flags.channels),
     half: flags.half,
+    early: true, // who keeps embeddings for later commands wants all that those need
   };
   const pixelSize = pixelSizeFlag(flags.pixel_size);
   const model = modelFlag(flags);
