@@ -21,6 +21,7 @@ import {
   presetSettings,
   trainInstances,
 } from '../../training/instances/train-instances.js';
+import { instanceScore } from '../../training/instances/validation.js';
 import type { Weights } from '../../training/parameters.js';
 import { Random } from '../../training/random.js';
 import { interruptible } from '../batch/batch.js';
@@ -117,6 +118,7 @@ async function run(args: readonly string[]): Promise<number> {
       store: folderStore(path.join(folder, 'run')),
       start,
       settings,
+      ...(validation.length > 0 && { score: instanceScore(runtime, encoder, validation) }),
       onStep: ({ step, loss, accuracy }) => appendFileSync(log, `${step},${loss.toFixed(5)},${accuracy ?? ''}\n`),
     },
     task,
