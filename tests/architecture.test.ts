@@ -149,6 +149,7 @@ describe('architecture', () => {
       'biome.json',
       'docs',
       'manifest.imjoy.json',
+      'models',
       'package-lock.json',
       'package.json',
       'plugin',

@@ -55,7 +55,7 @@ async function mainFile(file: ModelFile, options: ModelFileOptions): Promise<Uin
 function addressBeside(model: string, location: string): string {
   const names = location.split('/');
   const plain = !/[\\:\0?#%]/.test(location) && names.every((name) => name !== '' && name !== '..' && name !== '.');
-  if (!plain || /^(data|blob|minisam):/.test(model))
+  if (!plain || /^(data|blob|minisam|built-in):/.test(model))
     throw new SamError(
       'model_unavailable',
       'The model keeps its weights in another file that is not beside it, which is refused. Save it with its weights inside.',

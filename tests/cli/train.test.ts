@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os';
 import path from 'node:path';
 import { UsageError } from '../../src/cli/command.js';
-import { dataReport, labelledPlanes, pairFiles } from '../../src/cli/train/labelled-files.js';
+import { dataReport, labelledPlanes } from '../../src/cli/train/labelled-files.js';
 import { train } from '../../src/cli/train/train.js';
 import { findModel, MODEL_CARD } from '../../src/cli/train/trained-models.js';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
@@ -41,12 +41,8 @@ describe('micro-sam train', function () {
   });
 
   it('says what it would train on, and what is wrong with the files', async () => {
-    const files = pairFiles(
-      [1, 2].map((n) => at(`cells${n}.tif`)),
-      [1, 2].map((n) => at(`cells${n}_labels.tif`)),
-    );
-    assert.equal(files.note, undefined);
-    const planes = await labelledPlanes(files.files, { minSize: 25, partial: false });
+    const files = [1, 2].map((n) => ({ image: at(`cells${n}.tif`), labels: at(`cells${n}_labels.tif`) }));
+    const planes = await labelledPlanes(files, { minSize: 25, partial: false });
     const report = dataReport(planes, []);
     assert.match(report, /To train on: 2 images, 12 objects, \d+ to \d+ pixels across/);
     assert.match(report, /too few images/);

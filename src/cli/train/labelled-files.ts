@@ -1,6 +1,4 @@
 import path from 'node:path';
-import { pairNames, unpairedText } from '../../io/folder/pairing.js';
-import { shortNames } from '../../io/folder/result-names.js';
 import { type ImageSource, planeCount, readPlane } from '../../io/image.js';
 import { openFile } from '../../io/node-open.js';
 import { readLabelImage } from '../../io/results/label-image.js';
@@ -36,22 +34,6 @@ export interface LabelledOptions {
   readonly minSize: number;
   /** Not all objects are labelled. */
   readonly partial: boolean;
-}
-
-/** @returns the pairs, and a sentence about files that belong to nothing, if there are any */
-export function pairFiles(
-  images: readonly string[],
-  labels: readonly string[],
-): { files: LabelledFile[]; note?: string } {
-  const names = [shortNames(images), shortNames(labels)];
-  const sides = { ones: 'images', others: 'label files' };
-  const pairing = pairNames(names[0], names[1], (i, j) => path.resolve(images[i]) === path.resolve(labels[j]));
-  const note = unpairedText(pairing, names[0], names[1], sides);
-  if (pairing.pairs.length === 0)
-    throw new UsageError(
-      `No image has labels. ${note ?? ''} They belong together by name, as cells.tif and cells_labels.tif.`,
-    );
-  return { files: pairing.pairs.map(([i, j]) => ({ image: images[i], labels: labels[j] })), note };
 }
 
 export async function labelledPlanes(

@@ -1,7 +1,6 @@
-import { appendFileSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { listFolder } from '../../io/folder/listing.js';
 import { folderStore } from '../../io/stores/fs.js';
 import { encoderWithEarlyFeatures } from '../../model/early-features.js';
 import { ImageEncoder } from '../../model/image-encoder.js';
@@ -25,11 +24,12 @@ import { instanceScore } from '../../training/instances/validation.js';
 import type { Weights } from '../../training/parameters.js';
 import { Random } from '../../training/random.js';
 import { interruptible } from '../batch/batch.js';
-import { expandInputs } from '../batch/inputs.js';
+import { listInputs } from '../batch/inputs.js';
+import { pairInputs } from '../batch/pairs.js';
 import { ProgressLine } from '../batch/progress-line.js';
 import { type Command, UsageError } from '../command.js';
 import { numberFlag } from '../engine.js';
-import { dataReport, type LabelledPlane, labelledPlanes, pairFiles } from './labelled-files.js';
+import { dataReport, type LabelledPlane, labelledPlanes } from './labelled-files.js';
 import { findModel, type ImageSummary, MODEL_CARD, type ModelCard, trainedModelsFolder } from './trained-models.js';
 
 const usage = `micro-sam train --images PATH --labels PATH --trained_model_name NAME [options]
@@ -182,21 +182,23 @@ async function dataOf(values: Values, seed: number, task: TaskOptions): Promise<
 }
 
 async function planesIn(images: string, labels: string, values: Values, task: TaskOptions): Promise<LabelledPlane[]> {
-  const { files, note } = pairFiles(await expandInputs([images]), await labelFiles(labels));
-  if (note !== undefined) console.error(note);
+  const log = (line: string) => console.error(line);
+  const [imageFiles, labelFiles] = [
+    await listInputs([images], { log }),
+    await listInputs([labels], { role: 'labels', log }),
+  ];
+  // What is not annotated yet is no fault: the report says how much is used.
+  const sides = { ones: 'images', others: 'label files', ignoreUnpaired: true, log };
+  const files = pairInputs(imageFiles, labelFiles, sides).map(([image, own]) => ({
+    image: image.file,
+    labels: own.file,
+  }));
   const { image_key: imageKey, label_key: labelKey, partial } = values;
   return labelledPlanes(
     files,
     { imageKey, labelKey, partial, minSize: wholeNumber('min_size', values.min_size) },
     task,
   );
-}
-
-/** Of a folder that holds images too, the labels. */
-async function labelFiles(labels: string): Promise<string[]> {
-  const isFolder = statSync(labels, { throwIfNoEntry: false })?.isDirectory() && !/\.zarr$/i.test(labels);
-  if (!isFolder) return expandInputs([labels]);
-  return listFolder(readdirSync(labels), 'labels').chosen.map((name) => path.join(labels, name));
 }
 
 /** A tenth of the files, at least one, to score on; of fewer than four nothing can be spared. */

