@@ -22,6 +22,8 @@ interface Start {
   readonly annotator: SessionSettings['annotator'];
   /** Many images, whose results are written to a folder. */
   readonly output?: boolean;
+  /** For browsers that are opened elsewhere. */
+  readonly serve?: boolean;
 }
 
 const SINGLE_OPTIONS = `  -k, --key GLOB       of a folder, the files that are the frames of one time series, e.g. "t*.tif"
@@ -41,6 +43,10 @@ const OUTPUT_OPTIONS = `  -o, --output DIR     folder for the results, written w
       --ignore_unpaired  images without such a label image begin without objects
 `;
 
+const SERVE_OPTIONS = `      --host NAME      listen on this address of the machine, 0.0.0.0 for all; default: 127.0.0.1, which only this machine
+                       reaches. Nothing is encrypted: put a server with https before it where others listen
+`;
+
 export const annotator2d = annotator('annotator_2d', 'Annotate images in the browser (npm start)', {
   annotator: 'auto',
 });
@@ -53,14 +59,20 @@ export const imageSeries = annotator('image_series_annotator', 'Annotate the ima
   output: true,
 });
 
+export const serve = annotator('serve', 'Serve the annotator to browsers, also of other machines', {
+  annotator: 'auto',
+  output: true,
+  serve: true,
+});
+
 function annotator(name: string, summary: string, start: Start): Command {
   const usage = `micro-sam ${name} [file ...] [options]
 
   file                 images to annotate, folders of images, http(s) addresses; a sample image if none
   -i, --input FILE     the same, as micro-sam spells it
   -p, --pattern GLOB   of folders, only what matches, e.g. "*.tif"
-${start.output ? OUTPUT_OPTIONS : SINGLE_OPTIONS}      --port N         listen on this port; default: 8765, or the next free one
-      --no-open        do not open a browser
+${start.output ? OUTPUT_OPTIONS : SINGLE_OPTIONS}${start.serve ? SERVE_OPTIONS : ''}      --port N         listen on this port; default: 8765, or the next free one
+${start.serve ? '      --open           open a browser here, too' : '      --no-open        do not open a browser'}
       --viewer URL     use the Kaibu at this address, if it answers
       --autosave-dir D folder for automatic saves; default: one in your user data
       --no-worker      run the model in the browser, not in a process beside it`;
@@ -87,8 +99,9 @@ async function run(args: readonly string[], start: Start): Promise<number> {
             key: { type: 'string', short: 'k' },
             segmentation_result: { type: 'string', short: 's', multiple: true },
           }),
+      ...(start.serve && { host: { type: 'string' } }),
       port: { type: 'string' },
-      open: { type: 'boolean', default: true },
+      open: { type: 'boolean', default: !start.serve },
       viewer: { type: 'string' },
       'autosave-dir': { type: 'string' },
       worker: { type: 'boolean', default: true },
@@ -122,6 +135,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
     annotator: volumetric ? '3d' : start.annotator,
     outputDir: output,
     ...(results && { results: results.names, onResult: results.written }),
+    host: given.host,
     port: values.port === undefined ? undefined : parsePort(values.port),
     viewer: values.viewer === undefined ? undefined : parseAddress(values.viewer),
     autosaveDir: values['autosave-dir'],
@@ -145,6 +159,7 @@ interface Given {
   readonly ignore_unpaired?: boolean;
   readonly segmentation_result?: readonly string[];
   readonly key?: string;
+  readonly host?: string;
 }
 
 async function imagesOf(

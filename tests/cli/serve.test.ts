@@ -190,3 +190,34 @@ function rawGet(origin: string, target: string, headers: Record<string, string> 
     request.on('error', reject);
   });
 }
+
+describe('micro-sam serve', () => {
+  it('listens on this machine only, unless told', async () => {
+    const own = await startServer(['--no-worker', '--port', '0'], { command: 'serve' });
+    const { port } = new URL(own.url);
+    try {
+      assert.match(own.url, /^http:\/\/127\.0\.0\.1:\d+\/\?token=/);
+      const others = Object.values(os.networkInterfaces()).flatMap((list = []) =>
+        list.filter(({ internal }) => !internal),
+      );
+      for (const { address, family } of others)
+        if (family === 'IPv4') await assert.rejects(fetch(`http://${address}:${port}/`), address);
+    } finally {
+      await own.stop();
+    }
+    const open = await startServer(['--no-worker', '--port', '0', '--host', '0.0.0.0'], { command: 'serve' });
+    try {
+      assert.match(open.output.stderr, /Other machines reach this server.*not encrypted/);
+      const other = new URL(open.url).port;
+      assert.equal((await fetch(`http://127.0.0.1:${other}/`)).status, 200);
+      assert.equal((await fetch(`http://127.0.0.1:${other}/settings.json`)).status, 401);
+      assert.equal((await rawGet(`http://127.0.0.1:${other}`, '/', { host: `evil.example:${other}` })).status, 403);
+    } finally {
+      await open.stop();
+    }
+    await assert.rejects(
+      startServer(['--no-worker', '--host', '192.0.2.1'], { command: 'serve' }),
+      /no address of this machine/,
+    );
+  });
+});

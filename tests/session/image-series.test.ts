@@ -259,6 +259,28 @@ describe('image series', () => {
     assert.ok((await listKeys(folder.output)).includes('a_labels.tif'));
   });
 
+  it('keeps one result for each of several images of one name, also when more of them come', async () => {
+    const folder = new Folder(['same.tif', 'b/same.tif']);
+    const { series, session } = await folder.run();
+    await series.start();
+    await annotate(session, 10, 10);
+    await series.next();
+    await annotate(session, 30, 30);
+    await series.close();
+    const written = (await listKeys(folder.output)).filter((key) => key.endsWith('.tif')).sort();
+    assert.deepEqual(written, ['b_same_labels.tif', 'same_labels.tif']);
+    const more = new Folder(['b/same.tif', 'same.png', 'same.tif']);
+    for (const store of ['store', 'output', 'autosaves'] as const) Object.assign(more, { [store]: folder[store] });
+    const later = await more.run();
+    await later.series.goTo(1);
+    await annotate(later.session, 20, 20);
+    await later.series.goTo(2);
+    await later.series.close();
+    const all = (await listKeys(folder.output)).filter((key) => key.endsWith('.tif'));
+    assert.equal(all.length, 3, all.join(' '));
+    assert.ok(written.every((key) => all.includes(key)));
+  });
+
   it('refuses a series without images or with two of a name', async () => {
     await assert.rejects(new Folder([]).run(), /no image/);
     await assert.rejects(new Folder(['a', 'a']).run(), /same name/);

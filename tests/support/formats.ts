@@ -9,6 +9,7 @@ import { openImage } from '../../src/io/open.js';
 import { readLabelImage } from '../../src/io/results/label-image.js';
 import { READABLE } from '../../src/io/sniff.js';
 import { folderStore } from '../../src/io/stores/fs.js';
+import { UNREADABLE } from '../../src/io/unreadable.js';
 import { allocate, type TypedArray } from '../../src/ndimage/array.js';
 import { type DataItem, dataItems, dataPath } from './data.js';
 
@@ -170,6 +171,17 @@ function variantOf(item: DataItem): string {
     .join(', ');
 }
 
+/** `Zeiss CZI (.czi), …` */
+const UNREADABLE_NAMES = UNREADABLE.filter(({ extensions }) => extensions)
+  .map(({ what, extensions = [] }) => {
+    const name = what
+      .replace(/^an? /, '')
+      .replace(/,.*| (file|picture)$/g, '')
+      .replace(/ file$/, '');
+    return `${name} (${extensions.map((extension) => `.${extension}`).join(' ')})`;
+  })
+  .join(', ');
+
 export function formatsTable(rows: readonly FormatRow[]): string {
   const hashed = rows.filter(({ exact }) => exact !== undefined);
   const lines = rows.map(({ file, variant, result }) => `| ${file} | ${variant} | ${result} |`);
@@ -213,7 +225,10 @@ one is meant, the command line and scripts say it by key or number.
 What is recognised but not read gives an error that names the feature: CCITT, old-style JPEG, JPEG 2000, JPEG XL, LERC,
 LZMA and WebP inside TIFF; YCbCr TIFF without JPEG; complex numbers; samples of different depths; lossless, arithmetic and
 CMYK JPEG; .hdr/.img pairs; szip, n-bit, scale-offset and other filters of HDF5, and its external and virtual
-datasets; CZI, ND2, LIF, OIB, DICOM, GIF, BMP (save those as OME-TIFF or PNG).
+datasets. Masks in Cellpose's \`_seg.npy\` are read as labels; other Python objects are not, and nothing of a pickle is run.
+
+Formats of their own that are not read are named with what to do instead: ${UNREADABLE_NAMES}. So are pointers of Git LFS
+and git-annex, and web pages in place of files.
 
 ## Labels into the image
 

@@ -76,8 +76,10 @@ export class ResultFolder {
     for (const { file } of inputs) {
       const record = known.find((one) => isOf(folder, one, file)) ?? known.find((one) => isMoved(folder, one, file));
       if (!record || given.has(record)) continue;
-      own.set(file, record);
       given.add(record);
+      const here = { ...record, input: placeFrom(folder, file) };
+      if (here.input !== record.input) writeRecord(folder, here);
+      own.set(file, here);
     }
     const occupied = new Map<string, readonly string[]>();
     const entries = existsSync(folder) ? readdirSync(folder) : [];

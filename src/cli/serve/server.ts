@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SamError } from '../../errors.js';
@@ -20,8 +21,8 @@ import { serverToken } from './token.js';
 import { userDataFolder } from './user-data.js';
 
 /**
- * The server behind `npm start`. It listens on this machine only. Programs and pages are public to whoever is on the
- * machine; files, autosave and the encoder need the token in the printed address. Requests that name another host
+ * The server behind `npm start`. It listens on this machine only, unless told. Programs and pages are public to whoever
+ * is on the machine; files, autosave and the encoder need the token in the printed address. Requests that name another host
  * (DNS rebinding) or come from another origin are refused.
  */
 export interface ServerOptions {
@@ -45,6 +46,8 @@ export interface ServerOptions {
   readonly results?: readonly string[];
   /** A file of results was written. */
   readonly onResult?: (name: string) => void;
+  /** Address of this machine to listen on; 127.0.0.1, which only this machine reaches, if absent. */
+  readonly host?: string;
   /** Exactly this port (0: any); without it, FIRST_PORT or the next that is free. */
   readonly port?: number;
   /** Address of a Kaibu to use instead of our viewer, if it answers. */
@@ -62,6 +65,7 @@ export interface AnnotatorServer {
   close(): Promise<void>;
 }
 
+const LOOPBACK = '127.0.0.1';
 const FIRST_PORT = 8765;
 const PORTS_TRIED = 40;
 const VIEWER_ANSWERS_WITHIN_MS = 4000;
@@ -98,8 +102,13 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   server.timeout = STALLED_MS;
   const leases = new Leases({ folder: path.join(autosaveDir, 'leases'), token, origins: () => origins });
   leases.attach(server);
-  const port = await listen(server, options.port);
-  origins = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
+  const { host = LOOPBACK } = options;
+  const port = await listen(server, host, options.port);
+  origins = originsOf(host, port);
+  if (host !== LOOPBACK)
+    options.log(
+      'Other machines reach this server: whoever has its whole address sees the images and changes the work. What is sent is not encrypted.',
+    );
 
   let encoder: EncoderProcess | undefined;
   let workerNote: string | undefined;
@@ -139,8 +148,8 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
       ...(labels && { labels: origin + labels }),
       ...(tracks && { tracks: tracks.map((file) => ({ name: file.name, url: origin + file.path })) }),
     })),
-    worker: encoder?.url,
-    workerNote,
+    // The process listens on this machine; a page elsewhere computes itself.
+    ...(isLoopback(origin) && { worker: encoder?.url, workerNote }),
     autosave: { url: `${origin}/autosave/`, token },
     ...(options.outputDir !== undefined && { output: { url: `${origin}/output/`, token } }),
     leases: { url: `${origin.replace(/^http/, 'ws')}/leases`, token },
@@ -158,17 +167,36 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   };
 }
 
-async function listen(server: http.Server, port?: number): Promise<number> {
+/** Addresses under which pages of this server may ask; the first is the one that is printed. */
+function originsOf(host: string, port: number): string[] {
+  const own = [LOOPBACK, 'localhost'];
+  const all = Object.values(os.networkInterfaces()).flatMap((addresses = []) =>
+    addresses.map(({ address }) => address),
+  );
+  const names = host === LOOPBACK ? own : /^(0\.0\.0\.0|::)$/.test(host) ? [os.hostname(), ...all, ...own] : [host];
+  return [...new Set(names)].map((name) => `http://${name.includes(':') ? `[${name}]` : name.toLowerCase()}:${port}`);
+}
+
+function isLoopback(origin: string): boolean {
+  return /^http:\/\/(127\.|localhost[:/]|\[::1\])/.test(origin);
+}
+
+async function listen(server: http.Server, host: string, port?: number): Promise<number> {
   const tries = port === undefined ? Array.from({ length: PORTS_TRIED }, (_, i) => FIRST_PORT + i) : [port];
   for (const candidate of tries) {
     const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
       server.once('error', resolve);
-      server.listen(candidate, '127.0.0.1', () => {
+      server.listen(candidate, host, () => {
         server.removeListener('error', resolve);
         resolve(undefined);
       });
     });
     if (failure === undefined) return (server.address() as AddressInfo).port;
+    if (failure.code === 'EADDRNOTAVAIL' || failure.code === 'ENOTFOUND')
+      throw new SamError(
+        'invalid_argument',
+        `${host} is no address of this machine. Leave --host out to listen on this machine only.`,
+      );
     if (failure.code !== 'EADDRINUSE' && failure.code !== 'EACCES') throw failure;
   }
   throw new SamError(

@@ -1,4 +1,3 @@
-import { SamError } from '../../errors.js';
 import { sampleFolder, sampleOfImage, sampleOfLabels } from './affixes.js';
 import { fileNameOf, foldedName, folderOf, stemOf } from './file-names.js';
 import { endingOf, resultNames, safeName } from './result-names.js';
@@ -177,8 +176,6 @@ export interface Sides {
   /** What the ones and the others are, in the plural: 'images', 'label images'. */
   readonly ones: string;
   readonly others: string;
-  /** Says how to go on without those that have no partner, e.g. 'with --ignore_unpaired'. */
-  readonly advice?: string;
 }
 
 /** One sentence for each kind of file without a partner, with their names; undefined if all have one. */
@@ -196,18 +193,6 @@ export function unpairedText(
     sentences.push(`${missing.length} ${sides.ones} without ${sides.others}: ${listed(missing)}.`);
   if (left.length > 0) sentences.push(`${left.length} ${sides.others} without ${sides.ones}: ${listed(left)}.`);
   return sentences.length > 0 ? sentences.join(' ') : undefined;
-}
-
-/** @throws SamError invalid_argument that lists what has no partner */
-export function requirePairs(ones: readonly string[], others: readonly string[], sides: Sides): Pairing {
-  const pairing = pairNames(ones, others);
-  const text = unpairedText(pairing, ones, others, sides);
-  if (text !== undefined)
-    throw new SamError(
-      'invalid_argument',
-      `${text} Files belong together by their names, as cells.tif and cells_labels.tif${sides.advice ? `; ${sides.advice}` : ''}.`,
-    );
-  return pairing;
 }
 
 const SHOWN = 5;
