@@ -94,7 +94,7 @@ export class MicroSamApp {
       connectWorker: async (url) => this.engine?.connectWorker(url),
     });
     this.listen();
-    askBeforeClosing(this.annotator.session);
+    askBeforeClosing(this.annotator.session, () => this.unsaved !== undefined);
     watchVisibility(root, (visible) => {
       this.panelVisible = visible;
       void this.viewer?.collapseCommands(visible).catch(() => undefined);

@@ -14,6 +14,8 @@ function serverLeases({ url, token }: NonNullable<PageSettings['leases']>): Requ
       let held: boolean | undefined;
       let released = false;
       let granted: (() => void) | undefined;
+      /** To be taken, also if the connection is only coming. */
+      let wanted = false;
       const send = (message: object) => {
         if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
       };
@@ -24,6 +26,7 @@ function serverLeases({ url, token }: NonNullable<PageSettings['leases']>): Requ
         take: () =>
           new Promise((taken) => {
             granted = taken;
+            wanted = true;
             send({ do: 'take' });
             setTimeout(() => void learn(true), ANSWER_MS);
           }),
@@ -38,12 +41,18 @@ function serverLeases({ url, token }: NonNullable<PageSettings['leases']>): Requ
         if (before === undefined) resolve(lease);
         else if (before !== now) await onChange(now);
         if (before && !now) send({ do: 'done' });
-        if (now) granted?.();
+        if (now) {
+          wanted = false;
+          granted?.();
+        }
       };
       const connect = () => {
         if (released) return;
         socket = new WebSocket(url);
-        socket.onopen = () => send({ token, image, ...(held !== undefined && { held }) });
+        socket.onopen = () => {
+          send({ token, image, ...(held !== undefined && { held }) });
+          if (wanted) send({ do: 'take' });
+        };
         socket.onmessage = ({ data }) => void learn(JSON.parse(data).held);
         socket.onclose = () => setTimeout(connect, AGAIN_MS);
       };

@@ -1,4 +1,5 @@
 import { loadSession } from '../../src/session/edits/edits.js';
+import { isUntouched } from '../../src/session/layers.js';
 import type { AnnotationSession } from '../../src/session/session.js';
 import type { PanelStatus } from '../panel/panel.js';
 import { versionsSheet } from '../panel/versions-sheet.js';
@@ -25,10 +26,15 @@ export function openVersions(session: AnnotationSession, saved: SavedImage | und
   ).open();
 }
 
-/** A window that is closed or loaded again with work that is nowhere saved asks first. */
-export function askBeforeClosing(session: AnnotationSession): void {
+/**
+ * A window that is closed or loaded again with work that is nowhere saved asks first.
+ *
+ * @param forgets whether what is saved goes with the window
+ */
+export function askBeforeClosing(session: AnnotationSession, forgets: () => boolean): void {
   window.addEventListener('beforeunload', (event) => {
-    const { autosave } = session.state;
-    if (autosave === 'pending' || autosave === 'failed') event.preventDefault();
+    const { autosave, image } = session.state;
+    const isLost = autosave === 'pending' || autosave === 'failed';
+    if (isLost || (image && forgets() && !isUntouched(session.state))) event.preventDefault();
   });
 }

@@ -19,7 +19,12 @@ export async function openStorage(settings: PageSettings): Promise<PageStorage> 
   const own = { ...(await openOwn()), lease: leasesFrom(settings) };
   const { autosave } = settings;
   if (!autosave) return own;
-  return { store: serverStore(autosave), meanwhile: own.store, lease: own.lease, place: 'on this computer' };
+  return {
+    store: serverStore(autosave),
+    lease: own.lease,
+    place: 'on this computer',
+    ...(own.note !== KEEPS_NOTHING && { meanwhile: own.store }),
+  };
 }
 
 /** What the browser gives to pages of this origin. */

@@ -112,7 +112,7 @@ class ImageLease {
 
   join(page: WebSocket): Promise<void> {
     return this.change(async () => {
-      if (page.readyState !== page.OPEN) return;
+      if (page.readyState !== page.OPEN || this.pages.includes(page)) return;
       this.pages.push(page);
       await this.grant();
       if (this.holder !== page) tell(page, false);
@@ -132,7 +132,8 @@ class ImageLease {
 
   take(page: WebSocket): Promise<void> {
     return this.change(async () => {
-      if (this.holder === page || !this.pages.includes(page)) return;
+      if (this.holder === page || page.readyState !== page.OPEN) return;
+      if (!this.pages.includes(page)) this.pages.push(page);
       await this.dismiss();
       this.pages.sort((a, b) => Number(b === page) - Number(a === page));
       this.hasFile ||= await this.file.take().catch(() => true);
