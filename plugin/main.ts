@@ -1,6 +1,5 @@
-import { setupRPC } from 'imjoy-rpc/dist/imjoy-rpc.js';
-import { VERSION } from '../src/version.js';
 import { MicroSamApp } from './app/app.js';
+import { rpcWithOpener } from './opener-rpc.js';
 
 /**
  * The plugin's window: a page that ImJoy opens (`rpc-window`). `run(ctx)` is called once by whoever opens it, with
@@ -9,10 +8,8 @@ import { MicroSamApp } from './app/app.js';
 const root = document.getElementById('panel') as HTMLElement;
 
 try {
-  const api = await setupRPC({
+  const api = await rpcWithOpener({
     name: 'micro-sam',
-    type: 'rpc-window',
-    version: VERSION,
     description: 'Segment Anything for Microscopy: click cells in an image and get their masks.',
   });
   await api.export(new MicroSamApp(api, root).service());

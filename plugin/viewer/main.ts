@@ -1,8 +1,7 @@
 import 'ol/ol.css';
 import './styles.css';
-import { setupRPC } from 'imjoy-rpc/dist/imjoy-rpc.js';
-import { VERSION } from '../../src/version.js';
 import { listenToDrops } from '../dropped-files.js';
+import { rpcWithOpener } from '../opener-rpc.js';
 import { ChannelControls } from './channels.js';
 import { PaintInteraction } from './interactions/paint.js';
 import { listenToKeys } from './keys.js';
@@ -114,10 +113,8 @@ const functions = viewerFunctions({
 if (window.self === window.top) {
   tell('This viewer is driven by another window: open it from the annotator.');
 } else {
-  const api = await setupRPC({
+  const api = await rpcWithOpener({
     name: 'Kaibu',
-    type: 'rpc-window',
-    version: VERSION,
     description: 'Viewer for images, objects and prompts',
   });
   await api.export(functions);

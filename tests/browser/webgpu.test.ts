@@ -18,7 +18,7 @@ import { SPARSE_ENCODER, TINY_MODEL } from '../support/tiny-model.js';
 const WEBGPU = ['--enable-unsafe-webgpu'];
 
 describe('WebGPU', function () {
-  this.timeout(240_000);
+  this.timeout(600_000); // busy machines emulate slowly
   let site: ContractsSite;
   let vectors: SelfTestVectors;
 

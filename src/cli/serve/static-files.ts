@@ -29,6 +29,16 @@ const ISOLATION = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
+/** imjoy-core and imjoy-rpc evaluate text, and images come from anywhere; but no page runs scripts of others. */
+const SCRIPTS = "script-src 'self' 'unsafe-eval' blob:; object-src 'none'; base-uri 'none'; form-action 'none'";
+
+/** Any page may show the plugin's windows, which ImJoy opens; nobody but this server the page around them. */
+function policyOf(name: string): string | undefined {
+  if (name === 'host/index.html') return `${SCRIPTS}; frame-ancestors 'self'`;
+  if (name.startsWith('host/')) return "frame-ancestors 'self'";
+  return /^plugin\/(viewer\/)?index\.html$/.test(name) ? SCRIPTS : undefined;
+}
+
 export function staticFiles(dist: string, { isolated }: { isolated: boolean }): (ask: Ask) => Promise<void> {
   return async ({ url, request, response }) => {
     const names = url.pathname === '/' ? ['host', 'index.html'] : decodePath(url.pathname).slice(1);
@@ -36,7 +46,8 @@ export function staticFiles(dist: string, { isolated }: { isolated: boolean }): 
     if (name !== MANIFEST && !(FOLDERS.includes(names[0]) && names.length > 1))
       throw new SamError('not_found', 'There is nothing at this address.');
     if (isolated) for (const [header, value] of Object.entries(ISOLATION)) response.setHeader(header, value);
-    if (names[0] === 'host') response.setHeader('Content-Security-Policy', "frame-ancestors 'self'");
+    const policy = policyOf(name);
+    if (policy) response.setHeader('Content-Security-Policy', policy);
     const file = await fileBelow(dist, names);
     const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
     if (name !== LAUNCHER) return sendFile(file, type, request, response);
