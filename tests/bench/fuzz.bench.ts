@@ -1,8 +1,11 @@
 import { families, fuzz } from '../support/fuzz.js';
+import { fuzzGrammar, GRAMMARS } from '../support/fuzz-grammar.js';
 import { atMost, type Figure, reported } from './figure.js';
 
-/** The long run over damaged files: `MICRO_SAM_FUZZ_FILES` per reader family (20,000 by default), only the families
- * named in `MICRO_SAM_FUZZ_FAMILIES` (commas between) if that is set; `MICRO_SAM_FUZZ_SEED` makes other files. */
+/**
+ * The long run over damaged files and over files by grammar: `MICRO_SAM_FUZZ_FILES` per family (20,000 by default), only
+ * the families named in `MICRO_SAM_FUZZ_FAMILIES` (commas between) if that is set; `MICRO_SAM_FUZZ_SEED` makes other files.
+ */
 export default async (): Promise<Figure[]> => {
   const count = Number(process.env.MICRO_SAM_FUZZ_FILES ?? 20_000);
   const seed = Number(process.env.MICRO_SAM_FUZZ_SEED ?? 1);
@@ -16,6 +19,15 @@ export default async (): Promise<Figure[]> => {
     failures += result.failures.length;
     const outcomes = [...result.outcomes].map(([outcome, n]) => `${outcome} ${n}`).join(', ');
     console.error(`${family.name}: ${result.files} files, slowest ${Math.round(result.slowestMs)} ms; ${outcomes}`);
+    for (const failure of result.failures.slice(0, 10)) console.error(failure);
+  }
+  for (const grammar of GRAMMARS) {
+    if (wanted !== undefined && !wanted.includes(grammar)) continue;
+    const result = await fuzzGrammar(grammar, count, seed);
+    files += result.files;
+    failures += result.failures.length;
+    const outcomes = [...result.outcomes].map(([outcome, n]) => `${outcome} ${n}`).join(', ');
+    console.error(`${grammar}: ${result.files} files; ${outcomes}`);
     for (const failure of result.failures.slice(0, 10)) console.error(failure);
   }
   return [reported('fuzz_files', files, 'files'), atMost('fuzz_failures', failures, 'files', 0)];

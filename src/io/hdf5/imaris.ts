@@ -114,7 +114,7 @@ async function openLevel(file: Hdf5File, level: number, t: number, c: number, op
       if (!alike)
         throw new SamError(
           'unsupported',
-          `Channel ${ci} of time point ${ti} of ${file.name} is [${part.shape}] ${part.dtype} and the first is [${like.shape}] ${like.dtype}; such files are not read. Save it as OME-TIFF.`,
+          `Channel ${ci} of time point ${ti} of ${file.name} is [${part.shape}] ${part.dtype} in chunks of [${part.chunks}], the first [${like.shape}] ${like.dtype} in [${like.chunks}]; such files are not read. Save it as OME-TIFF.`,
         );
       const { data, strides } = await part.chunk(place, task);
       return { data, strides: [0, 0, ...strides] };
