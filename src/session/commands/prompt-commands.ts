@@ -69,7 +69,9 @@ export const PROMPT_COMMANDS = {
     scope: 'session',
     keys: ['T'],
     inViewer: true,
-    tooltip: 'Toggle between positive points, which lie in the object, and negative points, which lie outside of it.',
+    tooltip:
+      'Toggle between positive points, which lie in the object, and negative points, which lie outside of it. The right ' +
+      'mouse button, or Ctrl+click, is a negative point at any time, in the built-in viewer.',
     predict: (state) => otherSign(state).change(state),
     run: (session) => void session.apply(otherSign(session.state)),
   }),
