@@ -296,22 +296,6 @@ describe('session', () => {
     assert.equal(session.state.message, undefined);
   });
 
-  it('a negative point alone selects nothing, and the model is not asked', async () => {
-    const { session, annotator } = opened();
-    await session.run('put_prompts', { prompts: [point('a', 20, 30, false)] });
-    assert.equal(objects(session, 'current_object').size, 0);
-    assert.match(session.state.message?.text ?? '', /click the object itself/);
-    assert.equal(annotator.calls, 0);
-    await session.run('put_prompts', { prompts: [point('b', 20, 34)] });
-    assert.equal(objects(session, 'current_object').size, 1);
-    await session.run('remove_prompts', { ids: ['b'] });
-    assert.equal(objects(session, 'current_object').size, 0, 'with the positive point goes the object');
-    await session.run('paint', { tool: 'brush', path: [[40, 40]], radius: 5 });
-    const calls = annotator.calls;
-    await session.run('put_prompts', { prompts: [point('c', 40, 42, false)] });
-    assert.equal(annotator.calls, calls + 1, 'a painted mask is there to be corrected');
-  });
-
   it('Escape drops the commands that wait, and says so', async () => {
     const { session, annotator } = opened();
     const open = closedGate(annotator);

@@ -1,7 +1,7 @@
 import { asSamError, SamError } from '../../errors.js';
 import type { TaskOptions } from '../../task.js';
 import type { Edit, SessionActions } from '../actions.js';
-import { type Annotator, promptsOfPlane, type Segmentation } from '../annotator.js';
+import { type Annotator, promptsOfPlane } from '../annotator.js';
 import type { Memo } from '../history.js';
 import type { SessionState } from '../state.js';
 import { chooseCandidate } from './candidates.js';
@@ -29,20 +29,7 @@ export function segmentNow(session: SessionActions, amend?: Memo): Promise<void>
   return session.segment(SEGMENT, segmentPlane, { amend });
 }
 
-async function segmentPlane(annotator: Annotator, state: SessionState, task: TaskOptions): Promise<Segmentation> {
-  if (annotator.kind !== '2d' || !isNothingSelected(state)) return annotator.segment(state, task);
-  return {
-    layer: 'current_object',
-    objects: [],
-    notice: 'A negative point says what is too much: click the object itself, too.',
-  };
-}
-
-/** Negative points alone select nothing, unless there is a mask that was not made from points for them to correct. */
-function isNothingSelected(state: SessionState): boolean {
-  const alone = promptsOfPlane(state).every((prompt) => prompt.kind === 'point' && !prompt.positive);
-  return alone && [...state.layers.current_object.objects.values()].every(({ origin }) => origin === 'interactive');
-}
+const segmentPlane = (annotator: Annotator, state: SessionState, task: TaskOptions) => annotator.segment(state, task);
 
 export const SEGMENT_COMMANDS = {
   segment_object: command({
