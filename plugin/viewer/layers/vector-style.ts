@@ -1,6 +1,7 @@
 import type { FeatureLike } from 'ol/Feature.js';
 import CircleStyle from 'ol/style/Circle.js';
 import Fill from 'ol/style/Fill.js';
+import RegularShape from 'ol/style/RegularShape.js';
 import Stroke from 'ol/style/Stroke.js';
 import Style from 'ol/style/Style.js';
 import Text from 'ol/style/Text.js';
@@ -8,6 +9,12 @@ import { FEATURE_DEFAULTS } from './vector-config.js';
 
 const HALO = 'rgba(0, 0, 0, 0.55)';
 const SELECTED = '#ffffff';
+
+/** Inside a point, so that positive and negative ones differ by more than their colour: a plus and a minus. */
+const SIGNS: Readonly<Record<string, { points: number; angle: number; radius2?: number }>> = {
+  positive: { points: 4, angle: 0, radius2: 0 },
+  negative: { points: 2, angle: Math.PI / 2 },
+};
 
 /** Kaibu's feature properties as OpenLayers styles, with a dark halo so that markers show on any image. */
 export function featureStyle(
@@ -47,6 +54,21 @@ export function featureStyle(
           : undefined,
     }),
   ];
+  const sign = SIGNS[String(label)];
+  if (sign)
+    for (const [stroke, strokeWidth] of [
+      [HALO, width + 1.5],
+      [color, width - 0.5],
+    ] as const)
+      styles.push(
+        new Style({
+          image: new RegularShape({
+            ...sign,
+            radius: radius * 0.6,
+            stroke: new Stroke({ color: stroke, width: strokeWidth }),
+          }),
+        }),
+      );
   if (selected)
     styles.push(
       new Style({
