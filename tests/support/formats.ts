@@ -245,6 +245,7 @@ resolution levels, in the version of the image (0.4 or 0.5), also to the fields 
 | bytes fetched for 1024² of a 20,000² OME-Zarr over HTTP, by those of the chunks it touches | \`npm run bench range\` | 1.00 |
 | growth of memory in a walk of 5 minutes over it | \`MICRO_SAM_WALK_SECONDS=300 npm run bench range\` | 233 MB |
 | damaged files of each of TIFF, PNG, JPEG, WebP, NIfTI, NumPy, HDF5 and zarr, read or refused with a reason within a second | \`npm run bench fuzz\` | 20,000 each, no crash, no hang |
+| files by grammar, right, contradicted by their pixels or broken, that have the right pixels or are refused with a reason | \`npm run bench fuzz\` | 20,000 of OME-XML, 2,000 each of axistags and of attributes, no failure |
 
 ## Images that were read
 
