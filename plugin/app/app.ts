@@ -112,9 +112,9 @@ export class MicroSamApp {
       imageSource: () => annotator.source,
       info: async () => ({ model: annotator.model.name, worker: await this.engine?.worker.info() }),
       engine: {
-        precompute: async (planes, task) => this.engine?.precompute?.(planes, task),
-        connectWorker: async (url) => (await this.engine?.connectWorker(url)) ?? {},
-        setEncoding: async (change) => this.engine?.setEncoding(change),
+        precompute: async (planes, task) => this.running().precompute?.(planes, task),
+        connectWorker: async (url) => this.running().connectWorker(url),
+        setEncoding: async (change) => this.running().setEncoding(change),
       },
       screenshot: () => this.screenshot(),
     });
@@ -128,6 +128,11 @@ export class MicroSamApp {
         if (image !== undefined && image !== null) await service.open_image(image, { name });
       },
     };
+  }
+
+  private running(): Engine {
+    if (this.engine) return this.engine;
+    throw new SamError('no_worker', 'This window has no model yet: call its function run first.');
   }
 
   private async start({ config = {}, data = {} }: RunContext): Promise<void> {
