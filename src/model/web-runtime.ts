@@ -96,7 +96,10 @@ async function wasmRuntime({ ortBase, threads }: WebRuntimeOptions, reasons: str
   const ort = (await import('onnxruntime-web/wasm')) as unknown as OrtModule;
   if (ortBase !== undefined) ort.env.wasm.wasmPaths = ortBase;
   const isolated = globalThis.crossOriginIsolated === true;
-  if (!isolated) reasons.push('the page is not cross-origin isolated, so there is one thread');
+  if (!isolated)
+    reasons.push(
+      'the page is not cross-origin isolated, so there is one thread (its server does not send the headers COOP and COEP)',
+    );
   const count = isolated ? (threads ?? Math.min(8, globalThis.navigator?.hardwareConcurrency ?? 1)) : 1;
   ort.env.wasm.numThreads = count;
   const note = reasons.join('; ');

@@ -7,7 +7,8 @@ import { decodePath, fileBelow, sendFile } from './send-file.js';
 /** The built pages and what they load. Of dist/ only these folders: the rest is not for browsers. */
 const FOLDERS = ['host', 'plugin', 'ort', 'models'];
 
-const MANIFEST = 'manifest.imjoy.json';
+const START_PAGE = 'index.html';
+const FILES = [START_PAGE, 'manifest.imjoy.json'];
 const LAUNCHER = 'plugin/micro-sam.imjoy.html';
 const LAUNCHER_PAGE = 'http://127.0.0.1:8765/plugin/index.html';
 
@@ -34,16 +35,16 @@ const SCRIPTS = "script-src 'self' 'unsafe-eval' blob:; object-src 'none'; base-
 
 /** Any page may show the plugin's windows, which ImJoy opens; nobody but this server the page around them. */
 function policyOf(name: string): string | undefined {
-  if (name === 'host/index.html') return `${SCRIPTS}; frame-ancestors 'self'`;
+  if (name === START_PAGE || name === 'host/index.html') return `${SCRIPTS}; frame-ancestors 'self'`;
   if (name.startsWith('host/')) return "frame-ancestors 'self'";
   return /^plugin\/(viewer\/)?index\.html$/.test(name) ? SCRIPTS : undefined;
 }
 
 export function staticFiles(dist: string, { isolated }: { isolated: boolean }): (ask: Ask) => Promise<void> {
   return async ({ url, request, response }) => {
-    const names = url.pathname === '/' ? ['host', 'index.html'] : decodePath(url.pathname).slice(1);
+    const names = url.pathname === '/' ? ['index.html'] : decodePath(url.pathname).slice(1);
     const name = names.join('/');
-    if (name !== MANIFEST && !(FOLDERS.includes(names[0]) && names.length > 1))
+    if (!FILES.includes(name) && !(FOLDERS.includes(names[0]) && names.length > 1))
       throw new SamError('not_found', 'There is nothing at this address.');
     if (isolated) for (const [header, value] of Object.entries(ISOLATION)) response.setHeader(header, value);
     const policy = policyOf(name);
