@@ -43,6 +43,7 @@ describe('embeddings of the real model', function () {
     assert.ok(worst < 1e-4, `largest difference ${worst}`);
 
     const stored = await (await openEmbeddings(options)).embedding({ plane: 0, tile: 3 });
-    assert.deepEqual(stored, got);
+    // Early features are read from the store only where they are asked for.
+    assert.deepEqual({ ...stored, early: undefined }, { ...got, early: undefined });
   });
 });
