@@ -73,8 +73,8 @@ describe('annotating by hand', function () {
       await annotator.click([-3, truth.width / 2]);
       await annotator.until('a word about it', (state) => /outside the image/.test(state.message?.text ?? ''));
       assert.equal((await annotator.state()).prompts.length, 0);
-      await annotator.press('t');
       await annotator.press('p');
+      // With the commit, points are positive again.
       await annotator.until('the box tool', (state) => state.settings.tool === 'box' && state.settings.positive);
       const [y0, x0, y1, x1] = b.box;
       await annotator.drag([
