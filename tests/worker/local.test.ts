@@ -102,7 +102,8 @@ describe('createLocalWorker', () => {
     ];
     for (const [a, b, message] of cases) {
       const worker = createLocalWorker(runtime, { fetchBytes: async (url) => (url === 'encoder' ? a : b) });
-      const spec = { ...resolveModel(), name: 'other', encoder: { url: 'encoder' }, decoder: { url: 'decoder' } };
+      const files = { encoder: { url: 'encoder' }, decoder: { url: 'decoder' }, instances: undefined };
+      const spec = { ...resolveModel(), ...files, name: 'other' };
       await assert.rejects(worker.load(spec), (error: Error & { code: string }) => {
         assert.equal(error.code, 'model_unavailable');
         assert.match(error.message, message);
@@ -131,10 +132,10 @@ describe('createLocalWorker', () => {
     loads = 0;
     await load();
     await load();
-    assert.equal(loads, 2, 'the second time both files come from the cache');
+    assert.equal(loads, 3, 'the second time encoder, decoder and instance decoder come from the cache');
     for await (const key of store.list()) await store.set(key, new Uint8Array(100));
     await load();
-    assert.equal(loads, 4);
+    assert.equal(loads, 6);
   });
 
   it('goes on to the next runtime when one fails its self-test, and says so', async () => {
