@@ -1,24 +1,30 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { readPlane } from '../../src/io/image.js';
+import { openFile } from '../../src/io/node-open.js';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { encodeLabelPng } from '../../src/io/results/png-writer.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
-import { buildOnce } from '../support/start-server.js';
+import { AnnotatorPage } from '../support/annotator-page.js';
+import { browserStory, MINUTES } from '../support/browser-story.js';
+import { buildOnce, startServer } from '../support/start-server.js';
 
-/** A folder as people have it, through automatic segmentation and evaluation. */
+/** A folder as people have it, through automatic segmentation, evaluation, the series annotator and back. */
 describe('a folder of mixed files', function () {
   this.timeout(900_000);
-  let folder: string;
-  before(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-mixed-'));
-  });
-  after(() => rm(folder, { recursive: true, force: true }));
-  const at = (...names: string[]) => path.join(folder, ...names);
+  const story = browserStory();
+  const at = (...names: string[]) => path.join(story.folder, ...names);
   const micro = (...args: string[]) =>
     spawnSync(process.execPath, [path.join('dist', 'cli', 'micro-sam.js'), ...args], { encoding: 'utf8' });
+  const labelsOf = async (file: string) => {
+    const source = await openFile(file);
+    const { data } = await readPlane(source, 0);
+    await source.close();
+    return Uint32Array.from(data);
+  };
+
   it('goes all the way without one wrong pair', async () => {
     await buildOnce();
     await mkdir(at('mixed'));
@@ -52,5 +58,31 @@ describe('a folder of mixed files', function () {
       itself.map(({ scores: { msa } }) => msa),
       [1, 1, 1, 1, 1],
     );
+
+    const server = await startServer(
+      ['-i', at('mixed'), '-o', at('corrected'), '--initial_segmentation_folder', at('auto'), '--ignore_unpaired'],
+      { command: 'image_series_annotator' },
+    );
+    try {
+      const page = await AnnotatorPage.open(story.browser, server.url);
+      for (const name of ['cells.tif', 'cells2.tif', 'cells10.tif', 'same.png', 'same.tif']) {
+        const k = images.indexOf(name);
+        const state = await page.until(name, ({ image }) => image?.name === name, MINUTES);
+        const expected = await labelsOf(at('auto', results[k]));
+        const count = new Set(expected).size - 1;
+        assert.equal(state.image?.shape[0], 120 + 4 * k);
+        await page.until('its objects', ({ layers }) => layers.committed_objects.count === count, MINUTES);
+        if (count > 0) assert.deepEqual(await page.labels('committed_objects'), expected, name);
+        await page.call('next_image');
+      }
+      await page.until('the end', (state) => /last image/.test(state.message?.text ?? ''), MINUTES);
+      await page.close();
+    } finally {
+      await server.stop();
+    }
+    for (const name of (await readdir(at('corrected'))).filter((each) => each.endsWith('.tif')))
+      assert.deepEqual(await labelsOf(at('corrected', name)), await labelsOf(at('auto', name)), name);
+    const again = scores('--labels', at('auto'), '--predictions', at('corrected'), '--ignore_unpaired');
+    assert.ok(again.length >= 3 && again.every(({ scores: { msa } }) => msa === 1), JSON.stringify(again));
   });
 });
