@@ -96,6 +96,7 @@ describe('a volume by hand', function () {
         return height / width;
       };
       const asOpened = await shape();
+      await page.openSection('image');
       await panel.click('text=Model and image settings');
       await panel.fill('[aria-label="Side of a pixel"]', '0.5');
       await panel.fill('[aria-label="Distance of two slices"]', '1.5');
