@@ -11,6 +11,9 @@ const MESSAGE_SECONDS = 6;
 /** The folder of all built files, wherever it is published: this script lies in its `host/`. */
 const ROOT = new URL('..', import.meta.url);
 const addressOf = (file: string) => new URL(file, ROOT).href;
+const LATE_MS = 10_000;
+const LATE =
+  'The annotator is still not open. If this goes on, the browser may keep this page from its storage, as private windows do, or an extension may block it: open the address in an ordinary window, or in another browser.';
 const TOKEN_KEY = 'micro-sam:token';
 
 async function start(): Promise<void> {
@@ -36,6 +39,9 @@ async function start(): Promise<void> {
   imjoy.event_bus.on('close_window', (window) => windows.remove(window));
   // imjoy-core would load these from the internet.
   for (const internal of Object.values(imjoy.pm.internal_plugins)) internal.startup = false;
+  // We use no workspaces, and where a browser gives no database, as in WebKit's private windows, their list never comes.
+  imjoy.pm.loadWorkspaceList = async () => [];
+  const late = setTimeout(() => sayWhere(LATE), LATE_MS);
   await imjoy.start({ workspace: null });
   Object.assign(globalThis, { imjoy, api: imjoy.api });
   await imjoy.pm.createWindow(null, {
@@ -43,6 +49,13 @@ async function start(): Promise<void> {
     name: 'micro-sam',
     config: { settings },
   });
+  clearTimeout(late);
+}
+
+/** In place of the page that has not come. */
+function sayWhere(text: string): void {
+  const place = document.getElementById('starting');
+  if (place) place.textContent = text;
 }
 
 /** The token leaves the address bar, where it is seen, copied and bookmarked; a reload finds it in the tab's own storage. */

@@ -17,6 +17,7 @@ interface ImJoyWindowConfig {
 interface ImJoy {
   readonly pm: {
     readonly internal_plugins: Record<string, { startup: boolean }>;
+    loadWorkspaceList(): Promise<readonly string[]>;
     createWindow(plugin: unknown, config: ImJoyWindowConfig, extra?: Partial<ImJoyWindowConfig>): Promise<unknown>;
   };
   readonly api: Record<string, unknown>;

@@ -27,6 +27,7 @@ describe('automatic segmentation by an instance decoder, by hand', function () {
       await annotator.ready();
       const panel = await annotator.panel();
 
+      await annotator.openSection('image');
       await panel.locator('.image-settings > summary').click();
       await panel.locator('[data-encoding="model"]').selectOption('Add a model …');
       const form = panel.locator('form.add-model');

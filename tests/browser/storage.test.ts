@@ -87,6 +87,18 @@ describe('when work cannot be saved by itself', function () {
       await annotator.close();
     });
 
+    it('a browser whose database never answers keeps nobody from working', async () => {
+      const annotator = await openAlone(server);
+      await annotator.page.addInitScript(() => {
+        Object.defineProperty(IDBFactory.prototype, 'open', { value: () => new EventTarget() });
+      });
+      await annotator.page.reload();
+      await annotator.ready();
+      await commit(annotator, 3, 1);
+      await saved(annotator);
+      await annotator.close();
+    });
+
     it('a page that may keep nothing says so at once, and works', async () => {
       const annotator = await openAlone(server);
       await annotator.page.addInitScript(() => {
