@@ -133,6 +133,7 @@ describe('automatic segmentation by hand', function () {
     await annotator.page.reload();
     await annotator.ready();
     panel = await annotator.panel();
+    await annotator.openSection('image');
     await panel.click('.image-settings summary');
     await panel.waitForSelector('text=2 x 2 tiles');
     await panel.selectOption('[data-encoding="tiling"]', 'auto');
