@@ -231,6 +231,7 @@ describe('dropping files', function () {
       );
       assert.equal(new Set(first.map(String)).size, 3, `three colours, got ${JSON.stringify(first)}`);
 
+      await viewer.click('#toggle-sidebar');
       await channels.nth(1).locator('input[type=checkbox]').uncheck();
       await shown('the second third dark', ([, second]) => Math.max(...second) === 0);
       await channels.nth(0).locator('input[type=color]').fill('#3366cc');

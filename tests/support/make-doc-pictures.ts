@@ -24,8 +24,6 @@ async function makePictures(): Promise<void> {
     const context = await browser.newContext({ viewport: { width: 1120, height: 720 }, acceptDownloads: true });
     const annotator = await AnnotatorPage.over(await context.newPage(), server.url);
     await annotator.ready();
-    const viewer = await annotator.viewer();
-    await viewer.click('#toggle-sidebar');
     const picture = async (name: string) => {
       // On the edge of the panel, so that neither tooltip nor cursor is in the picture.
       await annotator.page.mouse.move(785, 4);
