@@ -123,7 +123,10 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
       return page.screenshot({ clip: { x: x - 12, y: y - 12, width: 24, height: 24 } });
     },
     async clickCommand(title) {
-      await frame.getByText(title, { exact: true }).click();
+      const button = frame.getByText(title, { exact: true });
+      const sidebar = frame.locator('#toggle-sidebar[aria-expanded="false"]'); // where the buttons are
+      if (await sidebar.isVisible()) await sidebar.click();
+      await button.click();
     },
     async nextPlane() {
       await frame.locator('#sliders input, .slider-container .b-slider-thumb').first().press('ArrowRight');
