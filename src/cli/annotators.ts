@@ -168,7 +168,7 @@ async function imagesOf(
   options: InputOptions,
 ): Promise<Input[]> {
   if (inputs.length === 0) return [];
-  return frames ? [{ file: inputs[0], name: path.basename(inputs[0]) }] : listInputs(inputs, options);
+  return frames ? [{ file: inputs[0], name: path.basename(inputs[0]), single: true }] : listInputs(inputs, options);
 }
 
 /** What the results of each image are called, and what notes that some are written. */
