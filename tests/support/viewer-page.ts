@@ -66,6 +66,9 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
   await page.waitForFunction(() => /ready$/.test(document.title), undefined, { timeout: 60_000 });
   const frame = page.frames().find((candidate) => candidate !== page.mainFrame() && /viewer|app/.test(candidate.url()));
   if (!frame) throw new Error('The viewer window has no frame.');
+  // Buttons, layers and channels lie in the side bar, which is folded until somebody opens it.
+  const folded = frame.locator('#toggle-sidebar[aria-expanded="false"]');
+  if (await folded.isVisible()) await folded.click();
   const events = () => page.evaluate(() => (globalThis as unknown as { events: ViewerEvent[] }).events);
   const allOnScreen = async (places: readonly YX[]): Promise<[number, number][]> => {
     const [view, map] = await frame.evaluate(() => {
@@ -123,10 +126,7 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
       return page.screenshot({ clip: { x: x - 12, y: y - 12, width: 24, height: 24 } });
     },
     async clickCommand(title) {
-      const button = frame.getByText(title, { exact: true });
-      const sidebar = frame.locator('#toggle-sidebar[aria-expanded="false"]'); // where the buttons are
-      if (await sidebar.isVisible()) await sidebar.click();
-      await button.click();
+      await frame.getByText(title, { exact: true }).click();
     },
     async nextPlane() {
       await frame.locator('#sliders input, .slider-container .b-slider-thumb').first().press('ArrowRight');
