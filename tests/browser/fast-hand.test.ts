@@ -40,6 +40,7 @@ describe('a fast hand in the browser', function () {
       const annotator = await AnnotatorPage.over(page, server.url);
       const frame = await annotator.viewer();
       await frame.waitForFunction(() => JSON.parse(document.getElementById('map')?.dataset.view ?? '[]')[3] === 320);
+      await annotator.until('the last page has left the image', (state) => state.read_only === null);
       await annotator.call('set_settings', { hover_preview: false });
       await annotator.call('clear_annotations');
       const { layers } = await annotator.state();

@@ -41,7 +41,7 @@ describe('one image in two windows', function () {
       await commit(one, 3, 1);
       await one.until('it is saved', ({ autosave }) => autosave === 'saved');
       const two = await AnnotatorPage.open(story.browser, servers[1].url);
-      await two.ready();
+      await two.ready({ readOnly: true });
       await shows(two, 1, true);
       await two.screenshot('two-windows');
       await (await two.panel()).getByRole('button', { name: 'Dismiss' }).click();
@@ -64,7 +64,7 @@ describe('one image in two windows', function () {
       await one.close();
 
       const three = await AnnotatorPage.open(story.browser, servers[0].url);
-      await three.ready();
+      await three.ready({ readOnly: true });
       await shows(three, 2, true);
       await two.close();
       await shows(three, 2, false);

@@ -119,9 +119,10 @@ export class AnnotatorPage {
     throw new Error(`Not within ${seconds} s: ${what}. Last state: ${state?.slice(0, 6000)}${errors}`);
   }
 
-  /** Ready to click: image shown, embedding computed. */
-  async ready(): Promise<void> {
+  /** Ready to click: image shown, embedding computed, and, unless another window has it, the image is this window's. */
+  async ready({ readOnly = false } = {}): Promise<void> {
     await this.viewer();
+    if (!readOnly) await this.until('no other window has the image', (state) => state.read_only === null);
     await this.until('embedding ready', (state) => state.embedding === 'ready', 120);
     const viewer = await this.viewer();
     await viewer.waitForFunction(() => document.getElementById('map')?.dataset.view !== undefined);

@@ -1,20 +1,31 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { launchBrowser } from './browser.js';
 import { type RunningServer, startServer } from './start-server.js';
 
 /** Seconds; a busy machine encodes slowly. */
 export const MINUTES = 240;
 
-/** Gives the surrounding `describe` a browser and an empty folder of its own, there from the first test on. */
+/**
+ * Gives the surrounding `describe` a browser and an empty folder of its own, there from the first test on. Pages that a
+ * failed test leaves open are closed: one that still has the image would keep the next from changing it.
+ */
 export function browserStory(): { readonly browser: Browser; readonly folder: string } {
   let browser: Browser;
   let folder: string;
   before(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-story-'));
     browser = await launchBrowser();
+  });
+  let earlier: readonly BrowserContext[] = [];
+  beforeEach(() => {
+    earlier = browser.contexts();
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === 'passed') return;
+    for (const context of browser.contexts()) if (!earlier.includes(context)) await context.close();
   });
   after(async () => {
     await browser?.close();
