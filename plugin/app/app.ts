@@ -1,5 +1,19 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
-import type { PageFile, PageSettings } from '../../src/cli/serve/page-settings.js';
+import { type AnnotatorParts, PageAnnotator } from '../../src/app/annotator.js';
+import { displayOptions } from '../../src/app/display.js';
+import { Engine } from '../../src/app/engine.js';
+import { beginWithObjects, takeTracks } from '../../src/app/load-objects.js';
+import type { PageFile, PageSettings } from '../../src/app/page-settings.js';
+import { SAMPLES } from '../../src/app/samples.js';
+import {
+  isZarr,
+  PageSeries,
+  plateImages,
+  type SeriesInput,
+  type SeriesPlace,
+  seriesOfFiles,
+} from '../../src/app/series.js';
+import { openStorage } from '../../src/app/storage.js';
 import { asSamError, SamError } from '../../src/errors.js';
 import { httpBytes } from '../../src/io/http-bytes.js';
 import type { ImageInput } from '../../src/io/open.js';
@@ -28,16 +42,10 @@ import { severalFilesSheet } from '../panel/several-files-sheet.js';
 import { watchVisibility } from '../panel/visibility.js';
 import { keysToChooseFrom, whichImageSheet } from '../panel/which-image-sheet.js';
 import { isTyping } from '../typing.js';
-import { type AnnotatorParts, PageAnnotator } from './annotator.js';
 import { channelChoices } from './channel-choices.js';
-import { displayOptions } from './display.js';
-import { Engine } from './engine.js';
-import { beginWithObjects, takeTracks } from './load-objects.js';
-import { SAMPLES } from './samples.js';
-import { saveObjects } from './save.js';
+import { download, saveObjects } from './save.js';
 import { askBeforeClosing, openVersions, waysOn } from './saved-choices.js';
-import { isZarr, PageSeries, plateImages, type SeriesInput, type SeriesPlace, seriesOfFiles } from './series.js';
-import { openStorage } from './storage.js';
+import { openInPage } from './worker.js';
 
 const PUBLIC_VIEWER = 'https://kaibu.org/#/app';
 
@@ -143,7 +151,8 @@ export class MicroSamApp {
     if (viewerNote) void this.api.showMessage(viewerNote);
     const engine = new Engine({
       annotator,
-      settings: this.settings,
+      ...(this.settings.worker && { processUrl: this.settings.worker }),
+      openInPage,
       onWorker: (text) => {
         if (text) annotator.session.notify({ level: 'warning', text });
         void this.askWorker();
@@ -305,9 +314,16 @@ export class MicroSamApp {
   }
 
   /** @param place of the series that the command line names */
-  private async openSeries(images: readonly SeriesInput[], place: Omit<SeriesPlace, 'store'> = {}): Promise<void> {
+  private async openSeries(
+    images: readonly SeriesInput[],
+    place: Pick<SeriesPlace, 'key' | 'output'> = {},
+  ): Promise<void> {
     await this.closeSeries();
-    this.series = await PageSeries.open(this.annotator, images, { store: this.store ?? memoryStore(), ...place });
+    this.series = await PageSeries.open(this.annotator, images, {
+      store: this.store ?? memoryStore(),
+      download,
+      ...place,
+    });
     this.series.subscribe(() => this.redraw());
     await this.series.start();
     this.redraw();

@@ -1,5 +1,5 @@
+import type { PageAnnotator } from '../../src/app/annotator.js';
 import type { ImageChoice } from '../panel/panel.js';
-import type { PageAnnotator } from './annotator.js';
 
 /** Which channels of the open image the model is given, for the panel; nothing where there is no choice. */
 export function channelChoices(annotator: PageAnnotator): ImageChoice[] {

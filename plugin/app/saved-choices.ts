@@ -1,9 +1,9 @@
+import type { SavedImage } from '../../src/app/saved-image.js';
 import { loadSession } from '../../src/session/edits/edits.js';
 import { isUntouched } from '../../src/session/layers.js';
 import type { AnnotationSession } from '../../src/session/session.js';
 import type { PanelStatus } from '../panel/panel.js';
 import { versionsSheet } from '../panel/versions-sheet.js';
-import type { SavedImage } from './saved-image.js';
 
 /** What the user is asked about saved work. */
 type Attempt = (action: () => Promise<void>) => void;

@@ -1,4 +1,4 @@
-import type { PageSettings } from '../../src/cli/serve/page-settings.js';
+import type { PageSettings } from '../../src/app/page-settings.js';
 import { Windows } from './windows.js';
 
 /**

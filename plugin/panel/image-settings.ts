@@ -1,29 +1,8 @@
+import type { EngineModel } from '../../src/app/engine.js';
 import type { ModelDeclaration, ModelFamily } from '../../src/model/registry.js';
 import type { EncodingChange } from '../../src/service/engine.js';
 import { make, setChildren, setField, setText } from './dom.js';
 import { Sheet } from './menu.js';
-
-/**
- * How the image goes to the model: which model, which grey values, which tiles. Folded away, since the defaults are
- * right for most images. Each change makes the embeddings anew and leaves prompts and objects alone.
- */
-export interface EngineModel {
-  readonly models: readonly { readonly name: string; readonly detail: string }[];
-  readonly model: string;
-  readonly modelNote: string;
-  readonly settings: EncodingChange;
-  /** Along z. */
-  readonly slices: number;
-  /** How the image is cut at present, in words. */
-  readonly tiles: string;
-  readonly tiled: boolean;
-  readonly showsTiles: boolean;
-  /** A box is drawn. */
-  readonly canMeasure: boolean;
-  /** What is kept, in words; empty until it is known. */
-  readonly cache: string;
-  readonly notes: readonly string[];
-}
 
 export interface EngineActions {
   setEncoding(change: EncodingChange): void;
@@ -35,6 +14,10 @@ export interface EngineActions {
 
 const ADD = '+';
 
+/**
+ * How the image goes to the model: which model, which grey values, which tiles. Folded away, since the defaults are
+ * right for most images. Each change makes the embeddings anew and leaves prompts and objects alone.
+ */
 export class ImageSettingsView {
   readonly node: HTMLElement;
   private readonly model = make('select', { 'data-encoding': 'model' });

@@ -1,11 +1,13 @@
+import type { EngineModel } from '../../src/app/engine.js';
+import type { SeriesModel } from '../../src/app/series.js';
 import { ALL_SAVED, type PanelModel } from '../../src/presenter/panel/panel.js';
 import type { SessionState } from '../../src/session/state.js';
 import { AutomaticView } from './automatic.js';
 import { make, setChildren, setText } from './dom.js';
-import { type EngineActions, type EngineModel, ImageSettingsView } from './image-settings.js';
+import { type EngineActions, ImageSettingsView } from './image-settings.js';
 import { ObjectList } from './object-list.js';
 import { SectionView } from './section-view.js';
-import { type SeriesModel, SeriesView } from './series.js';
+import { SeriesView } from './series.js';
 import { TracksView } from './tracking.js';
 import { type UserAction, Workbench, type WorkbenchActions } from './workbench.js';
 import { WorkerView } from './worker-view.js';

@@ -1,18 +1,7 @@
+import type { SeriesModel } from '../../src/app/series.js';
 import type { SeriesImage, SeriesState } from '../../src/session/series/image-series.js';
 import type { ControlActions } from './controls.js';
 import { keyCaps, make, setChildren, setText } from './dom.js';
-
-/** The images of a series with what became of each: a click goes there, N and Shift+N go on and back. */
-export interface SeriesModel {
-  readonly images: readonly SeriesImage[];
-  /** Index of the open one. */
-  readonly current?: number;
-  goTo(index: number): void;
-  /** The table of all objects. */
-  saveTable(): void;
-  /** Label images of all that is done, and the table. */
-  saveAll(): void;
-}
 
 const WORDS: Readonly<Record<SeriesState, string>> = {
   new: 'not seen yet',
@@ -22,6 +11,7 @@ const WORDS: Readonly<Record<SeriesState, string>> = {
   failed: 'cannot be opened',
 };
 
+/** The images of a series with what became of each: a click goes there, N and Shift+N go on and back. */
 export class SeriesView {
   readonly node = make('section', { className: 'series', 'aria-label': 'Series of images' });
   private readonly summary = make('summary');

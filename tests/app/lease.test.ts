@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import WebSocket from 'ws';
-import { leasesFrom } from '../../plugin/app/lease.js';
+import { leasesFrom } from '../../src/app/lease.js';
 import { Leases } from '../../src/cli/serve/leases.js';
 import type { Lease } from '../../src/session/saving/lease.js';
 

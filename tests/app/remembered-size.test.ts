@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { recallSize, rememberSize } from '../../plugin/app/remembered-size.js';
+import { recallSize, rememberSize } from '../../src/app/remembered-size.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
 

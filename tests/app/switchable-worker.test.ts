@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { switchableWorker } from '../../plugin/app/switchable-worker.js';
+import { switchableWorker } from '../../src/app/switchable-worker.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
 import { diskImage, realWorker } from '../support/real-worker.js';
 import { connectByWs } from '../support/sockets.js';

@@ -1,7 +1,7 @@
-import { SamError } from '../../src/errors.js';
-import type { ModelSpec } from '../../src/model/model-spec.js';
-import { forwardWork, type Work } from '../../src/worker/forward.js';
-import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { SamError } from '../errors.js';
+import type { ModelSpec } from '../model/model-spec.js';
+import { forwardWork, type Work } from '../worker/forward.js';
+import type { SamWorker } from '../worker/sam-worker.js';
 
 /**
  * A worker that can be exchanged for another while there is work: what was under way is done again by the new one, with

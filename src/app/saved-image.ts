@@ -1,15 +1,15 @@
-import { asSamError } from '../../src/errors.js';
-import type { Store } from '../../src/io/store.js';
-import { prefixStore } from '../../src/io/stores/prefix.js';
-import type { Annotator } from '../../src/session/annotator.js';
-import { isUntouched } from '../../src/session/layers.js';
-import { Autosave, restoredText } from '../../src/session/saving/autosave.js';
-import type { Journal } from '../../src/session/saving/journal.js';
-import type { Lease, RequestLease } from '../../src/session/saving/lease.js';
-import { openSavedWork, type SavingPlaces } from '../../src/session/saving/saved-work.js';
-import { type SavedVersion, savedVersions } from '../../src/session/saving/versions.js';
-import type { AnnotationSession } from '../../src/session/session.js';
-import type { ImageInfo } from '../../src/session/state.js';
+import { asSamError } from '../errors.js';
+import type { Store } from '../io/store.js';
+import { prefixStore } from '../io/stores/prefix.js';
+import type { Annotator } from '../session/annotator.js';
+import { isUntouched } from '../session/layers.js';
+import { Autosave, restoredText } from '../session/saving/autosave.js';
+import type { Journal } from '../session/saving/journal.js';
+import type { Lease, RequestLease } from '../session/saving/lease.js';
+import { openSavedWork, type SavingPlaces } from '../session/saving/saved-work.js';
+import { type SavedVersion, savedVersions } from '../session/saving/versions.js';
+import type { AnnotationSession } from '../session/session.js';
+import type { ImageInfo } from '../session/state.js';
 
 export interface SavingParts {
   readonly store: Store;

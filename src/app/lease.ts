@@ -1,5 +1,5 @@
-import type { PageSettings } from '../../src/cli/serve/page-settings.js';
-import type { Lease, RequestLease } from '../../src/session/saving/lease.js';
+import type { Lease, RequestLease } from '../session/saving/lease.js';
+import type { PageSettings } from './page-settings.js';
 
 /** Leases (session/saving/lease.ts) from whoever can tell of all windows on the same work. */
 export function leasesFrom({ leases }: PageSettings): RequestLease {

@@ -1,24 +1,22 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
-import { asSamError } from '../../src/errors.js';
-import { naturalOrder } from '../../src/io/folder/file-names.js';
-import { listFolder } from '../../src/io/folder/listing.js';
-import { pairNames } from '../../src/io/folder/pairing.js';
-import { distinctNames } from '../../src/io/folder/result-names.js';
-import type { ImageInput } from '../../src/io/open.js';
-import type { Store } from '../../src/io/store.js';
-import { listKeys, prefixStore } from '../../src/io/stores/prefix.js';
-import { zipFiles } from '../../src/io/stores/zip.js';
-import { zarrOfFiles } from '../../src/io/zarr/files.js';
-import { rootOfKeys } from '../../src/io/zarr/keys.js';
-import { plateFields } from '../../src/io/zarr/plate.js';
-import type { SeriesControl } from '../../src/service/series.js';
-import { labelsOf } from '../../src/session/loading/load-objects.js';
-import { ImageSeries } from '../../src/session/series/image-series.js';
-import { TABLE } from '../../src/session/series/series-table.js';
-import type { SeriesModel } from '../panel/series.js';
+import { asSamError } from '../errors.js';
+import { naturalOrder } from '../io/folder/file-names.js';
+import { listFolder } from '../io/folder/listing.js';
+import { pairNames } from '../io/folder/pairing.js';
+import { distinctNames } from '../io/folder/result-names.js';
+import type { ImageInput } from '../io/open.js';
+import type { Store } from '../io/store.js';
+import { listKeys, prefixStore } from '../io/stores/prefix.js';
+import { zipFiles } from '../io/stores/zip.js';
+import { zarrOfFiles } from '../io/zarr/files.js';
+import { rootOfKeys } from '../io/zarr/keys.js';
+import { plateFields } from '../io/zarr/plate.js';
+import type { SeriesControl } from '../service/series.js';
+import { labelsOf } from '../session/loading/load-objects.js';
+import { ImageSeries, type SeriesImage } from '../session/series/image-series.js';
+import { TABLE } from '../session/series/series-table.js';
 import type { PageAnnotator } from './annotator.js';
-import { download } from './save.js';
 
 /** The images that were given to this window, one after the other in its one session. */
 export interface SeriesInput {
@@ -30,10 +28,26 @@ export interface SeriesInput {
   readonly result?: string;
 }
 
+/** For the panel. */
+export interface SeriesModel {
+  readonly images: readonly SeriesImage[];
+  /** Index of the open one. */
+  readonly current?: number;
+  goTo(index: number): void;
+  /** The table of all objects. */
+  saveTable(): void;
+  /** Label images of all that is done, and the table. */
+  saveAll(): void;
+}
+
+/** Hands a file to the user to save. */
+export type Download = (name: string, bytes: Uint8Array) => void;
+
 export interface SeriesPlace {
   readonly store: Store;
   /** Where results go; beside the saved work if absent. */
   readonly output?: Store;
+  readonly download: Download;
   /** What names the series, e.g. its folder; the names of its images if absent. */
   readonly key?: string;
 }
@@ -43,12 +57,13 @@ export class PageSeries {
     private readonly series: ImageSeries,
     private readonly annotator: PageAnnotator,
     private readonly output: Store,
+    private readonly download: Download,
   ) {}
 
   static async open(
     annotator: PageAnnotator,
     images: readonly SeriesInput[],
-    { store, output, key = images.map(({ name }) => name).join('\n') }: SeriesPlace,
+    { store, output, download, key = images.map(({ name }) => name).join('\n') }: SeriesPlace,
   ): Promise<PageSeries> {
     const own = prefixStore(store, `series/${bytesToHex(sha1(utf8ToBytes(key)))}`);
     const results = output ?? prefixStore(own, 'results');
@@ -68,7 +83,7 @@ export class PageSeries {
       store: own,
       output: results,
     });
-    return new PageSeries(series, annotator, results);
+    return new PageSeries(series, annotator, results, download);
   }
 
   /** For the panel; made anew after every change. */
@@ -117,7 +132,7 @@ export class PageSeries {
   private async saveTable(): Promise<void> {
     await this.series.save();
     const table = await this.output.get(TABLE);
-    if (table) download(TABLE, table);
+    if (table) this.download(TABLE, table);
   }
 
   private async saveAll(): Promise<void> {
@@ -126,7 +141,7 @@ export class PageSeries {
     const files = await Promise.all(
       names.map(async (name) => ({ name, bytes: (await this.output.get(name)) as Uint8Array })),
     );
-    download('series_results.zip', await zipFiles(files));
+    this.download('series_results.zip', await zipFiles(files));
   }
 
   /** What goes wrong is shown and ends here. */
@@ -150,7 +165,7 @@ export async function plateImages(input: ImageInput): Promise<SeriesInput[] | un
 async function zarrStore(input: ImageInput): Promise<Store | undefined> {
   if (Array.isArray(input)) return zarrOfFiles(input);
   if (typeof input !== 'string' || !/\.zarr\/?([?#]|$)/i.test(input)) return undefined;
-  const { httpStore } = await import('../../src/io/stores/http.js');
+  const { httpStore } = await import('../io/stores/http.js');
   return httpStore(input);
 }
 

@@ -1,10 +1,10 @@
-import type { PageFile } from '../../src/cli/serve/page-settings.js';
-import { blobBytes } from '../../src/io/bytes.js';
-import { httpBytes } from '../../src/io/http-bytes.js';
-import { isUntouched } from '../../src/session/layers.js';
-import { importTracks, trackFiles } from '../../src/session/loading/import-tracks.js';
-import { loadObjects } from '../../src/session/loading/load-objects.js';
-import type { AnnotationSession } from '../../src/session/session.js';
+import { blobBytes } from '../io/bytes.js';
+import { httpBytes } from '../io/http-bytes.js';
+import { isUntouched } from '../session/layers.js';
+import { importTracks, trackFiles } from '../session/loading/import-tracks.js';
+import { loadObjects } from '../session/loading/load-objects.js';
+import type { AnnotationSession } from '../session/session.js';
+import type { PageFile } from './page-settings.js';
 
 /**
  * Takes dropped files as tracks made elsewhere, if that is what they are: a folder of the Cell Tracking Challenge, a zip

@@ -1,6 +1,6 @@
-import { asSamError, SamError } from '../../src/errors.js';
-import type { ImageDisplay } from '../../src/presenter/image/image-display.js';
-import type { PresenterOptions } from '../../src/presenter/presenter-options.js';
+import { asSamError, SamError } from '../errors.js';
+import type { ImageDisplay } from '../presenter/image/image-display.js';
+import type { PresenterOptions } from '../presenter/presenter-options.js';
 import type { PageAnnotator } from './annotator.js';
 
 /** What a presenter needs in order to show the image that is open: pictures, contrast controls, scale bar. */

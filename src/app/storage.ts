@@ -1,10 +1,10 @@
-import type { PageSettings } from '../../src/cli/serve/page-settings.js';
-import { SamError } from '../../src/errors.js';
-import { indexedDbStore } from '../../src/io/stores/indexeddb.js';
-import { memoryStore } from '../../src/io/stores/memory.js';
-import { opfsStore } from '../../src/io/stores/opfs.js';
-import { serverStore } from '../../src/io/stores/server.js';
+import { SamError } from '../errors.js';
+import { indexedDbStore } from '../io/stores/indexeddb.js';
+import { memoryStore } from '../io/stores/memory.js';
+import { opfsStore } from '../io/stores/opfs.js';
+import { serverStore } from '../io/stores/server.js';
 import { leasesFrom } from './lease.js';
+import type { PageSettings } from './page-settings.js';
 import type { SavingParts } from './saved-image.js';
 
 export interface PageStorage extends SavingParts {

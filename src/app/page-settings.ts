@@ -1,4 +1,4 @@
-import type { SessionSettings } from '../../session/state.js';
+import type { SessionSettings } from '../session/state.js';
 
 export interface PageFile {
   readonly name: string;

@@ -1,5 +1,5 @@
-import type { ImageInput } from '../../src/io/open.js';
-import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import type { ImageInput } from '../io/open.js';
+import { cellPhantom } from '../io/phantom/phantom.js';
 
 export interface Sample {
   readonly title: string;

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import type { Store } from '../../src/io/store.js';
-import type { EncodingChange } from '../../src/service/engine.js';
+import type { Store } from '../io/store.js';
+import type { EncodingChange } from '../service/engine.js';
 
 /**
  * Tiles, object size and pixel size as somebody set them for an image, kept in a store under the image's signature: they hold again

@@ -1,21 +1,15 @@
-import { asSamError, SamError } from '../../src/errors.js';
-import type { Store } from '../../src/io/store.js';
-import { listKeys } from '../../src/io/stores/prefix.js';
-import {
-  forgetModel,
-  type ModelDeclaration,
-  modelNames,
-  registerModel,
-  resolveModel,
-} from '../../src/model/registry.js';
-import type { EncodingChange, EngineDeps } from '../../src/service/engine.js';
-import { drawnBox } from '../../src/session/commands/automatic-commands.js';
-import { connectWorker } from '../../src/worker/connect.js';
-import { failoverWorker } from '../../src/worker/failover.js';
-import type { EngineModel } from '../panel/image-settings.js';
+import { asSamError, SamError } from '../errors.js';
+import type { Store } from '../io/store.js';
+import { listKeys } from '../io/stores/prefix.js';
+import { forgetModel, type ModelDeclaration, modelNames, registerModel, resolveModel } from '../model/registry.js';
+import type { EncodingChange, EngineDeps } from '../service/engine.js';
+import { drawnBox } from '../session/commands/automatic-commands.js';
+import { connectWorker } from '../worker/connect.js';
+import { failoverWorker } from '../worker/failover.js';
+import type { SamWorker } from '../worker/sam-worker.js';
 import type { PageAnnotator } from './annotator.js';
 import { isLocal, type SwitchableWorker, switchableWorker } from './switchable-worker.js';
-import { openInPage, startWorker, type WorkerSettings } from './worker.js';
+import { startWorker } from './worker.js';
 
 /**
  * What the window lets the user choose about computing: which model, how the image is shown to it, where it runs, and
@@ -23,7 +17,10 @@ import { openInPage, startWorker, type WorkerSettings } from './worker.js';
  */
 export interface EngineOptions {
   readonly annotator: PageAnnotator;
-  readonly settings: WorkerSettings;
+  /** WebSocket address of an encoder process; without one, the page's own worker computes. */
+  readonly processUrl?: string;
+  /** Makes the page's own worker. */
+  readonly openInPage: (onNotice: (text: string) => void) => Promise<SamWorker>;
   /** The worker was exchanged, by the user or because it went away; then with a sentence for people. */
   readonly onWorker: (notice?: string) => void;
   /** Something that the panel shows is another now. */
@@ -37,20 +34,17 @@ export class Engine implements EngineDeps {
   private cache = '';
 
   constructor(private readonly options: EngineOptions) {
-    const { settings, onWorker } = options;
-    this.worker = switchableWorker(
-      startWorker(settings, onWorker),
-      () => openInPage(settings, onWorker),
-      () => onWorker(),
-    );
+    const { processUrl, onWorker } = options;
+    const openInPage = () => options.openInPage(onWorker);
+    this.worker = switchableWorker(startWorker(processUrl, openInPage, onWorker), openInPage, () => onWorker());
   }
 
   connectWorker = async (url: string | undefined): Promise<Record<string, unknown>> => {
-    const { settings, onWorker } = this.options;
-    const inPage = () => openInPage(settings, onWorker);
+    const { onWorker } = this.options;
+    const openInPage = () => this.options.openInPage(onWorker);
     const worker = url
-      ? failoverWorker(await connectWorker(url.trim()), inPage, { onNotice: onWorker })
-      : await openInPage(settings, onWorker);
+      ? failoverWorker(await connectWorker(url.trim()), openInPage, { onNotice: onWorker })
+      : await openInPage();
     this.worker.use(worker);
     onWorker();
     return { ...(await worker.info()) };
@@ -148,3 +142,22 @@ const CACHE = 'embeddings/';
 
 /** The address of a chosen file, whose name is the part that people know. */
 const LOCAL_FILE = /blob:[^\s#]+#(\S+)/g;
+
+/** For the panel. */
+export interface EngineModel {
+  readonly models: readonly { readonly name: string; readonly detail: string }[];
+  readonly model: string;
+  readonly modelNote: string;
+  readonly settings: EncodingChange;
+  /** Along z. */
+  readonly slices: number;
+  /** How the image is cut at present, in words. */
+  readonly tiles: string;
+  readonly tiled: boolean;
+  readonly showsTiles: boolean;
+  /** A box is drawn. */
+  readonly canMeasure: boolean;
+  /** What is kept, in words; empty until it is known. */
+  readonly cache: string;
+  readonly notes: readonly string[];
+}
