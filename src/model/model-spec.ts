@@ -3,8 +3,10 @@
  * follows the official export needs only `encoder` and `decoder`; the rest has defaults. See registry.ts.
  */
 export interface ModelSpec {
-  /** e.g. 'vit_t'; what embeddings are labelled with. */
+  /** e.g. 'msi_lm'. */
   readonly name: string;
+  /** What embeddings are labelled with, if not the model's name: the model whose encoder this is. */
+  readonly encoderName?: string;
   readonly description: string;
   readonly licence?: string;
   readonly encoder: ModelFile;

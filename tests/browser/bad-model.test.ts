@@ -59,12 +59,12 @@ describe('model files that cannot be used', function () {
           const name = `${local ? 'local' : 'remote'}-${k}`;
           await add(name, [encoderFile, decoderFile], local);
           const { message: shown } = await annotator.until(`a message about ${what}`, (state) =>
-            Boolean(state.message?.text.includes(`The model ${name} cannot be used; vit_t stays in use.`)),
+            Boolean(state.message?.text.includes(`The model ${name} cannot be used; msi_lm stays in use.`)),
           );
           assert.match(shown?.text ?? '', message);
           assert.equal(shown?.level, 'error');
           assert.doesNotMatch(shown?.text ?? '', /blob:|\bat \w+ \(/);
-          assert.equal(await model.inputValue(), 'vit_t');
+          assert.equal(await model.inputValue(), 'msi_lm');
           assert.ok(!(await model.locator('option').allTextContents()).includes(name), 'what failed is not offered');
         }
       await annotator.screenshot('bad-model');

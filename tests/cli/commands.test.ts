@@ -63,7 +63,7 @@ describe('micro-sam command line', function () {
     assert.ok(existsSync(at('emb', 'cells1.zarr', 'zarr.json')));
     assert.ok(JSON.parse(readFileSync(at('out', 'cells1.geojson'), 'utf8')).features.length > 2);
     const report = readFileSync(at('out', 'report.html'), 'utf8');
-    assert.equal(report.match(/<img alt="cells\d: vit_t" src="data:image\/png/g)?.length, 2);
+    assert.equal(report.match(/<img alt="cells\d: msi_lm" src="data:image\/png/g)?.length, 2);
     assert.match(report, /broken\.tif.*failed/);
     assert.ok(!readdirSync(at('out')).some((name) => name.includes('unfinished')));
 
@@ -127,7 +127,7 @@ describe('micro-sam command line', function () {
     const column = (line: string, name: string) => Number(line.split(',')[lines[0].split(',').indexOf(name)]);
     const perfect = lines.find((line) => line.startsWith('cells1,perfect,')) as string;
     assert.equal(column(perfect, 'msa'), 1);
-    const box = lines.find((line) => line.startsWith('cells1,"vit_t, box"')) as string;
+    const box = lines.find((line) => line.startsWith('cells1,"msi_lm, box"')) as string;
     assert.ok(box.includes('0.'), box);
     const html = readFileSync(at('report', 'report.html'), 'utf8');
     assert.ok(html.includes('perfect') && html.includes('data:image/png;base64,'));
@@ -151,7 +151,7 @@ describe('micro-sam command line', function () {
 
   it('tells what it is and what it runs on', () => {
     const info = JSON.parse(micro('info', '--json').stdout);
-    assert.equal(info.models[0].name, 'vit_t');
+    assert.equal(info.models[0].name, 'msi_lm');
     assert.match(info.runtimes[1].provider, /wasm/);
     for (const name of [
       'automatic_segmentation',

@@ -6,6 +6,7 @@ import { UsageError } from '../../src/cli/command.js';
 import { dataReport, labelledPlanes } from '../../src/cli/train/labelled-files.js';
 import { train } from '../../src/cli/train/train.js';
 import { findModel, MODEL_CARD } from '../../src/cli/train/trained-models.js';
+import { modelFields } from '../../src/embeddings/signature.js';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { forgetModel } from '../../src/model/registry.js';
@@ -38,6 +39,7 @@ describe('micro-sam train', function () {
     assert.equal(model.name, 'mine');
     assert.ok(existsSync(model.instances?.url ?? ''));
     assert.equal(model.encoder.url, findModel('vit_t').encoder.url);
+    assert.deepEqual(modelFields(model), modelFields(findModel('vit_t')), 'embeddings of the encoder stay good');
   });
 
   it('says what it would train on, and what is wrong with the files', async () => {

@@ -155,6 +155,20 @@ describe('embedding cache', () => {
     assert.equal((await open(plane(), store)).embeddings.notices.length, 0);
   });
 
+  it('of one encoder is good for every model that has it', async () => {
+    const store = memoryStore();
+    const microscopy = { ...HASH_MODEL, name: 'msi_lm', encoderName: HASH_MODEL.name };
+    await precomputeEmbeddings((await open(plane(), store, { model: microscopy })).embeddings);
+    for (const model of [HASH_MODEL, microscopy, { ...microscopy, name: 'mine' }]) {
+      const { embeddings, worker } = await open(plane(), store, { model });
+      await embeddings.embedding({ plane: 0 });
+      assert.deepEqual([worker.encoded, embeddings.notices], [[], []], model.name);
+    }
+    await assert.rejects(open(plane(), store, { model: { ...HASH_MODEL, name: 'msi_lm' } }), {
+      code: 'signature_mismatch',
+    });
+  });
+
   it('gives each image and setting a place of its own when it is asked for one', async () => {
     const stores = new Map<string, Store>();
     const place = (key: string) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { compareSignatures, modelFields, pixelSignature, type Signature } from '../../src/embeddings/signature.js';
 import { openNdarray } from '../../src/io/ndarray.js';
+import { forgetModel, registerModel, resolveModel } from '../../src/model/registry.js';
 import { allocate, type TypedArray } from '../../src/ndimage/array.js';
 import { HASH_MODEL } from '../support/hash-encoder.js';
 import { seededRandom } from '../support/random.js';
@@ -50,6 +51,17 @@ describe('embedding signature', () => {
     assert.equal(await sampled('a'), first);
     data.fill(1);
     assert.notEqual(await sampled('a'), first);
+  });
+
+  it('says the encoder, which both built-in models share', () => {
+    const [microscopy, stock] = ['msi_lm', 'vit_t'].map((name) => modelFields(resolveModel(name)));
+    assert.deepEqual(microscopy, stock);
+    assert.equal(stock.model_name, 'vit_t');
+    const registered = resolveModel('msi_lm');
+    const further = registerModel({ name: 'msi_lm', instances: 'mine.onnx' });
+    forgetModel('msi_lm', registered);
+    assert.deepEqual(modelFields(further), stock);
+    assert.equal(modelFields({ ...HASH_MODEL, name: 'other' }).model_name, 'other');
   });
 
   it('tells harmful differences from harmless ones', () => {

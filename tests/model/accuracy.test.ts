@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { decode } from 'fast-png';
-import { DEFAULT_MODEL } from '../../src/model/registry.js';
 import { groupPrompts, type ObjectPrompt, postprocessMask, toImage } from '../../src/model/transforms.js';
 import { type Size, tensor } from '../../src/ndimage/array.js';
 import { innermostPixel } from '../../src/ndimage/distance.js';
@@ -38,13 +37,13 @@ describe('masks from ground-truth prompts', () => {
         ({ area }) => area >= 20,
       );
       const embedding = await worker.encode(
-        DEFAULT_MODEL,
+        'vit_t',
         toImage(tensor(Uint8Array.from(image.data), [...size, image.channels])),
       );
       const meanIou = async (promptOf: (object: Mask) => ObjectPrompt, tokens: readonly number[]) => {
         let sum = 0;
         for (const { prompts, indices } of groupPrompts(objects.map(promptOf), embedding)) {
-          const { logits, iou } = await worker.decode(DEFAULT_MODEL, embedding, prompts);
+          const { logits, iou } = await worker.decode('vit_t', embedding, prompts);
           indices.forEach((object, b) => {
             const best = tokens.reduce((a, t) => (iou[b * 4 + t] > iou[b * 4 + a] ? t : a));
             const mask = logits.subarray((b * 4 + best) * 65536, (b * 4 + best + 1) * 65536);

@@ -59,7 +59,7 @@ function modelIn(folder: string): ModelSpec {
       'model_unavailable',
       `${file} does not say name, base and instances, as micro-sam train writes it.`,
     );
-  const { encoder, decoder, encoderInput, licence } = resolveModel(base);
+  const { encoder, decoder, encoderInput, licence, encoderName = base } = resolveModel(base);
   const description = `${base}, trained further on ${card.trainedOn?.length ?? 'some'} images`;
   return registerModel({
     name,
@@ -68,6 +68,7 @@ function modelIn(folder: string): ModelSpec {
     encoder,
     decoder,
     encoderInput,
+    encoderName,
     instances: path.join(folder, instances),
   });
 }
