@@ -93,12 +93,15 @@ function labelSwitch(actions: ControlActions): ControlView<PanelToggle> {
 
 function toggleView(first: PanelToggle, actions: ControlActions): ControlView<PanelToggle> {
   const input = make('input', { type: 'checkbox' });
-  const node = make('label', { className: 'toggle', title: first.tooltip }, input, first.title);
+  const note = make('small', { className: 'note' });
+  const node = make('label', { className: 'toggle', title: first.tooltip }, input, first.title, note);
   input.addEventListener('change', () => actions.set({ [first.setting]: input.checked }));
   return {
     node,
     update: (control) => {
       input.checked = control.value;
+      setText(note, control.note ?? '');
+      note.hidden = !control.note || !control.value;
     },
   };
 }

@@ -52,6 +52,7 @@ export const schemas = {
     tool: v.optional(v.picklist(TOOLS)),
     brush_size: v.optional(number),
     batched: v.optional(v.boolean()),
+    auto_commit: v.optional(v.boolean()),
     preserve_mode,
     preservation_threshold,
     hover_preview: v.optional(v.boolean()),

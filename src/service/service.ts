@@ -266,22 +266,22 @@ function settingsOf(given: {
   tool?: SessionSettings['tool'];
   brush_size?: number;
   batched?: boolean;
+  auto_commit?: boolean;
   preserve_mode?: SessionSettings['preserveMode'];
   preservation_threshold?: number;
   hover_preview?: boolean;
   auto_segment?: boolean;
 }): Partial<SessionSettings> {
-  const { positive, tool, batched, brush_size, preserve_mode, preservation_threshold, hover_preview, auto_segment } =
-    given;
   const all: Partial<SessionSettings> = {
-    positive,
-    tool,
-    batched,
-    brushSize: brush_size,
-    preserveMode: preserve_mode,
-    preservationThreshold: preservation_threshold,
-    hoverPreview: hover_preview,
-    autoSegment: auto_segment,
+    positive: given.positive,
+    tool: given.tool,
+    batched: given.batched,
+    autoCommit: given.auto_commit,
+    brushSize: given.brush_size,
+    preserveMode: given.preserve_mode,
+    preservationThreshold: given.preservation_threshold,
+    hoverPreview: given.hover_preview,
+    autoSegment: given.auto_segment,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

@@ -93,6 +93,7 @@ export function settingsJson(settings: SessionSettings) {
     tool: settings.tool,
     brush_size: settings.brushSize,
     batched: settings.batched,
+    auto_commit: settings.autoCommit,
     preserve_mode: settings.preserveMode,
     preservation_threshold: settings.preservationThreshold,
     hover_preview: settings.hoverPreview,

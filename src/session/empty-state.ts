@@ -9,6 +9,7 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   tool: 'point',
   brushSize: 10,
   batched: false,
+  autoCommit: false,
   preserveMode: 'objects',
   preservationThreshold: 0.75,
   hoverPreview: true,

@@ -85,7 +85,7 @@ export interface Message {
   readonly text: string;
   readonly code?: ErrorCode;
   /** A command that may be what to do next. */
-  readonly offer?: 'separate_objects';
+  readonly offer?: 'separate_objects' | 'undo';
 }
 
 export interface Candidates {
@@ -168,6 +168,8 @@ export interface SessionSettings {
   /** Radius of brush and eraser, in pixels. */
   readonly brushSize: number;
   readonly batched: boolean;
+  /** A positive prompt outside of the current object commits it and begins the next one (edits/auto-commit.ts). */
+  readonly autoCommit: boolean;
   readonly preserveMode: 'objects' | 'pixels' | 'none';
   /** Fraction of a committed object that a new one may hide before it is dropped (`_commit_impl` of micro-sam 1.8). */
   readonly preservationThreshold: number;

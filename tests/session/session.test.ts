@@ -197,6 +197,80 @@ describe('session', () => {
     assert.equal(session.state.prompts.length, 3, 'what was corrected is open again');
   });
 
+  describe('with auto-commit', () => {
+    const byHand = (session: AnnotationSession, prompt: PointPrompt, negative = false) =>
+      session.run('put_prompts', { prompts: [prompt], byHand: negative ? 'negative' : 'tool' });
+
+    it('a click outside commits the object and begins the next, as one step with a way back', async () => {
+      const { session } = opened();
+      await session.run('toggle_auto_commit');
+      await byHand(session, point('a', 20, 30));
+      const before = documentOf(session.state);
+      await byHand(session, point('b', 45, 60));
+      assert.deepEqual(objects(session, 'committed_objects').get(1)?.prompts, [point('a', 20, 30)]);
+      assert.deepEqual(session.state.prompts, [point('b', 45, 60)]);
+      assert.deepEqual(session.state.message, { level: 'info', text: 'Object 1 is committed.', offer: 'undo' });
+      await session.run('undo');
+      assert.equal(documentOf(session.state), before);
+      await session.run('redo');
+      assert.equal(objects(session, 'committed_objects').size, 1);
+    });
+
+    it('a click on the object, a negative one, and prompts of a script go on with it', async () => {
+      const { session } = opened();
+      await session.run('toggle_auto_commit');
+      await byHand(session, point('a', 20, 30));
+      await byHand(session, point('b', 21, 31));
+      await byHand(session, point('c', 45, 60), true);
+      await session.run('put_prompts', { prompts: [point('d', 45, 60)] });
+      assert.equal(session.state.prompts.length, 4);
+      assert.equal(objects(session, 'committed_objects').size, 0);
+    });
+
+    it('a hand faster than the model: what is outside is decided by the mask that comes', async () => {
+      const { session, annotator } = opened();
+      await session.run('toggle_auto_commit');
+      const open = closedGate(annotator);
+      const all = [point('a', 20, 30), point('b', 20, 31), point('c', 45, 60)].map((prompt) => byHand(session, prompt));
+      assert.deepEqual(session.shown.prompts, [point('c', 45, 60)], 'shown as the next object meanwhile');
+      open();
+      await Promise.all(all);
+      assert.deepEqual(
+        objects(session, 'committed_objects')
+          .get(1)
+          ?.prompts.map(({ id }) => id),
+        ['a', 'b'],
+      );
+    });
+
+    it('picking another object commits the one in work; what cannot be committed gives way and is told', async () => {
+      const { session } = opened();
+      await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+      await session.run('commit');
+      await session.run('toggle_auto_commit');
+      await byHand(session, point('b', 45, 60));
+      await session.run('pick_object', { id: 1 });
+      assert.equal(objects(session, 'committed_objects').size, 2);
+      assert.equal(session.state.editing, 1);
+      await session.run('clear_annotations');
+      await byHand(session, point('c', 20, 31));
+      await byHand(session, point('d', 40, 20));
+      assert.match(session.state.message?.text ?? '', /would be hidden/);
+      assert.deepEqual(session.state.prompts, [point('d', 40, 20)]);
+      assert.equal(objects(session, 'committed_objects').size, 2);
+    });
+
+    it('in a volume, a click in a slice where the object is not yet belongs to it', async () => {
+      const session = new AnnotationSession({ autoCommit: true });
+      session.open({ ...WALK_IMAGE, axes: 'zyx', planes: 3 }, new DiscAnnotator([60, 80]));
+      await byHand(session, point('a', 20, 30));
+      await session.run('set_plane', { plane: 1 });
+      await byHand(session, point('b', 45, 60));
+      assert.equal(session.state.prompts.length, 2);
+      assert.equal(objects(session, 'committed_objects').size, 0);
+    });
+  });
+
   it('no mask, then C: the next click does not go to the object that failed', async () => {
     const { session, annotator } = opened();
     annotator.failWith = new SamError('worker_lost', 'The worker stopped. Choose the model again.');

@@ -22,6 +22,7 @@ export type HandStep = { readonly wait: number } & (
       readonly kind: 'command';
       readonly id:
         | 'toggle_label'
+        | 'toggle_auto_commit'
         | 'commit'
         | 'next_candidate'
         | 'refine_object'
@@ -33,6 +34,7 @@ export type HandStep = { readonly wait: number } & (
         | 'previous_plane'
         | 'next_plane';
     }
+  | { readonly kind: 'pick'; readonly id: number }
   | { readonly kind: 'image'; readonly index: number }
 );
 
@@ -46,6 +48,8 @@ export function randomSequence(random: () => number, length: number): HandStep[]
     const at = () => [int(0, SIZE[0]) + 0.5, int(0, SIZE[1]) + 0.5] as const;
     const choice = random();
     const id = `h${k}`;
+    // Half of the hands go from object to object without saying where one ends.
+    if (k === 0 && choice < 0.5) return { wait, kind: 'command', id: 'toggle_auto_commit' };
     if (choice < 0.34)
       return {
         wait,
@@ -59,10 +63,12 @@ export function randomSequence(random: () => number, length: number): HandStep[]
       return { wait, kind: 'prompt', negative: false, prompt: { kind: 'box', id, plane: 0, box } };
     }
     if (choice < 0.6) return { wait, kind: 'command', id: 'commit' };
-    if (choice < 0.64) return { wait, kind: 'image', index: int(0, 2) };
+    if (choice < 0.63) return { wait, kind: 'image', index: int(0, 2) };
+    if (choice < 0.66) return { wait, kind: 'pick', id: int(1, 4) };
     const others = [
       'toggle_label',
       'toggle_label',
+      'toggle_auto_commit',
       'next_candidate',
       'next_candidate',
       'refine_object',
@@ -181,6 +187,7 @@ export async function play(
   const act = (step: HandStep): Promise<unknown> => {
     if (step.kind === 'image') return open(step.index);
     if (step.kind === 'command') return session.run(step.id);
+    if (step.kind === 'pick') return session.run('pick_object', { id: step.id });
     return session.run('put_prompts', { prompts: [step.prompt], byHand: step.negative ? 'negative' : 'tool' });
   };
   await open(0);

@@ -41,6 +41,8 @@ export interface PanelChoice extends Parameter<keyof SessionSettings> {
 export interface PanelToggle extends Parameter<keyof SessionSettings> {
   readonly kind: 'toggle';
   readonly value: boolean;
+  /** What it means, shown while it is on. */
+  readonly note?: string;
 }
 
 export interface PanelRange extends Parameter<keyof SessionSettings> {

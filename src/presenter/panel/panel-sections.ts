@@ -13,10 +13,14 @@ import { annotatorChoice, planeName, throughSection } from './panel-stack.js';
 /** What the panel offers: tools and steps that every object needs, and sections for what is needed now and then. */
 
 /** What a click or a drag does, and whether points add or take away. */
-export function toolsOf({ settings }: SessionState): PanelControl[] {
+export function toolsOf(state: SessionState): PanelControl[] {
+  const { settings } = state;
   const brush = settings.tool === 'brush' || settings.tool === 'eraser';
   return [
     toggle('positive', settings.positive, 'Positive points', 'Points in the object (T); off: points outside of it.'),
+    ...(annotatorKind(state) === 'tracking'
+      ? []
+      : [toggle('autoCommit', settings.autoCommit, 'Auto-commit (K)', COMMANDS.toggle_auto_commit.tooltip)]),
     {
       kind: 'choice',
       setting: 'tool',
@@ -69,7 +73,15 @@ export function sectionsOf(state: SessionState, hasSections: boolean): PanelSect
       controls: [
         button('delete'),
         button('clear_annotations'),
-        toggle('batched', settings.batched, 'Batched', 'Every positive point and every box is an object of its own.'),
+        {
+          ...toggle(
+            'batched',
+            settings.batched,
+            'Batched',
+            'Every positive point and every box is an object of its own.',
+          ),
+          note: 'Each click and each box is an object of its own; negative points speak against all of them. C commits all.',
+        },
         toggle(
           'autoSegment',
           settings.autoSegment,

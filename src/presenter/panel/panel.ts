@@ -138,6 +138,8 @@ function hintOf(state: SessionState): string | undefined {
   if (afterAutomatic) return afterAutomatic;
   const inStack = stackHint(state);
   if (inStack) return inStack;
+  if (current_object.objects.size > 0 && state.settings.autoCommit)
+    return 'Click the next cell: that commits this one. Clicks on this one, and negative points (T), correct it.';
   if (current_object.objects.size > 0)
     return committed_objects.objects.size > 0
       ? undefined

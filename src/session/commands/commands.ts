@@ -4,7 +4,7 @@ import { editPolygon, paint, type Stroke, type Target } from '../edits/painting.
 import type { ObjectLayerName, SessionSettings, SessionState } from '../state.js';
 import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
 import { type Command, command, elsewhere, needsImage } from './command.js';
-import { COMMIT_COMMANDS } from './commit-commands.js';
+import { COMMIT_COMMANDS, committingFirst } from './commit-commands.js';
 import { LOADING_COMMANDS } from './loading-commands.js';
 import { DELETE_COMMAND, PROMPT_COMMANDS } from './prompt-commands.js';
 import { SEGMENT_COMMANDS } from './segmenting.js';
@@ -69,7 +69,12 @@ export const COMMANDS = {
     gesture: 'Click an object with the tool Select',
     tooltip: 'Make a committed object the current one again, with its prompts. Committing gives it back its id.',
     unavailable: needsImage,
-    run: (session, { layer = 'committed_objects', id }) => void session.apply(edits.pickObject(layer, id)),
+    run(session, { layer = 'committed_objects', id }) {
+      const { state } = session;
+      const pick = edits.pickObject(layer, id);
+      const first = state.settings.autoCommit && state.editing !== id && edits.hasUncommittedWork(state);
+      session.apply(first ? committingFirst(state, pick) : pick);
+    },
   }),
   ...DELETE_COMMAND,
   delete_object: command<{ layer: ObjectLayerName; id: number }>({

@@ -1,10 +1,10 @@
-import { SamError } from '../../errors.js';
-import type { SessionActions } from '../actions.js';
+import { asSamError, SamError } from '../../errors.js';
+import type { Edit, SessionActions } from '../actions.js';
 import { closed, isRefused, refuse } from '../edits/closing.js';
 import { type CommitOptions, type CommitPlan, planCommit } from '../edits/commit.js';
 import * as edits from '../edits/edits.js';
 import { needImage } from '../layers.js';
-import type { SessionState } from '../state.js';
+import type { Message, SessionState } from '../state.js';
 import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
 import { command, needsCurrent, needsImage } from './command.js';
 
@@ -23,15 +23,49 @@ export interface CommitRun extends CommitOptions {
 /** A mask of more than this part of the image is more often a slip than an object. */
 const LARGE = 0.5;
 
-function commit(session: SessionActions, { onPlan, sure = false, ...options }: CommitRun): void {
+function commit(session: SessionActions, options: CommitRun): void {
   try {
-    const plan = planCommit(session.state, options);
-    if (!sure) askAboutLarge(session.state);
-    onPlan?.(plan);
-    session.apply(edits.commit(session.state, options, plan));
+    session.apply(commitEdit(session.state, options));
   } catch (error) {
     session.apply(refuse());
     throw error;
+  }
+}
+
+function commitEdit(state: SessionState, { onPlan, sure = false, ...options }: CommitRun = {}): Edit {
+  const plan = planCommit(state, options);
+  if (!sure) askAboutLarge(state);
+  onPlan?.(plan);
+  return edits.commit(state, options, plan);
+}
+
+/**
+ * The edit with the current object committed before it, as one step, so that undoing it once has the object back in work.
+ *
+ * @throws SamError if the object cannot be committed
+ */
+export function committingFirst(state: SessionState, edit: Edit): Edit {
+  let added: readonly number[] = [];
+  const committing = commitEdit(state, {
+    onPlan: (plan) => {
+      added = plan.added;
+    },
+  });
+  const text = `${added.length === 1 ? `Object ${added[0]} is` : `${added.length} objects are`} committed.`;
+  const notice: Message = { level: 'info', text, ...committing.notice, offer: 'undo' };
+  return { title: edit.title, notice, change: (now) => edit.change(committing.change(now)) };
+}
+
+/** The same for a prompt that begins the next object: what cannot be committed gives way to it, as after Commit. */
+export function beginNext(session: SessionActions, edit: Edit): Edit {
+  const { state } = session;
+  const stepBack: Edit = { ...edit, change: (now) => edit.change(refuse().change(now)) };
+  if (state.layers.current_object.objects.size === 0) return stepBack;
+  try {
+    return committingFirst(state, edit);
+  } catch (error) {
+    const { message, code } = asSamError(error);
+    return { ...stepBack, notice: { level: 'warning', text: message, code, offer: 'undo' } };
   }
 }
 

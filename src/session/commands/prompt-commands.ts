@@ -1,8 +1,12 @@
 import type { Prompt } from '../../segmentation/prompts.js';
 import type { Edit } from '../actions.js';
+import { annotatorKind } from '../annotator.js';
+import { beginsNext } from '../edits/auto-commit.js';
+import { closed } from '../edits/closing.js';
 import * as edits from '../edits/edits.js';
 import type { SessionState } from '../state.js';
 import { command, needsImage, needsPrompts } from './command.js';
+import { beginNext } from './commit-commands.js';
 import { withSegmentation } from './segmenting.js';
 
 /** Commands on prompts: each changes them at once, and the mask follows. */
@@ -16,6 +20,13 @@ export interface NewPrompts {
   readonly byHand?: 'tool' | 'negative';
 }
 
+/** A prompt by hand may begin the next object. */
+function begins(state: SessionState, { prompts, byHand }: NewPrompts): boolean {
+  const signed = (prompt: Prompt) =>
+    prompt.kind === 'point' ? { ...prompt, positive: byHand === 'tool' && state.settings.positive } : prompt;
+  return byHand !== undefined && beginsNext(state, prompts.map(signed));
+}
+
 function putEdit({ plane, settings }: SessionState, { prompts, byHand }: NewPrompts): Edit {
   if (byHand === undefined) return edits.putPrompts(prompts);
   const positive = byHand === 'tool' && settings.positive;
@@ -25,6 +36,7 @@ function putEdit({ plane, settings }: SessionState, { prompts, byHand }: NewProm
 }
 
 const otherSign = ({ settings }: SessionState) => edits.changeSettings({ positive: !settings.positive });
+const otherPace = ({ settings }: SessionState) => edits.changeSettings({ autoCommit: !settings.autoCommit });
 const otherTool = ({ settings }: SessionState) =>
   edits.changeSettings({ tool: settings.tool === 'point' ? 'box' : 'point' });
 const withoutLast = ({ prompts }: SessionState) => edits.removePrompts(prompts.slice(-1).map(({ id }) => id));
@@ -38,8 +50,11 @@ export const PROMPT_COMMANDS = {
     gesture: 'Click, or drag a box',
     tooltip: 'Add a point or a box on the object to segment. Prompts can be moved and deleted in the viewer.',
     unavailable: needsImage,
-    predict: (state, given) => putEdit(state, given).change(state),
-    run: (session, given) => withSegmentation(session, putEdit(session.state, given)),
+    predict: (state, given) => putEdit(state, given).change(begins(state, given) ? closed(state) : state),
+    run(session, given) {
+      const edit = putEdit(session.state, given);
+      return withSegmentation(session, begins(session.state, given) ? beginNext(session, edit) : edit);
+    },
   }),
   change_prompt: command<{ prompt: Prompt }>({
     id: 'change_prompt',
@@ -74,6 +89,20 @@ export const PROMPT_COMMANDS = {
       'mouse button, or Ctrl+click, is a negative point at any time, in the built-in viewer.',
     predict: (state) => otherSign(state).change(state),
     run: (session) => void session.apply(otherSign(session.state)),
+  }),
+  toggle_auto_commit: command({
+    id: 'toggle_auto_commit',
+    title: 'Auto-commit',
+    group: 'commit',
+    scope: 'session',
+    keys: ['K'],
+    tooltip:
+      'A click outside of the current object commits it and begins the next one; a click on it, and a negative point, ' +
+      'still correct it. Undo takes back the click and the commit together.',
+    unavailable: (state) =>
+      annotatorKind(state) === 'tracking' ? 'A track takes several clicks: press C when it is done.' : undefined,
+    predict: (state) => otherPace(state).change(state),
+    run: (session) => void session.apply(otherPace(session.state)),
   }),
   toggle_tool: command({
     id: 'toggle_tool',

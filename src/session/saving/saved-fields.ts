@@ -45,6 +45,7 @@ const SETTINGS: { readonly [Name in keyof SessionSettings]: v.GenericSchema<unkn
   tool: v.picklist(TOOLS),
   brushSize: v.number(),
   batched: v.boolean(),
+  autoCommit: v.boolean(),
   preserveMode: v.picklist(['objects', 'pixels', 'none']),
   preservationThreshold: v.number(),
   hoverPreview: v.boolean(),
