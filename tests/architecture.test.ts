@@ -11,6 +11,7 @@ const LAYERS = [
   'onnx',
   'ndimage',
   'io',
+  'checkpoints',
   'model',
   'worker',
   'embeddings',

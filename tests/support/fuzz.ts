@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { encode as encodePng } from 'fast-png';
 import { gzipSync, zipSync, zlibSync } from 'fflate';
+import { openCheckpoint } from '../../src/checkpoints/checkpoint.js';
 import { SamError } from '../../src/errors.js';
-import { memoryBytes } from '../../src/io/bytes.js';
+import { type ByteSource, memoryBytes } from '../../src/io/bytes.js';
 import type { ImageSource } from '../../src/io/image.js';
 import '../../src/io/node-file.js';
 import { type ImageInput, openImage } from '../../src/io/open.js';
@@ -11,11 +12,13 @@ import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { sizeOf } from '../../src/ndimage/array.js';
+import { writeSafetensors } from '../../src/training/safetensors.js';
 import { dataItems, dataPath, hasData } from './data.js';
 import { h5pySample, hdf5Sample } from './hdf5-sample.js';
 import { encodeJpeg } from './jpeg-encoder.js';
 import { randomInteger, seededRandom } from './random.js';
 import { buildTiff, short } from './tiff-builder.js';
+import { type Saved, SavedObject, SavedTensor, torchLegacy, torchZip } from './torch-writer.js';
 import { encodeWebp } from './webp-encoder.js';
 import { madeOmeZarr } from './zarr-builder.js';
 
@@ -26,6 +29,8 @@ import { madeOmeZarr } from './zarr-builder.js';
 export interface Family {
   readonly name: string;
   readonly seeds: readonly Seed[];
+  /** Reads one in another way than as an image. */
+  readonly read?: (input: ImageInput) => Promise<string>;
 }
 /** A file, or a zarr as files by key. */
 type Seed = Uint8Array | ReadonlyMap<string, Uint8Array>;
@@ -62,7 +67,7 @@ export async function fuzz(family: Family, count: number, seed: number): Promise
     const memory = process.memoryUsage.rss();
     let outcome: string;
     try {
-      outcome = await readSome(input, i);
+      outcome = await (family.read ?? readSome)(input, i);
     } catch (error) {
       outcome = error instanceof SamError ? error.code : 'not a SamError';
       if (!(error instanceof SamError) || error.code === 'internal')
@@ -212,7 +217,48 @@ export async function families(maxSeedBytes = 200_000): Promise<Family[]> {
     webp: [await encodeWebp(false), await encodeWebp(true)],
     zarr: madeZarrs(),
   };
-  return Object.entries(made).map(([name, seeds]) => ({ name, seeds }));
+  const images = Object.entries(made).map(([name, seeds]) => ({ name, seeds }));
+  return [...images, { name: 'checkpoint', seeds: madeCheckpoints(), read: readCheckpoint }];
+}
+
+/** Every tensor of what is there. */
+async function readCheckpoint(input: ImageInput): Promise<string> {
+  const { sam, decoder } = await openCheckpoint(input as ByteSource);
+  for (const tensor of [...(sam?.values() ?? []), ...(decoder?.values() ?? [])]) {
+    const data = await tensor.read();
+    if (data.length !== sizeOf(tensor.shape)) throw new Error(`${data.length} elements for [${tensor.shape}]`);
+  }
+  return 'read';
+}
+
+function madeCheckpoints(): Seed[] {
+  const storage = new Uint8Array(Float32Array.from({ length: 24 }, (_, i) => i / 8).buffer);
+  const sam = new Map<string, Saved>([
+    ['prompt_encoder.no_mask_embed.weight', new SavedTensor([1, 24], storage)],
+    ['image_encoder.blocks.0.attn.qkv.qkv_proj.weight', new SavedTensor([6, 2], storage, 'Float', 4)],
+    ['image_encoder.blocks.0.attn.qkv.w_a_linear_q.weight', new SavedTensor([1, 2], storage, 'Half', 3, [1, 2])],
+    ['image_encoder.blocks.0.attn.qkv.w_b_linear_q.weight', new SavedTensor([2, 1], storage.slice(), 'BFloat16')],
+  ]);
+  const decoder = new Map<string, Saved>([
+    ['out_conv.weight', new SavedTensor([3, 1, 1, 1], storage)],
+    ['base.block.1.weight', new SavedTensor([2, 3], storage, 'Float', 0, [1, 2])],
+  ]);
+  const training = new Map<string, Saved>([
+    ['epoch', 7],
+    ['init', new SavedObject('a', 'Trainer', [], new Map([['x', 1.5]]))],
+    ['model_state', sam],
+    ['decoder_state', decoder],
+  ]);
+  const tensors = new Map([['prompt_encoder.no_mask_embed.weight', { shape: [2, 3], data: new Float32Array(6) }]]);
+  const card = new TextEncoder().encode('name: model\n');
+  return [
+    torchZip(training),
+    torchZip(sam),
+    torchLegacy(training),
+    torchLegacy(decoder),
+    writeSafetensors({ tensors, metadata: {} }),
+    zipSync({ 'rdf.yaml': card, 'vit_b.pt': torchZip(sam), 'vit_b_decoder.pt': torchZip(decoder) }),
+  ];
 }
 
 function dataFiles(name: RegExp, maxBytes: number): Uint8Array[] {

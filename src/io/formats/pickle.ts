@@ -3,7 +3,7 @@ import { SamError } from '../../errors.js';
 /**
  * Python pickles as data, without running anything: dictionaries, lists, text, numbers and NumPy arrays. What would be an
  * object of some class is opaque. Protocols 0 to 5 as pickletools of CPython 3.12 lists them, without buffers that are
- * kept elsewhere.
+ * kept elsewhere. Each step takes time and memory in proportion to the bytes it reads.
  */
 export type PickleValue =
   | null
@@ -25,7 +25,7 @@ export class PickleArray {
   data: Uint8Array | PickleValue[] = [];
 }
 
-/** A class or function, or what one would make of its arguments. */
+/** A class or function, what one would make of its arguments, or (named `PERSISTENT`) something kept outside the pickle. */
 export class Opaque {
   constructor(
     readonly name: string,
@@ -35,13 +35,22 @@ export class Opaque {
   state: PickleValue = null;
 }
 
+/** The name of what a pickle refers to and does not hold; its only argument is the reference. */
+export const PERSISTENT = 'persistent';
+
 const MARK = Symbol('mark');
 type Slot = PickleValue | typeof MARK;
 
 /** @throws SamError `invalid_image` for what is no whole pickle, `unsupported` for one that needs more than data */
 export function readPickle(bytes: Uint8Array, name: string): PickleValue {
+  return readPickleAt(bytes, 0, name).value;
+}
+
+/** One of several pickles that follow each other: what it holds, and where the next begins. Throws as `readPickle` does. */
+export function readPickleAt(bytes: Uint8Array, at: number, name: string): { value: PickleValue; end: number } {
   try {
-    return new Machine(bytes, name).run();
+    const machine = new Machine(bytes, name, at);
+    return { value: machine.run(), end: machine.position };
   } catch (error) {
     if (error instanceof SamError) throw error;
     throw new SamError('invalid_image', `${name} is a damaged pickle of Python.`, { cause: error });
@@ -49,7 +58,6 @@ export function readPickle(bytes: Uint8Array, name: string): PickleValue {
 }
 
 class Machine {
-  private at = 0;
   private readonly stack: Slot[] = [];
   private readonly memo = new Map<number, PickleValue>();
   private readonly view: DataView;
@@ -57,8 +65,13 @@ class Machine {
   constructor(
     private readonly bytes: Uint8Array,
     private readonly name: string,
+    private at = 0,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  get position(): number {
+    return this.at;
   }
 
   run(): PickleValue {
@@ -227,6 +240,13 @@ const newObject = (machine: Machine) => {
   machine.push(called(callee, Array.isArray(args) ? args : []));
 };
 
+/** Class and arguments since the last mark, as protocol 0 makes objects. */
+const markedObject = (machine: Machine, callee?: PickleValue) => {
+  const values = machine.popMarked();
+  const [first = null, ...args] = callee === undefined ? values : [callee, ...values];
+  machine.push(called(first, args));
+};
+
 const STEPS: Readonly<Record<string, (machine: Machine) => void>> = {
   '\x80': (m) => m.take(1),
   '\x95': (m) => m.take(8),
@@ -304,6 +324,17 @@ const STEPS: Readonly<Record<string, (machine: Machine) => void>> = {
   R: (m) => m.reduce(),
   b: (m) => m.build(),
   '\x81': newObject,
+  '\x92': (m) => {
+    m.pop(); // keyword arguments
+    newObject(m);
+  },
+  o: (m) => markedObject(m),
+  i: (m) => {
+    const callee = new Opaque(`${m.line()}.${m.line()}`);
+    markedObject(m, callee);
+  },
+  P: (m) => m.push(new Opaque(PERSISTENT, [m.line()])),
+  Q: (m) => m.push(new Opaque(PERSISTENT, [m.pop()])),
   p: (m) => m.put(Number(m.line())),
   q: (m) => m.put(m.integer(1)),
   r: (m) => m.put(m.integer(4)),
