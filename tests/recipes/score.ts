@@ -1,0 +1,176 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
+import { evaluatePrompts } from '../../src/evaluation/iterative-prompting.js';
+import { STANDARD_SETTINGS } from '../../src/evaluation/prompts-from-ground-truth.js';
+import { scoreSegmentation } from '../../src/evaluation/segmentation-accuracy.js';
+import { openNdarray } from '../../src/io/ndarray.js';
+import { folderStore } from '../../src/io/stores/fs.js';
+import type { ModelSpec } from '../../src/model/model-spec.js';
+import { registerModel, resolveModel } from '../../src/model/registry.js';
+import { automaticSegmentation } from '../../src/segmentation/automatic.js';
+import { realWorker } from '../support/real-worker.js';
+import { type ValidationImage, validationImages } from './validation-images.js';
+
+/**
+ * Scores models on images that they were not trained on: mean IoU from the innermost point and from the box of each object,
+ * and mean segmentation accuracy without prompts. Image by image, then the mean over the images of each set; what differs
+ * from the stored scores is told. `--write` stores them.
+ */
+const STORED = 'docs/models/scores.csv';
+/** Two machines round differently. */
+const TOLERANCE = 0.002;
+
+const MEASURES = ['point', 'box', 'msa', 'sa50'] as const;
+type Scores = Readonly<Partial<Record<(typeof MEASURES)[number], number>>>;
+
+interface Row {
+  readonly model: string;
+  readonly set: string;
+  readonly image: string;
+  readonly scores: Scores;
+}
+
+const OPTIONS = {
+  models: { type: 'string', default: 'vit_t,msi_lm' },
+  /** Beginnings of the names of sets. */
+  sets: { type: 'string', default: '' },
+  images: { type: 'string', default: '' },
+  /** Files of a candidate, in the place of the model's own. */
+  decoder: { type: 'string' },
+  instances: { type: 'string' },
+  /** Prompted objects of an image, at most. */
+  objects: { type: 'string', default: '24' },
+  /** prompts, ais. */
+  only: { type: 'string', default: 'prompts,ais' },
+  work: { type: 'string', default: path.join('dist', 'recipes', 'embeddings') },
+  write: { type: 'boolean', default: false },
+} as const;
+
+export default async function score(args: string[]): Promise<number> {
+  const { values } = parseArgs({ args, options: OPTIONS });
+  const chosen = (text: string, list: string) => list.split(',').some((start) => text.includes(start));
+  const images = validationImages().filter(({ set, name }) => chosen(set, values.sets) && chosen(name, values.images));
+  const models = values.decoder || values.instances ? [candidate(values)] : values.models.split(',').map(resolveKnown);
+  const worker = await realWorker();
+  const rows: Row[] = [];
+  for (const image of images)
+    for (const model of models) {
+      const row = await rowOf(worker, model, image, values);
+      rows.push(row);
+      console.log(line(row));
+    }
+  await worker.close();
+  const means = meansOf(rows);
+  console.log(`\nMeans over images\n${means.map(line).join('\n')}`);
+  if (values.write) {
+    writeFileSync(STORED, csvOf([...rows, ...means]));
+    return 0;
+  }
+  return tellDifferences([...rows, ...means]) ? 0 : 1;
+}
+
+function resolveKnown(name: string): ModelSpec {
+  return resolveModel(name);
+}
+
+/** Our model with other files. */
+function candidate({ decoder, instances }: { decoder?: string; instances?: string }): ModelSpec {
+  const { encoder, decoder: ownDecoder, instances: ownInstances, encoderName } = resolveModel('msi_lm');
+  return registerModel({
+    name: 'candidate',
+    encoder,
+    decoder: decoder ?? ownDecoder,
+    instances: instances ?? ownInstances,
+    encoderName,
+  });
+}
+
+interface Choices {
+  readonly only: string;
+  readonly objects: string;
+  readonly work: string;
+}
+
+async function rowOf(
+  worker: Awaited<ReturnType<typeof realWorker>>,
+  model: ModelSpec,
+  { set, name, load }: ValidationImage,
+  { only, objects, work }: Choices,
+): Promise<Row> {
+  const { pixels, labels } = await load();
+  const source = openNdarray({ ...pixels, axes: pixels.shape.length === 3 ? 'yxs' : 'yx' } as never);
+  const store = folderStore(path.join(work, name.replace(/\W/g, '-')));
+  const embeddings = await openEmbeddings({ source, worker, model, tiling: 'none', early: true, store });
+  const context = { worker, model: model.name, embeddings, plane: 0 };
+  const scores: { -readonly [M in keyof Scores]: number } = {};
+  try {
+    if (only.includes('prompts')) {
+      const options = { random: () => 0.5, minSize: 20, maxObjects: Number(objects) };
+      scores.point = (await evaluatePrompts(context, labels, STANDARD_SETTINGS[0], options)).meanIou;
+      scores.box = (await evaluatePrompts(context, labels, STANDARD_SETTINGS[3], options)).meanIou;
+    }
+    if (only.includes('ais')) {
+      const found = await automaticSegmentation(context, { mode: 'ais' });
+      const { msa, sa50 } = scoreSegmentation(labels, found.labels);
+      Object.assign(scores, { msa, sa50 });
+    }
+    await embeddings.stored();
+  } finally {
+    embeddings.close();
+  }
+  return { model: model.name, set, image: name, scores };
+}
+
+function meansOf(rows: readonly Row[]): Row[] {
+  const keyOf = ({ model, set }: Row) => `${set}\n${model}`;
+  return [...new Set(rows.map(keyOf))].map((key) => {
+    const group = rows.filter((row) => keyOf(row) === key);
+    const mean = (measure: keyof Scores) =>
+      group.reduce((sum, { scores }) => sum + (scores[measure] ?? 0), 0) / group.length;
+    const measures = MEASURES.filter((measure) => group[0].scores[measure] !== undefined);
+    const scores = Object.fromEntries(measures.map((measure) => [measure, mean(measure)]));
+    return { ...group[0], image: `mean of ${group.length}`, scores };
+  });
+}
+
+function line({ model, set, image, scores }: Row): string {
+  const values = MEASURES.map((measure) => `${measure} ${scores[measure]?.toFixed(3) ?? '-'}`);
+  return [set.padEnd(22), image.padEnd(44), model.padEnd(10), ...values].join('  ');
+}
+
+const HEADER = `set,image,model,${MEASURES.join(',')}`;
+
+function csvOf(rows: readonly Row[]): string {
+  const cells = ({ model, set, image, scores }: Row) => [
+    ...[`"${set}"`, image, model],
+    ...MEASURES.map((measure) => scores[measure]?.toFixed(4) ?? ''),
+  ];
+  return `${[HEADER, ...rows.map((row) => cells(row).join(','))].join('\n')}\n`;
+}
+
+/** @returns whether all are as they are stored */
+function tellDifferences(rows: readonly Row[]): boolean {
+  if (!existsSync(STORED)) return true;
+  const stored = new Map(
+    readFileSync(STORED, 'utf8')
+      .trim()
+      .split('\n')
+      .map((text) => {
+        const cells = text.split(',').reverse();
+        return [cells.slice(MEASURES.length).reverse().join(','), cells.slice(0, MEASURES.length).reverse()] as const;
+      }),
+  );
+  let same = true;
+  for (const { model, set, image, scores } of rows) {
+    const known = stored.get([`"${set}"`, image, model].join(','));
+    for (const [k, measure] of MEASURES.entries()) {
+      const [got, was] = [scores[measure], known?.[k]];
+      if (got === undefined || !was || Math.abs(got - Number(was)) <= TOLERANCE) continue;
+      console.log(`${image}, ${model}: ${measure} is ${got.toFixed(4)}, ${was} in ${STORED}`);
+      same = false;
+    }
+  }
+  return same;
+}
