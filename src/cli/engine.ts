@@ -31,6 +31,7 @@ export const ENGINE_FLAGS = {
   embedding_path: { type: 'string', short: 'e' },
   half: { type: 'boolean', default: false },
   key: { type: 'string', short: 'k' },
+  series: { type: 'string' },
   tile_shape: { type: 'string' },
   halo: { type: 'string' },
   object_diameter: { type: 'string' },
@@ -49,6 +50,7 @@ export const ENGINE_USAGE = `
   -e, --embedding_path DIR   keep embeddings here, in micro-sam's format, and reuse them
       --half                 keep them in half precision: half the size, rounded to 3 digits
   -k, --key KEY              dataset inside an HDF5, zarr or npz file
+      --series N             which image of files that hold several, from 0 (default: the first)
       --tile_shape Y X       tiles of this many pixels; default: chosen by size
       --halo Y X             overlap of the tiles on each side
       --object_diameter PX   typical object size; small objects get smaller tiles
@@ -67,6 +69,7 @@ export interface EngineFlags {
   readonly embedding_path?: string;
   readonly half?: boolean;
   readonly key?: string;
+  readonly series?: string;
   readonly tile_shape?: string;
   readonly halo?: string;
   readonly object_diameter?: string;
@@ -155,6 +158,23 @@ function channelsFlag(text: string | undefined): number[] | undefined {
   throw new UsageError(`--channels takes numbers from 0 with commas, not "${text}".`);
 }
 
+function seriesFlag(text: string | undefined): number | undefined {
+  const series = numberFlag('series', text);
+  if (series === undefined || (Number.isInteger(series) && series >= 0)) return series;
+  throw new UsageError(`--series takes a whole number from 0, not "${text}".`);
+}
+
+/** Of a file that holds several images, nobody said which one. */
+function tellingOfOthers(source: ImageSource): ImageSource {
+  const { images = [], notices = [] } = source;
+  if (images.length < 2) return source;
+  const names = images.slice(0, 5).join(', ') + (images.length > 5 ? ', …' : '');
+  return {
+    ...source,
+    notices: [...notices, `It holds ${images.length} images (${names}); this is the first: --series takes another.`],
+  };
+}
+
 function modelFlag(flags: EngineFlags): ModelSpec {
   const { checkpoint = [], model_type = DEFAULT_MODEL, instances } = flags;
   if (checkpoint.length === 0) return instances ? resolveModel({ name: model_type, instances }) : findModel(model_type);
@@ -200,12 +220,16 @@ export async function startEngine(flags: EngineFlags): Promise<Engine> {
     early: true, // who keeps embeddings for later commands wants all that those need
   };
   const pixelSize = pixelSizeFlag(flags.pixel_size);
+  const series = seriesFlag(flags.series);
   const model = modelFlag(flags);
   const worker = await workerFlag(flags);
   return {
     worker,
     model,
-    open: (file, task) => openFile(file, { key: flags.key, pixelSize, ...task }),
+    async open(file, task) {
+      const source = await openFile(file, { key: flags.key, series, pixelSize, ...task });
+      return flags.key === undefined && series === undefined ? tellingOfOthers(source) : source;
+    },
     embeddings: (source, name, task) =>
       openEmbeddings(
         {

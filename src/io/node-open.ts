@@ -1,10 +1,9 @@
-import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { TaskOptions } from '../task.js';
 import { fileNameOf } from './folder/file-names.js';
 import { nameOfUrl } from './http.js';
 import type { ImageSource } from './image.js';
-import { fileBytes } from './node-file.js';
+import { fileBytes, kindOf } from './node-file.js';
 import { openImage } from './open.js';
 import type { OpenOptions } from './open-options.js';
 import { folderStore } from './stores/fs.js';
@@ -20,10 +19,10 @@ export async function openFile(
 ): Promise<ImageSource> {
   const named = { name: nameOfFile(file), ...options };
   if (isAddress(file)) return openImage(file, named);
-  const folder = statSync(file, { throwIfNoEntry: false })?.isDirectory();
+  const folder = kindOf(file) === 'folder';
   const beside = async (name: string) => {
     const other = path.join(path.dirname(file), name);
-    return statSync(other, { throwIfNoEntry: false })?.isFile() ? fileBytes(other) : undefined;
+    return kindOf(other) === 'file' ? fileBytes(other) : undefined;
   };
   return openImage(folder ? folderStore(file) : await fileBytes(file), { beside, ...named });
 }

@@ -45,9 +45,19 @@ export function unknownFormat(name: string, head: Uint8Array): SamError {
   if (known) return notReadable(name, known);
   return new SamError(
     'unsupported',
-    `${name} is not an image in a format that is known here. These can be read: ${READABLE}.`,
+    `${name} is not an image in a format that is known here${whatInstead(head)}. These can be read: ${READABLE}.`,
     { details: { feature: 'unknown format' } },
   );
+}
+
+/** What people find in place of an image: a copy that was interrupted, or what a server answered. */
+function whatInstead(head: Uint8Array): string {
+  if (head.every((byte) => byte === 0)) return ': it begins with zeros, as an interrupted copy does; copy it again';
+  const text = asText(head);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: text has none
+  if (/[\u0000-\u0008\u000e-\u001f\ufffd]/.test(text.slice(0, -4))) return '';
+  const start = text.trim().replace(/\s+/g, ' ').slice(0, 60);
+  return start === '' ? '' : `: it is text that begins with "${start}"`;
 }
 
 export function notReadable(name: string, { what, advice }: UnreadableFormat): SamError {

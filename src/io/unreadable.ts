@@ -38,6 +38,13 @@ const utf16 = (text: string) => [...text].join('\0');
 const OLE = mark('\xd0\xcf\x11\xe0');
 const FIJI = 'Open it in Fiji (Bio-Formats) and save it as OME-TIFF';
 
+/** A folder with a file `attributes.json`; or HDF5 that somebody called so. */
+export const N5: UnreadableFormat = {
+  what: 'an N5 container',
+  advice: 'Open it in Fiji (HDF5/N5/Zarr/OME-NGFF) and save it as OME-Zarr or TIFF.',
+  extensions: ['n5'],
+};
+
 export const UNREADABLE: readonly UnreadableFormat[] = [
   {
     what: 'a Git LFS pointer, not the file itself',
@@ -187,6 +194,7 @@ export const UNREADABLE: readonly UnreadableFormat[] = [
     advice: 'Open the .h5 file beside it, or save it in Fiji as OME-TIFF.',
     matches: mark('<SpimData'),
   },
+  N5,
   {
     what: 'a web page, not an image',
     advice: 'Check the address: it may be a page about the file, or ask for a login.',

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type BatchItem, reportBatch, runBatch } from '../../src/cli/batch/batch.js';
 import { expandInputs } from '../../src/cli/batch/inputs.js';
 import { duration, ProgressLine } from '../../src/cli/batch/progress-line.js';
+import { ResultFolder } from '../../src/cli/batch/result-records.js';
 import { ofShard, parseShard } from '../../src/cli/batch/shard.js';
 import { UsageError } from '../../src/cli/command.js';
 import { SamError } from '../../src/errors.js';
@@ -74,6 +76,36 @@ describe('inputs', () => {
     assert.deepEqual([image.name, image.axes], ['screen.zarr/A/1/1', 'zyx']);
     await image.close();
   });
+
+  it('may be links that lead nowhere, pipes and folders that look like files: each fails by itself', async () => {
+    const strange = mkdtempSync(path.join(os.tmpdir(), 'strange-'));
+    try {
+      symlinkSync('loop.tif', path.join(strange, 'loop.tif'));
+      symlinkSync('/nowhere.tif', path.join(strange, 'nowhere.tif'));
+      assert.equal(spawnSync('mkfifo', [path.join(strange, 'pipe.tif')]).status, 0);
+      mkdirSync(path.join(strange, 'folder.tif'));
+      mkdirSync(path.join(strange, 'data.n5'));
+      writeFileSync(path.join(strange, 'data.n5', 'attributes.json'), '{"n5":"2.5.1"}');
+      const inputs = await expandInputs([strange]);
+      assert.equal(inputs.length, 5);
+      assert.deepEqual(await expandInputs([path.join(strange, 'data.n5')]), [path.join(strange, 'data.n5')]);
+      assert.equal(ResultFolder.open(path.join(strange, 'out'), inputs.map(named)).nameOf(inputs[0]), 'data');
+      for (const [name, expected] of [
+        ['loop.tif', /a link to itself/],
+        ['nowhere.tif', /There is no file/],
+        ['pipe.tif', /is not a file/],
+        ['folder.tif', /not a zarr/],
+        ['data.n5', /N5.*OME-Zarr/],
+      ] as const)
+        await assert.rejects(openFile(path.join(strange, name)), (error) => {
+          return error instanceof SamError && error.code !== 'internal' && expected.test(error.message);
+        });
+      assert.ok(!ResultFolder.open(path.join(strange, 'out'), inputs.map(named)).has(inputs[4], ['tiff']));
+    } finally {
+      rmSync(strange, { recursive: true, force: true });
+    }
+  });
+  const named = (file: string) => ({ file, name: path.basename(file) });
 
   it('have stems without image extensions', () => {
     assert.deepEqual(['a/x.ome.tif', 'y.nii.gz', 'z.v2.png', 'w.zarr'].map(stemOf), ['x', 'y', 'z.v2', 'w']);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { memoryBytes } from '../../src/io/bytes.js';
+import { type ByteSource, memoryBytes } from '../../src/io/bytes.js';
 import type { ImageSource } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
 import { buildTiff, type Page, short, type Tag, text } from '../support/tiff-builder.js';
@@ -238,6 +238,46 @@ describe('Zeiss LSM', () => {
     assert.deepEqual((await values(stopped)).flat(2), [0, 10, 20, 0, 0]);
     assert.deepEqual(stopped.absentPlanes, [3, 4]);
   });
+
+  it('beyond 4 GB, where offsets begin again at 0', async () => {
+    const GB = 2 ** 30;
+    // Two positions, two time points: each time point is recorded at both.
+    const places = [1 * GB, 5 * GB, 3 * GB, 8 * GB + 7];
+    const bytes = withOffsets(buildTiff(pages(4, 1, lsmInfo({ t: 2, p: 2, scan: 3 }))), places);
+    const source: ByteSource = {
+      name: 'large.lsm',
+      size: 10 * GB,
+      async read(offset, length) {
+        const plane = places.indexOf(offset);
+        if (plane >= 0) return new Uint8Array(length).fill(10 * plane);
+        const part = new Uint8Array(length);
+        part.set(bytes.subarray(offset, offset + length));
+        return part;
+      },
+    };
+    const of = async (series: number) => (await values(await openImage(source, { series }))).flat(2);
+    assert.deepEqual(
+      [await of(0), await of(1)],
+      [
+        [0, 10],
+        [20, 30],
+      ],
+    );
+  });
+
+  /** With the strips of full pages, one each, at these places: what is beyond 4 GB is cut off, as ZEN does. */
+  function withOffsets(bytes: Uint8Array, places: readonly number[]): Uint8Array {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let page = 0;
+    for (let at = view.getUint32(4, true); at !== 0; page++) {
+      const entries = view.getUint16(at, true);
+      for (let entry = at + 2; entry < at + 2 + 12 * entries; entry += 12)
+        if (view.getUint16(entry, true) === 273 && page % 2 === 0)
+          view.setUint32(entry + 8, places[page / 2] % 2 ** 32, true);
+      at = view.getUint32(at + 2 + 12 * entries, true);
+    }
+    return bytes;
+  }
 
   it('names and colours of channels', async () => {
     const names = ['Ch1-T1', 'Ch2-T1'].map((name) => [...new TextEncoder().encode(`${name}\0`)]);

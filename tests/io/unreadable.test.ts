@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { memoryBytes } from '../../src/io/bytes.js';
 import { openImage } from '../../src/io/open.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
 import { UNREADABLE, unreadableFormat } from '../../src/io/unreadable.js';
 import { dataPath, withData } from '../support/data.js';
 
@@ -50,6 +51,19 @@ describe('formats that are not read', () => {
       const { message } = await refusal(name, bytes('II*\0\x08\0\0\0'));
       assert.match(message, /folder beside it/);
     }
+  });
+
+  it('which are a folder are named, too', async () => {
+    const entries = new Map([['attributes.json', bytes('{"n5":"2.5.1"}')]]);
+    for (const store of ['data.n5', 'data'])
+      await assert.rejects(openImage(memoryStore(store, entries)), { code: 'unsupported', message: /N5.*OME-Zarr/ });
+  });
+
+  it('and what is no image at all, but text or an interrupted copy, is told as that', async () => {
+    const { message } = await refusal('a.tif', new TextEncoder().encode('{"message": "Not Found"}'));
+    assert.match(message, /it is text that begins with "\{"message": "Not Found"\}"/);
+    assert.match((await refusal('a.tif', new Uint8Array(5000))).message, /begins with zeros.*copy it again/);
+    assert.doesNotMatch((await refusal('a.tif', bytes('\x01\x02'))).message, /it is text/);
   });
 
   it('all have advice, and no two the same extension', () => {

@@ -12,6 +12,29 @@ const json = (value: unknown) => new TextEncoder().encode(typeof value === 'stri
 type Entries = Map<string, Uint8Array>;
 const open = (entries: Entries, options = {}) => openImage(memoryStore('test.zarr', entries), options);
 
+describe('OME-Zarr that says more than there is', () => {
+  const changed = (change: (text: string) => string): Entries => {
+    const entries = new Map(madeOmeZarr(2));
+    return entries.set('.zattrs', json(change(new TextDecoder().decode(entries.get('.zattrs')))));
+  };
+
+  it('opens without the smaller copies that are not there, and says so', async () => {
+    const entries = new Map([...madeOmeZarr(2)].filter(([key]) => !key.startsWith('1/')));
+    const image = await open(entries);
+    assert.equal(image.levels.length, 1);
+    assert.match(image.notices?.[0] ?? '', /resolution levels 1, which are not there/);
+    assert.equal((await image.readRegion({ z: 2, channels: [1] })).data[33], omePixel(0, 1, 2, 1, 1));
+    const without = new Map([...madeOmeZarr(2)].filter(([key]) => !key.startsWith('0/')));
+    await assert.rejects(open(without), { code: 'invalid_image', message: /"0", which is not there/ });
+  });
+
+  it('has its axes told from the shape where those named are fewer', async () => {
+    const image = await open(changed((text) => text.replace(/"axes":\[\{.*?\},/, '"axes":[')));
+    assert.equal(image.sizes.x, (await open(new Map(madeOmeZarr(2)))).sizes.x);
+    assert.match(image.notices?.[0] ?? '', /do not fit its shape/);
+  });
+});
+
 describe('NaN and Infinity in the JSON of a zarr', () => {
   const patched = (version: 2 | 3, change: (text: string) => string): Entries => {
     const entries = new Map(madeOmeZarr(version));

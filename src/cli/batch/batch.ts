@@ -80,10 +80,11 @@ export function reportBatch(rows: readonly BatchRow[], json = false): number {
   if (json) {
     console.log(JSON.stringify(rows, null, 2));
   } else {
-    const width = Math.max(...rows.map((row) => row.name.length), 4);
-    for (const row of rows) {
+    const names = rows.map((row) => printable(row.name));
+    const width = Math.min(Math.max(...names.map((name) => name.length), 4), WIDEST_NAME);
+    for (const [i, row] of rows.entries()) {
       console.log(
-        `${row.name.padEnd(width)}  ${row.status.padEnd(9)}  ${duration(row.seconds).padStart(11)}  ${row.detail}`,
+        `${names[i].padEnd(width)}  ${row.status.padEnd(9)}  ${duration(row.seconds).padStart(11)}  ${row.detail}`,
       );
     }
     const count = (status: BatchRow['status']) => rows.filter((row) => row.status === status).length;
@@ -93,6 +94,15 @@ export function reportBatch(rows: readonly BatchRow[], json = false): number {
     console.log(`${rows.length} files: ${parts.map(([s, n]) => `${n} ${s}`).join(', ')}.`);
   }
   return rows.every((row) => row.status === 'done' || row.status === 'skipped') ? 0 : 1;
+}
+
+/** One long name does not push the table off the screen. */
+const WIDEST_NAME = 60;
+
+/** File names may hold line breaks and whatever else moves a terminal. */
+function printable(name: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must go
+  return name.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
 }
 
 /** A signal that Ctrl+C and a scheduler's SIGTERM abort: the running file ends cleanly, the rest are not begun. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { kindOf } from '../../io/node-file.js';
 import { isAddress } from '../../io/node-open.js';
 
 /** One image that a command line names. */
@@ -22,26 +23,26 @@ const BLOCKS = 64;
  */
 export function contentOf(file: string): string {
   if (isAddress(file)) return 'address';
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat) return 'none';
+  const kind = kindOf(file);
+  if (kind !== 'file' && kind !== 'folder') return 'none';
   const hash = createHash('sha1');
-  if (stat.isDirectory()) {
+  if (kind === 'folder') {
     const folders = readdirSync(file, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     for (const folder of ['', ...folders.map(({ name }) => name).sort()])
       for (const name of ['zarr.json', '.zattrs', '.zarray']) {
         const metadata = path.join(file, folder, name);
-        if (statSync(metadata, { throwIfNoEntry: false })?.isFile())
-          hash.update(`${folder}/${name}`).update(readFileSync(metadata));
+        if (kindOf(metadata) === 'file') hash.update(`${folder}/${name}`).update(readFileSync(metadata));
       }
     return `folder:${hash.digest('hex')}`;
   }
+  const { size } = statSync(file);
   const block = Buffer.alloc(BLOCK);
   const handle = openSync(file, 'r');
   try {
-    const step = Math.max(BLOCK, Math.floor((stat.size - BLOCK) / (BLOCKS - 1)));
-    for (let at = 0; at < stat.size; at += step) hash.update(block.subarray(0, readSync(handle, block, 0, BLOCK, at)));
+    const step = Math.max(BLOCK, Math.floor((size - BLOCK) / (BLOCKS - 1)));
+    for (let at = 0; at < size; at += step) hash.update(block.subarray(0, readSync(handle, block, 0, BLOCK, at)));
   } finally {
     closeSync(handle);
   }
-  return `${stat.size}:${hash.digest('hex')}`;
+  return `${size}:${hash.digest('hex')}`;
 }

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { fileNameOf, isHiddenName, isZarrName, naturalOrder } from '../../io/folder/file-names.js';
+import { fileNameOf, isHiddenName, isN5Name, isZarrName, naturalOrder } from '../../io/folder/file-names.js';
 import { type FolderRole, type LeftOut, listFolder } from '../../io/folder/listing.js';
+import { kindOf } from '../../io/node-file.js';
 import { isAddress, nameOfFile } from '../../io/node-open.js';
 import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
@@ -68,7 +69,7 @@ interface Place {
 function placeOf(input: string, pattern?: string): Place {
   if (isAddress(input)) return addressPlace(input);
   const kind = kindOf(input);
-  if (kind === 'file' || (kind === 'folder' && (isZarrName(input.replace(/[\\/]+$/, '')) || isField(input)))) {
+  if (kind === 'file' || (kind === 'folder' && (isOneThing(input.replace(/[\\/]+$/, '')) || isField(input)))) {
     const name = slashed(nameOfFile(input));
     const root = slashed(path.resolve(input)).slice(0, -name.length);
     return { root: root || '.', names: [name], found: false, anyExtension: true };
@@ -175,14 +176,14 @@ function plateStore(file: string): Store | undefined {
   return kindOf(file) === 'folder' ? folderStore(file) : undefined;
 }
 
+/** A folder that is not looked into. */
+function isOneThing(name: string): boolean {
+  return isZarrName(name) || isN5Name(name);
+}
+
 /** A folder inside a zarr that is named itself, such as a field of a plate. */
 function isField(folder: string): boolean {
   return nameOfFile(folder).includes('/') && ['.zattrs', 'zarr.json'].some((file) => kindOf(path.join(folder, file)));
-}
-
-function kindOf(file: string): 'file' | 'folder' | undefined {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  return stat && (stat.isDirectory() ? 'folder' : 'file');
 }
 
 function slashed(file: string): string {
@@ -223,7 +224,7 @@ function matching(root: string, glob: string): string[] {
       if (!(name === part || (test.test(name) && (part.startsWith('.') || !isHiddenName(name))))) continue;
       const full = path.join(folder, name);
       if (tail.length > 0) walk(full, `${below}${name}/`, tail);
-      else if (kindOf(full) === 'file' || isZarrName(name)) found.push(`${below}${name}`);
+      else if (kindOf(full) === 'file' || isOneThing(name)) found.push(`${below}${name}`);
     }
   };
   walk(root, '', path.posix.normalize(slashed(glob)).split('/'));
@@ -235,7 +236,7 @@ function namesIn(folder: string): string[] {
 }
 
 function isPlainFolder(folder: string, name: string): boolean {
-  return kindOf(folder) === 'folder' && !isZarrName(name) && !isHiddenName(name);
+  return kindOf(folder) === 'folder' && !isOneThing(name) && !isHiddenName(name);
 }
 
 function toRegExp(part: string): RegExp {

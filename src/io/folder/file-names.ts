@@ -14,11 +14,11 @@ export const EXTENSIONS: Readonly<Record<Format, readonly string[]>> = {
   gzip: ['gz'],
   npy: ['npy'],
   zip: ['npz', 'zip', 'ozx'],
-  hdf5: ['h5', 'hdf5', 'hdf', 'he5', 'ims', 'mat', 'ilp', 'n5'],
+  hdf5: ['h5', 'hdf5', 'hdf', 'he5', 'ims', 'mat', 'ilp'],
 };
 
 /** Of these, those that are images only inside a longer ending, or not as a rule. */
-const SELDOM_IMAGES = new Set(['ome', 'gz', 'zip', 'ilp', 'n5', 'mat']);
+const SELDOM_IMAGES = new Set(['ome', 'gz', 'zip', 'ilp', 'mat']);
 
 const ends = (extensions: readonly string[]) => new RegExp(`\\.(?:${extensions.join('|')})$`, 'i');
 const COMPOUND = ['nii\\.gz', 'zarr\\.zip', 'zarr'];
@@ -49,6 +49,11 @@ export function isUnreadableImageName(name: string): boolean {
 /** A folder that is one image. */
 export function isZarrName(name: string): boolean {
   return ZARR.test(name);
+}
+
+/** A folder that is one thing, as a zarr is, but of a format that can only be named. */
+export function isN5Name(name: string): boolean {
+  return /\.n5$/i.test(name);
 }
 
 /** What systems and programs leave in folders: not for people's eyes. Also what lies in such folders. */

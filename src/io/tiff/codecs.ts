@@ -27,6 +27,7 @@ const UNSUPPORTED: Record<number, string> = {
   34887: 'LERC',
   34892: 'lossy JPEG (DNG)',
   34925: 'LZMA',
+  34933: 'PNG',
   50001: 'WebP',
   50002: 'JPEG XL',
   52546: 'JPEG XL',

@@ -2,7 +2,7 @@ import type { TaskOptions } from '../../task.js';
 import type { ChannelInfo } from '../image.js';
 import { namedChannels } from '../ndarray.js';
 import { pixelSizeFrom } from '../pixel-size-of.js';
-import { TAG, type TiffFile } from './container.js';
+import { TAG, type TiffDirectory, type TiffFile } from './container.js';
 import type { TiffPage } from './page.js';
 import { hyperstack, listPlanes, readablePages, type TiffSeries } from './planes.js';
 
@@ -51,12 +51,8 @@ export async function lsmSeries(
   const sizes = fits ? stated : { t: 1, z: pages.length, c: 1 };
   const positions = fits ? statedPositions : 1;
   const perPosition = sizes.t * sizes.z;
-  const planes = await listPlanes(
-    file,
-    first,
-    pages.length,
-    pages.map(({ directory }) => directory),
-  );
+  const directories = await unwrapped(file, pages, { ...sizes, positions });
+  const planes = await listPlanes(file, { ...first, directory: directories[0] }, pages.length, directories);
   const voxel = (axis: number) => ({ length: view.getFloat64(OFFSET.voxelSize + 8 * axis, true), unit: 'm' });
   const metres = pixelSizeFrom({ x: voxel(0), y: voxel(1), z: voxel(2) });
   const channels = await channelsOf(file, view.getUint32(OFFSET.channelColours, true), first.samples, options);
@@ -82,6 +78,41 @@ export async function lsmSeries(
     }),
   );
 }
+
+/**
+ * The directories of pages whose offsets are right beyond 4 GB. An LSM is no BigTIFF: its offsets are counted modulo 2^32,
+ * in the order in which it was recorded, all positions of a time point before the next (tifffile's
+ * `_lsm_fix_strip_offsets`).
+ */
+async function unwrapped(
+  file: TiffFile,
+  pages: readonly TiffPage[],
+  { t, z, positions }: { readonly t: number; readonly z: number; readonly positions: number },
+): Promise<TiffDirectory[]> {
+  const directories = pages.map(({ directory }) => directory);
+  if (file.big || file.source.size <= WRAP) return directories;
+  const recorded = pages.map((_, i) => i);
+  if (positions > 1) {
+    const time = (i: number) => Math.floor((i % (t * z)) / z);
+    recorded.sort((a, b) => time(a) - time(b) || a - b);
+  }
+  let [turns, last] = [0, 0];
+  for (const i of recorded) {
+    const offsets = (await directories[i].numbers(TAG.stripOffsets)).map((offset) => {
+      if (offset < last) turns += WRAP;
+      last = offset;
+      return offset + turns;
+    });
+    const { numbers } = directories[i];
+    directories[i] = {
+      ...directories[i],
+      numbers: (tag, options) => (tag === TAG.stripOffsets ? Promise.resolve(offsets) : numbers(tag, options)),
+    };
+  }
+  return directories;
+}
+
+const WRAP = 2 ** 32;
 
 function micrometres(metres: number): number {
   return Number((metres * 1e6).toPrecision(12));

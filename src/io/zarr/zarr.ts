@@ -4,7 +4,9 @@ import type { ImageSource } from '../image.js';
 import { guessAxes } from '../ndarray.js';
 import type { OpenOptions } from '../open-options.js';
 import { asImageErrors } from '../region.js';
+import { notReadable } from '../sniff.js';
 import type { Store } from '../store.js';
+import { N5 } from '../unreadable.js';
 import { openZarrArray, readNode, type ZarrNode } from './array.js';
 import { type OmeZarrImage, omeAttributes, omeZarrImages } from './ome-zarr.js';
 import { seriesOf } from './series.js';
@@ -18,13 +20,19 @@ export async function openZarr(store: Store, options: OpenOptions = {}): Promise
   const where = `${options.name ?? store.name}${key ? `/${key}` : ''}`;
   return asImageErrors(where, async () => {
     const node = await readNode(store, key, options);
-    if (node === undefined)
-      throw new SamError('not_found', `${where} is not a zarr array or group; check the address or the key.`);
+    if (node === undefined) throw await nothingThere(store, where, options);
     if (node.kind === 'array') return openPlain(store, key, node, where);
     const images = omeZarrImages(node.attributes, where);
     if (images.length > 0) return openMultiscale(store, key, images, where, options);
     return openContainer(store, key, node, where, options);
   });
+}
+
+async function nothingThere(store: Store, where: string, options: OpenOptions): Promise<SamError> {
+  const isN5 = await store.get('attributes.json', options).catch(() => undefined);
+  return isN5
+    ? notReadable(where, N5)
+    : new SamError('not_found', `${where} is not a zarr array or group; check the address or the key.`);
 }
 
 async function openMultiscale(
@@ -40,24 +48,39 @@ async function openMultiscale(
       'invalid_argument',
       `There is no image ${options.series} in ${where}; it holds ${images.length}, counted from 0.`,
     );
-  const levels = await Promise.all(
+  const nodes = await Promise.all(
     image.paths.map(async (path) => {
       const full = key === '' ? path : `${key}/${path}`;
-      const node = await readNode(store, full, options);
-      if (node?.kind !== 'array')
-        throw new SamError(
-          'invalid_image',
-          `${where} names a resolution level "${path}", which is not there; it is incomplete.`,
-        );
-      return openZarrArray(store, full, node);
+      return { path, full, node: await readNode(store, full, options) };
     }),
   );
-  const axes = image.axes ?? 'tczyx'.slice(-levels[0].shape.length);
+  // Smaller copies that were never written are no loss.
+  const there = nodes.flatMap(({ full, node }) => (node?.kind === 'array' ? [{ full, node }] : []));
+  const absent = nodes.filter(({ node }) => node?.kind !== 'array').map(({ path }) => path);
+  if (absent.includes(image.paths[0]))
+    throw new SamError(
+      'invalid_image',
+      `${where} names a resolution level "${absent[0]}", which is not there; it is incomplete.`,
+    );
+  const levels = await Promise.all(there.map(({ full, node }) => openZarrArray(store, full, node)));
+  const { axes, notices } = axesOf(image, levels[0].shape, where);
   return fromChunks(levels, axes, {
     ...image,
     name: image.name ?? where,
+    notices: [
+      ...notices,
+      ...(absent.length > 0 ? [`${where} names the resolution levels ${absent.join(', ')}, which are not there.`] : []),
+    ],
     images: images.map(({ name }, i) => name || `Image ${i + 1}`),
   });
+}
+
+/** What the metadata say of the axes, if that fits the array; else what its shape says. */
+function axesOf({ axes }: OmeZarrImage, shape: readonly number[], where: string): { axes: string; notices: string[] } {
+  if (axes === undefined) return { axes: 'tczyx'.slice(-shape.length), notices: [] };
+  if (axes.length === shape.length) return { axes, notices: [] };
+  const notice = `${where} names the axes ${[...axes].join(' ')}, which do not fit its shape [${shape}]; the axes are told from the shape.`;
+  return { axes: guessAxes(shape, where), notices: [notice] };
 }
 
 async function openPlain(store: Store, key: string, node: ZarrNode, where: string): Promise<ImageSource> {
