@@ -78,7 +78,8 @@ export async function fuzz(family: Family, count: number, seed: number): Promise
     slowestMs = Math.max(slowestMs, elapsed);
     // On a busy machine the clock runs on while nothing is computed.
     const { user, system } = process.cpuUsage(before);
-    if (Math.min(elapsed, (user + system) / 1000) > HANG_MS) failures.push(`${family.name} ${seed}/${i}: took ${Math.round(elapsed)} ms (${outcome})`);
+    if (Math.min(elapsed, (user + system) / 1000) > HANG_MS)
+      failures.push(`${family.name} ${seed}/${i}: took ${Math.round(elapsed)} ms (${outcome})`);
     const grown = process.memoryUsage.rss() - memory;
     if (grown > MEMORY_BYTES) failures.push(`${family.name} ${seed}/${i}: memory grew by ${grown} bytes (${outcome})`);
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
