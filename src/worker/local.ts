@@ -4,6 +4,7 @@ import { encoderWithEarlyFeatures } from '../model/early-features.js';
 import { findCandidates } from '../model/find-candidates.js';
 import { ImageEncoder } from '../model/image-encoder.js';
 import { InstanceDecoder } from '../model/instance-decoder.js';
+import { int8Encoder } from '../model/int8-encoder.js';
 import { createMaskDecoder, type MaskDecoder } from '../model/mask-decoder.js';
 import { type FetchBytes, loadModelFile } from '../model/model-file.js';
 import { type ModelFile, type ModelSpec, sameFiles } from '../model/model-spec.js';
@@ -224,7 +225,8 @@ async function create(
   model.spec = spec;
   if (instanceBytes) model.instances = await InstanceDecoder.create(runtime, instanceBytes, spec.encoderInput);
   signal?.throwIfAborted();
-  const { bytes, outputs } = encoderWithEarlyFeatures(encoderBytes, model.instances?.early ?? [], spec.earlyFeatures);
+  const encoderFile = spec.encoderPrecision === 'int8' ? int8Encoder(encoderBytes) : encoderBytes;
+  const { bytes, outputs } = encoderWithEarlyFeatures(encoderFile, model.instances?.early ?? [], spec.earlyFeatures);
   model.encoder = await ImageEncoder.create(runtime, bytes, spec.encoderInput, outputs);
   signal?.throwIfAborted();
   model.decoder = await createMaskDecoder(runtime, decoderBytes, spec.decoderLayout);

@@ -1,5 +1,5 @@
 import { SamError } from '../errors.js';
-import type { EncoderInput, ModelFile, ModelSpec } from '../model/model-spec.js';
+import { ENCODER_PRECISIONS, type EncoderInput, type ModelFile, type ModelSpec } from '../model/model-spec.js';
 
 /**
  * What a client sends as a model, checked before anything is done with it: a name, or all of a declaration. A worker that
@@ -19,6 +19,7 @@ export function modelSpec(value: unknown): ModelSpec {
     name: named(spec.name, 'name'),
     description: typeof spec.description === 'string' ? spec.description : '',
     encoder: modelFile(spec.encoder, 'encoder'),
+    ...(isGiven(spec.encoderPrecision) && { encoderPrecision: oneOf(spec.encoderPrecision, ENCODER_PRECISIONS) }),
     decoder: modelFile(spec.decoder, 'decoder'),
     ...(isGiven(spec.instances) && { instances: modelFile(spec.instances, 'instances') }),
     ...(isGiven(spec.earlyFeatures) && { earlyFeatures: names(spec.earlyFeatures, 'earlyFeatures') }),
