@@ -1,7 +1,7 @@
 import type { AutomaticSlider, PanelAutomatic } from '../../src/presenter/panel/panel-automatic.js';
-import type { PanelButton } from '../../src/presenter/panel/panel-controls.js';
+import type { PanelButton, PanelRange } from '../../src/presenter/panel/panel-controls.js';
 import type { AutomaticMode } from '../../src/segmentation/automatic.js';
-import { buttonView, type ControlActions, type ControlView } from './controls.js';
+import { buttonView, type ControlActions, type ControlView, viewOf } from './controls.js';
 import { make, setChildren, setText } from './dom.js';
 
 /**
@@ -12,6 +12,13 @@ export class AutomaticView {
   readonly node: HTMLElement;
   private readonly main = make('div', { className: 'controls' });
   private readonly text = make('p', { className: 'facts count' });
+  private readonly where = make('select', { 'data-choice': 'where' });
+  private readonly whereLabel: HTMLElement;
+  private readonly merging = make('div', { className: 'controls' });
+  private readonly proposal = make('div', { className: 'proposal', role: 'group', 'aria-label': 'Long computation' });
+  private readonly proposalText = make('p', { className: 'facts' });
+  private readonly proposalButtons = make('div', { className: 'controls' });
+  private readonly smaller: HTMLButtonElement[] = [];
   private readonly chosen = make('div', { className: 'chosen' });
   private readonly chosenTitle = make('h3');
   private readonly chosenFacts = make('p', { className: 'facts' });
@@ -26,6 +33,7 @@ export class AutomaticView {
   private readonly grid: HTMLElement;
   private readonly thresholds = make('details', { className: 'options', open: true });
   private readonly buttons = new Map<string, ControlView<PanelButton>>();
+  private readonly settings = new Map<string, ControlView>();
   private readonly ranges = new Map<string, SliderView>();
   private readonly texts = new Map<HTMLSelectElement, string>();
 
@@ -38,6 +46,9 @@ export class AutomaticView {
     this.modes.addEventListener('change', () =>
       actions.run('change_automatic', { mode: (this.modes.value || null) as AutomaticMode | null }),
     );
+    this.proposal.append(this.proposalText, this.proposalButtons);
+    this.where.addEventListener('change', () => actions.set({ applyToVolume: this.where.value === 'all' }));
+    this.whereLabel = make('label', { className: 'choice' }, make('span', {}, 'Where'), this.where);
     this.how = make(
       'label',
       {
@@ -67,7 +78,10 @@ export class AutomaticView {
       'details',
       { 'data-section': 'automatic', className: 'section automatic', open: true },
       make('summary', {}, make('h2', {}, 'Automatic')),
+      this.whereLabel,
       this.main,
+      this.merging,
+      this.proposal,
       this.text,
       this.chosen,
       this.rest,
@@ -81,6 +95,10 @@ export class AutomaticView {
     this.node.hidden = model === undefined;
     if (!model) return;
     setChildren(this.main, this.buttonNodes([model.run, model.inBox]));
+    this.whereLabel.hidden = model.where === undefined;
+    this.fill(this.where, model.where);
+    this.updateMerging(model.merging ?? []);
+    this.updateProposal(model.proposal);
     show(this.text, model.text);
     this.chosen.hidden = model.chosen === undefined;
     setText(this.chosenTitle, model.chosen?.title ?? '');
@@ -107,6 +125,42 @@ export class AutomaticView {
     this.fill(this.modes, model.modes);
     this.grid.hidden = model.points === undefined;
     this.fill(this.points, model.points);
+  }
+
+  private updateMerging(ranges: readonly PanelRange[]): void {
+    this.merging.hidden = ranges.length === 0;
+    const nodes = ranges.map((range) => {
+      let view = this.settings.get(range.setting);
+      if (!view) {
+        view = viewOf(range, this.actions);
+        this.settings.set(range.setting, view);
+      }
+      view.update(range);
+      return view.node;
+    });
+    setChildren(this.merging, nodes);
+  }
+
+  private updateProposal(proposal: PanelAutomatic['proposal']): void {
+    this.proposal.hidden = proposal === undefined;
+    if (!proposal) return;
+    setText(this.proposalText, proposal.text);
+    const smaller = proposal.smaller.map(({ title, text }, i) => {
+      this.smaller[i] ??= this.smallerButton(i);
+      setText(this.smaller[i], `${title}: ${text}`);
+      return this.smaller[i];
+    });
+    setChildren(this.proposalButtons, [
+      ...this.buttonNodes([proposal.start]),
+      ...smaller,
+      ...this.buttonNodes([proposal.dismiss]),
+    ]);
+  }
+
+  private smallerButton(index: number): HTMLButtonElement {
+    const button = make('button', { type: 'button', className: 'command', 'data-smaller': String(index) });
+    button.addEventListener('click', () => this.actions.run('run_proposed', { smaller: index }));
+    return button;
   }
 
   private fill(select: HTMLSelectElement, choice: PanelAutomatic['modes'] | PanelAutomatic['points']): void {

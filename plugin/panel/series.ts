@@ -1,4 +1,5 @@
 import type { SeriesModel } from '../../src/app/series.js';
+import { durationText } from '../../src/presenter/panel/duration-text.js';
 import type { SeriesImage, SeriesState } from '../../src/session/series/image-series.js';
 import type { ControlActions } from './controls.js';
 import { keyCaps, make, setChildren, setText } from './dom.js';
@@ -16,6 +17,11 @@ export class SeriesView {
   readonly node = make('section', { className: 'series', 'aria-label': 'Series of images' });
   private readonly summary = make('summary');
   private readonly list = make('ol');
+  private readonly segment = make('button', { type: 'button', className: 'command' });
+  private readonly later = make('button', { type: 'button', className: 'command', hidden: true }, 'Not now');
+  private readonly progress = make('p', { className: 'facts', 'aria-live': 'polite' });
+  /** What was said of how long it takes, until it is started. */
+  private question?: string;
   private shown: readonly SeriesImage[] = [];
   private current?: number;
   private model?: SeriesModel;
@@ -40,6 +46,8 @@ export class SeriesView {
         button('previous_image', 'Previous', 'Shift+N'),
         button('next_image', 'Next image', 'N'),
       ),
+      make('div', { className: 'controls' }, this.segment, this.later),
+      this.progress,
       make(
         'div',
         { className: 'track-edits' },
@@ -47,12 +55,48 @@ export class SeriesView {
         save('All results', 'Label images and the table, as a ZIP', () => this.model?.saveAll()),
       ),
     );
+    this.segment.addEventListener('click', () => void this.segmentAll());
+    this.later.addEventListener('click', () => this.ask(undefined));
     this.node.hidden = true;
+  }
+
+  /** What takes more than a minute is asked about first. */
+  private async segmentAll(): Promise<void> {
+    const { model } = this;
+    if (!model) return;
+    if (model.segmenting) return model.stopSegmenting();
+    const seconds = this.question === undefined ? await model.estimate() : undefined;
+    if (seconds !== undefined && seconds > 60) {
+      const images = model.unsegmented;
+      this.ask(`${images} ${images === 1 ? 'image' : 'images'}: ${durationText(seconds)}.`);
+      return;
+    }
+    this.ask(undefined);
+    model.segmentAll();
+  }
+
+  private ask(question: string | undefined): void {
+    this.question = question;
+    this.updateSegmenting();
+  }
+
+  private updateSegmenting(): void {
+    const { segmenting, unsegmented = 0 } = this.model ?? {};
+    const begun = (this.model?.images.length ?? 0) > unsegmented;
+    const title = begun ? `Segment the other ${unsegmented} images` : `Segment all ${unsegmented} images`;
+    setText(this.segment, segmenting ? 'Stop' : this.question ? 'Start' : title);
+    this.segment.title = 'Without prompts; what is found is committed. Images that have objects stay as they are.';
+    this.segment.hidden = !segmenting && unsegmented === 0;
+    this.later.hidden = this.question === undefined;
+    const text = segmenting ? `Segmented ${segmenting.done} of ${segmenting.total} images` : (this.question ?? '');
+    setText(this.progress, text);
+    this.progress.hidden = text === '';
   }
 
   update(model: SeriesModel | undefined): void {
     this.model = model;
     this.node.hidden = model === undefined;
+    this.updateSegmenting();
     if (!model || (model.images === this.shown && model.current === this.current)) return;
     const { shown, current } = this;
     const moved = model.current !== current;

@@ -16,6 +16,7 @@ import { createAnnotator } from '../session/annotators/create-annotator.js';
 import { AnnotationSession } from '../session/session.js';
 import type { ImageInfo, SessionState } from '../session/state.js';
 import type { TaskOptions } from '../task.js';
+import { Pace, pacedWorker } from '../worker/pace.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 import { recallSize, rememberSize } from './remembered-size.js';
 import { SavedImage, type SavingParts } from './saved-image.js';
@@ -35,15 +36,18 @@ export class PageAnnotator {
   private resting?: ReturnType<typeof setTimeout>;
   /** How the image goes to the model, where the user has said so. */
   private encoding: Encoding = {};
+  private readonly pace = new Pace();
+  private readonly parts: Promise<AnnotatorParts>;
 
   /**
    * @param parts what a window can only make once it has been told its settings
    * @param onPicture the picture of the open image is another now
    */
   constructor(
-    private readonly parts: Promise<AnnotatorParts>,
+    parts: Promise<AnnotatorParts>,
     private readonly onPicture: () => void,
   ) {
+    this.parts = parts.then((given) => ({ ...given, worker: pacedWorker(given.worker, this.pace) }));
     this.session.subscribeShown((state, previous) => this.follow(state, previous));
   }
 
@@ -294,7 +298,7 @@ export class PageAnnotator {
     return ({ settings }: Pick<SessionState, 'settings'>) =>
       createAnnotator(
         annotatorKind({ settings, image }),
-        { worker, model: name, embeddings },
+        { worker, model: name, embeddings, pace: this.pace },
         image.planes,
         defaults && { ...defaults },
       );

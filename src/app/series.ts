@@ -38,6 +38,14 @@ export interface SeriesModel {
   saveTable(): void;
   /** Label images of all that is done, and the table. */
   saveAll(): void;
+  /** How far the segmentation of all images is, while it runs. */
+  readonly segmenting?: { readonly done: number; readonly total: number };
+  /** Images that are not segmented; 0: all are. */
+  readonly unsegmented: number;
+  /** Seconds that segmenting them would take; undefined if nobody can tell. */
+  estimate(): Promise<number | undefined>;
+  segmentAll(): void;
+  stopSegmenting(): void;
 }
 
 /** Hands a file to the user to save. */
@@ -89,12 +97,18 @@ export class PageSeries {
   /** For the panel; made anew after every change. */
   get model(): SeriesModel {
     const { series } = this;
+    const { segmentation } = series;
     return {
       images: series.images,
       ...(series.current !== undefined && { current: series.current }),
       goTo: (index) => void this.tell(series.goTo(index)),
       saveTable: () => void this.tell(this.saveTable()),
       saveAll: () => void this.tell(this.saveAll()),
+      ...(segmentation.progress && { segmenting: segmentation.progress }),
+      unsegmented: segmentation.left,
+      estimate: () => this.estimate(),
+      segmentAll: () => void this.tell(segmentation.run()),
+      stopSegmenting: () => segmentation.stop(),
     };
   }
 
@@ -127,6 +141,15 @@ export class PageSeries {
   /** @param saved the session may show another image by now */
   close(saved = false): Promise<void> {
     return this.series.close(saved);
+  }
+
+  /** By the open image, as if all were like it. */
+  private async estimate(): Promise<number | undefined> {
+    const { state, annotator } = this.annotator.session;
+    const applyToVolume = (state.image?.planes ?? 1) > 1;
+    const wanted = { ...state, settings: { ...state.settings, applyToVolume } };
+    const one = await annotator?.automaticEstimate?.(wanted).catch(() => undefined);
+    return one && one.seconds * this.series.segmentation.left;
   }
 
   private async saveTable(): Promise<void> {

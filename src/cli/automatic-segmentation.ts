@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { SamError } from '../errors.js';
+import { asSamError, SamError } from '../errors.js';
 import { planeCount } from '../io/image.js';
 import { EXPORT_FORMATS, type ExportFormat, factsForExport, type LabelExport } from '../io/results/export.js';
 import { folderStore } from '../io/stores/fs.js';
@@ -18,6 +18,7 @@ import {
 import type { TaskOptions } from '../task.js';
 import { BATCH_FLAGS, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { listInputs } from './batch/inputs.js';
+import { KeptPlanes } from './batch/kept-planes.js';
 import { type ResultItem, resultItems, writeWhole } from './batch/result-items.js';
 import { embeddingNames } from './batch/result-records.js';
 import { ofShard, parseShard } from './batch/shard.js';
@@ -59,7 +60,8 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
 ${ENGINE_USAGE}
 
 Results are called <name>_labels.tif and so on, also with the folder or extension of the image where two have one name.
-A file that fails does not stop the others; what has its result already is skipped. Which result is of which image is
+A file that fails does not stop the others; what has its result already is skipped. Planes of a stack that is stopped are
+kept, and the next run goes on after them; planes that its file announces and does not hold are passed over. Which result is of which image is
 noted in the folder .micro-sam of the results.`;
 
 const NUMBERS = [
@@ -124,7 +126,7 @@ async function run(args: readonly string[]): Promise<number> {
       throw new UsageError(
         `--mode ${mode} needs an instance decoder, which the model ${engine.model.name} does not have: use amg, or give one with --instances.`,
       );
-    const job: Job = { embeddings: embeddingNames(all), intoImage, ndim, options, report };
+    const job: Job = { embeddings: embeddingNames(all), folder, force, intoImage, ndim, options, report };
     const batch = { folder, formats, command: 'automatic_segmentation', force };
     const items = resultItems(all, batch, (item, write, task) => segmentFile(engine, item, write, job, task));
     const rows = await runBatch(ofShard(items, shard), { ...values, signal: interruptible() });
@@ -173,6 +175,10 @@ function optionsOf(values: Numbers): AutomaticVolumeOptions {
 }
 
 interface Job {
+  /** Of the results. */
+  readonly folder: string;
+  /** Begins anew, whatever is kept of an interrupted run. */
+  readonly force: boolean;
   /** What the embeddings of each file are called, where they are kept. */
   readonly embeddings: ReadonlyMap<string, string>;
   /** What the labels are called inside the image, if they are to be added to it. */
@@ -198,13 +204,27 @@ async function segmentFile(
       const planes = planeCount(source);
       const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
       const context = { worker: engine.worker, model: engine.model.name, embeddings };
-      const labels = through
-        ? (await automaticVolume(context, planes, { ...job.options, ...task })).labels
-        : await planeByPlane(context, planes, job.options, task);
+      const { requests: _, merge: __, ...how } = job.options;
+      const kept = new KeptPlanes(job.folder, stem, [embeddings.signature, through, how], embeddings.size);
+      if (job.force) kept.clear();
+      const options = {
+        ...job.options,
+        ...task,
+        ...(source.absentPlanes && { absent: source.absentPlanes }),
+        ...(planes > 1 && { kept }),
+      };
+      const labels = await (through
+        ? automaticVolume(context, planes, options).then((volume) => volume.labels)
+        : planeByPlane(context, planes, options)
+      ).catch((error) => {
+        if (asSamError(error).code !== 'cancelled' || kept.count === 0) throw error;
+        throw new SamError('cancelled', `Stopped. ${kept.count} of ${planes} planes are kept: run it again to go on.`);
+      });
       const found = { ...factsForExport(source, task), labels, name: source.name };
       if (job.intoImage !== undefined)
         await addLabelsToImage(folderStore(file), labels, { ...found, ...task, name: job.intoImage });
       await write(found);
+      kept.clear();
       await job.report?.add(stem, source, labels, task);
       return [`${maxLabel(labels)} objects`, ...(source.notices ?? [])].join('. ');
     } finally {
@@ -219,26 +239,32 @@ async function segmentFile(
 async function planeByPlane(
   context: Parameters<typeof automaticVolume>[0],
   planes: number,
-  options: AutomaticVolumeOptions,
-  task: TaskOptions,
+  { kept, absent, onProgress, ...options }: AutomaticVolumeOptions & TaskOptions,
 ): Promise<LabelImage> {
   const [height, width] = context.embeddings.size;
   const stack = new Uint32Array(planes * height * width);
   let count = 0;
   for (let plane = 0; plane < planes; plane++) {
-    const { labels, objects } = await automaticSegmentation(
-      { ...context, plane },
-      {
-        ...options,
-        signal: task.signal,
-        onProgress: ({ done, total, message }) =>
-          task.onProgress?.({ done: plane + (total > 0 ? done / total : 0), total: planes, message }),
-      },
-    );
+    options.signal?.throwIfAborted();
+    if (absent?.includes(plane)) continue;
+    const known = await kept?.get(plane);
+    const labels =
+      known ??
+      (
+        await automaticSegmentation(
+          { ...context, plane },
+          {
+            ...options,
+            onProgress: ({ done, total, message }) =>
+              onProgress?.({ done: plane + (total > 0 ? done / total : 0), total: planes, message }),
+          },
+        )
+      ).labels;
+    if (!known) await kept?.set(plane, labels);
     for (let p = 0; p < labels.data.length; p++) {
       if (labels.data[p] !== 0) stack[plane * height * width + p] = labels.data[p] + count;
     }
-    count += objects.length;
+    count += maxLabel(labels);
   }
   return { data: stack, shape: planes === 1 ? [height, width] : [planes, height, width] };
 }

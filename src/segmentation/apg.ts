@@ -66,18 +66,35 @@ export interface ApgResult {
 
 const LEAST_SEED = 4;
 
-export interface ApgOptions extends Omit<AmgOptions, 'onPartial' | 'points'> {
+export interface ApgOptions extends Omit<AmgOptions, 'onPartial' | 'points' | 'resume'> {
   readonly seeds?: Partial<SeedThresholds>;
+  /** What an interrupted run with the same options gave to `onPartial` last. */
+  readonly resume?: ApgState;
   readonly onPartial?: (state: ApgState) => void;
 }
 
 export async function initializeApg(
   context: SegmentContext,
-  { onPartial, onProgress, ...options }: ApgOptions & TaskOptions = {},
+  { onPartial, onProgress, resume, ...options }: ApgOptions & TaskOptions = {},
 ): Promise<ApgState> {
   const { region, first, signal } = options;
-  const instances = await initializeInstances(context, { region, first, signal, onProgress });
   const seeds = { ...SEED_THRESHOLDS, ...options.seeds };
+  const none: AmgState = {
+    size: context.embeddings.size,
+    pointsPerSide: 0,
+    grids: 1,
+    iouFloor: 0,
+    stabilityFloor: 0,
+    tiles: [],
+  };
+  const instances = await initializeInstances(context, {
+    region,
+    first,
+    signal,
+    onProgress,
+    resume: resume?.instances,
+    ...(onPartial && { onPartial: (instances: InstanceState) => onPartial({ instances, masks: none, seeds }) }),
+  });
   const stateOf = (masks: AmgState): ApgState => ({ instances, masks, seeds });
   const masks = await initializeAmg(context, {
     ...options,
@@ -85,6 +102,7 @@ export async function initializeApg(
     iouFloor: 0,
     stabilityFloor: 0,
     onProgress,
+    ...(resume && resume.masks.tiles.length > 0 && { resume: resume.masks }),
     ...(onPartial && { onPartial: (masks: AmgState) => onPartial(stateOf(masks)) }),
   });
   return stateOf(masks);
@@ -119,6 +137,7 @@ export function generateApg(state: ApgState, given: Partial<ApgThresholds> = {})
   const claimed = new Uint8Array(height * width);
   const objects: ApgObject[] = [];
   const rejected: { point: YX; reason: ApgRejection }[] = [];
+  if (state.masks.tiles.length === 0) return { objects, rejected };
   const objectAt = objectsOfMaps(state);
   const candidates = masksByPrompt(state.masks).flatMap(({ point, masks }) => {
     const good = masks.filter((mask) => mask.predictedIou >= predIouThresh);

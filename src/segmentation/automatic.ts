@@ -12,6 +12,7 @@ import { initializeInstances } from './instances/initialize.js';
 import { smoothingFor, speckSize } from './instances/post-process.js';
 import { FIRST_SMOOTHING, INSTANCE_SETTINGS, type InstanceSettings, type InstanceState } from './instances/state.js';
 import { type MergeOptions, mergeSlices } from './volume/merge.js';
+import type { SliceSegmenter } from './volume/projection.js';
 import { propagateObjects } from './volume/propagate-objects.js';
 
 /**
@@ -57,12 +58,14 @@ export interface AutomaticThresholds {
   readonly minVisibleShare?: number;
 }
 
-export interface AutomaticOptions extends Omit<AmgOptions, 'onPartial' | 'points'> {
+export interface AutomaticOptions extends Omit<AmgOptions, 'onPartial' | 'points' | 'resume'> {
   /** Default 'auto': the best that the model has. */
   readonly mode?: AutomaticMode | 'auto';
   readonly thresholds?: AutomaticThresholds & Partial<AmgThresholds>;
   /** Called with what is there so far. */
   readonly onPartial?: (state: AutomaticState) => void;
+  /** What an interrupted run with the same options gave to `onPartial` last: it goes on from there. */
+  readonly resume?: AutomaticState;
 }
 
 export interface AutomaticObject {
@@ -107,12 +110,13 @@ export function chooseMode(
 /** The expensive half: asks the network. */
 export async function initializeAutomatic(
   context: SegmentContext,
-  { mode, onPartial, ...options }: AutomaticOptions & TaskOptions = {},
+  { mode, onPartial, resume, ...options }: AutomaticOptions & TaskOptions = {},
 ): Promise<AutomaticState> {
   const chosen = chooseMode(context.embeddings, mode);
   if (chosen === 'amg') {
     const amg = await initializeAmg(context, {
       ...options,
+      ...(resume?.mode === 'amg' && { resume: resume.amg }),
       ...(onPartial && { onPartial: (amg: AmgState) => onPartial({ mode: 'amg', amg }) }),
     });
     return { mode: 'amg', amg };
@@ -122,6 +126,7 @@ export async function initializeAutomatic(
     const apg = await initializeApg(context, {
       ...options,
       seeds,
+      ...(resume?.mode === 'apg' && { resume: resume.apg }),
       ...(onPartial && { onPartial: (apg: ApgState) => onPartial({ mode: 'apg', apg }) }),
     });
     return { mode: 'apg', apg };
@@ -129,6 +134,7 @@ export async function initializeAutomatic(
   const instances = await initializeInstances(context, {
     region: options.region,
     first: options.first,
+    ...(resume?.mode === 'ais' && { resume: resume.instances }),
     requests: options.requests === undefined ? undefined : Math.ceil(options.requests / 2),
     signal: options.signal,
     onProgress: options.onProgress,
@@ -168,14 +174,26 @@ export async function automaticSegmentation(
   return { state, objects, labels: labelsOf(objects, context.embeddings.size) };
 }
 
-export interface AutomaticVolumeOptions extends Omit<AutomaticOptions, 'onPartial'> {
+export interface AutomaticVolumeOptions extends Omit<AutomaticOptions, 'onPartial' | 'resume'> {
   readonly merge?: MergeOptions;
   /** Planes that were segmented before, with the same options: they are not run again. */
   readonly states?: ReadonlyMap<number, AutomaticState>;
+  /** Planes that hold no picture (`ImageSource.absentPlanes`): nothing is looked for in them. */
+  readonly absent?: readonly number[];
+  /** Keeps the labels of single planes over runs with the same options: what it has is not segmented again. */
+  readonly kept?: PlaneLabels;
+  /** apg: follows objects from plane to plane; default: the model of the context. */
+  readonly segment?: SliceSegmenter;
   /** Called after each plane. */
   readonly onPlane?: (plane: number, result: AutomaticPlane) => void;
   /** apg: called after each object that was followed, with [Z, H, W] labels as far as they are. */
   readonly onFollowed?: (labels: LabelImage) => void;
+}
+
+/** [H, W] labels by plane. */
+export interface PlaneLabels {
+  get(plane: number): Promise<LabelImage | undefined>;
+  set(plane: number, labels: LabelImage): Promise<void>;
 }
 
 export interface AutomaticVolume {
@@ -202,6 +220,13 @@ export async function automaticVolume(
   const slices = new Uint32Array(planes * height * width);
   for (let plane = 0; plane < planes; plane++) {
     options.signal?.throwIfAborted();
+    if (options.absent?.includes(plane)) continue;
+    const known = await options.kept?.get(plane);
+    if (known) {
+      slices.set(known.data, plane * height * width);
+      onProgress({ done: plane + 1, total: planes, message: `Plane ${plane + 1} of ${planes}: known from before` });
+      continue;
+    }
     const state =
       options.states?.get(plane) ??
       (await initializeAutomatic(
@@ -220,6 +245,7 @@ export async function automaticVolume(
     const objects = generateAutomatic(state, options.thresholds, options.region);
     const labels = labelsOf(objects, [height, width]);
     slices.set(labels.data, plane * height * width);
+    await options.kept?.set(plane, labels);
     options.onPlane?.(plane, { state, objects, labels });
     onProgress({ done: plane + 1, total: planes, message: `Segmented plane ${plane + 1} of ${planes}` });
   }
@@ -232,6 +258,7 @@ export async function automaticVolume(
     minObjectSize,
     minExtent: options.merge?.minExtent,
     signal: options.signal,
+    segment: options.segment,
     onPartial: options.onFollowed,
     onProgress: ({ done, total, message }) =>
       options.onProgress?.({ done: planes * (0.5 + (0.5 * done) / Math.max(1, total)), total: planes, message }),

@@ -37,6 +37,10 @@ const schemas = {
     all_planes: v.optional(v.boolean()),
     deeper: v.optional(v.boolean()),
   }),
+  estimate: v.strictObject({
+    region: v.optional(v.tuple([number, number, number, number], 'expected [y0, x0, y1, x1]')),
+    all_planes: v.optional(v.boolean()),
+  }),
   thresholds: v.strictObject(thresholds),
   accept: v.strictObject({
     ids,
@@ -88,8 +92,24 @@ export function automaticFunctions(session: AnnotationSession) {
           };
           await session.run('set_settings', { automatic });
         }
-        await session.run('automatic_segmentation', { region, allPlanes, deeper });
+        await session.run('automatic_segmentation', { region, allPlanes, deeper, confirmed: true });
         return result();
+      },
+    ),
+    /**
+     * How much work `automatic_segmentation` would be: planes, tiles, of these to encode, point prompts, and about how many
+     * seconds. Null where the speed of the worker is not known.
+     */
+    estimate_automatic: method(
+      'estimate_automatic',
+      [],
+      schemas.estimate,
+      async ({ region, all_planes: allPlanes }) => {
+        needImage(session.state);
+        const { state, annotator } = session;
+        const applyToVolume = allPlanes ?? state.settings.applyToVolume;
+        const wanted = { ...state, settings: { ...state.settings, applyToVolume } };
+        return (await annotator?.automaticEstimate?.(wanted, { region })) ?? null;
       },
     ),
     /** Without the model; thresholds below the floors are refused. */

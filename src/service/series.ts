@@ -14,7 +14,7 @@ export interface SeriesDeps {
 }
 
 /** What the service needs of an `ImageSeries`. */
-export type SeriesControl = Pick<ImageSeries, 'images' | 'current' | 'goTo' | 'next' | 'previous'>;
+export type SeriesControl = Pick<ImageSeries, 'images' | 'current' | 'goTo' | 'next' | 'previous' | 'segmentation'>;
 
 const schemas = {
   none: v.strictObject({}),
@@ -56,6 +56,14 @@ export function seriesFunctions({ series, openSeries }: SeriesDeps) {
     }),
     /** Of each image: name, state (new, work, done, empty, failed), objects when it was left, why it failed. */
     get_series: method('get_series', [], schemas.none, describeSeries),
+    /**
+     * Segments every image that has no objects and was not segmented before, all its planes, commits what is found and
+     * writes its results. Returns what `get_series` does.
+     */
+    segment_series: method('segment_series', [], schemas.none, async () => {
+      await needSeries().segmentation.run();
+      return describeSeries();
+    }),
     /** False after the last (before the first) image. */
     next_image: method('next_image', [], schemas.none, () => needSeries().next()),
     previous_image: method('previous_image', [], schemas.none, () => needSeries().previous()),

@@ -1,3 +1,4 @@
+import type { YXYX } from '../ndimage/array.js';
 import type { Annotator, AnnotatorTask, Segmentation } from './annotator.js';
 import type { Memo } from './history.js';
 import type { Message, SessionState, TaskSlot } from './state.js';
@@ -6,6 +7,8 @@ import type { Message, SessionState, TaskSlot } from './state.js';
 export interface SessionActions {
   readonly state: SessionState;
   readonly annotator: Annotator | undefined;
+  /** The part of the plane on screen, where the viewer tells. */
+  readonly view?: YXYX;
   apply(edit: Edit, amend?: Memo): Memo | undefined;
   undo(): boolean;
   redo(): boolean;
@@ -14,9 +17,17 @@ export interface SessionActions {
   segment(
     name: string,
     work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<Segmentation>,
-    options?: { slot?: TaskSlot; amend?: Memo },
+    options?: SegmentOptions,
   ): Promise<void>;
   cancel(which?: number | TaskSlot): void;
+}
+
+export interface SegmentOptions {
+  readonly slot?: TaskSlot;
+  /** The step that caused the work: the result becomes part of it. */
+  readonly amend?: Memo;
+  /** What the work has found when it is stopped or fails: it lands, as the result would have. */
+  readonly soFar?: (annotator: Annotator, state: SessionState) => Promise<Segmentation | undefined>;
 }
 
 /** One way to change the state, as a value. `change` is pure; it may throw a SamError and then nothing happens. */

@@ -1,6 +1,7 @@
 import type { YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { AutomaticMode, ThresholdsInForce } from '../segmentation/automatic.js';
+import type { AutomaticWork } from '../segmentation/estimate.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { TaskOptions } from '../task.js';
 import type { AnnotatorKind, CandidateMask, Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
@@ -32,6 +33,10 @@ export interface Annotator {
   /** The automatic objects of the visible plane at other thresholds, without the model; undefined if it was not run. */
   automaticNow?(state: SessionState): Segmentation | undefined;
   automaticStatus?(state: SessionState): AutomaticStatus;
+  /** What an automatic segmentation that was stopped has found; running it again goes on from there. */
+  automaticSoFar?(state: SessionState): Promise<Segmentation | undefined>;
+  /** How much work it would be, and how long it would take; undefined if nobody can tell. */
+  automaticEstimate?(state: SessionState, options?: AutomaticOptions): Promise<AutomaticEstimate | undefined>;
   /** Encodes ahead what is likely to be looked at next; returns at once. */
   prefetch?(plane: number): void;
   close?(): Promise<void>;
@@ -51,12 +56,18 @@ export interface AutomaticOptions {
   readonly deeper?: boolean;
 }
 
+export interface AutomaticEstimate extends AutomaticWork {
+  readonly seconds: number;
+}
+
 export interface AutomaticStatus {
   /** What the model can do, best first, and which of it the next run does. */
   readonly modes: readonly AutomaticMode[];
   readonly mode: AutomaticMode;
   /** The thresholds in force. */
   readonly thresholds: ThresholdsInForce;
+  /** Of stacks: whether the volume was run to its end, and with the settings there are now. */
+  readonly volume?: 'none' | 'stale' | 'current';
   /** How the visible plane was run; absent if it was not. Thresholds cannot go below the floors without the model. */
   readonly ran?: {
     readonly mode: AutomaticMode;

@@ -28,6 +28,7 @@ export const FIELDS = {
   image: 'passing',
   arriving: 'passing',
   chosenAutomatic: 'passing',
+  proposal: 'passing',
   history: 'passing',
   refused: 'passing',
   closing: 'passing',

@@ -1,7 +1,7 @@
 import { asSamError, SamError } from '../errors.js';
 import type { YXYX } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
-import type { Edit, SessionActions } from './actions.js';
+import type { Edit, SegmentOptions, SessionActions } from './actions.js';
 import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation } from './annotator.js';
 import { CommandQueue } from './command-queue.js';
 import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal } from './commands/commands.js';
@@ -222,17 +222,17 @@ export class AnnotationSession implements SessionActions {
   /**
    * Runs the annotator on the present state and lands what it returns. A newer run of the same slot cancels this one;
    * nothing lands after the image was changed.
-   *
-   * @param amend the step that caused the work: the result becomes part of it
    */
   async segment(
     name: string,
     work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<Segmentation>,
-    options: { slot?: TaskSlot; amend?: Memo } = {},
+    options: SegmentOptions = {},
   ): Promise<void> {
     this.needWritable();
     const annotator = this.needAnnotator();
-    await this.task(options.slot ?? 'segment', name, async (task) => {
+    const { image } = this.current;
+    const slot = options.slot ?? 'segment';
+    const running = this.task(slot, name, async (task) => {
       const arrived = new Map<ObjectLayerName, ObjectLayer>();
       const onPartial = ({ layer, objects }: Segmentation) => {
         if (task.signal.aborted) return;
@@ -244,17 +244,38 @@ export class AnnotationSession implements SessionActions {
       try {
         const result = await work(annotator, this.current, { ...task, onPartial, view: this.view });
         task.signal.throwIfAborted();
-        const before = this.current;
-        const edit = landSegmentation(name, result);
-        const after = edit.change(before);
-        this.history.amend(options.amend, name, before, after);
-        const landed = this.withMessage(withoutArrived(after, arrived), edit.notice);
-        this.set({ ...landed, history: this.history.titles });
+        this.land(name, result, arrived, options.amend);
       } finally {
         task.signal.removeEventListener('abort', gone);
         gone();
       }
     });
+    try {
+      await running;
+    } catch (error) {
+      const here = () =>
+        this.annotatorInUse === annotator &&
+        this.current.image === image &&
+        this.current.readOnly === undefined &&
+        !this.current.tasks.some((task) => task.slot === slot);
+      const found = here() ? await options.soFar?.(annotator, this.current).catch(() => undefined) : undefined;
+      if (found && here()) this.land(name, found);
+      throw error;
+    }
+  }
+
+  private land(
+    name: string,
+    result: Segmentation,
+    arrived: ReadonlyMap<ObjectLayerName, ObjectLayer> = new Map(),
+    amend?: Memo,
+  ): void {
+    const before = this.current;
+    const edit = landSegmentation(name, result);
+    const after = edit.change(before);
+    this.history.amend(amend, name, before, after);
+    const landed = this.withMessage(withoutArrived(after, arrived), edit.notice);
+    this.set({ ...landed, history: this.history.titles });
   }
 
   /** Makes the embedding of the visible plane, with progress. */

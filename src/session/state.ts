@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.js';
-import type { Size } from '../ndimage/array.js';
+import type { Size, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { AutomaticMode, AutomaticThresholds } from '../segmentation/automatic.js';
 import type { Prompt } from '../segmentation/prompts.js';
@@ -29,6 +29,8 @@ export interface SessionState {
   readonly arriving?: Readonly<Partial<Record<ObjectLayerName, ObjectLayer>>>;
   /** Ids of automatic objects that were accepted, rejected or taken for editing (dismissed.ts). */
   readonly dismissed?: readonly number[];
+  /** An automatic segmentation that would take long, until somebody says whether it is wanted. Not part of undo. */
+  readonly proposal?: AutomaticProposal;
   /** The automatic object that was clicked, to be accepted, rejected or edited. Not part of undo. */
   readonly chosenAutomatic?: number;
   readonly settings: SessionSettings;
@@ -210,3 +212,24 @@ export interface AutomaticSettings {
 
 /** Which of the objects that were found count. */
 export type { AutomaticThresholds };
+
+export interface AutomaticProposal {
+  /** The visible plane when it was asked for. */
+  readonly plane: number;
+  readonly run: ProposedRun;
+  /** Less work, the longest first. */
+  readonly smaller: readonly ProposedRun[];
+}
+
+export interface ProposedRun {
+  /** e.g. "Only what is on screen". */
+  readonly title: string;
+  readonly seconds: number;
+  readonly allPlanes: boolean;
+  /** Only inside this box; [y0, x0, y1, x1] in pixels. */
+  readonly region?: YXYX;
+  readonly deeper?: boolean;
+  /** Set before it runs. */
+  readonly mode?: AutomaticMode;
+  readonly pointsPerSide?: number;
+}

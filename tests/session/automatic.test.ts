@@ -18,6 +18,7 @@ describe('automatic segmentation in a session', function () {
   const { image, labels } = cellPhantom({ size: [256, 256], cells: 14 });
   let session: AnnotationSession;
   let service: MicroSamService;
+  let context: ConstructorParameters<typeof Annotator2d>[0];
   /** Calls of the network since the start. */
   let asked = 0;
 
@@ -38,11 +39,8 @@ describe('automatic segmentation in a session', function () {
       },
     };
     session = new AnnotationSession();
-    const annotator = new Annotator2d({
-      worker,
-      model: model.name,
-      embeddings: singleEmbedding(worker, model.name, image),
-    });
+    context = { worker, model: model.name, embeddings: singleEmbedding(worker, model.name, image) };
+    const annotator = new Annotator2d(context);
     session.open({ name: 'phantom', axes: 'yx', size: [256, 256], planes: 1, signature: 'phantom' }, annotator);
     service = createService({ session, openImage: async () => undefined });
   });
@@ -162,21 +160,43 @@ describe('automatic segmentation in a session', function () {
     assert.equal(objectAt(layer, 0, [250, 250]), 0);
   });
 
-  it('cancelling leaves the layer as it was', async () => {
+  it('cancelling keeps what was found, as a step of undo, and running again asks only for the rest', async () => {
+    session.cancel();
     const before = session.state.layers.auto_segmentation;
-    const running = service.automatic_segmentation({ points_per_side: 32 });
+    const calls = asked;
+    const running = service.automatic_segmentation({ points_per_side: 24 });
     running.catch(() => undefined);
     await new Promise((resolve) => {
       const stop = session.subscribe(({ tasks }) => {
-        if (tasks.every(({ progress }) => progress.done === 0)) return;
+        if (!tasks.some(({ progress }) => progress.done >= 4 * 64)) return;
         stop();
         resolve(undefined);
       });
     });
     await service.cancel();
     await assert.rejects(running, /cancelled/);
-    assert.equal(session.state.layers.auto_segmentation, before);
     assert.equal(session.state.arriving, undefined);
+    assert.match(session.state.message?.text ?? '', /Stopped\. \d+ objects? found so far/);
+    const found = session.state.layers.auto_segmentation;
+    assert.ok(found !== before && found.objects.size > 0);
+    session.undo();
+    assert.equal(session.state.layers.auto_segmentation, before);
+    session.redo();
+    const half = asked - calls;
+    assert.ok(half >= 4 && half <= 7, `${half} of 9 calls`);
+    const kept = new Set(ids());
+    await service.automatic_segmentation({ points_per_side: 24 });
+    // One or two calls were under way when it was stopped.
+    assert.ok(asked - calls <= 9 + 2, `${asked - calls} calls`);
+    assert.ok(ids().filter((id) => kept.has(id)).length > 0.5 * kept.size, 'objects keep their ids');
+    const whole = session.state.layers.auto_segmentation.objects.size;
+    const once = new AnnotationSession();
+    const annotator = new Annotator2d({ ...context });
+    once.open(session.state.image!, annotator);
+    assert.ok(whole > 0);
+    await once.run('change_automatic', { pointsPerSide: 24 });
+    await once.run('automatic_segmentation', { confirmed: true });
+    assert.equal(once.state.layers.auto_segmentation.objects.size, whole, 'as in one go');
   });
 });
 

@@ -23,7 +23,7 @@ import { contentOf, type Input } from './input.js';
  * the same name. One small file for each name, in `.micro-sam/` of the folder, made before the work begins and only if
  * nobody has that name; so processes side by side never take each other's.
  */
-const RECORDS = '.micro-sam';
+export const RECORDS = '.micro-sam';
 
 const recordSchema = v.object({
   version: v.literal(1),

@@ -1,16 +1,29 @@
 import type { AutomaticMode } from '../../segmentation/automatic.js';
-import type { AutomaticStatus } from '../../session/annotator.js';
+import { type AutomaticStatus, annotatorKind } from '../../session/annotator.js';
 import { chosenAutomatic, drawnBox } from '../../session/commands/automatic-commands.js';
 import { planAccept } from '../../session/edits/automatic-edits.js';
 import { areaOf } from '../../session/layers.js';
 import type { AutomaticThresholds, SessionState } from '../../session/state.js';
-import { commandButton, confidenceText, type PanelButton } from './panel-controls.js';
+import { durationText } from './duration-text.js';
+import { commandButton, confidenceText, type PanelButton, type PanelRange } from './panel-controls.js';
+import { planeName } from './panel-stack.js';
 
 /** What the panel says and offers about automatic segmentation: one button at first, the rest once there are results. */
 export interface PanelAutomatic {
   readonly run: PanelButton;
   /** Only where a box was drawn. */
   readonly inBox?: PanelButton;
+  /** The visible plane or all; absent for a single plane. */
+  readonly where?: PanelAutomaticChoice;
+  /** How what is found in the slices becomes objects of the volume. */
+  readonly merging?: readonly PanelRange[];
+  /** It would take long: whether it is wanted. `smaller` go by their place in the list. */
+  readonly proposal?: {
+    readonly text: string;
+    readonly start: PanelButton;
+    readonly smaller: readonly { readonly title: string; readonly text: string }[];
+    readonly dismiss: PanelButton;
+  };
   /** e.g. "41 objects left · 3 accepted or rejected". */
   readonly text?: string;
   /** The object that was clicked. */
@@ -22,9 +35,14 @@ export interface PanelAutomatic {
   readonly sliders?: readonly AutomaticSlider[];
   readonly deeper?: PanelButton;
   /** How to search, for the next run; absent where the model knows one way only. */
-  readonly modes?: { readonly value: string; readonly options: readonly { value: string; title: string }[] };
+  readonly modes?: PanelAutomaticChoice;
   /** Points along each side, for the next run; 0: as suits the image. Absent where no grid is asked. */
   readonly points?: { readonly value: number; readonly options: readonly { value: number; title: string }[] };
+}
+
+export interface PanelAutomaticChoice {
+  readonly value: string;
+  readonly options: readonly { readonly value: string; readonly title: string }[];
 }
 
 export interface AutomaticSlider {
@@ -50,8 +68,14 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
   const conflict = found > 0 && idle ? conflictOf(state) : undefined;
   const text = textOf(state, status);
   const { ran } = status ?? {};
+  const where = whereOf(state);
+  const merging = mergingOf(state);
+  const proposal = proposalOf(state);
   return {
-    run: commandButton('automatic_segmentation', state),
+    run: { ...commandButton('automatic_segmentation', state), ...(where && { title: runTitle(state, status) }) },
+    ...(where && { where }),
+    ...(merging && { merging }),
+    ...(proposal && { proposal }),
     ...(drawnBox(state) && { inBox: commandButton('automatic_in_box', state) }),
     ...(text && { text }),
     ...(chosen && { chosen }),
@@ -67,6 +91,70 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
       status?.mode !== 'apg' && {
         points: { value: state.settings.automatic.pointsPerSide ?? 0, options: pointOptions(state) },
       }),
+  };
+}
+
+function whereOf(state: SessionState): PanelAutomaticChoice | undefined {
+  const { planes = 1 } = state.image ?? {};
+  if (planes === 1) return undefined;
+  const kind = annotatorKind(state);
+  const all = kind === '3d' ? 'the whole volume' : kind === 'tracking' ? 'all frames' : 'all planes, each by itself';
+  return {
+    value: state.settings.applyToVolume ? 'all' : 'plane',
+    options: [
+      { value: 'plane', title: `the visible ${planeName(state)}` },
+      { value: 'all', title: `${all} (${planes})` },
+    ],
+  };
+}
+
+function runTitle(state: SessionState, status: AutomaticStatus | undefined): string {
+  if (!state.settings.applyToVolume) return `Segment ${planeName(state)} automatically`;
+  if (status?.volume === 'stale') return 'Apply to all again';
+  const kind = annotatorKind(state);
+  return `Segment ${kind === '3d' ? 'volume' : kind === 'tracking' ? 'all frames' : 'all planes'} automatically`;
+}
+
+function mergingOf(state: SessionState): readonly PanelRange[] | undefined {
+  const { settings, image } = state;
+  if (!image || image.planes === 1 || !settings.applyToVolume || annotatorKind(state) === '2d') return undefined;
+  const slices = Math.min(20, image.planes);
+  const range = (
+    setting: 'gapClosing' | 'minExtent' | 'minOverlap',
+    title: string,
+    tooltip: string,
+    max: number,
+    step: number,
+  ): PanelRange => ({ kind: 'range', setting, value: settings[setting], title, tooltip, min: 0, max, step });
+  return [
+    range(
+      'gapClosing',
+      'Gap closing',
+      'Gaps of up to this many slices inside an object are closed.',
+      Math.min(10, slices),
+      1,
+    ),
+    range('minExtent', 'Minimum extent', 'Objects over fewer slices are left out.', slices, 1),
+    range(
+      'minOverlap',
+      'Minimum overlap',
+      'How much of an object the one in the next slice must cover for both to be one.',
+      1,
+      0.01,
+    ),
+  ];
+}
+
+function proposalOf(state: SessionState): PanelAutomatic['proposal'] {
+  const { proposal } = state;
+  if (!proposal || (proposal.plane !== state.plane && !proposal.run.allPlanes)) return undefined;
+  const { run, smaller } = proposal;
+  const hours = run.seconds >= 3600 && smaller.length > 0 ? ' Begin with less:' : '';
+  return {
+    text: `${run.title}: ${durationText(run.seconds)}.${hours}`,
+    start: commandButton('run_proposed', state, run.seconds < 3600),
+    smaller: smaller.map(({ title, seconds }) => ({ title, text: durationText(seconds) })),
+    dismiss: commandButton('dismiss_proposal', state),
   };
 }
 

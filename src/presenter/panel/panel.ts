@@ -2,6 +2,7 @@ import type { AutomaticStatus } from '../../session/annotator.js';
 import { planCommit } from '../../session/edits/commit.js';
 import { areaOf } from '../../session/layers.js';
 import type { CandidateMask, Message, RunningTask, SessionSettings, SessionState } from '../../session/state.js';
+import { durationText } from './duration-text.js';
 import { automaticHint, type PanelAutomatic, panelAutomatic } from './panel-automatic.js';
 import {
   commandButton,
@@ -173,12 +174,8 @@ function progressOf(task: RunningTask, now: number): PanelProgress {
   };
 }
 
-/** Rounded so that the number does not flicker: 5 s steps below a minute. */
 export function timeLeft(seconds: number): string {
-  if (seconds < 60) return `about ${Math.max(5, Math.ceil(seconds / 5) * 5)} s left`;
-  if (seconds < 3600) return `about ${Math.ceil(seconds / 60)} min left`;
-  const minutes = Math.ceil(seconds / 60);
-  return `about ${Math.floor(minutes / 60)} h${minutes % 60 > 0 ? ` ${minutes % 60} min` : ''} left`;
+  return `${durationText(seconds)} left`;
 }
 
 const CANDIDATE_TITLES = ['Small', 'Medium', 'Large'];

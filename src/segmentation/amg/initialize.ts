@@ -30,6 +30,8 @@ export interface AmgOptions {
   readonly region?: YXYX;
   /** Tiles to begin with: those on screen. */
   readonly first?: readonly number[];
+  /** What an interrupted run with the same options gave to `onPartial` last: its points are not run again. */
+  readonly resume?: AmgState;
   /** Called after each batch with what is there so far; `generateLabels` takes it. */
   readonly onPartial?: (state: AmgState) => void;
 }
@@ -93,7 +95,7 @@ export async function initializeAmg(
   context: SegmentContext,
   options: AmgOptions & TaskOptions = {},
 ): Promise<AmgState> {
-  return runGrid(context, options);
+  return runGrid(context, options, options.resume, options.resume?.grids);
 }
 
 /**
@@ -108,8 +110,10 @@ export async function deepenAmg(
   state: AmgState,
   options: Omit<AmgOptions, 'pointsPerSide'> & TaskOptions = {},
 ): Promise<AmgState> {
+  const { resume } = options;
+  if (resume) return runGrid(context, { ...options, pointsPerSide: state.pointsPerSide }, resume, resume.grids);
   if (state.grids >= GRIDS) return state;
-  return runGrid(context, { ...options, pointsPerSide: state.pointsPerSide }, state);
+  return runGrid(context, { ...options, pointsPerSide: state.pointsPerSide }, state, state.grids + 1);
 }
 
 /** A tile in work: what is there from before, and the points to run. */
@@ -120,6 +124,8 @@ interface Draft {
   /** Those run before, then the ones to run. */
   readonly points: readonly YX[];
   readonly fresh: readonly YX[];
+  /** How many of `points` have been run. */
+  run: number;
   inputSize?: Size;
   readonly candidates: FrameCandidates;
   /** Of all points. */
@@ -130,24 +136,35 @@ async function runGrid(
   context: SegmentContext,
   options: AmgOptions & TaskOptions,
   before?: AmgState,
+  grids = 1,
 ): Promise<AmgState> {
   const settings = { ...AMG_OPTIONS, ...options };
   const { embeddings, worker, model, plane } = context;
   const { signal, onProgress, onPartial, region } = options;
   const { pointsPerSide = defaultGrid(embeddings), pointsPerBatch } = settings;
-  const grids = (before?.grids ?? 0) + 1;
   const drafts = framesOf(context, settings.first).map((at): Draft => {
     const known = before?.tiles.find(({ tile }) => tile === at.tile);
     const [top, left] = at.frame;
     const grid = options.points
       ? options.points.flatMap((point): YX[] => (inside(point, at.inner) ? [[point[0] - top, point[1] - left]] : []))
       : pointGrid(pointsPerSide, [0, 0, at.frame[2] - top, at.frame[3] - left], grids - 1);
-    const fresh = grid.filter(([y, x]) => !region || inside([y + top, x + left], region));
+    const asked = new Set(known?.points.map(String));
+    const fresh = grid.filter(
+      (point) => !asked.has(String(point)) && (!region || inside([point[0] + top, point[1] + left], region)),
+    );
     const points = [...(known?.points ?? []), ...fresh];
     const bestIou = new Float32Array(points.length);
     bestIou.set(known?.bestIou ?? []);
     const candidates = new FrameCandidates(known?.candidates, options.points !== undefined);
-    return { ...at, points, fresh, inputSize: known?.inputSize, candidates, bestIou };
+    return {
+      ...at,
+      points,
+      fresh,
+      run: points.length - fresh.length,
+      inputSize: known?.inputSize,
+      candidates,
+      bestIou,
+    };
   });
   const stateOf = (): AmgState => ({
     size: embeddings.size,
@@ -195,6 +212,7 @@ async function runGrid(
       const prompt = draft.points.length - draft.fresh.length + first;
       draft.bestIou.set(found.bestIou, prompt);
       draft.candidates.add(unpack(found, prompt, embedding, 1024, diameter));
+      draft.run = prompt + found.bestIou.length;
       done += found.bestIou.length;
       const where = drafts.length > 1 ? ` in tile ${drafts.indexOf(draft) + 1} of ${drafts.length}` : '';
       onProgress?.({ done, total, message: `Segmenting from point ${done} of ${total}${where}` });
@@ -226,6 +244,14 @@ function framesOf({ embeddings: { size, tiling } }: SegmentContext, first: reado
   });
 }
 
-function tileOf({ tile, frame, inner, points, candidates, bestIou }: Draft, inputSize: Size): AmgTile {
-  return { tile, frame, inner, inputSize, candidates: candidates.list(), points, bestIou };
+function tileOf({ tile, frame, inner, points, candidates, bestIou, run }: Draft, inputSize: Size): AmgTile {
+  return {
+    tile,
+    frame,
+    inner,
+    inputSize,
+    candidates: candidates.list(),
+    points: points.slice(0, run),
+    bestIou: bestIou.slice(0, run),
+  };
 }

@@ -20,6 +20,8 @@ export interface InstanceOptions {
   readonly first?: readonly number[];
   /** Once more, enlarged, if objects are small. Default: yes, for images that are encoded whole. */
   readonly enlarge?: boolean;
+  /** What an interrupted run with the same options gave to `onPartial` last: its tiles are not run again. */
+  readonly resume?: InstanceState;
   /** Called after each tile with what is there so far. */
   readonly onPartial?: (state: InstanceState) => void;
   /** Tiles that are in work at a time; more than one only for a pool of workers. */
@@ -83,7 +85,7 @@ function evenTile(size: Size, most: number): Size {
 async function runPlaces(
   context: SegmentContext,
   places: readonly Place[],
-  { signal, onProgress, onPartial, requests = 1 }: InstanceOptions & TaskOptions,
+  { signal, onProgress, onPartial, resume, requests = 1 }: InstanceOptions & TaskOptions,
   stateOf: (tiles: readonly InstanceTile[]) => InstanceState,
 ): Promise<InstanceState> {
   const tiles: InstanceTile[] = [];
@@ -92,7 +94,8 @@ async function runPlaces(
     while (next < places.length) {
       signal?.throwIfAborted();
       const place = places[next++];
-      tiles.push(await runPlace(context, place, { signal, ...(places.length === 1 && { onProgress }) }));
+      const known = resume?.tiles.find(({ frame }) => String(frame) === String(place.box));
+      tiles.push(known ?? (await runPlace(context, place, { signal, ...(places.length === 1 && { onProgress }) })));
       const what = place.alone ? 'enlarged part' : 'tile';
       if (places.length > 1)
         onProgress?.({

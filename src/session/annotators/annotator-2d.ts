@@ -2,7 +2,7 @@ import { SamError } from '../../errors.js';
 import type { YX } from '../../ndimage/array.js';
 import { tileAt } from '../../ndimage/blocking.js';
 import type { Mask } from '../../ndimage/mask.js';
-import type { EmbeddingSource, SegmentContext } from '../../segmentation/context.js';
+import type { EmbeddingSource } from '../../segmentation/context.js';
 import { refineMask } from '../../segmentation/correct-mask.js';
 import type { MaskCandidate } from '../../segmentation/from-prompts.js';
 import type { Prompt } from '../../segmentation/prompts.js';
@@ -12,6 +12,7 @@ import type { TaskOptions } from '../../task.js';
 import {
   type Annotator,
   type AnnotatorTask,
+  type AutomaticEstimate,
   type AutomaticOptions,
   type AutomaticStatus,
   promptsOfPlane,
@@ -19,7 +20,7 @@ import {
 } from '../annotator.js';
 import { samePrompt } from '../edits/prompt-rules.js';
 import type { AutomaticThresholds, CandidateMask, Candidates, ObjectRecord, SessionState } from '../state.js';
-import { AutomaticPlanes } from './automatic-planes.js';
+import { type AnnotatorContext, AutomaticPlanes } from './automatic-planes.js';
 
 /**
  * Annotates single planes. A point that is added to a mask corrects that mask, wherever it came from: from earlier
@@ -38,22 +39,33 @@ export class Annotator2d implements Annotator {
 
   /** @param thresholds of automatic segmentation, as the model recommends them */
   constructor(
-    private readonly context: Omit<SegmentContext, 'plane'>,
+    private readonly context: AnnotatorContext,
     thresholds: AutomaticThresholds = {},
   ) {
     this.automaticPlanes = new AutomaticPlanes(context, thresholds);
   }
 
   automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<Segmentation> {
+    if (state.settings.applyToVolume) return this.automaticPlanes.runAll(state, task);
     return this.automaticPlanes.run(state, options, task);
   }
 
   automaticNow(state: SessionState): Segmentation | undefined {
-    return this.automaticPlanes.current(state);
+    return state.settings.applyToVolume ? undefined : this.automaticPlanes.current(state);
   }
 
   automaticStatus(state: SessionState): AutomaticStatus {
     return this.automaticPlanes.status(state);
+  }
+
+  async automaticSoFar(state: SessionState): Promise<Segmentation | undefined> {
+    return state.settings.applyToVolume ? this.automaticPlanes.allSoFar(state) : this.automaticPlanes.soFar(state);
+  }
+
+  automaticEstimate(state: SessionState, options?: AutomaticOptions): Promise<AutomaticEstimate | undefined> {
+    const { applyToVolume } = state.settings;
+    const planes = applyToVolume ? [...Array(state.image?.planes ?? 1).keys()] : [state.plane];
+    return this.automaticPlanes.estimate(state, planes, options);
   }
 
   async prepare(plane: number, task: TaskOptions): Promise<void> {

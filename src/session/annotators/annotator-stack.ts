@@ -2,7 +2,7 @@ import { SamError } from '../../errors.js';
 import type { YX } from '../../ndimage/array.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { EMPTY_MASK } from '../../ndimage/rle.js';
-import type { EmbeddingSource, SegmentContext } from '../../segmentation/context.js';
+import type { EmbeddingSource } from '../../segmentation/context.js';
 import { isNearEdge } from '../../segmentation/correct-mask.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import { isStopMarker, type PlaneSegmenter } from '../../segmentation/volume/annotated-slices.js';
@@ -13,6 +13,7 @@ import type { TaskOptions } from '../../task.js';
 import {
   type Annotator,
   type AnnotatorTask,
+  type AutomaticEstimate,
   type AutomaticOptions,
   type AutomaticStatus,
   promptsOfPlane,
@@ -23,14 +24,15 @@ import { samePrompt } from '../edits/prompt-rules.js';
 import { annotatedMask, layerOf, withMasks } from '../layers.js';
 import type { AutomaticThresholds, CandidateMask, ObjectRecord, SessionState } from '../state.js';
 import { Annotator2d } from './annotator-2d.js';
-import { automaticThroughVolume } from './automatic-volume.js';
+import type { AnnotatorContext } from './automatic-planes.js';
+import { AutomaticVolume } from './automatic-volume.js';
 
 /**
  * What annotating volumes and time series have in common: one object is worked on at a time, its planes are segmented
  * one by one as in 2D, and all other planes and objects stay as they are. Subclasses say which object that is and how it
  * gets from plane to plane.
  */
-export interface StackContext extends Omit<SegmentContext, 'plane'> {
+export interface StackContext extends AnnotatorContext {
   readonly embeddings: EmbeddingSource & { prefetch?(places: readonly { readonly plane: number }[]): void };
 }
 
@@ -39,6 +41,7 @@ export abstract class StackAnnotator implements Annotator {
   /** From plane to plane; what did not change since the last time costs nothing. */
   protected readonly segmentSlice: SliceSegmenter;
   private readonly flat: Annotator2d;
+  private readonly volume: AutomaticVolume;
   private waiting?: ReturnType<typeof setTimeout>;
 
   /**
@@ -52,6 +55,7 @@ export abstract class StackAnnotator implements Annotator {
   ) {
     this.flat = new Annotator2d(context, thresholds);
     this.segmentSlice = rememberingSegmenter(sliceSegmenter(context));
+    this.volume = new AutomaticVolume(this.flat.automaticPlanes, context, planes, this.segmentSlice);
   }
 
   /** Id of the object that is worked on. */
@@ -82,7 +86,7 @@ export abstract class StackAnnotator implements Annotator {
 
   automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<Segmentation> {
     if (!state.settings.applyToVolume) return this.flat.automatic(state, task, options);
-    return automaticThroughVolume(this.flat.automaticPlanes, this.context, this.planes, state, task);
+    return this.volume.run(state, task);
   }
 
   /** Of single planes; a volume is merged anew by running it again, which needs no network either. */
@@ -91,7 +95,16 @@ export abstract class StackAnnotator implements Annotator {
   }
 
   automaticStatus(state: SessionState): AutomaticStatus {
-    return this.flat.automaticStatus(state);
+    return { ...this.flat.automaticStatus(state), volume: this.volume.status(state) };
+  }
+
+  automaticSoFar(state: SessionState): Promise<Segmentation | undefined> {
+    return state.settings.applyToVolume ? this.volume.soFar(state) : this.flat.automaticSoFar(state);
+  }
+
+  automaticEstimate(state: SessionState, options?: AutomaticOptions): Promise<AutomaticEstimate | undefined> {
+    if (!state.settings.applyToVolume) return this.flat.automaticEstimate(state, options);
+    return this.volume.estimate(state);
   }
 
   async close(): Promise<void> {

@@ -15,8 +15,16 @@ import {
   thresholdsInForce,
 } from '../../segmentation/automatic.js';
 import type { SegmentContext } from '../../segmentation/context.js';
-import type { AnnotatorTask, AutomaticOptions, AutomaticStatus, Segmentation } from '../annotator.js';
-import { maxId, withMasks } from '../layers.js';
+import { automaticWork, secondsOf } from '../../segmentation/estimate.js';
+import type { Pace } from '../../worker/pace.js';
+import type {
+  AnnotatorTask,
+  AutomaticEstimate,
+  AutomaticOptions,
+  AutomaticStatus,
+  Segmentation,
+} from '../annotator.js';
+import { layerOf, maxId, withMasks } from '../layers.js';
 import type { AutomaticSettings, AutomaticThresholds, ObjectRecord, SessionState } from '../state.js';
 
 /**
@@ -24,18 +32,28 @@ import type { AutomaticSettings, AutomaticThresholds, ObjectRecord, SessionState
  * answered at once. An object keeps its id, and with it its colour, while thresholds move. Lives as long as the
  * annotator that has it, hence is forgotten with the image and the model.
  */
+export interface AnnotatorContext extends Omit<SegmentContext, 'plane'> {
+  /** How fast the worker was seen to be; without it there are no estimates. */
+  readonly pace?: Pace;
+}
+
 export class AutomaticPlanes {
   private readonly planes = new Map<number, PlaneResult>();
   private lastId = 0;
 
   /** @param defaults the model's own thresholds; else the general ones */
   constructor(
-    private readonly context: Omit<SegmentContext, 'plane'>,
+    private readonly context: AnnotatorContext,
     private readonly defaults: AutomaticThresholds = {},
   ) {}
 
   /** Runs the network over the plane, or not at all if its answers are there already. */
   async run(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<Segmentation> {
+    if (state.image?.absentPlanes?.includes(state.plane))
+      throw new SamError(
+        'invalid_argument',
+        `Plane ${state.plane + 1} is not in the file: there is nothing to segment. Go to another one.`,
+      );
     const before = this.planes.get(state.plane);
     const result = await this.answers(state, options, task);
     // A run is a new start: what was dealt with in this plane comes back, unless the search only goes on.
@@ -44,20 +62,78 @@ export class AutomaticPlanes {
     return { ...this.result(fresh, result), ...this.leftOut(fresh, result), dismissed };
   }
 
+  /** Every plane by itself. Planes that were run before are not run again. */
+  async runAll(state: SessionState, task: AnnotatorTask): Promise<Segmentation> {
+    const planes = planesOf(state);
+    let objects: readonly ObjectRecord[] = [];
+    for (const [i, plane] of planes.entries()) {
+      const here = withObjects({ ...state, plane }, objects);
+      const onProgress: AnnotatorTask['onProgress'] = ({ done, total, message }) =>
+        task.onProgress?.({
+          done: i + (total > 0 ? done / total : 0),
+          total: planes.length,
+          message: `Plane ${plane + 1}: ${message}`,
+        });
+      await this.answers(here, {}, { ...task, onProgress });
+      task.signal?.throwIfAborted();
+      objects = this.current(here)?.objects ?? objects;
+      task.onPartial?.({ layer: 'auto_segmentation', objects });
+    }
+    return {
+      layer: 'auto_segmentation',
+      objects,
+      dismissed: [],
+      notice: `${count(objects.length)} in ${planes.length} planes.`,
+    };
+  }
+
+  /** The same, of those planes that were run, the last of them perhaps in part. */
+  allSoFar(state: SessionState): Segmentation | undefined {
+    const { automatic } = state.settings;
+    const done = planesOf(state).filter((plane) => {
+      const result = this.planes.get(plane);
+      return result?.found && sameRun(result, this.wanted(automatic, {}, result));
+    });
+    if (done.length === 0) return undefined;
+    const objects = done.reduce<readonly ObjectRecord[]>(
+      (before, plane) => this.current(withObjects({ ...state, plane }, before))?.objects ?? before,
+      [],
+    );
+    const notice = `Stopped after ${done.length} of ${state.image?.planes} planes, with ${count(objects.length)} so far; running it again goes on from there.`;
+    return { layer: 'auto_segmentation', objects, dismissed: [], notice };
+  }
+
   /** The network's answers of the plane, from before if they will do. */
   async found(state: SessionState, task: AnnotatorTask): Promise<AutomaticState> {
     return (await this.answers(state, {}, task)).found!;
   }
 
+  /** What is known of the plane, if a run with these settings would ask nothing further. */
+  known(state: SessionState): AutomaticState | undefined {
+    const result = this.planes.get(state.plane);
+    return result?.complete && sameRun(result, this.wanted(state.settings.automatic, {}, result))
+      ? result.found
+      : undefined;
+  }
+
   private async answers(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<PlaneResult> {
     const { plane } = state;
-    const wanted = this.wanted(state.settings.automatic, options, this.planes.get(plane));
     const known = this.planes.get(plane);
+    // A search that was interrupted goes on.
+    const goesOn = known && !known.complete && known.deeper === (options.deeper === true);
+    const wanted = goesOn && options.deeper ? known.run : this.wanted(state.settings.automatic, options, known);
     this.lastId = Math.max(this.lastId, maxId(state.layers.auto_segmentation));
     const before = options.deeper && known && sameGrid(known.run, wanted) ? known : undefined;
-    const result =
-      known && sameRun(known, wanted) ? known : new PlaneResult(plane, wanted, () => ++this.lastId, before);
-    if (!result.found) {
+    const same = known && sameRun(known, wanted) && (known.complete || goesOn);
+    const result = same ? known : new PlaneResult(plane, wanted, () => ++this.lastId, options.deeper === true, before);
+    if (!result.complete) {
+      const keep = (found: AutomaticState) => {
+        if (task.signal?.aborted) return;
+        result.found = found;
+        this.planes.set(plane, result);
+        show(found);
+      };
+      const resume = result.found;
       const show = throttled((found: AutomaticState) => {
         const objects = result.objects(found, this.thresholds(state.settings.automatic, found), NONE);
         task.onPartial?.({ layer: 'auto_segmentation', objects: [...othersOf(state), ...objects] });
@@ -67,13 +143,47 @@ export class AutomaticPlanes {
       const first = tiling && task.view && tilesMeeting(tiling, task.view);
       const { thresholds } = state.settings.automatic;
       const run = { ...wanted, thresholds, first, signal: task.signal, onProgress: task.onProgress };
-      if (before?.found?.mode === 'amg') {
-        const showAmg = (amg: AmgState) => show({ mode: 'amg', amg });
-        result.found = { mode: 'amg', amg: await deepenAmg(context, before.found.amg, { ...run, onPartial: showAmg }) };
-      } else result.found = await initializeAutomatic(context, { ...run, onPartial: show });
+      const deepened = result.before ?? before?.found;
+      if (deepened?.mode === 'amg') {
+        result.before = deepened;
+        const onPartial = (amg: AmgState) => keep({ mode: 'amg', amg });
+        const goingOn = resume?.mode === 'amg' && { resume: resume.amg };
+        result.found = { mode: 'amg', amg: await deepenAmg(context, deepened.amg, { ...run, ...goingOn, onPartial }) };
+      } else result.found = await initializeAutomatic(context, { ...run, resume, onPartial: keep });
+      result.complete = true;
       this.planes.set(plane, result);
     }
     return result;
+  }
+
+  /** What an interrupted run has found in the visible plane so far. */
+  soFar(state: SessionState): Segmentation | undefined {
+    const result = this.planes.get(state.plane);
+    if (!result?.found || result.complete) return undefined;
+    const { notice: _, ...segmentation } = this.result(state, result);
+    const { length } = segmentation.objects.filter(({ masks }) => masks.has(state.plane));
+    return { ...segmentation, notice: `Stopped. ${count(length)} found so far; running it again goes on from there.` };
+  }
+
+  /** Of those planes that a run would ask the network about. */
+  async estimate(
+    state: SessionState,
+    planes: readonly number[],
+    { region, deeper }: AutomaticOptions = {},
+  ): Promise<AutomaticEstimate | undefined> {
+    const { pace, embeddings } = this.context;
+    if (!pace) return undefined;
+    const { automatic } = state.settings;
+    const mode = this.mode(automatic);
+    const absent = state.image?.absentPlanes ?? [];
+    const open = planes.filter((plane) => {
+      const result = this.planes.get(plane);
+      const done = result?.complete && sameRun(result, this.wanted(automatic, { region }, result));
+      return (deeper || !done) && !absent.includes(plane);
+    });
+    const pointsPerSide = automatic.pointsPerSide ?? defaultGrid(embeddings);
+    const work = await automaticWork(embeddings, { mode, planes: open, region, pointsPerSide });
+    return { ...work, seconds: secondsOf(work, mode, pace) };
   }
 
   /** The objects of the visible plane at the settings' thresholds; undefined where nothing was run. No network. */
@@ -160,6 +270,20 @@ export class AutomaticPlanes {
   }
 }
 
+/** All that hold a picture. */
+function planesOf({ image }: SessionState): number[] {
+  const all = Array.from({ length: image?.planes ?? 1 }, (_, plane) => plane);
+  return all.filter((plane) => !image?.absentPlanes?.includes(plane));
+}
+
+function withObjects(state: SessionState, objects: readonly ObjectRecord[]): SessionState {
+  return { ...state, dismissed: [], layers: { ...state.layers, auto_segmentation: layerOf(objects) } };
+}
+
+function count(objects: number): string {
+  return `${objects} ${objects === 1 ? 'object' : 'objects'}`;
+}
+
 /** How much "search deeper" lowers the floors, besides asking at points between those asked before. */
 const DEEPER = 0.2;
 const NONE: ReadonlySet<number> = new Set();
@@ -196,7 +320,11 @@ function sameGrid(run: Run, wanted: Run): boolean {
 
 /** What was found in one plane, and the ids that its objects have been given. */
 class PlaneResult {
+  /** As far as the run got, until it is complete. */
   found?: AutomaticState;
+  complete = false;
+  /** Of a deeper search, what it started from. */
+  before?: AutomaticState;
   private readonly ids: Map<string, number>;
   private readonly records: Map<number, ObjectRecord>;
 
@@ -205,6 +333,7 @@ class PlaneResult {
     private readonly plane: number,
     readonly run: Run,
     private readonly newId: () => number,
+    readonly deeper: boolean,
     before?: PlaneResult,
   ) {
     this.ids = new Map(before?.ids);

@@ -12,6 +12,7 @@ import type { CommitOptions } from '../edits/commit.js';
 import { changeSettings, pickObject, removePrompts } from '../edits/edits.js';
 import type { Memo } from '../history.js';
 import type { SessionState } from '../state.js';
+import { type AutomaticRun, propose, runAutomatic, runProposed } from './automatic-run.js';
 import { command, needsImage } from './command.js';
 
 /** Commands of automatic segmentation: find everything, tune what counts, and go through what was found. */
@@ -37,32 +38,6 @@ export function drawnBox(state: SessionState): { readonly id: string; readonly b
   return last?.kind === 'box' ? last : undefined;
 }
 
-export interface AutomaticRun {
-  readonly allPlanes?: boolean;
-  /** Only points inside this box; [y0, x0, y1, x1] in pixels. */
-  readonly region?: YXYX;
-  /** Also keep what scores lower than before. */
-  readonly deeper?: boolean;
-}
-
-async function run(session: SessionActions, options: AutomaticRun = {}): Promise<void> {
-  await session.segment(
-    'Automatic segmentation',
-    (annotator, state, task) => {
-      if (!annotator.automatic)
-        throw new SamError('unsupported', `The ${annotator.kind} annotator has no automatic segmentation.`);
-      const { allPlanes = state.settings.applyToVolume, ...rest } = options;
-      return annotator.automatic({ ...state, settings: { ...state.settings, applyToVolume: allPlanes } }, task, rest);
-    },
-    { slot: 'automatic' },
-  );
-  const { layers, prompts, settings } = session.state;
-  const idle = prompts.length === 0 && layers.current_object.objects.size === 0;
-  // What comes next is a click on an object, not on a pixel.
-  if (idle && layers.auto_segmentation.objects.size > 0 && settings.tool !== 'pan')
-    session.apply({ ...changeSettings({ tool: 'pan' }), notice: session.state.message });
-}
-
 /** The step that a gesture (one drag of a slider) has made, to which its later changes belong. */
 const steps = new WeakMap<SessionActions, { readonly gesture: string; readonly memo: Memo | undefined }>();
 
@@ -76,7 +51,7 @@ export const AUTOMATIC_COMMANDS = {
     tooltip: 'Segment all objects of the visible plane, or of all planes, without prompts.',
     unavailable: needsImage,
     background: true,
-    run: (session, options) => run(session, options),
+    run: (session, options) => runAutomatic(session, options),
   }),
   automatic_in_box: command({
     id: 'automatic_in_box',
@@ -90,7 +65,7 @@ export const AUTOMATIC_COMMANDS = {
       const drawn = drawnBox(session.state);
       if (!drawn) return;
       session.apply(removePrompts([drawn.id]));
-      await run(session, { region: drawn.box });
+      await runAutomatic(session, { region: drawn.box, allPlanes: false });
     },
   }),
   search_deeper: command({
@@ -102,7 +77,26 @@ export const AUTOMATIC_COMMANDS = {
       'Ask the model at points in between, too, and keep objects that it is less sure of, so that the thresholds can be lowered further.',
     unavailable: needsImage,
     background: true,
-    run: (session) => run(session, { deeper: true }),
+    run: (session) => runAutomatic(session, { deeper: true, allPlanes: false }),
+  }),
+  run_proposed: command<{ readonly smaller?: number } | undefined>({
+    id: 'run_proposed',
+    title: 'Start',
+    group: 'automatic',
+    scope: 'session',
+    tooltip: 'Start the automatic segmentation that was asked for, or a smaller piece of it.',
+    background: true,
+    unavailable: (state) => needsImage(state) ?? (state.proposal ? undefined : 'Nothing waits to be started.'),
+    run: (session, options) => runProposed(session, options?.smaller),
+  }),
+  dismiss_proposal: command({
+    id: 'dismiss_proposal',
+    title: 'Not now',
+    group: 'automatic',
+    scope: 'session',
+    tooltip: 'Do not start it.',
+    unavailable: needsImage,
+    run: (session) => void session.apply(propose(undefined)),
   }),
   change_automatic: command<AutomaticChange & { readonly gesture?: string }>({
     id: 'change_automatic',

@@ -11,6 +11,7 @@ import { labelExport } from '../label-export.js';
 import { checkLabelShape, isUntouched, recordsFromLabels } from '../layers.js';
 import type { AnnotationSession } from '../session.js';
 import { seriesResults } from './series-results.js';
+import { SeriesSegmentation } from './series-segmentation.js';
 import { SeriesTable } from './series-table.js';
 
 /**
@@ -26,6 +27,8 @@ export interface SeriesImage {
   readonly objects?: number;
   /** Why it could not be opened. */
   readonly failure?: string;
+  /** All its objects were looked for without prompts. */
+  readonly segmented?: boolean;
 }
 
 /** `new`: not seen yet; `work`: opened and not left; `empty`: left without a committed object. */
@@ -68,6 +71,7 @@ const stateSchema = v.object({
       state: v.picklist(['new', 'work', 'done', 'empty', 'failed']),
       objects: v.optional(v.number()),
       failure: v.optional(v.string()),
+      segmented: v.optional(v.boolean()),
       /** What its results are called, once some are written: other images do not change it. */
       result: v.optional(v.string()),
     }),
@@ -75,6 +79,8 @@ const stateSchema = v.object({
 });
 
 export class ImageSeries {
+  /** Segments all images without prompts. */
+  readonly segmentation: SeriesSegmentation;
   private readonly listeners = new Set<() => void>();
   /** What the results of each image are called. */
   private readonly results: readonly string[];
@@ -104,6 +110,7 @@ export class ImageSeries {
     );
     this.results = seriesResults(parts.names, parts.results, this.written);
     this.table = new SeriesTable(parts.names, parts.store, parts.output);
+    this.segmentation = new SeriesSegmentation(this, session, () => this.tell());
     const stopped = stored?.current === undefined ? -1 : parts.names.indexOf(stored.current);
     this.resumeAt = stopped >= 0 ? stopped : undefined;
   }
@@ -170,6 +177,23 @@ export class ImageSeries {
     await this.leaveFor(index, () => this.enter(index));
   }
 
+  /** Whether it has no objects, and nobody looked for all of them. */
+  isUnsegmented(index: number): boolean {
+    const { state, objects = 0, segmented } = this.list[index];
+    const open = index === this.position ? this.session.state.layers.committed_objects.objects.size : objects;
+    return state !== 'failed' && open === 0 && !segmented;
+  }
+
+  /** Notes that all objects of the open image were looked for. */
+  async markSegmented(): Promise<void> {
+    const { position } = this;
+    if (position === undefined) return;
+    const { name: _, ...image } = this.list[position];
+    const objects = this.session.state.layers.committed_objects.objects.size;
+    this.mark(position, { ...image, objects, segmented: true });
+    await this.store();
+  }
+
   /** Writes the results of the open image, without leaving it, and the table of all. */
   async save(): Promise<void> {
     await this.saveOpen();
@@ -195,6 +219,7 @@ export class ImageSeries {
    * @param saved the open image's results were saved, and the session may show another image by now
    */
   async close(saved = false): Promise<void> {
+    this.segmentation.stop();
     this.opening?.abort();
     this.background?.abort();
     if (!saved) await this.leave();
@@ -366,8 +391,12 @@ export class ImageSeries {
   }
 
   private mark(index: number, change: Omit<SeriesImage, 'name'>): void {
-    const { name } = this.list[index];
-    this.list = this.list.with(index, { name, ...change });
+    const { name, segmented } = this.list[index];
+    this.list = this.list.with(index, { name, ...(segmented && { segmented }), ...change });
+    this.tell();
+  }
+
+  private tell(): void {
     for (const listener of [...this.listeners]) listener();
   }
 
