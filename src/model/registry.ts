@@ -74,7 +74,7 @@ const MICROSCOPY = {
   instances: {
     url: 'built-in:msi_lm-instances.onnx',
     bytes: 792_049,
-    sha256: '7b476ff3041c418dd0daf7ac7c7f14044ac28675961a30d17f3972c7d8bac62c',
+    sha256: '5e04e06e9f8824b7ded7a757cdae21d0b87f66a2536e00b306571c4b101df550',
   },
 };
 

@@ -3,13 +3,17 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { evaluatePrompts } from '../../src/evaluation/iterative-prompting.js';
+import { renderPicture } from '../../src/evaluation/picture.js';
 import { STANDARD_SETTINGS } from '../../src/evaluation/prompts-from-ground-truth.js';
 import { scoreSegmentation } from '../../src/evaluation/segmentation-accuracy.js';
 import { openNdarray } from '../../src/io/ndarray.js';
 import { folderStore } from '../../src/io/stores/fs.js';
+import { toImage } from '../../src/model/intensity.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
 import { registerModel, resolveModel } from '../../src/model/registry.js';
+import type { LabelImage } from '../../src/ndimage/array.js';
 import { automaticSegmentation } from '../../src/segmentation/automatic.js';
+import { masksToLabels } from '../../src/segmentation/masks-to-labels.js';
 import { realWorker } from '../support/real-worker.js';
 import { type ValidationImage, validationImages } from './validation-images.js';
 
@@ -45,6 +49,8 @@ const OPTIONS = {
   /** prompts, ais. */
   only: { type: 'string', default: 'prompts,ais' },
   work: { type: 'string', default: path.join('dist', 'recipes', 'embeddings') },
+  /** A folder for pictures of what was found, with the outlines of the reference. */
+  pictures: { type: 'string' },
   write: { type: 'boolean', default: false },
 } as const;
 
@@ -91,13 +97,14 @@ interface Choices {
   readonly only: string;
   readonly objects: string;
   readonly work: string;
+  readonly pictures?: string;
 }
 
 async function rowOf(
   worker: Awaited<ReturnType<typeof realWorker>>,
   model: ModelSpec,
   { set, name, load }: ValidationImage,
-  { only, objects, work }: Choices,
+  { only, objects, work, pictures }: Choices,
 ): Promise<Row> {
   const { pixels, labels } = await load();
   const source = openNdarray({ ...pixels, axes: pixels.shape.length === 3 ? 'yxs' : 'yx' } as never);
@@ -105,15 +112,23 @@ async function rowOf(
   const embeddings = await openEmbeddings({ source, worker, model, tiling: 'none', early: true, store });
   const context = { worker, model: model.name, embeddings, plane: 0 };
   const scores: { -readonly [M in keyof Scores]: number } = {};
+  const show = (what: string, prediction: LabelImage) => {
+    if (!pictures) return;
+    const png = renderPicture({ image: toImage(pixels), reference: labels, prediction });
+    writeFileSync(path.join(pictures, `${path.basename(name, '.png')}-${model.name}-${what}.png`), png);
+  };
   try {
     if (only.includes('prompts')) {
       const options = { random: () => 0.5, minSize: 20, maxObjects: Number(objects) };
-      scores.point = (await evaluatePrompts(context, labels, STANDARD_SETTINGS[0], options)).meanIou;
+      const points = await evaluatePrompts(context, labels, STANDARD_SETTINGS[0], options);
+      show('point', masksToLabels(points.masks, embeddings.size));
+      scores.point = points.meanIou;
       scores.box = (await evaluatePrompts(context, labels, STANDARD_SETTINGS[3], options)).meanIou;
     }
     if (only.includes('ais')) {
       const found = await automaticSegmentation(context, { mode: 'ais' });
       const { msa, sa50 } = scoreSegmentation(labels, found.labels);
+      show('ais', found.labels);
       Object.assign(scores, { msa, sa50 });
     }
     await embeddings.stored();
