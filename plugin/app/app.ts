@@ -124,6 +124,7 @@ export class MicroSamApp {
         connectWorker: async (url) => this.running().connectWorker(url),
         setEncoding: async (change) => this.running().setEncoding(change),
       },
+      headless: { worker: () => this.running().worker },
       screenshot: () => this.screenshot(),
     });
     return {

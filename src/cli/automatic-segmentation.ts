@@ -6,15 +6,9 @@ import { planeCount } from '../io/image.js';
 import { EXPORT_FORMATS, type ExportFormat, factsForExport, type LabelExport } from '../io/results/export.js';
 import { folderStore } from '../io/stores/fs.js';
 import { addLabelsToImage } from '../io/zarr/ome-zarr-writer.js';
-import type { LabelImage } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
-import {
-  AUTOMATIC_MODES,
-  type AutomaticThresholds,
-  type AutomaticVolumeOptions,
-  automaticSegmentation,
-  automaticVolume,
-} from '../segmentation/automatic.js';
+import { AUTOMATIC_MODES, type AutomaticThresholds, type AutomaticVolumeOptions } from '../segmentation/automatic.js';
+import { automaticStack } from '../segmentation/automatic-stack.js';
 import type { TaskOptions } from '../task.js';
 import { BATCH_FLAGS, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { listInputs } from './batch/inputs.js';
@@ -213,10 +207,7 @@ async function segmentFile(
         ...(source.absentPlanes && { absent: source.absentPlanes }),
         ...(planes > 1 && { kept }),
       };
-      const labels = await (through
-        ? automaticVolume(context, planes, options).then((volume) => volume.labels)
-        : planeByPlane(context, planes, options)
-      ).catch((error) => {
+      const labels = await automaticStack(context, planes, { ...options, through }).catch((error) => {
         if (asSamError(error).code !== 'cancelled' || kept.count === 0) throw error;
         throw new SamError('cancelled', `Stopped. ${kept.count} of ${planes} planes are kept: run it again to go on.`);
       });
@@ -233,40 +224,6 @@ async function segmentFile(
   } finally {
     await source.close();
   }
-}
-
-/** Every plane by itself; ids count on from plane to plane, so that each is unique in the stack. */
-async function planeByPlane(
-  context: Parameters<typeof automaticVolume>[0],
-  planes: number,
-  { kept, absent, onProgress, ...options }: AutomaticVolumeOptions & TaskOptions,
-): Promise<LabelImage> {
-  const [height, width] = context.embeddings.size;
-  const stack = new Uint32Array(planes * height * width);
-  let count = 0;
-  for (let plane = 0; plane < planes; plane++) {
-    options.signal?.throwIfAborted();
-    if (absent?.includes(plane)) continue;
-    const known = await kept?.get(plane);
-    const labels =
-      known ??
-      (
-        await automaticSegmentation(
-          { ...context, plane },
-          {
-            ...options,
-            onProgress: ({ done, total, message }) =>
-              onProgress?.({ done: plane + (total > 0 ? done / total : 0), total: planes, message }),
-          },
-        )
-      ).labels;
-    if (!known) await kept?.set(plane, labels);
-    for (let p = 0; p < labels.data.length; p++) {
-      if (labels.data[p] !== 0) stack[plane * height * width + p] = labels.data[p] + count;
-    }
-    count += maxLabel(labels);
-  }
-  return { data: stack, shape: planes === 1 ? [height, width] : [planes, height, width] };
 }
 
 export const automatic: Command = { summary: 'Segment everything in many images', usage, run };

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { ParseArgsConfig } from 'node:util';
 import { type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
 import type { EmbeddingOptions } from '../embeddings/options.js';
-import type { TileChoice } from '../embeddings/tiling.js';
+import { checkTiles, type TileChoice } from '../embeddings/tiling.js';
 import { stemOf } from '../io/folder/file-names.js';
 import type { ImageSource } from '../io/image.js';
 import { openFile } from '../io/node-open.js';
@@ -136,7 +136,7 @@ function tilingFlags(flags: EngineFlags): TileChoice | 'none' | undefined {
     if (halo) throw new UsageError('--halo needs --tile_shape.');
     return undefined;
   }
-  return tileShape[0] === 0 ? 'none' : { tileShape, halo: halo ?? [0, 0] };
+  return tileShape[0] === 0 ? 'none' : checkTiles({ tileShape, halo: halo ?? [0, 0] });
 }
 
 function intensityFlag(text: string | undefined): IntensityPolicy | undefined {

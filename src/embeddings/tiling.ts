@@ -1,3 +1,4 @@
+import { SamError } from '../errors.js';
 import type { Size, YXYX } from '../ndimage/array.js';
 
 /**
@@ -35,6 +36,20 @@ export function chooseTiling({ size, objectDiameter }: TilingRequest): TileChoic
   return { tileShape: [side(size[0]), side(size[1])], halo: [halo, halo] };
 }
 
+/**
+ * A tiling that somebody asks for.
+ *
+ * @throws SamError invalid_argument for tiles that show the model nothing, of which an image would have thousands
+ */
+export function checkTiles<T extends TileChoice>(tiles: T): T {
+  if (Math.min(...tiles.tileShape) >= SMALLEST_TILE) return tiles;
+  throw new SamError(
+    'invalid_argument',
+    `Tiles of ${tiles.tileShape.join(' x ')} px are too small for the model; expected at least ${SMALLEST_TILE} px. A few hundred are usual, e.g. 512 x 512 with a halo of 64 x 64.`,
+    { details: { got: [...tiles.tileShape], expected: SMALLEST_TILE } },
+  );
+}
+
 /** From one object's drawn box, in pixels: the diameter of a disk inside a square of the same area. */
 export function diameterFromBox([top, left, bottom, right]: YXYX): number {
   return Math.sqrt(Math.abs(bottom - top) * Math.abs(right - left));
@@ -45,6 +60,9 @@ const UNKNOWN_OBJECTS = { outer: 1280, halo: 128 };
 const OBJECT_FRACTION = 0.075;
 /** Below this the picture is enlarged more than eightfold, and there is nothing left to see. */
 const SMALLEST_OUTER = 128;
+
+/** The picture is enlarged 16 times then. */
+const SMALLEST_TILE = 64;
 
 function tileFor(objectDiameter: number): { outer: number; halo: number } {
   const outer = Math.max(SMALLEST_OUTER, Math.round(objectDiameter / OBJECT_FRACTION));

@@ -6,13 +6,15 @@ import { needImage } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { AutomaticThresholds } from '../session/state.js';
 import { method } from './call.js';
+import { type RunningCalls, TASK_ARGUMENTS } from './running-calls.js';
 import { describeLayer } from './state-json.js';
+import { withSettings } from './with-settings.js';
 
 /** Automatic segmentation over RPC: run it, tune it, and commit or remove what it found. Boxes are (y, x), in pixels. */
 const number = v.pipe(v.number(), v.finite());
 const score = v.optional(v.pipe(number, v.minValue(0), v.maxValue(1)));
 const size = v.optional(v.pipe(number, v.minValue(0)));
-const thresholds = {
+export const THRESHOLD_ARGUMENTS = {
   center_distance_threshold: score,
   boundary_distance_threshold: score,
   foreground_threshold: score,
@@ -30,18 +32,19 @@ const ids = v.optional(v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue
 
 const schemas = {
   run: v.strictObject({
-    ...thresholds,
+    ...THRESHOLD_ARGUMENTS,
     mode: v.optional(v.picklist(['auto', ...AUTOMATIC_MODES])),
     points_per_side: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(128))),
     region: v.optional(v.tuple([number, number, number, number], 'expected [y0, x0, y1, x1]')),
     all_planes: v.optional(v.boolean()),
     deeper: v.optional(v.boolean()),
+    ...TASK_ARGUMENTS,
   }),
   estimate: v.strictObject({
     region: v.optional(v.tuple([number, number, number, number], 'expected [y0, x0, y1, x1]')),
     all_planes: v.optional(v.boolean()),
   }),
-  thresholds: v.strictObject(thresholds),
+  thresholds: v.strictObject(THRESHOLD_ARGUMENTS),
   accept: v.strictObject({
     ids,
     preserve_mode: v.optional(v.picklist(['objects', 'pixels', 'none'])),
@@ -50,7 +53,7 @@ const schemas = {
   reject: v.strictObject({ ids: v.unwrap(ids) }),
 };
 
-export function automaticFunctions(session: AnnotationSession) {
+export function automaticFunctions(session: AnnotationSession, calls: RunningCalls) {
   /** What there is now, and the thresholds and floors that hold. */
   function result() {
     const { state, annotator } = session;
@@ -67,34 +70,40 @@ export function automaticFunctions(session: AnnotationSession) {
     };
   }
 
+  async function run({
+    mode,
+    points_per_side: pointsPerSide,
+    region,
+    all_planes: allPlanes,
+    deeper,
+    ...given
+  }: v.InferOutput<typeof schemas.run>) {
+    needImage(session.state);
+    const changed = thresholdsOf(given);
+    const modes = session.annotator?.automaticStatus?.(session.state).modes ?? [];
+    if (mode !== undefined && mode !== 'auto' && modes.length > 0 && !modes.includes(mode))
+      throw new SamError('unsupported', `The model cannot do ${mode}, only ${modes.join(', ')}.`);
+    const isSaid = mode !== undefined || pointsPerSide !== undefined || Object.keys(changed).length > 0;
+    const before = session.state.settings.automatic;
+    const automatic = {
+      mode: mode === 'auto' ? undefined : (mode ?? before.mode),
+      pointsPerSide: pointsPerSide ?? before.pointsPerSide,
+      thresholds: { ...before.thresholds, ...changed },
+    };
+    await withSettings(session, isSaid && modes.length > 0 ? { automatic } : {}, () =>
+      session.run('automatic_segmentation', { region, allPlanes, deeper, confirmed: true }),
+    );
+    return result();
+  }
+
   return {
     /**
      * Fills auto_segmentation with all objects of the visible plane, or of all planes: with the model's instance decoder
      * ('ais'), with prompts from it ('apg'), or with a grid of prompts ('amg'); 'auto' is the first the model can. What the model answered is kept:
      * a second call with other thresholds does not ask it again, unless they lie below the floors of the first.
      */
-    automatic_segmentation: method(
-      'automatic_segmentation',
-      [],
-      schemas.run,
-      async ({ mode, points_per_side: pointsPerSide, region, all_planes: allPlanes, deeper, ...given }) => {
-        needImage(session.state);
-        const changed = thresholdsOf(given);
-        const modes = session.annotator?.automaticStatus?.(session.state).modes ?? [];
-        if (mode !== undefined && mode !== 'auto' && !modes.includes(mode))
-          throw new SamError('unsupported', `The model cannot do ${mode}, only ${modes.join(', ')}.`);
-        if (mode !== undefined || pointsPerSide !== undefined || Object.keys(changed).length > 0) {
-          const before = session.state.settings.automatic;
-          const automatic = {
-            mode: mode === 'auto' ? undefined : (mode ?? before.mode),
-            pointsPerSide: pointsPerSide ?? before.pointsPerSide,
-            thresholds: { ...before.thresholds, ...changed },
-          };
-          await session.run('set_settings', { automatic });
-        }
-        await session.run('automatic_segmentation', { region, allPlanes, deeper, confirmed: true });
-        return result();
-      },
+    automatic_segmentation: method('automatic_segmentation', [], schemas.run, ({ task, progress, ...given }) =>
+      calls.runIn(session, { task, progress }, () => run(given)),
     ),
     /**
      * How much work `automatic_segmentation` would be: planes, tiles, of these to encode, point prompts, and about how many
@@ -139,7 +148,7 @@ export function automaticFunctions(session: AnnotationSession) {
 
 type Given = v.InferOutput<typeof schemas.thresholds>;
 
-function thresholdsOf(given: Given): AutomaticThresholds {
+export function thresholdsOf(given: Given): AutomaticThresholds {
   const all: AutomaticThresholds = {
     centerDistanceThreshold: given.center_distance_threshold,
     boundaryDistanceThreshold: given.boundary_distance_threshold,

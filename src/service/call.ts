@@ -1,13 +1,15 @@
 import * as v from 'valibot';
 import { asSamError, ERROR_CODES, type ErrorCode, SamError } from '../errors.js';
-import { isArrayLike } from './ndarray.js';
+import { isHandle } from './handle.js';
+import { isArrayLike, scalarOf } from './ndarray.js';
+import { problemOf, unknownName } from './problem.js';
 
 /**
  * How a function of the service is called. Arguments come by position, by name in one last object, or both, so that
  * JavaScript (`f(points, { plane: 1 })`) and Python (`f(points, plane=1)`, which ImJoy turns into a last object with
  * the mark `_rkwargs`) mean the same. Names and values are checked once, here.
  */
-export function method<Schema extends v.GenericSchema, Result>(
+export function method<Schema extends ArgumentSchema, Result>(
   name: string,
   /** The arguments that may come by position, in this order. */
   positional: readonly string[],
@@ -23,7 +25,9 @@ export function method<Schema extends v.GenericSchema, Result>(
   };
 }
 
-function parseArguments<Schema extends v.GenericSchema>(
+type ArgumentSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
+
+function parseArguments<Schema extends ArgumentSchema>(
   name: string,
   positional: readonly string[],
   schema: Schema,
@@ -37,28 +41,34 @@ function parseArguments<Schema extends v.GenericSchema>(
   if (rest.length > positional.length)
     throw new SamError(
       'invalid_argument',
-      `${name} takes ${positional.length === 0 ? 'no' : `${positional.length}`} arguments by position (${positional.join(', ')}) and one object of options; it got ${args.length}.`,
+      `${name} takes ${positional.length === 0 ? 'no arguments by position' : `${positional.length} arguments by position (${positional.join(', ')})`} and one object of options; it got ${rest.length} and ${Object.keys(named).length === 0 ? 'no' : 'an'} object of options.`,
     );
   rest.forEach((value, index) => {
     if (positional[index] in named)
       throw new SamError('invalid_argument', `${name} got "${positional[index]}" twice: by position and by name.`);
     named[positional[index]] = value;
   });
+  const known = Object.keys(schema.entries);
+  for (const [key, value] of Object.entries(named)) {
+    if (!known.includes(key)) throw new SamError('invalid_argument', `${unknownName(key, name, known)}.`);
+    named[key] = scalarOf(value);
+    // Python's None where the argument may be left out; where null says something, the schema takes it.
+    if (value === null && !v.is(schema.entries[key], null)) delete named[key];
+  }
   const result = v.safeParse(schema, named);
   if (result.success) return result.output;
   const [issue] = result.issues;
   const path = v.getDotPath(issue);
-  throw new SamError('invalid_argument', `${name}${path ? `, ${path}` : ''}: ${issue.message}.`, {
+  throw new SamError('invalid_argument', `${name}${path ? `, ${path}` : ''}: ${problemOf(issue)}.`, {
     details: { argument: path },
   });
 }
 
 function isOptions(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || isArrayLike(value)) return false;
+  if (typeof value !== 'object' || value === null || isArrayLike(value) || isHandle(value)) return false;
   if ('_rkwargs' in value) return true;
-  // A Python object proxy has no prototype of ours; a callback interface carries functions only.
-  const plain = Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null;
-  return plain && !Object.values(value).some((entry) => typeof entry === 'function');
+  // A Python object proxy has no prototype of ours.
+  return Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null;
 }
 
 /**

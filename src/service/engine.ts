@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { checkTiles } from '../embeddings/tiling.js';
 import { SamError } from '../errors.js';
 import { micrometres, type PixelSize } from '../io/pixel-size.js';
 import type { IntensityPolicy } from '../model/intensity.js';
@@ -37,10 +38,11 @@ const number = v.pipe(v.number(), v.finite());
 const length = v.pipe(v.number(), v.integer(), v.minValue(1));
 const positive = v.pipe(number, v.gtValue(0));
 const pair = v.tuple([number, number]);
+export const tileShape = v.tuple([length, length], 'expected [y, x] in pixels');
+export const halo = v.tuple([natural, natural], 'expected [y, x] in pixels');
 
 const schemas = {
   none: v.strictObject({}),
-  precompute: v.strictObject({ planes: v.optional(v.pipe(v.array(natural), v.minLength(1))) }),
   connect: v.strictObject({ url: v.optional(v.string()) }),
   load_model: v.strictObject({
     model: v.union(
@@ -69,8 +71,8 @@ const schemas = {
         ]),
       ),
     ),
-    tile_shape: v.optional(v.nullable(v.tuple([length, length]))),
-    halo: v.optional(v.tuple([natural, natural])),
+    tile_shape: v.optional(v.nullable(tileShape)),
+    halo: v.optional(halo),
     tiling: v.optional(v.picklist(['auto', 'none'])),
     object_diameter: v.optional(v.nullable(v.pipe(number, v.minValue(1)))),
     pixel_size: v.optional(
@@ -86,12 +88,9 @@ const schemas = {
 
 export function engineFunctions(deps: EngineDeps) {
   return {
-    /** Encodes planes ahead, so that clicks on them are answered at once. */
-    precompute_image_embeddings: method('precompute_image_embeddings', [], schemas.precompute, ({ planes }) =>
-      needed(deps.precompute)(planes, {}),
-    ),
     /** `ws://host:port/?token=…` of a process started with `micro-sam worker`; nothing: the page's own worker. */
     connect_worker: method('connect_worker', ['url'], schemas.connect, ({ url }) => needed(deps.connectWorker)(url)),
+    get_model_names: method('get_model_names', [], schemas.none, () => modelNames()),
     list_models: method('list_models', [], schemas.none, () =>
       modelNames().map((name) => {
         const { description, licence = null, instances } = resolveModel(name);
@@ -107,16 +106,17 @@ export function engineFunctions(deps: EngineDeps) {
       await needed(deps.setEncoding)({ model: spec.name });
     }),
     /** How the image goes to the model, and its pixel size in µm. Committed objects and prompts stay. */
-    set_image_settings: method('set_image_settings', [], schemas.encoding, (given) =>
-      needed(deps.setEncoding)(encodingOf(given)),
-    ),
+    set_image_settings: method('set_image_settings', [], schemas.encoding, (given) => {
+      const change = encodingOf(given);
+      return needed(deps.setEncoding)(change);
+    }),
   };
 }
 
-function encodingOf(given: v.InferOutput<typeof schemas.encoding>): EncodingChange {
+export function encodingOf(given: v.InferOutput<typeof schemas.encoding>): EncodingChange {
   const { channels, intensity, tile_shape, halo, tiling, object_diameter, pixel_size } = given;
   if (halo && !tile_shape) throw new SamError('invalid_argument', 'A halo needs a tile_shape.');
-  const tiles = tile_shape ? { tileShape: tile_shape, halo: halo ?? ([0, 0] as const) } : undefined;
+  const tiles = tile_shape ? checkTiles({ tileShape: tile_shape, halo: halo ?? [0, 0] }) : undefined;
   return {
     ...(channels !== undefined && { channels }),
     ...(intensity !== undefined && { intensity }),
@@ -127,7 +127,7 @@ function encodingOf(given: v.InferOutput<typeof schemas.encoding>): EncodingChan
   };
 }
 
-function needed<F>(does: F | undefined): F {
+export function needed<F>(does: F | undefined): F {
   if (does === undefined) throw new SamError('unsupported', 'This program offers no choice of models and workers.');
   return does;
 }

@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import type { AnnotationSession } from '../session/session.js';
+import { type Callback, callable } from './callback.js';
 import { describeState } from './state-json.js';
 
 /**
@@ -9,7 +10,6 @@ import { describeState } from './state-json.js';
  */
 export const EVENTS = ['state', 'commit', 'progress', 'message', 'close'] as const;
 export type ServiceEvent = (typeof EVENTS)[number];
-type Callback = (payload: unknown) => unknown;
 
 export class Subscriptions {
   private readonly callbacks = new Map<string, { readonly event: ServiceEvent; readonly call: Callback }>();
@@ -74,17 +74,4 @@ export class Subscriptions {
       }
     }
   }
-}
-
-function callable(callback: unknown, event: string): Callback {
-  if (typeof callback === 'function') return callback as Callback;
-  if (typeof callback === 'object' && callback !== null) {
-    const functions = Object.entries(callback).filter(([, value]) => typeof value === 'function');
-    const found = functions.find(([name]) => name === event) ?? (functions.length === 1 ? functions[0] : undefined);
-    if (found) return (payload) => (found[1] as Callback).call(callback, payload);
-  }
-  throw new SamError(
-    'invalid_argument',
-    `The callback must be a function, or { _rintf: true, ${event}(payload) { … } } if it is to be called more than once.`,
-  );
 }

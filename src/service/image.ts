@@ -3,14 +3,24 @@ import { memoryBytes } from '../io/bytes.js';
 import { nameOfUrl } from '../io/http.js';
 import type { ImageInput } from '../io/open.js';
 import type { Tensor } from '../ndimage/array.js';
-import { fromRpcArray, isArrayLike } from './ndarray.js';
+import { type EmbeddingsHandle, isHandle } from './handle.js';
+import { fromNestedList, fromRpcArray, isArrayLike, isNestedList } from './ndarray.js';
 
-/** Images as callers hand them over: an array in memory, an address, a file, or the bytes of one. */
+/** Images as callers hand them over: an array in memory or lists in lists, an address, a file, or the bytes of one. */
 export type ServiceImage = Tensor | string | Blob | Uint8Array;
 
-export const tensorSchema = v.pipe(
-  v.custom<unknown>(isArrayLike, 'expected an ndarray'),
-  v.transform((value) => fromRpcArray(value)),
+export const tensorSchema = v.union(
+  [
+    v.pipe(
+      v.custom<unknown>(isArrayLike),
+      v.transform((value) => fromRpcArray(value)),
+    ),
+    v.pipe(
+      v.custom<readonly unknown[]>(isNestedList),
+      v.transform((value) => fromNestedList(value)),
+    ),
+  ],
+  'expected an ndarray, or lists of numbers in lists',
 );
 
 export const bytesSchema = v.union([
@@ -24,6 +34,12 @@ export const bytesSchema = v.union([
 export const imageSchema = v.union(
   [tensorSchema, v.pipe(v.string(), v.nonEmpty()), v.instance(Blob), bytesSchema],
   'expected an ndarray, a URL, a File or bytes',
+);
+
+/** An image, or what `precompute_image_embeddings` made of one. */
+export const imageOrHandleSchema = v.union(
+  [v.custom<EmbeddingsHandle>(isHandle), imageSchema],
+  'expected an ndarray, a URL, a File or bytes, or what precompute_image_embeddings gave',
 );
 
 /** For `openImage`, which does not know what an array is called. */

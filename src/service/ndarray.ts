@@ -1,6 +1,7 @@
 import { SamError } from '../errors.js';
 import { exactNumbers, halfToFloat } from '../io/elements.js';
 import { dtypeOf, pack, sizeOf, type Tensor, type TypedArray } from '../ndimage/array.js';
+import { shortly } from './problem.js';
 
 /**
  * Arrays as ImJoy sends them: `{ _rtype: 'ndarray', _rvalue, _rshape, _rdtype }`, where Python's numpy arrives with
@@ -27,6 +28,56 @@ export function isArrayLike(value: unknown): boolean {
   return _rtype === 'ndarray' || (ArrayBuffer.isView(data) && Array.isArray(shape));
 }
 
+/** numpy's scalars (np.int64(3)) come as arrays of no axes. Anything else is returned as it is. */
+export function scalarOf(value: unknown): unknown {
+  if (!isArrayLike(value)) return value;
+  const { _rshape, shape = _rshape, _rdtype } = value as Partial<RpcArray> & { shape?: unknown };
+  if (!Array.isArray(shape) || shape.length > 0) return value;
+  const [number] = fromRpcArray(value).data;
+  return /bool|\?/.test(String(_rdtype)) ? number !== 0 : number;
+}
+
+/** Lists in lists, all of one length: numbers, or true and false. */
+export function isNestedList(value: unknown): value is readonly unknown[] {
+  let first = value;
+  for (let depth = 0; depth < 8 && Array.isArray(first) && first.length > 0; depth++) first = first[0];
+  return Array.isArray(value) && (typeof first === 'number' || typeof first === 'boolean');
+}
+
+/**
+ * The smallest of uint8, uint32 and int32 that holds them all, else float64.
+ *
+ * @throws SamError `invalid_argument` for lists of several lengths, and for what is no number
+ */
+export function fromNestedList(list: readonly unknown[]): Tensor {
+  const shape: number[] = [];
+  for (let first: unknown = list; Array.isArray(first); first = first[0]) shape.push(first.length);
+  const values = new Float64Array(sizeOf(shape));
+  let at = 0;
+  const fill = (value: unknown, axis: number): void => {
+    if (axis === shape.length) {
+      if (typeof value !== 'number' && typeof value !== 'boolean')
+        throw new SamError('invalid_argument', `A list of numbers has ${shortly(value)} in it.`);
+      values[at++] = Number(value);
+      return;
+    }
+    if (!Array.isArray(value) || value.length !== shape[axis])
+      throw new SamError(
+        'invalid_argument',
+        `Lists in lists must be of one length: ${shape[axis]} entries expected, got ${shortly(value)}.`,
+      );
+    for (const item of value) fill(item, axis + 1);
+  };
+  fill(list, 0);
+  const whole = values.every(Number.isInteger);
+  const most = values.reduce((a, b) => Math.max(a, b), 0);
+  const least = values.reduce((a, b) => Math.min(a, b), 0);
+  if (whole && least >= 0 && most <= 255) return { data: Uint8Array.from(values), shape };
+  if (whole && least >= 0 && most <= 0xffffffff) return { data: Uint32Array.from(values), shape };
+  if (whole && least >= -(2 ** 31) && most < 2 ** 31) return { data: Int32Array.from(values), shape };
+  return { data: values, shape };
+}
+
 /** @throws SamError `invalid_image` if the bytes do not fill the shape, `unsupported` for complex numbers, text and the like */
 export function fromRpcArray(value: unknown): Tensor {
   if (!isArrayLike(value))
@@ -48,14 +99,16 @@ export function fromRpcArray(value: unknown): Tensor {
 }
 
 function decode({ _rvalue, _rdtype }: Partial<RpcArray>): TypedArray {
-  const dtype = String(_rdtype).replace(/^[<|=]/, '');
-  const make = READERS[dtype];
-  if (!make)
+  const code = String(_rdtype).replace(/^[<>|=]/, '');
+  const dtype = Object.hasOwn(CODES, code) ? CODES[code] : code;
+  if (!Object.hasOwn(READERS, dtype))
     throw new SamError(
       'unsupported',
-      `Arrays of type ${_rdtype} are not supported; convert to ${Object.keys(READERS).slice(0, 8).join(', ')}.`,
+      `Arrays of type ${String(_rdtype).slice(0, 40)} are not supported; convert to ${Object.keys(READERS).slice(0, 8).join(', ')}.`,
     );
+  const make = READERS[dtype];
   const bytes = bytesOf(_rvalue);
+  if (String(_rdtype).startsWith('>')) swapBytes(new Uint8Array(bytes), WIDTHS[dtype]);
   const width = WIDTHS[dtype];
   if (bytes.byteLength % width !== 0)
     throw new SamError('invalid_image', `${bytes.byteLength} bytes are no whole number of ${dtype} values.`);
@@ -100,6 +153,16 @@ const READERS: Readonly<Record<string, (bytes: ArrayBuffer) => TypedArray>> = {
   uint64: (bytes) => narrowUnsigned(new BigUint64Array(bytes)),
   float16: (bytes) => Float32Array.from(new Uint16Array(bytes), halfToFloat),
 };
+
+/** numpy's short names, which say the order of bytes before them: '>u2'. */
+const CODES: Readonly<Record<string, string>> = {
+  ...{ u1: 'uint8', i1: 'int8', u2: 'uint16', i2: 'int16', u4: 'uint32', i4: 'int32', u8: 'uint64', i8: 'int64' },
+  ...{ f2: 'float16', f4: 'float32', f8: 'float64', b1: 'bool', '?': 'bool' },
+};
+
+function swapBytes(bytes: Uint8Array, width: number): void {
+  for (let at = 0; at + width <= bytes.length; at += width) bytes.subarray(at, at + width).reverse();
+}
 
 const WIDTHS: Readonly<Record<string, number>> = {
   ...{ uint8: 1, int8: 1, bool: 1, uint8c: 1, uint16: 2, int16: 2, float16: 2 },

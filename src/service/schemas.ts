@@ -1,8 +1,10 @@
 import * as v from 'valibot';
 import { EXPORT_FORMATS } from '../io/results/export.js';
-import { TASK_SLOTS, TOOLS } from '../session/state.js';
+import { TOOLS } from '../session/state.js';
+import { halo, tileShape } from './engine.js';
 import { imageSchema, tensorSchema } from './image.js';
 import { fromRpcArray, isArrayLike } from './ndarray.js';
+import { TASK_ARGUMENTS } from './running-calls.js';
 import { stackSettingsSchema } from './stack.js';
 
 /** What the functions of the service take; one schema a function. Coordinates are (y, x) in pixels. */
@@ -10,20 +12,29 @@ import { stackSettingsSchema } from './stack.js';
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 const number = v.pipe(v.number(), v.finite());
 
-/** Lists of numbers, as nested lists or as an array of two axes. */
-function rows(width: number, what: string) {
+/**
+ * Lists of numbers, as nested lists or as an array of two axes.
+ *
+ * @param single one row is asked for, which may also come by itself
+ */
+export function rows(width: number, what: string, single = false) {
   return v.pipe(
     v.any(),
     v.transform((value) => (isArrayLike(value) ? toRows(value) : value)),
-    v.array(v.pipe(v.array(number), v.length(width, `expected ${what}`)), `expected a list of ${what}`),
+    v.transform((value) => (single && Array.isArray(value) && typeof value[0] === 'number' ? [value] : value)),
+    v.array(
+      v.pipe(v.array(number, `expected ${what}`), v.length(width, `expected ${what}`)),
+      single ? `expected ${what}` : `expected a list of ${what}`,
+    ),
     v.minLength(1, 'the list is empty'),
-    v.maxLength(10_000, 'at most 10,000 at once'),
+    v.maxLength(single ? 1 : 10_000, single ? `expected one ${what}` : 'at most 10,000 at once'),
   );
 }
 
 function toRows(value: unknown): number[][] {
   const { data, shape } = fromRpcArray(value);
-  const width = shape[1] ?? 1;
+  if (shape.length < 2) return shape.length === 1 ? ([...data] as unknown as number[][]) : [];
+  const width = shape[1];
   return Array.from({ length: shape[0] ?? 0 }, (_, row) => [...data.subarray(row * width, (row + 1) * width)]);
 }
 
@@ -32,20 +43,45 @@ const list = v.pipe(
   v.transform((value) => (isArrayLike(value) ? [...fromRpcArray(value).data] : value)),
 );
 
+/** Of points: 1 or true inside of the object, 0 or false outside. */
+export const labelsSchema = v.pipe(
+  list,
+  v.array(
+    v.union([v.picklist([0, 1]), v.boolean()], 'a label is 1 (positive) or 0 (negative)'),
+    'expected a list of labels, 1 (positive) or 0 (negative)',
+  ),
+);
+
 const plane = v.optional(natural);
+/** Where the prompts of a time series belong: to which track, and whether it divides there. */
+const placed = {
+  plane,
+  track_id: v.optional(v.pipe(natural, v.minValue(1))),
+  state: v.optional(v.picklist(['track', 'division'])),
+};
 const layer = v.picklist(['current_object', 'auto_segmentation', 'committed_objects']);
 const sourceLayer = v.picklist(['current_object', 'auto_segmentation']);
 const preserve_mode = v.optional(v.picklist(['objects', 'pixels', 'none']));
 const preservation_threshold = v.optional(v.pipe(number, v.minValue(0), v.maxValue(1)));
 
+const OPENED = {
+  image: imageSchema,
+  name: v.optional(v.string()),
+  axes: v.optional(v.string()),
+  key: v.optional(v.string()),
+  series: v.optional(natural),
+};
+
 export const schemas = {
   none: v.strictObject({}),
-  open_image: v.strictObject({
-    image: imageSchema,
-    name: v.optional(v.string()),
-    axes: v.optional(v.string()),
-    key: v.optional(v.string()),
-    series: v.optional(natural),
+  long: v.strictObject(TASK_ARGUMENTS),
+  open_image: v.strictObject(OPENED),
+  annotator: v.strictObject({
+    ...OPENED,
+    model_type: v.optional(v.string()),
+    segmentation_result: v.optional(imageSchema),
+    tile_shape: v.optional(tileShape),
+    halo: v.optional(halo),
   }),
   settings: v.strictObject({
     positive: v.optional(v.boolean()),
@@ -61,18 +97,16 @@ export const schemas = {
   }),
   add_point_prompts: v.strictObject({
     points: rows(2, '[y, x]'),
-    labels: v.optional(
-      v.pipe(list, v.array(v.union([v.picklist([0, 1]), v.boolean()], 'a label is 1 (positive) or 0 (negative)'))),
-    ),
-    plane,
+    labels: v.optional(labelsSchema),
+    ...placed,
   }),
-  add_box_prompts: v.strictObject({ boxes: rows(4, '[y0, x0, y1, x1]'), plane }),
+  add_box_prompts: v.strictObject({ boxes: rows(4, '[y0, x0, y1, x1]'), ...placed }),
   add_polygon_prompts: v.strictObject({
     polygons: v.pipe(v.array(rows(2, '[y, x]')), v.minLength(1, 'the list is empty')),
-    plane,
+    ...placed,
   }),
   remove_prompts: v.strictObject({ ids: v.pipe(v.array(v.string()), v.minLength(1)) }),
-  segment_object: v.strictObject({ batched: v.optional(v.boolean()) }),
+  segment_object: v.strictObject({ batched: v.optional(v.boolean()), ...TASK_ARGUMENTS }),
   choose_candidate: v.strictObject({ index: natural }),
   commit: v.strictObject({ layer: v.optional(sourceLayer), preserve_mode, preservation_threshold }),
   clear_annotations: v.strictObject({ all_slices: v.optional(v.boolean()) }),
@@ -97,6 +131,8 @@ export const schemas = {
   set_committed_objects: v.strictObject({ labels: tensorSchema }),
   export: v.strictObject({ format: v.picklist(EXPORT_FORMATS), layer: v.optional(layer) }),
   import_session: v.strictObject({ session: v.string() }),
-  cancel: v.strictObject({ task: v.optional(v.union([v.picklist(TASK_SLOTS), v.pipe(v.number(), v.integer())])) }),
+  cancel: v.strictObject({
+    task: v.optional(v.union([v.string(), v.pipe(v.number(), v.integer())], 'expected the id or the name of a task')),
+  }),
   off: v.strictObject({ subscription: v.string() }),
 } as const;

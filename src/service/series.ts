@@ -37,23 +37,27 @@ export function seriesFunctions({ series, openSeries }: SeriesDeps) {
     return { current: open.current ?? null, images: open.images.map((image) => ({ ...image })) };
   }
 
+  async function open({ images, names }: v.InferOutput<typeof schemas.open_series>) {
+    if (!openSeries) throw new SamError('unsupported', 'Series of images cannot be opened here.');
+    if (names && names.length !== images.length)
+      throw new SamError('invalid_argument', `There are ${images.length} images but ${names.length} names.`);
+    await openSeries(
+      images.map((image, index) => {
+        const name = names?.[index] ?? imageName(image) ?? `image ${index + 1}`;
+        return { name, input: imageInput(image, { name }) };
+      }),
+    );
+    return describeSeries();
+  }
+
   return {
     /**
      * A series is known by the names of its images: opened again under the same, it goes on where it stopped. Names may be
      * left out of files and addresses. Returns what `get_series` does.
      */
-    open_series: method('open_series', ['images', 'names'], schemas.open_series, async ({ images, names }) => {
-      if (!openSeries) throw new SamError('unsupported', 'Series of images cannot be opened here.');
-      if (names && names.length !== images.length)
-        throw new SamError('invalid_argument', `There are ${images.length} images but ${names.length} names.`);
-      await openSeries(
-        images.map((image, index) => {
-          const name = names?.[index] ?? imageName(image) ?? `image ${index + 1}`;
-          return { name, input: imageInput(image, { name }) };
-        }),
-      );
-      return describeSeries();
-    }),
+    open_series: method('open_series', ['images', 'names'], schemas.open_series, open),
+    /** The same, under micro-sam's name. */
+    image_series_annotator: method('image_series_annotator', ['images', 'names'], schemas.open_series, open),
     /** Of each image: name, state (new, work, done, empty, failed), objects when it was left, why it failed. */
     get_series: method('get_series', [], schemas.none, describeSeries),
     /**

@@ -1,7 +1,5 @@
 import { SamError } from '../errors.js';
 import type { ImageSource } from '../io/image.js';
-import type { ImageInput } from '../io/open.js';
-import type { OpenOptions } from '../io/open-options.js';
 import { exportLabels } from '../io/results/export.js';
 import { labelsToGeoJson } from '../io/results/geojson.js';
 import { ellipseRing } from '../ndimage/ellipse.js';
@@ -12,19 +10,23 @@ import { labelExport } from '../session/label-export.js';
 import { needImage, objectsInPlane, paintLayer, paintPlane, recordsFromLabels } from '../session/layers.js';
 import { exportSession, importSession } from '../session/saving/session-file.js';
 import type { AnnotationSession } from '../session/session.js';
-import type { ImageInfo, ObjectLayer, SessionSettings } from '../session/state.js';
+import { type ImageInfo, type ObjectLayer, type SessionSettings, TASK_SLOTS, type TaskSlot } from '../session/state.js';
+import { annotatorFunctions, type OpenDeps } from './annotators.js';
 import { automaticFunctions } from './automatic.js';
 import { encodeError, method } from './call.js';
-import { type EngineDeps, engineFunctions } from './engine.js';
+import { engineFunctions } from './engine.js';
 import { Subscriptions } from './events.js';
-import { imageInput } from './image.js';
+import { type HeadlessDeps, headlessFunctions, promptPoints } from './headless.js';
 import { checkLabels } from './labels.js';
 import { loadFunctions } from './load.js';
 import { toRpcArray } from './ndarray.js';
+import { type Place, type Shape, trackOf } from './prompt-place.js';
+import { RunningCalls } from './running-calls.js';
 import { schemas } from './schemas.js';
 import { type SeriesDeps, seriesFunctions } from './series.js';
 import { stackFunctions, stackSettingsOf } from './stack.js';
 import { describeState, promptJson, settingsJson } from './state-json.js';
+import { withSettings } from './with-settings.js';
 
 /**
  * The RPC face: all that a person can do in the 2D annotator, for other ImJoy plugins and for scripts. Plain functions
@@ -37,17 +39,15 @@ import { describeState, promptJson, settingsJson } from './state-json.js';
  * await service.commit();
  * const labels = await service.get_layer('committed_objects');
  */
-export interface ServiceDeps extends SeriesDeps {
+export interface ServiceDeps extends SeriesDeps, OpenDeps {
   readonly session: AnnotationSession;
-  /** Opens an image and makes it the session's; resolves when prompts can be given. */
-  readonly openImage: (input: ImageInput, options: OpenOptions) => Promise<void>;
   /** The open image, for the pixel size in exports. */
   readonly imageSource?: () => ImageSource | undefined;
   /** Program, model and worker, as plain data. */
   readonly info?: () => Promise<Record<string, unknown>>;
   readonly screenshot?: () => Promise<Uint8Array>;
-  /** Models, workers, embeddings. */
-  readonly engine?: EngineDeps;
+  /** What segments images that are not open. */
+  readonly headless?: HeadlessDeps;
   /** Called by `close`. */
   readonly close?: () => Promise<void>;
 }
@@ -57,12 +57,17 @@ export type MicroSamService = ReturnType<typeof createService>;
 export function createService(deps: ServiceDeps) {
   const { session } = deps;
   const subscriptions = new Subscriptions(session);
+  const calls = new RunningCalls();
   const state = () => session.state;
   const noArguments = <R>(name: string, body: () => R | Promise<R>) => method(name, [], schemas.none, body);
 
-  async function addPrompts(make: (id: string) => readonly Prompt[]): Promise<string[]> {
+  async function addPrompts(place: Place, make: () => readonly Shape[]): Promise<string[]> {
+    const { plane = session.shown.plane } = place;
+    const track = trackOf(place, state());
     const first = session.newPromptId();
-    const prompts = make(first);
+    const prompts = make().map(
+      (shape, i): Prompt => ({ ...shape, id: `${first}-${i}`, plane, ...(track && { track }) }),
+    );
     await session.run('put_prompts', { prompts });
     return prompts.map((prompt) => prompt.id);
   }
@@ -77,11 +82,10 @@ export function createService(deps: ServiceDeps) {
     },
     get_info: noArguments('get_info', async () => ({ name: 'micro-sam', ...(await deps.info?.()) })),
 
-    open_image: method('open_image', ['image', 'name'], schemas.open_image, async ({ image, axes, ...options }) => {
-      await deps.openImage(imageInput(image, { ...options, axes }), options);
-      return describeState(state());
-    }),
-    compute_embeddings: noArguments('compute_embeddings', () => session.run('compute_embeddings')),
+    ...annotatorFunctions(session, deps),
+    compute_embeddings: method('compute_embeddings', [], schemas.long, (given) =>
+      calls.runIn(session, given, () => session.run('compute_embeddings')),
+    ),
     close: noArguments('close', async () => {
       subscriptions.close();
       session.close();
@@ -95,61 +99,35 @@ export function createService(deps: ServiceDeps) {
     }),
     set_plane: method('set_plane', ['plane'], schemas.set_plane, ({ plane }) => session.run('set_plane', { plane })),
 
-    /** Returns the ids of the new prompts. Segments at once unless `auto_segment` is off. */
+    /**
+     * Returns the ids of the new prompts. Segments at once unless `auto_segment` is off. In a time series they belong to the
+     * current track, or to the one of `track_id`.
+     */
     add_point_prompts: method(
       'add_point_prompts',
       ['points', 'labels'],
       schemas.add_point_prompts,
-      ({ points, labels, plane = session.shown.plane }) => {
-        if (labels && labels.length !== points.length)
-          throw new SamError('invalid_argument', `There are ${points.length} points but ${labels.length} labels.`);
-        return addPrompts((id) =>
-          points.map(([y, x], i) => ({
-            kind: 'point',
-            id: `${id}-${i}`,
-            plane,
-            at: [y, x],
-            positive: labels === undefined || Boolean(labels[i]),
-          })),
-        );
+      ({ points, labels, ...place }) => {
+        const given = promptPoints(points, labels);
+        return addPrompts(place, () => given.map((point) => ({ kind: 'point', ...point })));
       },
     ),
-    add_box_prompts: method(
-      'add_box_prompts',
-      ['boxes'],
-      schemas.add_box_prompts,
-      ({ boxes, plane = session.shown.plane }) =>
-        addPrompts((id) =>
-          boxes.map(([y0, x0, y1, x1], i) => ({ kind: 'box', id: `${id}-${i}`, plane, box: [y0, x0, y1, x1] })),
-        ),
+    add_box_prompts: method('add_box_prompts', ['boxes'], schemas.add_box_prompts, ({ boxes, ...place }) =>
+      addPrompts(place, () => boxes.map(([y0, x0, y1, x1]) => ({ kind: 'box', box: [y0, x0, y1, x1] }))),
     ),
     /** Each fills its box. */
-    add_ellipse_prompts: method(
-      'add_ellipse_prompts',
-      ['boxes'],
-      schemas.add_box_prompts,
-      ({ boxes, plane = session.shown.plane }) =>
-        addPrompts((id) =>
-          boxes.map(([y0, x0, y1, x1], i) => ({
-            kind: 'ellipse',
-            id: `${id}-${i}`,
-            plane,
-            ring: ellipseRing([y0, x0, y1, x1]),
-          })),
-        ),
+    add_ellipse_prompts: method('add_ellipse_prompts', ['boxes'], schemas.add_box_prompts, ({ boxes, ...place }) =>
+      addPrompts(place, () =>
+        boxes.map(([y0, x0, y1, x1]) => ({ kind: 'ellipse', ring: ellipseRing([y0, x0, y1, x1]) })),
+      ),
     ),
     add_polygon_prompts: method(
       'add_polygon_prompts',
       ['polygons'],
       schemas.add_polygon_prompts,
-      ({ polygons, plane = session.shown.plane }) =>
-        addPrompts((id) =>
-          polygons.map((ring, i) => ({
-            kind: 'polygon',
-            id: `${id}-${i}`,
-            plane,
-            ring: ring.map(([y, x]) => [y, x] as const),
-          })),
+      ({ polygons, ...place }) =>
+        addPrompts(place, () =>
+          polygons.map((ring) => ({ kind: 'polygon', ring: ring.map(([y, x]) => [y, x] as const) })),
         ),
     ),
     get_prompts: noArguments('get_prompts', () => state().prompts.map(promptJson)),
@@ -161,16 +139,18 @@ export function createService(deps: ServiceDeps) {
       if (ids.length > 0) await session.run('remove_prompts', { ids });
     }),
 
-    segment_object: method('segment_object', [], schemas.segment_object, async ({ batched }) => {
-      if (batched !== undefined) void session.run('set_settings', { batched }).catch(() => undefined); // the next one tells
-      await session.run('segment_object');
-      return describeState(state()).layers.current_object;
-    }),
-    ...automaticFunctions(session),
-    ...stackFunctions(session),
+    segment_object: method('segment_object', [], schemas.segment_object, ({ batched, ...given }) =>
+      calls.runIn(session, given, async () => {
+        await withSettings(session, batched === undefined ? {} : { batched }, () => session.run('segment_object'));
+        return describeState(state()).layers.current_object;
+      }),
+    ),
+    ...automaticFunctions(session, calls),
+    ...stackFunctions(session, calls),
     ...seriesFunctions(deps),
     ...loadFunctions(session),
     ...engineFunctions(deps.engine ?? {}),
+    ...headlessFunctions({ ...deps.headless, precompute: deps.engine?.precompute }, calls),
     refine_object: noArguments('refine_object', () => session.run('refine_object')),
     choose_candidate: method('choose_candidate', ['index'], schemas.choose_candidate, ({ index }) =>
       session.run('choose_candidate', { index }),
@@ -257,9 +237,15 @@ export function createService(deps: ServiceDeps) {
       }
     },
     off: method('off', ['subscription'], schemas.off, ({ subscription }) => subscriptions.remove(subscription)),
-    cancel: method('cancel', ['task'], schemas.cancel, ({ task }) => session.cancel(task)),
+    /** By the id or the slot that `get_state` tells, or by the `task` of a call; without, all work on the image. */
+    cancel: method('cancel', ['task'], schemas.cancel, ({ task }) => {
+      if (typeof task === 'string' && calls.cancel(task)) return;
+      if (typeof task !== 'string' || isSlot(task)) session.cancel(task);
+    }),
   };
 }
+
+const isSlot = (name: string): name is TaskSlot => (TASK_SLOTS as readonly string[]).includes(name);
 
 function settingsOf(given: {
   positive?: boolean;

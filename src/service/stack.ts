@@ -8,6 +8,8 @@ import type { Lineage, SessionSettings } from '../session/state.js';
 import { method } from './call.js';
 import { tensorSchema } from './image.js';
 import { checkLabels } from './labels.js';
+import { type RunningCalls, TASK_ARGUMENTS } from './running-calls.js';
+import { withSettings } from './with-settings.js';
 
 /**
  * Volumes and time series over RPC: follow an object through all slices or frames, edit tracks and lineages. Frames are
@@ -42,12 +44,13 @@ const projecting = {
 
 const schemas = {
   none: v.strictObject({}),
-  segment_all: v.strictObject(projecting),
+  segment_all: v.strictObject({ ...projecting, ...TASK_ARGUMENTS }),
   track: v.strictObject({
     ...projecting,
     motion_smoothing: stackSettingsSchema.motion_smoothing,
     direction: stackSettingsSchema.track_direction,
     id: v.optional(id),
+    ...TASK_ARGUMENTS,
   }),
   layer: v.strictObject({ layer }),
   set_track: v.strictObject({ id }),
@@ -100,28 +103,29 @@ export function stackSettingsJson(settings: SessionSettings) {
   };
 }
 
-export function stackFunctions(session: AnnotationSession) {
+export function stackFunctions(session: AnnotationSession, calls: RunningCalls) {
   const edit = (name: string, run: () => Promise<void>) => method(name, [], schemas.none, run);
 
-  async function follow(settings: StackSettings) {
-    const changed = stackSettingsOf(settings);
-    if (Object.keys(changed).length > 0) await session.run('set_settings', changed);
-    await session.run('segment_all');
-  }
+  const follow = (settings: StackSettings) =>
+    withSettings(session, stackSettingsOf(settings), () => session.run('segment_all'));
 
   return {
     /** Returns the planes the object is in. */
-    segment_all_slices: method('segment_all_slices', [], schemas.segment_all, async (settings) => {
-      await follow(settings);
-      return planesOf(session, [...session.state.layers.current_object.objects.keys()][0]);
-    }),
+    segment_all_slices: method('segment_all_slices', [], schemas.segment_all, ({ task, progress, ...settings }) =>
+      calls.runIn(session, { task, progress }, async () => {
+        await follow(settings);
+        return planesOf(session, [...session.state.layers.current_object.objects.keys()][0]);
+      }),
+    ),
     /** Follows the current track, or the one of this id. Returns what `get_tracks` says of it. */
-    track_object: method('track_object', [], schemas.track, async ({ id: track, direction, ...settings }) => {
-      if (track !== undefined) await session.run('set_track', { id: track });
-      const followed = session.state.currentTrack;
-      await follow({ ...settings, track_direction: direction });
-      return tracksJson(session).find((one) => one.id === followed) ?? null;
-    }),
+    track_object: method('track_object', [], schemas.track, ({ task, progress, id: track, direction, ...settings }) =>
+      calls.runIn(session, { task, progress }, async () => {
+        if (track !== undefined) await session.run('set_track', { id: track });
+        const followed = session.state.currentTrack;
+        await follow({ ...settings, track_direction: direction });
+        return tracksJson(session).find((one) => one.id === followed) ?? null;
+      }),
+    ),
     /** By id: first and last frame, frames without a mask, mother, daughters, and how it ended. */
     get_tracks: method('get_tracks', ['layer'], schemas.layer, (options) => tracksJson(session, options.layer)),
     get_lineages: method('get_lineages', ['layer'], schemas.layer, ({ layer: name = 'committed_objects' }) => {

@@ -1,9 +1,11 @@
 import { families, fuzz } from '../support/fuzz.js';
 import { fuzzGrammar, GRAMMARS } from '../support/fuzz-grammar.js';
+import { fuzzService } from '../support/service-fuzz.js';
 import { atMost, type Figure, reported } from './figure.js';
 
 /**
- * The long run over damaged files and over files by grammar: `MICRO_SAM_FUZZ_FILES` per family (20,000 by default), only
+ * The long run over damaged files, over files by grammar, and over wrong calls of the service (the family "calls", five
+ * times as many): `MICRO_SAM_FUZZ_FILES` per family (20,000 by default), only
  * the families named in `MICRO_SAM_FUZZ_FAMILIES` (commas between) if that is set; `MICRO_SAM_FUZZ_SEED` makes other files.
  */
 export default async (): Promise<Figure[]> => {
@@ -30,5 +32,11 @@ export default async (): Promise<Figure[]> => {
     console.error(`${grammar}: ${result.files} files; ${outcomes}`);
     for (const failure of result.failures.slice(0, 10)) console.error(failure);
   }
-  return [reported('fuzz_files', files, 'files'), atMost('fuzz_failures', failures, 'files', 0)];
+  if (wanted === undefined || wanted.includes('calls')) {
+    const result = await fuzzService(5 * count, seed);
+    failures += result.failures.length;
+    console.error(`calls: ${result.cases}, ${result.refused} refused`);
+    for (const failure of result.failures.slice(0, 10)) console.error(failure);
+  }
+  return [reported('fuzz_files', files, 'files'), atMost('fuzz_failures', failures, 'files and calls', 0)];
 };

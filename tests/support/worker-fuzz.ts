@@ -109,7 +109,7 @@ export async function fuzzCalls(
 }
 
 /** Something else of the same place: of an object, one member; else a value of any kind. */
-function other(value: unknown, random: () => number): unknown {
+export function other(value: unknown, random: () => number): unknown {
   const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
   if (isPlain && random() < 0.8) {
     const keys = Object.keys(value);
