@@ -43,6 +43,7 @@ import { watchVisibility } from '../panel/visibility.js';
 import { keysToChooseFrom, whichImageSheet } from '../panel/which-image-sheet.js';
 import { isTyping } from '../typing.js';
 import { channelChoices } from './channel-choices.js';
+import { recordingChoices } from './recording-choices.js';
 import { download, saveObjects } from './save.js';
 import { askBeforeClosing, openVersions, waysOn } from './saved-choices.js';
 import { openInPage } from './worker.js';
@@ -90,6 +91,7 @@ export class MicroSamApp {
       this.presenter?.refreshImage(),
     );
     this.provideParts = provide;
+    this.annotator.beforeView = async () => this.series?.save();
     this.panel = new Panel(root, {
       run: (id, args) => this.presenter?.runInOrder(handTime(), id as 'pick_object', args as never),
       set: (settings) => this.presenter?.runInOrder(handTime(), 'set_settings', settings),
@@ -118,6 +120,7 @@ export class MicroSamApp {
       series: () => this.series?.control,
       openSeries: (images) => this.openSeries(images),
       imageSource: () => annotator.source,
+      chooseView: (view) => annotator.chooseView(view),
       info: async () => ({ model: annotator.model.name, worker: await this.engine?.worker.info() }),
       engine: {
         precompute: async (planes, task) => this.running().precompute?.(planes, task),
@@ -376,7 +379,10 @@ export class MicroSamApp {
       ...(this.unsaved && { unsaved: this.unsaved }),
       ...(this.savedPlace && { savedPlace: this.savedPlace }),
       notes: [...this.notes, ...(info?.note ? [info.note] : [])],
-      choices: channelChoices(this.annotator),
+      choices: [
+        ...recordingChoices(this.annotator, (view) => this.attempt(() => this.annotator.chooseView(view))),
+        ...channelChoices(this.annotator),
+      ],
       ...(this.series && { series: this.series.model }),
       ...(this.engine && { engine: this.engine.model() }),
       actions: [

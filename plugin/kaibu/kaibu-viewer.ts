@@ -10,6 +10,7 @@ import type {
   ViewerCommand,
   ViewerEvent,
   ViewerTool,
+  ViewSlider,
   ViewObject,
   ViewSections,
   ViewTrack,
@@ -84,7 +85,11 @@ export class KaibuViewer implements Viewer {
     this.#extras = extras;
     this.capabilities = { pointer: extras?.pointer === true, painting: extras?.painting === true };
     this.#commands = new CommandWidget(window, (id) => this.#emit({ kind: 'command', id }));
-    this.#slider = new PlaneSlider(window, (plane) => this.#emit({ kind: 'plane', plane }));
+    this.#slider = new PlaneSlider(
+      window,
+      (plane) => this.#emit({ kind: 'plane', plane }),
+      (at) => this.#emit({ kind: 'other-axis', at }),
+    );
     if (extras?.scale)
       this.showScale = (scale) =>
         this.#do(async () => void (await within(window.set_scale!(scale ?? null), 'set_scale')));
@@ -171,8 +176,8 @@ export class KaibuViewer implements Viewer {
     return this.#do(async () => this.#scene?.setVisible(layer, visible));
   }
 
-  showPlaneSlider(slider: { count: number; at: number; axis: 'z' | 't' } | undefined): Promise<void> {
-    return this.#do(() => this.#slider.show(slider));
+  showPlaneSlider(slider: ViewSlider | undefined, other?: ViewSlider): Promise<void> {
+    return this.#do(() => this.#slider.show(slider, other));
   }
 
   showCommands(commands: readonly ViewerCommand[]): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ViewerCommand } from '../../src/presenter/viewer.js';
+import type { ViewerCommand, ViewSlider } from '../../src/presenter/viewer.js';
 import { callable, within } from './callbacks.js';
 import type { KaibuControlWidget, KaibuWindow } from './window.js';
 
@@ -40,38 +40,45 @@ export class CommandWidget {
   }
 }
 
-/** The slider through planes; an update from our side fires no callback. */
+/** The slider through planes and, of a recording, the one of the other axis; an update from our side fires no callback. */
 export class PlaneSlider {
   readonly #window: KaibuWindow;
   readonly #moved: (plane: number) => void;
-  #shown: { count: number; axis: 'z' | 't' } | undefined;
+  readonly #movedOther: (at: number) => void;
+  #shown: readonly ViewSlider[] = [];
   at = 0;
 
-  constructor(window: KaibuWindow, moved: (plane: number) => void) {
+  constructor(window: KaibuWindow, moved: (plane: number) => void, movedOther: (at: number) => void) {
     this.#window = window;
     this.#moved = moved;
+    this.#movedOther = movedOther;
   }
 
-  async show(slider: { count: number; at: number; axis: 'z' | 't' } | undefined): Promise<void> {
+  async show(slider: ViewSlider | undefined, other?: ViewSlider): Promise<void> {
     this.at = slider?.at ?? 0;
-    if (!slider) {
-      if (this.#shown) await within(this.#window.set_sliders([]), 'set_sliders');
-    } else if (this.#shown?.count === slider.count && this.#shown.axis === slider.axis) {
-      await within(this.#window.update_slider(slider.axis, slider.at), 'update_slider');
-    } else {
-      const config = callable({
-        name: slider.axis,
-        min: 0,
-        max: slider.count - 1,
-        step: 1,
-        value: slider.at,
-        change_callback: (plane: number) => {
-          this.at = plane;
-          this.#moved(plane);
-        },
-      });
-      await within(this.#window.set_sliders([config]), 'set_sliders');
+    const wanted = [slider, other].filter((one) => one !== undefined);
+    const same =
+      wanted.length === this.#shown.length &&
+      wanted.every(({ count, axis }, i) => count === this.#shown[i].count && axis === this.#shown[i].axis);
+    if (same)
+      for (const { axis, at } of wanted) await within(this.#window.update_slider(axis, at), 'update_slider');
+    else {
+      const configs = wanted.map((one) =>
+        callable({
+          name: one.axis,
+          min: 0,
+          max: one.count - 1,
+          step: 1,
+          value: one.at,
+          change_callback: (at: number) => {
+            if (one !== slider) return this.#movedOther(at);
+            this.at = at;
+            this.#moved(at);
+          },
+        }),
+      );
+      await within(this.#window.set_sliders(configs), 'set_sliders');
     }
-    this.#shown = slider && { count: slider.count, axis: slider.axis };
+    this.#shown = wanted;
   }
 }

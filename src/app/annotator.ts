@@ -4,6 +4,13 @@ import { asSamError, SamError } from '../errors.js';
 import { type ImageSource, planeCount } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
+import {
+  FIRST_VIEW,
+  isRecording,
+  nameOfView,
+  type RecordingView,
+  viewOfRecording,
+} from '../io/recording.js';
 import { prefixStore } from '../io/stores/prefix.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { resolveModel } from '../model/registry.js';
@@ -31,12 +38,15 @@ export interface AnnotatorParts extends SavingParts {
 
 export class PageAnnotator {
   readonly session = new AnnotationSession();
+  /** Called before another part of a recording is shown: what is to be written of the one before. */
+  beforeView?: () => Promise<void>;
   private opened?: OpenedImage;
   private opening?: AbortController;
   private resting?: ReturnType<typeof setTimeout>;
   /** How the image goes to the model, where the user has said so. */
   private encoding: Encoding = {};
   private readonly pace = new Pace();
+  private readonly views = new WeakMap<ImageSource, Map<string, ImageSource>>();
   private readonly parts: Promise<AnnotatorParts>;
 
   /**
@@ -78,11 +88,36 @@ export class PageAnnotator {
     }
   }
 
+  /** How a recording with time and depth is taken; undefined for every other image. */
+  get recording(): ImageInfo['recording'] {
+    const { opened } = this;
+    if (!opened?.view) return undefined;
+    const { t, z } = opened.whole.sizes;
+    return { times: t, slices: z, view: opened.view };
+  }
+
+  /**
+   * Another time point of the open recording, or another way to take it. Each has its own prompts, objects and undo, saved by
+   * themselves; what is done here is saved first.
+   */
+  async chooseView(view: RecordingView): Promise<void> {
+    const { opened, session } = this;
+    if (!opened?.view)
+      throw new SamError('unsupported', 'Only a recording with both time and depth can be taken in several ways.');
+    if (nameOfView(view) === nameOfView(opened.view)) return;
+    await this.beforeView?.();
+    const { whole, channels } = opened;
+    viewOfRecording(whole, view); // says what is not there
+    // Along time, one stays in the slice; along depth, at the time point.
+    const plane = view.as === opened.view.as ? session.shown.plane : undefined;
+    await this.show(whole, channels, this.supersede(), { view, plane });
+  }
+
   /** The same image with other channels; prompts and objects stay, since they are kept with the image. */
   async chooseChannels(channels: readonly number[] | undefined): Promise<void> {
     const { opened } = this;
     if (!opened) return;
-    await this.show(opened.source, channels, this.supersede());
+    await this.show(opened.whole, channels, this.supersede(), { view: opened.view });
   }
 
   get model(): ModelSpec {
@@ -162,14 +197,16 @@ export class PageAnnotator {
 
   /** Makes the embedding that an image will need when it is opened: of its first plane. */
   async encodeAhead(input: ImageInput, name: string, signal?: AbortSignal): Promise<void> {
-    const source = await openImage(input, { name, signal });
-    const encoding = await this.encodingOf(await pixelSignature(source, {}, { signal }));
+    const whole = await openImage(input, { name, signal });
+    const view = isRecording(whole) ? FIRST_VIEW : undefined;
+    const source = view ? viewOfRecording(whole, view) : whole;
+    const encoding = await this.encodingOf(await pixelSignature(whole, {}, { signal }));
     const embeddings = await this.openEmbeddings(source, defaultChannels(source), encoding, signal);
     try {
-      await encodePlane(embeddings, 0, { signal });
+      await encodePlane(embeddings, middlePlane(source), { signal });
     } finally {
       embeddings.close();
-      await source.close();
+      await whole.close();
     }
   }
 
@@ -197,13 +234,22 @@ export class PageAnnotator {
     return this.opening.signal;
   }
 
-  private async show(source: ImageSource, channels: readonly number[] | undefined, signal: AbortSignal) {
+  /** @param at of a recording, which part of it, and the plane to begin with whatever was saved */
+  private async show(
+    whole: ImageSource,
+    channels: readonly number[] | undefined,
+    signal: AbortSignal,
+    at: { readonly view?: RecordingView; readonly plane?: number } = {},
+  ) {
+    const view = isRecording(whole) ? (at.view ?? FIRST_VIEW) : undefined;
+    const source = view ? this.viewOf(whole, view) : whole;
     const parts = await this.parts;
     const { store } = parts;
     const { session } = this;
     // Work belongs to the image's pixels, whichever of its channels are looked at.
-    const signature = await pixelSignature(source, {}, { signal });
-    const encoding = await this.encodingOf(signature);
+    const pixels = await pixelSignature(whole, {}, { signal });
+    const signature = view ? `${pixels}-${nameOfView(view)}` : pixels;
+    const encoding = await this.encodingOf(pixels);
     const embeddings = await this.openEmbeddings(source, channels, encoding, signal);
     signal.throwIfAborted();
     const image: ImageInfo = {
@@ -212,10 +258,13 @@ export class PageAnnotator {
       size: embeddings.size,
       planes: planeCount(source),
       ...(source.absentPlanes && { absentPlanes: source.absentPlanes }),
+      ...(view && { recording: { times: whole.sizes.t, slices: whole.sizes.z, view } }),
       signature,
     };
     const display = await ImageDisplay.open(source, {
-      signature: image.signature,
+      // Contrast and colours are those of the whole recording.
+      signature: pixels,
+      ...(view && { measured: whole }),
       store: prefixStore(store, 'display'),
       onChanged: this.onPicture,
       signal,
@@ -227,12 +276,24 @@ export class PageAnnotator {
     display.pixelSize = encoding.pixelSize ?? source.pixelSize;
     const annotate = this.annotateWith(parts, embeddings, image);
     const annotator = annotate(session.state);
-    this.opened = { source, embeddings, channels, display, annotate };
-    this.opened.saved = await SavedImage.open(session, parts, image, annotator);
+    this.opened = { whole, pixels, ...(view && { view }), source, embeddings, channels, display, annotate };
+    this.opened.saved = await SavedImage.open(session, parts, image, annotator, middlePlane(source));
+    const { plane } = at;
+    if (plane !== undefined && plane < image.planes) await session.run('set_plane', { plane });
     if (source.notices) session.notify({ level: 'warning', text: source.notices.join(' ') });
     // What was saved may say that this stack is annotated as something else.
     if (annotatorKind(session.state) !== annotator.kind) session.useAnnotator(annotate(session.state));
     void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
+  }
+
+  /** One object for each part, so that what is known of its pixels is known again. */
+  private viewOf(whole: ImageSource, view: RecordingView): ImageSource {
+    const views = this.views.get(whole) ?? new Map<string, ImageSource>();
+    this.views.set(whole, views);
+    const name = nameOfView(view);
+    const source = views.get(name) ?? viewOfRecording(whole, view);
+    views.set(name, source);
+    return source;
   }
 
   /** Another plane is prepared once somebody stays there; another kind of annotator begins at once. */
@@ -268,7 +329,7 @@ export class PageAnnotator {
 
   private async rememberSizes(): Promise<void> {
     const { store } = await this.parts;
-    await rememberSize(prefixStore(store, SIZES), this.session.state.image!.signature, this.encoding);
+    if (this.opened) await rememberSize(prefixStore(store, SIZES), this.opened.pixels, this.encoding);
   }
 
   private async openEmbeddings(
@@ -319,6 +380,13 @@ type Encoding = Omit<EncodingChange, 'channels'>;
 const SIZES = 'sizes';
 
 interface OpenedImage {
+  /** What was opened. */
+  readonly whole: ImageSource;
+  /** Signature of its pixels. */
+  readonly pixels: string;
+  /** Of a recording with time and depth, the part that is annotated. */
+  readonly view?: RecordingView;
+  /** What is annotated: the whole, or that part. */
   readonly source: ImageSource;
   readonly embeddings: ImageEmbeddings;
   readonly channels: readonly number[] | undefined;
@@ -326,6 +394,14 @@ interface OpenedImage {
   /** What segments it, as the settings have it. */
   readonly annotate: (state: Pick<SessionState, 'settings'>) => Annotator;
   saved?: SavedImage;
+}
+
+/** Where a volume is looked at first: most stacks begin and end with little in them. */
+function middlePlane(source: ImageSource): number {
+  const { axes, sizes, absentPlanes = [] } = source;
+  if (axes !== 'zyx') return 0;
+  const present = Array.from({ length: sizes.z }, (_, plane) => plane).filter((plane) => !absentPlanes.includes(plane));
+  return present[Math.floor(present.length / 2)] ?? 0;
 }
 
 function nameOf(input: ImageInput): string {

@@ -1,4 +1,5 @@
 import { asSamError, SamError } from '../errors.js';
+import type { RecordingView } from '../io/recording.js';
 import type { ImageDisplay } from '../presenter/image/image-display.js';
 import type { PresenterOptions } from '../presenter/presenter-options.js';
 import type { PageAnnotator } from './annotator.js';
@@ -6,7 +7,7 @@ import type { PageAnnotator } from './annotator.js';
 /** What a presenter needs in order to show the image that is open: pictures, contrast controls, scale bar. */
 export function displayOptions(
   annotator: PageAnnotator,
-): Pick<PresenterOptions, 'readPixels' | 'renderer' | 'channels' | 'onChannel' | 'scale' | 'sections'> {
+): Pick<PresenterOptions, 'readPixels' | 'renderer' | 'channels' | 'onChannel' | 'scale' | 'sections' | 'onOtherAxis'> {
   const display = (): ImageDisplay => {
     if (annotator.display) return annotator.display;
     throw new SamError('cancelled', 'The image was closed.');
@@ -27,6 +28,15 @@ export function displayOptions(
     },
     channels: () => annotator.display?.channels() ?? [],
     onChannel: (change) => void annotator.display?.change(change, annotator.session.state.plane),
+    onOtherAxis: (at) => {
+      const { view } = annotator.recording ?? {};
+      if (!view || view.as === 'projection') return;
+      const next: RecordingView = view.as === 'volume' ? { as: 'volume', t: at } : { as: 'slice', z: at };
+      annotator.chooseView(next).catch((error) => {
+        const { code, message } = asSamError(error);
+        if (code !== 'cancelled') annotator.session.notify({ level: 'error', text: message, code });
+      });
+    },
     scale: () => annotator.display?.scale,
     sections: () => annotator.display?.sections,
   };

@@ -35,20 +35,26 @@ export class SavedImage {
     private readonly session: AnnotationSession,
     private readonly places: SavingPlaces,
     private readonly image: ImageInfo,
+    private readonly begin: number,
   ) {}
 
-  /** Shows the image with what was saved of it. */
+  /**
+   * Shows the image with what was saved of it.
+   *
+   * @param begin the plane to look at where nothing was saved
+   */
   static async open(
     session: AnnotationSession,
     { store, meanwhile, lease }: SavingParts,
     image: ImageInfo,
     annotator: Annotator,
+    begin = 0,
   ): Promise<SavedImage> {
     const places = {
       store: prefixStore(store, 'sessions'),
       ...(meanwhile && { meanwhile: prefixStore(meanwhile, 'meanwhile') }),
     };
-    const saved = new SavedImage(session, places, image);
+    const saved = new SavedImage(session, places, image, begin);
     saved.lease = await lease(image.signature, (held) => saved.changed(held));
     if (saved.lease.held) await saved.write(annotator);
     else await saved.read(annotator);
@@ -111,12 +117,12 @@ export class SavedImage {
     const { session, image, places } = this;
     try {
       const { journal, restored, notice } = await openSavedWork(places, image);
-      session.open(image, annotator, restored);
+      session.open(image, annotator, restored ?? { plane: this.begin });
       const text = notice ?? restoredText(session.state);
       if (text) session.notify({ level: notice ? 'warning' : 'info', text });
       this.save(journal);
     } catch (error) {
-      session.open(image, annotator);
+      session.open(image, annotator, { plane: this.begin });
       this.saveLater(error);
     }
   }
@@ -126,9 +132,9 @@ export class SavedImage {
     try {
       const { journal, restored } = await openSavedWork({ store: places.store }, image);
       this.journal = journal;
-      session.open(image, annotator, restored);
+      session.open(image, annotator, restored ?? { plane: this.begin });
     } catch {
-      session.open(image, annotator);
+      session.open(image, annotator, { plane: this.begin });
     }
     this.onlyLook();
   }

@@ -18,6 +18,8 @@ export interface PresenterOptions {
   readonly scale?: () => { readonly size: number; readonly unit: string } | undefined;
   /** For the sections of a volume, where the viewer can show them. */
   readonly sections?: () => SectionSource | undefined;
+  /** Another time point or slice of a recording with time and depth was asked for. */
+  readonly onOtherAxis?: (at: number) => void;
   /** Draws the panel; called when it changed. */
   readonly onPanel?: (panel: PanelModel) => void;
   /** Lines for the panel that the session does not know: model, provider. */

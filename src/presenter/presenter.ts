@@ -23,7 +23,7 @@ import type { PresenterOptions } from './presenter-options.js';
 import { SectionView } from './sections/section-view.js';
 import { visibleTails } from './track-tails.js';
 import { sectionObjects, viewObjects } from './view-objects.js';
-import type { Viewer, ViewerEvent, ViewObject, ViewTrack } from './viewer.js';
+import type { Viewer, ViewerEvent, ViewObject, ViewSlider, ViewTrack } from './viewer.js';
 
 /**
  * Between a session and a viewer: shows what changed of the state, and turns what the hand does in the viewer into
@@ -197,7 +197,8 @@ export class Presenter {
       const axis = axes.includes('z') ? 'z' : 't';
       this.slider.push(() => {
         this.givenPlane = state.plane;
-        return viewer.showPlaneSlider(planes > 1 ? { count: planes, at: state.plane, axis } : undefined);
+        const slider = planes > 1 ? ({ count: planes, at: state.plane, axis } as const) : undefined;
+        return viewer.showPlaneSlider(slider, otherSlider(state.image));
       });
     }
     if (state.tasks.length > 0) this.tick();
@@ -326,6 +327,9 @@ export class Presenter {
       case 'plane':
         if (event.plane !== this.givenPlane) void this.run('set_plane', { plane: event.plane });
         break;
+      case 'other-axis':
+        this.options.onOtherAxis?.(event.at);
+        break;
       case 'key': {
         const id = commandOfKey(event);
         if (id) this.fromOutside(id);
@@ -396,3 +400,11 @@ const REFUSED = {
 const TRACK_PARTS = ['layers', 'arriving', 'lineages', 'currentLineages', 'editing'] as const;
 
 const LAYERS: readonly ObjectLayerName[] = ['current_object', 'auto_segmentation', 'committed_objects'];
+
+/** The axis of a recording that its planes do not go through. */
+function otherSlider(image: ImageInfo | undefined): ViewSlider | undefined {
+  const { recording } = image ?? {};
+  if (!recording || recording.view.as === 'projection') return undefined;
+  const { times, slices, view } = recording;
+  return view.as === 'volume' ? { count: times, at: view.t, axis: 't' } : { count: slices, at: view.z, axis: 'z' };
+}

@@ -30,7 +30,8 @@ export interface Viewer {
   showPreview(mask: Mask | undefined): Promise<void>;
   setTool(tool: ViewerTool): Promise<void>;
   setLayerVisible(layer: ObjectLayerName | 'prompts' | 'image', visible: boolean): Promise<void>;
-  showPlaneSlider(slider: { count: number; at: number; axis: 'z' | 't' } | undefined): Promise<void>;
+  /** Through the planes; `other` is the second axis of a recording with time and depth. */
+  showPlaneSlider(slider: ViewSlider | undefined, other?: ViewSlider): Promise<void>;
   /** Buttons in the viewer itself, for when only the viewer is visible. */
   showCommands(commands: readonly ViewerCommand[]): Promise<void>;
   showBusy(busy: boolean): Promise<void>;
@@ -52,6 +53,12 @@ export interface Viewer {
 
 /** RGB [h, w, 3] after contrast of the part `box` of the plane (image pixels, fractions allowed), sampled to `size` = [h, w]. */
 export type PlaneRenderer = (box: YXYX, size: Size) => Promise<Tensor<Uint8Array>>;
+
+export interface ViewSlider {
+  readonly count: number;
+  readonly at: number;
+  readonly axis: 'z' | 't';
+}
 
 export interface ViewObject {
   readonly id: number;
@@ -134,6 +141,8 @@ type ViewerAction =
     }
   | { readonly kind: 'pointer'; readonly at: YX | undefined }
   | { readonly kind: 'plane'; readonly plane: number }
+  /** Another place along the second axis of a recording. */
+  | { readonly kind: 'other-axis'; readonly at: number }
   /** A place chosen in a section. */
   | { readonly kind: 'section'; readonly at: ViewSections['at'] }
   | {

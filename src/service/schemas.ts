@@ -122,6 +122,10 @@ export const schemas = {
     layer: v.optional(layer),
     id: v.optional(natural),
   }),
+  set_recording_view: v.strictObject({
+    as: v.picklist(['volume', 'slice', 'projection']),
+    at: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  }),
   set_plane: v.strictObject({ plane: natural }),
   get_layer: v.strictObject({
     name: v.optional(layer),

@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import type { ImageSource } from '../io/image.js';
+import type { RecordingView } from '../io/recording.js';
 import { exportLabels } from '../io/results/export.js';
 import { labelsToGeoJson } from '../io/results/geojson.js';
 import { ellipseRing } from '../ndimage/ellipse.js';
@@ -43,6 +44,8 @@ export interface ServiceDeps extends SeriesDeps, OpenDeps {
   readonly session: AnnotationSession;
   /** The open image, for the pixel size in exports. */
   readonly imageSource?: () => ImageSource | undefined;
+  /** Another part of a recording with time and depth. */
+  readonly chooseView?: (view: RecordingView) => Promise<void>;
   /** Program, model and worker, as plain data. */
   readonly info?: () => Promise<Record<string, unknown>>;
   readonly screenshot?: () => Promise<Uint8Array>;
@@ -96,6 +99,15 @@ export function createService(deps: ServiceDeps) {
     get_settings: noArguments('get_settings', () => settingsJson(state().settings)),
     set_settings: method('set_settings', [], schemas.settings, async (settings) => {
       await session.run('set_settings', { ...settingsOf(settings), ...stackSettingsOf(settings) });
+    }),
+    /**
+     * How a recording with both time and depth is taken: 'volume' of time point `at`, time series of 'slice' `at`, or of the
+     * 'projection'. Each has its own prompts, objects and undo. Returns what `get_state` does.
+     */
+    set_recording_view: method('set_recording_view', ['as', 'at'], schemas.set_recording_view, async ({ as, at = 0 }) => {
+      if (!deps.chooseView) throw new SamError('unsupported', 'Recordings cannot be taken apart here.');
+      await deps.chooseView(as === 'volume' ? { as, t: at } : as === 'slice' ? { as, z: at } : { as });
+      return describeState(state());
     }),
     set_plane: method('set_plane', ['plane'], schemas.set_plane, ({ plane }) => session.run('set_plane', { plane })),
 

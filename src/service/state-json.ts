@@ -1,3 +1,4 @@
+import { positionOf } from '../io/recording.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { chosenAutomatic } from '../session/commands/automatic-commands.js';
 import { areaOf } from '../session/layers.js';
@@ -15,6 +16,7 @@ export function describeState(state: SessionState) {
           axes: image.axes,
           shape: [...image.size],
           planes: image.planes,
+          ...(image.recording && { recording: recordingJson(image.recording) }),
           ...(image.absentPlanes && { absent_planes: [...image.absentPlanes] }),
           signature: image.signature,
         }
@@ -52,6 +54,11 @@ export function describeState(state: SessionState) {
     waiting: state.waiting ?? 0,
     message: message ? { ...message } : null,
   };
+}
+
+function recordingJson({ times, slices, view }: NonNullable<NonNullable<SessionState['image']>['recording']>) {
+  const { t = null, z = null } = { ...positionOf(view) };
+  return { times, slices, as: view.as, t, z };
 }
 
 export function describeLayer({ objects }: ObjectLayer) {

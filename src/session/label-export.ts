@@ -1,4 +1,5 @@
 import type { ImageSource } from '../io/image.js';
+import { nameOfView, positionOf } from '../io/recording.js';
 import { factsForExport, type LabelExport } from '../io/results/export.js';
 import { annotatorKind } from './annotator.js';
 import { needImage, paintLayer } from './layers.js';
@@ -24,6 +25,7 @@ export function labelExport(
     labels: paintLayer(state.layers[layer], image),
     name: image.name,
     stack,
+    ...(image.recording && { position: positionOf(image.recording.view), part: nameOfView(image.recording.view) }),
     objects: [...state.layers[layer].objects.values()],
     lineages: layer === 'committed_objects' ? state.lineages : state.currentLineages,
   };

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.js';
+import type { RecordingView } from '../io/recording.js';
 import type { Size, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { AutomaticMode, AutomaticThresholds } from '../segmentation/automatic.js';
@@ -115,6 +116,8 @@ export interface ImageInfo {
   readonly planes: number;
   /** Planes that its file announces and does not hold; they are black. */
   readonly absentPlanes?: readonly number[];
+  /** Of a recording with both time and depth: its extent, and which part of it this is. */
+  readonly recording?: { readonly times: number; readonly slices: number; readonly view: RecordingView };
   /** Hash of the pixels that autosave and embeddings are keyed to. */
   readonly signature: string;
 }

@@ -76,6 +76,7 @@ const NAMES = [
   'set_committed_tracks',
   'set_image_settings',
   'set_plane',
+  'set_recording_view',
   'set_settings',
   'set_track',
   'setup',

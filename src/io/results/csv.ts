@@ -9,6 +9,7 @@ import {
 } from '../../ndimage/regionprops.js';
 import { masksFromLabels } from '../../ndimage/rle.js';
 import { canonicalUnit, type PixelSize } from '../pixel-size.js';
+import type { RecordingPosition } from '../recording.js';
 import type { ObjectFacts } from './geojson.js';
 
 /** The recorded image under the labels, for intensity statistics. */
@@ -22,6 +23,8 @@ export interface TableOptions {
   readonly pixelSize?: PixelSize;
   /** Planes of a stack are depths (one row per object) or times (one row per object and frame). Default 'z'. */
   readonly stack?: 'z' | 't';
+  /** Of a part of a recording with time and depth: columns t and z, from 0. */
+  readonly position?: RecordingPosition;
   readonly objects?: readonly ObjectFacts[];
   readonly image?: MeasuredImage;
 }
@@ -32,10 +35,13 @@ export interface TableOptions {
  * scikit-image.
  */
 export async function labelsToCsv(labels: LabelImage, options: TableOptions = {}): Promise<string> {
-  const rows =
+  const measured =
     labels.shape.length === 3 && options.stack !== 't'
       ? await volumeRows(labels, options)
       : await planeRows(labels, options);
+  const { t, z } = options.position ?? {};
+  const place = { ...(t !== undefined && { t }), ...(z !== undefined && { z }) };
+  const rows = measured.map(({ label, ...row }): Row => ({ label, ...place, ...row }));
   const heads = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const columns = heads.length > 0 ? heads : ['label'];
   const lines = [columns.map(cell), ...rows.map((row) => columns.map((head) => cell(row[head])))];

@@ -6,6 +6,7 @@ import { stemOf } from '../folder/file-names.js';
 import { safeName } from '../folder/result-names.js';
 import { type ImageSource, readPlane } from '../image.js';
 import type { PixelSize } from '../pixel-size.js';
+import { fourAxes, type RecordingPosition } from '../recording.js';
 import type { Store } from '../store.js';
 import { memoryStore } from '../stores/memory.js';
 import { listKeys } from '../stores/prefix.js';
@@ -32,6 +33,9 @@ export interface LabelExport {
   readonly stem?: string;
   /** Whether the planes of a stack are depths (default) or times. */
   readonly stack?: 'z' | 't';
+  /** Of a part of a recording with time and depth: where it lies in it, and what tells its files from those of other parts. */
+  readonly position?: RecordingPosition;
+  readonly part?: string;
   readonly objects?: readonly ObjectFacts[];
   readonly pixelSize?: PixelSize;
   /** For intensity statistics in the CSV. */
@@ -121,7 +125,8 @@ export async function exportLabels(
   const { shape } = input.labels;
   if (shape.length < 2 || shape.length > 3 || shape.some((length) => length < 1))
     throw new SamError('invalid_argument', `Labels are [height, width] or [planes, height, width], got [${shape}].`);
-  const stem = safeName(input.stem ?? stemOf(input.name));
+  const whole = input.stem ?? stemOf(input.name);
+  const stem = safeName(input.part === undefined ? whole : `${whole}_${input.part}`);
   if (format === 'zip') return [{ name: `${stem}_export.zip`, bytes: await everything(input, stem, task) }];
   const writer: Writer | undefined = Object.hasOwn(WRITERS, format) ? WRITERS[format] : undefined;
   if (!writer)
@@ -147,12 +152,14 @@ async function everything(input: LabelExport, stem: string, task: TaskOptions): 
 }
 
 function labelTiff(
-  { labels, pixelSize, stack = 'z' }: LabelExport,
+  { labels, pixelSize, stack = 'z', position }: LabelExport,
   description: 'imagej' | 'ome',
   task: TaskOptions,
 ): Promise<Uint8Array> {
-  const axes = labels.shape.length === 2 ? 'yx' : `${stack}yx`;
-  return encodeTiff(narrowLabels(labels), {
+  const axes = position ? 'tzyx' : labels.shape.length === 2 ? 'yx' : `${stack}yx`;
+  const narrow = narrowLabels(labels);
+  const shape = position ? fourAxes(narrow.shape, stack) : narrow.shape;
+  return encodeTiff({ ...narrow, shape }, {
     ...task,
     axes,
     description,
@@ -168,9 +175,9 @@ async function omeZarr(
   version: '0.4' | '0.5',
   task: TaskOptions,
 ): Promise<NamedBytes[]> {
-  const { labels, pixelSize, stack } = input;
+  const { labels, pixelSize, stack, position } = input;
   const store = memoryStore();
-  await writeOmeZarrLabels(store, '', labels, { ...task, version, pixelSize, stack });
+  await writeOmeZarrLabels(store, '', labels, { ...task, version, pixelSize, stack, position });
   return filesOf(store, folder);
 }
 

@@ -3,6 +3,7 @@ import type { LabelImage, Tensor, TypedArray } from '../../ndimage/array.js';
 import { threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
 import { longUnit, type PixelSize } from '../pixel-size.js';
+import { fourAxes, type RecordingPosition } from '../recording.js';
 import { narrowLabels } from '../results/label-dtype.js';
 import type { Store } from '../store.js';
 import { deleteAll } from '../stores/prefix.js';
@@ -19,6 +20,8 @@ export interface OmeZarrOptions extends TaskOptions {
   readonly name?: string;
   readonly pixelSize?: PixelSize;
   readonly stack?: 'z' | 't';
+  /** Of a part of a recording: it gets both axes, and where it begins along them. */
+  readonly position?: RecordingPosition;
 }
 
 /** Writes the labels as a multiscale image at `path` of the store, '' for its root. */
@@ -28,10 +31,10 @@ export async function writeOmeZarrLabels(
   labels: LabelImage,
   options: OmeZarrOptions = {},
 ): Promise<void> {
-  const { version = '0.5', name = 'labels', pixelSize, stack = 'z' } = options;
+  const { version = '0.5', name = 'labels', pixelSize, stack = 'z', position } = options;
   const zarr = version === '0.5' ? 3 : 2;
   const isStack = labels.shape.length === 3;
-  const axes = isStack ? [stack, 'y', 'x'] : ['y', 'x'];
+  const axes = position ? ['t', 'z', 'y', 'x'] : isStack ? [stack, 'y', 'x'] : ['y', 'x'];
   const datasets: object[] = [];
   let level: Tensor = narrowLabels(labels);
   for (let i = 0; ; i++) {
@@ -43,23 +46,29 @@ export async function writeOmeZarrLabels(
       y: (pixelSize?.y ?? 1) * factor,
       x: (pixelSize?.x ?? 1) * factor,
     };
+    const shape = position ? fourAxes(level.shape, stack) : level.shape;
     await writeArray(
       store,
       join(path, String(i)),
       {
         version: zarr,
-        shape: level.shape,
-        chunks: level.shape.map((length, axis) => (isStack && axis === 0 ? 1 : Math.min(length, CHUNK))),
+        shape,
+        chunks: shape.map((length, axis) => (axis < shape.length - 2 ? 1 : Math.min(length, CHUNK))),
         dtype: level.data instanceof Uint16Array ? 'uint16' : 'uint32',
         compression: 'gzip',
         dimensionNames: axes,
       },
-      level,
+      { ...level, shape },
       options,
     );
+    const begins: Record<string, number> = { t: position?.t ?? 0, z: (position?.z ?? 0) * scales.z };
+    const translation = axes.map((axis) => begins[axis] ?? 0);
     datasets.push({
       path: String(i),
-      coordinateTransformations: [{ type: 'scale', scale: axes.map((axis) => scales[axis]) }],
+      coordinateTransformations: [
+        { type: 'scale', scale: axes.map((axis) => scales[axis]) },
+        ...(translation.some((shift) => shift !== 0) ? [{ type: 'translation', translation }] : []),
+      ],
     });
     if (Math.max(...level.shape.slice(-2)) <= SMALLEST_LEVEL) break;
     level = halved(level);

@@ -41,10 +41,10 @@ export class ImageDisplay {
   /** @param store for what people choose; under the image's signature */
   static async open(
     source: ImageSource,
-    { signature, store, onChanged, signal }: DisplayOptions,
+    { signature, store, onChanged, signal, measured: whole = source }: DisplayOptions,
   ): Promise<ImageDisplay> {
     const shown = shownChannels(source);
-    const measured = await measureContrast(source, shown, { signal });
+    const measured = await measureContrast(whole, shown, { signal });
     const ranges = source.rgb ? [rangeOfColours(source.dtype, measured)] : withFileLimits(source, shown, measured);
     const remembered = await RememberedChannels.open(store, signature, ranges.length);
     return new ImageDisplay(source, shown, ranges, remembered, onChanged);
@@ -206,6 +206,8 @@ export interface DisplayOptions {
   readonly signature: string;
   readonly store: Store;
   readonly onChanged: () => void;
+  /** What contrast is measured in: the recording that the image is a part of. */
+  readonly measured?: ImageSource;
   readonly signal?: AbortSignal;
 }
 

@@ -127,6 +127,10 @@ function factsOf(state: SessionState): string[] {
   const coming = state.closing?.length ?? 0;
   if (coming > 0) facts.push(`${coming} more when ${coming === 1 ? 'its mask comes' : 'their masks come'}`);
   const absent = state.image.absentPlanes?.includes(state.plane) ? ' (not in the file)' : '';
+  const { recording } = state.image;
+  if (recording?.view.as === 'volume') facts.splice(1, 0, `time point ${recording.view.t + 1} of ${recording.times}`);
+  if (recording?.view.as === 'slice') facts.splice(1, 0, `slice ${recording.view.z + 1} of ${recording.slices}`);
+  if (recording?.view.as === 'projection') facts.splice(1, 0, 'brightest over depth');
   if (state.image.planes > 1)
     facts.splice(1, 0, `${planeName(state)} ${state.plane + 1} of ${state.image.planes}${absent}`);
   return facts;

@@ -382,7 +382,7 @@ export class ImageSeries {
     const { name, objects: before } = this.list[index];
     const input = { ...labelExport(state, this.parts.source?.()), name, stem: this.results[index] };
     const [table] = await exportLabels('csv', input);
-    await this.table.set(name, new TextDecoder().decode(table.bytes));
+    await this.table.set(name, new TextDecoder().decode(table.bytes), input.position);
     if (state.layers.committed_objects.objects.size > 0 || before) {
       for (const file of await exportLabels(this.parts.format ?? 'tiff', input))
         await this.parts.output.set(file.name, file.bytes);

@@ -1,3 +1,4 @@
+import type { RecordingPosition } from '../../io/recording.js';
 import type { Store } from '../../io/store.js';
 import { listKeys } from '../../io/stores/prefix.js';
 
@@ -19,10 +20,16 @@ export class SeriesTable {
     private readonly output: Store,
   ) {}
 
-  /** Keeps the objects of an image; resolves when they are stored. */
-  async set(name: string, csv: string): Promise<void> {
-    await this.store.set(keyOf(name), new TextEncoder().encode(csv));
-    this.tables.set(name, Promise.resolve(parsed(csv)));
+  /**
+   * Keeps the objects of an image; resolves when they are stored.
+   *
+   * @param part of a recording with time and depth: the objects of its other parts stay
+   */
+  async set(name: string, csv: string, part?: RecordingPosition): Promise<void> {
+    const table = part ? withPart(await (this.tables.get(name) ?? this.read(name)), parsed(csv), part) : parsed(csv);
+    const text = part ? lineOf(table.heads) + table.rows.map(lineOf).join('') : csv;
+    await this.store.set(keyOf(name), new TextEncoder().encode(text));
+    this.tables.set(name, Promise.resolve(table));
     this.stale = true;
     this.begin().catch(() => undefined); // tried again with the next image, and told by `written`
   }
@@ -95,6 +102,19 @@ interface ParsedTable {
 function parsed(csv: string): ParsedTable {
   const [heads = [], ...rows] = parseCsv(csv);
   return { heads, rows };
+}
+
+/** The table with the rows of one part replaced. */
+function withPart(before: ParsedTable | undefined, now: ParsedTable, { t, z }: RecordingPosition): ParsedTable {
+  const wanted = [t, z].map((value) => (value === undefined ? '' : String(value)));
+  const isOfPart = (row: readonly string[], heads: readonly string[]) =>
+    ['t', 'z'].every((column, i) => (row[heads.indexOf(column)] ?? '') === wanted[i]);
+  const kept = (before?.rows ?? []).filter((row) => !isOfPart(row, before?.heads ?? []));
+  if (kept.length === 0) return now;
+  const heads = [...new Set([...(before?.heads ?? []), ...now.heads])];
+  const arranged = (rows: ParsedTable['rows'], from: readonly string[]) =>
+    rows.map((row) => heads.map((head) => row[from.indexOf(head)] ?? ''));
+  return { heads, rows: [...arranged(kept, before?.heads ?? []), ...arranged(now.rows, now.heads)] };
 }
 
 /** Tables of several images as one, with a first column that names the image. CSV by RFC 4180, as io/results/csv.ts writes it. */
