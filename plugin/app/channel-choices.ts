@@ -9,10 +9,14 @@ export function channelChoices(annotator: PageAnnotator): ImageChoice[] {
     const single = source.channels.map(({ name }, index) => ({ value: String(index), title: name }));
     const together = source.sizes.c <= 3 ? [{ value: 'all', title: 'all, as colours' }] : [];
     choices.push({
-      title: 'Channel',
-      value: channels === undefined ? 'all' : String(channels[0]),
-      options: [...together, ...single],
-      choose: (value) => void annotator.chooseChannels(value === 'all' ? undefined : [Number(value)]),
+      title: 'The model sees',
+      value: annotator.linked ? 'shown' : channels === undefined ? 'all' : String(channels[0]),
+      options: [{ value: 'shown', title: 'the channels that are shown (up to 3)' }, ...together, ...single],
+      choose(value) {
+        annotator.linked = value === 'shown';
+        if (annotator.linked) return void annotator.followShown().catch(() => undefined);
+        void annotator.chooseChannels(value === 'all' ? undefined : [Number(value)]).catch(() => undefined);
+      },
     });
   }
   return choices;

@@ -10,9 +10,9 @@ import type {
   ViewerCommand,
   ViewerEvent,
   ViewerTool,
-  ViewSlider,
   ViewObject,
   ViewSections,
+  ViewSlider,
   ViewTrack,
 } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';

@@ -60,8 +60,7 @@ export class PlaneSlider {
     const same =
       wanted.length === this.#shown.length &&
       wanted.every(({ count, axis }, i) => count === this.#shown[i].count && axis === this.#shown[i].axis);
-    if (same)
-      for (const { axis, at } of wanted) await within(this.#window.update_slider(axis, at), 'update_slider');
+    if (same) for (const { axis, at } of wanted) await within(this.#window.update_slider(axis, at), 'update_slider');
     else {
       const configs = wanted.map((one) =>
         callable({

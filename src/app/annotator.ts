@@ -4,13 +4,7 @@ import { asSamError, SamError } from '../errors.js';
 import { type ImageSource, planeCount } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
-import {
-  FIRST_VIEW,
-  isRecording,
-  nameOfView,
-  type RecordingView,
-  viewOfRecording,
-} from '../io/recording.js';
+import { FIRST_VIEW, isRecording, nameOfView, type RecordingView, viewOfRecording } from '../io/recording.js';
 import { prefixStore } from '../io/stores/prefix.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { resolveModel } from '../model/registry.js';
@@ -38,6 +32,8 @@ export interface AnnotatorParts extends SavingParts {
 
 export class PageAnnotator {
   readonly session = new AnnotationSession();
+  /** The model is given the channels that are shown. */
+  linked = true;
   /** Called before another part of a recording is shown: what is to be written of the one before. */
   beforeView?: () => Promise<void>;
   private opened?: OpenedImage;
@@ -78,11 +74,15 @@ export class PageAnnotator {
     const { channels, ...rest } = options;
     this.session.notify({ level: 'info', text: `Opening ${options.name ?? nameOf(input)} …` });
     try {
-      const source = await openImage(input, { ...rest, signal });
-      await this.show(source, channels ?? defaultChannels(source), signal);
+      await this.show((task) => openImage(input, { ...rest, ...task }), channels, signal);
+      this.linked = true;
     } catch (error) {
       const known = asSamError(error);
       if (signal.aborted) throw new SamError('cancelled', 'Another image was opened instead.', { cause: error });
+      if (known.code === 'cancelled') {
+        this.session.notify({ level: 'info', text: `${options.name ?? nameOf(input)} was not opened: stopped.` });
+        throw known;
+      }
       this.session.notify({ level: 'error', text: known.message, code: known.code });
       throw known;
     }
@@ -110,14 +110,32 @@ export class PageAnnotator {
     viewOfRecording(whole, view); // says what is not there
     // Along time, one stays in the slice; along depth, at the time point.
     const plane = view.as === opened.view.as ? session.shown.plane : undefined;
-    await this.show(whole, channels, this.supersede(), { view, plane });
+    await this.show(async () => whole, channels, this.supersede(), { view, plane });
   }
 
   /** The same image with other channels; prompts and objects stay, since they are kept with the image. */
   async chooseChannels(channels: readonly number[] | undefined): Promise<void> {
     const { opened } = this;
     if (!opened) return;
-    await this.show(opened.whole, channels, this.supersede(), { view: opened.view });
+    await this.show(async () => opened.whole, channels, this.supersede(), { view: opened.view });
+  }
+
+  /**
+   * What the eye sees goes to the model, too, while the two are linked: up to three channels. More are not given to it; it
+   * keeps those it has.
+   */
+  async followShown(): Promise<void> {
+    const { opened } = this;
+    if (!opened || !this.linked || opened.source.rgb) return;
+    const shown = opened.display.visible;
+    if (shown.length === 0 || shown.length > 3) {
+      if (shown.length > 3)
+        this.session.notify({ level: 'info', text: 'The model is given up to three channels: those it has stay.' });
+      return;
+    }
+    const all = shown.length === opened.source.sizes.c;
+    const wanted = all ? undefined : shown;
+    if (String(wanted) !== String(opened.channels)) await this.setEncoding({ channels: wanted ?? null });
   }
 
   get model(): ModelSpec {
@@ -234,24 +252,50 @@ export class PageAnnotator {
     return this.opening.signal;
   }
 
-  /** @param at of a recording, which part of it, and the plane to begin with whatever was saved */
+  /**
+   * Reads what is needed of an image, with progress, and then shows it; when it is stopped before, the one before stays.
+   *
+   * @param channels that the model is given; undefined: as suits the image
+   * @param at of a recording, which part of it, and the plane to begin with whatever was saved
+   */
   private async show(
+    open: (task: TaskOptions) => Promise<ImageSource>,
+    channels: readonly number[] | undefined,
+    superseded: AbortSignal,
+    at: { readonly view?: RecordingView; readonly plane?: number } = {},
+  ): Promise<void> {
+    const ready = await this.session.task(
+      'open',
+      'Open image',
+      async (task) => {
+        const whole = await open(task);
+        return this.read(whole, channels ?? defaultChannels(whole), at.view, task);
+      },
+      superseded,
+    );
+    superseded.throwIfAborted();
+    await this.session.settled();
+    superseded.throwIfAborted();
+    await this.present(ready, at.plane);
+  }
+
+  private async read(
     whole: ImageSource,
     channels: readonly number[] | undefined,
-    signal: AbortSignal,
-    at: { readonly view?: RecordingView; readonly plane?: number } = {},
+    wanted: RecordingView | undefined,
+    task: TaskOptions,
   ) {
-    const view = isRecording(whole) ? (at.view ?? FIRST_VIEW) : undefined;
+    const { signal } = task;
+    const view = isRecording(whole) ? (wanted ?? FIRST_VIEW) : undefined;
     const source = view ? this.viewOf(whole, view) : whole;
     const parts = await this.parts;
     const { store } = parts;
-    const { session } = this;
     // Work belongs to the image's pixels, whichever of its channels are looked at.
-    const pixels = await pixelSignature(whole, {}, { signal });
+    const pixels = await pixelSignature(whole, {}, task);
     const signature = view ? `${pixels}-${nameOfView(view)}` : pixels;
     const encoding = await this.encodingOf(pixels);
     const embeddings = await this.openEmbeddings(source, channels, encoding, signal);
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     const image: ImageInfo = {
       name: source.name,
       axes: source.axes,
@@ -269,16 +313,23 @@ export class PageAnnotator {
       onChanged: this.onPicture,
       signal,
     });
-    await session.settled();
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
+    return { whole, pixels, ...(view && { view }), source, embeddings, channels, display, encoding, image, parts };
+  }
+
+  private async present(
+    { encoding, image, parts, ...opened }: Awaited<ReturnType<PageAnnotator['read']>>,
+    plane: number | undefined,
+  ): Promise<void> {
+    const { session } = this;
+    const { source, embeddings, display } = opened;
     await this.leave();
     this.encoding = encoding;
     display.pixelSize = encoding.pixelSize ?? source.pixelSize;
     const annotate = this.annotateWith(parts, embeddings, image);
     const annotator = annotate(session.state);
-    this.opened = { whole, pixels, ...(view && { view }), source, embeddings, channels, display, annotate };
+    this.opened = { ...opened, annotate };
     this.opened.saved = await SavedImage.open(session, parts, image, annotator, middlePlane(source));
-    const { plane } = at;
     if (plane !== undefined && plane < image.planes) await session.run('set_plane', { plane });
     if (source.notices) session.notify({ level: 'warning', text: source.notices.join(' ') });
     // What was saved may say that this stack is annotated as something else.

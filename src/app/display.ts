@@ -12,6 +12,13 @@ export function displayOptions(
     if (annotator.display) return annotator.display;
     throw new SamError('cancelled', 'The image was closed.');
   };
+  /** What goes wrong is shown. */
+  const tell = (work: Promise<void>) => {
+    work.catch((error) => {
+      const { code, message } = asSamError(error);
+      if (code !== 'cancelled') annotator.session.notify({ level: 'error', text: message, code });
+    });
+  };
   return {
     readPixels: (_, plane) => display().picture(plane),
     renderer: (_, plane) => {
@@ -27,15 +34,15 @@ export function displayOptions(
       };
     },
     channels: () => annotator.display?.channels() ?? [],
-    onChannel: (change) => void annotator.display?.change(change, annotator.session.state.plane),
+    onChannel: (change) => {
+      void annotator.display?.change(change, annotator.session.state.plane);
+      if (change.visible !== undefined) tell(annotator.followShown());
+    },
     onOtherAxis: (at) => {
       const { view } = annotator.recording ?? {};
       if (!view || view.as === 'projection') return;
       const next: RecordingView = view.as === 'volume' ? { as: 'volume', t: at } : { as: 'slice', z: at };
-      annotator.chooseView(next).catch((error) => {
-        const { code, message } = asSamError(error);
-        if (code !== 'cancelled') annotator.session.notify({ level: 'error', text: message, code });
-      });
+      tell(annotator.chooseView(next));
     },
     scale: () => annotator.display?.scale,
     sections: () => annotator.display?.sections,

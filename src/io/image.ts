@@ -48,6 +48,8 @@ export interface ChannelInfo {
   readonly name: string;
   /** '#rrggbb' */
   readonly color?: string;
+  /** Of its emission, in nm. */
+  readonly wavelength?: number;
   /** Display range suggested by the file. */
   readonly limits?: readonly [low: number, high: number];
 }

@@ -104,11 +104,16 @@ export function createService(deps: ServiceDeps) {
      * How a recording with both time and depth is taken: 'volume' of time point `at`, time series of 'slice' `at`, or of the
      * 'projection'. Each has its own prompts, objects and undo. Returns what `get_state` does.
      */
-    set_recording_view: method('set_recording_view', ['as', 'at'], schemas.set_recording_view, async ({ as, at = 0 }) => {
-      if (!deps.chooseView) throw new SamError('unsupported', 'Recordings cannot be taken apart here.');
-      await deps.chooseView(as === 'volume' ? { as, t: at } : as === 'slice' ? { as, z: at } : { as });
-      return describeState(state());
-    }),
+    set_recording_view: method(
+      'set_recording_view',
+      ['as', 'at'],
+      schemas.set_recording_view,
+      async ({ as, at = 0 }) => {
+        if (!deps.chooseView) throw new SamError('unsupported', 'Recordings cannot be taken apart here.');
+        await deps.chooseView(as === 'volume' ? { as, t: at } : as === 'slice' ? { as, z: at } : { as });
+        return describeState(state());
+      },
+    ),
     set_plane: method('set_plane', ['plane'], schemas.set_plane, ({ plane }) => session.run('set_plane', { plane })),
 
     /**

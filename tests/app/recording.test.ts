@@ -1,26 +1,32 @@
 import assert from 'node:assert/strict';
 import { PageAnnotator } from '../../src/app/annotator.js';
+import { openImage } from '../../src/io/open.js';
 import type { RecordingView } from '../../src/io/recording.js';
 import { exportLabels } from '../../src/io/results/export.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
-import { openImage } from '../../src/io/open.js';
 import { setCommittedObjects } from '../../src/session/edits/edits.js';
 import { labelExport } from '../../src/session/label-export.js';
 import { recordsFromLabels } from '../../src/session/layers.js';
-import { hashEncoder } from '../support/hash-encoder.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
 
 /** Recordings with time and depth, from opening to files; nothing here asks the model for a mask. */
-describe('annotating a recording with time and depth', () => {
+describe('annotating a recording with time and depth', function () {
+  this.timeout(60_000);
+  // Nothing is asked for that needs an embedding; one that is never there costs nothing.
+  const worker = {
+    load: async () => {},
+    encode: () => new Promise(() => {}),
+    close: async () => {},
+  } as unknown as SamWorker;
   const [TIMES, SLICES, HEIGHT, WIDTH] = [3, 5, 8, 10];
   const data = Uint16Array.from({ length: TIMES * SLICES * HEIGHT * WIDTH }, (_, i) => (i * 37) % 4001);
   const input = { data, shape: [TIMES, SLICES, HEIGHT, WIDTH], axes: 'tzyx', name: 'embryo.tif' };
 
   async function sitting(store = memoryStore()) {
     const lease = async () => ({ held: true, take: async () => {}, release: async () => {} });
-    const worker = hashEncoder();
     const annotator = new PageAnnotator(Promise.resolve({ worker, store, lease }), () => {});
     await annotator.open(input, { name: 'embryo.tif' });
-    return { annotator, store, session: annotator.session, worker };
+    return { annotator, store, session: annotator.session };
   }
 
   /** A label image with one object of a pixel in plane 0. */
@@ -57,13 +63,21 @@ describe('annotating a recording with time and depth', () => {
     await annotator.close();
     const again = await sitting(store);
     const found: number[][] = [];
-    const views: RecordingView[] = [{ as: 'volume', t: 1 }, { as: 'slice', z: 3 }, { as: 'projection' }, { as: 'slice', z: 0 }];
+    const views: RecordingView[] = [
+      { as: 'volume', t: 1 },
+      { as: 'slice', z: 3 },
+      { as: 'projection' },
+      { as: 'slice', z: 0 },
+    ];
     for (const view of views) {
       await again.annotator.chooseView(view);
       found.push(ids(again.annotator));
     }
     assert.deepEqual(found, [[2], [3], [4], []]);
-    await assert.rejects(again.annotator.chooseView({ as: 'volume', t: 3 }), /no time point 3: the recording has 0 to 2/);
+    await assert.rejects(
+      again.annotator.chooseView({ as: 'volume', t: 3 }),
+      /no time point 3: the recording has 0 to 2/,
+    );
     await assert.rejects(again.annotator.chooseView({ as: 'slice', z: -1 }), /no slice -1/);
     assert.deepEqual(session.state.image, undefined);
     await again.annotator.close();
@@ -103,9 +117,14 @@ describe('annotating a recording with time and depth', () => {
     assert.match(head, /^label,t,/);
     assert.match(row, /^7,2,/);
     const zarr = await files('ome-zarr');
-    const metadata = JSON.parse(new TextDecoder().decode(zarr.find(({ name }) => name.endsWith('ome.zarr/zarr.json'))!.bytes));
+    const metadata = JSON.parse(
+      new TextDecoder().decode(zarr.find(({ name }) => name.endsWith('ome.zarr/zarr.json'))!.bytes),
+    );
     const [{ axes, datasets }] = metadata.attributes.ome.multiscales;
-    assert.deepEqual(axes.map(({ name }: { name: string }) => name), ['t', 'z', 'y', 'x']);
+    assert.deepEqual(
+      axes.map(({ name }: { name: string }) => name),
+      ['t', 'z', 'y', 'x'],
+    );
     assert.deepEqual(datasets[0].coordinateTransformations[1], { type: 'translation', translation: [2, 0, 0, 0] });
     await annotator.chooseView({ as: 'slice', z: 3 });
     session.apply(objects(TIMES, 5));

@@ -159,14 +159,17 @@ function labelTiff(
   const axes = position ? 'tzyx' : labels.shape.length === 2 ? 'yx' : `${stack}yx`;
   const narrow = narrowLabels(labels);
   const shape = position ? fourAxes(narrow.shape, stack) : narrow.shape;
-  return encodeTiff({ ...narrow, shape }, {
-    ...task,
-    axes,
-    description,
-    pixelSize,
-    name: 'labels',
-    range: [0, Math.max(1, maxLabel(labels))],
-  });
+  return encodeTiff(
+    { ...narrow, shape },
+    {
+      ...task,
+      axes,
+      description,
+      pixelSize,
+      name: 'labels',
+      range: [0, Math.max(1, maxLabel(labels))],
+    },
+  );
 }
 
 async function omeZarr(

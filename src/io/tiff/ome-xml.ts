@@ -18,7 +18,7 @@ export interface OmeImage {
   readonly planeOrder: string;
   readonly type: string;
   readonly pixelSize?: ImageSource['pixelSize'];
-  readonly channels: readonly { readonly name?: string; readonly color?: string }[];
+  readonly channels: readonly { readonly name?: string; readonly color?: string; readonly wavelength?: number }[];
   readonly tiffData: readonly TiffData[];
 }
 
@@ -108,6 +108,7 @@ function parseImage(image: Element, parts: readonly Element[]): OmeImage[] {
         .map(({ attributes }) => ({
           name: attributes.get('Name'),
           color: colourOf(attributes.get('Color')),
+          ...wavelengthOf(attributes),
         })),
       tiffData: parts.flatMap((part, i) => (part.name === 'TiffData' ? [tiffDataOf(part, parts[i + 1])] : [])),
     },
@@ -134,6 +135,14 @@ function pixelSizeOf(pixels: ReadonlyMap<string, string>): OmeImage['pixelSize']
     return size > 0 ? { length: size, unit: pixels.get(`PhysicalSize${axis}Unit`) ?? 'µm' } : undefined;
   };
   return pixelSizeFrom({ z: length('Z'), y: length('Y'), x: length('X') });
+}
+
+/** In nm, whatever the file counts in. */
+function wavelengthOf(attributes: ReadonlyMap<string, string>): { readonly wavelength?: number } {
+  const length = Number(attributes.get('EmissionWavelength') ?? Number.NaN);
+  const inNanometres: Readonly<Record<string, number>> = { nm: 1, µm: 1000, um: 1000, pm: 0.001 };
+  const wavelength = length * (inNanometres[attributes.get('EmissionWavelengthUnit') ?? 'nm'] ?? Number.NaN);
+  return wavelength > 0 ? { wavelength } : {};
 }
 
 /** OME colours are RGBA in a signed 32-bit integer. */

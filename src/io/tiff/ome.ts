@@ -317,8 +317,8 @@ async function describe(
     first,
     rgb: c === 1 && isRgb(first),
     channels: plain.map((channel, i) => {
-      const { name, color } = (first.samples === 1 ? image.channels[i] : undefined) ?? {};
-      return { name: name || channel.name, color: color ?? channel.color };
+      const { name, color, wavelength } = (first.samples === 1 ? image.channels[i] : undefined) ?? {};
+      return { name: name || channel.name, color: color ?? channel.color, ...(wavelength && { wavelength }) };
     }),
     pixelSize: image.pixelSize,
     levels: levels.map((page) => [page.height, page.width]),

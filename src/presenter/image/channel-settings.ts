@@ -68,10 +68,6 @@ function parse(bytes: Uint8Array | undefined, count: number): readonly ChannelSe
   }
 }
 
-/** Three equal channels make grey, and look as the model is given them. */
-const THREE = ['#ff0000', '#00ff00', '#0000ff'];
-/** Colours that stay apart when they add up, for people with any colour vision as far as seven colours can. */
-const PALETTE = ['#00ff00', '#ff00ff', '#00ffff', '#ffff00', '#ff0000', '#4060ff', '#ff8000'];
 /** More at once only make mud. */
 const SHOWN_AT_FIRST = 4;
 
@@ -79,12 +75,6 @@ const SHOWN_AT_FIRST = 4;
 export function shownChannels({ channels, rgb }: ImageSource): number[] {
   const drawn = channels.map((_, index) => index).filter((index) => channels[index].name !== 'Alpha');
   return rgb ? drawn.slice(0, 3) : drawn;
-}
-
-export function defaultColor({ channels }: ImageSource, channel: number, position: number, count: number): string {
-  if (count === 1) return '#ffffff';
-  const palette = count === 3 ? THREE : PALETTE;
-  return channels[channel].color ?? palette[position % palette.length];
 }
 
 export function visibleAtFirst(position: number): boolean {

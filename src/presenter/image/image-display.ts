@@ -5,7 +5,8 @@ import type { Dtype, Size, Tensor, YXYX } from '../../ndimage/array.js';
 import type { SectionSource } from '../sections/section-view.js';
 import { SectionVolume } from '../sections/section-volume.js';
 import type { PlaneRenderer, ViewChannel, ViewerEvent } from '../viewer.js';
-import { defaultColor, RememberedChannels, shownChannels, visibleAtFirst } from './channel-settings.js';
+import { channelColors } from './channel-colors.js';
+import { RememberedChannels, shownChannels, visibleAtFirst } from './channel-settings.js';
 import { composite, type PaintedChannel } from './composite.js';
 import { type ChannelRange, measureContrast } from './contrast.js';
 import { Overview } from './overview.js';
@@ -53,13 +54,14 @@ export class ImageDisplay {
   /** For the viewer's controls. */
   channels(): ViewChannel[] {
     const { source, shown, ranges, remembered } = this;
+    const colors = channelColors(source, shown);
     return ranges.map(({ limits, range }, index) => {
       const chosen = remembered.at(index);
       const used = chosen.limits ?? limits;
       const single = ranges.length === 1;
       return {
         name: source.rgb ? 'Colour' : source.channels[shown[index]].name,
-        ...(!single && { color: chosen.color ?? defaultColor(source, shown[index], index, ranges.length) }),
+        ...(!single && { color: chosen.color ?? colors[index] }),
         limits: used,
         range: sliderRange(source.dtype, range, used),
         visible: chosen.visible ?? visibleAtFirst(index),
@@ -159,6 +161,11 @@ export class ImageDisplay {
     this.rendering?.abort(new SamError('cancelled', 'The image was closed.'));
     this.planes.close();
     await this.remembered.flush();
+  }
+
+  /** Numbers of the channels that are shown, in the file. */
+  get visible(): number[] {
+    return this.channels().flatMap(({ visible }, k) => (visible ? [this.shown[k]] : []));
   }
 
   /** The visible channels; `at` counts in the file. */

@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { PageAnnotator } from '../../src/app/annotator.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
+
+/** What a window does when it opens an image, without a model: no embedding ever comes. */
+describe('opening an image in a window', () => {
+  const worker = {
+    load: async () => {},
+    encode: () => new Promise(() => {}),
+    close: async () => {},
+  } as unknown as SamWorker;
+  const lease = async () => ({ held: true, take: async () => {}, release: async () => {} });
+  const open = () => new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease }), () => {});
+  const image = (name: string, shape: readonly number[], axes: string) => {
+    const data = Uint8Array.from(
+      { length: shape.reduce((a, b) => a * b) },
+      (_, i) => (i * 31 + axes.charCodeAt(0)) % 251,
+    );
+    return { data, shape, axes, name };
+  };
+
+  it('shows progress and can be stopped: then what was open stays', async () => {
+    const annotator = open();
+    const { session } = annotator;
+    await annotator.open(image('first', [16, 20], 'yx'));
+    const seen = new Set<string>();
+    const stop = session.subscribe(({ tasks }) => {
+      const task = tasks.find(({ slot }) => slot === 'open');
+      if (!task) return;
+      seen.add(task.name);
+      session.cancel(task.id);
+    });
+    await assert.rejects(annotator.open(image('second', [16, 20], 'yx'), { name: 'second' }), /cancelled/i);
+    stop();
+    assert.deepEqual([...seen], ['Open image']);
+    assert.equal(session.state.image?.name, 'first');
+    assert.match(session.state.message?.text ?? '', /second was not opened/);
+    await annotator.open(image('second', [16, 20], 'yx'));
+    assert.equal(session.state.image?.name, 'second');
+    await annotator.close();
+  });
+
+  it('a volume opens at its middle slice, and again where one has worked', async () => {
+    const annotator = open();
+    const { session } = annotator;
+    await session.run('set_settings', { autoSegment: false });
+    const volume = image('volume', [9, 16, 20], 'zyx');
+    await annotator.open(volume);
+    assert.equal(session.state.plane, 4);
+    await session.run('set_plane', { plane: 7 });
+    await session.run('put_prompts', { prompts: [{ kind: 'point', id: 'p', plane: 7, at: [3, 4], positive: true }] });
+    await annotator.open(image('other', [16, 20], 'yx'));
+    await annotator.open(volume);
+    assert.equal(session.state.plane, 7);
+    await annotator.open(image('series', [9, 16, 20], 'tyx'));
+    assert.equal(session.state.plane, 0);
+    await annotator.close();
+  });
+
+  it('the model is given what is shown, until the two are unlinked', async () => {
+    const annotator = open();
+    await annotator.open(image('colours', [4, 16, 20], 'cyx'));
+    const show = async (index: number, visible: boolean) => {
+      await annotator.display!.change({ index, visible }, 0);
+      await annotator.followShown();
+    };
+    assert.deepEqual(annotator.channels, [0]);
+    await show(3, false);
+    assert.deepEqual(annotator.channels, [0, 1, 2]);
+    await show(0, false);
+    assert.deepEqual(annotator.channels, [1, 2]);
+    annotator.linked = false;
+    await show(1, false);
+    assert.deepEqual(annotator.channels, [1, 2]);
+    annotator.linked = true;
+    await annotator.followShown();
+    assert.deepEqual(annotator.channels, [2]);
+    await annotator.close();
+  });
+});
