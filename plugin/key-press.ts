@@ -22,4 +22,6 @@ const SIGNS: Readonly<Record<string, string>> = {
   ']': 'BracketRight',
   '+': 'Equal',
   '-': 'Minus',
+  ',': 'Comma',
+  '.': 'Period',
 };

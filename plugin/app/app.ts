@@ -22,7 +22,7 @@ import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { serverStore } from '../../src/io/stores/server.js';
 import type { Tiling } from '../../src/ndimage/blocking.js';
-import { commandOfKey } from '../../src/presenter/keys.js';
+import { commandOfKey, paletteModel } from '../../src/presenter/keys.js';
 import type { PanelModel } from '../../src/presenter/panel/panel.js';
 import { Presenter } from '../../src/presenter/presenter.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
@@ -36,6 +36,7 @@ import { keyPress } from '../key-press.js';
 import { helpSheet } from '../panel/help-sheet.js';
 import { loadSheet } from '../panel/load-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
+import { paletteSheet } from '../panel/palette-sheet.js';
 import { Panel } from '../panel/panel.js';
 import { saveSheet } from '../panel/save-sheet.js';
 import { severalFilesSheet } from '../panel/several-files-sheet.js';
@@ -296,6 +297,8 @@ export class MicroSamApp {
         }).open(),
       earlier_versions: () => openVersions(session, annotator.saved, (action) => this.attempt(action)),
       help: () => helpSheet().open(),
+      command_palette: () =>
+        paletteSheet(paletteModel(session.shown), (id) => void this.presenter?.run(id as 'commit')).open(),
       next_image: () => this.stepImage('next'),
       previous_image: () => this.stepImage('previous'),
     };
@@ -406,6 +409,8 @@ export class MicroSamApp {
       if (isTyping(event.target, event.code)) return;
       const id = commandOfKey(keyPress(event));
       if (!id || !this.presenter) return;
+      // Where something in the panel has the focus, arrows scroll it.
+      if (event.code.startsWith('Arrow') && event.target !== document.body) return;
       event.preventDefault();
       this.presenter.runInOrder(handTime(event), id as 'commit');
     });

@@ -10,6 +10,7 @@ import type {
   ViewerCommand,
   ViewerEvent,
   ViewerTool,
+  ViewMove,
   ViewObject,
   ViewSections,
   ViewSlider,
@@ -102,12 +103,19 @@ export class KaibuViewer implements Viewer {
       const pictures = new SectionPictures(window);
       this.showSections = (sections) => this.#do(() => pictures.show(sections));
     }
+    if (extras?.view)
+      this.moveView = (move) => this.#do(async () => void (await within(window.move_view!(move), 'move_view')));
+    if (extras?.readout)
+      this.showReadout = (text) =>
+        this.#do(async () => void (await within(window.set_readout!(text ?? null), 'set_readout')));
     if (extras?.screenshot) this.screenshot = () => this.#do(() => within(window.screenshot!(), 'screenshot'));
   }
 
   screenshot?: () => Promise<Uint8Array>;
   showChannels?: (channels: readonly ViewChannel[]) => Promise<void>;
   showSections?: (sections: ViewSections | undefined) => Promise<void>;
+  moveView?: (move: ViewMove) => Promise<void>;
+  showReadout?: (text: string | undefined) => Promise<void>;
   showScale?: (scale: { size: number; unit: string } | undefined) => Promise<void>;
 
   on(listener: (event: ViewerEvent) => void): () => void {
@@ -246,6 +254,7 @@ export class KaibuViewer implements Viewer {
           },
           view: (extent: readonly number[]) => this.#emit({ kind: 'view', box: extentToBox(extent, height()) }),
           section: (at: ViewSections['at']) => this.#emit({ kind: 'section', at }),
+          band: (extent: readonly number[]) => this.#emit({ kind: 'band', box: extentToBox(extent, height()) }),
           files: (files: readonly File[]) => this.#emit({ kind: 'files-dropped', files }),
         }),
       ),

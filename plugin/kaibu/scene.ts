@@ -83,7 +83,8 @@ export class Scene {
     const { extras, emit } = this.#context;
     const size = [this.size[1], this.size[0]] as const;
     for (const name of OBJECT_LAYERS) {
-      const pick_callback = (id: number) => emit({ kind: 'object-picked', layer: name, id });
+      const pick_callback = (id: number, extend = false) =>
+        emit({ kind: 'object-picked', layer: name, id, ...(extend && { extend }) });
       this.#objects.set(
         name,
         extras?.labels
@@ -146,7 +147,7 @@ export class Scene {
   async setTool({ kind, positive, brushSize }: ViewerTool): Promise<void> {
     if (!this.#points || !this.#shapes) return;
     const { extras } = this.#context;
-    const painting = kind === 'brush' || kind === 'eraser' || kind === 'fill';
+    const painting = kind === 'brush' || kind === 'eraser' || kind === 'fill' || kind === 'split';
     if (this.#window.set_tool && extras?.painting)
       await within(this.#window.set_tool({ kind: painting ? kind : 'none', radius: brushSize }), 'set_tool');
     const outlines = kind === 'box' || kind === 'polygon' || kind === 'ellipse';

@@ -5,6 +5,7 @@ import type {
   ToolConfig,
   ViewerExtras,
   ViewerListeners,
+  ViewMove,
 } from '../viewer/protocol.js';
 
 /** The functions of a Kaibu window that the adapter calls, as they look over RPC. The last block exists in our viewer only. */
@@ -31,6 +32,8 @@ export interface KaibuWindow {
   set_channels?(channels: readonly ChannelControl[]): Promise<unknown>;
   set_sections?(config: SectionConfig | null): Promise<unknown>;
   set_scale?(scale: PixelScale | null): Promise<unknown>;
+  move_view?(move: ViewMove): Promise<unknown>;
+  set_readout?(text: string | null): Promise<unknown>;
   screenshot?(): Promise<Uint8Array>;
 }
 

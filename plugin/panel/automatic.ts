@@ -2,7 +2,7 @@ import type { AutomaticSlider, PanelAutomatic } from '../../src/presenter/panel/
 import type { PanelButton, PanelRange } from '../../src/presenter/panel/panel-controls.js';
 import type { AutomaticMode } from '../../src/segmentation/automatic.js';
 import { buttonView, type ControlActions, type ControlView, viewOf } from './controls.js';
-import { make, setChildren, setText } from './dom.js';
+import { make, setChildren, setField, setText } from './dom.js';
 
 /**
  * Automatic segmentation: one button until there is a result; then what was clicked, all that is left, and, folded away,
@@ -197,7 +197,7 @@ let gestures = 0;
 class SliderView {
   readonly node: HTMLElement;
   private readonly input: HTMLInputElement;
-  private readonly output = make('output');
+  private readonly number: HTMLInputElement;
   private gesture = '';
   private wanted?: number;
 
@@ -206,29 +206,44 @@ class SliderView {
     private readonly actions: ControlActions,
   ) {
     this.input = make('input', { type: 'range', 'data-threshold': slider.threshold });
+    this.number = make('input', {
+      type: 'number',
+      step: 'any',
+      placeholder: 'any',
+      'aria-label': `${slider.title}, as a number`,
+    });
     this.node = make(
       'label',
       { className: 'range', title: slider.tooltip },
       make('span', {}, slider.title),
       this.input,
-      this.output,
+      this.number,
+      make('span', { className: 'unit' }, slider.unit),
     );
     this.newGesture();
     this.input.addEventListener('input', () => this.send());
     this.input.addEventListener('change', () => this.newGesture());
+    this.number.addEventListener('change', () => this.sendNumber());
   }
 
-  update({ min, max, step, value, text }: AutomaticSlider): void {
+  update({ min, max, step, value, number }: AutomaticSlider): void {
     const { input } = this;
     input.min = String(min);
     input.max = String(max);
     input.step = String(step);
     if (!input.matches(':active')) input.value = String(value);
-    setText(this.output, text);
+    setField(this.number, number === undefined ? '' : String(number));
   }
 
   private newGesture(): void {
     this.gesture = `slider-${++gestures}`;
+  }
+
+  private sendNumber(): void {
+    const { threshold } = this.slider;
+    const typed = this.number.valueAsNumber;
+    const value = Number.isFinite(typed) ? typed : threshold === 'maxObjectSize' ? Number.MAX_SAFE_INTEGER : undefined;
+    if (value !== undefined) this.actions.run('change_automatic', { thresholds: { [threshold]: value } });
   }
 
   /** At most one change per frame: a quick hand makes more events than pictures can be shown. */

@@ -7,7 +7,7 @@ import type {
 } from '../../src/presenter/panel/panel-controls.js';
 import type { CommandId } from '../../src/session/commands/commands.js';
 import type { SessionSettings } from '../../src/session/state.js';
-import { icon, keyCaps, make, setText } from './dom.js';
+import { icon, keyCaps, make, setField, setText } from './dom.js';
 import { TOOL_ICONS } from './icons.js';
 
 /**
@@ -107,8 +107,9 @@ function toggleView(first: PanelToggle, actions: ControlActions): ControlView<Pa
 }
 
 function toolStrip(first: PanelChoice, actions: ControlActions): ControlView<PanelChoice> {
-  const buttons = first.options.map(({ value, title }) => {
-    const button = make('button', { type: 'button', title, 'data-tool': value });
+  const buttons = first.options.map(({ value, title, key }) => {
+    const named = key ? `${title} (${key})` : title;
+    const button = make('button', { type: 'button', title: named, 'data-tool': value });
     button.append(TOOL_ICONS[value] ? icon(TOOL_ICONS[value]) : title, make('span', {}, title));
     button.addEventListener('click', () => actions.set({ [first.setting]: value }));
     return button;
@@ -135,19 +136,29 @@ function choiceView(first: PanelChoice, actions: ControlActions): ControlView<Pa
 }
 
 function rangeView(first: PanelRange, actions: ControlActions): ControlView<PanelRange> {
-  const { min, max, step } = first;
-  const input = make('input', { type: 'range', min: String(min), max: String(max), step: String(step) });
-  const value = make('output');
-  const node = make('label', { className: 'range', title: first.tooltip }, make('span', {}, first.title), input, value);
+  const limits = { min: String(first.min), max: String(first.max), step: String(first.step) };
+  const input = make('input', { type: 'range', ...limits });
+  const number = make('input', { type: 'number', 'aria-label': `${first.title}, as a number`, ...limits });
+  const node = make(
+    'label',
+    { className: 'range', title: first.tooltip },
+    make('span', {}, first.title),
+    input,
+    number,
+  );
+  const send = (value: number) => {
+    if (Number.isFinite(value)) actions.set({ [first.setting]: Math.min(Math.max(value, first.min), first.max) });
+  };
   input.addEventListener('input', () => {
-    setText(value, input.value);
-    actions.set({ [first.setting]: Number(input.value) });
+    number.value = input.value;
+    send(input.valueAsNumber);
   });
+  number.addEventListener('change', () => send(number.valueAsNumber));
   return {
     node,
     update(control) {
       if (document.activeElement !== input || !input.matches(':active')) input.value = String(control.value);
-      setText(value, String(control.value));
+      setField(number, String(control.value));
     },
   };
 }

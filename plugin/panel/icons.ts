@@ -7,5 +7,6 @@ export const TOOL_ICONS: Readonly<Record<string, string>> = {
   brush: '<path d="M17 3l-7.5 8M9.5 11c-2-.5-4 .5-4 3 0 1.5-1 2-2.5 2 2 1.5 7 1.5 7.5-2 .1-1-.3-2-1-3z"/>',
   eraser: '<path d="M8 16.5l-4.5-4.5 8-8 5 5-7.5 7.5zM6.5 8.5l5 5M8 16.5h9"/>',
   fill: '<circle cx="10" cy="10" r="7"/><circle cx="10" cy="10" r="2.5" fill="currentColor"/>',
+  split: '<path d="M4 16L16 4M5 8a4 4 0 0 1 4-4M15 12a4 4 0 0 1-4 4"/>',
   pan: '<path d="M10 2v16M2 10h16M10 2L8 4.5M10 2l2 2.5M10 18l-2-2.5M10 18l2-2.5M2 10l2.5-2M2 10l2.5 2M18 10l-2.5-2M18 10l-2.5 2"/>',
 };

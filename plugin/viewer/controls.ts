@@ -23,6 +23,30 @@ export function slider(
   };
 }
 
+/** A number box beside a slider, for who knows the value. */
+export function numberFor({ element: range }: Slider, label: string): Slider {
+  const element = document.createElement('input');
+  element.type = 'number';
+  element.className = 'value';
+  for (const name of ['min', 'max', 'step'] as const) element[name] = range[name];
+  element.value = range.value;
+  element.setAttribute('aria-label', label);
+  element.addEventListener('change', () => {
+    if (!Number.isFinite(element.valueAsNumber)) return;
+    range.value = element.value;
+    range.dispatchEvent(new Event('input'));
+  });
+  range.addEventListener('input', () => {
+    element.value = range.value;
+  });
+  return {
+    element,
+    set: (value) => {
+      if (document.activeElement !== element) element.value = String(value);
+    },
+  };
+}
+
 export function labelled(text: string, control: HTMLElement): HTMLLabelElement {
   const label = document.createElement('label');
   label.className = 'field';

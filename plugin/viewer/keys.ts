@@ -11,14 +11,14 @@ const BROWSER_KEEPS = ['Tab', 'F5', 'F11', 'F12'];
 /**
  * Keys go to the selected layer, or where nobody listens to it to the topmost one that has a listener, who may take
  * them; what nobody takes moves the plane slider ([ and ]) or the view
- * (+, - and 0). Keys typed into a control stay there.
+ * (+, -, 0 and the arrows). Keys typed into a control stay there.
  */
 export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders): void {
   document.addEventListener('keydown', (event) => {
     if (isTyping(event.target, event.code)) return;
     if (event.target instanceof HTMLButtonElement && (event.code === 'Enter' || event.code === 'Space')) return;
     const { code, ctrl } = keyPress(event);
-    if (BROWSER_KEEPS.includes(code) || (ctrl && !/^(Key[ZYASO]|Arrow\w+)$/.test(code))) return;
+    if (BROWSER_KEEPS.includes(code) || (ctrl && !/^(Key[ZYASOK]|Arrow\w+)$/.test(code))) return;
     event.preventDefault();
     // One after the other, also where they wait for layers.
     heard = heard.then(async () => {
@@ -68,8 +68,23 @@ async function press(
     case 'Numpad0':
       stage.fit();
       break;
+    case 'ArrowLeft':
+      stage.move({ by: [0, -ARROW_STEP] });
+      break;
+    case 'ArrowRight':
+      stage.move({ by: [0, ARROW_STEP] });
+      break;
+    case 'ArrowUp':
+      stage.move({ by: [-ARROW_STEP, 0] });
+      break;
+    case 'ArrowDown':
+      stage.move({ by: [ARROW_STEP, 0] });
+      break;
   }
 }
+
+/** Part of what is on screen. */
+const ARROW_STEP = 0.15;
 
 /** While an image takes the place of another one, all layers are gone for a moment: keys wait for the new ones. */
 async function hearing(stack: LayerStack): Promise<VectorLayer | undefined> {

@@ -1,4 +1,4 @@
-import { iconButton, labelled, slider } from './controls.js';
+import { iconButton, labelled, numberFor, slider } from './controls.js';
 import type { LayerStack } from './layer-stack.js';
 import type { ViewerLayer } from './layers/layer.js';
 
@@ -69,8 +69,14 @@ function makeEntry(layer: ViewerLayer, stack: LayerStack): Entry {
   const opacity = slider({ min: 0, max: 1, step: 0.05, value: layer.ol.getOpacity() }, (value) =>
     layer.ol.setOpacity(value),
   );
-  layer.ol.on('change:opacity', () => opacity.set(layer.ol.getOpacity()));
-  options.append(labelled('Opacity', opacity.element));
+  const exact = numberFor(opacity, `Opacity of ${title}`);
+  layer.ol.on('change:opacity', () => {
+    opacity.set(layer.ol.getOpacity());
+    exact.set(layer.ol.getOpacity());
+  });
+  const field = labelled('Opacity', opacity.element);
+  field.append(exact.element);
+  options.append(field);
   const extra = layer.options?.();
   if (extra) options.append(extra);
   element.append(row, options);

@@ -3,18 +3,20 @@ import './styles.css';
 import { listenToDrops } from '../dropped-files.js';
 import { rpcWithOpener } from '../opener-rpc.js';
 import { ChannelControls } from './channels.js';
+import { watchSpace } from './held-space.js';
 import { PaintInteraction } from './interactions/paint.js';
 import { listenToKeys } from './keys.js';
 import { LayerList } from './layer-list.js';
 import { LayerStack } from './layer-stack.js';
 import { moveByWheel } from './plane-wheel.js';
-import { drawsOnClick, watchPointer, watchSecondary } from './pointer.js';
+import { drawsOnClick, watchBand, watchPointer, watchSecondary } from './pointer.js';
 import type { ViewerListeners } from './protocol.js';
 import { viewerFunctions } from './rpc-api.js';
 import { ScaleBar } from './scale-bar.js';
 import { screenshot } from './screenshot.js';
 import { Sections } from './sections.js';
 import { Stage } from './stage.js';
+import { moveByTrackpad } from './trackpad.js';
 import { Sliders, Widgets } from './widgets.js';
 
 /**
@@ -57,7 +59,10 @@ function openSidebar(open: boolean): void {
 const scaleBar = new ScaleBar(stage, element('scale-bar'));
 listenToKeys(stage, stack, sliders);
 moveByWheel(stage, sliders);
+moveByTrackpad(stage);
+watchSpace(element('map'));
 watchSecondary(stage, listeners);
+watchBand(stage, listeners);
 watchPointer(
   stage,
   stack,
@@ -107,6 +112,10 @@ const functions = viewerFunctions({
   },
   openSidebar,
   setScale: (scale) => scaleBar.set(scale),
+  setReadout: (text) => {
+    element('readout').textContent = text;
+    element('readout').hidden = text === '';
+  },
   screenshot: takeScreenshot,
 });
 

@@ -1,3 +1,5 @@
+import { shiftKeyOnly } from 'ol/events/condition.js';
+import DragBox from 'ol/interaction/DragBox.js';
 import { handTime } from '../hand-time.js';
 import type { LayerStack } from './layer-stack.js';
 import { LabelLayer } from './layers/label-layer.js';
@@ -49,10 +51,10 @@ export function watchPointer(
     listeners.current.pointer?.(null);
   });
   map.on('click', (event) => {
-    const { altKey, ctrlKey } = event.originalEvent as MouseEvent;
-    if (ctrlKey || (!altKey && isDrawing())) return;
+    const { altKey, ctrlKey, shiftKey } = event.originalEvent as MouseEvent;
+    if (ctrlKey || (!altKey && !shiftKey && isDrawing())) return;
     const hit = objectUnder(stack, event.coordinate);
-    if (hit) hit.layer.pick(hit.object.id);
+    if (hit) hit.layer.pick(hit.object.id, shiftKey);
   });
   // Objects come and go under a pointer that rests.
   map.on('postrender', describe);
@@ -103,4 +105,11 @@ export function watchSecondary({ map }: Stage, listeners: { readonly current: Vi
     const [x, y] = map.getEventCoordinate(event);
     listeners.current.secondary?.([x, y], handTime(event));
   });
+}
+
+/** A box dragged with Shift held chooses objects, whatever tool is in hand. */
+export function watchBand({ map }: Stage, listeners: { readonly current: ViewerListeners }): void {
+  const band = new DragBox({ condition: shiftKeyOnly, className: 'band', minArea: CLICK_REACH ** 2 });
+  band.on('boxend', () => listeners.current.band?.(band.getGeometry().getExtent()));
+  map.addInteraction(band);
 }

@@ -24,6 +24,10 @@ export interface ViewerExtras {
   readonly channels: boolean;
   /** `set_sections` exists. */
   readonly sections: boolean;
+  /** `move_view` exists. */
+  readonly view: boolean;
+  /** `set_readout` exists. */
+  readonly readout: boolean;
 }
 
 /** One channel of `set_channels`; each carries `_rintf: true`. */
@@ -37,6 +41,12 @@ export interface ChannelControl {
   readonly visible: boolean;
   readonly change_callback: (change: ChannelChange) => void;
 }
+
+/** A factor above 1 to enlarge; the whole image; or parts of what is on screen, down and to the right. */
+export type ViewMove =
+  | { readonly zoom: number }
+  | { readonly fit: true }
+  | { readonly by: readonly [down: number, right: number] };
 
 export interface ChannelChange {
   readonly limits?: readonly [low: number, high: number] | 'auto';
@@ -76,8 +86,8 @@ export interface LabelLayerConfig {
   readonly outline?: boolean;
   /** False keeps it out of the layer list and from answering clicks and hovers. */
   readonly listed?: boolean;
-  /** A click on an object: with the pan tool, or with Alt held in any tool. */
-  readonly pick_callback?: (id: number) => void;
+  /** A click on an object: with the pan tool, or with Alt held in any tool; or with Shift held, which `extend` says. */
+  readonly pick_callback?: (id: number, extend?: boolean) => void;
 }
 
 /** Sections of a volume. A picture that is left out is the one before. */
@@ -99,7 +109,7 @@ export interface SectionPicture {
   readonly data: Uint8Array;
 }
 
-export type PaintTool = 'brush' | 'eraser' | 'fill';
+export type PaintTool = 'brush' | 'eraser' | 'fill' | 'split';
 
 export interface ToolConfig {
   readonly kind: PaintTool | 'none';
@@ -122,6 +132,8 @@ export interface ViewerListeners {
   readonly stroke?: (stroke: StrokeEvent) => void;
   /** Visible part of the image: x0, y0, x1, y1. */
   readonly view?: (extent: readonly number[]) => void;
+  /** A box dragged with Shift held, over the image: x0, y0, x1, y1. */
+  readonly band?: (extent: readonly number[]) => void;
   readonly files?: (files: readonly File[]) => void;
   /** A place chosen in a section, as `SectionConfig.at`. */
   readonly section?: (at: readonly [z: number, y: number, x: number]) => void;

@@ -15,6 +15,7 @@ import type {
   ToolConfig,
   ViewerExtras,
   ViewerListeners,
+  ViewMove,
 } from './protocol.js';
 import type { Sections } from './sections.js';
 import type { Stage } from './stage.js';
@@ -33,6 +34,7 @@ export interface ViewerParts {
   setBusy(busy: boolean): void;
   openSidebar(open: boolean): void;
   setScale(scale: PixelScale | undefined): void;
+  setReadout(text: string): void;
   screenshot(): Promise<Uint8Array>;
 }
 
@@ -58,6 +60,8 @@ const EXTRAS: ViewerExtras = {
   scale: true,
   channels: true,
   sections: true,
+  view: true,
+  readout: true,
 };
 
 const NDARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> = {
@@ -137,6 +141,8 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
     set_sections: (config: SectionConfig | null) => parts.sections.set(config ?? undefined),
     set_tool: (tool: ToolConfig) => paint.setTool(tool),
     set_layer_visible: (key: string, visible: boolean) => layerOf(key).ol.setVisible(visible),
+    move_view: (move: ViewMove) => stage.move(move),
+    set_readout: (text: string | null) => parts.setReadout(text ?? ''),
     screenshot: () => parts.screenshot(),
   };
 }

@@ -5,6 +5,8 @@ import { defaults as defaultInteractions } from 'ol/interaction/defaults.js';
 import OlMap from 'ol/Map.js';
 import Projection from 'ol/proj/Projection.js';
 import View from 'ol/View.js';
+import { movesView } from './held-space.js';
+import type { ViewMove } from './protocol.js';
 
 /**
  * The map and its image frame. Coordinates are Kaibu's: x right, y up, origin at the lower left corner of the image, one
@@ -21,11 +23,12 @@ export class Stage {
       controls: defaultControls({ attribution: false, rotate: false, zoom: false }),
       interactions: defaultInteractions({
         altShiftDragRotate: false,
+        shiftDragZoom: false, // chooses objects instead (pointer.ts)
         pinchRotate: false,
         doubleClickZoom: false,
       }).extend([
-        // The middle button pans whatever the tool does with the first.
-        new DragPan({ condition: ({ originalEvent }) => 'button' in originalEvent && originalEvent.button === 1 }),
+        // Whatever the tool does with the first button.
+        new DragPan({ condition: ({ originalEvent }) => movesView(originalEvent) }),
       ]),
       view: imageView([1024, 1024]),
     });
@@ -52,6 +55,23 @@ export class Stage {
   zoomBy(factor: number): void {
     const view = this.map.getView();
     view.animate({ resolution: view.getResolution()! / factor, duration: 120 });
+  }
+
+  /** By CSS pixels of the content, to the right and down. */
+  panBy(right: number, down: number): void {
+    const view = this.map.getView();
+    const resolution = view.getResolution() ?? 1;
+    const [x, y] = view.getCenter() ?? [0, 0];
+    view.setCenter(view.getConstrainedCenter([x + right * resolution, y - down * resolution]));
+  }
+
+  move(move: ViewMove): void {
+    if ('fit' in move) this.fit();
+    else if ('zoom' in move) this.zoomBy(move.zoom);
+    else {
+      const [width, height] = this.map.getSize() ?? [0, 0];
+      this.panBy(move.by[1] * width, move.by[0] * height);
+    }
   }
 
   /** Image (row, column) as real numbers of a map coordinate. */

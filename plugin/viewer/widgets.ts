@@ -120,7 +120,9 @@ export interface SliderConfig {
 interface ShownSlider {
   readonly config: SliderConfig;
   readonly input: HTMLInputElement;
-  readonly output: HTMLOutputElement;
+  /** The same as a number, to be typed. */
+  readonly number: HTMLInputElement;
+  readonly count: HTMLElement;
 }
 
 export class Sliders {
@@ -139,20 +141,26 @@ export class Sliders {
       input.max = String(config.max);
       input.step = String(config.step ?? 1);
       input.value = String(config.value ?? config.min);
-      const output = document.createElement('output');
-      const slider = { config, input, output };
+      const number = document.createElement('input');
+      number.type = 'number';
+      number.min = String(config.min + first(config));
+      number.max = String(config.max + first(config));
+      number.setAttribute('aria-label', `Number of ${config.name}`);
+      const count = document.createElement('span');
+      const slider = { config, input, number, count };
       input.addEventListener('input', () => this.#moved(slider));
+      number.addEventListener('change', () => this.#typed(slider));
       show(slider);
       return slider;
     });
     this.#root.hidden = this.#sliders.length === 0;
     this.#root.replaceChildren(
-      ...this.#sliders.map(({ config, input, output }) => {
+      ...this.#sliders.map(({ config, input, number, count }) => {
         const label = document.createElement('label');
         label.title = 'Keys: [ and ]; the wheel with Shift';
         const name = document.createElement('span');
         name.textContent = config.name;
-        label.append(name, input, output);
+        label.append(name, input, number, count);
         return label;
       }),
     );
@@ -176,14 +184,26 @@ export class Sliders {
     return true;
   }
 
+  #typed(slider: ShownSlider): void {
+    const { config, input, number } = slider;
+    const before = input.value;
+    if (Number.isFinite(number.valueAsNumber)) input.value = String(number.valueAsNumber - first(config));
+    if (input.value === before) show(slider);
+    else this.#moved(slider);
+  }
+
   #moved(slider: ShownSlider): void {
     show(slider);
     slider.config.change_callback?.(slider.input.valueAsNumber);
   }
 }
 
-function show({ config, input, output }: ShownSlider): void {
-  // People count slices and frames from 1, as the annotator's panel does.
-  const first = config.min === 0 ? 1 : 0;
-  output.textContent = `${input.valueAsNumber + first} / ${config.max + first}`;
+function show({ config, input, number, count }: ShownSlider): void {
+  number.value = String(input.valueAsNumber + first(config));
+  count.textContent = `/ ${config.max + first(config)}`;
+}
+
+/** People count slices and frames from 1, as the annotator's panel does. */
+function first({ min }: SliderConfig): number {
+  return min === 0 ? 1 : 0;
 }

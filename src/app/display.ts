@@ -7,7 +7,10 @@ import type { PageAnnotator } from './annotator.js';
 /** What a presenter needs in order to show the image that is open: pictures, contrast controls, scale bar. */
 export function displayOptions(
   annotator: PageAnnotator,
-): Pick<PresenterOptions, 'readPixels' | 'renderer' | 'channels' | 'onChannel' | 'scale' | 'sections' | 'onOtherAxis'> {
+): Pick<
+  PresenterOptions,
+  'readPixels' | 'renderer' | 'channels' | 'onChannel' | 'scale' | 'sections' | 'onOtherAxis' | 'valuesAt'
+> {
   const display = (): ImageDisplay => {
     if (annotator.display) return annotator.display;
     throw new SamError('cancelled', 'The image was closed.');
@@ -45,6 +48,7 @@ export function displayOptions(
       tell(annotator.chooseView(next));
     },
     scale: () => annotator.display?.scale,
+    valuesAt: async (plane, at) => annotator.display?.values.at(plane, at) ?? [],
     sections: () => annotator.display?.sections,
   };
 }

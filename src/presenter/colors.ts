@@ -13,6 +13,9 @@ export function colorOf(id: number, shuffle = 0): string {
 /** micro-sam shows the object in work in one colour. */
 export const CURRENT_COLOR = '#ffd400';
 
+/** Objects that were chosen to be changed together; no object has it by itself. */
+export const SELECTED_COLOR = '#ffffff';
+
 /** Successive multiples of it are as far apart on the circle as can be. */
 const GOLDEN = 0.61803398875;
 

@@ -1,4 +1,5 @@
 import { COMMAND_LIST, COMMANDS, type CommandGroup, type CommandId } from '../session/commands/commands.js';
+import type { SessionState } from '../session/state.js';
 
 /** Keys → commands, the help overlay and docs/keys.md, all from the command table. */
 
@@ -18,7 +19,9 @@ export function commandOfKey(press: KeyPress): CommandId | undefined {
 /** All keys as the table writes them, e.g. 'Ctrl+Shift+Z'. */
 export function nameOf({ code, ctrl, shift, alt }: KeyPress): string {
   const key = NAMES[code] ?? code.replace(/^(Key|Digit)/, '');
-  if (key === '/' && shift) return '?'; // the only key whose shifted sign the table names
+  if (key === '/' && shift) return '?';
+  // With Shift on some keyboards, without on others.
+  if (['+', ',', '.'].includes(key)) return [ctrl && 'Ctrl', alt && 'Alt', key].filter(Boolean).join('+');
   return [ctrl && 'Ctrl', alt && 'Alt', shift && 'Shift', key].filter(Boolean).join('+');
 }
 
@@ -27,6 +30,13 @@ const NAMES: Readonly<Record<string, string>> = {
   BracketRight: ']',
   Slash: '/',
   Backspace: 'Delete',
+  Comma: ',',
+  Period: '.',
+  Equal: '+',
+  NumpadAdd: '+',
+  Minus: '-',
+  NumpadSubtract: '-',
+  Numpad0: '0',
 };
 
 const BINDINGS = new Map<string, CommandId>(
@@ -40,6 +50,7 @@ export interface HelpSection {
 
 const GROUPS: Readonly<Record<CommandGroup, string>> = {
   image: 'Image',
+  tools: 'Tools',
   prompts: 'Prompts',
   segment: 'Segment',
   automatic: 'Automatic segmentation',
@@ -60,13 +71,60 @@ export function helpModel(): readonly HelpSection[] {
   });
 }
 
+/** One line of the list of all commands. */
+export interface PaletteEntry {
+  readonly command: CommandId;
+  readonly title: string;
+  readonly group: string;
+  readonly tooltip: string;
+  readonly keys: readonly string[];
+  /** Why it cannot be chosen now, or what the hand does instead. */
+  readonly reason?: string;
+}
+
+/** Every command with its key; those that the hand does by pointing say how. */
+export function paletteModel(state: SessionState): readonly PaletteEntry[] {
+  return COMMAND_LIST.filter(
+    ({ id, needsArguments, gesture }) => id !== 'command_palette' && (!needsArguments || gesture),
+  ).map(({ id, title, group, tooltip, keys = [], gesture, needsArguments, unavailable }) => {
+    const reason = needsArguments ? gesture : unavailable?.(state);
+    return {
+      command: id as CommandId,
+      title,
+      group: GROUPS[group],
+      tooltip,
+      keys,
+      ...(reason !== undefined && { reason }),
+    };
+  });
+}
+
+/** The entries that have all words of the query somewhere, those whose title begins with it first. */
+export function findCommands(entries: readonly PaletteEntry[], query: string): readonly PaletteEntry[] {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const rank = ({ title }: PaletteEntry) => {
+    const name = title.toLowerCase();
+    return name.startsWith(words[0] ?? '') ? 0 : words.some((word) => name.includes(word)) ? 1 : 2;
+  };
+  return entries
+    .filter((entry) => {
+      const text = [entry.title, entry.group, entry.tooltip, ...entry.keys].join(' ').toLowerCase();
+      return words.every((word) => text.includes(word));
+    })
+    .map((entry, index) => ({ entry, index }))
+    .sort((a, b) => rank(a.entry) - rank(b.entry) || a.index - b.index)
+    .map(({ entry }) => entry);
+}
+
 /** The page docs/keys.md. */
 export function keysMarkdown(): string {
   const lines = ['# Keys', '', 'Generated from the command table (`src/session/commands/commands.ts`).'];
   for (const { title, entries } of helpModel()) {
     lines.push('', `## ${title}`, '', '| key or gesture | command | |', '| --- | --- | --- |');
     for (const entry of entries) {
-      const keys = entry.keys.map((key) => (/^[A-Z[\]?]$|\+|^(Delete|Escape|F1)$/.test(key) ? `\`${key}\`` : key));
+      const keys = entry.keys.map((key) =>
+        /^[A-Z0-9[\]?+,.-]$|\+|^(Delete|Escape|F1|Arrow\w+)$/.test(key) ? `\`${key}\`` : key,
+      );
       lines.push(`| ${keys.join(', ')} | ${entry.title} | ${entry.tooltip} |`);
     }
   }

@@ -1,7 +1,8 @@
-import type { Tensor } from '../ndimage/array.js';
+import type { Tensor, YX } from '../ndimage/array.js';
 import type { CommandId } from '../session/commands/commands.js';
 import type { ImageInfo } from '../session/state.js';
 import type { PanelModel } from './panel/panel.js';
+import type { ChannelValue } from './readout.js';
 import type { SectionSource } from './sections/section-view.js';
 import type { PlaneRenderer, ViewChannel, ViewerEvent } from './viewer.js';
 
@@ -16,6 +17,8 @@ export interface PresenterOptions {
   readonly onChannel?: (change: Extract<ViewerEvent, { kind: 'channel' }>) => void;
   /** Physical size of a pixel, for a scale bar. */
   readonly scale?: () => { readonly size: number; readonly unit: string } | undefined;
+  /** Values of all channels at a pixel [y, x]. */
+  readonly valuesAt?: (plane: number, at: YX) => Promise<readonly ChannelValue[]>;
   /** For the sections of a volume, where the viewer can show them. */
   readonly sections?: () => SectionSource | undefined;
   /** Another time point or slice of a recording with time and depth was asked for. */

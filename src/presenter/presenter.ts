@@ -20,10 +20,11 @@ import { Latest } from './latest.js';
 import { type PanelModel, panelModel } from './panel/panel.js';
 import { PanelDrawing } from './panel/panel-drawing.js';
 import type { PresenterOptions } from './presenter-options.js';
+import { Readout } from './readout.js';
 import { SectionView } from './sections/section-view.js';
 import { visibleTails } from './track-tails.js';
 import { sectionObjects, viewObjects } from './view-objects.js';
-import type { Viewer, ViewerEvent, ViewObject, ViewSlider, ViewTrack } from './viewer.js';
+import type { Viewer, ViewerEvent, ViewMove, ViewObject, ViewSlider, ViewTrack } from './viewer.js';
 
 /**
  * Between a session and a viewer: shows what changed of the state, and turns what the hand does in the viewer into
@@ -40,6 +41,7 @@ export class Presenter {
   private readonly closing: Latest<readonly Prompt[]>;
   private readonly hand: HandOrder;
   private readonly sections?: SectionView;
+  private readonly readout?: Readout;
   private pointer?: YX;
   private tailed = false;
   private readonly others: Latest<() => Promise<void>>[] = [];
@@ -86,6 +88,12 @@ export class Presenter {
     };
     [this.tool, this.slider, this.preview, this.busyMark] = [channel(), channel(), channel(), channel()];
     this.hover = new HoverPreview(session, (mask) => this.preview.push(() => viewer.showPreview(mask)));
+    if (viewer.showReadout && options.valuesAt)
+      this.readout = new Readout(
+        () => session.shown,
+        options.valuesAt,
+        (text) => viewer.showReadout!(text),
+      );
     if (viewer.showSections && options.sections)
       this.sections = new SectionView(
         session,
@@ -120,6 +128,7 @@ export class Presenter {
       if (id === 'toggle_objects') await this.toggleObjects();
       else if (id === 'shuffle_colors') this.shuffleColors();
       else if (id === 'toggle_sections') this.toggleSections();
+      else if (Object.hasOwn(VIEW_MOVES, id)) await this.viewer.moveView?.(VIEW_MOVES[id as keyof typeof VIEW_MOVES]);
       else await this.options.actions?.[id]?.();
     } catch (error) {
       const { code, message } = asSamError(error);
@@ -162,7 +171,12 @@ export class Presenter {
   /** Resolves when viewer and panel show the present state. */
   async idle(): Promise<void> {
     const all = [this.image, this.prompts, this.closing, this.tracks, ...Object.values(this.objects), ...this.others];
-    await Promise.all([...all.map((latest) => latest.idle()), this.sections?.idle(), this.panel.idle()]);
+    await Promise.all([
+      ...all.map((latest) => latest.idle()),
+      this.sections?.idle(),
+      this.readout?.idle(),
+      this.panel.idle(),
+    ]);
   }
 
   /** Stops listening; the viewer stays open. */
@@ -182,7 +196,9 @@ export class Presenter {
     for (const name of LAYERS) {
       const changed = !previous || shownLayer(state, name) !== shownLayer(previous, name);
       const edited = name === 'committed_objects' && state.editing !== previous?.editing;
-      const chosen = name === 'auto_segmentation' && state.chosenAutomatic !== previous?.chosenAutomatic;
+      const chosen =
+        state.selected !== previous?.selected ||
+        (name === 'auto_segmentation' && state.chosenAutomatic !== previous?.chosenAutomatic);
       if (changed || edited || chosen || moved) this.pushObjects(name);
     }
     if (state.prompts !== previous?.prompts || moved) this.pushPrompts(state);
@@ -204,6 +220,7 @@ export class Presenter {
     if (state.tasks.length > 0) this.tick();
     else this.setBusy(false);
     this.hover.refresh();
+    this.readout?.refresh();
     this.sections?.follow(state, previous);
     this.refreshPanel();
   }
@@ -306,14 +323,19 @@ export class Presenter {
         this.session.notify({ level: 'info', text: REFUSED[event.why] });
         break;
       case 'object-picked':
-        if (event.layer === 'auto_segmentation') void this.run('choose_automatic', { id: event.id });
+        if (event.extend) void this.run('select_objects', { layer: event.layer, ids: [event.id], how: 'toggle' });
+        else if (event.layer === 'auto_segmentation') void this.run('choose_automatic', { id: event.id });
         else if (event.layer === 'committed_objects') void this.run('pick_object', { id: event.id });
         break;
       case 'object-edited':
         void this.run('edit_outline', event).then(() => this.pushObjects(event.layer));
         break;
+      case 'band':
+        void this.run('select_in_box', { box: event.box });
+        break;
       case 'painted':
-        void this.run('paint', { tool: event.tool, path: event.path, radius: event.radius });
+        if (event.tool === 'split') void this.run('split_by_hand', { path: event.path });
+        else void this.run('paint', { tool: event.tool, path: event.path, radius: event.radius });
         break;
       case 'section': {
         const plane = this.sections?.choose(event.at);
@@ -323,6 +345,7 @@ export class Presenter {
       case 'pointer':
         this.pointer = event.at;
         this.hover.move(event.at);
+        this.readout?.move(event.at);
         break;
       case 'plane':
         if (event.plane !== this.givenPlane) void this.run('set_plane', { plane: event.plane });
@@ -370,7 +393,12 @@ export class Presenter {
 
   /** Keys and buttons carry no arguments. */
   private fromOutside(id: CommandId): void {
-    if (id === 'cancel' && this.session.shown.tasks.length === 0) return; // Escape has other uses
+    const { tasks, selected, splitSeed } = this.session.shown;
+    // Escape has other uses.
+    if (id === 'cancel' && tasks.length === 0) {
+      if (selected ?? splitSeed) void this.run('select_none');
+      return;
+    }
     void this.run(id as 'commit');
   }
 
@@ -388,6 +416,16 @@ const PASSIVE: readonly ViewerEvent['kind'][] = ['pointer', 'view', 'closed', 'c
 function closingHere({ closing = [], plane }: SessionState): Prompt[] {
   return closing.flatMap(({ prompts }) => prompts.filter((prompt) => prompt.plane === plane));
 }
+
+const VIEW_MOVES = {
+  zoom_in: { zoom: 1.5 },
+  zoom_out: { zoom: 1 / 1.5 },
+  zoom_fit: { fit: true },
+  move_left: { by: [0, -0.15] },
+  move_right: { by: [0, 0.15] },
+  move_up: { by: [-0.15, 0] },
+  move_down: { by: [0.15, 0] },
+} as const satisfies Record<string, ViewMove>;
 
 /** Pixels; above this a picture is tens of megabytes, and no screen shows it. */
 const LARGE_PLANE = 4096 * 4096;

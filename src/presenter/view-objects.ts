@@ -1,7 +1,7 @@
 import { annotatorKind } from '../session/annotator.js';
 import { objectsInPlane, shownLayer } from '../session/layers.js';
 import type { ObjectLayerName, SessionState } from '../session/state.js';
-import { CURRENT_COLOR, colorOf } from './colors.js';
+import { CURRENT_COLOR, colorOf, SELECTED_COLOR } from './colors.js';
 import type { SectionObject } from './sections/section-objects.js';
 import type { ViewObject } from './viewer.js';
 
@@ -10,8 +10,10 @@ import type { ViewObject } from './viewer.js';
 /** Of a layer, in the visible plane. */
 export function viewObjects(state: SessionState, name: ObjectLayerName, shuffle: number): ViewObject[] {
   const objects: ViewObject[] = [];
+  const selected = new Set(state.selected?.layer === name ? state.selected.ids : []);
   for (const [{ id }, mask] of objectsInPlane(shownLayer(state, name), state.plane))
-    if (isShown(state, name, id)) objects.push({ id, color: colorIn(state, name, id, shuffle), mask });
+    if (isShown(state, name, id))
+      objects.push({ id, color: selected.has(id) ? SELECTED_COLOR : colorIn(state, name, id, shuffle), mask });
   return objects;
 }
 

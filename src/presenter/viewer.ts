@@ -42,6 +42,10 @@ export interface Viewer {
   showChannels?(channels: readonly ViewChannel[]): Promise<void>;
   /** Pictures of a volume from the side, beside the image; undefined takes them away. */
   showSections?(sections: ViewSections | undefined): Promise<void>;
+  /** Moves the view, where the viewer lets others do so. */
+  moveView?(move: ViewMove): Promise<void>;
+  /** A line about what is under the pointer; undefined removes it. */
+  showReadout?(text: string | undefined): Promise<void>;
   /** Physical size of an image pixel, for a scale bar; undefined if unknown. */
   showScale?(scale: { size: number; unit: string } | undefined): Promise<void>;
   /** PNG bytes. */
@@ -88,6 +92,9 @@ export interface ViewSections {
   readonly yz: Tensor<Uint8Array>;
 }
 
+/** A factor above 1 to enlarge; all of the image; or by parts of what is on screen, down and to the right. */
+export type ViewMove = { readonly zoom: number } | { readonly fit: true } | { readonly by: YX };
+
 export interface ViewChannel {
   readonly name: string;
   /** '#rrggbb'; absent if there is no colour to choose. */
@@ -126,7 +133,10 @@ type ViewerAction =
   | { readonly kind: 'prompt-removed'; readonly id: string }
   /** What was drawn or moved is no prompt, and has been taken away or put back. */
   | { readonly kind: 'prompt-refused'; readonly why: 'outside' | 'empty' }
-  | { readonly kind: 'object-picked'; readonly layer: ObjectLayerName; readonly id: number }
+  /** `extend`: with Shift held, to choose it beside others. */
+  | { readonly kind: 'object-picked'; readonly layer: ObjectLayerName; readonly id: number; readonly extend?: true }
+  /** A box dragged with Shift held, over objects to be chosen. */
+  | { readonly kind: 'band'; readonly box: YXYX }
   | {
       readonly kind: 'object-edited';
       readonly layer: ObjectLayerName;
@@ -135,7 +145,7 @@ type ViewerAction =
     }
   | {
       readonly kind: 'painted';
-      readonly tool: 'brush' | 'eraser' | 'fill';
+      readonly tool: 'brush' | 'eraser' | 'fill' | 'split';
       readonly path: readonly YX[];
       readonly radius: number;
     }

@@ -15,6 +15,7 @@ import { type ImageInfo, type ObjectLayer, type SessionSettings, TASK_SLOTS, typ
 import { annotatorFunctions, type OpenDeps } from './annotators.js';
 import { automaticFunctions } from './automatic.js';
 import { encodeError, method } from './call.js';
+import { editFunctions } from './edit-objects.js';
 import { engineFunctions } from './engine.js';
 import { Subscriptions } from './events.js';
 import { type HeadlessDeps, headlessFunctions, promptPoints } from './headless.js';
@@ -163,6 +164,7 @@ export function createService(deps: ServiceDeps) {
       }),
     ),
     ...automaticFunctions(session, calls),
+    ...editFunctions(session),
     ...stackFunctions(session, calls),
     ...seriesFunctions(deps),
     ...loadFunctions(session),

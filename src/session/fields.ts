@@ -29,6 +29,8 @@ export const FIELDS = {
   arriving: 'passing',
   chosenAutomatic: 'passing',
   proposal: 'passing',
+  selected: 'passing',
+  splitSeed: 'passing',
   history: 'passing',
   refused: 'passing',
   closing: 'passing',

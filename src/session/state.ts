@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.js';
 import type { RecordingView } from '../io/recording.js';
-import type { Size, YXYX } from '../ndimage/array.js';
+import type { Size, YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { AutomaticMode, AutomaticThresholds } from '../segmentation/automatic.js';
 import type { Prompt } from '../segmentation/prompts.js';
@@ -42,6 +42,10 @@ export interface SessionState {
   readonly editing?: number;
   /** The masks the model offered for the current object, to choose from. */
   readonly candidates?: Candidates;
+  /** Objects that commands work on together (selection.ts); some may be gone. Not part of undo. */
+  readonly selected?: { readonly layer: ObjectLayerName; readonly ids: readonly number[] };
+  /** The first of two places between which an object is to be split: pixel (y, x) of a plane. Not part of undo. */
+  readonly splitSeed?: { readonly plane: number; readonly at: YX };
   /** Titles of the steps that undo and redo would take; absent when there is none. */
   readonly history: { readonly undo?: string; readonly redo?: string };
   /** The prompts and the object that could not be committed (closing.ts). Not part of undo. */
@@ -164,7 +168,7 @@ export type AnnotatorKind = '2d' | '3d' | 'tracking';
 export type Lineage = Readonly<Record<number, readonly number[]>>;
 
 /** What the pointer does in the viewer. */
-export const TOOLS = ['point', 'box', 'polygon', 'ellipse', 'brush', 'eraser', 'fill', 'pan'] as const;
+export const TOOLS = ['point', 'box', 'polygon', 'ellipse', 'brush', 'eraser', 'fill', 'split', 'pan'] as const;
 export type Tool = (typeof TOOLS)[number];
 
 export interface SessionSettings {

@@ -77,6 +77,12 @@ describe('image display', () => {
     await first.change({ index: 0, visible: false }, 0);
     assert.equal(told, 2);
     await first.close();
+    const values = await first.values.at(0, [7, 5]);
+    assert.deepEqual(
+      values.map(({ value }) => value),
+      [61, 125],
+      'as the file has them, hidden or not',
+    );
     const [hidden, chosen] = (await display(image, store)).channels();
     assert.equal(hidden.visible, false);
     assert.deepEqual([chosen.limits, chosen.color], [[3, 9], '#123456']);

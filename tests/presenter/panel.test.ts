@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { commandOfKey, helpModel, keysMarkdown } from '../../src/presenter/keys.js';
+import { commandOfKey, findCommands, helpModel, keysMarkdown, paletteModel } from '../../src/presenter/keys.js';
 import { panelModel, timeLeft } from '../../src/presenter/panel/panel.js';
 import { COMMAND_LIST, COMMANDS } from '../../src/session/commands/commands.js';
 import { AnnotationSession } from '../../src/session/session.js';
+import { TOOLS } from '../../src/session/state.js';
 import { WALK_IMAGE } from '../support/session-walk.js';
 
 const press = (code: string, ctrl = false, shift = false) => ({ code, ctrl, shift, alt: false });
@@ -42,6 +43,47 @@ describe('commands and keys', () => {
   it('the help shows every key', () => {
     const shown = helpModel().flatMap(({ entries }) => entries.flatMap(({ keys }) => keys));
     for (const command of COMMAND_LIST) for (const key of command.keys ?? []) assert.ok(shown.includes(key), key);
+  });
+
+  it('signs that some keyboards have with Shift are the same keys', () => {
+    assert.equal(commandOfKey(press('Equal', false, true)), 'zoom_in');
+    assert.equal(commandOfKey(press('NumpadAdd')), 'zoom_in');
+    assert.equal(commandOfKey(press('Digit0')), 'zoom_fit');
+    assert.equal(commandOfKey(press('Period', false, true)), 'larger_brush');
+    assert.equal(commandOfKey(press('KeyK', true)), 'command_palette');
+    assert.equal(commandOfKey(press('Equal', true)), undefined, 'the browser zooms');
+  });
+
+  it('the list of all commands has each with its key, and finds what is typed', () => {
+    const session = new AnnotationSession();
+    const all = paletteModel(session.state);
+    for (const { id, keys = [], needsArguments } of COMMAND_LIST)
+      if (!needsArguments && id !== 'command_palette')
+        assert.deepEqual(all.find(({ command }) => command === id)?.keys, keys, id);
+    const find = (query: string) => findCommands(all, query).map(({ command }) => command);
+    assert.equal(find('eras')[0], 'use_eraser');
+    assert.equal(find('undo')[0], 'undo');
+    assert.deepEqual(find('no such thing'), []);
+    assert.equal(all.find(({ command }) => command === 'commit')?.reason, 'Open an image first.');
+    assert.equal(all.find(({ command }) => command === 'paint')?.reason, 'Brush, eraser, fill');
+  });
+
+  it('every tool has a key; brush keys make it wider and narrower within limits', async () => {
+    const session = new AnnotationSession();
+    for (const tool of TOOLS) {
+      const keys = tool === 'point' ? COMMANDS.toggle_tool.keys : COMMANDS[`use_${tool}`].keys;
+      assert.equal(keys?.length, 1, tool);
+      await session.run(`use_${tool}`);
+      assert.equal(session.state.settings.tool, tool);
+    }
+    const widths: number[] = [];
+    for (let k = 0; k < 60; k++) {
+      await session.run('larger_brush');
+      widths.push(session.state.settings.brushSize);
+    }
+    assert.deepEqual([widths[0], widths[10], widths.at(-1)], [11, 28, 100]);
+    for (let k = 0; k < 60; k++) await session.run('smaller_brush');
+    assert.equal(session.state.settings.brushSize, 1);
   });
 
   it('docs/keys.md is what the table says', () => {

@@ -7,8 +7,6 @@ const NAMES = [
   'add_ellipse_prompts',
   'add_point_prompts',
   'add_polygon_prompts',
-  'annotator_2d',
-  'annotator_3d',
   'annotator_tracking',
   'automatic_instance_segmentation',
   'automatic_segmentation',
@@ -27,6 +25,7 @@ const NAMES = [
   'evaluate',
   'export',
   'export_session',
+  'fill_object_holes',
   'get_info',
   'get_layer',
   'get_lineages',
@@ -37,6 +36,7 @@ const NAMES = [
   'get_state',
   'get_tracks',
   'go_to_image',
+  'grow_objects',
   'image_series_annotator',
   'import_session',
   'link_tracks',
@@ -44,6 +44,7 @@ const NAMES = [
   'load_model',
   'load_objects',
   'load_tracks',
+  'merge_objects',
   'merge_tracks',
   'new_track',
   'next_image',
@@ -71,6 +72,7 @@ const NAMES = [
   'segment_from_points',
   'segment_object',
   'segment_series',
+  'select_objects',
   'set_automatic_thresholds',
   'set_committed_objects',
   'set_committed_tracks',
@@ -80,6 +82,9 @@ const NAMES = [
   'set_settings',
   'set_track',
   'setup',
+  'shrink_objects',
+  'smooth_objects',
+  'split_object',
   'split_track',
   'swap_tracks',
   'track_object',
@@ -115,6 +120,46 @@ describe('service', () => {
       (await service.get_state()).layers.committed_objects.objects.map(({ id, area }) => [id, area]),
       [[2, 300]],
     );
+  });
+
+  it('splits, merges and reshapes committed objects', async () => {
+    const { service } = await openedService();
+    await service.add_box_prompts([[10, 10, 20, 40]]);
+    await service.commit();
+    const area = async () => (await service.get_state()).layers.committed_objects.objects.map(({ area }) => area);
+    assert.deepEqual(
+      await service.split_object(1, {
+        line: [
+          [5, 25],
+          [25, 25],
+        ],
+      }),
+      [1, 2],
+    );
+    assert.equal(
+      (await area()).reduce((a, b) => a + b),
+      300,
+    );
+    await service.merge_objects([1, 2]);
+    assert.deepEqual(await area(), [300]);
+    assert.deepEqual(
+      await service.split_object(1, {
+        points: [
+          [15, 12],
+          [15, 38],
+        ],
+      }),
+      [1, 2],
+    );
+    await service.merge_objects([2, 1]);
+    await service.grow_objects([1], 1);
+    assert.deepEqual(await area(), [300 + 2 * (10 + 30)]);
+    await service.shrink_objects([1], 1);
+    await service.smooth_objects([1]);
+    await service.fill_object_holes([1]);
+    await service.select_objects([1]);
+    await assert.rejects(service.split_object(1, { line: [[1, 1]] }), /two positions or more/);
+    await assert.rejects(service.merge_objects([1, 9]), { code: 'not_found' });
   });
 
   it('takes an ellipse by its box', async () => {

@@ -9,6 +9,7 @@ import Fill from 'ol/style/Fill.js';
 import Stroke from 'ol/style/Stroke.js';
 import Style from 'ol/style/Style.js';
 import { handTime } from '../../hand-time.js';
+import { isSpaceHeld } from '../held-space.js';
 import type { VectorConfig } from '../layers/vector-config.js';
 
 /** What is dragged from one point to another. */
@@ -40,7 +41,7 @@ export function drawInteraction(source: VectorSource, config: VectorConfig): Dra
   const plain = (event: { originalEvent: MouseEvent | KeyboardEvent | WheelEvent }) => {
     const { altKey, ctrlKey, metaKey, shiftKey } = event.originalEvent;
     const button = 'button' in event.originalEvent ? event.originalEvent.button : 0;
-    return button <= 0 && !(altKey || ctrlKey || metaKey || shiftKey);
+    return button <= 0 && !isSpaceHeld() && !(altKey || ctrlKey || metaKey || shiftKey);
   };
   const freehand = config.draw_freehand && name !== 'Point';
   const stroke = new Stroke({ color: config.draw_edge_color, width: config.draw_edge_width });

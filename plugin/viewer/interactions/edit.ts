@@ -4,6 +4,7 @@ import Polygon from 'ol/geom/Polygon.js';
 import PointerInteraction from 'ol/interaction/Pointer.js';
 import type MapBrowserEvent from 'ol/MapBrowserEvent.js';
 import type VectorSource from 'ol/source/Vector.js';
+import { isSpaceHeld } from '../held-space.js';
 
 const REACH = 8;
 
@@ -46,7 +47,7 @@ export class EditInteraction extends PointerInteraction {
 
   override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {
     const { button, ctrlKey } = event.originalEvent;
-    if (button !== 0 || ctrlKey || isPainting(event)) return false;
+    if (button !== 0 || ctrlKey || isSpaceHeld() || isPainting(event)) return false;
     this.#grip = this.#gripAt(event);
     this.#last = event.coordinate;
     this.#moved = false;

@@ -1,12 +1,13 @@
 import PointerInteraction from 'ol/interaction/Pointer.js';
 import type MapBrowserEvent from 'ol/MapBrowserEvent.js';
+import { isSpaceHeld } from '../held-space.js';
 import { CanvasLayer, type Viewport } from '../layers/canvas-layer.js';
 import type { PaintTool, StrokeEvent, ToolConfig } from '../protocol.js';
 import type { Stage } from '../stage.js';
 
-const COLORS: Record<PaintTool, string> = { brush: '#3ddc84', eraser: '#ff5c5c', fill: '#4aa8ff' };
+const COLORS: Record<PaintTool, string> = { brush: '#3ddc84', eraser: '#ff5c5c', fill: '#4aa8ff', split: '#ffb000' };
 
-/** Brush, eraser and fill: shows the round brush and the stroke while it is drawn, then reports the stroke once. */
+/** Brush, eraser, fill and the line that splits: shows the round brush and the stroke while it is drawn, then reports the stroke once. */
 export class PaintInteraction extends PointerInteraction {
   readonly #stage: Stage;
   readonly #onStroke: (stroke: StrokeEvent) => void;
@@ -42,8 +43,8 @@ export class PaintInteraction extends PointerInteraction {
   }
 
   override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {
-    const { button, altKey, ctrlKey } = event.originalEvent;
-    if (!this.active || button !== 0 || altKey || ctrlKey) return false;
+    const { button, altKey, ctrlKey, shiftKey } = event.originalEvent;
+    if (!this.active || button !== 0 || altKey || ctrlKey || shiftKey || isSpaceHeld()) return false;
     this.#path = [...event.coordinate];
     this.#layer.changed();
     return true;
@@ -77,7 +78,7 @@ export class PaintInteraction extends PointerInteraction {
     if (this.#path.length > 0 && kind !== 'fill') {
       context.globalAlpha = 0.5;
       context.strokeStyle = COLORS[kind];
-      context.lineWidth = 2 * radius * view.scale;
+      context.lineWidth = kind === 'split' ? 2 : 2 * radius * view.scale;
       context.lineCap = 'round';
       context.lineJoin = 'round';
       context.beginPath();
@@ -87,7 +88,7 @@ export class PaintInteraction extends PointerInteraction {
       context.globalAlpha = 1;
     }
     if (!this.#pointer) return;
-    const size = kind === 'fill' ? 4 : Math.max(1.5, radius * view.scale);
+    const size = kind === 'fill' || kind === 'split' ? 4 : Math.max(1.5, radius * view.scale);
     for (const [color, width] of [
       ['rgba(0, 0, 0, 0.7)', 3],
       [COLORS[kind], 1.5],

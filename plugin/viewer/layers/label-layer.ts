@@ -68,8 +68,9 @@ export class LabelLayer implements ViewerLayer {
     return objectAt(this.#objects, Math.floor(row), Math.floor(column));
   }
 
-  pick(id: number): void {
-    this.#config.pick_callback?.(id);
+  /** @param extend with Shift held */
+  pick(id: number, extend = false): void {
+    this.#config.pick_callback?.(id, extend);
   }
 
   setSelected(): void {}

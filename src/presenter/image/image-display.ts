@@ -10,6 +10,7 @@ import { RememberedChannels, shownChannels, visibleAtFirst } from './channel-set
 import { composite, type PaintedChannel } from './composite.js';
 import { type ChannelRange, measureContrast } from './contrast.js';
 import { Overview } from './overview.js';
+import { PixelValues } from './pixel-values.js';
 import { PlanesAhead } from './planes-ahead.js';
 
 type ChannelEvent = Extract<ViewerEvent, { kind: 'channel' }>;
@@ -22,6 +23,8 @@ type ChannelEvent = Extract<ViewerEvent, { kind: 'channel' }>;
  */
 export class ImageDisplay {
   private readonly planes: PlanesAhead;
+  /** What the file has, whatever is shown of it. */
+  readonly values: PixelValues;
   /** As the file says, until somebody says otherwise. */
   pixelSize: ImageSource['pixelSize'];
   private overview?: Overview;
@@ -36,6 +39,7 @@ export class ImageDisplay {
     private readonly onChanged: () => void,
   ) {
     this.planes = new PlanesAhead(source);
+    this.values = new PixelValues(source);
     this.pixelSize = source.pixelSize;
   }
 

@@ -55,8 +55,10 @@ export interface AutomaticSlider {
   readonly min: number;
   readonly max: number;
   readonly step: number;
-  /** The value in words. */
-  readonly text: string;
+  /** The threshold itself, in pixels where it is a size; absent where anything counts. */
+  readonly number?: number;
+  /** e.g. 'px'; empty for a fraction. */
+  readonly unit: string;
 }
 
 export function panelAutomatic(state: SessionState, status: AutomaticStatus | undefined): PanelAutomatic | undefined {
@@ -232,7 +234,8 @@ function sliders(
     min: Math.ceil(floor * 100) / 100,
     max: 1,
     step: 0.01,
-    text: thresholds[threshold].toFixed(2),
+    number: Number(thresholds[threshold].toFixed(3)),
+    unit: '',
   });
   const size = (threshold: 'minObjectSize' | 'maxObjectSize', title: string, tooltip: string, max: number) => ({
     threshold,
@@ -243,7 +246,8 @@ function sliders(
     min: 0,
     max,
     step: 1,
-    text: sizeText(thresholds[threshold], side),
+    ...(thresholds[threshold] < side * side && { number: Math.round(thresholds[threshold]) }),
+    unit: 'px',
   });
   const sizes = [
     size('minObjectSize', 'Smallest', 'Objects with fewer pixels are left out.', Math.min(200, side)),
@@ -280,7 +284,8 @@ function sliders(
         min: 0,
         max: 8,
         step: 0.1,
-        text: `${thresholds.distanceSmoothing.toFixed(1)} px`,
+        number: Number(thresholds.distanceSmoothing.toFixed(2)),
+        unit: 'px',
       },
       ...sizes,
     ];
@@ -308,10 +313,6 @@ function modesOf({ settings }: SessionState, { modes }: AutomaticStatus): PanelA
   const options = [best, ...modes.map((mode) => ({ value: mode, title: MODE_TITLES[mode] }))];
   const { mode } = settings.automatic;
   return { value: mode && modes.includes(mode) ? mode : '', options };
-}
-
-function sizeText(pixels: number, side: number): string {
-  return pixels >= side * side ? 'any' : `${Math.round(pixels).toLocaleString('en')} px`;
 }
 
 function pointOptions({ settings }: SessionState): NonNullable<PanelAutomatic['points']>['options'] {

@@ -35,7 +35,7 @@ interface Parameter<Name extends keyof SessionSettings> {
 export interface PanelChoice extends Parameter<keyof SessionSettings> {
   readonly kind: 'choice';
   readonly value: string;
-  readonly options: readonly { readonly value: string; readonly title: string }[];
+  readonly options: readonly { readonly value: string; readonly title: string; readonly key?: string }[];
 }
 
 export interface PanelToggle extends Parameter<keyof SessionSettings> {

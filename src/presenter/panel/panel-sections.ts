@@ -1,6 +1,6 @@
 import { annotatorKind } from '../../session/annotator.js';
 import { COMMANDS, type CommandId } from '../../session/commands/commands.js';
-import type { SessionSettings, SessionState } from '../../session/state.js';
+import { type SessionSettings, type SessionState, TOOLS, type Tool } from '../../session/state.js';
 import {
   commandButton,
   type PanelButton,
@@ -27,7 +27,7 @@ export function toolsOf(state: SessionState): PanelControl[] {
       title: 'Tool',
       tooltip: 'What a click or a drag in the viewer does.',
       value: settings.tool,
-      options: TOOLS,
+      options: TOOL_OPTIONS,
     },
     ...(brush
       ? [
@@ -73,6 +73,11 @@ export function sectionsOf(state: SessionState, hasSections: boolean): PanelSect
       controls: [
         button('delete'),
         button('clear_annotations'),
+        button('merge_objects'),
+        button('fill_holes'),
+        button('smooth_objects'),
+        button('grow_objects'),
+        button('shrink_objects'),
         {
           ...toggle(
             'batched',
@@ -150,16 +155,22 @@ function segmentTitle(state: SessionState): string {
   return name === 'plane' ? COMMANDS.segment_object.title : `Segment ${name}`;
 }
 
-const TOOLS = [
-  { value: 'point', title: 'Point' },
-  { value: 'box', title: 'Box' },
-  { value: 'polygon', title: 'Outline' },
-  { value: 'ellipse', title: 'Ellipse' },
-  { value: 'brush', title: 'Brush' },
-  { value: 'eraser', title: 'Eraser' },
-  { value: 'fill', title: 'Fill hole' },
-  { value: 'pan', title: 'Select' },
-];
+const TOOL_TITLES: Readonly<Record<Tool, string>> = {
+  point: 'Point',
+  box: 'Box',
+  polygon: 'Lasso',
+  ellipse: 'Ellipse',
+  brush: 'Brush',
+  eraser: 'Eraser',
+  fill: 'Fill hole',
+  split: 'Split',
+  pan: 'Select',
+};
+
+const TOOL_OPTIONS = TOOLS.map((value) => {
+  const keys = value === 'point' ? COMMANDS.toggle_tool.keys : COMMANDS[`use_${value}`].keys;
+  return { value, title: TOOL_TITLES[value], ...(keys && { key: keys[0] }) };
+});
 
 const PRESERVE_MODES = [
   { value: 'objects', title: 'objects: keep committed objects that would be hidden' },

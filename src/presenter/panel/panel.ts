@@ -163,6 +163,7 @@ const TOOL_HINTS: Readonly<Record<Exclude<SessionSettings['tool'], 'point'>, str
   brush: 'Paint a cell, then press C to commit it.',
   eraser: 'Wipe over what is too much of an object.',
   fill: 'Click a hole in an object to fill it.',
+  split: 'Drag a line across an object, or click its two parts.',
   pan: 'Click an object or a prompt to edit it; drag to move the image.',
 };
 

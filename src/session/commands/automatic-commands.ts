@@ -103,6 +103,7 @@ export const AUTOMATIC_COMMANDS = {
     title: 'Thresholds',
     group: 'automatic',
     scope: 'session',
+    needsArguments: true,
     tooltip: 'Which of the objects that were found count. Acts at once, without the model.',
     unavailable: needsImage,
     run(session, { gesture, ...change }) {
@@ -118,6 +119,7 @@ export const AUTOMATIC_COMMANDS = {
     title: 'Choose automatic object',
     group: 'automatic',
     scope: 'session',
+    needsArguments: true,
     gesture: 'Click it with the tool Select',
     tooltip: 'Choose an automatic object to accept, reject or edit.',
     unavailable: needsAutomatic,

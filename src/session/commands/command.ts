@@ -11,6 +11,8 @@ export interface Command<Args = undefined> {
   readonly tooltip: string;
   /** e.g. ['Ctrl+Z']; the last part is a physical key: a letter, digit, `[`, `?`, 'Delete', 'Escape'. */
   readonly keys?: readonly string[];
+  /** Cannot be run by a key or from a list: it is told what to do it with. */
+  readonly needsArguments?: true;
   /** What the hand does, for the help overlay: 'Click'. */
   readonly gesture?: string;
   /** `session` commands change the data; `view` is the presenter's; `app` needs files, models, windows. */
@@ -35,6 +37,7 @@ export interface Command<Args = undefined> {
 
 export type CommandGroup =
   | 'image'
+  | 'tools'
   | 'prompts'
   | 'segment'
   | 'automatic'
@@ -57,7 +60,9 @@ export function elsewhere(): never {
   throw new SamError('unsupported', 'This command needs a window; it cannot be run on a session alone.');
 }
 
-/** Keeps the argument type of an entry. */
-export function command<Args = undefined>(entry: Command<Args>): Command<Args> {
+/** Keeps the argument type of an entry; one whose arguments cannot be left out must say so. */
+export function command<Args = undefined>(entry: Command<Args> & Needing<Args>): Command<Args> {
   return entry;
 }
+
+type Needing<Args> = undefined extends Args ? { readonly needsArguments?: never } : { readonly needsArguments: true };

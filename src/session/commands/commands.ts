@@ -5,10 +5,13 @@ import type { ObjectLayerName, SessionSettings, SessionState } from '../state.js
 import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
 import { type Command, command, elsewhere, needsImage } from './command.js';
 import { COMMIT_COMMANDS, committingFirst } from './commit-commands.js';
+import { EDIT_COMMANDS } from './edit-commands.js';
 import { LOADING_COMMANDS } from './loading-commands.js';
 import { DELETE_COMMAND, PROMPT_COMMANDS } from './prompt-commands.js';
 import { SEGMENT_COMMANDS } from './segmenting.js';
+import { TOOL_COMMANDS } from './tool-commands.js';
 import { TRACKING_COMMANDS } from './tracking-commands.js';
+import { VIEW_COMMANDS } from './view-commands.js';
 import { VOLUME_COMMANDS } from './volume-commands.js';
 
 export type { Command, CommandGroup } from './command.js';
@@ -39,6 +42,7 @@ export const COMMANDS = {
     background: true,
     run: (session) => session.prepare(),
   }),
+  ...TOOL_COMMANDS,
   ...PROMPT_COMMANDS,
   ...SEGMENT_COMMANDS,
   paint: command<Stroke & { target?: Target }>({
@@ -46,6 +50,7 @@ export const COMMANDS = {
     title: 'Paint',
     group: 'objects',
     scope: 'session',
+    needsArguments: true,
     gesture: 'Brush, eraser, fill',
     tooltip: 'Correct an object by hand.',
     unavailable: needsImage,
@@ -56,6 +61,7 @@ export const COMMANDS = {
     title: 'Edit outline',
     group: 'objects',
     scope: 'session',
+    needsArguments: true,
     gesture: 'Drag an outline',
     tooltip: 'Replace an object by an outline drawn by hand.',
     unavailable: needsImage,
@@ -66,6 +72,7 @@ export const COMMANDS = {
     title: 'Edit object',
     group: 'objects',
     scope: 'session',
+    needsArguments: true,
     gesture: 'Click an object with the tool Select',
     tooltip: 'Make a committed object the current one again, with its prompts. Committing gives it back its id.',
     unavailable: needsImage,
@@ -76,12 +83,14 @@ export const COMMANDS = {
       session.apply(first ? committingFirst(state, pick) : pick);
     },
   }),
+  ...EDIT_COMMANDS,
   ...DELETE_COMMAND,
   delete_object: command<{ layer: ObjectLayerName; id: number }>({
     id: 'delete_object',
     title: 'Delete object',
     group: 'objects',
     scope: 'session',
+    needsArguments: true,
     tooltip: 'Delete an object of a layer.',
     unavailable: needsImage,
     run: (session, { layer, id }) => void session.apply(edits.deleteObject(layer, id)),
@@ -92,6 +101,7 @@ export const COMMANDS = {
     title: 'Settings',
     group: 'view',
     scope: 'session',
+    needsArguments: true,
     tooltip: 'Change the parameters of the annotator.',
     predict: (state, settings) => edits.changeSettings(settings).change(state),
     run: (session, settings) => void session.apply(edits.changeSettings(settings)),
@@ -148,6 +158,7 @@ export const COMMANDS = {
       (state.layers.committed_objects.objects.size > 0 ? undefined : 'Commit an object first: press C.'),
     run: elsewhere,
   }),
+  ...VIEW_COMMANDS,
   toggle_objects: command({
     id: 'toggle_objects',
     title: 'Hide / show objects',
@@ -175,6 +186,15 @@ export const COMMANDS = {
     group: 'view',
     scope: 'view',
     tooltip: 'Give the objects other colours.',
+    run: elsewhere,
+  }),
+  command_palette: command({
+    id: 'command_palette',
+    title: 'All commands …',
+    group: 'help',
+    scope: 'app',
+    keys: ['Ctrl+K'],
+    tooltip: 'Find a command by its name and run it.',
     run: elsewhere,
   }),
   help: command({

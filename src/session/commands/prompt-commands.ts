@@ -4,6 +4,7 @@ import { annotatorKind } from '../annotator.js';
 import { beginsNext } from '../edits/auto-commit.js';
 import { closed } from '../edits/closing.js';
 import * as edits from '../edits/edits.js';
+import { selectedObjects } from '../edits/selection.js';
 import type { SessionState } from '../state.js';
 import { command, needsImage, needsPrompts } from './command.js';
 import { beginNext } from './commit-commands.js';
@@ -47,6 +48,7 @@ export const PROMPT_COMMANDS = {
     title: 'Add prompt',
     group: 'prompts',
     scope: 'session',
+    needsArguments: true,
     gesture: 'Click, or drag a box',
     tooltip: 'Add a point or a box on the object to segment. Prompts can be moved and deleted in the viewer.',
     unavailable: needsImage,
@@ -61,6 +63,7 @@ export const PROMPT_COMMANDS = {
     title: 'Move prompt',
     group: 'prompts',
     scope: 'session',
+    needsArguments: true,
     gesture: 'Drag a prompt',
     tooltip: 'Move a prompt; the mask follows.',
     unavailable: needsImage,
@@ -72,6 +75,7 @@ export const PROMPT_COMMANDS = {
     title: 'Remove prompt',
     group: 'prompts',
     scope: 'session',
+    needsArguments: true,
     tooltip: 'Remove prompts; the mask follows. Without ids: the last one.',
     unavailable: needsPrompts,
     predict: (state, { ids }) => edits.removePrompts(ids).change(state),
@@ -116,6 +120,8 @@ export const PROMPT_COMMANDS = {
   }),
 };
 
+const hasTarget = (state: SessionState) => state.editing !== undefined || selectedObjects(state).ids.length > 0;
+
 export const DELETE_COMMAND = {
   delete: command({
     id: 'delete',
@@ -123,12 +129,14 @@ export const DELETE_COMMAND = {
     group: 'objects',
     scope: 'session',
     keys: ['Delete'],
-    tooltip: 'Delete the object being edited, else the last prompt.',
-    unavailable: (state) => (state.editing === undefined ? needsPrompts(state) : undefined),
-    predict: (state) => (state.editing === undefined ? withoutLast(state).change(state) : state),
+    tooltip: 'Delete the selected objects, else the object being edited, else the last prompt.',
+    unavailable: (state) => (hasTarget(state) ? undefined : needsPrompts(state)),
+    predict: (state) => (hasTarget(state) ? state : withoutLast(state).change(state)),
     run(session) {
       const { editing } = session.state;
-      if (editing !== undefined) session.apply(edits.deleteObject('committed_objects', editing));
+      const selected = selectedObjects(session.state);
+      if (selected.ids.length > 0) session.apply(edits.deleteObjects(selected));
+      else if (editing !== undefined) session.apply(edits.deleteObject('committed_objects', editing));
       else return withSegmentation(session, withoutLast(session.state));
     },
   }),

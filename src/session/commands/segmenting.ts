@@ -62,6 +62,7 @@ export const SEGMENT_COMMANDS = {
     title: 'Choose mask',
     group: 'segment',
     scope: 'session',
+    needsArguments: true,
     tooltip: 'Use this one of the masks that the model offers.',
     unavailable: needsCurrent,
     run: (session, { index }) => chooseCandidate(session, index),

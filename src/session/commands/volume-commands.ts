@@ -40,6 +40,7 @@ export const VOLUME_COMMANDS = {
     title: 'Go to plane',
     group: 'view',
     scope: 'session',
+    needsArguments: true,
     tooltip: 'Show another slice or frame.',
     unavailable: needsImage,
     predict: (state, { plane }) => edits.setPlane(plane).change(state),

@@ -9,6 +9,7 @@ import { isRefused, positiveAgain, withoutCurrent } from './closing.js';
 import { applyCommit, type CommitOptions, describePlan, planCommit } from './commit.js';
 import { withDismissed } from './dismissed.js';
 import { checkPrompt, checkPromptCount, samePrompt } from './prompt-rules.js';
+import type { ObjectSet } from './selection.js';
 import { checkStackSettings } from './stack-settings.js';
 import { removeTrack } from './tracking.js';
 
@@ -213,6 +214,13 @@ export function deleteObject(layer: ObjectLayerName, id: number): Edit {
       const after = { ...base, layers: { ...base.layers, [layer]: changed } };
       return layer === 'auto_segmentation' ? withDismissed(after, [id]) : after;
     },
+  };
+}
+
+export function deleteObjects({ layer, ids }: ObjectSet): Edit {
+  return {
+    title: ids.length === 1 ? `Delete object ${ids[0]}` : `Delete ${ids.length} objects`,
+    change: (state) => ids.reduce((now, id) => deleteObject(layer, id).change(now), state),
   };
 }
 
