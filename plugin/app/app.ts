@@ -25,9 +25,11 @@ import type { Tiling } from '../../src/ndimage/blocking.js';
 import { commandOfKey, paletteModel } from '../../src/presenter/keys.js';
 import type { PanelModel } from '../../src/presenter/panel/panel.js';
 import { Presenter } from '../../src/presenter/presenter.js';
+import type { Intensities } from '../../src/presenter/table/object-table.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
 import type { CommandId } from '../../src/session/commands/commands.js';
 import { loadObjects } from '../../src/session/loading/load-objects.js';
+import type { ObjectLayer } from '../../src/session/state.js';
 import type { WorkerInfo } from '../../src/worker/sam-worker.js';
 import { listenToDrops } from '../dropped-files.js';
 import { handTime } from '../hand-time.js';
@@ -102,6 +104,7 @@ export class MicroSamApp {
       measure: () => this.attempt(() => this.engine?.measure()),
       showTiles: (shown) => this.attempt(() => this.showTiles(shown)),
       clearCache: () => this.attempt(() => this.engine?.clearCache()),
+      intensities: (layer) => this.intensities(layer),
       connectWorker: async (url) => this.engine?.connectWorker(url),
     });
     this.listen();
@@ -393,6 +396,14 @@ export class MicroSamApp {
         ...(this.viewerGone ? [{ title: 'Reopen the viewer', run: () => void this.openViewer() }] : []),
       ],
     });
+  }
+
+  private intensities(layer: ObjectLayer): Intensities | undefined {
+    const { display } = this.annotator;
+    if (!display) return undefined;
+    display.intensities.onMeasured = () => this.panel.measured();
+    display.intensities.measure(layer);
+    return (record) => display.intensities.mean(record);
   }
 
   private drawTiles(): void {

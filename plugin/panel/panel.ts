@@ -1,11 +1,12 @@
 import type { EngineModel } from '../../src/app/engine.js';
 import type { SeriesModel } from '../../src/app/series.js';
 import { ALL_SAVED, type PanelModel } from '../../src/presenter/panel/panel.js';
-import type { SessionState } from '../../src/session/state.js';
+import type { Intensities } from '../../src/presenter/table/object-table.js';
+import type { ObjectLayer, SessionState } from '../../src/session/state.js';
 import { AutomaticView } from './automatic.js';
 import { make, setChildren, setText } from './dom.js';
 import { type EngineActions, ImageSettingsView } from './image-settings.js';
-import { ObjectList } from './object-list.js';
+import { ObjectTableView } from './object-table.js';
 import { SectionView } from './section-view.js';
 import { SeriesView } from './series.js';
 import { TracksView } from './tracking.js';
@@ -43,6 +44,8 @@ export interface ImageChoice {
 }
 
 export interface PanelActions extends WorkbenchActions, EngineActions {
+  /** Mean intensities of a layer's objects, as far as they are measured; undefined without an image. */
+  intensities(layer: ObjectLayer): Intensities | undefined;
   /** Rejects with a sentence for people. */
   connectWorker(url: string | undefined): Promise<unknown>;
 }
@@ -56,7 +59,7 @@ export class Panel {
   private readonly workbench: Workbench;
   private readonly sections = make('div', { className: 'sections' });
   private readonly sectionViews = new Map<string, SectionView>();
-  private readonly objects: ObjectList;
+  private readonly objects: ObjectTableView;
   private readonly tracks: TracksView;
   private readonly series: SeriesView;
   private readonly automatic: AutomaticView;
@@ -68,7 +71,7 @@ export class Panel {
     private readonly actions: PanelActions,
   ) {
     this.workbench = new Workbench(actions);
-    this.objects = new ObjectList(actions);
+    this.objects = new ObjectTableView(actions, (layer) => actions.intensities(layer));
     this.tracks = new TracksView(actions);
     this.series = new SeriesView(actions);
     this.automatic = new AutomaticView(actions);
@@ -97,10 +100,15 @@ export class Panel {
     this.workbench.update(model, status.actions);
     this.renderSections(model);
     this.tracks.update(model.tracks);
-    this.objects.update(state.layers.committed_objects, state.editing);
+    this.objects.update(state);
     this.imageSettings.node.hidden = status.engine === undefined || !model.title;
     if (status.engine) this.imageSettings.update(status.engine);
     this.workerView.update(status.worker, status.notes);
+  }
+
+  /** More intensities are known. */
+  measured(): void {
+    this.objects.measured();
   }
 
   private renderChoices(choices: readonly ImageChoice[]): void {

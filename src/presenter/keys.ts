@@ -21,7 +21,7 @@ export function nameOf({ code, ctrl, shift, alt }: KeyPress): string {
   const key = NAMES[code] ?? code.replace(/^(Key|Digit)/, '');
   if (key === '/' && shift) return '?';
   // With Shift on some keyboards, without on others.
-  if (['+', ',', '.'].includes(key)) return [ctrl && 'Ctrl', alt && 'Alt', key].filter(Boolean).join('+');
+  if (/^[+,.\d]$/.test(key)) return [ctrl && 'Ctrl', alt && 'Alt', key].filter(Boolean).join('+');
   return [ctrl && 'Ctrl', alt && 'Alt', shift && 'Shift', key].filter(Boolean).join('+');
 }
 

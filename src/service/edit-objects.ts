@@ -15,6 +15,14 @@ const schemas = {
   several: v.strictObject({ ids: v.pipe(ids, v.minLength(2, 'expected two or more ids')), layer }),
   reshape: v.strictObject({ ids, layer }),
   resize: v.strictObject({ ids, pixels, layer }),
+  describe: v.strictObject({
+    ids,
+    layer,
+    name: v.optional(v.nullable(v.string())),
+    object_class: v.optional(v.nullable(v.pipe(natural, v.minValue(1), v.maxValue(9)))),
+    comment: v.optional(v.nullable(v.string())),
+    flagged: v.optional(v.boolean()),
+  }),
   split: v.strictObject({
     id: natural,
     line: v.optional(v.pipe(v.array(yx), v.minLength(2, 'a line has two positions or more'))),
@@ -27,6 +35,14 @@ const schemas = {
 export function editFunctions(session: AnnotationSession) {
   return {
     select_objects: method('select_objects', ['ids'], schemas.select, (set) => session.run('select_objects', set)),
+    /** What is given is set, null takes it away; saved and exported with the objects. Classes are 1 to 9. */
+    describe_objects: method(
+      'describe_objects',
+      ['ids'],
+      schemas.describe,
+      ({ ids, layer, object_class: objectClass, ...facts }) =>
+        session.run('describe_objects', { facts: { ...facts, objectClass }, objects: { layer, ids } }),
+    ),
     /** The merged object has the lowest of the ids. */
     merge_objects: method('merge_objects', ['ids'], schemas.several, (objects) =>
       session.run('merge_objects', { objects }),

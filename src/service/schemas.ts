@@ -91,6 +91,7 @@ export const schemas = {
     auto_commit: v.optional(v.boolean()),
     preserve_mode,
     preservation_threshold,
+    class_names: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(9))),
     hover_preview: v.optional(v.boolean()),
     auto_segment: v.optional(v.boolean()),
     ...stackSettingsSchema,

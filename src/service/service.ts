@@ -274,6 +274,7 @@ function settingsOf(given: {
   auto_commit?: boolean;
   preserve_mode?: SessionSettings['preserveMode'];
   preservation_threshold?: number;
+  class_names?: string[];
   hover_preview?: boolean;
   auto_segment?: boolean;
 }): Partial<SessionSettings> {
@@ -285,6 +286,7 @@ function settingsOf(given: {
     brushSize: given.brush_size,
     preserveMode: given.preserve_mode,
     preservationThreshold: given.preservation_threshold,
+    classNames: given.class_names,
     hoverPreview: given.hover_preview,
     autoSegment: given.auto_segment,
   };

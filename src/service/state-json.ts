@@ -70,6 +70,10 @@ export function describeLayer({ objects }: ObjectLayer) {
       origin: record.origin,
       predicted_iou: record.predictedIou ?? null,
       stability: record.stability ?? null,
+      name: record.name ?? null,
+      object_class: record.objectClass ?? null,
+      comment: record.comment ?? null,
+      flagged: record.flagged ?? false,
     })),
   };
 }
@@ -103,6 +107,7 @@ export function settingsJson(settings: SessionSettings) {
     auto_commit: settings.autoCommit,
     preserve_mode: settings.preserveMode,
     preservation_threshold: settings.preservationThreshold,
+    class_names: [...settings.classNames],
     hover_preview: settings.hoverPreview,
     auto_segment: settings.autoSegment,
     ...stackSettingsJson(settings),

@@ -12,6 +12,7 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   autoCommit: false,
   preserveMode: 'objects',
   preservationThreshold: 0.75,
+  classNames: [],
   hoverPreview: true,
   autoSegment: true,
   annotator: 'auto',

@@ -3,7 +3,7 @@ import { nameOfView, positionOf } from '../io/recording.js';
 import { factsForExport, type LabelExport } from '../io/results/export.js';
 import { annotatorKind } from './annotator.js';
 import { needImage, paintLayer } from './layers.js';
-import type { SessionState } from './state.js';
+import type { SessionSettings, SessionState } from './state.js';
 
 /**
  * The objects of a layer, to be written as files: for the panel, scripts and series alike. Whether the planes of a stack
@@ -26,7 +26,15 @@ export function labelExport(
     name: image.name,
     stack,
     ...(image.recording && { position: positionOf(image.recording.view), part: nameOfView(image.recording.view) }),
-    objects: [...state.layers[layer].objects.values()],
+    objects: [...state.layers[layer].objects.values()].map((record) => ({
+      ...record,
+      ...(record.objectClass !== undefined && { className: classNameOf(record.objectClass, state.settings) }),
+    })),
     lineages: layer === 'committed_objects' ? state.lineages : state.currentLineages,
   };
+}
+
+/** What a class is called: by its name, else by its number. */
+export function classNameOf(objectClass: number, { classNames }: Pick<SessionSettings, 'classNames'>): string {
+  return classNames[objectClass - 1] || `class ${objectClass}`;
 }

@@ -131,7 +131,17 @@ export interface ObjectLayer {
   readonly objects: ReadonlyMap<number, ObjectRecord>;
 }
 
-export interface ObjectRecord {
+/** What a person says about an object; it is saved and exported with it. */
+export interface ObjectFacts {
+  readonly name?: string;
+  /** 1 to 9; what it is called is in the settings. */
+  readonly objectClass?: number;
+  readonly comment?: string;
+  /** To be looked at again. */
+  readonly flagged?: boolean;
+}
+
+export interface ObjectRecord extends ObjectFacts {
   readonly id: number;
   /** Plane → mask. */
   readonly masks: ReadonlyMap<number, Mask>;
@@ -182,6 +192,8 @@ export interface SessionSettings {
   readonly preserveMode: 'objects' | 'pixels' | 'none';
   /** Fraction of a committed object that a new one may hide before it is dropped (`_commit_impl` of micro-sam 1.8). */
   readonly preservationThreshold: number;
+  /** Names of the classes 1, 2, …; an empty one is not named. */
+  readonly classNames: readonly string[];
   readonly hoverPreview: boolean;
   /** Segment as soon as a prompt is given, without waiting for S. */
   readonly autoSegment: boolean;

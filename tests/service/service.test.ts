@@ -20,6 +20,7 @@ const NAMES = [
   'connect_worker',
   'delete_object',
   'delete_track',
+  'describe_objects',
   'divide_track',
   'estimate_automatic',
   'evaluate',

@@ -48,7 +48,7 @@ export async function labelsToCsv(labels: LabelImage, options: TableOptions = {}
   return lines.map((line) => `${line.join(',')}\r\n`).join('');
 }
 
-type Row = Record<string, number | undefined>;
+type Row = Record<string, number | string | undefined>;
 
 async function planeRows(labels: LabelImage, { pixelSize, objects = [], image }: TableOptions): Promise<Row[]> {
   const [planes] = threeAxes(labels.shape);
@@ -153,6 +153,10 @@ function intensities(values: readonly IntensityProperties[], image: MeasuredImag
 const scores = (facts: ObjectFacts | undefined): Row => ({
   ...(facts?.predictedIou !== undefined && { predicted_iou: facts.predictedIou }),
   ...(facts?.stability !== undefined && { stability_score: facts.stability }),
+  ...(facts?.name !== undefined && { name: facts.name }),
+  ...(facts?.objectClass !== undefined && { class: facts.objectClass, class_name: facts.className }),
+  ...(facts?.comment !== undefined && { comment: facts.comment }),
+  ...(facts?.flagged && { flagged: 1 }),
 });
 
 /** Statistics of the planes of an object seen so far, to be merged (Chan et al. 1979). */

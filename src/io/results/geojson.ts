@@ -17,6 +17,13 @@ export interface ObjectFacts {
   readonly id: number;
   readonly predictedIou?: number;
   readonly stability?: number;
+  readonly name?: string;
+  /** 1 to 9. */
+  readonly objectClass?: number;
+  /** What the class is called; its number if it has no name. */
+  readonly className?: string;
+  readonly comment?: string;
+  readonly flagged?: boolean;
 }
 
 /**
@@ -38,7 +45,7 @@ export function labelsToGeoJson(
           ? { type: 'Polygon', coordinates: polygons[0] }
           : { type: 'MultiPolygon', coordinates: polygons };
       const place = labels.shape.length === 2 ? {} : { plane: { c: -1, z: 0, t: 0, [stack]: plane } };
-      const { predictedIou, stability } = facts.get(id) ?? {};
+      const { predictedIou, stability, name, className, comment, flagged } = facts.get(id) ?? {};
       const measurements = {
         Label: id,
         ...(predictedIou !== undefined && { 'Predicted IoU': predictedIou }),
@@ -48,7 +55,16 @@ export function labelsToGeoJson(
         JSON.stringify({
           type: 'Feature',
           geometry: { ...geometry, ...place },
-          properties: { objectType: 'annotation', name: String(id), label: id, measurements },
+          properties: {
+            objectType: 'annotation',
+            name: name ?? String(id),
+            label: id,
+            ...(className && { classification: { name: className } }),
+            ...((comment || flagged) && {
+              metadata: { ...(comment && { comment }), ...(flagged && { flagged: 'true' }) },
+            }),
+            measurements,
+          },
         }),
       );
     }

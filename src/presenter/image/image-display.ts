@@ -4,6 +4,7 @@ import type { Store } from '../../io/store.js';
 import type { Dtype, Size, Tensor, YXYX } from '../../ndimage/array.js';
 import type { SectionSource } from '../sections/section-view.js';
 import { SectionVolume } from '../sections/section-volume.js';
+import { MeasuredIntensity } from '../table/measured-intensity.js';
 import type { PlaneRenderer, ViewChannel, ViewerEvent } from '../viewer.js';
 import { channelColors } from './channel-colors.js';
 import { RememberedChannels, shownChannels, visibleAtFirst } from './channel-settings.js';
@@ -25,6 +26,7 @@ export class ImageDisplay {
   private readonly planes: PlanesAhead;
   /** What the file has, whatever is shown of it. */
   readonly values: PixelValues;
+  readonly intensities: MeasuredIntensity;
   /** As the file says, until somebody says otherwise. */
   pixelSize: ImageSource['pixelSize'];
   private overview?: Overview;
@@ -40,6 +42,7 @@ export class ImageDisplay {
   ) {
     this.planes = new PlanesAhead(source);
     this.values = new PixelValues(source);
+    this.intensities = new MeasuredIntensity(source);
     this.pixelSize = source.pixelSize;
   }
 
@@ -164,6 +167,7 @@ export class ImageDisplay {
     this.overview?.close();
     this.rendering?.abort(new SamError('cancelled', 'The image was closed.'));
     this.planes.close();
+    this.intensities.close();
     await this.remembered.flush();
   }
 

@@ -6,6 +6,7 @@ import { AUTOMATIC_COMMANDS } from './automatic-commands.js';
 import { type Command, command, elsewhere, needsImage } from './command.js';
 import { COMMIT_COMMANDS, committingFirst } from './commit-commands.js';
 import { EDIT_COMMANDS } from './edit-commands.js';
+import { FACT_COMMANDS } from './fact-commands.js';
 import { LOADING_COMMANDS } from './loading-commands.js';
 import { DELETE_COMMAND, PROMPT_COMMANDS } from './prompt-commands.js';
 import { SEGMENT_COMMANDS } from './segmenting.js';
@@ -84,6 +85,7 @@ export const COMMANDS = {
     },
   }),
   ...EDIT_COMMANDS,
+  ...FACT_COMMANDS,
   ...DELETE_COMMAND,
   delete_object: command<{ layer: ObjectLayerName; id: number }>({
     id: 'delete_object',

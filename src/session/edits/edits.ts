@@ -8,6 +8,7 @@ import type { CorrectedFrom, ObjectLayerName, ObjectRecord, SessionSettings, Ses
 import { isRefused, positiveAgain, withoutCurrent } from './closing.js';
 import { applyCommit, type CommitOptions, describePlan, planCommit } from './commit.js';
 import { withDismissed } from './dismissed.js';
+import { keepFacts } from './facts.js';
 import { checkPrompt, checkPromptCount, samePrompt } from './prompt-rules.js';
 import type { ObjectSet } from './selection.js';
 import { checkStackSettings } from './stack-settings.js';
@@ -130,7 +131,9 @@ export function landSegmentation(title: string, result: Segmentation): Edit {
     ...(text && { notice: { level: 'info' as const, text } }),
     change(state) {
       const { candidates: _, ...rest } = state;
-      const layers = { ...state.layers, [result.layer]: layerOf(objects) };
+      const before = state.layers[result.layer].objects;
+      const described = objects.map((record) => keepFacts(record, before.get(record.id)));
+      const layers = { ...state.layers, [result.layer]: layerOf(described) };
       return {
         ...(result.layer === 'current_object' ? rest : state),
         ...(result.candidates && { candidates: result.candidates }),

@@ -35,8 +35,13 @@ export const promptSchema = v.variant('kind', [
   v.object({ kind: v.literal('mask'), ...promptBase, mask: maskSchema }),
 ]);
 
-export const recordSchema = v.object({
+/** One entry per field of an object: a forgotten one does not compile, and one that is optional may be absent in old files. */
+const recordFields = {
   id: positive,
+  name: v.optional(v.string()),
+  objectClass: v.optional(positive),
+  comment: v.optional(v.string()),
+  flagged: v.optional(v.boolean()),
   origin: v.picklist(['interactive', 'automatic', 'painted', 'loaded']),
   predictedIou: v.optional(v.number()),
   stability: v.optional(v.number()),
@@ -45,7 +50,9 @@ export const recordSchema = v.object({
   corrected: v.optional(v.array(v.intersect([maskSchema, v.object({ plane: natural, projected: v.boolean() })]))),
   trackEnd: v.optional(v.object({ reason: v.picklist(['division', 'lost', 'end']), frame: natural })),
   masks: v.array(v.intersect([maskSchema, v.object({ plane: natural })])),
-});
+} satisfies Record<keyof ObjectRecord, v.GenericSchema<unknown, unknown>>;
+
+export const recordSchema = v.object(recordFields);
 
 export function promptJson(prompt: Prompt): unknown {
   return prompt.kind === 'mask' ? { ...prompt, mask: maskJson(prompt.mask) } : prompt;

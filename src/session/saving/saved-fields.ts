@@ -48,6 +48,7 @@ const SETTINGS: { readonly [Name in keyof SessionSettings]: v.GenericSchema<unkn
   autoCommit: v.boolean(),
   preserveMode: v.picklist(['objects', 'pixels', 'none']),
   preservationThreshold: v.number(),
+  classNames: v.array(v.string()),
   hoverPreview: v.boolean(),
   autoSegment: v.boolean(),
   annotator: v.picklist(['auto', '2d', '3d', 'tracking']),
