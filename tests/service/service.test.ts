@@ -7,6 +7,8 @@ const NAMES = [
   'add_ellipse_prompts',
   'add_point_prompts',
   'add_polygon_prompts',
+  'annotator_2d',
+  'annotator_3d',
   'annotator_tracking',
   'automatic_instance_segmentation',
   'automatic_segmentation',
