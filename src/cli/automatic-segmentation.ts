@@ -207,7 +207,11 @@ async function segmentFile(
         ...(source.absentPlanes && { absent: source.absentPlanes }),
         ...(planes > 1 && { kept }),
       };
-      const labels = await automaticStack(context, planes, { ...options, through }).catch((error) => {
+      const labels = await automaticStack(context, planes, {
+        ...options,
+        through,
+        recommended: engine.model.defaults,
+      }).catch((error) => {
         if (asSamError(error).code !== 'cancelled' || kept.count === 0) throw error;
         throw new SamError('cancelled', `Stopped. ${kept.count} of ${planes} planes are kept: run it again to go on.`);
       });

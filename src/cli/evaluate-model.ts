@@ -10,7 +10,7 @@ import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { generateLabels } from '../segmentation/amg/generate.js';
 import { initializeAmg } from '../segmentation/amg/initialize.js';
-import { automaticSegmentation } from '../segmentation/automatic.js';
+import { automaticSegmentation, recommendedThresholds } from '../segmentation/automatic.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import { masksToLabels } from '../segmentation/masks-to-labels.js';
 import type { TaskOptions } from '../task.js';
@@ -84,11 +84,20 @@ export async function evaluateModel(
           };
           for (const mode of ['ais', 'apg'] as const)
             if (modes.includes(mode))
-              await show(mode, (await automaticSegmentation(context, { mode, ...inner })).labels);
+              await show(
+                mode,
+                (
+                  await automaticSegmentation(context, {
+                    mode,
+                    thresholds: recommendedThresholds(mode, engine.model.defaults),
+                    ...inner,
+                  })
+                ).labels,
+              );
           if (modes.includes('amg') || modes.includes('grid')) {
             const state = await initializeAmg(context, inner);
             states.push({ state, reference });
-            const { labels } = generateLabels(state);
+            const { labels } = generateLabels(state, { ...engine.model.defaults });
             if (modes.includes('amg')) await show('amg', labels);
           }
         } finally {

@@ -26,6 +26,7 @@ export interface ModelSpec {
     readonly minObjectSize?: number;
     readonly centerDistanceThreshold?: number;
     readonly boundaryDistanceThreshold?: number;
+    readonly foregroundThreshold?: number;
   };
 }
 

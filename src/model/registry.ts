@@ -69,14 +69,22 @@ const MOBILE_SAM = {
   },
 };
 
-/** Trained on microscopy by `npm run models -- lm`, for the encoder of MobileSAM. */
+/** Trained on microscopy by `npm run models -- lm`, for the encoder of MobileSAM (docs/models/msi_lm.md). */
 const MICROSCOPY = {
+  decoder: {
+    url: 'built-in:msi_lm-decoder.onnx',
+    bytes: 8_410_848,
+    sha256: '617b9ad4f1fe528255d7aa1a51139b50123283fbe1713ded8fa36ef9acd94d31',
+  },
   instances: {
     url: 'built-in:msi_lm-instances.onnx',
     bytes: 792_049,
     sha256: '5e04e06e9f8824b7ded7a757cdae21d0b87f66a2536e00b306571c4b101df550',
   },
 };
+
+/** What suits the maps of its instance decoder on images that it was not trained on. */
+const MAPS = { foregroundThreshold: 0.6, boundaryDistanceThreshold: 0.4 };
 
 registerModel({
   name: DEFAULT_MODEL,
@@ -85,6 +93,7 @@ registerModel({
   ...MOBILE_SAM,
   ...MICROSCOPY,
   encoderName: 'vit_t',
+  defaults: { ...MAPS, predIouThresh: 0.65, stabilityScoreThresh: 0.8 },
 });
 
 registerModel({
@@ -92,7 +101,8 @@ registerModel({
   description: 'MobileSAM as published: general purpose, fast; the same decoder for all objects at once.',
   licence: 'Apache-2.0',
   ...MOBILE_SAM,
-  ...MICROSCOPY,
+  instances: MICROSCOPY.instances,
+  defaults: MAPS,
 });
 
 /**

@@ -336,13 +336,16 @@ export function thresholdsInForce(
     minObjectSize: mode === 'amg' ? minObjectSize : speckSize(diameter ?? 0),
     maxObjectSize,
     minVisibleShare,
-    ...(mode === 'amg' ? recommended : seedsOf(recommended)),
+    ...recommendedThresholds(mode, recommended),
     ...given,
   };
 }
 
-function seedsOf({ centerDistanceThreshold, boundaryDistanceThreshold }: AutomaticThresholds): AutomaticThresholds {
-  return defined({ centerDistanceThreshold, boundaryDistanceThreshold });
+/** Of what a model recommends, what concerns a mode: its scores and sizes are meant for amg. */
+export function recommendedThresholds(mode: AutomaticMode, recommended: AutomaticThresholds = {}): AutomaticThresholds {
+  if (mode === 'amg') return recommended;
+  const { centerDistanceThreshold, boundaryDistanceThreshold, foregroundThreshold } = recommended;
+  return defined({ centerDistanceThreshold, boundaryDistanceThreshold, foregroundThreshold });
 }
 
 /** Median diameter of the objects in pixels, where a mode measures it. */

@@ -326,6 +326,7 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
               mode,
               through: (ndim ?? (volume ? 3 : 2)) === 3,
               thresholds: thresholdsOf(given),
+              recommended: resolveModel(model).defaults,
               ...floorsOf(given),
               ...(pointsPerSide !== undefined && { pointsPerSide }),
               merge: { gapClosing: gap_closing ?? 2, minExtent: min_z_extent ?? 2 },

@@ -12,7 +12,7 @@ import { toImage } from '../../src/model/intensity.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
 import { registerModel, resolveModel } from '../../src/model/registry.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
-import { automaticSegmentation } from '../../src/segmentation/automatic.js';
+import { automaticSegmentation, recommendedThresholds } from '../../src/segmentation/automatic.js';
 import { masksToLabels } from '../../src/segmentation/masks-to-labels.js';
 import { realWorker } from '../support/real-worker.js';
 import { type ValidationImage, validationImages } from './validation-images.js';
@@ -68,13 +68,10 @@ export default async function score(args: string[]): Promise<number> {
       console.log(line(row));
     }
   await worker.close();
-  const means = meansOf(rows);
-  console.log(`\nMeans over images\n${means.map(line).join('\n')}`);
-  if (values.write) {
-    writeFileSync(STORED, csvOf([...rows, ...means]));
-    return 0;
-  }
-  return tellDifferences([...rows, ...means]) ? 0 : 1;
+  console.log(`\nMeans over images\n${meansOf(rows).map(line).join('\n')}`);
+  if (!values.write) return tellDifferences(rows) ? 0 : 1;
+  store(rows);
+  return 0;
 }
 
 function resolveKnown(name: string): ModelSpec {
@@ -83,13 +80,14 @@ function resolveKnown(name: string): ModelSpec {
 
 /** Our model with other files. */
 function candidate({ decoder, instances }: { decoder?: string; instances?: string }): ModelSpec {
-  const { encoder, decoder: ownDecoder, instances: ownInstances, encoderName } = resolveModel('msi_lm');
+  const { encoder, decoder: ownDecoder, instances: ownInstances, encoderName, defaults } = resolveModel('msi_lm');
   return registerModel({
     name: 'candidate',
     encoder,
     decoder: decoder ?? ownDecoder,
     instances: instances ?? ownInstances,
     encoderName,
+    defaults,
   });
 }
 
@@ -126,7 +124,10 @@ async function rowOf(
       scores.box = (await evaluatePrompts(context, labels, STANDARD_SETTINGS[3], options)).meanIou;
     }
     if (only.includes('ais')) {
-      const found = await automaticSegmentation(context, { mode: 'ais' });
+      const found = await automaticSegmentation(context, {
+        mode: 'ais',
+        thresholds: recommendedThresholds('ais', model.defaults),
+      });
       const { msa, sa50 } = scoreSegmentation(labels, found.labels);
       show('ais', found.labels);
       Object.assign(scores, { msa, sa50 });
@@ -139,9 +140,9 @@ async function rowOf(
 }
 
 function meansOf(rows: readonly Row[]): Row[] {
-  const keyOf = ({ model, set }: Row) => `${set}\n${model}`;
-  return [...new Set(rows.map(keyOf))].map((key) => {
-    const group = rows.filter((row) => keyOf(row) === key);
+  const groupOf = ({ model, set }: Row) => `${set}\n${model}`;
+  return [...new Set(rows.map(groupOf))].map((key) => {
+    const group = rows.filter((row) => groupOf(row) === key);
     const mean = (measure: keyof Scores) =>
       group.reduce((sum, { scores }) => sum + (scores[measure] ?? 0), 0) / group.length;
     const measures = MEASURES.filter((measure) => group[0].scores[measure] !== undefined);
@@ -157,35 +158,42 @@ function line({ model, set, image, scores }: Row): string {
 
 const HEADER = `set,image,model,${MEASURES.join(',')}`;
 
-function csvOf(rows: readonly Row[]): string {
+/** What the file has of other images and models, or of other measures, stays. */
+function store(rows: readonly Row[]): void {
+  const all = new Map(storedRows().map((row) => [keyOf(row), row]));
+  for (const row of rows) all.set(keyOf(row), { ...row, scores: { ...all.get(keyOf(row))?.scores, ...row.scores } });
   const cells = ({ model, set, image, scores }: Row) => [
     ...[`"${set}"`, image, model],
     ...MEASURES.map((measure) => scores[measure]?.toFixed(4) ?? ''),
   ];
-  return `${[HEADER, ...rows.map((row) => cells(row).join(','))].join('\n')}\n`;
+  writeFileSync(STORED, `${[HEADER, ...[...all.values()].map((row) => cells(row).join(','))].join('\n')}\n`);
+}
+
+function keyOf({ set, image, model }: Row): string {
+  return [set, image, model].join('\n');
+}
+
+function storedRows(): Row[] {
+  if (!existsSync(STORED)) return [];
+  const lines = readFileSync(STORED, 'utf8').trim().split('\n').slice(1);
+  return lines.map((text) => {
+    const [, set, image, model, numbers] = /^"(.*)",(.*),(\w+),((?:[^,]*,){3}[^,]*)$/.exec(text) as string[];
+    const values = numbers.split(',');
+    const given = MEASURES.flatMap((measure, k) => (values[k] ? [[measure, Number(values[k])]] : []));
+    return { set, image, model, scores: Object.fromEntries(given) };
+  });
 }
 
 /** @returns whether all are as they are stored */
 function tellDifferences(rows: readonly Row[]): boolean {
-  if (!existsSync(STORED)) return true;
-  const stored = new Map(
-    readFileSync(STORED, 'utf8')
-      .trim()
-      .split('\n')
-      .map((text) => {
-        const cells = text.split(',').reverse();
-        return [cells.slice(MEASURES.length).reverse().join(','), cells.slice(0, MEASURES.length).reverse()] as const;
-      }),
-  );
+  const stored = new Map(storedRows().map((row) => [keyOf(row), row.scores]));
   let same = true;
-  for (const { model, set, image, scores } of rows) {
-    const known = stored.get([`"${set}"`, image, model].join(','));
-    for (const [k, measure] of MEASURES.entries()) {
-      const [got, was] = [scores[measure], known?.[k]];
-      if (got === undefined || !was || Math.abs(got - Number(was)) <= TOLERANCE) continue;
-      console.log(`${image}, ${model}: ${measure} is ${got.toFixed(4)}, ${was} in ${STORED}`);
+  for (const row of rows)
+    for (const measure of MEASURES) {
+      const [got, was] = [row.scores[measure], stored.get(keyOf(row))?.[measure]];
+      if (got === undefined || was === undefined || Math.abs(got - was) <= TOLERANCE) continue;
+      console.log(`${row.image}, ${row.model}: ${measure} is ${got.toFixed(4)}, ${was} in ${STORED}`);
       same = false;
     }
-  }
   return same;
 }

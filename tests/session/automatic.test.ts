@@ -24,7 +24,7 @@ describe('automatic segmentation in a session', function () {
 
   before(async () => {
     const real = await nodeWorker();
-    const model = resolveModel();
+    const model = resolveModel('vit_t');
     await real.load(model);
     const worker: SamWorker = {
       info: () => real.info(),

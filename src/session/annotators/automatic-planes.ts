@@ -10,6 +10,7 @@ import {
   diameterOf,
   generateAutomatic,
   initializeAutomatic,
+  recommendedThresholds,
   rejectedPoints,
   type ThresholdsInForce,
   thresholdsInForce,
@@ -213,8 +214,7 @@ export class AutomaticPlanes {
   volumeThresholds({ settings: { automatic } }: SessionState): AutomaticThresholds {
     const { thresholds } = automatic;
     if (this.mode(automatic) === 'amg') return thresholdsInForce('amg', thresholds, this.defaults);
-    const { centerDistanceThreshold, boundaryDistanceThreshold } = thresholdsInForce('ais', thresholds, this.defaults);
-    return { ...thresholds, centerDistanceThreshold, boundaryDistanceThreshold };
+    return { ...recommendedThresholds('ais', this.defaults), ...thresholds };
   }
 
   /** What was chosen for another model is not held against this one. */
