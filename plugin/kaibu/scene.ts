@@ -147,11 +147,12 @@ export class Scene {
   async setTool({ kind, positive, brushSize }: ViewerTool): Promise<void> {
     if (!this.#points || !this.#shapes) return;
     const { extras } = this.#context;
-    const painting = kind === 'brush' || kind === 'eraser' || kind === 'fill' || kind === 'split';
+    const painting =
+      kind === 'brush' || kind === 'eraser' || kind === 'fill' || kind === 'split' || kind === 'scribble';
     if (this.#window.set_tool && extras?.painting)
       await within(this.#window.set_tool({ kind: painting ? kind : 'none', radius: brushSize }), 'set_tool');
-    const outlines = kind === 'box' || kind === 'polygon' || kind === 'ellipse';
-    if (outlines) this.#shape = kind;
+    const outlines = kind === 'box' || kind === 'polygon' || kind === 'corners' || kind === 'ellipse';
+    if (outlines) this.#shape = kind === 'corners' ? 'polygon' : kind;
     // Without clicks of its own, the viewer tells of a click on an object by a point that is taken away at once.
     const picks = (kind === 'pan' || painting) && !extras;
     const color = positive ? POSITIVE : NEGATIVE;
@@ -164,9 +165,10 @@ export class Scene {
     });
     await this.#shapes.configure({
       draw_enable: outlines,
-      draw_freehand: true,
+      draw_freehand: kind !== 'corners',
       // Kaibu has no ellipse: one is drawn as its box and becomes round when it is finished.
-      draw_shape_type: kind === 'polygon' ? 'Polygon' : kind === 'ellipse' && extras ? 'Ellipse' : 'Rectangle',
+      draw_shape_type:
+        kind === 'polygon' || kind === 'corners' ? 'Polygon' : kind === 'ellipse' && extras ? 'Ellipse' : 'Rectangle',
       draw_label: 'positive',
     });
     this.#drawn = outlines ? this.#shapes : this.#points;

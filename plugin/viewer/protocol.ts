@@ -109,7 +109,7 @@ export interface SectionPicture {
   readonly data: Uint8Array;
 }
 
-export type PaintTool = 'brush' | 'eraser' | 'fill' | 'split';
+export type PaintTool = 'brush' | 'eraser' | 'fill' | 'split' | 'scribble';
 
 export interface ToolConfig {
   readonly kind: PaintTool | 'none';

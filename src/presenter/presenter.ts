@@ -334,7 +334,8 @@ export class Presenter {
         void this.run('select_in_box', { box: event.box });
         break;
       case 'painted':
-        if (event.tool === 'split') void this.run('split_by_hand', { path: event.path });
+        if (event.tool === 'scribble') void this.run('scribble', { id: this.session.newPromptId(), path: event.path });
+        else if (event.tool === 'split') void this.run('split_by_hand', { path: event.path });
         else void this.run('paint', { tool: event.tool, path: event.path, radius: event.radius });
         break;
       case 'section': {

@@ -145,7 +145,7 @@ type ViewerAction =
     }
   | {
       readonly kind: 'painted';
-      readonly tool: 'brush' | 'eraser' | 'fill' | 'split';
+      readonly tool: 'brush' | 'eraser' | 'fill' | 'split' | 'scribble';
       readonly path: readonly YX[];
       readonly radius: number;
     }

@@ -106,6 +106,11 @@ export const schemas = {
     polygons: v.pipe(v.array(rows(2, '[y, x]')), v.minLength(1, 'the list is empty')),
     ...placed,
   }),
+  add_scribble_prompts: v.strictObject({
+    paths: v.pipe(v.array(rows(2, '[y, x]')), v.minLength(1, 'the list is empty')),
+    labels: v.optional(labelsSchema),
+    ...placed,
+  }),
   remove_prompts: v.strictObject({ ids: v.pipe(v.array(v.string()), v.minLength(1)) }),
   segment_object: v.strictObject({ batched: v.optional(v.boolean()), ...TASK_ARGUMENTS }),
   choose_candidate: v.strictObject({ index: natural }),

@@ -4,6 +4,7 @@ import type { RecordingView } from '../io/recording.js';
 import { exportLabels } from '../io/results/export.js';
 import { labelsToGeoJson } from '../io/results/geojson.js';
 import { ellipseRing } from '../ndimage/ellipse.js';
+import { pointsAlong } from '../segmentation/points-from-shape.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { type CommitPlan, planCommit } from '../session/edits/commit.js';
 import { loadSession, setCommittedObjects } from '../session/edits/edits.js';
@@ -147,6 +148,25 @@ export function createService(deps: ServiceDeps) {
         addPrompts(place, () =>
           polygons.map((ring) => ({ kind: 'polygon', ring: ring.map(([y, x]) => [y, x] as const) })),
         ),
+    ),
+    /** Points along each stroke, positive (1) or negative (0) as its label says. */
+    add_scribble_prompts: method(
+      'add_scribble_prompts',
+      ['paths', 'labels'],
+      schemas.add_scribble_prompts,
+      ({ paths, labels, ...place }) => {
+        if (labels && labels.length !== paths.length)
+          throw new SamError('invalid_argument', `There are ${paths.length} strokes but ${labels.length} labels.`);
+        const { size } = needImage(state());
+        return addPrompts(place, () =>
+          paths.flatMap((path, i) =>
+            pointsAlong(
+              path.map(([y, x]) => [y, x] as const),
+              size,
+            ).map((at) => ({ kind: 'point' as const, at, positive: labels === undefined || Boolean(labels[i]) })),
+          ),
+        );
+      },
     ),
     get_prompts: noArguments('get_prompts', () => state().prompts.map(promptJson)),
     remove_prompts: method('remove_prompts', ['ids'], schemas.remove_prompts, ({ ids }) =>

@@ -178,7 +178,19 @@ export type AnnotatorKind = '2d' | '3d' | 'tracking';
 export type Lineage = Readonly<Record<number, readonly number[]>>;
 
 /** What the pointer does in the viewer. */
-export const TOOLS = ['point', 'box', 'polygon', 'ellipse', 'brush', 'eraser', 'fill', 'split', 'pan'] as const;
+export const TOOLS = [
+  'point',
+  'box',
+  'polygon',
+  'corners',
+  'ellipse',
+  'scribble',
+  'brush',
+  'eraser',
+  'fill',
+  'split',
+  'pan',
+] as const;
 export type Tool = (typeof TOOLS)[number];
 
 export interface SessionSettings {

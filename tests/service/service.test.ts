@@ -7,6 +7,7 @@ const NAMES = [
   'add_ellipse_prompts',
   'add_point_prompts',
   'add_polygon_prompts',
+  'add_scribble_prompts',
   'annotator_2d',
   'annotator_3d',
   'annotator_tracking',
@@ -163,6 +164,17 @@ describe('service', () => {
     await service.select_objects([1]);
     await assert.rejects(service.split_object(1, { line: [[1, 1]] }), /two positions or more/);
     await assert.rejects(service.merge_objects([1, 9]), { code: 'not_found' });
+  });
+
+  it('takes a scribble as points along it', async () => {
+    const { service } = await openedService();
+    const stroke = [
+      [10, 10],
+      [10, 30],
+    ];
+    const ids = await service.add_scribble_prompts([stroke, [[30, 50]]], [1, 0]);
+    const labels = (await service.get_prompts()).map((prompt) => 'label' in prompt && prompt.label);
+    assert.deepEqual([ids.length, labels], [5, [1, 1, 1, 1, 0]]);
   });
 
   it('takes an ellipse by its box', async () => {

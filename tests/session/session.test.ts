@@ -197,6 +197,38 @@ describe('session', () => {
     assert.equal(session.state.prompts.length, 3, 'what was corrected is open again');
   });
 
+  it('a scribble is points along it, positive or negative; a shape with the negative tool is points inside', async () => {
+    const { session } = opened();
+    const path = [
+      [20, 20],
+      [20, 50],
+    ] as const;
+    await session.run('scribble', { id: 's', path });
+    const places = () =>
+      session.state.prompts.map((prompt) => prompt.kind === 'point' && [prompt.positive, ...prompt.at]);
+    assert.deepEqual(
+      places(),
+      [20, 26, 32, 38, 44, 50].map((x) => [true, 20, x]),
+    );
+    assert.equal(session.state.history.undo, 'Add 6 prompts');
+    await session.run('undo');
+    await session.run('put_prompts', { prompts: [point('a', 20, 30)] });
+    await session.run('toggle_label');
+    const ring = [
+      [40, 10],
+      [40, 30],
+      [56, 30],
+      [56, 10],
+    ] as const;
+    await session.run('put_prompts', { prompts: [{ kind: 'polygon', id: 'r', plane: 0, ring }], byHand: 'tool' });
+    await session.run('scribble', { id: 't', path: [[10, 70]] });
+    const [, ...others] = session.state.prompts;
+    assert.equal(others.length, 5);
+    for (const prompt of others) assert.equal(prompt.kind === 'point' && prompt.positive, false);
+    await session.run('set_settings', { batched: true });
+    await assert.rejects(session.run('scribble', { id: 'u', path }), /Batched is on/);
+  });
+
   describe('with auto-commit', () => {
     const byHand = (session: AnnotationSession, prompt: PointPrompt, negative = false) =>
       session.run('put_prompts', { prompts: [prompt], byHand: negative ? 'negative' : 'tool' });

@@ -5,7 +5,16 @@ import { CanvasLayer, type Viewport } from '../layers/canvas-layer.js';
 import type { PaintTool, StrokeEvent, ToolConfig } from '../protocol.js';
 import type { Stage } from '../stage.js';
 
-const COLORS: Record<PaintTool, string> = { brush: '#3ddc84', eraser: '#ff5c5c', fill: '#4aa8ff', split: '#ffb000' };
+const COLORS: Record<PaintTool, string> = {
+  brush: '#3ddc84',
+  eraser: '#ff5c5c',
+  fill: '#4aa8ff',
+  split: '#ffb000',
+  scribble: '#2ee66b',
+};
+
+/** What is drawn is a line, whatever the width of the brush. */
+const LINES: readonly ToolConfig['kind'][] = ['split', 'scribble'];
 
 /** Brush, eraser, fill and the line that splits: shows the round brush and the stroke while it is drawn, then reports the stroke once. */
 export class PaintInteraction extends PointerInteraction {
@@ -78,7 +87,7 @@ export class PaintInteraction extends PointerInteraction {
     if (this.#path.length > 0 && kind !== 'fill') {
       context.globalAlpha = 0.5;
       context.strokeStyle = COLORS[kind];
-      context.lineWidth = kind === 'split' ? 2 : 2 * radius * view.scale;
+      context.lineWidth = LINES.includes(kind) ? 2 : 2 * radius * view.scale;
       context.lineCap = 'round';
       context.lineJoin = 'round';
       context.beginPath();
@@ -88,7 +97,7 @@ export class PaintInteraction extends PointerInteraction {
       context.globalAlpha = 1;
     }
     if (!this.#pointer) return;
-    const size = kind === 'fill' || kind === 'split' ? 4 : Math.max(1.5, radius * view.scale);
+    const size = kind === 'fill' || LINES.includes(kind) ? 4 : Math.max(1.5, radius * view.scale);
     for (const [color, width] of [
       ['rgba(0, 0, 0, 0.7)', 3],
       [COLORS[kind], 1.5],

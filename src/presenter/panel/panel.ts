@@ -159,6 +159,8 @@ function hintOf(state: SessionState): string | undefined {
 const TOOL_HINTS: Readonly<Record<Exclude<SessionSettings['tool'], 'point'>, string>> = {
   box: 'Drag a box around a cell.',
   polygon: 'Draw around a cell with the mouse held down.',
+  corners: 'Click the corners of an outline; a double click closes it.',
+  scribble: 'Draw a stroke over a cell.',
   ellipse: 'Drag an ellipse over a cell, from corner to corner.',
   brush: 'Paint a cell, then press C to commit it.',
   eraser: 'Wipe over what is too much of an object.',

@@ -1,5 +1,8 @@
+import { SamError } from '../../errors.js';
+import type { YX } from '../../ndimage/array.js';
+import { pointsAlong, pointsInside } from '../../segmentation/points-from-shape.js';
 import type { Prompt } from '../../segmentation/prompts.js';
-import type { Edit } from '../actions.js';
+import type { Edit, SessionActions } from '../actions.js';
 import { annotatorKind } from '../annotator.js';
 import { beginsNext } from '../edits/auto-commit.js';
 import { closed } from '../edits/closing.js';
@@ -22,18 +25,50 @@ export interface NewPrompts {
 }
 
 /** A prompt by hand may begin the next object. */
-function begins(state: SessionState, { prompts, byHand }: NewPrompts): boolean {
-  const signed = (prompt: Prompt) =>
-    prompt.kind === 'point' ? { ...prompt, positive: byHand === 'tool' && state.settings.positive } : prompt;
-  return byHand !== undefined && beginsNext(state, prompts.map(signed));
+function begins(state: SessionState, given: NewPrompts): boolean {
+  return given.byHand !== undefined && beginsNext(state, promptsOf(state, given));
 }
 
-function putEdit({ plane, settings }: SessionState, { prompts, byHand }: NewPrompts): Edit {
-  if (byHand === undefined) return edits.putPrompts(prompts);
+function putEdit(state: SessionState, given: NewPrompts): Edit {
+  return edits.putPrompts(promptsOf(state, given));
+}
+
+/** What the hand means by what it has drawn: a shape with the negative tool is negative points inside of it. */
+function promptsOf({ plane, settings, image }: SessionState, { prompts, byHand }: NewPrompts): readonly Prompt[] {
+  if (byHand === undefined) return prompts;
   const positive = byHand === 'tool' && settings.positive;
-  return edits.putPrompts(
-    prompts.map((prompt) => (prompt.kind === 'point' ? { ...prompt, plane, positive } : { ...prompt, plane })),
-  );
+  return prompts.flatMap((prompt): Prompt | Prompt[] => {
+    if (prompt.kind === 'point') return { ...prompt, plane, positive };
+    if (positive || !image || !('ring' in prompt)) return { ...prompt, plane };
+    return pointPrompts(prompt.id, plane, pointsInside(prompt.ring, image.size), false);
+  });
+}
+
+function pointPrompts(id: string, plane: number, places: readonly YX[], positive: boolean): Prompt[] {
+  return places.map((at, k) => ({ kind: 'point', id: `${id}-${k}`, plane, at, positive }));
+}
+
+function putByHand(session: SessionActions, given: NewPrompts): Promise<void> {
+  const edit = putEdit(session.state, given);
+  return withSegmentation(session, begins(session.state, given) ? beginNext(session, edit) : edit);
+}
+
+export interface Scribble {
+  /** Its points are called so, and numbered. */
+  readonly id: string;
+  /** (y, x) positions in the visible plane. */
+  readonly path: readonly YX[];
+}
+
+/** @throws SamError `invalid_prompt` */
+function scribbled({ image, plane, settings }: SessionState, { id, path }: Scribble): NewPrompts {
+  if (settings.batched)
+    throw new SamError('invalid_prompt', 'A scribble is for one object, and Batched is on. Switch it off, or click.');
+  if (path.length === 0 || !path.flat().every(Number.isFinite))
+    throw new SamError('invalid_prompt', 'A scribble needs at least one (y, x) position made of numbers.');
+  const places = image ? pointsAlong(path, image.size) : [];
+  if (places.length === 0) throw new SamError('invalid_prompt', 'The scribble lies outside of the image.');
+  return { prompts: pointPrompts(id, plane, places, true), byHand: 'tool' };
 }
 
 const otherSign = ({ settings }: SessionState) => edits.changeSettings({ positive: !settings.positive });
@@ -53,10 +88,22 @@ export const PROMPT_COMMANDS = {
     tooltip: 'Add a point or a box on the object to segment. Prompts can be moved and deleted in the viewer.',
     unavailable: needsImage,
     predict: (state, given) => putEdit(state, given).change(begins(state, given) ? closed(state) : state),
-    run(session, given) {
-      const edit = putEdit(session.state, given);
-      return withSegmentation(session, begins(session.state, given) ? beginNext(session, edit) : edit);
+    run: (session, given) => putByHand(session, given),
+  }),
+  scribble: command<Scribble>({
+    id: 'scribble',
+    title: 'Scribble',
+    group: 'prompts',
+    scope: 'session',
+    needsArguments: true,
+    gesture: 'Tool Scribble: draw over an object',
+    tooltip: 'Give the points along a stroke, positive or negative as points are.',
+    unavailable: needsImage,
+    predict(state, given) {
+      const prompts = scribbled(state, given);
+      return putEdit(state, prompts).change(begins(state, prompts) ? closed(state) : state);
     },
+    run: (session, given) => putByHand(session, scribbled(session.state, given)),
   }),
   change_prompt: command<{ prompt: Prompt }>({
     id: 'change_prompt',

@@ -61,6 +61,20 @@ export const TOOL_COMMANDS = {
     key: 'Shift+M',
     tooltip: 'Drag an ellipse over an object, from corner to corner.',
   }),
+  use_corners: toolCommand({
+    id: 'use_corners',
+    tool: 'corners',
+    title: 'Tool: Polygon',
+    key: 'Shift+L',
+    tooltip: 'Click the corners of an outline around an object; a double click closes it.',
+  }),
+  use_scribble: toolCommand({
+    id: 'use_scribble',
+    tool: 'scribble',
+    title: 'Tool: Scribble',
+    key: 'G',
+    tooltip: 'Draw a stroke over an object: points along it are given to the model.',
+  }),
   use_brush: toolCommand({
     id: 'use_brush',
     tool: 'brush',
