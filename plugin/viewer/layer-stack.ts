@@ -1,4 +1,4 @@
-import type { ViewerLayer } from './layers/layer.js';
+import { closeApi, type ViewerLayer } from './layers/layer.js';
 import type { Stage } from './stage.js';
 
 /** The layers from bottom to top, which of them is selected, and their order on the map. */
@@ -60,6 +60,7 @@ export class LayerStack {
     if (layer.hears) this.#lostListenerAt = performance.now();
     layer.setSelected(false);
     layer.dispose();
+    closeApi(layer.api);
     this.#arrange();
   }
 

@@ -1,5 +1,6 @@
 import { processRaces } from '../support/saving-processes.js';
 import { DAMAGED_OBJECTS, damageTrials, killTrials, type Losses, raceTrials } from '../support/saving-trials.js';
+import { seriesKillTrials } from '../support/series-kills.js';
 import { atMost, type Figure, reported } from './figure.js';
 
 /**
@@ -10,12 +11,16 @@ import { atMost, type Figure, reported } from './figure.js';
  */
 export default async function run(): Promise<Figure[]> {
   const share = Number(process.env.SAVING_SHARE ?? 1);
-  const parts = (process.env.SAVING_PARTS ?? 'kills,races,damage').split(',');
+  const parts = (process.env.SAVING_PARTS ?? 'kills,series,races,damage').split(',');
   const of = (trials: number) => Math.max(1, Math.round(trials * share));
   const figures: Figure[] = [];
   if (parts.includes('kills')) {
     const { trials, losses } = await killTrials(of(10_000), 1);
     figures.push(atMost('lost_acknowledged', told(losses), 'kills', 0), reported('kill_points', trials, 'kills'));
+  }
+  if (parts.includes('series')) {
+    const { trials, losses } = await seriesKillTrials(of(1000), 4);
+    figures.push(atMost('series_lost', told(losses), 'kills', 0), reported('series_kills', trials, 'kills'));
   }
   if (parts.includes('races')) {
     const { trials, losses } = joined([

@@ -281,6 +281,53 @@ describe('image series', () => {
     assert.ok(written.every((key) => all.includes(key)));
   });
 
+  it('stores as little of a step among 2,000 images as among 3', async () => {
+    const bytesOf = async (count: number) => {
+      const folder = new Folder(Array.from({ length: count }, (_, k) => `${1000 + k}.tif`));
+      let bytes = 0;
+      const { set, get } = folder.store;
+      folder.store.set = async (key, value) => {
+        bytes += value.length;
+        await set(key, value);
+      };
+      folder.store.get = async (key) => {
+        const value = await get(key);
+        bytes += value?.length ?? 0;
+        return value;
+      };
+      const { session, series } = await folder.run();
+      await series.start();
+      await annotate(session, 10, 10);
+      bytes = 0;
+      await series.next();
+      await series.previous();
+      await series.close();
+      return bytes;
+    };
+    const [few, many] = [await bytesOf(3), await bytesOf(2000)];
+    assert.ok(many / few <= 1.2, `${few} and ${many} bytes`);
+  });
+
+  it('goes on from many changes as from one list, and after a list that cannot be read', async () => {
+    const folder = new Folder(Array.from({ length: 100 }, (_, k) => `${k}.tif`));
+    const first = await folder.run();
+    await first.series.start();
+    for (let k = 0; k < 80; k++) await first.series.next();
+    await first.series.close();
+    for (let opening = 0; opening < 2; opening++) {
+      const { series } = await folder.run();
+      assert.equal(states(series), [...Array(81).fill('empty'), ...Array(19).fill('new')].join(' '));
+      await series.start();
+      assert.equal(series.current, 80);
+      await series.close();
+    }
+    assert.ok((await listKeys(folder.store, 'changed/')).length <= 2, 'the changes were joined');
+    await folder.store.set('series.json', new TextEncoder().encode('{'));
+    const { series, session } = await folder.run();
+    assert.match(session.state.message?.text ?? '', /could not be read as a whole/);
+    assert.equal(series.images[80].state, 'empty');
+  });
+
   it('refuses a series without images or with two of a name', async () => {
     await assert.rejects(new Folder([]).run(), /no image/);
     await assert.rejects(new Folder(['a', 'a']).run(), /same name/);

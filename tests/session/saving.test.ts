@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { processRaces } from '../support/saving-processes.js';
 import { damageTrials, killTrials, raceTrials } from '../support/saving-trials.js';
+import { seriesKillTrials } from '../support/series-kills.js';
 
 /** The long form is tests/bench/saving.bench.ts: `npm run bench -- saving`. */
 describe('what is told to be saved', function () {
@@ -8,6 +9,11 @@ describe('what is told to be saved', function () {
 
   it('is there after a kill at any operation of the store', async () => {
     const { losses } = await killTrials(120, 31);
+    assert.deepEqual(losses, []);
+  });
+
+  it('is there after a kill at any moment of a series: while an image is left, opened, or its results are written', async () => {
+    const { losses } = await seriesKillTrials(12, 34);
     assert.deepEqual(losses, []);
   });
 

@@ -1,4 +1,5 @@
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { hdf5Sample } from './hdf5-sample.js';
 import { buildTiff, short } from './tiff-builder.js';
 
 /**
@@ -39,6 +40,11 @@ export function bombs(): ReadonlyMap<string, ReadonlyMap<string, Uint8Array>> {
         ),
       ),
     ],
+    ['hdf5 gzip', file('a.h5', hdf5(zlib))],
+    // Chunks by themselves, under the numbers of their filters.
+    ['hdf5 lzf', file('32000.chunk', new Uint8Array(1 << 20).fill(0xff))],
+    ['hdf5 blosc', file('32001.chunk', blosc())],
+    ['hdf5 zstd', file('32015.chunk', zstd())],
     ['tiff lzw', file('a.tif', tiff(5, new Uint8Array(1 << 20).fill(0x80)))],
   ];
   return new Map(files);
@@ -151,4 +157,16 @@ function zarr(codec: string, chunk: Uint8Array): ReadonlyMap<string, Uint8Array>
 function tiff(compression: number, block: Uint8Array): Uint8Array {
   const tags = [short(258, 8), short(259, compression), short(262, 1)];
   return buildTiff([{ width: SIDE, height: SIDE, blocks: [block], tags }]);
+}
+
+/** The sample's dataset `raw`, gzipped in chunks of 32 bytes: the first one is this. */
+function hdf5(chunk: Uint8Array): Uint8Array {
+  const sample = hdf5Sample();
+  const bytes = concat(sample, chunk);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  // A node of chunks: 24 bytes, then of each its length, a mask, where it is in 3 axes and in its elements, and its address.
+  const node = Buffer.from(sample).indexOf('TREE\x01', 0, 'latin1');
+  view.setUint32(node + 24, chunk.length, true);
+  view.setBigUint64(node + 24 + 8 + 4 * 8, BigInt(sample.length), true);
+  return bytes;
 }

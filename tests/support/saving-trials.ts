@@ -36,27 +36,33 @@ export async function savedTexts(store: Store, image: ImageInfo): Promise<{ main
   return { main: await textOf(), branches: await Promise.all(roots.map((root) => textOf(root))) };
 }
 
-/** A store whose program dies at one of its writing operations, before or after it was done; nothing works from then on. */
-function dyingStore(inner: Store, diesAt: number, afterwards: boolean): Store & { readonly isDead: boolean } {
-  let operations = 0;
-  let isDead = false;
-  const died = () => new SamError('storage', 'The program was killed.');
-  const write = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (isDead) throw died();
-    if (operations++ !== diesAt) return work();
-    isDead = true;
-    if (afterwards) await work();
+/** A program that dies at one of the writing operations of its stores, before or after it was done; nothing works from then on. */
+export class Mortal {
+  isDead = false;
+  private operations = 0;
+
+  constructor(
+    private readonly diesAt: number,
+    private readonly afterwards: boolean,
+  ) {}
+
+  store(inner: Store): Store {
+    return {
+      ...inner,
+      set: (key, value) => this.write(() => inner.set(key, value)),
+      create: (key, value) => this.write(() => inner.create(key, value)),
+      delete: (key) => this.write(() => inner.delete(key)),
+    };
+  }
+
+  private async write<T>(work: () => Promise<T>): Promise<T> {
+    const died = () => new SamError('storage', 'The program was killed.');
+    if (this.isDead) throw died();
+    if (this.operations++ !== this.diesAt) return work();
+    this.isDead = true;
+    if (this.afterwards) await work();
     throw died();
-  };
-  return {
-    ...inner,
-    get isDead() {
-      return isDead;
-    },
-    set: (key, value) => write(() => inner.set(key, value)),
-    create: (key, value) => write(() => inner.create(key, value)),
-    delete: (key) => write(() => inner.delete(key)),
-  };
+  }
 }
 
 /**
@@ -70,13 +76,14 @@ export async function killTrials(trials: number, seed: number): Promise<Losses> 
   let allowed: string[] | undefined;
   for (let trial = 0; trial < trials; trial++) {
     if (trial % 200 === 0) [inner, allowed] = [memoryStore(), undefined];
-    const store = dyingStore(inner, Math.floor(random() ** 2 * 60), random() < 0.5);
+    const mortal = new Mortal(Math.floor(random() ** 2 * 60), random() < 0.5);
+    const store = mortal.store(inner);
     const session = new AnnotationSession();
     const autosave = await openSaved(session, store, WALK_IMAGE, new DiscAnnotator([60, 80]));
     const restored = exportSession(session.state);
     if (allowed && !allowed.includes(restored) && !allowed.map(asRestored).includes(restored))
       losses.push(`trial ${trial}: restored what was never acknowledged last`);
-    allowed = await annotateUntilDeath(session, autosave, store, random, restored, trial);
+    allowed = await annotateUntilDeath(session, autosave, mortal, random, restored, trial);
   }
   return { trials, losses };
 }
@@ -92,13 +99,13 @@ function asRestored(text: string): string {
 async function annotateUntilDeath(
   session: AnnotationSession,
   autosave: Autosave,
-  store: { readonly isDead: boolean },
+  mortal: Mortal,
   random: () => number,
   restored: string,
   trial: number,
 ): Promise<string[]> {
   let allowed = [restored];
-  for (let step = 0; !store.isDead && step < 200; step++) {
+  for (let step = 0; !mortal.isDead && step < 200; step++) {
     // Each change by itself, as autosave may write between the parts of a command.
     const unsubscribe = session.subscribe((state, previous) => {
       if (

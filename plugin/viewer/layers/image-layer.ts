@@ -1,7 +1,7 @@
 import { labelled, slider } from '../controls.js';
 import { CanvasLayer } from './canvas-layer.js';
 import { type ImagePixels, paintPixels, percentileLimits, readPixels, valueRange } from './image-pixels.js';
-import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
+import { type LayerApi, layerApi, randomId, type ViewerLayer } from './layer.js';
 
 /**
  * `2d-image`: a picture on the exact pixel grid. Nearest neighbour when magnified, so that a pixel is a square. Contrast is
@@ -40,14 +40,13 @@ export class ImageLayer implements ViewerLayer {
         this.#pixels.height * view.scale,
       );
     });
-    this.api = {
-      _rintf: true,
+    this.api = layerApi({
       name,
       id: this.id,
       set_image: async (data: unknown) => this.setPixels(await readPixels(data)),
       set_opacity: (opacity: number) => this.ol.setOpacity(opacity),
       set_contrast: (low: number, high: number) => this.setLimits([low, high]),
-    };
+    });
   }
 
   get size(): readonly [number, number] {

@@ -1,5 +1,5 @@
 import { CanvasLayer, type Viewport } from './canvas-layer.js';
-import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
+import { type LayerApi, layerApi, randomId, type ViewerLayer } from './layer.js';
 
 /** What Kaibu asks a remote layer's owner for: a picture of this part of the map. */
 export interface RenderRequest {
@@ -59,8 +59,7 @@ export class RemoteLayer implements ViewerLayer {
     this.size = config.size;
     this.#render = config.render;
     this.ol = new CanvasLayer((context, view) => this.#draw(context, view));
-    this.api = {
-      _rintf: true,
+    this.api = layerApi({
       name: this.name,
       id: this.id,
       refresh: () => {
@@ -69,7 +68,7 @@ export class RemoteLayer implements ViewerLayer {
         this.ol.changed();
       },
       set_opacity: (opacity: number) => this.ol.setOpacity(opacity),
-    };
+    });
   }
 
   setSelected(): void {}

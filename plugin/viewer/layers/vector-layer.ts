@@ -7,7 +7,7 @@ import VectorSource from 'ol/source/Vector.js';
 import { drawInteraction } from '../interactions/draw.js';
 import { EditInteraction } from '../interactions/edit.js';
 import type { Stage } from '../stage.js';
-import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
+import { type LayerApi, layerApi, randomId, type ViewerLayer } from './layer.js';
 import { featuresOf, type KeyPress, type VectorConfig, withDefaults } from './vector-config.js';
 import { featureStyle } from './vector-style.js';
 
@@ -189,8 +189,7 @@ export class VectorLayer implements ViewerLayer {
   #functions(): LayerApi {
     const find = (id: string) => this.#source.getFeatureById(id) as Feature | null;
     const present = (ids: string[]) => ids.map(find).filter((feature) => feature !== null);
-    return {
-      _rintf: true,
+    return layerApi({
       name: this.name,
       id: this.id,
       clear_features: () => this.#replace([]),
@@ -219,6 +218,6 @@ export class VectorLayer implements ViewerLayer {
         this.ol.changed();
         this.#updateInteractions();
       },
-    };
+    });
   }
 }

@@ -1,4 +1,3 @@
-import * as v from 'valibot';
 import { asSamError, SamError } from '../../errors.js';
 import type { ImageSource } from '../../io/image.js';
 import { type ExportFormat, exportLabels } from '../../io/results/export.js';
@@ -10,6 +9,7 @@ import { offerToSeparate, piecesOfOneObject } from '../edits/separate.js';
 import { labelExport } from '../label-export.js';
 import { checkLabelShape, isUntouched, recordsFromLabels } from '../layers.js';
 import type { AnnotationSession } from '../session.js';
+import { type OpenedRecords, SeriesRecords } from './series-records.js';
 import { seriesResults } from './series-results.js';
 import { SeriesSegmentation } from './series-segmentation.js';
 import { SeriesTable } from './series-table.js';
@@ -60,23 +60,6 @@ export interface SeriesParts {
 }
 
 const LEAVING = 'Another image is being opened; go on when it is there.';
-const STATE = 'series.json';
-
-const stateSchema = v.object({
-  version: v.literal(1),
-  current: v.optional(v.string()),
-  images: v.record(
-    v.string(),
-    v.object({
-      state: v.picklist(['new', 'work', 'done', 'empty', 'failed']),
-      objects: v.optional(v.number()),
-      failure: v.optional(v.string()),
-      segmented: v.optional(v.boolean()),
-      /** What its results are called, once some are written: other images do not change it. */
-      result: v.optional(v.string()),
-    }),
-  ),
-});
 
 export class ImageSeries {
   /** Segments all images without prompts. */
@@ -99,19 +82,20 @@ export class ImageSeries {
   private constructor(
     private readonly session: AnnotationSession,
     private readonly parts: SeriesParts,
-    stored: v.InferOutput<typeof stateSchema> | undefined,
+    private readonly records: SeriesRecords,
+    known: Pick<OpenedRecords, 'images' | 'current'>,
   ) {
     this.list = parts.names.map((name) => {
-      const { result: _, ...image } = stored?.images[name] ?? { state: 'new' as const };
+      const { result: _, ...image } = known.images.get(name) ?? { state: 'new' as const };
       return { name, ...image };
     });
     this.written = new Map(
-      Object.entries(stored?.images ?? {}).flatMap(([name, { result }]) => (result ? [[name, result]] : [])),
+      [...known.images].flatMap(([name, { result }]) => (result ? [[name, result] as const] : [])),
     );
     this.results = seriesResults(parts.names, parts.results, this.written);
     this.table = new SeriesTable(parts.names, parts.store, parts.output);
     this.segmentation = new SeriesSegmentation(this, session, () => this.tell());
-    const stopped = stored?.current === undefined ? -1 : parts.names.indexOf(stored.current);
+    const stopped = known.current === undefined ? -1 : parts.names.indexOf(known.current);
     this.resumeAt = stopped >= 0 ? stopped : undefined;
   }
 
@@ -122,18 +106,13 @@ export class ImageSeries {
     if (parts.names.length === 0) throw new SamError('invalid_argument', 'There is no image in this series.');
     if (new Set(parts.names).size < parts.names.length)
       throw new SamError('invalid_argument', 'Two images of the series have the same name.');
-    const bytes = await parts.store.get(STATE);
-    let stored: v.InferOutput<typeof stateSchema> | undefined;
-    if (bytes)
-      try {
-        stored = v.parse(stateSchema, JSON.parse(new TextDecoder().decode(bytes)));
-      } catch {
-        session.notify({
-          level: 'warning',
-          text: 'The list of finished images could not be read; all are shown as new.',
-        });
-      }
-    return new ImageSeries(session, parts, stored);
+    const { records, damaged, ...known } = await SeriesRecords.open(parts.store);
+    if (damaged)
+      session.notify({
+        level: 'warning',
+        text: 'The list of finished images could not be read as a whole; some are shown as new.',
+      });
+    return new ImageSeries(session, parts, records, known);
   }
 
   get images(): readonly SeriesImage[] {
@@ -190,8 +169,7 @@ export class ImageSeries {
     if (position === undefined) return;
     const { name: _, ...image } = this.list[position];
     const objects = this.session.state.layers.committed_objects.objects.size;
-    this.mark(position, { ...image, objects, segmented: true });
-    await this.store();
+    await this.mark(position, { ...image, objects, segmented: true });
   }
 
   /** Writes the results of the open image, without leaving it, and the table of all. */
@@ -209,8 +187,7 @@ export class ImageSeries {
     const { committed_objects } = this.session.state.layers;
     const count = committed_objects.objects.size;
     await this.write(position);
-    this.mark(position, { state: count > 0 ? 'done' : 'empty', objects: count });
-    await this.store();
+    await this.mark(position, { state: count > 0 ? 'done' : 'empty', objects: count });
   }
 
   /**
@@ -287,15 +264,13 @@ export class ImageSeries {
       const known = asSamError(error);
       if (controller.signal.aborted) throw new SamError('cancelled', 'Another image was opened.', { cause: error });
       this.heading = undefined;
-      this.mark(index, { state: 'failed', failure: known.message });
-      await this.store();
+      await this.mark(index, { state: 'failed', failure: known.message });
       this.session.notify({ level: 'error', text: `${name}: ${known.message}`, code: known.code });
       throw known;
     }
     this.heading = undefined;
     this.position = index;
-    this.mark(index, { state: 'work', objects: this.list[index].objects });
-    await this.store();
+    await this.mark(index, { state: 'work', objects: this.list[index].objects });
     this.computeAhead(index);
   }
 
@@ -390,25 +365,18 @@ export class ImageSeries {
     }
   }
 
-  private mark(index: number, change: Omit<SeriesImage, 'name'>): void {
+  /** Resolves when it is stored, with the image that is open. */
+  private async mark(index: number, change: Omit<SeriesImage, 'name'>): Promise<void> {
     const { name, segmented } = this.list[index];
-    this.list = this.list.with(index, { name, ...(segmented && { segmented }), ...change });
+    const image = { ...(segmented && { segmented }), ...change };
+    this.list = this.list.with(index, { name, ...image });
     this.tell();
+    const result = this.written.get(name);
+    const current = this.position === undefined ? undefined : this.list[this.position].name;
+    await this.records.set(name, { ...image, ...(result !== undefined && { result }) }, current);
   }
 
   private tell(): void {
     for (const listener of [...this.listeners]) listener();
-  }
-
-  private async store(): Promise<void> {
-    const images = Object.fromEntries(
-      this.list.map(({ name, ...image }) => {
-        const result = this.written.get(name);
-        return [name, { ...image, ...(result !== undefined && { result }) }];
-      }),
-    );
-    const current = this.position === undefined ? undefined : this.list[this.position].name;
-    const text = JSON.stringify({ version: 1, current, images });
-    await this.parts.store.set(STATE, new TextEncoder().encode(text));
   }
 }
