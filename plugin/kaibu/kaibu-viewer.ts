@@ -253,7 +253,8 @@ export class KaibuViewer implements Viewer {
             this.#emit({ kind: 'painted', tool, path: points, radius });
           },
           view: (extent: readonly number[]) => this.#emit({ kind: 'view', box: extentToBox(extent, height()) }),
-          section: (at: ViewSections['at']) => this.#emit({ kind: 'section', at }),
+          section: (at: ViewSections['at'], click?: 'tool' | 'negative') =>
+            this.#emit({ kind: 'section', at, ...(click && { click }) }),
           band: (extent: readonly number[]) => this.#emit({ kind: 'band', box: extentToBox(extent, height()) }),
           files: (files: readonly File[]) => this.#emit({ kind: 'files-dropped', files }),
         }),

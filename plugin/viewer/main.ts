@@ -105,7 +105,7 @@ const functions = viewerFunctions({
   sliders,
   paint,
   channels: new ChannelControls(element('channels')),
-  sections: new Sections(element('sections'), stage, (at) => listeners.current.section?.(at)),
+  sections: new Sections(element('sections'), stage, (at, click) => listeners.current.section?.(at, click)),
   listeners,
   setBusy: (busy) => {
     element('busy').hidden = !busy;

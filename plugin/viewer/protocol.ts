@@ -135,6 +135,6 @@ export interface ViewerListeners {
   /** A box dragged with Shift held, over the image: x0, y0, x1, y1. */
   readonly band?: (extent: readonly number[]) => void;
   readonly files?: (files: readonly File[]) => void;
-  /** A place chosen in a section, as `SectionConfig.at`. */
-  readonly section?: (at: readonly [z: number, y: number, x: number]) => void;
+  /** A place chosen in a section, as `SectionConfig.at`; `click`: by a click without a drag, of the left or right button. */
+  readonly section?: (at: readonly [z: number, y: number, x: number], click?: 'tool' | 'negative') => void;
 }

@@ -5,31 +5,33 @@ import VectorSource from 'ol/source/Vector.js';
 import Stroke from 'ol/style/Stroke.js';
 import Style from 'ol/style/Style.js';
 import type { SectionConfig, SectionPicture } from './protocol.js';
+import { sectionEdge } from './section-edge.js';
 import type { Stage } from './stage.js';
 
 type Place = SectionConfig['at'];
 
 /**
  * Two pictures of a volume from the side, xz and yz, in true proportions: in a column beside the map, in narrow windows
- * in a row below. Lines mark the place they go through, in them and on the map; a click or a drag in them chooses another.
+ * in a row below. Lines mark the place they go through, in them and on the map; a drag in them chooses another, a click is
+ * for the tool in hand, too. The edge towards the map makes them as large as wanted.
  */
 export class Sections {
   readonly #root: HTMLElement;
   readonly #stage: Stage;
-  readonly #onPlace: (at: Place) => void;
+  readonly #onPlace: (at: Place, click?: SectionClick) => void;
   readonly #xz: SectionFigure;
   readonly #yz: SectionFigure;
   readonly #lines = new VectorSource();
   #shown: SectionConfig | undefined;
   #next: Place | undefined;
 
-  constructor(root: HTMLElement, stage: Stage, onPlace: (at: Place) => void) {
+  constructor(root: HTMLElement, stage: Stage, onPlace: (at: Place, click?: SectionClick) => void) {
     this.#root = root;
     this.#stage = stage;
     this.#onPlace = onPlace;
-    this.#xz = new SectionFigure('xz', ([across, down], { at }) => this.#choose([down, at[1], across]));
-    this.#yz = new SectionFigure('yz', ([across, down], { at }) => this.#choose([across, down, at[2]]));
-    root.append(this.#xz.node, this.#yz.node);
+    this.#xz = new SectionFigure('xz', ([across, down], { at }, click) => this.#choose([down, at[1], across], click));
+    this.#yz = new SectionFigure('yz', ([across, down], { at }, click) => this.#choose([across, down, at[2]], click));
+    root.append(sectionEdge(root), this.#xz.node, this.#yz.node);
     const style = new Style({ stroke: new Stroke({ color: 'rgba(255, 255, 255, 0.55)', width: 1, lineDash: [6, 5] }) });
     stage.map.addLayer(new VectorLayer({ source: this.#lines, style, zIndex: 1e6 }));
     new ResizeObserver(() => this.#layOut()).observe(root);
@@ -82,7 +84,12 @@ export class Sections {
   }
 
   /** Drags come faster than the answer: once a frame is enough. */
-  #choose(at: Place): void {
+  #choose(at: Place, click?: SectionClick): void {
+    if (click) {
+      this.#next = undefined;
+      this.#onPlace(at, click);
+      return;
+    }
     if (!this.#next)
       requestAnimationFrame(() => {
         if (this.#next) this.#onPlace(this.#next);
@@ -91,6 +98,11 @@ export class Sections {
     this.#next = at;
   }
 }
+
+type SectionClick = 'tool' | 'negative';
+
+/** CSS pixels between press and release that are still a click. */
+const STILL = 4;
 
 /** CSS pixels, as in styles.css. */
 const PADDING = 12;
@@ -106,13 +118,17 @@ class SectionFigure {
   #config: SectionConfig | undefined;
   #count: readonly [across: number, down: number] = [1, 1];
 
-  constructor(name: string, onPlace: (at: readonly [across: number, down: number], config: SectionConfig) => void) {
+  constructor(
+    name: string,
+    onPlace: (at: readonly [across: number, down: number], config: SectionConfig, click?: SectionClick) => void,
+  ) {
     this.#name = name;
     this.#canvas.dataset.section = name;
     const frame = document.createElement('div');
     frame.append(this.#canvas, document.createElement('i'), document.createElement('i'));
     this.node.append(this.#caption, frame);
-    const choose = (event: PointerEvent) => {
+    let pressed: { readonly x: number; readonly y: number; readonly button: number } | undefined;
+    const choose = (event: PointerEvent, click?: SectionClick) => {
       const box = this.#canvas.getBoundingClientRect();
       const [across, down] = this.#count;
       const place = (part: number, count: number) => Math.min(count - 1, Math.max(0, Math.floor(part * count)));
@@ -120,9 +136,11 @@ class SectionFigure {
         onPlace(
           [place((event.clientX - box.left) / box.width, across), place((event.clientY - box.top) / box.height, down)],
           this.#config,
+          click,
         );
     };
     this.#canvas.addEventListener('pointerdown', (event) => {
+      pressed = { x: event.clientX, y: event.clientY, button: event.button };
       if (event.button !== 0) return;
       this.#canvas.setPointerCapture(event.pointerId);
       choose(event);
@@ -130,6 +148,14 @@ class SectionFigure {
     this.#canvas.addEventListener('pointermove', (event) => {
       if (this.#canvas.hasPointerCapture(event.pointerId)) choose(event);
     });
+    this.#canvas.addEventListener('pointerup', (event) => {
+      const from = pressed;
+      pressed = undefined;
+      if (!from || Math.hypot(event.clientX - from.x, event.clientY - from.y) > STILL) return;
+      if (from.button === 0) choose(event, 'tool');
+      else if (from.button === 2) choose(event, 'negative');
+    });
+    this.#canvas.addEventListener('contextmenu', (event) => event.preventDefault());
   }
 
   paint({ width, height, data }: SectionPicture): void {

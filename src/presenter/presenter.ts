@@ -340,7 +340,9 @@ export class Presenter {
         break;
       case 'section': {
         const plane = this.sections?.choose(event.at);
-        if (plane !== undefined && plane !== state.plane) void this.run('set_plane', { plane });
+        if (plane === undefined) break;
+        if (plane !== state.plane) void this.run('set_plane', { plane });
+        if (event.click && state.settings.tool === 'point') this.putPoint(event.at, plane, event.click);
         break;
       }
       case 'pointer':
@@ -375,6 +377,14 @@ export class Presenter {
         this.session.view = event.box;
         break;
     }
+  }
+
+  /** A click in a section is a point in its slice. */
+  private putPoint([, y, x]: readonly number[], plane: number, click: 'tool' | 'negative'): void {
+    const { session } = this;
+    const positive = click === 'tool' && session.shown.settings.positive;
+    const prompt = { kind: 'point', id: session.newPromptId(), plane, at: [y + 0.5, x + 0.5], positive } as const;
+    void this.run('put_prompts', { prompts: [prompt], byHand: click });
   }
 
   private isEcho(prompt: Prompt): boolean {

@@ -153,8 +153,8 @@ type ViewerAction =
   | { readonly kind: 'plane'; readonly plane: number }
   /** Another place along the second axis of a recording. */
   | { readonly kind: 'other-axis'; readonly at: number }
-  /** A place chosen in a section. */
-  | { readonly kind: 'section'; readonly at: ViewSections['at'] }
+  /** A place chosen in a section; `click`: with the tool in hand, or with the button that is for negative points. */
+  | { readonly kind: 'section'; readonly at: ViewSections['at']; readonly click?: 'tool' | 'negative' }
   | {
       /** What the user changed of a channel; 'auto' asks for the 1st to the 99th percentile. */
       readonly kind: 'channel';

@@ -118,6 +118,17 @@ describe('a volume by hand', function () {
       await canvas.click({ position: { x: (width * 146.5) / SIDE, y: (height * 6.5) / 8 } });
       await page.until('the slice that was clicked', (state) => state.plane === 6);
       await viewer.getByText('yz · x 147').waitFor();
+      await page.until('a click in a section is a point in its slice', ({ prompts: [point] }) => {
+        const { kind, plane, positive } = (point ?? {}) as { kind?: string; plane?: number; positive?: boolean };
+        return kind === 'point' && plane === 6 && positive === true;
+      });
+      const edge = viewer.getByRole('separator', { name: 'Size of the sections' });
+      const wide = async () => (await canvas.boundingBox())?.width ?? 0;
+      const before = await wide();
+      await edge.press('ArrowLeft');
+      await edge.press('ArrowLeft');
+      await eventually('larger sections', async () => (await wide()) > before || undefined);
+      await edge.dblclick();
       await viewer.click('#sliders label span');
       await page.press('o');
       await canvas.waitFor({ state: 'hidden' });
