@@ -20,6 +20,7 @@ import type { ImageInput } from '../../src/io/open.js';
 import type { OpenOptions } from '../../src/io/open-options.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
+import { prefixStore } from '../../src/io/stores/prefix.js';
 import { serverStore } from '../../src/io/stores/server.js';
 import type { Tiling } from '../../src/ndimage/blocking.js';
 import { commandOfKey, paletteModel } from '../../src/presenter/keys.js';
@@ -181,7 +182,11 @@ export class MicroSamApp {
     else if (files.length > 1 || (files.length === 1 && this.settings.output))
       this.attempt(() =>
         this.openSeries(
-          files.map(({ url, ...file }) => ({ ...file, input: url })),
+          files.map(({ url, embeddings, ...file }) => ({
+            ...file,
+            input: url,
+            ...(embeddings && { embeddings: this.keptEmbeddings(embeddings) }),
+          })),
           { key: this.settings.series, ...(this.settings.output && { output: serverStore(this.settings.output) }) },
         ),
       );
@@ -191,11 +196,16 @@ export class MicroSamApp {
   }
 
   /** What goes wrong is the session's message already. */
-  private async open(input: ImageInput, name?: string, which?: Pick<OpenOptions, 'key' | 'series'>): Promise<void> {
+  private async open(
+    input: ImageInput,
+    name?: string,
+    which?: Pick<OpenOptions, 'key' | 'series'>,
+    embeddings?: Store,
+  ): Promise<void> {
     const plate = which ? undefined : await plateImages(input).catch(() => undefined); // opening says what is wrong
     if (plate) return this.openSeries(plate);
     try {
-      await this.openAlone(input, { ...(name && { name }), ...which });
+      await this.openAlone(input, { ...(name && { name }), ...which, embeddings });
       const { images = [] } = this.annotator.source ?? {};
       if (images.length > 1 && !which)
         whichImageSheet(images, (series) => void this.open(input, name, { series })).open();
@@ -217,9 +227,14 @@ export class MicroSamApp {
 
   private async openFirst(file: PageFile): Promise<void> {
     const frames = file.frames && (await Promise.all(file.frames.map((url) => httpBytes(url))));
-    await this.open(frames ?? file.url, file.name);
+    await this.open(frames ?? file.url, file.name, undefined, this.keptEmbeddings(file.embeddings));
     const { session } = this.annotator;
     if (session.state.image?.name === file.name) this.attempt(() => beginWithObjects(session, file));
+  }
+
+  private keptEmbeddings(name: string | undefined): Store | undefined {
+    const { embeddings } = this.settings;
+    return embeddings && name !== undefined ? prefixStore(serverStore(embeddings), name) : undefined;
   }
 
   private async screenshot(): Promise<Uint8Array> {

@@ -5,6 +5,7 @@ import { type ImageSource, planeCount } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
 import { FIRST_VIEW, isRecording, nameOfView, type RecordingView, viewOfRecording } from '../io/recording.js';
+import type { Store } from '../io/store.js';
 import { prefixStore } from '../io/stores/prefix.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { resolveModel } from '../model/registry.js';
@@ -69,12 +70,12 @@ export class PageAnnotator {
   }
 
   /** A newer call supersedes one that is under way. Resolves when prompts can be given. */
-  async open(input: ImageInput, options: OpenOptions & { readonly channels?: readonly number[] } = {}): Promise<void> {
+  async open(input: ImageInput, options: OpenOptions & PageOpenOptions = {}): Promise<void> {
     const signal = this.supersede();
-    const { channels, ...rest } = options;
+    const { channels, embeddings, ...rest } = options;
     this.session.notify({ level: 'info', text: `Opening ${options.name ?? nameOf(input)} …` });
     try {
-      await this.show((task) => openImage(input, { ...rest, ...task }), channels, signal);
+      await this.show((task) => openImage(input, { ...rest, ...task }), channels, signal, { embeddings });
       this.linked = true;
     } catch (error) {
       const known = asSamError(error);
@@ -110,14 +111,17 @@ export class PageAnnotator {
     viewOfRecording(whole, view); // says what is not there
     // Along time, one stays in the slice; along depth, at the time point.
     const plane = view.as === opened.view.as ? session.shown.plane : undefined;
-    await this.show(async () => whole, channels, this.supersede(), { view, plane });
+    await this.show(async () => whole, channels, this.supersede(), { view, plane, embeddings: opened.kept });
   }
 
   /** The same image with other channels; prompts and objects stay, since they are kept with the image. */
   async chooseChannels(channels: readonly number[] | undefined): Promise<void> {
     const { opened } = this;
     if (!opened) return;
-    await this.show(async () => opened.whole, channels, this.supersede(), { view: opened.view });
+    await this.show(async () => opened.whole, channels, this.supersede(), {
+      view: opened.view,
+      embeddings: opened.kept,
+    });
   }
 
   /**
@@ -173,7 +177,7 @@ export class PageAnnotator {
       // The model is fetched before anything is given up, so that a wrong address changes nothing.
       if (change.model !== undefined) await this.loadModel();
       const given = channels === undefined ? opened.channels : (channels ?? undefined);
-      const embeddings = await this.openEmbeddings(opened.source, given, this.encoding, signal);
+      const embeddings = await this.openEmbeddings(opened.source, given, this.encoding, signal, opened.kept);
       const parts = await this.parts;
       await session.settled(); // what was asked of the model so far
       if (signal.aborted || this.opened !== opened) {
@@ -262,14 +266,14 @@ export class PageAnnotator {
     open: (task: TaskOptions) => Promise<ImageSource>,
     channels: readonly number[] | undefined,
     superseded: AbortSignal,
-    at: { readonly view?: RecordingView; readonly plane?: number } = {},
+    at: { readonly view?: RecordingView; readonly plane?: number; readonly embeddings?: Store } = {},
   ): Promise<void> {
     const ready = await this.session.task(
       'open',
       'Open image',
       async (task) => {
         const whole = await open(task);
-        return this.read(whole, channels ?? defaultChannels(whole), at.view, task);
+        return this.read(whole, channels ?? defaultChannels(whole), at, task);
       },
       superseded,
     );
@@ -282,7 +286,7 @@ export class PageAnnotator {
   private async read(
     whole: ImageSource,
     channels: readonly number[] | undefined,
-    wanted: RecordingView | undefined,
+    { view: wanted, embeddings: kept }: { readonly view?: RecordingView; readonly embeddings?: Store },
     task: TaskOptions,
   ) {
     const { signal } = task;
@@ -294,7 +298,7 @@ export class PageAnnotator {
     const pixels = await pixelSignature(whole, {}, task);
     const signature = view ? `${pixels}-${nameOfView(view)}` : pixels;
     const encoding = await this.encodingOf(pixels);
-    const embeddings = await this.openEmbeddings(source, channels, encoding, signal);
+    const embeddings = await this.openEmbeddings(source, channels, encoding, signal, kept);
     signal?.throwIfAborted();
     const image: ImageInfo = {
       name: source.name,
@@ -314,7 +318,19 @@ export class PageAnnotator {
       signal,
     });
     signal?.throwIfAborted();
-    return { whole, pixels, ...(view && { view }), source, embeddings, channels, display, encoding, image, parts };
+    return {
+      whole,
+      pixels,
+      ...(view && { view }),
+      ...(kept && { kept }),
+      source,
+      embeddings,
+      channels,
+      display,
+      encoding,
+      image,
+      parts,
+    };
   }
 
   private async present(
@@ -388,21 +404,28 @@ export class PageAnnotator {
     channels: readonly number[] | undefined,
     { model, intensity, tiling, objectDiameter }: Encoding,
     signal?: AbortSignal,
-  ) {
+    kept?: Store,
+  ): Promise<ImageEmbeddings> {
     const { worker, store } = await this.parts;
-    return openEmbeddings(
-      {
-        source,
-        worker,
-        model: resolveModel(model),
-        channels,
-        intensity: intensity ?? undefined,
-        tiling: tiling ?? undefined,
-        objectDiameter: objectDiameter ?? undefined,
-        store: (key) => prefixStore(store, `embeddings/${key}`),
-      },
-      { signal },
-    );
+    const options = {
+      source,
+      worker,
+      model: resolveModel(model),
+      channels,
+      intensity: intensity ?? undefined,
+      tiling: tiling ?? undefined,
+      objectDiameter: objectDiameter ?? undefined,
+    };
+    const own = (key: string) => prefixStore(store, `embeddings/${key}`);
+    if (!kept) return openEmbeddings({ ...options, store: own }, { signal });
+    try {
+      return await openEmbeddings({ ...options, store: kept }, { signal });
+    } catch (error) {
+      const { code, message } = asSamError(error);
+      if (code !== 'signature_mismatch') throw error;
+      const embeddings = await openEmbeddings({ ...options, store: own }, { signal });
+      return { ...embeddings, notices: [...embeddings.notices, `The embeddings of -e are not used: ${message}`] };
+    }
   }
 
   private annotateWith({ worker }: AnnotatorParts, embeddings: ImageEmbeddings, image: ImageInfo) {
@@ -425,6 +448,12 @@ export class PageAnnotator {
   }
 }
 
+export interface PageOpenOptions {
+  readonly channels?: readonly number[];
+  /** Where its embeddings are kept, in micro-sam's format; those that do not belong to it are left alone. */
+  readonly embeddings?: Store;
+}
+
 type Encoding = Omit<EncodingChange, 'channels'>;
 
 /** Folder of the store for what `rememberSize` keeps. */
@@ -437,6 +466,8 @@ interface OpenedImage {
   readonly pixels: string;
   /** Of a recording with time and depth, the part that is annotated. */
   readonly view?: RecordingView;
+  /** Where somebody keeps its embeddings. */
+  readonly kept?: Store;
   /** What is annotated: the whole, or that part. */
   readonly source: ImageSource;
   readonly embeddings: ImageEmbeddings;

@@ -5,6 +5,8 @@ export interface PageFile {
   readonly url: string;
   /** What its results are called, before what their format adds. */
   readonly result?: string;
+  /** What its embeddings are called in the folder of embeddings. */
+  readonly embeddings?: string;
   /** Of a time series in several files, the addresses of all; `url` is the first. */
   readonly frames?: readonly string[];
   /** Address of a label image whose objects the image begins with. */
@@ -34,6 +36,8 @@ export interface PageSettings {
   readonly annotator?: SessionSettings['annotator'];
   /** A folder of the server for results. */
   readonly output?: { readonly url: string; readonly token: string };
+  /** A folder of the server with embeddings that were computed before, in micro-sam's format. */
+  readonly embeddings?: { readonly url: string; readonly token: string };
   /** A folder of the server for autosave; the browser's own storage if absent. */
   readonly autosave?: { readonly url: string; readonly token: string };
   /** WebSocket address where the server tells which window saves the work on an image. */

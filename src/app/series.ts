@@ -26,6 +26,8 @@ export interface SeriesInput {
   readonly labels?: ImageInput;
   /** What its results are called; told from the names if absent. */
   readonly result?: string;
+  /** Where its embeddings are kept, if somebody computed them. */
+  readonly embeddings?: Store;
 }
 
 /** For the panel. */
@@ -80,7 +82,8 @@ export class PageSeries {
     const names = distinctNames(images.map(({ name }) => name));
     const series = await ImageSeries.open(annotator.session, {
       names,
-      open: (index) => annotator.open(images[index].input, { name: names[index] }),
+      open: (index) =>
+        annotator.open(images[index].input, { name: names[index], embeddings: images[index].embeddings }),
       precompute: (index, { signal }) => annotator.encodeAhead(images[index].input, names[index], signal),
       initial: async (index) => {
         const { labels } = images[index];

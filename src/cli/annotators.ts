@@ -6,7 +6,7 @@ import { isAddress } from '../io/node-open.js';
 import type { SessionSettings } from '../session/state.js';
 import type { Input } from './batch/input.js';
 import { expandInputs, type InputOptions, listInputs } from './batch/inputs.js';
-import { ResultFolder } from './batch/result-records.js';
+import { embeddingNames, holdsEmbeddings, ResultFolder } from './batch/result-records.js';
 import { type Command, UsageError } from './command.js';
 import { initialObjects } from './initial-objects.js';
 import { openBrowser } from './serve/open-browser.js';
@@ -71,7 +71,10 @@ function annotator(name: string, summary: string, start: Start): Command {
   file                 images to annotate, folders of images, http(s) addresses; a sample image if none
   -i, --input FILE     the same, as micro-sam spells it
   -p, --pattern GLOB   of folders, only what matches, e.g. "*.tif"
-${start.output ? OUTPUT_OPTIONS : SINGLE_OPTIONS}${start.serve ? SERVE_OPTIONS : ''}      --port N         listen on this port; default: 8765, or the next free one
+${start.output ? OUTPUT_OPTIONS : SINGLE_OPTIONS}${start.serve ? SERVE_OPTIONS : ''}  -e, --embedding_path DIR
+                       keep embeddings here, in micro-sam's format, and use those that are: <name>.zarr for each image, as
+                       micro-sam precompute_embeddings writes them; of one image also the .zarr itself
+      --port N         listen on this port; default: 8765, or the next free one
 ${start.serve ? '      --open           open a browser here, too' : '      --no-open        do not open a browser'}
       --viewer URL     use the Kaibu at this address, if it answers
       --autosave-dir D folder for automatic saves; default: one in your user data
@@ -87,6 +90,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
     options: {
       input: { type: 'string', short: 'i', multiple: true },
       pattern: { type: 'string', short: 'p' },
+      embedding_path: { type: 'string', short: 'e' },
       ...(start.output
         ? {
             output: { type: 'string', short: 'o' },
@@ -134,6 +138,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
     series: inputs.join('\n'),
     annotator: volumetric ? '3d' : start.annotator,
     outputDir: output,
+    ...(values.embedding_path !== undefined && { embeddings: embeddingsIn(values.embedding_path, images) }),
     ...(results && { results: results.names, onResult: results.written }),
     host: given.host,
     port: values.port === undefined ? undefined : parsePort(values.port),
@@ -169,6 +174,18 @@ async function imagesOf(
 ): Promise<Input[]> {
   if (inputs.length === 0) return [];
   return frames ? [{ file: inputs[0], name: path.basename(inputs[0]), single: true }] : listInputs(inputs, options);
+}
+
+function embeddingsIn(place: string, images: readonly Input[]) {
+  if (/\.zarr$/i.test(place) || holdsEmbeddings(place)) {
+    if (images.length !== 1)
+      throw new UsageError(
+        `${place} holds the embeddings of one image: give one image, or the folder that it lies in.`,
+      );
+    return { folder: path.dirname(path.resolve(place)), names: [path.basename(place)] };
+  }
+  const names = embeddingNames(images);
+  return { folder: path.resolve(place), names: images.map(({ file }) => `${names.get(file)}.zarr`) };
 }
 
 /** What the results of each image are called, and what notes that some are written. */

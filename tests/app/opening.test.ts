@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { PageAnnotator } from '../../src/app/annotator.js';
+import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
+import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
+import { resolveModel } from '../../src/model/registry.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { hashEncoder } from '../support/hash-encoder.js';
 
 /** What a window does when it opens an image, without a model: no embedding ever comes. */
 describe('opening an image in a window', () => {
@@ -76,6 +80,25 @@ describe('opening an image in a window', () => {
     annotator.linked = true;
     await annotator.followShown();
     assert.deepEqual(annotator.channels, [2]);
+    await annotator.close();
+  });
+
+  it('uses embeddings that were computed before, where they are of this image', async () => {
+    const before = memoryStore();
+    const picture = image('cells', [16, 20], 'yx');
+    const source = await openImage(picture);
+    const model = resolveModel();
+    const computed = await openEmbeddings({ source, worker: hashEncoder(), model, store: before });
+    const { features } = await computed.embedding({ plane: 0 });
+    await computed.stored();
+    const annotator = open();
+    await annotator.open(picture, { embeddings: before });
+    await annotator.session.prepare();
+    assert.equal(annotator.session.state.embedding, 'ready', 'nothing had to be encoded');
+    assert.equal(features.data.length, 256 * 64 * 64);
+    await annotator.open(image('other', [16, 24], 'yx'), { embeddings: before });
+    assert.equal(annotator.session.state.image?.name, 'other');
+    assert.match(annotator.embeddingNotes.join(' '), /embeddings of -e are not used/);
     await annotator.close();
   });
 });

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { openImage } from '../../src/io/open.js';
 import { maskContains } from '../../src/ndimage/rle.js';
 import type { PanelModel } from '../../src/presenter/panel/panel.js';
 import { Presenter } from '../../src/presenter/presenter.js';
+import { SectionVolume } from '../../src/presenter/sections/section-volume.js';
 import type { PointPrompt } from '../../src/segmentation/prompts.js';
 import { objectsInPlane } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
@@ -40,6 +42,45 @@ function shown(image = WALK_IMAGE) {
 }
 
 describe('presenter', () => {
+  it('a click in a section is a point in its slice; a drag only goes there', async () => {
+    const session = new AnnotationSession({ autoSegment: false, annotator: '2d' });
+    const image = { ...WALK_IMAGE, axes: 'zyx', planes: 5 } as const;
+    session.open(image, new DiscAnnotator([60, 80]));
+    const viewer = Object.assign(new FakeViewer(), { showSections: async () => {} });
+    const pixels = { data: new Uint8Array(5 * 60 * 80), shape: [5, 60, 80], axes: 'zyx', name: 'v' };
+    const source = await openImage(pixels);
+    const presenter = new Presenter(session, viewer, {
+      readPixels: async () => ({ data: new Uint8Array(60 * 80 * 3), shape: [60, 80, 3] }),
+      sections: () => ({
+        slices: 5,
+        spacing: 1,
+        volume: () => new SectionVolume(source, [0], 0),
+        paint: ({ shape: [rows, columns] }) => ({
+          data: new Uint8Array(3 * rows * columns),
+          shape: [rows, columns, 3],
+        }),
+      }),
+    });
+    const act = async (click?: 'tool' | 'negative', at: readonly [number, number, number] = [3, 20, 30]) => {
+      viewer.act({ kind: 'section', at, ...(click && { click }) });
+      await session.settled();
+      for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+      return session.state.prompts.map(
+        (prompt) => prompt.kind === 'point' && [prompt.plane, prompt.at, prompt.positive],
+      );
+    };
+    assert.deepEqual(await act('tool'), [], 'no sections are open');
+    await presenter.run('toggle_sections');
+    assert.deepEqual(await act(), []);
+    assert.equal(session.state.plane, 3);
+    assert.deepEqual(await act('tool'), [[3, [20.5, 30.5], true]]);
+    assert.deepEqual((await act('negative', [1, 5, 6]))[1], [1, [5.5, 6.5], false]);
+    assert.equal(session.state.plane, 1);
+    await session.run('set_settings', { tool: 'box' });
+    assert.equal((await act('tool')).length, 2);
+    presenter.close();
+  });
+
   it('a click and C in the viewer give a committed object in its colour', async () => {
     const { viewer, settle, session } = shown();
     viewer.act({ kind: 'prompt-added', prompt: point('a', 20, 30) });

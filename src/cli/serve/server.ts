@@ -42,6 +42,8 @@ export interface ServerOptions {
   readonly series?: string;
   /** Where the page may write results; made if it is not there. */
   readonly outputDir?: string;
+  /** Where embeddings are kept, and what those of each of the files are called there. */
+  readonly embeddings?: { readonly folder: string; readonly names: readonly string[] };
   /** What the results of each of the files are called, before what their format adds. */
   readonly results?: readonly string[];
   /** A file of results was written. */
@@ -96,6 +98,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     ...(options.outputDir === undefined
       ? []
       : [storeRoute(outputStore(options.outputDir, options.onResult), '/output/')]),
+    ...(options.embeddings === undefined ? [] : [storeRoute(folderStore(options.embeddings.folder), '/embeddings/')]),
     { path: '/', methods: READ, answer: staticFiles(dist, { isolated: foreignViewer === undefined }) },
   ];
   const server = http.createServer(answerRequests(routes, { token, origins: () => origins, log: options.log }));
@@ -134,14 +137,16 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
       path: frames?.[0] ?? files.add(file),
       labels: labels && files.add(labels),
       result: options.results?.[i],
+      embeddings: options.embeddings?.names[i],
     };
   });
   const tracks = options.tracks?.map((file) => ({ name: nameOfFile(file), path: files.add(file) }));
   ready((origin) => ({
     viewer: foreignViewer ?? `${origin}/plugin/viewer/index.html`,
     viewerNote,
-    files: paths.map(({ name, path, labels, result }) => ({
+    files: paths.map(({ name, path, labels, result, embeddings }) => ({
       name,
+      ...(embeddings !== undefined && { embeddings }),
       ...(result !== undefined && { result }),
       url: origin + path,
       ...(frames && { frames: frames.map((frame) => origin + frame) }),
@@ -152,6 +157,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     ...(isLoopback(origin) && { worker: encoder?.url, workerNote }),
     autosave: { url: `${origin}/autosave/`, token },
     ...(options.outputDir !== undefined && { output: { url: `${origin}/output/`, token } }),
+    ...(options.embeddings && { embeddings: { url: `${origin}/embeddings/`, token } }),
     leases: { url: `${origin.replace(/^http/, 'ws')}/leases`, token },
     annotator: options.annotator,
     series: options.series,
