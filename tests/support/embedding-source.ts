@@ -5,10 +5,8 @@ import type { Tiling } from '../../src/ndimage/blocking.js';
 import type { SegmentContext } from '../../src/segmentation/context.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 
-const MODEL = 'vit_t';
-
 /** One 2D image, whole or in tiles; each tile is encoded on first use, in the intensity range of the whole image. */
-export function contextOf(worker: SamWorker, pixels: Tensor, tiling?: Tiling): SegmentContext {
+export function contextOf(worker: SamWorker, pixels: Tensor, tiling?: Tiling, model = 'vit_t'): SegmentContext {
   const image = toImage(pixels);
   const [height, width] = image.shape;
   const encoded = new Map<number | undefined, Promise<Embedding>>();
@@ -17,11 +15,11 @@ export function contextOf(worker: SamWorker, pixels: Tensor, tiling?: Tiling): S
     const data = new Uint8Array((y1 - y0) * (x1 - x0) * 3);
     for (let y = y0; y < y1; y++)
       data.set(image.data.subarray((y * width + x0) * 3, (y * width + x1) * 3), (y - y0) * (x1 - x0) * 3);
-    return worker.encode(MODEL, { data, shape: [y1 - y0, x1 - x0, 3] });
+    return worker.encode(model, { data, shape: [y1 - y0, x1 - x0, 3] });
   };
   return {
     worker,
-    model: MODEL,
+    model,
     plane: 0,
     embeddings: {
       size: [height, width],
