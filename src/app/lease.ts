@@ -64,6 +64,7 @@ function serverLeases({ url, token }: NonNullable<PageSettings['leases']>): Requ
 
 const AGAIN_MS = 1000;
 const ANSWER_MS = 4000;
+const PARTING_MS = 500;
 
 /** From the browser, for work that is saved in its own storage: its tabs and windows share locks. */
 const browserLeases: RequestLease = async (image, onChange) => {
@@ -92,6 +93,13 @@ const browserLeases: RequestLease = async (image, onChange) => {
     waiting = new AbortController();
     void hold({ signal: waiting.signal }, () => void onChange(true));
   };
+  /** For a page that is being closed, or loaded again as this one. */
+  const waitForParting = async () => {
+    const parting = new AbortController();
+    const left = new Promise<void>((resolve) => void hold({ signal: parting.signal }, () => resolve()));
+    await Promise.race([left, new Promise((resolve) => setTimeout(resolve, PARTING_MS))]);
+    if (!held) parting.abort();
+  };
   const giveUp = async () => {
     if (!held) {
       // Whoever has asked comes first.
@@ -106,6 +114,7 @@ const browserLeases: RequestLease = async (image, onChange) => {
   };
   channel.onmessage = () => void giveUp();
   await new Promise<void>((answered) => void hold({ ifAvailable: true }, () => answered()));
+  if (!held) await waitForParting();
   if (!held) wait();
   return {
     get held() {

@@ -9,11 +9,18 @@ import { leasesFrom } from '../../src/app/lease.js';
 import { Leases } from '../../src/cli/serve/leases.js';
 import type { Lease } from '../../src/session/saving/lease.js';
 
+let onSent: () => void = () => undefined;
+
 /** As in browsers, where a connection that fails throws nothing. */
 class QuietSocket extends WebSocket {
   constructor(url: string) {
     super(url);
     this.on('error', () => undefined);
+  }
+
+  override send(data: string): void {
+    super.send(data);
+    onSent();
   }
 }
 
@@ -83,6 +90,17 @@ describe('leases of a page', function () {
     assert.deepEqual(order, ['saved', 'taken']);
     await two.until(true);
     assert.deepEqual([one.lease.held, two.lease.held], [false, true]);
+  });
+
+  it('a window that follows one that is being closed has it from the start', async () => {
+    const port = await start();
+    const one = await windowOn(port);
+    const coming = windowOn(port);
+    await new Promise<void>((resolve) => (onSent = resolve)); // the server hears of it before it hears of the other's end
+    await one.lease.release();
+    const two = await coming;
+    assert.equal(two.lease.held, true);
+    assert.deepEqual(two.told, []);
   });
 
   it('a server that starts again finds each window as it was; afterwards the lease passes on as ever', async () => {

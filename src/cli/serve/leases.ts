@@ -25,6 +25,8 @@ const PATH = '/leases';
 /** Time that a page has to save what it has not yet, before another takes over. */
 const LAST_WORDS_MS = 2000;
 const TICK_MS = 1000;
+/** A page that is loaded again, or follows one that is being closed, waits this long for the lease before it hears no. */
+const PARTING_MS = 500;
 /** After a restart, pages that had a lease come back before those that waited for it. */
 const RETURN_MS = 3000;
 
@@ -115,8 +117,12 @@ class ImageLease {
       if (page.readyState !== page.OPEN || this.pages.includes(page)) return;
       this.pages.push(page);
       await this.grant();
-      if (this.holder !== page) tell(page, false);
+      if (this.holder !== page) setTimeout(() => this.deny(page), PARTING_MS).unref();
     });
+  }
+
+  private deny(page: WebSocket): void {
+    if (this.holder !== page && this.pages.includes(page)) tell(page, false);
   }
 
   leave(page: WebSocket): Promise<void> {
