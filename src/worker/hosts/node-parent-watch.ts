@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
  * Ends this process when the one that started it is gone. A thread of its own looks, since a model that runs holds the
  * main one up; nothing is asked of the main thread, which has nothing to lose.
  */
-const INTERVAL_MS = 400;
+const INTERVAL_MS = 100;
 
 export function endWithParent(): void {
   const thread = new Worker(WATCH, { eval: true, workerData: { parent: process.ppid, interval: INTERVAL_MS } });
