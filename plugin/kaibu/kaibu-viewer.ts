@@ -309,8 +309,8 @@ export class KaibuViewer implements Viewer {
   }
 }
 
-/** The order of two windows is not worth more. */
-const FLUSH_PATIENCE_MS = 1000;
+/** On a busy machine an answer takes seconds; a commit that came before its click would be lost. */
+const FLUSH_PATIENCE_MS = 10_000;
 
 function promptsAfter(prompts: readonly Prompt[], event: ViewerEvent): readonly Prompt[] {
   if (event.kind === 'prompt-added') return [...prompts, event.prompt];

@@ -26,31 +26,45 @@ describe('a fast hand in the browser', function () {
     await writeFile(file, await encodeTiff(phantom.image, { axes: 'yx' }));
     server = await startServer(['--port', '0', file]);
   });
-  after(() => server?.stop());
+  const opened: AnnotatorPage[] = [];
+  after(async () => {
+    for (const page of opened) await page.close();
+    await server?.stop();
+  });
 
   const idle = (state: State) => state.tasks.length === 0 && state.waiting === 0;
 
   for (const viewer of ['ours', 'Kaibu'] as const) {
+    let annotator: AnnotatorPage;
+
+    /** The page, free of all work; opened for the first of the tests. */
+    async function fresh(): Promise<void> {
+      if (!annotator || annotator.page.isClosed()) annotator = await open();
+      await annotator.until('all done before', idle, MINUTES);
+      await annotator.call('set_settings', { hover_preview: false, tool: 'point', positive: true });
+      await annotator.call('clear_annotations');
+      const { layers } = await annotator.state();
+      for (const { id } of layers.committed_objects.objects) await annotator.call('delete_object', id);
+    }
+
     async function open(): Promise<AnnotatorPage> {
+      for (const page of opened.splice(0)) await page.close(); // a window that has the image keeps others from changing it
       const context = await here.browser.newContext({ viewport: { width: 1400, height: 900 } });
       const page = await context.newPage();
       if (viewer === 'Kaibu') await withoutExtras(page);
       const client = await context.newCDPSession(page);
       await client.send('Emulation.setCPUThrottlingRate', { rate: 3 });
-      const annotator = await AnnotatorPage.over(page, server.url);
-      const frame = await annotator.viewer();
+      const shown = await AnnotatorPage.over(page, server.url);
+      opened.push(shown);
+      const frame = await shown.viewer();
       await frame.waitForFunction(() => JSON.parse(document.getElementById('map')?.dataset.view ?? '[]')[3] === 320);
-      await annotator.until('the last page has left the image', (state) => state.read_only === null);
-      await annotator.call('set_settings', { hover_preview: false });
-      await annotator.call('clear_annotations');
-      const { layers } = await annotator.state();
-      for (const { id } of layers.committed_objects.objects) await annotator.call('delete_object', id);
+      await shown.until('no other window has the image', (state) => state.read_only === null);
       await page.waitForTimeout(1000); // the layers of the image are there
-      return annotator;
+      return shown;
     }
 
     it(`click, C, click, C while the embedding is still computed gives an object for each: ${viewer}`, async () => {
-      const annotator = await open();
+      await fresh();
       const places = await Promise.all(cells.map(({ box }) => annotator.onScreen(middle(box))));
       for (const [x, y] of places) {
         await annotator.page.mouse.click(x, y);
@@ -76,11 +90,10 @@ describe('a fast hand in the browser', function () {
       for (let k = 0; k < 2; k++) await annotator.press('Control+z');
       await annotator.until('the last one taken back', (now) => idle(now) && now.layers.committed_objects.count === 4);
       assert.deepEqual(annotator.errors, []);
-      await annotator.page.context().close();
     });
 
     it(`T and at once a click gives a negative point, which ends with the object: ${viewer}`, async () => {
-      const annotator = await open();
+      await fresh();
       await annotator.until('embedding', (state) => state.embedding === 'ready', MINUTES);
       const [a, b] = await Promise.all(cells.slice(0, 2).map(({ box }) => annotator.onScreen(middle(box))));
       const [nx, ny] = [a[0] + 40, a[1] + 3];
@@ -103,19 +116,18 @@ describe('a fast hand in the browser', function () {
         first.prompts.map((prompt: { positive: boolean }) => prompt.positive),
         [true, false],
       );
-      await annotator.page.context().close();
     });
 
     it(`keys and buttons of both windows come in the order of the hand: ${viewer}`, async () => {
-      const annotator = await open();
+      await fresh();
       await annotator.until('embedding', (state) => state.embedding === 'ready', MINUTES);
       const panel = await annotator.panel();
       const places = await Promise.all(cells.slice(0, 3).map(({ box }) => annotator.onScreen(middle(box))));
       await annotator.page.mouse.click(...places[0]);
-      const button = await (await panel.waitForSelector('[data-command="commit"]:not([disabled])')).boundingBox();
+      const ready = await panel.waitForSelector('[data-command="commit"]:not([aria-disabled="true"])');
+      const button = await ready.boundingBox();
       assert.ok(button);
-      const commit = [button.x + button.width / 2, button.y + button.height / 2] as const;
-      await annotator.page.mouse.click(...commit);
+      await annotator.page.mouse.click(button.x + button.width / 2, button.y + button.height / 2);
       for (const place of places.slice(1)) {
         await annotator.page.mouse.click(...place);
         await annotator.press('c');
@@ -126,7 +138,6 @@ describe('a fast hand in the browser', function () {
         MINUTES,
       );
       assert.equal(state.layers.committed_objects.count, 3);
-      await annotator.page.context().close();
     });
   }
 });
