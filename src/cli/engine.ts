@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { ParseArgsConfig } from 'node:util';
+import { publishedCheckpoint } from '../checkpoints/published.js';
 import { type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
 import type { EmbeddingOptions } from '../embeddings/options.js';
 import { checkTiles, type TileChoice } from '../embeddings/tiling.js';
@@ -10,13 +11,15 @@ import { micrometres, type PixelSize } from '../io/pixel-size.js';
 import { folderStore } from '../io/stores/fs.js';
 import { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99 } from '../model/intensity.js';
 import { ENCODER_PRECISIONS, type EncoderPrecision, type ModelSpec } from '../model/model-spec.js';
-import { DEFAULT_MODEL, resolveModel } from '../model/registry.js';
+import { DEFAULT_MODEL, modelNames, resolveModel } from '../model/registry.js';
 import type { TaskOptions } from '../task.js';
 import { createNodeWorker, DEVICES, isDevice } from '../worker/hosts/node-worker.js';
 import { connectFromNode } from '../worker/hosts/websocket-client.js';
 import { poolWorker } from '../worker/pool.js';
 import type { SamWorker } from '../worker/sam-worker.js';
+import { ProgressLine } from './batch/progress-line.js';
 import { UsageError } from './command.js';
+import { importedModels, importModel } from './imported-models.js';
 import { userDataFolder } from './serve/user-data.js';
 import { findModel } from './train/trained-models.js';
 
@@ -45,8 +48,10 @@ export const ENGINE_FLAGS = {
 } as const satisfies ParseArgsConfig['options'];
 
 export const ENGINE_USAGE = `
-  -m, --model_type NAME      model (default: ${DEFAULT_MODEL}); micro-sam info lists them; or one that was trained
-  -c, --checkpoint FILE      encoder and decoder ONNX files of another model: give it twice
+  -m, --model_type NAME      model (default: ${DEFAULT_MODEL}); micro-sam info lists them; or one that was trained or
+                             imported; a published one of micro-sam (vit_b_lm, …) is fetched when first asked for
+  -c, --checkpoint FILE      encoder and decoder ONNX files of another model: give it twice; a checkpoint of PyTorch
+                             (.pt) is made a model with micro-sam import_model
       --instances FILE       instance decoder ONNX file that goes with the model
       --encoder_precision P  float32, or int8: a quarter faster on processors, the masks nearly the same
   -e, --embedding_path DIR   keep embeddings here, in micro-sam's format, and reuse them
@@ -178,8 +183,12 @@ function tellingOfOthers(source: ImageSource): ImageSource {
   };
 }
 
-function modelFlag(flags: EngineFlags): ModelSpec {
+async function modelFlag(flags: EngineFlags): Promise<ModelSpec> {
   const { checkpoint = [], model_type = DEFAULT_MODEL, instances } = flags;
+  const pytorch = checkpoint.find((file) => /\.(pt|pth|safetensors)$/i.test(file));
+  if (pytorch !== undefined)
+    throw new UsageError(`${pytorch} is a checkpoint of PyTorch: micro-sam import_model ${pytorch}, then -m its name.`);
+  if (checkpoint.length === 0) await fetchPublished(model_type);
   if (checkpoint.length === 0) return instances ? resolveModel({ name: model_type, instances }) : findModel(model_type);
   if (checkpoint.length !== 2) {
     throw new UsageError('-c is given twice: the encoder ONNX file, then the decoder ONNX file.');
@@ -197,6 +206,15 @@ function precisionFlag(text: string | undefined): EncoderPrecision | undefined {
   const known = ENCODER_PRECISIONS.find((precision) => precision === text);
   if (known ?? text === undefined) return known;
   throw new UsageError(`--encoder_precision is ${ENCODER_PRECISIONS.join(' or ')}, not "${text}".`);
+}
+
+/** Imports a published checkpoint that is asked for by name for the first time. */
+async function fetchPublished(name: string): Promise<void> {
+  if (modelNames().includes(name) || !publishedCheckpoint(name) || importedModels().includes(name)) return;
+  console.error(`${name} is fetched and converted, once.`);
+  const progress = new ProgressLine();
+  progress.start();
+  await importModel(name, { onProgress: (each) => progress.update(each) });
 }
 
 async function workerFlag(flags: EngineFlags): Promise<SamWorker> {
@@ -230,7 +248,7 @@ export async function startEngine(flags: EngineFlags): Promise<Engine> {
   };
   const pixelSize = pixelSizeFlag(flags.pixel_size);
   const series = seriesFlag(flags.series);
-  const model = { ...modelFlag(flags), encoderPrecision: precisionFlag(flags.encoder_precision) };
+  const model = { ...(await modelFlag(flags)), encoderPrecision: precisionFlag(flags.encoder_precision) };
   const worker = await workerFlag(flags);
   return {
     worker,

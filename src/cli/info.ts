@@ -4,9 +4,11 @@ import { asSamError } from '../errors.js';
 import { folderStore } from '../io/stores/fs.js';
 import { listKeys } from '../io/stores/prefix.js';
 import { createNodeRuntime } from '../model/node-runtime.js';
-import { DEFAULT_MODEL, modelNames, resolveModel } from '../model/registry.js';
+import { DEFAULT_MODEL, modelNames } from '../model/registry.js';
 import type { Command } from './command.js';
+import { importedModels } from './imported-models.js';
 import { userDataFolder } from './serve/user-data.js';
+import { findModel } from './train/trained-models.js';
 
 /** What this installation has: versions, models, where things are kept, what the model would run on. */
 const usage = `micro-sam info [options]
@@ -29,11 +31,11 @@ async function run(args: readonly string[]): Promise<number> {
   const info = {
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
-    models: modelNames().map((name) => ({
+    models: [...new Set([...modelNames(), ...importedModels()])].map((name) => ({
       name,
       default: name === DEFAULT_MODEL,
-      description: resolveModel(name).description,
-      licence: resolveModel(name).licence,
+      description: findModel(name).description,
+      licence: findModel(name).licence,
     })),
     runtimes,
     model_folder: cacheFolder,

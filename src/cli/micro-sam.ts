@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   precompute_embeddings: async () => (await import('./precompute-embeddings.js')).precompute,
   automatic_segmentation: async () => (await import('./automatic-segmentation.js')).automatic,
   evaluate: async () => (await import('./evaluate.js')).evaluate,
+  import_model: async () => (await import('./import-model.js')).importCommand,
   train: async () => (await import('./train/train.js')).train,
   serve: async () => (await import('./annotators.js')).serve,
   info: async () => (await import('./info.js')).info,

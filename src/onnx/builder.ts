@@ -36,6 +36,12 @@ export class GraphBuilder {
     this.outputs.push({ name, tensor: { type, shape } });
   }
 
+  /** The same tensor by a name of ours. */
+  named(name: string, tensor: string): string {
+    this.nodes.push({ name, op: 'Identity', domain: '', inputs: [tensor], outputs: [name], attributes: [] });
+    return name;
+  }
+
   node(op: string, inputs: string[], attributes: Readonly<Record<string, AttributeInput>> = {}): string {
     const name = `${this.prefix}${op}_${this.count++}`;
     this.nodes.push({ name, op, domain: '', inputs, outputs: [name], attributes: toAttributes(attributes) });
@@ -52,6 +58,20 @@ export class GraphBuilder {
         type: FLOAT,
         raw: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
       });
+    return name;
+  }
+
+  /** Float constant whose values are read when the model is written; named as `constant` is. */
+  later(base: string, dims: readonly number[], read: () => Promise<Float32Array>): string {
+    const name = this.prefix + base;
+    if (!this.initializers.has(name)) {
+      const load = async () => {
+        const { buffer, byteOffset, byteLength } = await read();
+        return new Uint8Array(buffer, byteOffset, byteLength);
+      };
+      const length = 4 * dims.reduce((product, n) => product * n, 1);
+      this.initializers.set(name, { name, dims: [...dims], type: FLOAT, later: { length, load } });
+    }
     return name;
   }
 

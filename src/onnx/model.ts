@@ -65,10 +65,20 @@ export interface OnnxTensor {
   type: number;
   /** Little-endian elements; for tensors that hold theirs in typed fields (old exporters), absent. */
   raw?: Uint8Array;
+  /** Instead of `raw`: elements that are made when the file is written (write-parts.ts). */
+  later?: LaterBytes;
+  /** Instead of `raw`: where in a file beside the model the elements are. */
+  external?: { readonly location: string; readonly offset: number; readonly length: number };
   floats?: number[];
   int32s?: Int[];
   int64s?: Int[];
   rest?: Uint8Array[];
+}
+
+/** Bytes of which only the number is known yet. */
+export interface LaterBytes {
+  readonly length: number;
+  load(): Promise<Uint8Array>;
 }
 
 /** A graph input or output, or the declared shape of an inner tensor. */

@@ -1,3 +1,6 @@
+import { SamError } from '../errors.js';
+import type { LaterBytes } from './model.js';
+
 /**
  * Protocol buffers' wire format, as much as ONNX files use. Reading never copies: `bytes()` gives views of the file.
  * Whatever is wrong with the input ends in a `WireError`, never in an endless loop or an out-of-bounds value.
@@ -106,9 +109,9 @@ export class WireReader {
   }
 }
 
-/** Collects pieces and joins them once; large byte fields are kept as views until then. */
+/** Collects pieces and joins them once; large byte fields are kept as views, or unmade, until then. */
 export class WireWriter {
-  private readonly pieces: Uint8Array[] = [];
+  readonly pieces: (Uint8Array | LaterBytes)[] = [];
   length = 0;
 
   int(field: number, value: number | bigint): void {
@@ -123,7 +126,7 @@ export class WireWriter {
     this.raw(bytes);
   }
 
-  bytes(field: number, value: Uint8Array): void {
+  bytes(field: number, value: Uint8Array | LaterBytes): void {
     this.key(field, BYTES);
     this.varint(value.length);
     this.raw(value);
@@ -148,15 +151,18 @@ export class WireWriter {
   }
 
   /** A whole field, key included, as it was read. */
-  raw(bytes: Uint8Array): void {
+  raw(bytes: Uint8Array | LaterBytes): void {
     this.pieces.push(bytes);
     this.length += bytes.length;
   }
 
+  /** @throws SamError `internal` if bytes are still to be made: such files are written piece by piece */
   finish(): Uint8Array {
     const result = new Uint8Array(this.length);
     let position = 0;
     for (const piece of this.pieces) {
+      if (!(piece instanceof Uint8Array))
+        throw new SamError('internal', 'The model has weights that are not read yet.');
       result.set(piece, position);
       position += piece.length;
     }

@@ -3,6 +3,11 @@ import { WireWriter } from './wire.js';
 
 /** The bytes of an ONNX file, fields in the order of their numbers, as protobuf's own writers do. */
 export function writeModel(model: OnnxModel): Uint8Array {
+  return modelWriter(model).finish();
+}
+
+/** The same, not yet joined. */
+export function modelWriter(model: OnnxModel): WireWriter {
   const writer = new WireWriter();
   writer.int(1, model.irVersion);
   if (model.producer) writer.text(2, model.producer);
@@ -16,7 +21,7 @@ export function writeModel(model: OnnxModel): Uint8Array {
       inner.int(2, version);
     });
   for (const field of after) writer.raw(field);
-  return writer.finish();
+  return writer;
 }
 
 /** Fields kept as read, those numbered below `number` and the others. */
@@ -91,8 +96,19 @@ function writeTensor(writer: WireWriter, tensor: OnnxTensor): void {
   if (tensor.int32s) writer.bytes(5, packed(tensor.int32s));
   if (tensor.int64s) writer.bytes(7, packed(tensor.int64s));
   if (tensor.name) writer.text(8, tensor.name);
-  if (tensor.raw) writer.bytes(9, tensor.raw);
+  const raw = tensor.raw ?? tensor.later;
+  if (raw) writer.bytes(9, raw);
+  if (tensor.external) writeExternal(writer, tensor.external);
   for (const field of tensor.rest ?? []) writer.raw(field);
+}
+
+function writeExternal(writer: WireWriter, external: NonNullable<OnnxTensor['external']>): void {
+  for (const [key, value] of Object.entries(external))
+    writer.message(13, (entry) => {
+      entry.text(1, key);
+      entry.text(2, String(value));
+    });
+  writer.int(14, 1);
 }
 
 function packed(values: readonly (number | bigint)[]): Uint8Array {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { SamError } from '../../errors.js';
 import type { ModelSpec } from '../../model/model-spec.js';
 import { registerModel, resolveModel } from '../../model/registry.js';
+import { importedModel, importedModelIn } from '../imported-models.js';
 import { userDataFolder } from '../serve/user-data.js';
 
 /** What `micro-sam train` made: a folder with the trained parts and a card that says what they are. */
@@ -38,11 +39,12 @@ export function trainedModelsFolder(): string {
   return path.join(userDataFolder(), 'trained');
 }
 
-/** A trained model by its name or its folder, else one of the registry. */
+/** A trained or imported model by its name or its folder, else one of the registry. */
 export function findModel(name: string): ModelSpec {
   const named = /^[\w.-]+$/.test(name) ? path.join(trainedModelsFolder(), name) : undefined;
   const folder = [named, name].find((each) => each !== undefined && existsSync(path.join(each, MODEL_CARD)));
-  return folder === undefined ? resolveModel(name) : modelIn(folder);
+  if (folder !== undefined) return importedModelIn(folder) ?? modelIn(folder);
+  return importedModel(name) ?? resolveModel(name);
 }
 
 function modelIn(folder: string): ModelSpec {

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { importedModels, importModel, removeImported } from '../../src/cli/imported-models.js';
+import { findModel } from '../../src/cli/train/trained-models.js';
+import { createMaskDecoder } from '../../src/model/mask-decoder.js';
+import { loadModelFile } from '../../src/model/model-file.js';
+import { fetchBytesInNode } from '../../src/model/node-runtime.js';
+import { forgetModel } from '../../src/model/registry.js';
+import { mobileSamState } from '../support/mobile-sam-checkpoint.js';
+import { sharedRuntime } from '../support/real-worker.js';
+import { floatTensor, type Saved, torchZip } from '../support/torch-writer.js';
+import { randomUnetrWeights } from '../support/unetr-weights.js';
+
+describe('imported models', function () {
+  this.timeout(120_000);
+  let folder: string;
+  const earlier = process.env.XDG_DATA_HOME;
+  const at = (...parts: string[]) => path.join(folder, ...parts);
+
+  before(() => {
+    folder = mkdtempSync(path.join(os.tmpdir(), 'micro-sam-import-'));
+    process.env.XDG_DATA_HOME = at('data');
+    mkdirSync(at('my_cells'));
+    const decoder = [...randomUnetrWeights(false)].map(([name, { dims, data }]): [string, Saved] => [
+      name,
+      floatTensor(dims, data),
+    ]);
+    const model = [...mobileSamState()].map(([name, value]): [string, Saved] => [`sam.${name}`, value]);
+    writeFileSync(at('my_cells', 'best.pt'), torchZip(new Map<string, Saved>([['model_state', new Map(model)]])));
+    writeFileSync(at('my_cells', 'decoder.pt'), torchZip(new Map(decoder)));
+  });
+
+  after(() => {
+    if (earlier === undefined) delete process.env.XDG_DATA_HOME;
+    else process.env.XDG_DATA_HOME = earlier;
+    for (const name of ['my_cells', 'vit_b_lm']) forgetModel(name);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('come from a checkpoint of a training, are found by its name, and open', async () => {
+    const told: number[] = [];
+    const { card } = await importModel(at('my_cells', 'best.pt'), {
+      decoderFile: at('my_cells', 'decoder.pt'),
+      onProgress: ({ done, total }) => told.push(done / total),
+    });
+    assert.equal(card.name, 'my_cells');
+    assert.equal(card.type, 'vit_t');
+    assert.deepEqual(importedModels(), ['my_cells']);
+    assert.ok(told.length > 10 && told.every((part, i) => part <= 1 && part >= (told[i - 1] ?? 0)));
+    const model = findModel('my_cells');
+    assert.equal(path.basename(model.instances?.url ?? ''), 'instances.onnx');
+    const bytes = await loadModelFile(model.decoder, { fetchBytes: fetchBytesInNode });
+    const decoder = await createMaskDecoder(await sharedRuntime(), bytes);
+    assert.equal(decoder.rewrite, 'fast');
+    await decoder.dispose();
+  });
+
+  it('have the settings that micro-sam recommends for their name, and may be in half precision', async () => {
+    const whole = statSize(at('data', 'micro-sam', 'imported', 'my_cells', 'encoder.onnx'));
+    await importModel(at('my_cells', 'best.pt'), { name: 'vit_b_lm', half: true });
+    assert.equal(findModel('vit_b_lm').defaults?.centerDistanceThreshold, 0.4);
+    const half = statSize(at('data', 'micro-sam', 'imported', 'vit_b_lm', 'encoder.onnx'));
+    assert.ok(half < 0.55 * whole, `${half} of ${whole} bytes`);
+  });
+
+  it('may be in any folder, and are deleted by name', async () => {
+    await importModel(at('my_cells', 'best.pt'), { folder: at('elsewhere') });
+    assert.deepEqual(readdirSync(at('elsewhere')).sort(), ['decoder.onnx', 'encoder.onnx', 'model.json']);
+    assert.equal(findModel(at('elsewhere')).encoder.url, at('elsewhere', 'encoder.onnx'));
+    assert.equal(await removeImported('my_cells'), true);
+    assert.equal(await removeImported('my_cells'), false);
+    assert.throws(() => findModel('../imported/vit_b_lm'), { code: 'model_unavailable' });
+  });
+
+  it('leave nothing behind when a checkpoint is damaged', async () => {
+    const bytes = readFileSync(at('my_cells', 'best.pt'));
+    writeFileSync(at('cut.pt'), bytes.subarray(0, bytes.length / 2));
+    await assert.rejects(importModel(at('cut.pt')), { code: 'model_unavailable' });
+    await assert.rejects(importModel(at('my_cells', 'decoder.pt')), { message: /holds only an instance decoder/ });
+    await assert.rejects(importModel(at('nowhere.pt')), { code: 'not_found' });
+    assert.deepEqual(readdirSync(at('data', 'micro-sam', 'imported')), ['vit_b_lm']);
+    assert.equal(existsSync(at('data', 'micro-sam', 'imported', 'cut')), false);
+  });
+
+  function statSize(file: string): number {
+    return readFileSync(file).length;
+  }
+});
