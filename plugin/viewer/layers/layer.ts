@@ -8,28 +8,21 @@ export interface LayerApi {
   [method: string]: unknown;
 }
 
-/**
- * A layer's functions for RPC. imjoy-rpc keeps whatever it has sent such an object for, and with it the layer's pixels,
- * until the object tells it that it is closed: `on` is not enumerable, so it is no function for callers.
- */
+/** A layer's functions for RPC. */
 export function layerApi(functions: {
   readonly name: string;
   readonly id: string;
   [method: string]: unknown;
 }): LayerApi {
-  const api: LayerApi = { _rintf: true, ...functions };
-  const hear = (event: string, closed: () => void) => {
-    if (event === 'close') closings.set(api, [...(closings.get(api) ?? []), closed]);
-  };
-  return Object.defineProperty(api, 'on', { value: hear });
+  return { _rintf: true, ...functions };
 }
 
-const closings = new WeakMap<LayerApi, readonly (() => void)[]>();
-
-/** The layer is gone: nobody needs its functions any more. */
+/**
+ * The layer is gone: what still calls it does nothing. imjoy-rpc keeps the objects that it has sent for ever, so the
+ * functions, and with them the layer and its pixels, are taken out of this one.
+ */
 export function closeApi(api: LayerApi): void {
-  for (const closed of closings.get(api) ?? []) closed();
-  closings.delete(api);
+  for (const [name, value] of Object.entries(api)) if (typeof value === 'function') api[name] = () => undefined;
 }
 
 /** What every kind of layer is to the map, the layer list and the RPC functions. */
