@@ -2,10 +2,12 @@ import { statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { asSamError, SamError } from '../errors.js';
-import { planeCount } from '../io/image.js';
+import { type ImageSource, planeCount } from '../io/image.js';
+import { isRecording, nameOfView, positionOf, type RecordingView, viewOfRecording } from '../io/recording.js';
 import { EXPORT_FORMATS, type ExportFormat, factsForExport, type LabelExport } from '../io/results/export.js';
 import { folderStore } from '../io/stores/fs.js';
 import { addLabelsToImage } from '../io/zarr/ome-zarr-writer.js';
+import type { LabelImage } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
 import { AUTOMATIC_MODES, type AutomaticThresholds, type AutomaticVolumeOptions } from '../segmentation/automatic.js';
 import { automaticStack } from '../segmentation/automatic-stack.js';
@@ -55,7 +57,8 @@ ${ENGINE_USAGE}
 
 Results are called <name>_labels.tif and so on, also with the folder or extension of the image where two have one name.
 A file that fails does not stop the others; what has its result already is skipped. Planes of a stack that is stopped are
-kept, and the next run goes on after them; planes that its file announces and does not hold are passed over. Which result is of which image is
+kept, and the next run goes on after them; planes that its file announces and does not hold are passed over. Of a
+recording with time and depth each time point is segmented by itself: <name>_t0000_labels.tif and so on. Which result is of which image is
 noted in the folder .micro-sam of the results.`;
 
 const NUMBERS = [
@@ -191,42 +194,86 @@ async function segmentFile(
 ): Promise<string> {
   if (job.intoImage !== undefined && !statSync(file, { throwIfNoEntry: false })?.isDirectory())
     throw new SamError('invalid_argument', `${title} is no folder of OME-Zarr, so labels cannot be added to it.`);
-  const source = await engine.open(file, task);
+  const whole = await engine.open(file, task);
   try {
-    const embeddings = await engine.embeddings(source, job.embeddings.get(file) ?? stem, task);
-    try {
-      const planes = planeCount(source);
-      const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
-      const context = { worker: engine.worker, model: engine.model.name, embeddings };
-      const { requests: _, merge: __, ...how } = job.options;
-      const kept = new KeptPlanes(job.folder, stem, [embeddings.signature, through, how], embeddings.size);
-      if (job.force) kept.clear();
-      const options = {
-        ...job.options,
-        ...task,
-        ...(source.absentPlanes && { absent: source.absentPlanes }),
-        ...(planes > 1 && { kept }),
-      };
-      const labels = await automaticStack(context, planes, {
-        ...options,
-        through,
-        recommended: engine.model.defaults,
-      }).catch((error) => {
-        if (asSamError(error).code !== 'cancelled' || kept.count === 0) throw error;
-        throw new SamError('cancelled', `Stopped. ${kept.count} of ${planes} planes are kept: run it again to go on.`);
-      });
-      const found = { ...factsForExport(source, task), labels, name: source.name };
+    const views = viewsOf(whole);
+    if (views.length > 1 && job.intoImage !== undefined)
+      throw new SamError(
+        'unsupported',
+        `${title} has time and depth: leave out --into_image; each time point is a file.`,
+      );
+    const name = job.embeddings.get(file) ?? stem;
+    let objects = 0;
+    // Kept until the whole recording is done: what is stopped goes on in any of its parts.
+    const written: (() => void)[] = [];
+    for (const [i, view] of views.entries()) {
+      const source = view ? viewOfRecording(whole, view) : whole;
+      const part = view ? nameOfView(view) : undefined;
+      const named = (base: string) => (part === undefined ? base : `${base}_${part}`);
+      const onProgress: TaskOptions['onProgress'] = ({ done, total, message }) =>
+        task.onProgress?.({
+          done: i + (total > 0 ? done / total : 0),
+          total: views.length,
+          message: part === undefined ? message : `Time point ${i + 1} of ${views.length}: ${message}`,
+        });
+      const place = { embeddings: named(name), kept: named(stem) };
+      const { labels, done } = await segmentStack(engine, source, place, job, { ...task, onProgress });
+      const position = view && { position: positionOf(view), part };
+      const found = { ...factsForExport(source, task), labels, name: source.name, ...position };
       if (job.intoImage !== undefined)
         await addLabelsToImage(folderStore(file), labels, { ...found, ...task, name: job.intoImage });
       await write(found);
-      kept.clear();
-      await job.report?.add(stem, source, labels, task);
-      return [`${maxLabel(labels)} objects`, ...(source.notices ?? [])].join('. ');
-    } finally {
-      embeddings.close();
+      written.push(done);
+      if (i === 0) await job.report?.add(stem, source, labels, task);
+      objects += maxLabel(labels);
     }
+    for (const done of written) done();
+    const where = views.length > 1 ? ` in ${views.length} time points` : '';
+    return [`${objects} objects${where}`, ...(whole.notices ?? [])].join('. ');
   } finally {
-    await source.close();
+    await whole.close();
+  }
+}
+
+/** A recording with time and depth is segmented time point by time point; anything else as it is. */
+function viewsOf(source: ImageSource): readonly (RecordingView | undefined)[] {
+  if (!isRecording(source)) return [undefined];
+  return Array.from({ length: source.sizes.t }, (_, t) => ({ as: 'volume', t }) as const);
+}
+
+/** @returns the labels, and what to call when all is written */
+async function segmentStack(
+  engine: Engine,
+  source: ImageSource,
+  place: { readonly embeddings: string; readonly kept: string },
+  job: Job,
+  task: TaskOptions,
+): Promise<{ readonly labels: LabelImage; readonly done: () => void }> {
+  const embeddings = await engine.embeddings(source, place.embeddings, task);
+  try {
+    const planes = planeCount(source);
+    const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
+    const context = { worker: engine.worker, model: engine.model.name, embeddings };
+    const { requests: _, merge: __, ...how } = job.options;
+    const kept = new KeptPlanes(job.folder, place.kept, [embeddings.signature, through, how], embeddings.size);
+    if (job.force) kept.clear();
+    const options = {
+      ...job.options,
+      ...task,
+      ...(source.absentPlanes && { absent: source.absentPlanes }),
+      ...(planes > 1 && { kept }),
+    };
+    const labels = await automaticStack(context, planes, {
+      ...options,
+      through,
+      recommended: engine.model.defaults,
+    }).catch((error) => {
+      if (asSamError(error).code !== 'cancelled' || kept.count === 0) throw error;
+      throw new SamError('cancelled', `Stopped. ${kept.count} of ${planes} planes are kept: run it again to go on.`);
+    });
+    return { labels, done: () => kept.clear() };
+  } finally {
+    embeddings.close();
   }
 }
 

@@ -73,6 +73,37 @@ describe('micro-sam command line', function () {
     assert.equal(statSync(at('out', 'cells1_labels.tif')).mtimeMs, written);
   });
 
+  it('segments a recording with time and depth time point by time point', async () => {
+    const { image } = cellPhantom({ size: [96, 112], cells: 4, seed: 3 });
+    const plane = Array.from(image.data);
+    const data = Uint8Array.from([...plane, ...plane, ...plane.map(() => 0), ...plane]);
+    const bytes = await encodeTiff({ data, shape: [2, 2, 96, 112] }, { axes: 'tzyx' });
+    writeFileSync(at('recording.tif'), bytes);
+    const { status, stdout, stderr } = micro(
+      'automatic_segmentation',
+      '-i',
+      at('recording.tif'),
+      '-o',
+      at('times'),
+      '--mode',
+      'amg',
+      '--points_per_side',
+      '6',
+      '--json',
+    );
+    assert.equal(status, 0, stderr);
+    assert.match(JSON.parse(stdout)[0].detail, /^[1-9]\d* objects in 2 time points/);
+    const found: number[] = [];
+    for (const t of [0, 1]) {
+      const labels = await openFile(at('times', `recording_t000${t}_labels.tif`));
+      assert.deepEqual([labels.sizes.t, labels.sizes.z], [1, 2]);
+      for (const z of [0, 1]) found.push(new Set((await readPlane(labels, z)).data).size - 1);
+      await labels.close();
+    }
+    assert.ok(found[0] > 0 && found[0] === found[1], 'one object goes through both slices of a time point');
+    assert.deepEqual(found.slice(2), [0, 0], 'alone in one slice of the next, it is dropped, not joined over time');
+  });
+
   it('adds labels to the OME-Zarr that they belong to, and to nothing else', async () => {
     const zarr = at('tissue.zarr');
     await writeFolder(await pyramidStore({ size: [256, 300], levels: 1, tissue: () => true }), zarr);

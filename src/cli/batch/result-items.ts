@@ -30,7 +30,8 @@ export interface ResultItem {
  * One item for each input. An input whose results are there is skipped; a result that is in the way and not of this
  * input is never replaced.
  *
- * @param work gives the labels; what it is called with `write` becomes the results
+ * @param work gives the labels; what it calls `write` with, once or for each part of a recording, becomes the results when
+ * it is done
  */
 export function resultItems(
   inputs: readonly Input[],
@@ -42,21 +43,22 @@ export function resultItems(
   return inputs.map((input, i): BatchItem => {
     const { file } = input;
     const stem = results.nameOf(file);
-    const write = async (labels: LabelExport, task: TaskOptions) => {
-      const written: string[] = [];
+    const write = async (labels: LabelExport, written: string[], task: TaskOptions) => {
       for (const format of formats)
         for (const { name, bytes } of await exportLabels(format, { ...labels, stem }, task)) {
           writeWhole(path.join(folder, name), bytes);
           written.push(name);
         }
-      results.finish(file, { by: command, formats, results: written });
     };
     return {
       name: titles[i],
       exists: () => results.has(file, formats),
       async run(task) {
         if (!force) results.checkFree(file, command);
-        return work({ input, title: titles[i], stem }, (labels) => write(labels, task), task);
+        const written: string[] = [];
+        const detail = await work({ input, title: titles[i], stem }, (labels) => write(labels, written, task), task);
+        results.finish(file, { by: command, formats, results: written });
+        return detail;
       },
     };
   });
