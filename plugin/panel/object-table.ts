@@ -7,8 +7,7 @@ import {
   type TableOrder,
   type TableRow,
 } from '../../src/presenter/table/object-table.js';
-import { CLASSES } from '../../src/session/edits/facts.js';
-import { classNameOf } from '../../src/session/label-export.js';
+import { CLASSES, classNameOf } from '../../src/session/edits/facts.js';
 import type { ObjectLayer, ObjectLayerName, SessionState } from '../../src/session/state.js';
 import type { ControlActions } from './controls.js';
 import { make, setChildren, setField, setText } from './dom.js';

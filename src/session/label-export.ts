@@ -2,8 +2,9 @@ import type { ImageSource } from '../io/image.js';
 import { nameOfView, positionOf } from '../io/recording.js';
 import { factsForExport, type LabelExport } from '../io/results/export.js';
 import { annotatorKind } from './annotator.js';
+import { classNameOf } from './edits/facts.js';
 import { needImage, paintLayer } from './layers.js';
-import type { SessionSettings, SessionState } from './state.js';
+import type { SessionState } from './state.js';
 
 /**
  * The objects of a layer, to be written as files: for the panel, scripts and series alike. Whether the planes of a stack
@@ -32,9 +33,4 @@ export function labelExport(
     })),
     lineages: layer === 'committed_objects' ? state.lineages : state.currentLineages,
   };
-}
-
-/** What a class is called: by its name, else by its number. */
-export function classNameOf(objectClass: number, { classNames }: Pick<SessionSettings, 'classNames'>): string {
-  return classNames[objectClass - 1] || `class ${objectClass}`;
 }

@@ -1,7 +1,7 @@
 import { SamError } from '../../errors.js';
 import type { Edit } from '../actions.js';
 import { changeObjects } from '../layers.js';
-import type { ObjectFacts, ObjectRecord, SessionState } from '../state.js';
+import type { ObjectFacts, ObjectRecord, SessionSettings, SessionState } from '../state.js';
 import { type ObjectSet, objectsToEdit } from './selection.js';
 
 /** What a person says about objects: name, class, comment, flag. It stays with an object whatever becomes of its shape. */
@@ -89,4 +89,9 @@ function checkFacts({ name, comment, objectClass }: FactsChange): void {
   for (const text of [name, comment])
     if (text && text.length > LONGEST)
       throw new SamError('invalid_argument', `The text has ${text.length} characters; at most ${LONGEST} are kept.`);
+}
+
+/** What a class is called: by its name, else by its number. */
+export function classNameOf(objectClass: number, { classNames }: Pick<SessionSettings, 'classNames'>): string {
+  return classNames[objectClass - 1] || `class ${objectClass}`;
 }
