@@ -170,15 +170,13 @@ export class ImageSettingsView {
 
   private chooseModel(): void {
     const { value } = this.model;
-    if (value !== ADD) {
-      this.actions.setEncoding({ model: value });
-      return;
-    }
-    this.modelsText = ''; // the next update shows again what is in use
-    addModelSheet((declaration) => this.actions.addModel(declaration)).open();
+    this.modelsText = ''; // the next update shows what is in use, should this come to nothing
+    if (value !== ADD) this.actions.setEncoding({ model: value });
+    else addModelSheet((declaration) => this.actions.addModel(declaration)).open();
   }
 
   private sendIntensity(): void {
+    this.settingsText = '';
     const kind = this.intensity.value;
     this.range.hidden = kind !== 'fixed';
     if (kind === 'min-max') this.actions.setEncoding({ intensity: { kind } });
@@ -198,6 +196,7 @@ export class ImageSettingsView {
   }
 
   private sendTiling(): void {
+    this.settingsText = '';
     const kind = this.tiling.value;
     this.tilePair.hidden = kind !== 'manual';
     if (kind !== 'manual') {

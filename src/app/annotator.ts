@@ -42,6 +42,8 @@ export class PageAnnotator {
   private resting?: ReturnType<typeof setTimeout>;
   /** How the image goes to the model, where the user has said so. */
   private encoding: Encoding = {};
+  /** The same with the changes that are under way: they come to hold together, or not at all. */
+  private wanted: EncodingChange = {};
   private readonly pace = new Pace();
   private readonly views = new WeakMap<ImageSource, Map<string, ImageSource>>();
   private readonly parts: Promise<AnnotatorParts>;
@@ -142,6 +144,7 @@ export class PageAnnotator {
     if (String(wanted) !== String(opened.channels)) await this.setEncoding({ channels: wanted ?? null });
   }
 
+  /** The one in use. */
   get model(): ModelSpec {
     return resolveModel(this.encoding.model);
   }
@@ -150,8 +153,10 @@ export class PageAnnotator {
     return this.opened?.embeddings.tiling;
   }
 
+  /** As asked for: what is under way counts, until it fails. */
   get encodingSettings(): EncodingChange {
-    return { ...this.encoding, channels: this.channels ?? null, pixelSize: this.opened?.display.pixelSize ?? null };
+    const { wanted, channels = null } = this;
+    return { channels, ...wanted, pixelSize: this.opened?.display.pixelSize ?? null };
   }
 
   /** What the cache had to say about the embeddings, e.g. that it could not keep them. */
@@ -161,40 +166,55 @@ export class PageAnnotator {
   }
 
   /** Shows the open image to the model in another way. Prompts and objects stay; on failure, everything stays. */
-  async setEncoding({ channels, ...change }: EncodingChange): Promise<void> {
-    const before = this.encoding;
-    this.encoding = { ...before, ...change };
+  async setEncoding({ pixelSize, ...change }: EncodingChange): Promise<void> {
+    if (pixelSize !== undefined) await this.setPixelSize(pixelSize);
+    if (Object.keys(change).length === 0) return;
+    const wanted: EncodingChange = { ...this.wanted, ...change };
+    const { channels, ...encoding } = wanted;
+    const model = resolveModel(wanted.model);
     const { opened, session } = this;
-    if (!opened) return;
-    if (change.pixelSize !== undefined) {
-      opened.display.pixelSize = change.pixelSize ?? opened.source.pixelSize;
-      this.onPicture();
-      await this.rememberSizes();
-      if (channels === undefined && Object.keys(change).length === 1) return;
+    if (!opened) {
+      this.encoding = encoding;
+      this.wanted = encoding;
+      return;
     }
     const signal = this.supersede();
+    this.wanted = wanted;
     try {
       // The model is fetched before anything is given up, so that a wrong address changes nothing.
-      if (change.model !== undefined) await this.loadModel();
+      if (change.model !== undefined || wanted.model !== this.encoding.model) await this.loadModel(model);
       const given = channels === undefined ? opened.channels : (channels ?? undefined);
-      const embeddings = await this.openEmbeddings(opened.source, given, this.encoding, signal, opened.kept);
+      const embeddings = await this.openEmbeddings(opened.source, given, wanted, signal, opened.kept);
       const parts = await this.parts;
       await session.settled(); // what was asked of the model so far
       if (signal.aborted || this.opened !== opened) {
         embeddings.close();
         return;
       }
-      const annotate = this.annotateWith(parts, embeddings, session.state.image!);
+      const annotate = this.annotateWith(parts, model, embeddings, session.state.image!);
       const next: OpenedImage = { ...opened, embeddings, channels: given, annotate };
+      this.encoding = { ...encoding, pixelSize: this.encoding.pixelSize };
+      this.wanted = this.encoding;
       this.opened = next;
       session.useAnnotator(annotate(session.state));
       opened.embeddings.close();
       void this.rememberSizes();
       void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
     } catch (error) {
-      if (!signal.aborted) this.encoding = before;
+      if (!signal.aborted) this.wanted = this.encoding;
       throw error;
     }
+  }
+
+  /** Of the open image, or of what is opened next; embeddings stay. */
+  private async setPixelSize(pixelSize: Encoding['pixelSize']): Promise<void> {
+    const { opened } = this;
+    this.encoding = { ...this.encoding, pixelSize };
+    this.wanted = { ...this.wanted, pixelSize };
+    if (!opened) return;
+    opened.display.pixelSize = pixelSize ?? opened.source.pixelSize;
+    this.onPicture();
+    await this.rememberSizes();
   }
 
   /** Encodes planes ahead, with all their tiles; what is on screen first. */
@@ -249,10 +269,11 @@ export class PageAnnotator {
     await (await this.parts).worker.close();
   }
 
-  /** Gives up an image that is still being opened. */
+  /** Gives up an image that is still being opened, and changes of the encoding that are under way. */
   private supersede(): AbortSignal {
     this.opening?.abort();
     this.opening = new AbortController();
+    this.wanted = this.encoding;
     return this.opening.signal;
   }
 
@@ -341,8 +362,9 @@ export class PageAnnotator {
     const { source, embeddings, display } = opened;
     await this.leave();
     this.encoding = encoding;
+    this.wanted = encoding;
     display.pixelSize = encoding.pixelSize ?? source.pixelSize;
-    const annotate = this.annotateWith(parts, embeddings, image);
+    const annotate = this.annotateWith(parts, this.model, embeddings, image);
     const annotator = annotate(session.state);
     this.opened = { ...opened, annotate };
     this.opened.saved = await SavedImage.open(session, parts, image, annotator, middlePlane(source));
@@ -377,9 +399,8 @@ export class PageAnnotator {
     }, REST_MS);
   }
 
-  private async loadModel(): Promise<void> {
+  private async loadModel(model: ModelSpec): Promise<void> {
     const { worker } = await this.parts;
-    const { model } = this;
     await this.session.task('model', `Load ${model.name}`, (task) => worker.load(model, task));
   }
 
@@ -428,8 +449,12 @@ export class PageAnnotator {
     }
   }
 
-  private annotateWith({ worker }: AnnotatorParts, embeddings: ImageEmbeddings, image: ImageInfo) {
-    const { name, defaults } = this.model;
+  private annotateWith(
+    { worker }: AnnotatorParts,
+    { name, defaults }: ModelSpec,
+    embeddings: ImageEmbeddings,
+    image: ImageInfo,
+  ) {
     return ({ settings }: Pick<SessionState, 'settings'>) =>
       createAnnotator(
         annotatorKind({ settings, image }),

@@ -122,7 +122,7 @@ export class Engine implements EngineDeps {
     const { model, tiling, encodingSettings } = annotator;
     return {
       models: modelNames().map((name) => ({ name, detail: resolveModel(name).description })),
-      model: model.name,
+      model: encodingSettings.model ?? model.name,
       modelNote: isLocal(model) ? 'From files of this computer: runs inside this page.' : '',
       settings: encodingSettings,
       slices: annotator.source?.sizes.z ?? 1,
