@@ -1,18 +1,25 @@
 /**
  * Bundles the test (or bench) files with esbuild and runs them.
  *
- *   node tests/run.mjs [name ...]                 every tests/**\/*.test.ts, or those whose path contains a name
+ *   node tests/run.mjs                            all of them: browser stories in a process beside the others
+ *   node tests/run.mjs name ...                   every tests/**\/*.test.ts whose path contains a name
  *   node tests/run.mjs [name ...] --grep=undo     of those, the tests whose title contains this
+ *   node tests/run.mjs --unit | --real | --browser   a part of them (parts.mjs)
+ *   node tests/run.mjs [name ...] --long          only the tests with "(long)" in their title, which else are left out
+ *   node tests/run.mjs [name ...] --times         and tells where the time went
  *   node tests/run.mjs --integration [name ...]   those of tests/integration, which need Python
  *   node tests/run.mjs --bench [--json] [name …]  the benches of tests/bench
  *
  * Tests run under mocha; its last line is repeated as `N passed, N failed, N skipped`. Where CI is set, a test that fails is
  * tried once more, and the first failure is printed: machines that test are busy, and a browser's story is long.
  */
+import { spawn } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { isOfPart, PARTS } from './parts.mjs';
+import { timesOf } from './times.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
@@ -21,7 +28,43 @@ const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const bench = flags.includes('--bench');
 const integration = flags.includes('--integration');
+const parts = PARTS.filter((part) => flags.includes(`--${part}`));
 const title = flags.find((flag) => flag.startsWith('--grep='))?.slice('--grep='.length);
+
+if (names.length === 0 && parts.length === 0 && !bench && !integration) await runAll();
+
+/** Neither the browser's stories nor the others keep two cores busy, so they run beside each other. */
+async function runAll() {
+  const built = await ended(spawn(process.execPath, ['plugin/build.mjs', '--quiet'], { stdio: 'inherit' }));
+  if (built !== 0) throw new Error(`The build ended with code ${built}.`);
+  const runs = [runPart(['--unit', '--real'], true), runPart(['--browser'], false)];
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  for (const run of runs) {
+    const { code, text, shown } = await run;
+    if (!shown) process.stdout.write(text);
+    const counts = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(text)?.slice(1).map(Number) ?? [0, 0, 0];
+    for (const [k, name] of Object.keys(sum).entries()) sum[name] += counts[k];
+    if (code !== 0 && counts[1] === 0) sum.failed++; // it died
+  }
+  console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
+  process.exit(sum.failed > 0 ? 1 : 0);
+}
+
+/** @param shown what it prints is shown as it comes */
+async function runPart(part, shown) {
+  const command = [fileURLToPath(import.meta.url), ...part, ...flags];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.on('data', (chunk) => {
+    text += chunk;
+    if (shown) process.stdout.write(chunk);
+  });
+  return { code: await ended(child), text, shown };
+}
+
+function ended(child) {
+  return new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1)));
+}
 
 function walk(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -34,6 +77,7 @@ const entries = walk('tests')
   .filter((file) => file.endsWith(bench ? '.bench.ts' : '.test.ts'))
   .filter((file) => bench || file.startsWith(path.join('tests', 'integration')) === integration)
   .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
+  .filter((file) => parts.length === 0 || parts.some((part) => isOfPart(file, part)))
   .sort();
 
 if (entries.length === 0) {
@@ -105,10 +149,12 @@ const mocha = new Mocha({
 if (title !== undefined) mocha.fgrep(title);
 for (const file of files) mocha.addFile(file);
 await mocha.loadFilesAsync();
+keep(mocha.suite, (test) => test.title.includes('(long)') === flags.includes('--long'));
 const tried = [];
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const runner = mocha.run((failures) => {
   for (const line of tried) console.log(line);
+  if (flags.includes('--times')) for (const line of times.lines()) console.log(line);
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   process.exit(failures > 0 ? 1 : 0);
 });
@@ -116,3 +162,9 @@ runner.on('pass', () => counts.passed++);
 runner.on('fail', () => counts.failed++);
 runner.on('pending', () => counts.skipped++);
 runner.on('retry', (test, error) => tried.push(`Tried again: ${test.fullTitle()}\n${error.stack}\n`));
+const times = timesOf(runner, outdir);
+
+function keep(suite, isWanted) {
+  suite.tests = suite.tests.filter(isWanted);
+  for (const inner of suite.suites) keep(inner, isWanted);
+}

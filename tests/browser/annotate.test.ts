@@ -37,7 +37,7 @@ describe('annotating by hand', function () {
     await story(file, { labels: labels.data, height: labels.shape[0], width: labels.shape[1] }, 'phantom', 0.75);
   });
 
-  withData('goes from real nuclei to a label image, through a crash', async () => {
+  withData('goes from real nuclei to a label image, through a crash (long)', async () => {
     const item = dataItems().find(({ id }) => id === 'dsb-0532c64c2fd0');
     assert.ok(item?.labels, 'the image is in the data folder');
     const source = await openImage(memoryBytes(await readFile(dataPath(item.labels)), 'labels.png'));

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Browser, Frame } from 'playwright-core';
+import type { Frame } from 'playwright-core';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage, type State } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory } from '../support/browser-story.js';
+import { eventually } from '../support/screen.js';
 import { encoderPid, type RunningServer, startServer } from '../support/start-server.js';
 import { startWorkerProcess } from '../support/worker-process.js';
 
@@ -16,27 +16,20 @@ describe('automatic segmentation by hand', function () {
   this.timeout(240_000);
   const { image, labels } = cellPhantom();
   const [height, width] = labels.shape;
-  let browser: Browser;
-  let folder: string;
+  const here = browserStory();
   let server: RunningServer;
   let annotator: AnnotatorPage;
   let panel: Frame;
 
   before(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-automatic-'));
-    browser = await launchBrowser();
-    const file = path.join(folder, 'phantom.tif');
+    const file = path.join(here.folder, 'phantom.tif');
     await writeFile(file, await encodeTiff(image, { axes: 'yx' }));
     server = await startServer(['--port', '0', file]);
-    annotator = await AnnotatorPage.open(browser, server.url);
+    annotator = await AnnotatorPage.open(here.browser, server.url);
     await annotator.ready();
     panel = await annotator.panel();
   });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() => server?.stop());
 
   const count = ({ layers }: State) => layers.auto_segmentation.count;
 
@@ -127,7 +120,6 @@ describe('automatic segmentation by hand', function () {
     await panel.waitForSelector('text=2 x 2 tiles');
     await annotator.until('tiles encoded', (now) => now.embedding === 'ready' && now.task === null, 150);
     await panel.check('text=Show tiles in the viewer');
-    await annotator.page.waitForTimeout(500);
     await annotator.screenshot('automatic-6-tiles');
     await panel.uncheck('text=Show tiles in the viewer');
     await annotator.page.reload();
@@ -143,7 +135,7 @@ describe('automatic segmentation by hand', function () {
     assert.deepEqual(after.layers, before.layers);
   });
 
-  it('goes on in the page when the worker process dies in the middle, and says so', async () => {
+  it('goes on in the page when the worker process dies in the middle, and says so (long)', async () => {
     const before = await annotator.state();
     // A grid that was not run yet: its answers are not there already.
     const running = annotator.call('automatic_segmentation', { mode: 'amg', points_per_side: 18 });
@@ -162,14 +154,14 @@ describe('automatic segmentation by hand', function () {
 
   it('takes another worker by the address that is typed in, and is left by that one, too', async () => {
     const other = await startWorkerProcess();
+    const footer = () => panel.textContent('footer .worker');
+    const before = await footer();
     try {
       await panel.click('.worker-view summary');
       await panel.fill('[aria-label="Address of a worker"]', other.url);
       await panel.press('[aria-label="Address of a worker"]', 'Enter');
-      await panel.waitForFunction(
-        () => !/web worker/.test(document.querySelector('footer .worker')?.textContent ?? ''),
-      );
-      const running = annotator.call('automatic_segmentation', { mode: 'amg', points_per_side: 14 });
+      await eventually('the other worker', async () => ((await footer()) === before ? undefined : true));
+      const running = annotator.call('automatic_segmentation', { mode: 'amg', points_per_side: 12 });
       await panel.waitForFunction(() => /so far/.test(document.querySelector('.automatic .count')?.textContent ?? ''));
       await other.kill();
       await panel.waitForFunction(() => /web worker/.test(document.querySelector('footer .worker')?.textContent ?? ''));

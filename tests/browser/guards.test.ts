@@ -1,34 +1,30 @@
 import assert from 'node:assert/strict';
-import type { Browser, Frame } from 'playwright-core';
+import type { Frame } from 'playwright-core';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory } from '../support/browser-story.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 
 type Heard = typeof globalThis & { heard: unknown[] };
 
 describe('what the page keeps to itself', function () {
   this.timeout(240_000);
-  let browser: Browser;
+  const story = browserStory();
   let server: RunningServer;
   let annotator: AnnotatorPage;
 
   before(async () => {
     server = await startServer(['--port', '0', '--no-worker']);
-    browser = await launchBrowser();
-    annotator = await AnnotatorPage.open(browser, server.url);
+    annotator = await AnnotatorPage.open(story.browser, server.url);
     await annotator.until('the image', ({ image }) => Boolean(image));
   });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  after(() => server?.stop());
 
   it('the token leaves the address bar, and a reload finds it', async () => {
     assert.equal(annotator.page.url(), `${server.origin}/`);
     await annotator.page.reload();
     await annotator.until('the image', ({ image }) => Boolean(image));
     assert.equal(annotator.page.url(), `${server.origin}/`);
-    const stranger = await browser.newContext();
+    const stranger = await story.browser.newContext();
     const page = await stranger.newPage();
     await page.goto(server.origin);
     await page.getByText('lacks the key').waitFor();

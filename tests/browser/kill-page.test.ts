@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { browserStory } from '../support/browser-story.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 
@@ -15,7 +14,7 @@ import { type RunningServer, startServer } from '../support/start-server.js';
  * The page is killed at random moments while somebody annotates with the real model, and opened again: everything
  * committed must be there, whatever was interrupted. In the long run: `MICRO_SAM_KILLS=200 node tests/run.mjs kill-page`.
  */
-const KILLS = Number(process.env.MICRO_SAM_KILLS ?? 10);
+const KILLS = Number(process.env.MICRO_SAM_KILLS ?? 4);
 const LONGEST_DELAY_MS = 1200;
 
 /** Committed objects by id, each with its pixels as text. */
@@ -32,29 +31,22 @@ const { image, centers } = cellPhantom({ seed: 5, size: [160, 160], cells: 9 });
 describe('a page that is killed while annotating', function () {
   this.timeout(120_000 + KILLS * 20_000);
   const kills = Math.ceil(KILLS / 2);
-  let browser: Browser;
-  let folder: string;
+  const here = browserStory();
   let server: RunningServer;
 
   before(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-kill-page-'));
-    const file = path.join(folder, 'cells.tif');
+    const file = path.join(here.folder, 'cells.tif');
     await writeFile(file, await encodeTiff(image, { axes: 'yx' }));
     server = await startServer(['--port', '0', file]);
-    browser = await launchBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() => server?.stop());
 
   it(`loses nothing committed that the server's folder keeps, ${kills} times`, async () => {
     let context: BrowserContext | undefined;
     await killAgainAndAgain(
       11,
       async () => {
-        if (!context?.browser()?.contexts().includes(context)) context = await browser.newContext();
+        if (!context?.browser()?.contexts().includes(context)) context = await here.browser.newContext();
         return context;
       },
       true,
@@ -64,7 +56,7 @@ describe('a page that is killed while annotating', function () {
 
   it(`loses nothing committed that the browser's own storage keeps, ${kills} times`, async () => {
     // That storage belongs to the context. Not told of a folder to save in, the page takes the browser's.
-    const context = await browser.newContext();
+    const context = await here.browser.newContext();
     await context.route('**/settings.json', async (route) => {
       const response = await route.fetch();
       await route.fulfill({ response, json: { ...(await response.json()), autosave: undefined, leases: undefined } });

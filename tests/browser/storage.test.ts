@@ -45,13 +45,14 @@ describe('when work cannot be saved by itself', function () {
   }
 
   /** A page that knows no folder of the server, as in ImJoy. */
-  async function openAlone(server: RunningServer): Promise<AnnotatorPage> {
+  async function openAlone(server: RunningServer, lacking: () => void = () => undefined): Promise<AnnotatorPage> {
     const context = await story.browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true });
     await context.route('**/settings.json', async (route) => {
       const response = await route.fetch();
       const { autosave: _, leases: __, ...settings } = await response.json();
       await route.fulfill({ response, json: settings });
     });
+    await context.addInitScript(lacking);
     return AnnotatorPage.over(await context.newPage(), server.url);
   }
 
@@ -88,11 +89,9 @@ describe('when work cannot be saved by itself', function () {
     });
 
     it('a browser whose database never answers keeps nobody from working', async () => {
-      const annotator = await openAlone(server);
-      await annotator.page.addInitScript(() => {
+      const annotator = await openAlone(server, () => {
         Object.defineProperty(IDBFactory.prototype, 'open', { value: () => new EventTarget() });
       });
-      await annotator.page.reload();
       await annotator.ready();
       await commit(annotator, 3, 1);
       await saved(annotator);
@@ -100,8 +99,7 @@ describe('when work cannot be saved by itself', function () {
     });
 
     it('a page that may keep nothing says so at once, and works', async () => {
-      const annotator = await openAlone(server);
-      await annotator.page.addInitScript(() => {
+      const annotator = await openAlone(server, () => {
         if (!location.pathname.startsWith('/plugin/')) return; // ImJoy itself needs some
         const denied = () => Promise.reject(new DOMException('Access denied.', 'SecurityError'));
         Object.defineProperty(StorageManager.prototype, 'getDirectory', { value: denied });
@@ -111,7 +109,6 @@ describe('when work cannot be saved by itself', function () {
           },
         });
       });
-      await annotator.page.reload();
       await annotator.ready();
       const panel = await annotator.panel();
       await commit(annotator, 3, 1);

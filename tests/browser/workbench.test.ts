@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import type { Browser, Frame } from 'playwright-core';
+import type { Frame } from 'playwright-core';
 import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
-import { type RunningServer, startServer } from '../support/start-server.js';
+import { servedStory } from '../support/browser-story.js';
 
 /** What an annotator needs for every object is in view and does not move, in windows of all sizes, light and dark. */
 
@@ -23,20 +22,12 @@ const NUCLEUS: YX = [314, 408];
 
 describe('workbench', function () {
   this.timeout(300_000);
-  let browser: Browser;
-  let server: RunningServer;
-  before(async () => {
-    [browser, server] = await Promise.all([launchBrowser(), startServer(['--port', '0'])]);
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  const story = servedStory();
 
-  async function open(viewport: { width: number; height: number }, colorScheme: 'light' | 'dark' = 'dark') {
-    const context = await browser.newContext({ viewport, colorScheme });
+  async function open(viewport: { width: number; height: number }) {
+    const context = await story.browser.newContext({ viewport });
     context.setDefaultTimeout(120_000);
-    const page = await AnnotatorPage.over(await context.newPage(), server.url);
+    const page = await AnnotatorPage.over(await context.newPage(), story.server.url);
     await page.ready();
     return page;
   }
@@ -82,17 +73,19 @@ describe('workbench', function () {
     await page.close();
   });
 
-  for (const colorScheme of ['light', 'dark'] as const) {
-    it(`has no serious fault of accessibility, ${colorScheme}`, async () => {
-      const page = await open({ width: 1280, height: 720 }, colorScheme);
-      const viewer = await page.viewer();
-      await viewer.click('#toggle-sidebar');
-      await page.click(NUCLEUS);
-      await page.until('a mask', ({ layers }) => layers.current_object.count === 1);
+  it('has no serious fault of accessibility, light and dark', async () => {
+    const page = await open({ width: 1280, height: 720 });
+    const viewer = await page.viewer();
+    await viewer.click('#toggle-sidebar');
+    await page.click(NUCLEUS);
+    await page.until('a mask', ({ layers }) => layers.current_object.count === 1);
+    const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+    const frames = [page.page.mainFrame(), await page.panel(), viewer];
+    for (const frame of frames) await frame.evaluate(axe); // not as a script tag: the page allows none from elsewhere
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.page.emulateMedia({ colorScheme });
       await page.screenshot(`workbench-${colorScheme}`);
-      const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-      for (const frame of [page.page.mainFrame(), await page.panel(), viewer]) {
-        await frame.evaluate(axe); // not as a script tag: the page allows none from elsewhere
+      for (const frame of frames) {
         const faults = await frame.evaluate(async () => {
           const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
           const { violations } = await axe.run(document, { iframes: false, resultTypes: ['violations'] });
@@ -100,9 +93,9 @@ describe('workbench', function () {
             .filter(({ impact }) => impact === 'serious' || impact === 'critical')
             .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
         });
-        assert.deepEqual(faults, [], frame.url());
+        assert.deepEqual(faults, [], `${colorScheme}: ${frame.url()}`);
       }
-      await page.close();
-    });
-  }
+    }
+    await page.close();
+  });
 });

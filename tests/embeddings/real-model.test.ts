@@ -6,7 +6,7 @@ import { memoryStore } from '../../src/io/stores/memory.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { fixRange, toImage } from '../../src/model/transforms.js';
 import { tensor } from '../../src/ndimage/array.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 
 describe('embeddings of the real model', function () {
   this.timeout(240_000);
@@ -14,7 +14,7 @@ describe('embeddings of the real model', function () {
   it('of a tile are those of its outer box, stretched by the range of the whole image, on disk and in memory', async () => {
     const { image } = cellPhantom({ size: [120, 160] });
     const width = image.shape[1];
-    const worker = await realWorker();
+    const worker = await nodeWorker();
     const model = resolveModel();
     const store = memoryStore();
     const options = { source: openNdarray(image), worker, model, store };

@@ -8,8 +8,8 @@ import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { withData } from '../support/data.js';
 import { contextOf } from '../support/embedding-source.js';
 import { readGroundTruth } from '../support/ground-truth.js';
+import { nodeWorker } from '../support/node-engine.js';
 import { seededRandom } from '../support/random.js';
-import { realWorker } from '../support/real-worker.js';
 
 const [POINT] = STANDARD_SETTINGS;
 const BOX = STANDARD_SETTINGS[3];
@@ -18,9 +18,8 @@ describe('evaluation/iterative-prompting', function () {
   this.timeout(180_000);
   let worker: SamWorker;
   before(async () => {
-    worker = await realWorker();
+    worker = await nodeWorker();
   });
-  after(() => worker.close());
 
   it('corrections improve what one click gives; boxes are found; the same seed gives the same figures', async () => {
     const { image, labels } = cellPhantom({ seed: 3, size: [256, 256], cells: 8 });

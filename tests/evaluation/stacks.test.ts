@@ -12,7 +12,7 @@ import type { LabelImage, Size, Tensor } from '../../src/ndimage/array.js';
 import { fullMask, translateMask } from '../../src/ndimage/rle.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { dataItems, dataPath, withData } from '../support/data.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 import { stackContext } from '../support/stack-source.js';
 
 /** Planes `first` to `first + count - 1` of a stack in one file. */
@@ -35,10 +35,9 @@ describe('how well objects are followed', function () {
   this.timeout(300_000); // planes are encoded, which takes its time on a busy machine
   let worker: SamWorker;
   before(async () => {
-    worker = await realWorker();
+    worker = await nodeWorker();
     await worker.load(resolveModel('vit_t'));
   });
-  after(() => worker.close());
 
   it('the IoU of a volume counts pixels over all planes', () => {
     const square = fullMask([10, 10]);

@@ -8,7 +8,7 @@ import type { Mask } from '../../src/ndimage/mask.js';
 import { masksFromLabels, maskToBitmap } from '../../src/ndimage/rle.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { dataItems, dataPath, withData } from '../support/data.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 
 /**
  * Mean IoU per image with prompts from ground truth, against what the same weights gave when they were measured without
@@ -22,9 +22,8 @@ const BASELINE = [
 describe('masks from ground-truth prompts', () => {
   let worker: SamWorker;
   before(async () => {
-    worker = await realWorker();
+    worker = await nodeWorker();
   });
-  after(() => worker.close());
 
   for (const { id, box, point } of BASELINE)
     withData(`are as good as the model on ${id}: boxes ${box}, points ${point}`, async () => {

@@ -8,7 +8,7 @@ import { pointGrid } from '../../src/segmentation/amg/point-grid.js';
 import { withData } from '../support/data.js';
 import { contextOf } from '../support/embedding-source.js';
 import { readGroundTruth } from '../support/ground-truth.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 
 const FLOORS = { iouFloor: 0.6, stabilityFloor: 0.6, side: 1024 };
 
@@ -25,7 +25,7 @@ describe('candidates of automatic segmentation', function () {
 
   withData('are those of all logits, but for masks of the background that another excels', async () => {
     const { pixels } = await readGroundTruth('dsb-d256b32adda3');
-    const embedding = await contextOf(await realWorker(), pixels).embeddings.embedding({ plane: 0 });
+    const embedding = await contextOf(await nodeWorker(), pixels).embeddings.embedding({ plane: 0 });
     const [height, width] = embedding.originalSize;
     const points = pointGrid(7, [0, 0, height, width]);
     const prompts = buildPrompts(

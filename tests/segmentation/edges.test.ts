@@ -4,14 +4,14 @@ import { segmentBatch } from '../../src/segmentation/from-prompts.js';
 import { withData } from '../support/data.js';
 import { contextOf } from '../support/embedding-source.js';
 import { nucleiIds, readGroundTruth } from '../support/ground-truth.js';
+import { nodeWorker } from '../support/node-engine.js';
 import { randomInteger, seededRandom } from '../support/random.js';
-import { realWorker } from '../support/real-worker.js';
 
 /** Masks decoded along their edges only, against masks from all logits, on real nuclei. */
 describe('masks by their edges', () => {
   withData('are those of all logits to a few pixels in ten thousand, and so are masks refined from them', async () => {
     const { pixels } = await readGroundTruth(nucleiIds()[3]);
-    const context = contextOf(await realWorker(), pixels);
+    const context = contextOf(await nodeWorker(), pixels);
     const [height, width] = context.embeddings.size;
     const random = seededRandom(5);
     const at = () => [randomInteger(random, 0, height - 1), randomInteger(random, 0, width - 1)] as const;

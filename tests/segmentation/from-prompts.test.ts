@@ -17,7 +17,7 @@ import type { ImagePrompt, PromptPoint } from '../../src/segmentation/image-prom
 import { pointsFromMask } from '../../src/segmentation/points-from-mask.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { contextOf } from '../support/embedding-source.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 
 /** The cases that micro-sam's own tests hold for vit_t: bright disks, found with an IoU above 0.9. */
 
@@ -48,9 +48,8 @@ function invalid(pattern: RegExp) {
 describe('segmentation/from-prompts', function () {
   this.timeout(120_000);
   before(async () => {
-    worker = await realWorker();
+    worker = await nodeWorker();
   });
-  after(() => worker.close());
 
   for (const [name, size, centre] of [
     ['a square image', [256, 256], [128, 128]],

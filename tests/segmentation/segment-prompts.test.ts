@@ -8,7 +8,7 @@ import type { Prompt } from '../../src/segmentation/prompts.js';
 import { KEEP_CANDIDATES, planObjects, segmentPrompts } from '../../src/segmentation/segment-prompts.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { contextOf } from '../support/embedding-source.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 
 const SIZE: Size = [100, 120];
 
@@ -112,12 +112,11 @@ describe('segmentation/segment-prompts', () => {
     const disks = centres.map((centre) => rasterizeStroke([centre], 20, size));
 
     before(async () => {
-      worker = await realWorker();
+      worker = await nodeWorker();
       const picture = { data: new Uint32Array(size[0] * size[1]), shape: [...size] };
       for (const disk of disks) paintMask(picture, disk, 220);
       context = contextOf(worker, picture);
     });
-    after(() => worker.close());
 
     it('batched points, negatives and boxes find each its own object, ids in order', async () => {
       const progress: number[] = [];

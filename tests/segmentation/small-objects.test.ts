@@ -6,7 +6,7 @@ import { segmentFromPoints } from '../../src/segmentation/from-prompts.js';
 import { withData } from '../support/data.js';
 import { contextOf } from '../support/embedding-source.js';
 import { readGroundTruth } from '../support/ground-truth.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 
 describe('small objects', () => {
   withData('are found by one point once their size is known', async () => {
@@ -17,7 +17,7 @@ describe('small objects', () => {
     for (let y = 0; y < side; y++)
       for (let i = 0; i < side * channels; i++)
         data[y * side * channels + i] = pixels.data[((top + y) * pixels.shape[1] + left) * channels + i];
-    const context = contextOf(await realWorker(), { data, shape: [side, side, channels] });
+    const context = contextOf(await nodeWorker(), { data, shape: [side, side, channels] });
     const nucleus = maskFromLabels(labels, 4); // around (272, 544)
     assert.equal(cropMask(nucleus, [top, left, top + side, left + side]).area, nucleus.area);
     const point = { at: [272.5 - top, 544.5 - left], positive: true } as const;

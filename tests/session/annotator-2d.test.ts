@@ -14,7 +14,7 @@ import { layerOf, NO_OBJECTS, objectAt } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, ObjectRecord } from '../../src/session/state.js';
 import { contextOf } from '../support/embedding-source.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 
 /** With the real model, on an image whose cells are known. */
 describe('annotator 2d', function () {
@@ -26,7 +26,7 @@ describe('annotator 2d', function () {
   let session: AnnotationSession;
 
   before(async () => {
-    const worker = await realWorker();
+    const worker = await nodeWorker();
     await worker.load(resolveModel('vit_t'));
     annotator = new Annotator2d(contextOf(worker, phantom.image));
   });
@@ -175,7 +175,7 @@ describe('annotator 2d', function () {
   });
 
   it('a mask that was decoded roughly is exact once it is chosen', async () => {
-    const context = contextOf(await realWorker(), phantom.image);
+    const context = contextOf(await nodeWorker(), phantom.image);
     const before: number[] = [];
     for (const cell of cells.slice(0, 4)) {
       const at = inside(cell);
@@ -197,7 +197,7 @@ describe('annotator 2d', function () {
   });
 
   it('with a stated size the mask that comes first need not score best', async () => {
-    const context = contextOf(await realWorker(), phantom.image);
+    const context = contextOf(await nodeWorker(), phantom.image);
     const embeddings = { ...context.embeddings, objectDiameter: 8 };
     session.open(info, new Annotator2d({ ...context, embeddings }));
     await click(inside(cells[0]));
@@ -220,7 +220,7 @@ describe('annotator 2d', function () {
     let failing: boolean;
 
     beforeEach(async () => {
-      const worker = await realWorker();
+      const worker = await nodeWorker();
       decoded = 0;
       failing = false;
       annotator = new Annotator2d({
@@ -246,7 +246,7 @@ describe('annotator 2d', function () {
       const { prompts, candidates, layers } = session.state;
       assert.deepEqual([...layers.current_object.objects.values()][0].prompts, prompts);
       assert.ok(candidates && candidates.masks.length >= 2);
-      session.open(info, new Annotator2d(contextOf(await realWorker(), phantom.image)));
+      session.open(info, new Annotator2d(contextOf(await nodeWorker(), phantom.image)));
       await click(at);
       assert.deepEqual(preview, current(), 'as the model says to the click alone');
     });

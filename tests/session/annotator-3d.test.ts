@@ -10,7 +10,7 @@ import { paintLayer, shownLayer } from '../../src/session/layers.js';
 import { exportSession, importSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, ObjectRecord } from '../../src/session/state.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 import { type CountingContext, stackContext } from '../support/stack-source.js';
 
 /** With the real model, on a volume whose objects are known. */
@@ -25,7 +25,7 @@ describe('annotator 3d', function () {
   let session: AnnotationSession;
 
   before(async () => {
-    const worker = await realWorker();
+    const worker = await nodeWorker();
     await worker.load(resolveModel('vit_t'));
     context = stackContext(worker, phantom.image);
   });

@@ -9,7 +9,7 @@ import { describeTracks, trackTails } from '../../src/session/edits/tracking.js'
 import { exportSession, importSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo } from '../../src/session/state.js';
-import { realWorker } from '../support/real-worker.js';
+import { nodeWorker } from '../support/node-engine.js';
 import { type CountingContext, stackContext } from '../support/stack-source.js';
 
 /** With the real model, on a series whose tracks and division are known. */
@@ -24,7 +24,7 @@ describe('annotator tracking', function () {
   let session: AnnotationSession;
 
   before(async () => {
-    const worker = await realWorker();
+    const worker = await nodeWorker();
     await worker.load(resolveModel('vit_t'));
     context = stackContext(worker, phantom.image);
   });

@@ -8,8 +8,18 @@ import { type RunningServer, startServer } from './start-server.js';
 /** Seconds; a busy machine encodes slowly. */
 export const MINUTES = 240;
 
+let shared: Promise<Browser> | undefined;
+
+/** One Chromium for all stories of a run; another one if it went away. */
+async function sharedBrowser(): Promise<Browser> {
+  const running = await shared?.catch(() => undefined);
+  if (running?.isConnected()) return running;
+  shared = launchBrowser();
+  return shared;
+}
+
 /**
- * Gives the surrounding `describe` a browser and an empty folder of its own, there from the first test on. Pages that a
+ * Gives the surrounding `describe` the browser and an empty folder of its own, there from the first test on. Pages that a
  * failed test leaves open are closed: one that still has the image would keep the next from changing it.
  */
 export function browserStory(): { readonly browser: Browser; readonly folder: string } {
@@ -17,7 +27,7 @@ export function browserStory(): { readonly browser: Browser; readonly folder: st
   let folder: string;
   before(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-story-'));
-    browser = await launchBrowser();
+    browser = await sharedBrowser();
   });
   let earlier: readonly BrowserContext[] = [];
   beforeEach(() => {
@@ -28,7 +38,7 @@ export function browserStory(): { readonly browser: Browser; readonly folder: st
     for (const context of browser.contexts()) if (!earlier.includes(context)) await context.close();
   });
   after(async () => {
-    await browser?.close();
+    await Promise.all(browser?.contexts().map((context) => context.close()) ?? []);
     await rm(folder, { recursive: true, force: true });
   });
   return {

@@ -1,17 +1,16 @@
 import { toImage } from '../../src/model/intensity.js';
-import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
+import { fetchBytesInNode } from '../../src/model/node-runtime.js';
 import type { Size, Tensor } from '../../src/ndimage/array.js';
 import type { EmbeddingSource } from '../../src/segmentation/context.js';
 import { createLocalWorker } from '../../src/worker/local.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { sharedRuntime } from './real-worker.js';
 
 let shared: Promise<SamWorker> | undefined;
 
-/** The real model in this process, opened once for all tests and benches. */
+/** The real model in this process, opened once for all tests and benches that only compute; nobody closes it. */
 export function nodeWorker(): Promise<SamWorker> {
-  shared ??= createNodeRuntime({ threads: Number(process.env.THREADS ?? 2) }).then((runtime) =>
-    createLocalWorker(runtime, { fetchBytes: fetchBytesInNode }),
-  );
+  shared ??= sharedRuntime().then((runtime) => createLocalWorker(runtime, { fetchBytes: fetchBytesInNode }));
   return shared;
 }
 

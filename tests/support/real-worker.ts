@@ -8,7 +8,7 @@ import type { SamWorker } from '../../src/worker/sam-worker.js';
 let runtime: Promise<OrtRuntime> | undefined;
 
 export function sharedRuntime(): Promise<OrtRuntime> {
-  runtime ??= createNodeRuntime({ threads: 2 });
+  runtime ??= createNodeRuntime({ threads: Number(process.env.THREADS ?? 2) });
   return runtime;
 }
 

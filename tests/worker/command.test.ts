@@ -94,15 +94,15 @@ describe('micro-sam worker', function () {
   });
 
   it('says what is wrong with its flags, and what is risky about them', async () => {
-    for (const [flag, value] of [
+    const wrong = [
       ['--port', '70000'],
       ['--threads', '0'],
       ['--token', 'short'],
       ['--device', 'tpu'],
-    ]) {
-      const { code, stderr } = await fails(flag, value);
+    ];
+    for (const [k, { code, stderr }] of (await Promise.all(wrong.map((flag) => fails(...flag)))).entries()) {
       assert.equal(code, 2);
-      assert.match(stderr, new RegExp(`^${flag} `));
+      assert.match(stderr, new RegExp(`^${wrong[k][0]} `));
     }
     const { code, stderr } = await fails('--host', '192.0.2.1'); // an address no machine has (RFC 5737)
     assert.equal(code, 1);

@@ -10,7 +10,7 @@ import { deepenAmg, initializeAmg } from '../../../src/segmentation/amg/initiali
 import type { AmgState } from '../../../src/segmentation/amg/state.js';
 import type { SegmentContext } from '../../../src/segmentation/context.js';
 import { contextOf } from '../../support/embedding-source.js';
-import { realWorker } from '../../support/real-worker.js';
+import { nodeWorker } from '../../support/node-engine.js';
 
 /** micro-sam's own acceptance case: disks of radius 29, 33 and 35 on the diagonal of a black square. */
 function threeDisks(side: number): LabelImage {
@@ -29,7 +29,7 @@ async function contextFor(labels: LabelImage, tiled = false): Promise<SegmentCon
     labels.shape,
   );
   const tiling = tiled ? makeTiling(labels.shape as unknown as Size, [512, 512], [96, 96]) : undefined;
-  return contextOf(await realWorker(), pixels, tiling);
+  return contextOf(await nodeWorker(), pixels, tiling);
 }
 
 const accuracy = (labels: LabelImage, found: LabelImage) => segmentationAccuracy(overlapsOf(labels, found), 0.75);
