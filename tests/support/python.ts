@@ -67,3 +67,6 @@ export const FORMAT_PACKAGES = [
   'roifile==2026.2.10',
   'pycocotools==2.0.11',
 ] as const;
+
+/** A script that drives the server as Hypha's client. */
+export const HYPHA_PACKAGES = ['hypha-rpc==0.21.47', 'numpy==2.4.6'] as const;

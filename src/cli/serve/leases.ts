@@ -49,8 +49,8 @@ export class Leases {
 
   attach(server: Server): void {
     server.on('upgrade', (request, socket, head) => {
-      socket.on('error', () => socket.destroy());
-      if (new URL(request.url ?? '/', 'http://here').pathname !== PATH || !this.isAllowed(request)) {
+      if (new URL(request.url ?? '/', 'http://here').pathname !== PATH) return;
+      if (!this.isAllowed(request)) {
         socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
         return;
       }

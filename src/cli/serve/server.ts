@@ -11,9 +11,16 @@ import { nameOfFile } from '../../io/node-open.js';
 import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
 import type { SessionSettings } from '../../session/state.js';
+import { failoverWorker } from '../../worker/failover.js';
+import { whenConnected } from '../../worker/forward.js';
+import { createNodeWorker } from '../../worker/hosts/node-worker.js';
+import { connectFromNode } from '../../worker/hosts/websocket-client.js';
+import type { SamWorker } from '../../worker/sam-worker.js';
 import { type EncoderProcess, startEncoder } from './encoder-process.js';
+import { HyphaEndpoint } from './hypha/endpoint.js';
 import { Leases } from './leases.js';
 import { type Ask, answerRequests, type Route } from './routes.js';
+import { scriptClient } from './script-client.js';
 import { ServedFiles } from './served-files.js';
 import { staticFiles } from './static-files.js';
 import { storeRoute } from './store-endpoint.js';
@@ -104,7 +111,15 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   const server = http.createServer(answerRequests(routes, { token, origins: () => origins, log: options.log }));
   server.timeout = STALLED_MS;
   const leases = new Leases({ folder: path.join(autosaveDir, 'leases'), token, origins: () => origins });
+  const hypha = new HyphaEndpoint({
+    token,
+    origins: () => origins,
+    open: () => scriptClient(scriptWorker()),
+    log: options.log,
+  });
+  refuseOtherUpgrades(server);
   leases.attach(server);
+  hypha.attach(server);
   const { host = LOOPBACK } = options;
   const port = await listen(server, host, options.port);
   origins = originsOf(host, port);
@@ -114,6 +129,15 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     );
 
   let encoder: EncoderProcess | undefined;
+  let forScripts: SamWorker | undefined;
+  /** Of all scripts; made for the first of them. */
+  const scriptWorker = () => {
+    const here = () => createNodeWorker({ store: folderStore(path.join(userDataFolder(), 'models')) });
+    forScripts ??= encoder
+      ? failoverWorker(whenConnected(connectFromNode(encoder.url)), here, { onNotice: options.log })
+      : whenConnected(here());
+    return forScripts;
+  };
   let workerNote: string | undefined;
   if (options.worker) {
     try {
@@ -166,11 +190,23 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   return {
     url: `${origins[0]}/?token=${token}`,
     async close() {
+      hypha.close();
       await leases.close();
+      await forScripts?.close();
       server.closeAllConnections();
       await Promise.all([new Promise((resolve) => server.close(resolve)), encoder?.close()]);
     },
   };
+}
+
+const UPGRADES = ['/leases', '/ws'];
+
+function refuseOtherUpgrades(server: http.Server): void {
+  server.on('upgrade', ({ url }, socket) => {
+    socket.on('error', () => socket.destroy());
+    if (!UPGRADES.includes(new URL(url ?? '/', 'http://here').pathname))
+      socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
+  });
 }
 
 /** Addresses under which pages of this server may ask; the first is the one that is printed. */

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { HyphaEndpoint } from '../../src/cli/serve/hypha/endpoint.js';
+import { scriptClient } from '../../src/cli/serve/script-client.js';
+import { brightWorker } from '../support/bright-worker.js';
+import { HYPHA_PACKAGES, hasPython, pythonVenv, withPython } from '../support/python.js';
+import { startServer } from '../support/start-server.js';
+
+/** Python without code of ours: the client of Hypha from PyPI against the server. */
+describe('Python by Hypha', function () {
+  this.timeout(900_000);
+  let python: string;
+  before(async () => {
+    if (hasPython) python = await pythonVenv(HYPHA_PACKAGES);
+  });
+
+  function run(url: string, token: string): Promise<Record<string, unknown>> {
+    const child = spawn(python, ['tests/integration/python_client.py', url, token], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+    return new Promise((resolve, reject) => {
+      child.on('exit', () => {
+        const seen = /SEEN (.*)/.exec(output);
+        if (seen) resolve(JSON.parse(seen[1]));
+        else reject(new Error(output));
+      });
+    });
+  }
+
+  withPython('numpy goes in and out, with keywords, progress, and errors in words', async () => {
+    const token = 'a token of the test';
+    const worker = brightWorker();
+    const open = () => scriptClient(worker);
+    const endpoint = new HyphaEndpoint({ token, origins: () => [], open, log: () => undefined });
+    const server = http.createServer();
+    endpoint.attach(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const seen = await run(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, token);
+      assert.match(String(seen.refused), /token is missing or wrong/);
+      const [type, dtype, shape, iou, added] = seen.clicked as [string, string, number[], number, number[]];
+      assert.deepEqual([type, dtype, shape, added], ['ndarray', 'uint32', [256, 256], [1]]);
+      assert.ok(iou > 0.95, `IoU ${iou}`);
+      const all = { ...(seen.dtypes as Record<string, number>), fortran: seen.fortran, lists: seen.lists };
+      for (const [name, value] of Object.entries(all)) assert.ok(Number(value) > 0.95, `${name}: ${value}`);
+      assert.deepEqual(seen.progress, [true, true]);
+      assert.deepEqual((seen.large as unknown[])[0], [1536, 1536]);
+      assert.match(String(seen.misspelt), /did you mean `track_id`/);
+      assert.match(String(seen.outside), /invalid_prompt: .*outside the image/);
+      assert.match(String(seen.missing), /not_found: There is no file/);
+      assert.equal(seen.none, false);
+    } finally {
+      endpoint.close();
+      server.close();
+    }
+  });
+
+  withPython('the server of npm start answers it, with the real model', async () => {
+    const server = await startServer();
+    try {
+      const { clicked } = await run(server.origin, server.token);
+      assert.ok((clicked as number[])[3] > 0.9, `IoU ${(clicked as number[])[3]}`);
+    } finally {
+      await server.stop();
+    }
+  });
+});

@@ -1,0 +1,71 @@
+"""A script against the server: `python_client.py URL TOKEN`; prints what it saw as JSON."""
+
+import json
+import sys
+import time
+
+import numpy as np
+from hypha_rpc.sync import connect_to_server
+
+url, token = sys.argv[1:3]
+seen = {}
+try:
+    connect_to_server({"server_url": url, "token": "wrong" * 6})
+except Exception as error:
+    seen["refused"] = str(error)
+
+server = connect_to_server({"server_url": url, "token": token})
+sam = server.get_service("micro-sam")
+
+y, x = np.mgrid[:256, :256]
+cell = np.hypot(y - 120, x - 84) < 30
+image = np.where(cell, 220, 40).astype(np.uint8)
+
+
+def iou(found):
+    return float(((found > 0) & cell).sum() / ((found > 0) | cell).sum())
+
+
+# By clicking.
+sam.open_image(image, name="cells")
+sam.add_point_prompts([[120, 84]], labels=np.array([1]))
+committed = sam.commit()
+labels = sam.get_layer("committed_objects")
+seen["clicked"] = [type(labels).__name__, str(labels.dtype), list(labels.shape), iou(labels), committed["added"]]
+
+# Every type of numbers, and scalars of numpy.
+seen["dtypes"] = {}
+handle = None
+for dtype in ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64", ">u2"]:
+    values = cell.astype(dtype)
+    found = sam.segment_from_box(values, np.array([90, 54, 151, 115]), plane=np.int64(0))
+    seen["dtypes"][dtype] = iou(found["mask"])
+seen["fortran"] = iou(sam.segment_from_box(np.asfortranarray(image), [90, 54, 151, 115])["mask"])
+seen["lists"] = iou(sam.segment_from_box(image.tolist(), [90, 54, 151, 115])["mask"])
+
+# Larger than one message, both ways, with progress.
+large = np.kron(image, np.ones((6, 6), np.uint8))
+steps = []
+handle = sam.precompute_image_embeddings(large, tile_shape=[512, 512], halo=[64, 64], progress=steps.append)
+seen["progress"] = [len(steps) > 0, steps[-1]["done"] == steps[-1]["total"]]
+found = sam.segment_from_points(handle, [[720, 504]], task="points")
+seen["large"] = [list(found["mask"].shape), iou(found["mask"][::6, ::6])]
+
+# Errors are told in words.
+for name, call in {
+    "misspelt": lambda: sam.add_point_prompts([[1, 1]], track=3),
+    "outside": lambda: sam.add_point_prompts([[999, 1]]),
+    "missing": lambda: sam.open_image("/no/such/file.tif"),
+    "none": lambda: sam.get_layer("committed_objects", plane=None) is None,
+}.items():
+    try:
+        seen[name] = call()
+    except Exception as error:
+        seen[name] = str(error)
+
+started = time.perf_counter()
+for _ in range(50):
+    sam.get_model_names()
+seen["call_ms"] = (time.perf_counter() - started) * 20
+server.disconnect()
+print("SEEN " + json.dumps(seen))
