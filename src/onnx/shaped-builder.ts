@@ -153,27 +153,20 @@ export class ShapedBuilder extends GraphBuilder {
   }
 
   /**
-   * Takes over a graph with its inner names.
+   * Takes over a graph with its inner names. Initializers that are known here as inputs already stay inputs, so that they
+   * can change from run to run.
    *
    * @param inputs shapes of its inputs, by name
-   * @param parameters initializers that become inputs, so that they can change from run to run
    * @param wanted tensors that are needed of it; what only others need is left out
    */
-  take(
-    whole: OnnxGraph,
-    inputs: Readonly<Record<string, readonly number[]>>,
-    parameters: ReadonlySet<string>,
-    wanted: readonly string[],
-  ): void {
+  take(whole: OnnxGraph, inputs: Readonly<Record<string, readonly number[]>>, wanted: readonly string[]): void {
     const graph = { ...whole, outputs: wanted.map((name) => ({ name })) };
     removeDeadCode(graph);
     for (const { name, tensor } of graph.inputs) this.input(name, [...(inputs[name] ?? [])], tensor?.type);
     for (const tensor of graph.initializers) {
-      if (parameters.has(tensor.name)) this.input(tensor.name, [...tensor.dims]);
-      else {
-        this.initializers.set(tensor.name, tensor);
-        this.noted(tensor.name);
-      }
+      if (this.has(tensor.name)) continue;
+      this.initializers.set(tensor.name, tensor);
+      this.noted(tensor.name);
     }
     for (const node of graph.nodes) this.append(this.modern(node));
   }

@@ -10,6 +10,14 @@ export interface Gradients {
   readonly loss: number;
   /** By parameter; those the loss does not depend on are missing. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
+  /** What else the graph was built to give. */
+  readonly outputs: Readonly<Record<string, OrtTensor>>;
+}
+
+/** A loss, and tensors to be given with it, by the names under which they are. */
+export interface BuiltLoss {
+  readonly loss: string;
+  readonly outputs?: Readonly<Record<string, string>>;
 }
 
 const GRADIENT = 'gradient of ';
@@ -22,11 +30,11 @@ export class GradientSession {
     private readonly parameters: readonly Parameter[],
   ) {}
 
-  /** @param build adds the inputs of a batch to the graph and returns the loss; parameters are there by their names */
+  /** @param build adds the inputs of a batch to the graph and tells the loss; parameters are there by their names */
   static async create(
     runtime: OrtRuntime,
     parameters: readonly Parameter[],
-    build: (g: ShapedBuilder) => string,
+    build: (g: ShapedBuilder) => BuiltLoss,
   ): Promise<GradientSession> {
     const session = await runtime.createSession(gradientGraph(parameters, build), { frequent: true });
     return new GradientSession(runtime, session, parameters);
@@ -41,7 +49,7 @@ export class GradientSession {
     const gradients = Object.entries(outputs)
       .filter(([name]) => name.startsWith(GRADIENT))
       .map(([name, tensor]) => [name.slice(GRADIENT.length), float32Of(tensor)] as const);
-    return { loss: float32Of(outputs.loss)[0], gradients: new Map(gradients) };
+    return { loss: float32Of(outputs.loss)[0], gradients: new Map(gradients), outputs };
   }
 
   release(): Promise<void> {
@@ -49,16 +57,17 @@ export class GradientSession {
   }
 }
 
-export function gradientGraph(parameters: readonly Parameter[], build: (g: ShapedBuilder) => string): Uint8Array {
+export function gradientGraph(parameters: readonly Parameter[], build: (g: ShapedBuilder) => BuiltLoss): Uint8Array {
   const g = new ShapedBuilder();
   for (const { name, shape } of parameters) g.input(name, [...shape]);
-  const loss = build(g);
+  const { loss, outputs = {} } = build(g);
   const gradients = backward(
     g,
     loss,
     parameters.map(({ name }) => name),
   );
   g.output('loss', loss);
+  for (const [name, tensor] of Object.entries(outputs)) g.output(name, tensor);
   for (const [name, gradient] of gradients) g.output(`${GRADIENT}${name}`, gradient);
   const model = g.finish('gradients');
   removeDeadCode(model.graph);

@@ -11,13 +11,15 @@ import { warmUpAndCosine } from './schedule.js';
 export interface Objective {
   readonly parameters: readonly Parameter[];
   /** Loss and gradients of the batch of a step; always the same for the same step and weights. */
-  batch(step: number, weights: ReadonlyMap<string, Float32Array>): Promise<Gradients>;
+  batch(step: number, weights: ReadonlyMap<string, Float32Array>): Promise<Pick<Gradients, 'loss' | 'gradients'>>;
 }
 
 export interface TrainerOptions {
   /** Steps in all; the schedule is stretched over them. */
   readonly steps: number;
   readonly learningRate: number;
+  /** Factor on the learning rate of a parameter. */
+  readonly rateOf?: (parameter: string) => number;
   /** Largest norm of all gradients together. */
   readonly clip: number;
   readonly seed: number;
@@ -53,7 +55,9 @@ export class Trainer {
     if (!Number.isFinite(loss))
       throw new SamError('internal', `The loss of step ${this.step} is ${loss}: the learning rate is too high.`);
     clipGradients(gradients, this.options.clip);
-    this.optimizer.step(gradients, this.options.learningRate * warmUpAndCosine(this.step, this.options.steps));
+    const { learningRate, steps, rateOf = () => 1 } = this.options;
+    const rate = learningRate * warmUpAndCosine(this.step, steps);
+    this.optimizer.step(gradients, (parameter) => rate * rateOf(parameter));
     return loss;
   }
 

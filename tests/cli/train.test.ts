@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { UsageError } from '../../src/cli/command.js';
@@ -28,17 +28,33 @@ describe('micro-sam train', function () {
 
   it('makes of an annotated folder a model that other commands find by its folder', async () => {
     const args = ['--images', folder, '--labels', folder, '--trained_model_name', 'mine', '-s', at('models')];
-    const code = await train.run([...args, '--n_iterations', '2', '--n_canvases', '2']);
-    assert.equal(code, 0);
+    const short = ['--n_iterations', '2', '--n_prompt_iterations', '1', '--n_canvases', '2'];
+    assert.equal(await train.run([...args, ...short]), 0);
     const card = JSON.parse(readFileSync(at('models', 'mine', MODEL_CARD), 'utf8'));
     assert.equal(card.trainedOn.length, 2);
     assert.deepEqual(card.trainedOn[0], { image: 'cells1.tif', size: [120, 160], objects: 6 });
-    assert.equal(card.step, 2);
+    assert.deepEqual([card.instances.step, card.decoder.step], [2, 1]);
     const model = findModel(at('models', 'mine'));
     forgetModel('mine');
     assert.equal(model.name, 'mine');
     assert.ok(existsSync(model.instances?.url ?? ''));
+    assert.ok(existsSync(model.decoder.url));
     assert.equal(model.encoder.url, findModel('vit_t').encoder.url);
+    assert.deepEqual(modelFields(model), modelFields(findModel('vit_t')), 'embeddings of the encoder stay good');
+  });
+
+  it('finds what a further training left alone in the model that it went on from', () => {
+    const write = (name: string, card: object) => {
+      mkdirSync(at(name));
+      writeFileSync(at(name, MODEL_CARD), JSON.stringify({ name, ...card }));
+    };
+    write('first', { base: 'vit_t', instances: { file: 'instances.onnx' }, decoder: { file: 'decoder.onnx' } });
+    write('second', { base: at('first'), decoder: { file: 'decoder.onnx' } });
+    const model = findModel(at('second'));
+    forgetModel('first');
+    forgetModel('second');
+    assert.equal(model.instances?.url, at('first', 'instances.onnx'));
+    assert.equal(model.decoder.url, at('second', 'decoder.onnx'));
     assert.deepEqual(modelFields(model), modelFields(findModel('vit_t')), 'embeddings of the encoder stay good');
   });
 
@@ -59,6 +75,9 @@ describe('micro-sam train', function () {
     await assert.rejects(train.run(data), /--trained_model_name/);
     await assert.rejects(train.run(['--trained_model_name', 'a', '--images', folder]), /--labels/);
     await assert.rejects(train.run([...data, '--trained_model_name', 'a/b']), UsageError);
+    const named = [...data, '--trained_model_name', 'a'];
+    await assert.rejects(train.run([...named, '--parts', 'instances,encoder']), /"encoder"/);
+    await assert.rejects(train.run([...named, '--segmentation_decoder', 'all']), /instances_only/);
   });
 
   it('keeps objects that are large enough and tells how many are not', async () => {

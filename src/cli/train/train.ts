@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { folderStore } from '../../io/stores/fs.js';
@@ -8,21 +8,26 @@ import type { ModelSpec } from '../../model/model-spec.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../model/node-runtime.js';
 import { DEFAULT_MODEL } from '../../model/registry.js';
 import type { OrtRuntime } from '../../model/runtime.js';
+import type { OnnxModel } from '../../onnx/model.js';
 import { readModel } from '../../onnx/read.js';
-import { writeModel } from '../../onnx/write.js';
 import type { TaskOptions } from '../../task.js';
 import { EARLY } from '../../training/instances/feature-cache.js';
-import { lightDecoderModel, weightsOfLightDecoder } from '../../training/instances/light-decoder.js';
+import { weightsOfLightDecoder } from '../../training/instances/light-decoder.js';
+import { instanceScore } from '../../training/instances/validation.js';
+import type { Learned } from '../../training/learn.js';
+import type { Weights } from '../../training/parameters.js';
+import { promptScore } from '../../training/prompts/validation.js';
+import { Random } from '../../training/random.js';
 import {
-  type InstanceTrainingSettings,
   PRESETS,
   type Preset,
   presetSettings,
-  trainInstances,
-} from '../../training/instances/train-instances.js';
-import { instanceScore } from '../../training/instances/validation.js';
-import type { Weights } from '../../training/parameters.js';
-import { Random } from '../../training/random.js';
+  TRAINED_PARTS,
+  type TrainedModel,
+  type TrainedPart,
+  type TrainingSettings,
+  trainModel,
+} from '../../training/train-model.js';
 import { interruptible } from '../batch/batch.js';
 import { listInputs } from '../batch/inputs.js';
 import { pairInputs } from '../batch/pairs.js';
@@ -30,7 +35,9 @@ import { ProgressLine } from '../batch/progress-line.js';
 import { type Command, UsageError } from '../command.js';
 import { numberFlag } from '../engine.js';
 import { dataReport, type LabelledPlane, labelledPlanes } from './labelled-files.js';
-import { findModel, type ImageSummary, MODEL_CARD, type ModelCard, trainedModelsFolder } from './trained-models.js';
+import { baseOf, findModel, type ImageSummary, trainedModelsFolder, writeTrained } from './trained-models.js';
+
+const DEFAULT_PARTS = 'instances,mask_decoder';
 
 const usage = `micro-sam train --images PATH --labels PATH --trained_model_name NAME [options]
 
@@ -41,9 +48,14 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
       --partial                only some of the objects are labelled: what has no label counts as unknown
       --min_size N             objects of fewer pixels are left out (default: 25)
   -m, --model_type NAME        model to go on from (default: ${DEFAULT_MODEL})
+      --parts NAMES            what learns, of ${TRAINED_PARTS.join(', ')}
+                               (default: ${DEFAULT_PARTS})
+      --segmentation_decoder S micro-sam's way to say it: instances (all three), instances_only, or none (no instances)
       --from_scratch           start the instance decoder from random weights, even if the model has one
-      --preset NAME            quick, better or best: ${presetText()} (default: better)
-      --n_iterations N         steps, instead of the preset's
+      --preset NAME            quick, better or best: ${presetText('instances')} steps of the instance decoder and
+                               ${presetText('decoder')} of the mask decoder (default: better)
+      --n_iterations N         steps of the instance decoder, instead of the preset's
+      --n_prompt_iterations N  steps of the mask decoder, instead of the preset's
       --n_canvases N           pictures to make of the images, instead of the preset's
       --trained_model_name N   what the result is called; -m N runs it
   -s, --save_root DIR          where results and the state of the run are kept
@@ -52,14 +64,13 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
       --threads N              (default: all cores)
       --dry_run                say what would be trained on, and stop
 
-Trains the instance decoder, which finds all objects of an image at once; the encoder and prompts stay as they are.
-A run that was stopped goes on when the command is given again.`;
+Trains the instance decoder, which finds all objects of an image at once, and the mask decoder, which answers clicks and
+boxes; the encoder stays as it is. A run that was stopped goes on when the command is given again.`;
 
-function presetText(): string {
+function presetText(part: 'instances' | 'decoder'): string {
   return Object.values(PRESETS)
-    .map(({ steps }) => steps)
-    .join(', ')
-    .concat(' steps');
+    .map((preset) => preset[part])
+    .join(', ');
 }
 
 const OPTIONS = {
@@ -72,9 +83,12 @@ const OPTIONS = {
   partial: { type: 'boolean', default: false },
   min_size: { type: 'string', default: '25' },
   model_type: { type: 'string', short: 'm', default: DEFAULT_MODEL },
+  parts: { type: 'string' },
+  segmentation_decoder: { type: 'string' },
   from_scratch: { type: 'boolean', default: false },
   preset: { type: 'string', default: 'better' },
   n_iterations: { type: 'string' },
+  n_prompt_iterations: { type: 'string' },
   n_canvases: { type: 'string' },
   trained_model_name: { type: 'string' },
   save_root: { type: 'string', short: 's' },
@@ -92,70 +106,131 @@ function parse(args: readonly string[]) {
 async function run(args: readonly string[]): Promise<number> {
   const values = parse(args);
   const name = nameOf(values);
+  const parts = partsOf(values);
   const seed = wholeNumber('seed', values.seed);
   const signal = interruptible();
   const progress = new ProgressLine(process.stderr);
   progress.start();
   const task = { signal, onProgress: progress.update.bind(progress) };
-  const { training, validation } = await dataOf(values, seed, task);
+  const data = await dataOf(values, seed, task);
   progress.clear();
-  console.log(dataReport(training, validation));
+  console.log(dataReport(data.training, data.validation));
   if (values.dry_run) return 0;
   const folder = path.join(values.save_root ?? trainedModelsFolder(), name);
   mkdirSync(folder, { recursive: true });
-  const runtime = await createNodeRuntime({ threads: numberFlag('threads', values.threads) });
   const model = findModel(values.model_type);
-  const start = values.from_scratch ? undefined : await decoderOf(model);
-  const settings = settingsOf(values, seed, start !== undefined);
-  const encoder = await encoderOf(runtime, model);
+  const instances = values.from_scratch || !parts.has('instances') ? undefined : await instancesOf(model);
+  const settings = settingsOf(values, seed, instances !== undefined);
   progress.start();
-  const log = path.join(folder, 'log.csv');
-  const trained = await trainInstances(
-    {
-      runtime,
-      encoder,
-      images: training,
-      store: folderStore(path.join(folder, 'run')),
-      start,
-      settings,
-      ...(validation.length > 0 && { score: instanceScore(runtime, encoder, validation) }),
-      onStep: ({ step, loss, accuracy }) => appendFileSync(log, `${step},${loss.toFixed(5)},${accuracy ?? ''}\n`),
-    },
-    task,
-  ).finally(() => encoder.release());
+  const trained = await trainParts(values, { data, model, parts, instances, settings, folder }, task);
   progress.clear();
-  writeFileSync(path.join(folder, 'instances.onnx'), writeModel(lightDecoderModel(trained.weights)));
-  const card: ModelCard = {
+  const started = { instances: instances ? model.name : 'random weights', decoder: model.name };
+  writeTrained(folder, trained, settings, started, {
     name,
-    base: model.name,
-    instances: 'instances.onnx',
-    ...(trained.accuracy !== undefined && { accuracy: trained.accuracy }),
-    step: trained.step,
-    steps: settings.steps,
-    seed: settings.seed,
-    started: start ? model.name : 'random weights',
+    base: baseOf(values.model_type, model),
+    seed,
     date: new Date().toISOString().slice(0, 10),
-    trainedOn: training.map(summaryOf),
-    scoredOn: validation.map(summaryOf),
-  };
-  writeFileSync(path.join(folder, MODEL_CARD), `${JSON.stringify(card, null, 2)}\n`);
+    trainedOn: data.training.map(summaryOf),
+    scoredOn: data.validation.map(summaryOf),
+  });
+  console.log(gainReport(trained));
   console.log(`Wrote ${folder}. Use it: micro-sam automatic_segmentation -m ${values.save_root ? folder : name} …`);
   return 0;
 }
+
+interface Plan {
+  readonly data: Data;
+  readonly model: ModelSpec;
+  readonly parts: ReadonlySet<TrainedPart>;
+  /** Weights that the instance decoder starts from. */
+  readonly instances?: Weights;
+  readonly settings: TrainingSettings;
+  readonly folder: string;
+}
+
+async function trainParts(values: Values, plan: Plan, task: TaskOptions): Promise<TrainedModel> {
+  const { data, model, parts, instances, settings, folder } = plan;
+  const runtime = await createNodeRuntime({ threads: numberFlag('threads', values.threads) });
+  const encoder = await encoderOf(runtime, model, parts.has('instances'));
+  const log = path.join(folder, 'log.csv');
+  try {
+    return await trainModel(
+      {
+        runtime,
+        encoder,
+        images: data.training,
+        store: folderStore(path.join(folder, 'run')),
+        parts,
+        instances,
+        ...(parts.has('mask_decoder') || parts.has('prompt_encoder') ? { decoder: await decoderOf(model) } : {}),
+        settings,
+        ...(data.validation.length > 0 && {
+          scores: {
+            instances: instanceScore(runtime, encoder, data.validation),
+            decoder: promptScore(runtime, encoder, data.validation),
+          },
+        }),
+        onStep: ({ name, step, loss, accuracy }) =>
+          appendFileSync(log, `${name},${step},${loss.toFixed(5)},${accuracy ?? ''}\n`),
+      },
+      task,
+    );
+  } finally {
+    await encoder.release();
+  }
+}
+
+/** What the training has brought on the images that were kept back. */
+function gainReport({ instances, decoder }: TrainedModel): string {
+  const line = (what: string, learned?: Learned) => {
+    if (learned?.accuracy === undefined) return [];
+    const before = learned.before === undefined ? '' : `${learned.before.toFixed(3)} → `;
+    return [`${what} on the images kept back: ${before}${learned.accuracy.toFixed(3)}`];
+  };
+  return [
+    ...line('Mean segmentation accuracy of all objects found', instances),
+    ...line('Mean IoU of objects clicked and boxed', decoder),
+  ].join('\n');
+}
+
+function partsOf({ parts, segmentation_decoder: style }: Values): Set<TrainedPart> {
+  if (parts !== undefined && style !== undefined)
+    throw new UsageError('--parts and --segmentation_decoder say the same: give one of them.');
+  if (style !== undefined) {
+    if (style in STYLES) return new Set(STYLES[style as keyof typeof STYLES]);
+    throw new UsageError(`--segmentation_decoder is ${Object.keys(STYLES).join(', ')}, not "${style}".`);
+  }
+  const names = (parts ?? DEFAULT_PARTS).split(',').map((part) => part.trim());
+  const unknown = names.find((part) => !TRAINED_PARTS.includes(part as TrainedPart));
+  if (unknown === undefined) return new Set(names as TrainedPart[]);
+  throw new UsageError(`--parts names ${TRAINED_PARTS.join(', ')}, with commas between them, not "${unknown}".`);
+}
+
+/** What micro-sam trains for its `--segmentation_decoder`, but for the encoder. */
+const STYLES = {
+  instances: TRAINED_PARTS,
+  instances_only: ['instances'],
+  none: ['mask_decoder', 'prompt_encoder'],
+} as const satisfies Record<string, readonly TrainedPart[]>;
 
 function nameOf({ trained_model_name }: Values): string {
   if (trained_model_name && /^[\w.-]{1,64}$/.test(trained_model_name)) return trained_model_name;
   throw new UsageError("Give the result a name of letters, digits, '.', '_' and '-' with --trained_model_name.");
 }
 
-function settingsOf(values: Values, seed: number, fromStart: boolean): InstanceTrainingSettings {
-  const { preset, n_iterations, n_canvases } = values;
+function settingsOf(values: Values, seed: number, fromStart: boolean): TrainingSettings {
+  const { preset, n_iterations, n_prompt_iterations, n_canvases } = values;
   if (!Object.hasOwn(PRESETS, preset))
     throw new UsageError(`--preset is ${Object.keys(PRESETS).join(', ')}, not "${preset}".`);
+  const settings = presetSettings(preset as Preset, fromStart, seed);
+  const whole = (name: string, text: string | undefined, otherwise: number) =>
+    text === undefined ? otherwise : wholeNumber(name, text, 1);
+  const { instances, decoder, canvases } = settings;
   return {
-    ...presetSettings(preset as Preset, fromStart, seed),
-    ...(n_iterations !== undefined && { steps: wholeNumber('n_iterations', n_iterations, 1) }),
-    ...(n_canvases !== undefined && { canvases: wholeNumber('n_canvases', n_canvases, 1) }),
+    ...settings,
+    canvases: whole('n_canvases', n_canvases, canvases),
+    instances: { ...instances, steps: whole('n_iterations', n_iterations, instances.steps) },
+    decoder: { ...decoder, steps: whole('n_prompt_iterations', n_prompt_iterations, decoder.steps) },
   };
 }
 
@@ -213,15 +288,23 @@ function split(planes: readonly LabelledPlane[], seed: number): Data {
 }
 
 /** The weights of the model's own instance decoder, if it is of the kind that is trained here. */
-async function decoderOf({ instances }: ModelSpec): Promise<Weights | undefined> {
+async function instancesOf({ instances }: ModelSpec): Promise<Weights | undefined> {
   return instances && weightsOfLightDecoder(readModel(await fetchBytesInNode(instances.url)));
 }
 
+async function decoderOf({ decoder }: ModelSpec): Promise<OnnxModel> {
+  return readModel(await fetchBytesInNode(decoder.url));
+}
+
+/** @param early whether it is to give what an instance decoder takes besides the embedding */
 async function encoderOf(
   runtime: OrtRuntime,
   { encoder, encoderInput, earlyFeatures }: ModelSpec,
+  early: boolean,
 ): Promise<ImageEncoder> {
-  const file = encoderWithEarlyFeatures(await fetchBytesInNode(encoder.url), EARLY, earlyFeatures);
+  const bytes = await fetchBytesInNode(encoder.url);
+  if (!early) return ImageEncoder.create(runtime, bytes, encoderInput);
+  const file = encoderWithEarlyFeatures(bytes, EARLY, earlyFeatures);
   return ImageEncoder.create(runtime, file.bytes, encoderInput, file.outputs);
 }
 

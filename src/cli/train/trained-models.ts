@@ -1,29 +1,44 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
 import type { ModelSpec } from '../../model/model-spec.js';
 import { registerModel, resolveModel } from '../../model/registry.js';
+import type { OnnxModel } from '../../onnx/model.js';
+import { writeModel } from '../../onnx/write.js';
+import { lightDecoderModel } from '../../training/instances/light-decoder.js';
+import type { Learned } from '../../training/learn.js';
+import type { TrainedModel, TrainingSettings } from '../../training/train-model.js';
 import { importedModel, importedModelIn } from '../imported-models.js';
 import { userDataFolder } from '../serve/user-data.js';
 
 /** What `micro-sam train` made: a folder with the trained parts and a card that says what they are. */
 export interface ModelCard {
   readonly name: string;
-  /** The model that the other parts are of. */
+  /** The model that the other parts are of: its name, or the folder of a trained one. */
   readonly base: string;
-  /** File of the instance decoder, beside the card. */
-  readonly instances: string;
-  /** Mean segmentation accuracy on the images that were kept back. */
-  readonly accuracy?: number;
-  /** The step whose weights these are, and how many were planned. */
-  readonly step: number;
-  readonly steps: number;
+  readonly instances?: PartCard;
+  readonly decoder?: PartCard;
   readonly seed: number;
-  /** What the training began with. */
-  readonly started: string;
   readonly date: string;
   readonly trainedOn: readonly ImageSummary[];
   readonly scoredOn: readonly ImageSummary[];
+}
+
+export interface PartCard {
+  /** Beside the card. */
+  readonly file: string;
+  /** What the training began with. */
+  readonly started: string;
+  /** The step whose weights these are, and how many were planned. */
+  readonly step: number;
+  readonly steps: number;
+  /**
+   * On the images that were kept back: mean segmentation accuracy of the instance decoder; mean IoU of the mask decoder
+   * with points and boxes.
+   */
+  readonly accuracy?: number;
+  /** The same of what it began with. */
+  readonly before?: number;
 }
 
 export interface ImageSummary {
@@ -55,22 +70,50 @@ function modelIn(folder: string): ModelSpec {
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a trained model cannot be read: ${file}.`, { cause });
   }
-  const { name, base, instances } = card;
-  if (typeof name !== 'string' || typeof base !== 'string' || typeof instances !== 'string')
+  const { name, base, instances, decoder } = card;
+  const parts = [instances, decoder].filter((part) => part !== undefined);
+  if (typeof name !== 'string' || typeof base !== 'string' || !parts.every(({ file }) => typeof file === 'string'))
     throw new SamError(
       'model_unavailable',
-      `${file} does not say name, base and instances, as micro-sam train writes it.`,
+      `${file} does not say name, base and the files of trained parts, as micro-sam train writes it.`,
     );
-  const { encoder, decoder, encoderInput, licence, encoderName = base } = resolveModel(base);
-  const description = `${base}, trained further on ${card.trainedOn?.length ?? 'some'} images`;
+  const known = findModel(base);
+  const ownInstances = instances ? path.join(folder, instances.file) : known.instances;
   return registerModel({
     name,
-    description,
-    licence,
-    encoder,
-    decoder,
-    encoderInput,
-    encoderName,
-    instances: path.join(folder, instances),
+    description: `${known.name}, trained further on ${card.trainedOn?.length ?? 'some'} images`,
+    licence: known.licence,
+    encoder: known.encoder,
+    decoder: decoder ? path.join(folder, decoder.file) : known.decoder,
+    encoderInput: known.encoderInput,
+    encoderName: known.encoderName ?? known.name,
+    ...(known.earlyFeatures && { earlyFeatures: known.earlyFeatures }),
+    ...(ownInstances && { instances: ownInstances }),
   });
+}
+
+/** How a card names the model that was gone on from. */
+export function baseOf(asked: string, model: ModelSpec): string {
+  return existsSync(path.join(asked, MODEL_CARD)) ? path.resolve(asked) : model.name;
+}
+
+/** Writes the trained parts and the card. */
+export function writeTrained(
+  folder: string,
+  { instances, decoder }: TrainedModel,
+  settings: TrainingSettings,
+  started: Readonly<Record<'instances' | 'decoder', string>>,
+  about: Omit<ModelCard, 'instances' | 'decoder'>,
+): void {
+  const write = (part: 'instances' | 'decoder', { step, accuracy, before }: Learned, model: OnnxModel): PartCard => {
+    const file = `${part}.onnx`;
+    writeFileSync(path.join(folder, file), writeModel(model));
+    return { file, started: started[part], step, steps: settings[part].steps, accuracy, before };
+  };
+  const card: ModelCard = {
+    ...about,
+    ...(instances && { instances: write('instances', instances, lightDecoderModel(instances.weights)) }),
+    ...(decoder && { decoder: write('decoder', decoder, decoder.model) }),
+  };
+  writeFileSync(path.join(folder, MODEL_CARD), `${JSON.stringify(card, null, 2)}\n`);
 }

@@ -1,7 +1,7 @@
 import { SamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
-import type { ImageEncoder } from '../../model/image-encoder.js';
 import { halfSizeImage } from '../../model/instance-decoder.js';
+import type { Embedding } from '../../model/sam-tensors.js';
 import { tensor } from '../../ndimage/array.js';
 import { toHalf } from '../../ndimage/half.js';
 import { dilate } from '../../ndimage/morphology.js';
@@ -67,9 +67,13 @@ function nearObjects(foreground: Float32Array, side: number): Float32Array {
   return Float32Array.from(dilate(tensor(foreground, [side, side]), { structure: 'all', iterations: RIM }).data);
 }
 
-/** @param encoder gives `EARLY` beside the embedding */
-export async function cacheCanvas(store: Store, key: string, canvas: Canvas, encoder: ImageEncoder): Promise<void> {
-  const { features, early } = await encoder.encode(canvas.image, { early: true });
+/** @param encoded the canvas, with `EARLY` beside the embedding */
+export async function cacheCanvas(
+  store: Store,
+  key: string,
+  canvas: Canvas,
+  { features, early }: Pick<Embedding, 'features' | 'early'>,
+): Promise<void> {
   const [image] = halfSizeImage(canvas.image, [CANVAS_SIDE, CANVAS_SIDE], CANVAS_SIDE);
   const parts: Readonly<Record<CachedPart, Uint16Array | undefined>> = {
     emb: toHalf(features.data),

@@ -38,7 +38,9 @@ export class InstanceObjective implements Objective {
     keys: readonly string[],
     { batch = 2, seed }: InstanceObjectiveOptions,
   ): Promise<InstanceObjective> {
-    const session = await GradientSession.create(runtime, DECODER_PARAMETERS, (g) => emitTraining(g, batch));
+    const session = await GradientSession.create(runtime, DECODER_PARAMETERS, (g) => ({
+      loss: emitTraining(g, batch),
+    }));
     return new InstanceObjective(runtime, session, store, keys, batch, seed);
   }
 

@@ -1,0 +1,205 @@
+import { SamError } from '../../errors.js';
+import { correctionPoints } from '../../evaluation/iterative-prompting.js';
+import { randomPixels } from '../../evaluation/prompts-from-ground-truth.js';
+import type { Store } from '../../io/store.js';
+import { float32Of, type OrtRuntime } from '../../model/runtime.js';
+import { buildPrompts, type ObjectPrompt } from '../../model/transforms.js';
+import type { Size, YXYX } from '../../ndimage/array.js';
+import { innermostPixel } from '../../ndimage/distance.js';
+import type { Mask } from '../../ndimage/mask.js';
+import { maskFromBitmap, masksFromLabels, maskToBitmap } from '../../ndimage/rle.js';
+import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
+import { type BuiltLoss, GradientSession } from '../gradient-session.js';
+import type { Parameter, Weights } from '../parameters.js';
+import { Random } from '../random.js';
+import type { Objective } from '../trainer.js';
+import { decoderInputs, type TrainableDecoder } from './mask-decoder.js';
+import { cachedPrompts, MASK_SIDE, type PromptSample } from './prompt-cache.js';
+import { measuredIou, promptLoss } from './prompt-loss.js';
+
+/**
+ * Iterative prompting as in the paper and micro-sam 1.8 (`SamTrainer`): objects of a picture are segmented from one point
+ * or from a box, then corrected by a positive and a negative point from the errors, several times; half of the time the
+ * mask so far is given too. The encoder is frozen. Here each object of a step begins in its own way, and half of the points
+ * are the innermost ones, where people click; micro-sam begins with points and boxes in turn, and points anywhere inside.
+ */
+export interface PromptOptions {
+  readonly seed: number;
+  /** Objects a step. */
+  readonly objects?: number;
+  /** Times that an object is segmented: the start and its corrections. */
+  readonly rounds?: number;
+}
+
+/** How often an object begins with a box. */
+const BOXES = 0.4;
+/** How often a point is the innermost one. */
+const INNERMOST = 0.5;
+/** Boxes are off by up to so much of their length on each side. */
+const BOX_ERROR = 0.05;
+const FRAME = { inputSize: [1024, 1024], originalSize: [MASK_SIDE, MASK_SIDE] } as const;
+const GRID: Size = [MASK_SIDE, MASK_SIDE];
+const PIXELS = MASK_SIDE ** 2;
+/** In pixels of the 256 x 256 grid. */
+const SMALLEST = 6;
+
+export class PromptObjective implements Objective {
+  readonly parameters: readonly Parameter[];
+  /** One graph per number of points. */
+  private readonly sessions = new Map<number, GradientSession>();
+  private readonly objects: number;
+  private readonly rounds: number;
+
+  /** @param keys the pictures in `store`, as `cachePrompts` makes them */
+  constructor(
+    private readonly runtime: OrtRuntime,
+    private readonly decoder: TrainableDecoder,
+    private readonly store: Store,
+    private readonly keys: readonly string[],
+    private readonly options: PromptOptions,
+  ) {
+    this.parameters = decoder.parameters;
+    this.objects = options.objects ?? 4;
+    this.rounds = options.rounds ?? 4;
+  }
+
+  async batch(step: number, weights: Weights) {
+    const random = new Random(this.options.seed ^ Math.imul(step + 1, 0x9e3779b1));
+    const { embedding, objects } = await this.draw(random);
+    const sums = new Map<string, Float32Array>();
+    let prompts = objects.map((object) => startPrompt(object, random));
+    let loss = 0;
+    for (let round = 0; round < this.rounds; round++) {
+      const several = prompts.map(({ box }) => round === 0 && box === undefined);
+      const result = await this.run(round, weights, { embedding, objects, prompts, several });
+      loss += result.loss / this.rounds;
+      addTo(sums, result.gradients, 1 / this.rounds);
+      const withMask = random.chance(0.5);
+      prompts = prompts.map((prompt, b) => {
+        const logits = bestMask(result.masks, result.iou, b, several[b]);
+        return corrected(prompt, objects[b], logits, withMask, random);
+      });
+    }
+    return { loss, gradients: sums };
+  }
+
+  async release(): Promise<void> {
+    for (const session of this.sessions.values()) await session.release();
+    this.sessions.clear();
+  }
+
+  /** A picture with objects, and some of these; repeated where there are too few. */
+  private async draw(random: Random): Promise<{ embedding: Float32Array; objects: Mask[] }> {
+    for (const key of random.shuffled(this.keys)) {
+      const sample = await this.load(key);
+      const all = [...masksFromLabels(sample.labels).values()].filter(({ area }) => area >= SMALLEST);
+      if (all.length === 0) continue;
+      const chosen = random.shuffled(all).slice(0, this.objects);
+      const objects = Array.from({ length: this.objects }, (_, i) => chosen[i % chosen.length]);
+      return { embedding: sample.embedding, objects };
+    }
+    throw new SamError('invalid_argument', 'None of the pictures has an object that is large enough to be trained on.');
+  }
+
+  private async load(key: string): Promise<PromptSample> {
+    const sample = await cachedPrompts(this.store, key);
+    if (sample) return sample;
+    throw new SamError('not_found', `The cached picture ${key} is missing or damaged in ${this.store.name}.`);
+  }
+
+  private async run(round: number, weights: Weights, { embedding, objects, prompts, several }: Pass) {
+    const session = await this.sessionOf(round);
+    const { coords, labels, batch, points, maskInput } = buildPrompts(prompts, FRAME);
+    const shapes = decoderInputs(batch, points);
+    const float = (data: Float32Array, dims: readonly number[]) => this.runtime.tensor('float32', data, dims);
+    const target = new Float32Array(batch * PIXELS);
+    for (const [b, object] of objects.entries()) target.set(maskToBitmap(object, GRID), b * PIXELS);
+    const candidates = several.flatMap((three) => (three ? [0, 1, 1, 1] : [1, 0, 0, 0]));
+    const { loss, gradients, outputs } = await session.run(weights, {
+      image_embeddings: float(embedding, shapes.image_embeddings),
+      point_coords: float(coords, shapes.point_coords),
+      point_labels: float(labels, shapes.point_labels),
+      mask_input: float(maskInput ?? new Float32Array(batch * PIXELS), shapes.mask_input),
+      has_mask_input: float(Float32Array.of(maskInput ? 1 : 0), shapes.has_mask_input),
+      target: float(target, shapes.mask_input),
+      candidates: float(Float32Array.from(candidates), [batch, 4]),
+    });
+    return { loss, gradients, masks: float32Of(outputs.masks), iou: float32Of(outputs.iou) };
+  }
+
+  private async sessionOf(round: number): Promise<GradientSession> {
+    const known = this.sessions.get(round);
+    if (known) return known;
+    const tokens = 2 + 2 * round;
+    const session = await GradientSession.create(this.runtime, this.parameters, (g) =>
+      emitPromptLoss(g, this.decoder, this.objects, tokens),
+    );
+    this.sessions.set(round, session);
+    return session;
+  }
+}
+
+/** One pass over the objects of a step. */
+interface Pass {
+  readonly embedding: Float32Array;
+  readonly objects: readonly Mask[];
+  readonly prompts: readonly ObjectPrompt[];
+  /** Whether the three masks for a single point count, or the one for definite prompts. */
+  readonly several: readonly boolean[];
+}
+
+/** The decoder's graph with the loss of its four masks. */
+export function emitPromptLoss(g: ShapedBuilder, decoder: TrainableDecoder, batch: number, tokens: number): BuiltLoss {
+  const { model, taps } = decoder;
+  const { logits: masks, iou } = taps;
+  g.take(model.graph, decoderInputs(batch, tokens), [masks, iou]);
+  const target = g.input('target', [batch, 1, MASK_SIDE, MASK_SIDE]);
+  const candidates = g.input('candidates', [batch, 4]);
+  const measured = measuredIou(g, masks, target);
+  return { loss: promptLoss(g, { masks, iou, target, candidates, measured }), outputs: { masks, iou } };
+}
+
+function startPrompt(object: Mask, random: Random): ObjectPrompt {
+  if (random.chance(BOXES)) return { box: inexact(object.box, random) };
+  const innermost = random.chance(INNERMOST);
+  const [y, x] = innermost ? innermostPixel(object) : randomPixels(object, 1, () => random.uniform())[0];
+  return { points: [{ at: [y + 0.5, x + 0.5], positive: true }] };
+}
+
+function inexact([top, left, bottom, right]: YXYX, random: Random): YXYX {
+  const near = (value: number, length: number) =>
+    Math.min(MASK_SIDE, Math.max(0, value + random.uniform(-BOX_ERROR, BOX_ERROR) * length));
+  const [height, width] = [bottom - top, right - left];
+  return [near(top, height), near(left, width), near(bottom, height), near(right, width)];
+}
+
+function corrected(
+  { box, points = [] }: ObjectPrompt,
+  object: Mask,
+  logits: Float32Array,
+  withMask: boolean,
+  random: Random,
+): ObjectPrompt {
+  const found = maskFromBitmap(
+    Uint8Array.from(logits, (value) => Number(value > 0)),
+    GRID,
+  );
+  const corrections = correctionPoints(object, found, GRID, () => random.uniform());
+  return { box, points: [...points, ...corrections], ...(withMask && { maskLogits: logits }) };
+}
+
+/** Of the masks that count, that with the highest predicted IoU; [256 · 256] logits. */
+function bestMask(masks: Float32Array, iou: Float32Array, object: number, several: boolean): Float32Array {
+  const candidates = several ? [1, 2, 3] : [0];
+  const best = candidates.reduce((a, b) => (iou[4 * object + b] > iou[4 * object + a] ? b : a));
+  const start = (4 * object + best) * PIXELS;
+  return masks.slice(start, start + PIXELS);
+}
+
+function addTo(sums: Map<string, Float32Array>, gradients: ReadonlyMap<string, Float32Array>, factor: number): void {
+  for (const [name, gradient] of gradients) {
+    const sum = sums.get(name) ?? new Float32Array(gradient.length);
+    for (let i = 0; i < sum.length; i++) sum[i] += factor * gradient[i];
+    sums.set(name, sum);
+  }
+}

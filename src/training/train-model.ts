@@ -1,0 +1,184 @@
+import { SamError } from '../errors.js';
+import type { Store } from '../io/store.js';
+import type { ImageEncoder } from '../model/image-encoder.js';
+import type { OrtRuntime } from '../model/runtime.js';
+import type { OnnxModel } from '../onnx/model.js';
+import type { TaskOptions } from '../task.js';
+import { type CanvasPlan, makeCanvas, planCanvases } from './canvas.js';
+import { cacheCanvas, cachedCanvas } from './instances/feature-cache.js';
+import { InstanceObjective } from './instances/instance-objective.js';
+import type { TrainingImage } from './labelled-image.js';
+import { type Learned, type Learning, learn, type Score, type TrainingRow } from './learn.js';
+import type { Weights } from './parameters.js';
+import { type DecoderPart, trainableDecoder, withWeights } from './prompts/mask-decoder.js';
+import { cachedPrompts, cachePrompts } from './prompts/prompt-cache.js';
+import { PromptObjective } from './prompts/prompt-objective.js';
+import { Random } from './random.js';
+
+/**
+ * Trains parts of a model on annotated images, the encoder frozen: canvases are made and encoded once, then the parts are
+ * trained on their features, one after the other, as they share no weights. Everything is kept in `store` as it comes to
+ * be, so that a run that was stopped goes on where it was.
+ */
+export interface ModelTraining {
+  readonly runtime: OrtRuntime;
+  /** For `instances` one that gives the early features that the decoder takes (`EARLY`). */
+  readonly encoder: ImageEncoder;
+  readonly images: readonly TrainingImage[];
+  /** Holds the features (18 MB a canvas for instances, 2 MB for prompts), the state, and the best weights. */
+  readonly store: Store;
+  readonly parts: ReadonlySet<TrainedPart>;
+  /** An instance decoder to go on from; without one, from random weights. */
+  readonly instances?: Weights;
+  /** The mask decoder to go on from, for `mask_decoder` and `prompt_encoder`. */
+  readonly decoder?: OnnxModel;
+  readonly settings: TrainingSettings;
+  readonly scores?: {
+    readonly instances: Score;
+    /** @param file of the decoder with the weights */
+    readonly decoder: (decoder: OnnxModel, task: TaskOptions) => Promise<number>;
+  };
+  readonly onStep?: (row: TrainingRow) => void;
+}
+
+/** What can be trained: the instance decoder, and the parts of SAM, named as in micro-sam. */
+export const TRAINED_PARTS = ['instances', 'mask_decoder', 'prompt_encoder'] as const;
+export type TrainedPart = (typeof TRAINED_PARTS)[number];
+
+export interface TrainingSettings {
+  /** Canvases to make; more show the images in more ways, and take 1.5 to 2 seconds of work each. */
+  readonly canvases: number;
+  readonly instances: Rate;
+  readonly decoder: Rate;
+  readonly seed: number;
+  /** Times that weights are scored on the way. */
+  readonly scores: number;
+  /** Stops when so many scores in a row were no better than the best. */
+  readonly patience: number;
+  /** Factor on the share of a kind of images. */
+  readonly kindWeights?: Readonly<Record<string, number>>;
+}
+
+export interface Rate {
+  readonly steps: number;
+  readonly learningRate: number;
+}
+
+export interface TrainedModel {
+  readonly instances?: Learned;
+  readonly decoder?: Learned & { readonly model: OnnxModel };
+}
+
+/** Canvases for few images show each in at most so many ways. */
+const WAYS = 12;
+
+/** Steps that fit the time a person has: minutes, a coffee, a night's sleep. Measured in docs/training.md. */
+export const PRESETS = {
+  quick: { canvases: 16, instances: 150, decoder: 30 },
+  better: { canvases: 64, instances: 600, decoder: 120 },
+  best: { canvases: 400, instances: 2400, decoder: 480 },
+} as const;
+export type Preset = keyof typeof PRESETS;
+
+/** @param fromStart whether a trained instance decoder is gone on from */
+export function presetSettings(preset: Preset, fromStart: boolean, seed = 1): TrainingSettings {
+  const { canvases, instances, decoder } = PRESETS[preset];
+  return {
+    canvases,
+    instances: { steps: instances, learningRate: fromStart ? 1e-3 : 2e-3 },
+    decoder: { steps: decoder, learningRate: 1e-4 },
+    seed,
+    scores: 6,
+    patience: 3,
+  };
+}
+
+export async function trainModel(training: ModelTraining, task: TaskOptions = {}): Promise<TrainedModel> {
+  const { images, settings, parts } = training;
+  if (images.length === 0) throw new SamError('invalid_argument', 'There are no annotated images to train on.');
+  if (parts.size === 0) throw new SamError('invalid_argument', `Name a part to train: ${TRAINED_PARTS.join(', ')}.`);
+  const count = Math.min(settings.canvases, WAYS * images.length);
+  const plans = planCanvases(images, count, new Random(settings.seed), settings.kindWeights);
+  await cacheCanvases(training, plans, task);
+  return {
+    ...(parts.has('instances') && { instances: await trainInstances(training, plans.length, task) }),
+    ...(decoderParts(parts).size > 0 && { decoder: await trainDecoder(training, plans.length, task) }),
+  };
+}
+
+const canvasKey = (index: number) => `canvases/${index}.f16`;
+const promptKey = (index: number) => `prompts/${index}.f16`;
+
+function decoderParts(parts: ReadonlySet<TrainedPart>): Set<DecoderPart> {
+  return new Set([...parts].filter((part) => part !== 'instances'));
+}
+
+async function cacheCanvases(
+  { store, encoder, parts }: ModelTraining,
+  plans: readonly CanvasPlan[],
+  { signal, onProgress }: TaskOptions,
+): Promise<void> {
+  const forInstances = parts.has('instances');
+  const forPrompts = decoderParts(parts).size > 0;
+  for (const [index, plan] of plans.entries()) {
+    signal?.throwIfAborted();
+    const missing = {
+      instances: forInstances && !(await cachedCanvas(store, canvasKey(index))),
+      prompts: forPrompts && !(await cachedPrompts(store, promptKey(index))),
+    };
+    if (!missing.instances && !missing.prompts) continue;
+    const canvas = await makeCanvas(plan, { signal });
+    const encoded = await encoder.encode(canvas.image, { early: missing.instances });
+    if (missing.instances) await cacheCanvas(store, canvasKey(index), canvas, encoded);
+    if (missing.prompts) await cachePrompts(store, promptKey(index), canvas, encoded);
+    onProgress?.({ done: index + 1, total: plans.length, message: `Encoded picture ${index + 1} of ${plans.length}` });
+  }
+}
+
+async function trainInstances(training: ModelTraining, canvases: number, task: TaskOptions): Promise<Learned> {
+  const { runtime, store, settings, scores } = training;
+  const keys = Array.from({ length: canvases }, (_, index) => canvasKey(index));
+  const objective = await InstanceObjective.create(runtime, store, keys, { seed: settings.seed });
+  try {
+    const options = { ...settings.instances, clip: 5, seed: settings.seed };
+    const common = commonOf(training);
+    return await learn(
+      { ...common, name: 'instances', objective, options, start: training.instances, score: scores?.instances },
+      task,
+    );
+  } finally {
+    await objective.release();
+  }
+}
+
+/** The head that tells which of the masks is best is the weak part of SAM on micrographs, and starts far off. */
+const IOU_HEAD = { name: /iou_prediction_head/, factor: 5 } as const;
+
+async function trainDecoder(training: ModelTraining, canvases: number, task: TaskOptions) {
+  const { runtime, store, settings, scores, decoder: model, parts } = training;
+  if (!model) throw new SamError('invalid_argument', 'Give the mask decoder that the training goes on from.');
+  const decoder = trainableDecoder(model, decoderParts(parts));
+  const keys = Array.from({ length: canvases }, (_, index) => promptKey(index));
+  const objective = new PromptObjective(runtime, decoder, store, keys, { seed: settings.seed });
+  try {
+    const rateOf = (parameter: string) => (IOU_HEAD.name.test(parameter) ? IOU_HEAD.factor : 1);
+    const options = { ...settings.decoder, clip: 1, seed: settings.seed, rateOf };
+    const score: Score | undefined =
+      scores && ((weights, inner) => scores.decoder(withWeights(decoder, weights), inner));
+    const learned = await learn(
+      { ...commonOf(training), name: 'decoder', objective, options, start: decoder.weights, score },
+      task,
+    );
+    return { ...learned, model: withWeights(decoder, learned.weights) };
+  } finally {
+    await objective.release();
+  }
+}
+
+function commonOf({
+  store,
+  settings,
+  onStep,
+}: ModelTraining): Pick<Learning, 'store' | 'scores' | 'patience' | 'onStep'> {
+  return { store, scores: settings.scores, patience: settings.patience, onStep };
+}

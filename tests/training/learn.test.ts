@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import type { Store } from '../../src/io/store.js';
+import { memoryStore } from '../../src/io/stores/memory.js';
+import type { TaskOptions } from '../../src/task.js';
+import { type Learning, learn, type TrainingRow } from '../../src/training/learn.js';
+import type { Parameter, Weights } from '../../src/training/parameters.js';
+import { Random } from '../../src/training/random.js';
+import type { Objective } from '../../src/training/trainer.js';
+
+/** Finds 1 from noisy looks at it. */
+class Fit implements Objective {
+  readonly parameters: readonly Parameter[] = [{ name: 'x', shape: [1], start: { constant: 0 } }];
+
+  async batch(step: number, weights: Weights) {
+    const [x] = weights.get('x') as Float32Array;
+    const gradient = Float32Array.of(2 * (x - 1) + 0.1 * new Random(step).normal());
+    return { loss: (x - 1) ** 2, gradients: new Map([['x', gradient]]) };
+  }
+}
+
+const OPTIONS = { steps: 120, learningRate: 0.05, clip: 5, seed: 4 };
+const closeness = async (weights: Weights) => 1 - Math.abs((weights.get('x') as Float32Array)[0] - 1);
+
+function learning(store: Store, more: Partial<Learning> = {}): Learning {
+  return {
+    name: 'fit',
+    objective: new Fit(),
+    options: OPTIONS,
+    store,
+    scores: 6,
+    patience: 6,
+    score: closeness,
+    ...more,
+  };
+}
+
+describe('learning', () => {
+  it('goes on where it was stopped, at whatever step, to the same result', async () => {
+    const whole = await learn(learning(memoryStore()));
+    assert.ok((whole.accuracy ?? 0) > 0.9, `${whole.accuracy}`);
+    for (const at of [1, 19, 20, 26, 40, 119]) {
+      const store = memoryStore();
+      const stop = new AbortController();
+      const onProgress: TaskOptions['onProgress'] = ({ done }) => done === at && stop.abort();
+      await assert.rejects(learn(learning(store), { signal: stop.signal, onProgress }));
+      assert.deepEqual(await learn(learning(store)), whole, `stopped at ${at}`);
+    }
+  });
+
+  it('counts no score twice if it was stopped between the score and the checkpoint', async () => {
+    const falling = async (weights: Weights) => -(weights.get('x') as Float32Array)[0];
+    const whole = await learn(learning(memoryStore(), { score: falling, patience: 3 }));
+    const store = memoryStore();
+    let dead = false;
+    const fragile: Store = {
+      ...store,
+      get: (key) => store.get(key),
+      set: async (key, value) => {
+        if (dead || (key.includes('state') && (await store.get('fit-best.safetensors')))) dead = true;
+        if (dead) throw new Error('no more power');
+        await store.set(key, value);
+      },
+    };
+    await assert.rejects(learn(learning(fragile, { score: falling, patience: 3 })), /power/);
+    assert.deepEqual(await learn(learning(store, { score: falling, patience: 3 })), whole);
+  });
+
+  it('keeps the weights that scored best and stops when the scores get no better', async () => {
+    const rows: TrainingRow[] = [];
+    const scores = [0.3, 0.5, 0.4, 0.5, 0.45];
+    const score = async () => scores[rows.filter(({ accuracy }) => accuracy !== undefined).length] ?? 1;
+    const options = { patience: 3, score, onStep: (row: TrainingRow) => void rows.push(row) };
+    const { step, accuracy } = await learn(learning(memoryStore(), options));
+    assert.deepEqual([step, accuracy], [40, 0.5]);
+    assert.equal(rows.at(-1)?.step, 100);
+  });
+
+  it('keeps what it began with if nothing is better', async () => {
+    const start = new Map([['x', Float32Array.of(1)]]);
+    const learned = await learn(learning(memoryStore(), { start }));
+    assert.deepEqual([learned.step, learned.accuracy, learned.before], [0, 1, 1]);
+    assert.deepEqual(learned.weights, start);
+  });
+
+  it('gives the last weights without scores', async () => {
+    const { step, accuracy } = await learn(learning(memoryStore(), { score: undefined }));
+    assert.deepEqual([step, accuracy], [120, undefined]);
+  });
+});

