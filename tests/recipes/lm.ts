@@ -101,7 +101,8 @@ async function encodePictures({ runtime, pictures, over, log }: Work): Promise<b
     for (const [index, plan] of plans.entries()) {
       if (present.has(keyOf(index))) continue;
       if (over()) return false;
-      await cacheCanvas(pictures, keyOf(index), await makeCanvas(plan), encoder);
+      const canvas = await makeCanvas(plan);
+      await cacheCanvas(pictures, keyOf(index), canvas, await encoder.encode(canvas.image, { early: true }));
       if (index % 10 === 9) log(`picture ${index + 1} of ${plans.length}`);
     }
     return true;

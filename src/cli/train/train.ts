@@ -133,7 +133,7 @@ async function run(args: readonly string[]): Promise<number> {
     trainedOn: data.training.map(summaryOf),
     scoredOn: data.validation.map(summaryOf),
   });
-  console.log(gainReport(trained));
+  for (const line of gainReport(trained)) console.log(line);
   console.log(`Wrote ${folder}. Use it: micro-sam automatic_segmentation -m ${values.save_root ? folder : name} …`);
   return 0;
 }
@@ -181,7 +181,7 @@ async function trainParts(values: Values, plan: Plan, task: TaskOptions): Promis
 }
 
 /** What the training has brought on the images that were kept back. */
-function gainReport({ instances, decoder }: TrainedModel): string {
+function gainReport({ instances, decoder }: TrainedModel): string[] {
   const line = (what: string, learned?: Learned) => {
     if (learned?.accuracy === undefined) return [];
     const before = learned.before === undefined ? '' : `${learned.before.toFixed(3)} → `;
@@ -190,7 +190,7 @@ function gainReport({ instances, decoder }: TrainedModel): string {
   return [
     ...line('Mean segmentation accuracy of all objects found', instances),
     ...line('Mean IoU of objects clicked and boxed', decoder),
-  ].join('\n');
+  ];
 }
 
 function partsOf({ parts, segmentation_decoder: style }: Values): Set<TrainedPart> {
