@@ -9,19 +9,24 @@ import { ImageEncoder } from '../../src/model/image-encoder.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { OrtRuntime } from '../../src/model/runtime.js';
+import { readModel } from '../../src/onnx/read.js';
 import { writeModel } from '../../src/onnx/write.js';
 import { type CanvasPlan, makeCanvas, planCanvases } from '../../src/training/canvas.js';
 import { cacheCanvas, EARLY } from '../../src/training/instances/feature-cache.js';
 import { InstanceObjective } from '../../src/training/instances/instance-objective.js';
 import { lightDecoderModel } from '../../src/training/instances/light-decoder.js';
 import type { Weights } from '../../src/training/parameters.js';
+import { trainableDecoder, withWeights } from '../../src/training/prompts/mask-decoder.js';
+import { cachePrompts } from '../../src/training/prompts/prompt-cache.js';
+import { PromptObjective } from '../../src/training/prompts/prompt-objective.js';
 import { Random } from '../../src/training/random.js';
-import { Trainer } from '../../src/training/trainer.js';
+import { type Objective, Trainer } from '../../src/training/trainer.js';
 import { openImages } from './training-data.js';
 
 /**
- * The recipe of msi_lm: pictures made of the open images and encoded once by MobileSAM's encoder, then the instance decoder
- * trained on their features from random weights. Every part is seeded, and goes on where it was.
+ * The recipe of msi_lm: pictures made of the open images and encoded once by MobileSAM's encoder; on their features the
+ * instance decoder is trained from random weights, and the mask decoder from MobileSAM's. Every part is seeded, and goes on
+ * where it was.
  */
 const RECIPE = {
   pictures: {
@@ -38,15 +43,29 @@ const RECIPE = {
       'dsb2018 1024x1024': 1.5,
     },
   },
-  /** Each round goes on from the weights of the one before. */
+  // Each round goes on from the weights of the one before. Phase contrast, a tenth of the pictures, is a third in the last.
   instances: [
-    { steps: 5500, learningRate: 2e-3, clip: 5, seed: 3, oftener: {} },
-    // Phase contrast, a tenth of the pictures, is learned last: it is a third of them here.
-    { steps: 2400, learningRate: 1e-3, clip: 5, seed: 4, oftener: { 'usiigaci 1022x1024': 5 } },
+    { steps: 5500, learningRate: 2e-3, clip: 5, seed: 3, phaseContrast: 1 },
+    { steps: 1600, learningRate: 1e-3, clip: 5, seed: 4, phaseContrast: 5 },
   ],
-} as const;
+  decoder: [
+    { steps: 600, learningRate: 1e-4, clip: 1, seed: 5, phaseContrast: 1 },
+    { steps: 200, learningRate: 1e-4, clip: 1, seed: 6, phaseContrast: 5 },
+  ],
+  /** The head that predicts the IoU of masks, by which one of three is chosen, is far off on micrographs. */
+  iouHead: 5,
+  /** Times that an object is prompted in a step. */
+  prompts: 2,
+};
 
-type Round = (typeof RECIPE.instances)[number];
+interface Round {
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly clip: number;
+  readonly seed: number;
+  /** How often a picture of phase contrast is in the list, in which others are once. */
+  readonly phaseContrast: number;
+}
 
 const OPTIONS = {
   /** Then it stops, to be gone on with by the same command. */
@@ -64,13 +83,14 @@ export default async function lm(args: string[]): Promise<number> {
     folder: values.work,
     runtime: await createNodeRuntime({ threads: Number(values.threads) }),
     pictures: folderStore(path.join(values.work, 'pictures')),
+    prompts: folderStore(path.join(values.work, 'prompts')),
     over: () => Date.now() > end,
     log(text) {
       console.log(text);
       appendFileSync(path.join(values.work, 'log.txt'), `${text}\n`);
     },
   };
-  const done = (await encodePictures(work)) && (await trainInstances(work));
+  const done = (await encodePictures(work)) && (await trainInstances(work)) && (await trainDecoder(work));
   if (!done) work.log('# paused; the same command goes on');
   return done ? 0 : 3;
 }
@@ -78,7 +98,10 @@ export default async function lm(args: string[]): Promise<number> {
 interface Work {
   readonly folder: string;
   readonly runtime: OrtRuntime;
+  /** What the instance decoder is trained on. */
   readonly pictures: Store;
+  /** What the mask decoder is trained on. */
+  readonly prompts: Store;
   /** The time is up. */
   readonly over: () => boolean;
   readonly log: (text: string) => void;
@@ -91,18 +114,21 @@ function planPictures(): CanvasPlan[] {
 
 const keyOf = (index: number) => `${index}.f16`;
 
-async function encodePictures({ runtime, pictures, over, log }: Work): Promise<boolean> {
+async function encodePictures({ runtime, pictures, prompts, over, log }: Work): Promise<boolean> {
   const plans = planPictures();
   const { encoder: file, encoderInput } = resolveModel('vit_t');
   const { bytes, outputs } = encoderWithEarlyFeatures(await fetchBytesInNode(file.url), EARLY);
-  const present = new Set(await listKeys(pictures));
+  const [one, other] = [new Set(await listKeys(pictures)), new Set(await listKeys(prompts))];
   const encoder = await ImageEncoder.create(runtime, bytes, encoderInput, outputs);
   try {
     for (const [index, plan] of plans.entries()) {
-      if (present.has(keyOf(index))) continue;
+      const key = keyOf(index);
+      if (one.has(key) && other.has(key)) continue;
       if (over()) return false;
       const canvas = await makeCanvas(plan);
-      await cacheCanvas(pictures, keyOf(index), canvas, await encoder.encode(canvas.image, { early: true }));
+      const encoded = await encoder.encode(canvas.image, { early: true });
+      await cacheCanvas(pictures, key, canvas, encoded);
+      await cachePrompts(prompts, key, canvas, encoded);
       if (index % 10 === 9) log(`picture ${index + 1} of ${plans.length}`);
     }
     return true;
@@ -111,54 +137,87 @@ async function encodePictures({ runtime, pictures, over, log }: Work): Promise<b
   }
 }
 
-const ROW = 25;
-
 async function trainInstances(work: Work): Promise<boolean> {
-  let weights: Weights | undefined;
-  for (const [index, round] of RECIPE.instances.entries()) {
-    const trained = await trainRound(work, index + 1, round, weights);
-    if (!trained) return false;
-    weights = trained;
-  }
+  const weights = await trainRounds(work, 'instances', RECIPE.instances, undefined, ({ seed, phaseContrast }) =>
+    InstanceObjective.create(work.runtime, work.pictures, keysOf(phaseContrast), { seed }),
+  );
   if (weights) writeWhole(path.join(work.folder, 'instances.onnx'), writeModel(lightDecoderModel(weights)));
-  return true;
+  return weights !== undefined;
 }
 
-/** @returns the weights of the last step, if there was time for it */
+async function trainDecoder(work: Work): Promise<boolean> {
+  const { runtime, prompts, folder } = work;
+  const file = await fetchBytesInNode(resolveModel('vit_t').decoder.url);
+  const decoder = trainableDecoder(readModel(file), new Set(['mask_decoder']));
+  const options = { objects: 4, rounds: RECIPE.prompts };
+  const weights = await trainRounds(
+    work,
+    'decoder',
+    RECIPE.decoder,
+    decoder.weights,
+    async ({ seed, phaseContrast }) =>
+      new PromptObjective(runtime, decoder, prompts, keysOf(phaseContrast), { ...options, seed }),
+  );
+  if (weights) writeWhole(path.join(folder, 'decoder.onnx'), writeModel(withWeights(decoder, weights)));
+  return weights !== undefined;
+}
+
+type ReleasableObjective = Objective & { release(): Promise<void> };
+
+/** @returns the weights of the last round, if there was time for it */
+async function trainRounds(
+  work: Work,
+  name: string,
+  rounds: readonly Round[],
+  start: Weights | undefined,
+  objectiveOf: (round: Round) => Promise<ReleasableObjective>,
+): Promise<Weights | undefined> {
+  let weights = start;
+  for (const [index, round] of rounds.entries()) {
+    const objective = await objectiveOf(round);
+    try {
+      weights = await trainRound(work, `${name}-${index + 1}`, round, objective, weights);
+    } finally {
+      await objective.release();
+    }
+    if (!weights) return undefined;
+  }
+  return weights;
+}
+
+/** Steps between two checkpoints. */
+const ROW = 25;
+
 async function trainRound(
-  { folder, runtime, pictures, over, log }: Work,
-  number: number,
+  { folder, over, log }: Work,
+  name: string,
   round: Round,
+  objective: Objective,
   start: Weights | undefined,
 ): Promise<Weights | undefined> {
-  const objective = await InstanceObjective.create(runtime, pictures, keysOf(round.oftener), { seed: round.seed });
-  const trainer = new Trainer(objective, round, start);
-  const state = path.join(folder, `instances-${number}.safetensors`);
+  const rateOf = (parameter: string) => (/iou_prediction_head/.test(parameter) ? RECIPE.iouHead : 1);
+  const trainer = new Trainer(objective, { ...round, rateOf }, start);
+  const state = path.join(folder, `${name}.safetensors`);
   if (existsSync(state)) trainer.resume(new Uint8Array(readFileSync(state)));
   let sum = 0;
-  try {
-    while (!trainer.done && !over()) {
-      sum += await trainer.advance();
-      if (trainer.step % ROW !== 0 && !trainer.done) continue;
-      log(`instances, round ${number}, step ${trainer.step} of ${round.steps}, loss ${(sum / ROW).toFixed(4)}`);
-      writeWhole(state, trainer.checkpoint());
-      sum = 0;
-    }
+  while (!trainer.done && !over()) {
+    sum += await trainer.advance();
+    if (trainer.step % ROW !== 0 && !trainer.done) continue;
+    log(`${name}, step ${trainer.step} of ${round.steps}, loss ${(sum / ROW).toFixed(4)}`);
     writeWhole(state, trainer.checkpoint());
-  } finally {
-    await objective.release();
+    sum = 0;
   }
+  writeWhole(state, trainer.checkpoint());
   return trainer.done ? trainer.weights : undefined;
 }
 
-/** @param oftener how many times pictures of one image are in the list, by the kind of that image; else once */
-function keysOf(oftener: Readonly<Record<string, number>>): string[] {
+/** @param times that a picture of phase contrast is in the list */
+function keysOf(times: number): string[] {
   const plans = planPictures();
-  const times = ({ sources }: CanvasPlan) => (sources.length === 1 ? (oftener[sources[0].kind] ?? 1) : 1);
-  const most = Math.max(1, ...Object.values(oftener));
-  return Array.from({ length: most }, (_, turn) =>
-    plans.flatMap((plan, index) => (times(plan) > turn ? [keyOf(index)] : [])),
-  ).flat();
+  const all = plans.map((_, index) => keyOf(index));
+  const isPhaseContrast = ({ sources }: CanvasPlan) => sources.length === 1 && sources[0].kind.startsWith('usiigaci');
+  const oftener = all.filter((_, index) => isPhaseContrast(plans[index]));
+  return [...all, ...Array.from({ length: times - 1 }, () => oftener).flat()];
 }
 
 /** Never half a file, whenever the process ends. */
