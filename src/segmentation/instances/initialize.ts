@@ -28,11 +28,17 @@ export interface InstanceOptions {
   readonly requests?: number;
 }
 
+/** Of the encoder's square. */
+const SIDE = 1024;
 /** Median diameter, in pixels of the encoder's square, below which the second pass pays. */
 const SMALL = 32;
 /** What objects are enlarged to, and by how much at most. */
 const WANTED = 40;
 const MOST = 4;
+/** Where the first pass found nothing, it is not known how small objects are, and there may be none. */
+const UNKNOWN = 2;
+/** An image pixel is never made larger than this in the encoder's square: it would show nothing more, part after part. */
+const LARGEST_PIXEL = 6;
 /** Of an enlarged tile, how much of its side neighbours share. */
 const SHARED = 192 / 1024;
 
@@ -66,9 +72,10 @@ function placesOf({ embeddings: { size, tiling } }: SegmentContext, { region, fi
 /** Boxes in which the objects have the size that suits; none if they have it already. */
 function enlargedTiles(size: Size, diameter: number | undefined, region: YXYX | undefined): Place[] {
   const longest = Math.max(...size);
-  const seen = ((diameter ?? 0) * 1024) / longest;
+  const seen = ((diameter ?? 0) * SIDE) / longest;
   if (seen >= SMALL) return [];
-  const scale = seen > 0 ? Math.min(MOST, WANTED / seen) : MOST;
+  const scale = Math.min(seen > 0 ? WANTED / seen : UNKNOWN, MOST, (LARGEST_PIXEL * longest) / SIDE);
+  if (scale <= 1) return [];
   const side = Math.ceil(longest / scale);
   const halo = Math.ceil((side * SHARED) / 2);
   const tiling = makeTiling(size, evenTile(size, side - 2 * halo), [halo, halo]);

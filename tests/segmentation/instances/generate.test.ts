@@ -154,6 +154,23 @@ describe('segmentation by an instance decoder', function () {
     assert.ok(score(state) > score(once) + 0.05, `${score(state)} after ${score(once)}`);
   });
 
+  it('does not look closer than pixels are: a small picture of specks takes one run, an empty one a few', async () => {
+    const runs = async (labels: LabelImage) => {
+      const source = oracleSource(labels, NO_EMBEDDING);
+      await initializeInstances(contextOf(source));
+      return source.asked.length;
+    };
+    const specks = (side: number) =>
+      tensor(
+        Uint32Array.from({ length: side * side }, (_, p) => (p % 8 < 2 && Math.floor(p / side) % 8 < 2 ? 1 + p : 0)),
+        [side, side],
+      );
+    const empty = (side: number) => tensor(new Uint32Array(side * side), [side, side]);
+    assert.equal(await runs(specks(64)), 1);
+    assert.equal(await runs(empty(96)), 1);
+    assert.ok((await runs(empty(1200))) <= 10);
+  });
+
   it('keeps to a region', async () => {
     const { labels } = cellPhantom({ size: [600, 700], cells: 60 });
     const tiling = makeTiling([600, 700], [200, 240], [32, 32]);
