@@ -45,14 +45,13 @@ export function buttonView(first: PanelButton, actions: ControlActions): Control
   const title = make('span', { className: 'title' });
   const node = make('button', { type: 'button', className: 'command', 'data-command': first.command }, title);
   if (first.keys.length > 0) node.append(keyCaps(first.keys[0]));
-  let reason: string | undefined;
-  node.addEventListener('click', () => {
-    if (reason === undefined) actions.run(first.command);
-  });
+  // Also while it looks unavailable: what the hand did in the viewer just before may not have been heard of yet. A command
+  // that cannot be done when its turn comes says why.
+  node.addEventListener('click', () => actions.run(first.command));
   return {
     node,
     update(control) {
-      reason = control.enabled ? undefined : (control.reason ?? 'Not available now.');
+      const reason = control.enabled ? undefined : (control.reason ?? 'Not available now.');
       setText(title, control.title);
       node.title = reason === undefined ? control.tooltip : `${control.tooltip}\n${reason}`;
       node.classList.toggle('primary', control.primary);

@@ -123,10 +123,11 @@ describe('a fast hand in the browser', function () {
       await annotator.until('embedding', (state) => state.embedding === 'ready', MINUTES);
       const panel = await annotator.panel();
       const places = await Promise.all(cells.slice(0, 3).map(({ box }) => annotator.onScreen(middle(box))));
-      await annotator.page.mouse.click(...places[0]);
-      const ready = await panel.waitForSelector('[data-command="commit"]:not([aria-disabled="true"])');
-      const button = await ready.boundingBox();
+      const button = await panel.locator('[data-command="commit"]').boundingBox();
       assert.ok(button);
+      await annotator.page.mouse.click(...places[0]);
+      // Kaibu does not tell when it has said all; ours does, and the button may be pressed before the click is heard of.
+      if (viewer === 'Kaibu') await panel.waitForSelector('[data-command="commit"]:not([aria-disabled="true"])');
       await annotator.page.mouse.click(button.x + button.width / 2, button.y + button.height / 2);
       for (const place of places.slice(1)) {
         await annotator.page.mouse.click(...place);
