@@ -25,7 +25,7 @@ describe('workbench', function () {
   const story = servedStory();
 
   async function open(viewport: { width: number; height: number }) {
-    const context = await story.browser.newContext({ viewport });
+    const context = await story.browser.newContext({ viewport, reducedMotion: 'reduce' });
     context.setDefaultTimeout(120_000);
     const page = await AnnotatorPage.over(await context.newPage(), story.server.url);
     await page.ready();
