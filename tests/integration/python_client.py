@@ -27,6 +27,7 @@ def iou(found):
 
 
 # By clicking.
+sam.load_model("vit_t")
 sam.open_image(image, name="cells")
 sam.add_point_prompts([[120, 84]], labels=np.array([1]))
 committed = sam.commit()
