@@ -1,7 +1,11 @@
+import { asSamError } from '../errors.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { SessionSettings } from '../session/state.js';
 
-/** Does something with these settings, which stay; if it is refused or fails, they are as they were. */
+/**
+ * Does something with these settings, which stay; if it is refused or fails, they are as they were. What was cancelled had
+ * begun with them, and goes on with them.
+ */
 export async function withSettings(
   session: AnnotationSession,
   changed: Partial<SessionSettings>,
@@ -15,6 +19,7 @@ export async function withSettings(
   try {
     await action();
   } catch (error) {
+    if (asSamError(error).code === 'cancelled') throw error;
     const untouched = names.filter((name) => session.state.settings[name] === made[name]);
     const before = Object.fromEntries(untouched.map((name) => [name, settings[name]])) as Partial<SessionSettings>;
     await session.run('set_settings', before).catch(() => undefined); // the error to tell is the first

@@ -180,7 +180,7 @@ describe('automatic segmentation in a session', function () {
     const found = session.state.layers.auto_segmentation;
     assert.ok(found !== before && found.objects.size > 0);
     session.undo();
-    assert.equal(session.state.layers.auto_segmentation, before);
+    assert.deepEqual(session.state.layers.auto_segmentation, before);
     session.redo();
     const half = asked - calls;
     assert.ok(half >= 4 && half <= 7, `${half} of 9 calls`);
@@ -316,7 +316,7 @@ describe('automatic segmentation of a volume, with an instance decoder', functio
     await assert.rejects(service.automatic_segmentation({ all_planes: true }), /cancelled/);
     stop();
     assert.equal(source.asked.length, 3);
-    assert.equal(session.state.layers.auto_segmentation.objects.size, 0);
+    assert.ok(session.state.layers.auto_segmentation.objects.size > 0, 'what was found stays');
     const { count } = await service.automatic_segmentation({ all_planes: true });
     assert.equal(source.asked.length, depth, 'what was segmented is not segmented again');
     const truth = new Set(labels.data);

@@ -202,11 +202,14 @@ indices, and grey that was saved as red, green and blue its grey.
   uncompressed, LZW (also old-style), deflate, zstd, PackBits, JPEG; predictors 2 and 3; resolution levels as
   sub-directories or pages; planes with a directory each or all behind one. What a plane is, is told by ImageJ's text (any
   of its counts may be missing), OME-XML (also of several files opened together, and of a \`.companion.ome\`, which finds
-  its files beside it), tifffile's shapes, Zeiss LSM, MetaMorph STK and ScanImage; the size of a pixel also by Aperio.
+  its files beside it), tifffile's shapes, Zeiss LSM (also beyond 4 GB), MetaMorph STK and ScanImage; the size of a pixel
+  also by Aperio.
 - **OME-Zarr** 0.1 to 0.5 with resolution levels; labels by the key \`labels/<name>\`; zarr v2 and v3 arrays by key,
   sharded too; blosc, gzip, zlib, zstd, lz4. Plates: one field by its key, for example \`A/1/0\`. Several images of
   bioformats2raw are all offered. NaN and Infinity in the JSON are read as Python writes them; chunks in folders are found
   where the metadata say nothing of them, and chunks under keys other than the metadata say are an error, not black.
+  Resolution levels that were never written are left out, and axes that are fewer or more than those of the array are told
+  from its shape, with a word about it.
 - **NIfTI** 1 and 2 (one file; values as stored, measurements with slope and intercept), **.npy** and **.npz**, **PNG** of
   1 to 16 bits, interlaced too, **JPEG** (grey and colour, 8 bits), **WebP** (of an animation the first frame).
 - **HDF5** of every format version: one dataset by key, in one block or in chunks, that may grow or not; gzip, LZF, zstd,
@@ -220,7 +223,8 @@ planes that are not there are black, and scripts find them in \`absentPlanes\`. 
 alone, shows what is in it and names the others; it never shows its own pixels for theirs.
 
 Where a file holds several images (datasets of an HDF5, arrays of an .npz, series of an OME-TIFF), the annotator asks which
-one is meant, the command line and scripts say it by key or number.
+one is meant, the command line and scripts say it by key or number (\`-k\`, \`--series\`); the command line takes the first
+where nothing is said, and tells of the others.
 
 What is recognised but not read gives an error that names the feature: CCITT, old-style JPEG, JPEG 2000, JPEG XL, LERC,
 LZMA and WebP inside TIFF; YCbCr TIFF without JPEG; complex numbers; samples of different depths; lossless, arithmetic and

@@ -361,8 +361,10 @@ function zarrAttributes(random: Random): Sentence {
         ]);
   const input = memoryStore('fuzz.zarr', entries);
   if (!isRight) return { input, text: attributes };
-  // Since 0.3 the axes have names; before, they are the last of t, c, z, y, x.
-  const letters = hasAxes ? names.join('') : 'tczyx'.slice(-rank);
+  // Since 0.3 the axes have names; before, they are the last of t, c, z, y, x. Where there are too few or too many of them,
+  // the shape tells, with a word.
+  const named = names.length === rank ? names.join('') : guessAxes(shape, 'fuzz');
+  const letters = hasAxes ? named : 'tczyx'.slice(-rank);
   const valid = letters.length === rank && new Set(letters).size === rank && !letters.includes('q');
   return valid
     ? { input, text: attributes, expected: counted(letters, shape) }
