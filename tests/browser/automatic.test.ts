@@ -157,10 +157,11 @@ describe('automatic segmentation by hand', function () {
     const footer = () => panel.textContent('footer .worker');
     const before = await footer();
     try {
-      await panel.click('.worker-view summary');
+      if (!(await panel.locator('[aria-label="Address of a worker"]').isVisible()))
+        await panel.click('.worker-view summary');
       await panel.fill('[aria-label="Address of a worker"]', other.url);
       await panel.press('[aria-label="Address of a worker"]', 'Enter');
-      await eventually('the other worker', async () => ((await footer()) === before ? undefined : true));
+      await eventually('the other worker', async () => ((await footer()) === before ? undefined : true), 60);
       const running = annotator.call('automatic_segmentation', { mode: 'amg', points_per_side: 12 });
       await panel.waitForFunction(() => /so far/.test(document.querySelector('.automatic .count')?.textContent ?? ''));
       await other.kill();
