@@ -58,6 +58,7 @@ describe('micro-sam command line', function () {
     assert.match(first.stderr, /seconds_left/);
     const labels = await openFile(at('out', 'cells1_labels.tif'));
     const { data, shape } = await readPlane(labels, 0);
+    await labels.close();
     assert.deepEqual(shape, [160, 200]);
     assert.ok(new Set(data).size > 3, 'several cells are found');
     assert.ok(existsSync(at('emb', 'cells1.zarr', 'zarr.json')));
