@@ -119,8 +119,8 @@ describe('a volume by hand', function () {
       await page.until('the slice that was clicked', (state) => state.plane === 6);
       await viewer.getByText('yz · x 147').waitFor();
       await page.until('a click in a section is a point in its slice', ({ prompts: [point] }) => {
-        const { kind, plane, positive } = (point ?? {}) as { kind?: string; plane?: number; positive?: boolean };
-        return kind === 'point' && plane === 6 && positive === true;
+        const { kind, plane, label } = (point ?? {}) as { kind?: string; plane?: number; label?: number };
+        return kind === 'point' && plane === 6 && label === 1;
       });
       const edge = viewer.getByRole('separator', { name: 'Size of the sections' });
       const wide = async () => (await canvas.boundingBox())?.width ?? 0;
