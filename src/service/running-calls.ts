@@ -102,7 +102,15 @@ function latestOnly(call: (progress: Progress) => unknown) {
       calling ??= next();
     },
     async finished() {
-      await calling;
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, ANSWER_MS);
+      });
+      await Promise.race([calling, late]);
+      clearTimeout(timer);
     },
   };
 }
+
+/** A caller who does not answer what is told of the progress gets the result all the same. */
+const ANSWER_MS = 1000;

@@ -123,6 +123,12 @@ describe('service without an annotator', () => {
     await assert.rejects(automatic_instance_segmentation(square(), { tile_shape: [1, 1] }), /too small/);
   });
 
+  it('gives the result also to a caller who never answers what is told of the progress', async () => {
+    const progress = () => new Promise(() => undefined);
+    const labels = await service().automatic_instance_segmentation(square(), { model_type, mode: 'ais', progress });
+    assert.ok(overlap(labels, square('bool')) > 0.9);
+  });
+
   it('scores labels by comparison', async () => {
     const { evaluate } = service();
     const scores = await evaluate(square('int64'), square('bool'));
