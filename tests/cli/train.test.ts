@@ -43,16 +43,21 @@ describe('micro-sam train', function () {
     assert.deepEqual(modelFields(model), modelFields(findModel('vit_t')), 'embeddings of the encoder stay good');
   });
 
-  it('finds what a further training left alone in the model that it went on from', () => {
+  it('finds what a further training left alone, and its settings, in the model that it went on from', () => {
     const write = (name: string, card: object) => {
       mkdirSync(at(name));
       writeFileSync(at(name, MODEL_CARD), JSON.stringify({ name, ...card }));
     };
     write('first', { base: 'vit_t', instances: { file: 'instances.onnx' }, decoder: { file: 'decoder.onnx' } });
     write('second', { base: at('first'), decoder: { file: 'decoder.onnx' } });
+    write('third', { base: 'msi_lm', decoder: { file: 'decoder.onnx' } });
+    write('fourth', { base: 'msi_lm', instances: { file: 'instances.onnx' } });
+    const recommended = findModel('msi_lm').defaults;
+    assert.deepEqual(findModel(at('third')).defaults, recommended);
+    const { predIouThresh, stabilityScoreThresh } = recommended ?? {};
+    assert.deepEqual(findModel(at('fourth')).defaults, { predIouThresh, stabilityScoreThresh });
     const model = findModel(at('second'));
-    forgetModel('first');
-    forgetModel('second');
+    for (const name of ['first', 'second', 'third', 'fourth']) forgetModel(name);
     assert.equal(model.instances?.url, at('first', 'instances.onnx'));
     assert.equal(model.decoder.url, at('second', 'decoder.onnx'));
     assert.deepEqual(modelFields(model), modelFields(findModel('vit_t')), 'embeddings of the encoder stay good');

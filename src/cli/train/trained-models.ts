@@ -89,7 +89,15 @@ function modelIn(folder: string): ModelSpec {
     encoderName: known.encoderName ?? known.name,
     ...(known.earlyFeatures && { earlyFeatures: known.earlyFeatures }),
     ...(ownInstances && { instances: ownInstances }),
+    defaults: instances ? ofMasks(known.defaults) : known.defaults,
   });
+}
+
+/** Recommended settings that do not belong to the maps of an instance decoder: another decoder makes other maps. */
+function ofMasks(defaults: ModelSpec['defaults']): ModelSpec['defaults'] {
+  if (!defaults) return undefined;
+  const { centerDistanceThreshold: _, boundaryDistanceThreshold: __, foregroundThreshold: ___, ...rest } = defaults;
+  return rest;
 }
 
 /** How a card names the model that was gone on from. */
