@@ -39,6 +39,8 @@ export class PageAnnotator {
   beforeView?: () => Promise<void>;
   private opened?: OpenedImage;
   private opening?: AbortController;
+  /** Resolves when the image that is being presented, if any, is. */
+  private presented: Promise<void> = Promise.resolve();
   private resting?: ReturnType<typeof setTimeout>;
   /** How the image goes to the model, where the user has said so. */
   private encoding: Encoding = {};
@@ -264,6 +266,7 @@ export class PageAnnotator {
 
   async close(): Promise<void> {
     this.opening?.abort();
+    await this.presented;
     await this.leave();
     this.session.close();
     await (await this.parts).worker.close();
@@ -298,10 +301,15 @@ export class PageAnnotator {
       },
       superseded,
     );
-    superseded.throwIfAborted();
-    await this.session.settled();
-    superseded.throwIfAborted();
-    await this.present(ready, at.plane);
+    // What is being presented is presented to the end: whatever came after it finds a whole image to follow.
+    const turn = this.presented.then(async () => {
+      await this.session.settled();
+      if (superseded.aborted) await giveUp(ready);
+      superseded.throwIfAborted();
+      await this.present(ready, at.plane);
+    });
+    this.presented = turn.catch(() => undefined);
+    await turn;
   }
 
   private async read(
@@ -514,6 +522,12 @@ function middlePlane(source: ImageSource): number {
 /** As chosen; else the one that suits a single plane, or planes through which objects are followed. */
 function modelFor(chosen: EncodingChange['model'], source: ImageSource | undefined): ModelSpec {
   return resolveModel(chosen ?? (source && planeCount(source) > 1 ? STACK_MODEL : undefined));
+}
+
+/** Of what was made ready and is not shown; its pixels may be those of the image that is open. */
+async function giveUp({ embeddings, display }: Pick<OpenedImage, 'embeddings' | 'display'>): Promise<void> {
+  embeddings.close();
+  await display.close();
 }
 
 function nameOf(input: ImageInput): string {

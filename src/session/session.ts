@@ -12,14 +12,15 @@ import { expectedState } from './expected.js';
 import { isOtherWork } from './fields.js';
 import { History, type Memo } from './history.js';
 import { layerOf } from './layers.js';
-import type {
-  ImageInfo,
-  Message,
-  ObjectLayer,
-  ObjectLayerName,
-  SessionSettings,
-  SessionState,
-  TaskSlot,
+import {
+  type ImageInfo,
+  type Message,
+  type ObjectLayer,
+  type ObjectLayerName,
+  type SessionSettings,
+  type SessionState,
+  TASK_SLOTS,
+  type TaskSlot,
 } from './state.js';
 import { Tasks } from './tasks.js';
 
@@ -94,12 +95,12 @@ export class AnnotationSession implements SessionActions {
     this.annotatorInUse = annotator;
     const empty = emptyState(this.current.settings);
     const settings = { ...empty.settings, ...restored?.settings, positive: true };
-    this.set({ ...empty, ...restored, image, settings, history: {} });
+    this.set({ ...empty, ...restored, image, settings, history: {}, tasks: this.current.tasks });
   }
 
   /** Replaces what segments, e.g. after another model was chosen. The work done so far stays. */
   useAnnotator(annotator: Annotator): void {
-    this.tasks.cancel();
+    this.cancelWorkOnImage();
     this.annotatorInUse = annotator;
     this.preparing = undefined;
     const { embedding: _, ...state } = this.current;
@@ -113,6 +114,7 @@ export class AnnotationSession implements SessionActions {
 
   close(): void {
     this.leave();
+    this.tasks.cancel();
     this.annotatorInUse = undefined;
     this.set(emptyState(this.current.settings));
   }
@@ -338,9 +340,14 @@ export class AnnotationSession implements SessionActions {
 
   private leave(): void {
     this.queue.drop();
-    this.tasks.cancel();
+    this.cancelWorkOnImage();
     this.history.clear();
     this.preparing = undefined;
+  }
+
+  /** Another image that is being opened, or a model that is being loaded, goes on. */
+  private cancelWorkOnImage(): void {
+    for (const slot of TASK_SLOTS) if (slot !== 'open' && slot !== 'model') this.tasks.cancel(slot);
   }
 
   /** With this message, or without any, unless the one there is came after the command at work was given. */

@@ -6,6 +6,7 @@ import { memoryStore } from '../../src/io/stores/memory.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { hashEncoder } from '../support/hash-encoder.js';
+import { seededRandom } from '../support/random.js';
 
 /** What a window does when it opens an image, without a model: no embedding ever comes. */
 describe('opening an image in a window', () => {
@@ -42,6 +43,42 @@ describe('opening an image in a window', () => {
     assert.match(session.state.message?.text ?? '', /second was not opened/);
     await annotator.open(image('second', [16, 20], 'yx'));
     assert.equal(session.state.image?.name, 'second');
+    await annotator.close();
+  });
+
+  it('of images opened in quick succession the last is shown, however long each of them takes to be presented', async () => {
+    const random = seededRandom(17);
+    const pause = async () => {
+      for (let ticks = Math.floor(random() * 40); ticks > 0; ticks--) await new Promise((done) => setImmediate(done));
+    };
+    const slowly = async () => {
+      await pause();
+      return lease();
+    };
+    const annotator = new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease: slowly }), () => {});
+    const { session } = annotator;
+    for (let round = 0; round < 30; round++) {
+      const ends: Promise<string>[] = [];
+      const last = Math.floor(random() * 4);
+      for (let k = 0; k <= last; k++) {
+        const opened = annotator.open(image(`${round}.${k}`, [8 + k, 12], 'yx'));
+        ends.push(
+          opened.then(
+            () => 'shown',
+            (error: Error) => error.message,
+          ),
+        );
+        await pause();
+      }
+      const said = await Promise.all(ends);
+      assert.equal(said.pop(), 'shown', `round ${round}`);
+      for (const end of said) assert.match(end, /^shown$|^Another image was opened instead/);
+      assert.equal(session.state.image?.name, `${round}.${last}`);
+      assert.deepEqual(
+        session.state.tasks.filter(({ slot }) => slot === 'open'),
+        [],
+      );
+    }
     await annotator.close();
   });
 
