@@ -253,12 +253,16 @@ function sameRange(a: readonly [number, number], b: readonly [number, number]): 
   return a[0] === b[0] && a[1] === b[1];
 }
 
-/** What the file suggests goes before what was measured, unless it is just the whole range of the type. */
+/**
+ * What the file suggests goes before what was measured if somebody chose it. Programs that nobody asked write the whole
+ * range of the type or the extremes of the pixels, where the brightest spot leaves all the rest dark.
+ */
 function withFileLimits(source: ImageSource, shown: readonly number[], measured: readonly ChannelRange[]) {
   const whole = WHOLE_RANGE[source.dtype];
   return measured.map((one, k): ChannelRange => {
     const { limits } = source.channels[shown[k]];
     if (!limits || !(limits[0] < limits[1]) || (whole && limits[1] - limits[0] >= whole)) return one;
+    if (limits[0] <= one.range[0] && limits[1] >= one.range[1]) return one;
     // A window beside the values would show nothing.
     return limits[0] > one.range[1] || limits[1] < one.range[0] ? one : { ...one, limits };
   });
