@@ -11,6 +11,7 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { copyAssets } from './assets.mjs';
 import { BROWSER_LIBRARY, COMMAND_LINE, LIBRARY, PAGES } from './bundles.mjs';
+import { writeNotices } from './licences.mjs';
 
 process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
 const quiet = process.argv.includes('--quiet');
@@ -28,6 +29,7 @@ for (const folder of ['plugin', 'host', 'cli', 'lib'])
 const [pages] = await Promise.all([build(PAGES), build(COMMAND_LINE), build(LIBRARY), build(BROWSER_LIBRARY)]);
 
 copyAssets(pageAddress());
+writeNotices(pages.metafile.inputs);
 
 const entries = ['dist/plugin/main.js', 'dist/plugin/viewer/viewer.js', 'dist/plugin/worker.js', 'dist/host/host.js'];
 const styles = ['dist/plugin/panel.css', 'dist/plugin/viewer/viewer.css', 'dist/host/host.css'];

@@ -191,7 +191,7 @@ export async function plateImages(input: ImageInput): Promise<SeriesInput[] | un
 async function zarrStore(input: ImageInput): Promise<Store | undefined> {
   if (Array.isArray(input)) return zarrOfFiles(input);
   if (typeof input !== 'string' || !/\.zarr\/?([?#]|$)/i.test(input)) return undefined;
-  const { httpStore } = await import('../io/stores/http.js');
+  const { httpStore } = await import('../io/readers.js');
   return httpStore(input);
 }
 

@@ -39,6 +39,8 @@ export async function openImage(input: ImageInput, options: OpenOptions = {}): P
   };
 }
 
+const load = () => import('./readers.js');
+
 async function openAny(input: ImageInput, options: OpenOptions): Promise<ImageSource> {
   if (typeof input === 'string') return openUrl(input, options);
   if (Array.isArray(input)) return openFiles(input, options);
@@ -61,7 +63,7 @@ function isStore(value: unknown): value is Store {
 }
 
 async function openStore(store: Store, options: OpenOptions): Promise<ImageSource> {
-  const { openZarr } = await import('./zarr/zarr.js');
+  const { openZarr } = await load();
   return openZarr(store, options);
 }
 
@@ -70,7 +72,7 @@ async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> 
     throw new SamError('invalid_argument', `"${url}" is not an address of the web; it should start with https://.`);
   const path = url.split(/[?#]/)[0];
   if (/\.zarr(\/|$)|\/$/i.test(path) && !/\.zip$/i.test(path)) {
-    const { httpStore } = await import('./stores/http.js');
+    const { httpStore } = await load();
     return openStore(httpStore(url), { name: nameOfUrl(url), ...options });
   }
   const beside = (name: string) =>
@@ -80,7 +82,7 @@ async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> 
 
 async function openFiles(files: readonly (Blob | ByteSource)[], options: OpenOptions): Promise<ImageSource> {
   if (files.length === 0) throw new SamError('invalid_argument', 'No file was given; choose at least one.');
-  const { zarrOfFiles } = await import('./zarr/files.js');
+  const { zarrOfFiles } = await load();
   const zarr = zarrOfFiles(files);
   if (zarr) return openStore(zarr, { name: zarr.name, ...options });
   const sources = files.map((file) => (isByteSource(file) ? file : blobBytes(file)));
@@ -128,7 +130,7 @@ async function behindUserBlock(
   options: OpenOptions,
 ): Promise<Format | undefined> {
   if (unreadableFormat(source.name, head)) return undefined;
-  const { findSuperblock } = await import('./hdf5/fields.js');
+  const { findSuperblock } = await load();
   return (await findSuperblock(source, options)) === undefined ? undefined : 'hdf5';
 }
 
@@ -163,26 +165,27 @@ async function openFormat(
   options: OpenOptions,
   companions: readonly ByteSource[],
 ): Promise<ImageSource> {
+  const readers = await load();
   switch (format) {
     case 'tiff':
-      return (await import('./tiff/tiff.js')).openTiff(source, { ...options, companions });
+      return readers.openTiff(source, { ...options, companions });
     case 'ome':
-      return (await import('./tiff/tiff.js')).openCompanion(source, { ...options, companions });
+      return readers.openCompanion(source, { ...options, companions });
     case 'png':
-      return (await import('./formats/png.js')).openPng(source, options);
+      return readers.openPng(source, options);
     case 'jpeg':
-      return (await import('./formats/jpeg.js')).openJpeg(source, options);
+      return readers.openJpeg(source, options);
     case 'webp':
-      return (await import('./formats/webp.js')).openWebp(source, options);
+      return readers.openWebp(source, options);
     case 'nifti':
     case 'gzip':
-      return (await import('./formats/nifti.js')).openNifti(source, options);
+      return readers.openNifti(source, options);
     case 'npy':
-      return (await import('./formats/npy.js')).openNpy(source, options);
+      return readers.openNpy(source, options);
     case 'zip':
-      return (await import('./formats/npz.js')).openZip(source, options);
+      return readers.openZip(source, options);
     case 'hdf5':
-      return (await import('./hdf5/hdf5.js')).openHdf5(source, options);
+      return readers.openHdf5(source, options);
   }
 }
 

@@ -2,7 +2,10 @@ import { SamError } from '../../errors.js';
 import { type ByteSource, memoryBytes } from '../bytes.js';
 import type { ImageSource } from '../image.js';
 import type { OpenOptions } from '../open-options.js';
+import { prefixStore } from '../stores/prefix.js';
+import { archiveStore } from '../stores/zip.js';
 import { rootOfKeys } from '../zarr/keys.js';
+import { openZarr } from '../zarr/zarr.js';
 import { openZipArchive, type ZipArchive } from '../zip-archive.js';
 import { npyLength, openNpy } from './npy.js';
 
@@ -38,9 +41,6 @@ async function openZippedZarr(
   members: readonly string[],
   options: OpenOptions,
 ): Promise<ImageSource> {
-  const { archiveStore } = await import('../stores/zip.js');
-  const { prefixStore } = await import('../stores/prefix.js');
-  const { openZarr } = await import('../zarr/zarr.js');
   const store = archiveStore(archive);
   const root = rootOfKeys(members) ?? '';
   return openZarr(root === '' ? store : prefixStore(store, root), { name: archive.name, ...options });
