@@ -18,7 +18,7 @@ export async function saveObjects(
   if (image.planes * image.size[0] * image.size[1] > MOST_PIXELS)
     throw new SamError(
       'unsupported',
-      `A label image of ${image.planes} x ${image.size.join(' x ')} pixels does not fit into the memory of a browser. Your work is saved by itself; annotate a part of the image to export it.`,
+      `A label image of ${image.planes} x ${image.size.join(' x ')} pixels does not fit into the memory of a browser. Your work is saved automatically; annotate a part of the image to export it.`,
     );
   const files = await exportLabels(format, labelExport(state, source), task);
   // A folder of files, e.g. one per frame, is saved as one archive.

@@ -37,7 +37,7 @@ export async function openCheckpoint(source: ByteSource, options: TaskOptions = 
 
 async function opened(source: ByteSource, options: TaskOptions): Promise<Checkpoint> {
   const { name, size } = source;
-  if (size < 4) throw new SamError('model_unavailable', `${name} is no checkpoint: it has ${size} bytes.`);
+  if (size < 4) throw new SamError('model_unavailable', `${name} is not a checkpoint: it has ${size} bytes.`);
   const start = await source.read(0, Math.min(size, 64), options);
   if (start[0] === 0x50 && start[1] === 0x4b) {
     const archive = await openZipArchive(source, options);

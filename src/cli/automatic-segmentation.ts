@@ -193,7 +193,7 @@ async function segmentFile(
   task: TaskOptions,
 ): Promise<string> {
   if (job.intoImage !== undefined && !statSync(file, { throwIfNoEntry: false })?.isDirectory())
-    throw new SamError('invalid_argument', `${title} is no folder of OME-Zarr, so labels cannot be added to it.`);
+    throw new SamError('invalid_argument', `${title} is not an OME-Zarr folder, so labels cannot be added to it.`);
   const whole = await engine.open(file, task);
   try {
     const views = viewsOf(whole);

@@ -194,7 +194,7 @@ async function readReference(file: string, values: Values): Promise<LabelImage> 
   const pieces = piecesOfOneObject(labels);
   if (pieces > 1)
     console.error(
-      `All of ${file} is one object, in ${pieces} pieces that do not touch; with --separate each is one by itself.`,
+      `All of ${file} is one object, in ${pieces} pieces that do not touch; with --separate each becomes an object of its own.`,
     );
   return labels;
 }

@@ -11,7 +11,7 @@ import { browserStory, MINUTES } from '../support/browser-story.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 
 /** No room for saved work, or no right to save: said plainly, nothing committed lost, and files can still be saved. */
-describe('when work cannot be saved by itself', function () {
+describe('when work cannot be saved automatically', function () {
   this.timeout(MINUTES * 1000);
   const story = browserStory();
   const centers = cellPhantom().centers as readonly YX[];
@@ -131,7 +131,7 @@ describe('when work cannot be saved by itself', function () {
       await rename(autosaveDir, `${autosaveDir}-away`);
       await writeFile(autosaveDir, 'a file where the folder was');
       await commit(annotator, 5, 2);
-      assert.match(await problem(annotator, 'aside'), /kept in this browser, and goes to its place by itself/);
+      assert.match(await problem(annotator, 'aside'), /kept in this browser, and goes to its place automatically/);
       await annotator.screenshot('storage-folder');
       assert.deepEqual(await download(annotator), new Set([0, 1, 2]));
       const objects = await annotator.labels('committed_objects');

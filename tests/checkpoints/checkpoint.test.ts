@@ -154,7 +154,7 @@ describe('other files of weights', () => {
     });
 });
 
-describe('what is no checkpoint, or a damaged one,', () => {
+describe('what is not a checkpoint, or a damaged one,', () => {
   for (const [what, file, message] of [
     ['an empty file', new Uint8Array(), /0 bytes/],
     ['a web page', new TextEncoder().encode('<!doctype html><html>'), /web page/],

@@ -14,7 +14,7 @@ describe('reading a label image', () => {
     assert.deepEqual(stack, { data: Uint32Array.of(1, 0, 0, 2), shape: [2, 1, 2] });
   });
 
-  it('refuses what is no label image, and says why', async () => {
+  it('refuses what is not a label image, and says why', async () => {
     const refused = (pattern: RegExp) => (error: unknown) =>
       error instanceof SamError && error.code === 'invalid_image' && pattern.test(error.message);
     await assert.rejects(read(Float32Array.of(0, 0.5), [1, 2], 'yx'), refused(/whole numbers.* there is 0\.5/));

@@ -14,7 +14,7 @@ import { oracleSource } from '../support/oracle-maps.js';
 
 /** Automatic segmentation in a session, with the real model on a phantom; 10 x 10 points, since only the steps matter. */
 describe('automatic segmentation in a session', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   const { image, labels } = cellPhantom({ size: [256, 256], cells: 14 });
   let session: AnnotationSession;
   let service: MicroSamService;
@@ -24,6 +24,7 @@ describe('automatic segmentation in a session', function () {
 
   before(async () => {
     const real = await nodeWorker();
+    const answers = new Map<string, Awaited<ReturnType<SamWorker['decodeCandidates']>>>();
     const model = resolveModel('vit_t');
     await real.load(model);
     const worker: SamWorker = {
@@ -33,9 +34,14 @@ describe('automatic segmentation in a session', function () {
       decode: (...args) => real.decode(...args),
       instanceMaps: (...args) => real.instanceMaps(...args),
       close: () => real.close(),
-      decodeCandidates(...args) {
+      // The same points are asked several times here; the model answers each batch once.
+      async decodeCandidates(...args) {
         asked++;
-        return real.decodeCandidates(...args);
+        const [of, { id }, { coords }, { iouFloor, stabilityFloor }] = args;
+        const batch = JSON.stringify([of, id, Array.from(coords), iouFloor, stabilityFloor]);
+        const found = answers.get(batch) ?? (await real.decodeCandidates(...args));
+        answers.set(batch, found);
+        return structuredClone(found);
       },
     };
     session = new AnnotationSession();
@@ -164,11 +170,11 @@ describe('automatic segmentation in a session', function () {
     session.cancel();
     const before = session.state.layers.auto_segmentation;
     const calls = asked;
-    const running = service.automatic_segmentation({ points_per_side: 24 });
+    const running = service.automatic_segmentation({ points_per_side: 18 });
     running.catch(() => undefined);
     await new Promise((resolve) => {
       const stop = session.subscribe(({ tasks }) => {
-        if (!tasks.some(({ progress }) => progress.done >= 4 * 64)) return;
+        if (!tasks.some(({ progress }) => progress.done >= 2 * 64)) return;
         stop();
         resolve(undefined);
       });
@@ -183,18 +189,18 @@ describe('automatic segmentation in a session', function () {
     assert.deepEqual(session.state.layers.auto_segmentation, before);
     session.redo();
     const half = asked - calls;
-    assert.ok(half >= 4 && half <= 7, `${half} of 9 calls`);
+    assert.ok(half >= 2 && half <= 5, `${half} of 6 calls`);
     const kept = new Set(ids());
-    await service.automatic_segmentation({ points_per_side: 24 });
+    await service.automatic_segmentation({ points_per_side: 18 });
     // One or two calls were under way when it was stopped.
-    assert.ok(asked - calls <= 9 + 2, `${asked - calls} calls`);
+    assert.ok(asked - calls <= 6 + 2, `${asked - calls} calls`);
     assert.ok(ids().filter((id) => kept.has(id)).length > 0.5 * kept.size, 'objects keep their ids');
     const whole = session.state.layers.auto_segmentation.objects.size;
     const once = new AnnotationSession();
     const annotator = new Annotator2d({ ...context });
     once.open(session.state.image!, annotator);
     assert.ok(whole > 0);
-    await once.run('change_automatic', { pointsPerSide: 24 });
+    await once.run('change_automatic', { pointsPerSide: 18 });
     await once.run('automatic_segmentation', { confirmed: true });
     assert.equal(once.state.layers.auto_segmentation.objects.size, whole, 'as in one go');
   });

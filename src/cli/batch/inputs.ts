@@ -142,7 +142,7 @@ function choose(place: Place, count: number, { role = 'images', output }: InputO
   return [...listing.chosen, ...others];
 }
 
-const NO_IMAGE = 'no image by its name';
+const NO_IMAGE = 'not an image by its name';
 
 function nothingMatches(input: string, place: Place, pattern: string | undefined, leftOut: readonly LeftOut[]): string {
   if (place.found && place.names.length === 0 && kindOf(input) === undefined && !/[*?[\]{}]/.test(input))
@@ -249,6 +249,6 @@ function toRegExp(part: string): RegExp {
   try {
     return new RegExp(`^${source}$`);
   } catch {
-    throw new UsageError(`"${part}" is no pattern of file names.`);
+    throw new UsageError(`"${part}" is not a pattern of file names.`);
   }
 }

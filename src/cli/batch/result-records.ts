@@ -149,7 +149,7 @@ export class ResultFolder {
   private recordOf(file: string): ResultRecord {
     const record = this.records.get(file);
     if (record) return record;
-    throw new SamError('internal', `${file} is no input of this batch.`);
+    throw new SamError('internal', `${file} is not an input of this batch.`);
   }
 }
 

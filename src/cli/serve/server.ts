@@ -237,7 +237,7 @@ async function listen(server: http.Server, host: string, port?: number): Promise
     if (failure.code === 'EADDRNOTAVAIL' || failure.code === 'ENOTFOUND')
       throw new SamError(
         'invalid_argument',
-        `${host} is no address of this machine. Leave --host out to listen on this machine only.`,
+        `${host} is not an address of this machine. Leave --host out to listen on this machine only.`,
       );
     if (failure.code !== 'EADDRINUSE' && failure.code !== 'EACCES') throw failure;
   }

@@ -51,7 +51,7 @@ export function listFolder(names: readonly string[], role: FolderRole = 'images'
 
 function notAnImage(name: string): string | undefined {
   if (isHiddenName(name)) return 'hidden';
-  if (!isImageName(name) && !isUnreadableImageName(name)) return 'no image by its name';
+  if (!isImageName(name) && !isUnreadableImageName(name)) return 'not an image by its name';
   if (isThumbnailName(name)) return 'a thumbnail';
   return undefined;
 }

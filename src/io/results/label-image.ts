@@ -28,7 +28,7 @@ export async function readLabelImage(image: ImageSource, task: TaskOptions = {})
     if (wrong >= 0)
       throw new SamError(
         'invalid_image',
-        `${source.name} is no label image: labels are whole numbers from 0 to 4294967295, there is ${pixels[wrong]}.`,
+        `${source.name} is not a label image: labels are whole numbers from 0 to 4294967295, there is ${pixels[wrong]}.`,
       );
     data.set(pixels, plane * y * x);
     task.onProgress?.({ done: plane + 1, total: planes, message: `Read plane ${plane + 1} of ${planes}` });

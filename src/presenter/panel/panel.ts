@@ -109,7 +109,7 @@ export const ALL_SAVED = 'All work is saved.';
 const SAVED = {
   saved: ALL_SAVED,
   pending: 'Saving …',
-  failed: 'Save your objects to a file (Ctrl+S). It is tried again by itself.',
+  failed: 'Save your objects to a file (Ctrl+S). It is tried again automatically.',
 };
 
 function savedText({ autosave, autosaveProblem, readOnly }: SessionState): string | undefined {

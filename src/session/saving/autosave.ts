@@ -183,7 +183,7 @@ export class Autosave {
 
 const LONGEST_WAIT_MS = 10_000;
 
-const KEPT = 'Until then your work is kept in this browser, and goes to its place by itself.';
+const KEPT = 'Until then your work is kept in this browser, and goes to its place automatically.';
 const IN_BRANCH =
   'Another window saves its own work on this image. Yours is saved as a copy, which you find under "Earlier versions".';
 

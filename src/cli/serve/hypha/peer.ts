@@ -41,7 +41,7 @@ export class Peer {
       const [main, extra] = decodeMulti(bytes) as Iterable<Fields>;
       fields = { ...main, ...extra };
     } catch (cause) {
-      throw new SamError('invalid_argument', 'Received what is no message of Hypha.', { cause });
+      throw new SamError('invalid_argument', 'Received something that is not a message of Hypha.', { cause });
     }
     if (fields.type === 'method' && typeof fields.method === 'string') void this.answer(fields.method, fields);
   }
