@@ -35,10 +35,11 @@ export function modelFields(model: ModelSpec): Pick<Signature, 'model_type' | 'm
   };
 }
 
-function encoderHash({ encoder, encoderPrecision = 'float32' }: ModelSpec): string | null {
+function encoderHash({ encoder, encoderDelta, encoderPrecision = 'float32' }: ModelSpec): string | null {
   const precision = encoderPrecision === 'float32' ? '' : `/${encoderPrecision}`;
-  if (encoder.sha256 !== undefined) return `sha256:${encoder.sha256.toLowerCase()}${precision}`;
-  return precision === '' ? null : `sha256:unknown${precision}`;
+  const delta = encoderDelta ? `+${encoderDelta.sha256?.toLowerCase() ?? 'unknown'}` : '';
+  if (encoder.sha256 !== undefined) return `sha256:${encoder.sha256.toLowerCase()}${delta}${precision}`;
+  return delta + precision === '' ? null : `sha256:unknown${delta}${precision}`;
 }
 
 /** A short name for a signature, fit for a folder. */

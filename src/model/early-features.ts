@@ -15,6 +15,8 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
   s0: ['/layers.0/blocks.1/act3/Mul_1_output_0'],
   /** TinyViT's second stage, before its patches are merged: [1, 128, 128, 128]. */
   s1: ['/layers.1/downsample/Transpose_output_0'],
+  /** TinyViT's third stage, before its patches are merged: [1, 160, 64, 64]; what its last stage builds on. */
+  s2: ['/layers.2/downsample/Transpose_output_0'],
 };
 
 /**
@@ -31,17 +33,22 @@ export function encoderWithEarlyFeatures(
 ): { bytes: Uint8Array; outputs: Readonly<Record<string, string>> } {
   if (names.length === 0) return { bytes, outputs: {} };
   const model = readModel(bytes);
-  const outputs = Object.fromEntries(names.map((name) => [name, tensorOf(model, name, declared[name])]));
+  const outputs = Object.fromEntries(names.map((name) => [name, earlyFeature(model, name, declared[name])]));
   return { bytes: writeModel(withOutputs(model, Object.values(outputs))), outputs };
 }
 
-function tensorOf(model: OnnxModel, name: string, declared: string | undefined): string {
+/**
+ * The tensor of the encoder's graph that holds an early feature.
+ *
+ * @throws SamError `model_unavailable` if the encoder has no such tensor
+ */
+export function earlyFeature(model: OnnxModel, name: string, declared?: string): string {
   const candidates = declared === undefined ? (KNOWN[name] ?? []) : [declared];
   const found = candidates.find((tensor) => makesTensor(model, tensor));
   if (found !== undefined) return found;
   throw new SamError(
     'model_unavailable',
-    `The instance decoder takes '${name}', early features of the encoder it was trained with, and this encoder has none of that name. Use the two together, or declare in earlyFeatures which tensor of the encoder it is.`,
+    `The early features '${name}' of the encoder are needed, which this encoder has not by a known name: a decoder that takes them goes with the encoder it was trained with. Declare in earlyFeatures which tensor of the encoder it is.`,
     { details: { name, looked: candidates } },
   );
 }

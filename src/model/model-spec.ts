@@ -10,6 +10,8 @@ export interface ModelSpec {
   readonly description: string;
   readonly licence?: string;
   readonly encoder: ModelFile;
+  /** Differences of some of its weights, if these were trained further (encoder-delta.ts): other embeddings. */
+  readonly encoderDelta?: ModelFile;
   /** 'int8': the encoder's matrix products in 8-bit integers (onnx/quantize.ts); embeddings of the two do not mix. */
   readonly encoderPrecision?: EncoderPrecision;
   readonly decoder: ModelFile;
@@ -50,7 +52,8 @@ export function sameFiles(a: ModelSpec, b: ModelSpec): boolean {
       .sort();
   const files = ({ encoder, decoder, instances, earlyFeatures, encoderInput, decoderLayout, ...spec }: ModelSpec) => {
     const precision = { encoder: spec.encoderPrecision ?? 'float32' };
-    const parts = [encoder, decoder, instances ?? {}, earlyFeatures ?? {}, encoderInput, decoderLayout, precision];
+    const optional = [spec.encoderDelta ?? {}, instances ?? {}, earlyFeatures ?? {}];
+    const parts = [encoder, decoder, ...optional, encoderInput, decoderLayout, precision];
     return JSON.stringify(parts.map(members));
   };
   return a === b || files(a) === files(b);

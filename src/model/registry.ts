@@ -13,6 +13,8 @@ export interface ModelDeclaration {
   /** URL, path, or a file with size and sha256. Of a model that is known, what is left out stays as it is. */
   readonly encoder?: string | ModelFile;
   readonly decoder?: string | ModelFile;
+  /** Differences of some of the encoder's weights, as training makes them (encoder-delta.ts). */
+  readonly encoderDelta?: string | ModelFile;
   /** Instance decoder, if there is one: an ONNX file from the embedding to maps of objects (instance-decoder.ts). */
   readonly instances?: string | ModelFile;
   /** The model whose encoder this is, if it is that of another: embeddings made with either are good for both. */
@@ -125,6 +127,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
   const known = declaration.encoder || declaration.decoder ? undefined : models.get(name);
   const base = known ?? FAMILIES[family];
   const instances = declaration.instances ?? known?.instances;
+  const encoderDelta = declaration.encoderDelta ?? known?.encoderDelta;
   const earlyFeatures = declaration.earlyFeatures ?? known?.earlyFeatures;
   const encoderName = declaration.encoderName ?? known?.encoderName;
   const spec: ModelSpec = {
@@ -132,6 +135,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
     description: declaration.description ?? known?.description ?? name,
     licence: declaration.licence ?? known?.licence,
     encoder: fileOf(declaration.encoder ?? known?.encoder, name, 'encoder'),
+    ...(encoderDelta && { encoderDelta: fileOf(encoderDelta, name, "difference of the encoder's weights") }),
     decoder: fileOf(declaration.decoder ?? known?.decoder, name, 'decoder'),
     ...(instances && { instances: fileOf(instances, name, 'instance decoder') }),
     ...(earlyFeatures && { earlyFeatures }),

@@ -153,16 +153,17 @@ export class ShapedBuilder extends GraphBuilder {
   }
 
   /**
-   * Takes over a graph with its inner names. Initializers that are known here as inputs already stay inputs, so that they
-   * can change from run to run.
+   * Takes over a graph with its inner names. Inputs and initializers that are known here as inputs already stay these inputs,
+   * so that they can change from run to run, or be differentiated by.
    *
-   * @param inputs shapes of its inputs, by name
+   * @param inputs shapes of its other inputs, by name
    * @param wanted tensors that are needed of it; what only others need is left out
    */
   take(whole: OnnxGraph, inputs: Readonly<Record<string, readonly number[]>>, wanted: readonly string[]): void {
     const graph = { ...whole, outputs: wanted.map((name) => ({ name })) };
     removeDeadCode(graph);
-    for (const { name, tensor } of graph.inputs) this.input(name, [...(inputs[name] ?? [])], tensor?.type);
+    for (const { name, tensor } of graph.inputs)
+      if (!this.has(name)) this.input(name, [...(inputs[name] ?? [])], tensor?.type);
     for (const tensor of graph.initializers) {
       if (this.has(tensor.name)) continue;
       this.initializers.set(tensor.name, tensor);

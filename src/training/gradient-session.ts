@@ -1,4 +1,4 @@
-import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor } from '../model/runtime.js';
+import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor, type SessionOptions } from '../model/runtime.js';
 import { removeDeadCode } from '../onnx/graph.js';
 import { ShapedBuilder } from '../onnx/shaped-builder.js';
 import { writeModel } from '../onnx/write.js';
@@ -30,20 +30,25 @@ export class GradientSession {
     private readonly parameters: readonly Parameter[],
   ) {}
 
-  /** @param build adds the inputs of a batch to the graph and tells the loss; parameters are there by their names */
+  /**
+   * @param build adds the inputs of a batch to the graph and tells the loss; parameters are there by their names
+   * @param options by default working memory is kept from run to run, which is a tenth to a quarter faster
+   */
   static async create(
     runtime: OrtRuntime,
     parameters: readonly Parameter[],
     build: (g: ShapedBuilder) => BuiltLoss,
+    options: SessionOptions = { frequent: true },
   ): Promise<GradientSession> {
-    const session = await runtime.createSession(gradientGraph(parameters, build), { frequent: true });
+    const session = await runtime.createSession(gradientGraph(parameters, build), options);
     return new GradientSession(runtime, session, parameters);
   }
 
+  /** @param batch tensors by name; one of a parameter's name goes before its weights */
   async run(weights: Weights, batch: Readonly<Record<string, OrtTensor>>): Promise<Gradients> {
     const feeds: Record<string, OrtTensor> = { ...batch };
     for (const { name, shape } of this.parameters)
-      if (this.session.inputNames.includes(name))
+      if (feeds[name] === undefined && this.session.inputNames.includes(name))
         feeds[name] = this.runtime.tensor('float32', weights.get(name) as Float32Array, shape);
     const outputs = await this.session.run(feeds);
     const gradients = Object.entries(outputs)

@@ -8,6 +8,9 @@ import { type CanvasPlan, makeCanvas, planCanvases } from './canvas.js';
 import { cacheCanvas, cachedCanvas } from './instances/feature-cache.js';
 import { InstanceObjective } from './instances/instance-objective.js';
 import type { TrainingImage } from './labelled-image.js';
+import { JointObjective, type JointPart, joined, partOf } from './late/joint-objective.js';
+import type { LateStage } from './late/late-stage.js';
+import { cachedStage, cacheStage } from './late/stage-cache.js';
 import { type Learned, type Learning, learn, type Score, type TrainingRow } from './learn.js';
 import type { Weights } from './parameters.js';
 import { type DecoderPart, trainableDecoder, withWeights } from './prompts/mask-decoder.js';
@@ -16,33 +19,38 @@ import { PromptObjective } from './prompts/prompt-objective.js';
 import { Random } from './random.js';
 
 /**
- * Trains parts of a model on annotated images, the encoder frozen: canvases are made and encoded once, then the parts are
- * trained on their features, one after the other, as they share no weights. Everything is kept in `store` as it comes to
- * be, so that a run that was stopped goes on where it was.
+ * Trains parts of a model on annotated images: canvases are made and encoded once, then the decoders are trained on their
+ * features, one after the other, as they share no weights. The late part of the encoder, if it is to learn, learns at last,
+ * together with both decoders. Everything is kept in `store` as it comes to be, so that a run that was stopped goes on
+ * where it was.
  */
 export interface ModelTraining {
   readonly runtime: OrtRuntime;
-  /** For `instances` one that gives the early features that the decoder takes (`EARLY`). */
+  /** For `instances` one that gives the early features that the decoder takes (`EARLY`), for `late` also `STAGE_NAME`. */
   readonly encoder: ImageEncoder;
   readonly images: readonly TrainingImage[];
-  /** Holds the features (18 MB a canvas for instances, 2 MB for prompts), the state, and the best weights. */
+  /** Holds the features (18 MB a canvas for instances, 2 MB for prompts, 1.4 MB for the late part), the state, and the best weights. */
   readonly store: Store;
   readonly parts: ReadonlySet<TrainedPart>;
   /** An instance decoder to go on from; without one, from random weights. */
   readonly instances?: Weights;
   /** The mask decoder to go on from, for `mask_decoder` and `prompt_encoder`. */
   readonly decoder?: OnnxModel;
+  /** The late part of the encoder to go on from. */
+  readonly late?: LateStage;
   readonly settings: TrainingSettings;
   readonly scores?: {
     readonly instances: Score;
     /** @param file of the decoder with the weights */
     readonly decoder: (decoder: OnnxModel, task: TaskOptions) => Promise<number>;
+    /** Of all three together. */
+    readonly late?: (weights: Readonly<Record<JointPart, Weights>>, task: TaskOptions) => Promise<number>;
   };
   readonly onStep?: (row: TrainingRow) => void;
 }
 
-/** What can be trained: the instance decoder, and the parts of SAM, named as in micro-sam. */
-export const TRAINED_PARTS = ['instances', 'mask_decoder', 'prompt_encoder'] as const;
+/** What can be trained: the instance decoder, parts of SAM, named as in micro-sam, and the late part of the encoder. */
+export const TRAINED_PARTS = ['instances', 'mask_decoder', 'prompt_encoder', 'late'] as const;
 export type TrainedPart = (typeof TRAINED_PARTS)[number];
 
 export interface TrainingSettings {
@@ -50,6 +58,8 @@ export interface TrainingSettings {
   readonly canvases: number;
   readonly instances: Rate;
   readonly decoder: Rate;
+  /** Of the late part; the decoders learn along with it at rates of their own. */
+  readonly late: Rate;
   readonly seed: number;
   /** Times that weights are scored on the way. */
   readonly scores: number;
@@ -67,6 +77,8 @@ export interface Rate {
 export interface TrainedModel {
   readonly instances?: Learned;
   readonly decoder?: Learned & { readonly model: OnnxModel };
+  /** Weights of the late part; the decoders' are those that were learned with it. */
+  readonly late?: Learned;
 }
 
 /** Canvases for few images show each in at most so many ways. */
@@ -74,19 +86,20 @@ const WAYS = 12;
 
 /** Steps that fit the time a person has: minutes, a coffee, a night's sleep. Measured in docs/training.md. */
 export const PRESETS = {
-  quick: { canvases: 16, instances: 150, decoder: 30 },
-  better: { canvases: 64, instances: 600, decoder: 120 },
-  best: { canvases: 400, instances: 2400, decoder: 480 },
+  quick: { canvases: 16, instances: 150, decoder: 30, late: 20 },
+  better: { canvases: 64, instances: 600, decoder: 120, late: 80 },
+  best: { canvases: 400, instances: 2400, decoder: 480, late: 320 },
 } as const;
 export type Preset = keyof typeof PRESETS;
 
 /** @param fromStart whether a trained instance decoder is gone on from */
 export function presetSettings(preset: Preset, fromStart: boolean, seed = 1): TrainingSettings {
-  const { canvases, instances, decoder } = PRESETS[preset];
+  const { canvases, instances, decoder, late } = PRESETS[preset];
   return {
     canvases,
     instances: { steps: instances, learningRate: fromStart ? 1e-3 : 2e-3 },
     decoder: { steps: decoder, learningRate: 1e-4 },
+    late: { steps: late, learningRate: 1e-4 },
     seed,
     scores: 6,
     patience: 3,
@@ -100,17 +113,22 @@ export async function trainModel(training: ModelTraining, task: TaskOptions = {}
   const count = Math.min(settings.canvases, WAYS * images.length);
   const plans = planCanvases(images, count, new Random(settings.seed), settings.kindWeights);
   await cacheCanvases(training, plans, task);
-  return {
-    ...(parts.has('instances') && { instances: await trainInstances(training, plans.length, task) }),
-    ...(decoderParts(parts).size > 0 && { decoder: await trainDecoder(training, plans.length, task) }),
-  };
+  const instances = parts.has('instances') ? await trainInstances(training, plans.length, task) : undefined;
+  const decoder = decoderParts(parts).size > 0 ? await trainDecoder(training, plans.length, task) : undefined;
+  if (!parts.has('late')) return { ...(instances && { instances }), ...(decoder && { decoder }) };
+  if (instances && decoder) return trainLate(training, plans.length, { instances, decoder }, task);
+  throw new SamError(
+    'invalid_argument',
+    'The late part of the encoder changes the embedding, which both decoders build on: train instances and mask_decoder with it.',
+  );
 }
 
 const canvasKey = (index: number) => `canvases/${index}.f16`;
 const promptKey = (index: number) => `prompts/${index}.f16`;
+const stageKey = (index: number) => `stages/${index}.f16`;
 
 function decoderParts(parts: ReadonlySet<TrainedPart>): Set<DecoderPart> {
-  return new Set([...parts].filter((part) => part !== 'instances'));
+  return new Set([...parts].filter((part) => part !== 'instances' && part !== 'late'));
 }
 
 async function cacheCanvases(
@@ -125,12 +143,14 @@ async function cacheCanvases(
     const missing = {
       instances: forInstances && !(await cachedCanvas(store, canvasKey(index))),
       prompts: forPrompts && !(await cachedPrompts(store, promptKey(index))),
+      late: parts.has('late') && !(await cachedStage(store, stageKey(index))),
     };
-    if (!missing.instances && !missing.prompts) continue;
+    if (!Object.values(missing).includes(true)) continue;
     const canvas = await makeCanvas(plan, { signal });
-    const encoded = await encoder.encode(canvas.image, { early: missing.instances });
+    const encoded = await encoder.encode(canvas.image, { early: missing.instances || missing.late });
     if (missing.instances) await cacheCanvas(store, canvasKey(index), canvas, encoded);
     if (missing.prompts) await cachePrompts(store, promptKey(index), canvas, encoded);
+    if (missing.late) await cacheStage(store, stageKey(index), canvas, encoded);
     onProgress?.({ done: index + 1, total: plans.length, message: `Encoded picture ${index + 1} of ${plans.length}` });
   }
 }
@@ -173,6 +193,68 @@ async function trainDecoder(training: ModelTraining, canvases: number, task: Tas
   } finally {
     await objective.release();
   }
+}
+
+/**
+ * Factors on the learning rate of the late part: the instance decoder is small and learns fast, the mask decoder has been
+ * trained long.
+ */
+const JOINT_RATES: Readonly<Record<JointPart, number>> = { late: 1, decoder: 0.5, instances: 5 };
+
+/** @param heads the decoders as they are after they were trained on the embedding as it was */
+async function trainLate(
+  training: ModelTraining,
+  canvases: number,
+  heads: Required<Pick<TrainedModel, 'instances' | 'decoder'>>,
+  task: TaskOptions,
+): Promise<TrainedModel> {
+  const { runtime, store, settings, scores, late } = training;
+  if (!late)
+    throw new SamError('invalid_argument', 'Give the late part of the encoder that the training goes on from.');
+  const decoder = trainableDecoder(heads.decoder.model, decoderParts(training.parts));
+  const indices = Array.from({ length: canvases }, (_, index) => index);
+  const pictures = { store, stages: indices.map(stageKey), canvases: indices.map(canvasKey) };
+  const objective = await JointObjective.create(runtime, late, decoder, pictures, { seed: settings.seed });
+  try {
+    const score = scores?.late;
+    const learned = await learn(
+      {
+        ...commonOf(training),
+        name: 'late',
+        objective,
+        options: { ...settings.late, clip: Number.POSITIVE_INFINITY, seed: settings.seed, rateOf: jointRate },
+        start: joined({ late: late.weights, decoder: decoder.weights, instances: heads.instances.weights }),
+        score: score && ((weights, inner) => score(partsOf(weights), inner)),
+      },
+      task,
+    );
+    const weights = partsOf(learned.weights);
+    return {
+      late: { ...learned, weights: weights.late },
+      instances: { ...heads.instances, weights: weights.instances },
+      decoder: {
+        ...heads.decoder,
+        weights: weights.decoder,
+        model: withWeights(decoder, weights.decoder),
+      },
+    };
+  } finally {
+    await objective.release();
+  }
+}
+
+function partsOf(weights: Weights): Record<JointPart, Weights> {
+  return {
+    late: partOf(weights, 'late'),
+    decoder: partOf(weights, 'decoder'),
+    instances: partOf(weights, 'instances'),
+  };
+}
+
+/** @param parameter with its part, as in `joined` */
+export function jointRate(parameter: string): number {
+  const [part] = parameter.split('/', 1) as [JointPart];
+  return JOINT_RATES[part] * (IOU_HEAD.name.test(parameter) ? IOU_HEAD.factor : 1);
 }
 
 function commonOf({

@@ -1,6 +1,7 @@
 import { asSamError, SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { encoderWithEarlyFeatures } from '../model/early-features.js';
+import { encoderWithDelta } from '../model/encoder-delta.js';
 import { findCandidates } from '../model/find-candidates.js';
 import { ImageEncoder } from '../model/image-encoder.js';
 import { InstanceDecoder } from '../model/instance-decoder.js';
@@ -173,8 +174,7 @@ class LocalWorker implements SamWorker {
     const loaded = this.models.get(spec.name);
     if (loaded && sameFiles(loaded.spec, spec)) return loaded;
     const { store, fetchBytes } = this.options;
-    const files = [spec.encoder, spec.decoder, ...(spec.instances ? [spec.instances] : [])];
-    const bytes = await loadFiles(files, spec.name, { store, fetchBytes, signal, onProgress });
+    const bytes = await loadParts(spec, { store, fetchBytes, signal, onProgress });
     const failed: string[] = [];
     for (const [k, runtime] of this.runtimes.entries()) {
       const last = k === this.runtimes.length - 1;
@@ -205,7 +205,7 @@ class LocalWorker implements SamWorker {
   }
 
   /** The same model on the runtime that always works, to compare with. */
-  private async onLast(spec: ModelSpec, bytes: readonly Uint8Array[]): Promise<LoadedModel> {
+  private async onLast(spec: ModelSpec, bytes: ModelParts): Promise<LoadedModel> {
     const made: Partial<Writable<LoadedModel>> = {};
     await create(made, this.runtimes[this.runtimes.length - 1], spec, bytes, undefined);
     return made as LoadedModel;
@@ -219,17 +219,17 @@ async function create(
   model: Partial<Writable<LoadedModel>>,
   runtime: OrtRuntime,
   spec: ModelSpec,
-  [encoderBytes, decoderBytes, instanceBytes]: readonly Uint8Array[],
+  parts: ModelParts,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   model.spec = spec;
-  if (instanceBytes) model.instances = await InstanceDecoder.create(runtime, instanceBytes, spec.encoderInput);
+  if (parts.instances) model.instances = await InstanceDecoder.create(runtime, parts.instances, spec.encoderInput);
   signal?.throwIfAborted();
-  const encoderFile = spec.encoderPrecision === 'int8' ? int8Encoder(encoderBytes) : encoderBytes;
+  const encoderFile = spec.encoderPrecision === 'int8' ? int8Encoder(parts.encoder) : parts.encoder;
   const { bytes, outputs } = encoderWithEarlyFeatures(encoderFile, model.instances?.early ?? [], spec.earlyFeatures);
   model.encoder = await ImageEncoder.create(runtime, bytes, spec.encoderInput, outputs);
   signal?.throwIfAborted();
-  model.decoder = await createMaskDecoder(runtime, decoderBytes, spec.decoderLayout);
+  model.decoder = await createMaskDecoder(runtime, parts.decoder, spec.decoderLayout);
   signal?.throwIfAborted();
 }
 
@@ -239,12 +239,30 @@ async function release({ encoder, decoder, instances }: Partial<LoadedModel>): P
   await instances?.release();
 }
 
+/** Bytes of ONNX files. */
+interface ModelParts {
+  readonly encoder: Uint8Array;
+  readonly decoder: Uint8Array;
+  readonly instances?: Uint8Array;
+}
+
+type LoadOptions = Parameters<typeof loadModelFile>[1] & TaskOptions;
+
+async function loadParts(spec: ModelSpec, options: LoadOptions): Promise<ModelParts> {
+  const { encoder, encoderDelta, decoder, instances } = spec;
+  const files = [encoder, encoderDelta, decoder, instances];
+  const given = files.filter((file) => file !== undefined);
+  const loaded = await loadFiles(given, spec.name, options);
+  const [whole, delta, ...decoders] = files.map((file) => file && loaded[given.indexOf(file)]);
+  return {
+    encoder: delta ? encoderWithDelta(whole as Uint8Array, delta) : (whole as Uint8Array),
+    decoder: decoders[0] as Uint8Array,
+    instances: decoders[1],
+  };
+}
+
 /** One after the other, with one progress over their bytes where their sizes are known. */
-async function loadFiles(
-  files: readonly ModelFile[],
-  name: string,
-  options: Parameters<typeof loadModelFile>[1] & TaskOptions,
-): Promise<Uint8Array[]> {
+async function loadFiles(files: readonly ModelFile[], name: string, options: LoadOptions): Promise<Uint8Array[]> {
   const results: Uint8Array[] = [];
   let before = 0;
   const declared = files.reduce((sum, { bytes = 0 }) => sum + bytes, 0);

@@ -19,6 +19,7 @@ export function modelSpec(value: unknown): ModelSpec {
     name: named(spec.name, 'name'),
     description: typeof spec.description === 'string' ? spec.description : '',
     encoder: modelFile(spec.encoder, 'encoder'),
+    ...(isGiven(spec.encoderDelta) && { encoderDelta: modelFile(spec.encoderDelta, 'encoderDelta') }),
     ...(isGiven(spec.encoderPrecision) && { encoderPrecision: oneOf(spec.encoderPrecision, ENCODER_PRECISIONS) }),
     decoder: modelFile(spec.decoder, 'decoder'),
     ...(isGiven(spec.instances) && { instances: modelFile(spec.instances, 'instances') }),

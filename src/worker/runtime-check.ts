@@ -29,8 +29,8 @@ const LOGIT_TOLERANCE = 0.02;
  */
 export async function checkRuntime(model: CheckedModel, reference: () => Promise<CheckedModel>): Promise<void> {
   const embedding = await model.encoder.encode(selfTestImage());
-  const { encoder, encoderPrecision } = model.spec;
-  const known = encoder.sha256 === SELF_TEST_ENCODER && encoderPrecision !== 'int8';
+  const { encoder, encoderDelta, encoderPrecision } = model.spec;
+  const known = encoder.sha256 === SELF_TEST_ENCODER && !encoderDelta && encoderPrecision !== 'int8';
   refuse(known ? selfTestProblem(embedding) : undefined);
   const other = await reference();
   try {

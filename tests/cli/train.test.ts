@@ -52,12 +52,19 @@ describe('micro-sam train', function () {
     write('second', { base: at('first'), decoder: { file: 'decoder.onnx' } });
     write('third', { base: 'msi_lm', decoder: { file: 'decoder.onnx' } });
     write('fourth', { base: 'msi_lm', instances: { file: 'instances.onnx' } });
+    const late = { file: 'late.onnx', sha256: '5'.repeat(64) };
+    write('fifth', { base: 'vit_t', instances: { file: 'instances.onnx' }, decoder: { file: 'decoder.onnx' }, late });
+    write('sixth', { base: at('fifth'), decoder: { file: 'decoder.onnx' } });
     const recommended = findModel('msi_lm').defaults;
     assert.deepEqual(findModel(at('third')).defaults, recommended);
     const { predIouThresh, stabilityScoreThresh } = recommended ?? {};
     assert.deepEqual(findModel(at('fourth')).defaults, { predIouThresh, stabilityScoreThresh });
+    const [fifth, sixth] = ['fifth', 'sixth'].map((name) => findModel(at(name)));
+    assert.equal(sixth.encoderDelta?.url, at('fifth', 'late.onnx'));
+    assert.deepEqual(modelFields(sixth), modelFields(fifth), 'embeddings of the encoder stay good');
+    assert.notEqual(modelFields(fifth).model_hash, modelFields(findModel('vit_t')).model_hash);
     const model = findModel(at('second'));
-    for (const name of ['first', 'second', 'third', 'fourth']) forgetModel(name);
+    for (const name of ['first', 'second', 'third', 'fourth', 'fifth', 'sixth']) forgetModel(name);
     assert.equal(model.instances?.url, at('first', 'instances.onnx'));
     assert.equal(model.decoder.url, at('second', 'decoder.onnx'));
     assert.deepEqual(modelFields(model), modelFields(findModel('vit_t')), 'embeddings of the encoder stay good');
@@ -82,6 +89,7 @@ describe('micro-sam train', function () {
     await assert.rejects(train.run([...data, '--trained_model_name', 'a/b']), UsageError);
     const named = [...data, '--trained_model_name', 'a'];
     await assert.rejects(train.run([...named, '--parts', 'instances,encoder']), /"encoder"/);
+    await assert.rejects(train.run([...named, '--parts', 'late,instances']), /instances,mask_decoder,late/);
     await assert.rejects(train.run([...named, '--segmentation_decoder', 'all']), /instances_only/);
   });
 

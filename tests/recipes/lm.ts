@@ -5,28 +5,34 @@ import type { Store } from '../../src/io/store.js';
 import { folderStore } from '../../src/io/stores/fs.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
 import { encoderWithEarlyFeatures } from '../../src/model/early-features.js';
+import { encoderDelta } from '../../src/model/encoder-delta.js';
 import { ImageEncoder } from '../../src/model/image-encoder.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { OrtRuntime } from '../../src/model/runtime.js';
+import type { OnnxModel } from '../../src/onnx/model.js';
 import { readModel } from '../../src/onnx/read.js';
 import { writeModel } from '../../src/onnx/write.js';
 import { type CanvasPlan, makeCanvas, planCanvases } from '../../src/training/canvas.js';
 import { cacheCanvas, EARLY } from '../../src/training/instances/feature-cache.js';
 import { InstanceObjective } from '../../src/training/instances/instance-objective.js';
 import { lightDecoderModel } from '../../src/training/instances/light-decoder.js';
+import { JointObjective, joined, partOf } from '../../src/training/late/joint-objective.js';
+import { lateStage, STAGE_NAME } from '../../src/training/late/late-stage.js';
+import { cacheStage } from '../../src/training/late/stage-cache.js';
 import type { Weights } from '../../src/training/parameters.js';
 import { trainableDecoder, withWeights } from '../../src/training/prompts/mask-decoder.js';
 import { cachePrompts } from '../../src/training/prompts/prompt-cache.js';
 import { PromptObjective } from '../../src/training/prompts/prompt-objective.js';
 import { Random } from '../../src/training/random.js';
+import { jointRate } from '../../src/training/train-model.js';
 import { type Objective, Trainer } from '../../src/training/trainer.js';
 import { openImages } from './training-data.js';
 
 /**
  * The recipe of msi_lm: pictures made of the open images and encoded once by MobileSAM's encoder; on their features the
- * instance decoder is trained from random weights, and the mask decoder from MobileSAM's. Every part is seeded, and goes on
- * where it was.
+ * instance decoder is trained from random weights, and the mask decoder from MobileSAM's; then both together with the late
+ * part of the encoder. Every part is seeded, and goes on where it was.
  */
 const RECIPE = {
   pictures: {
@@ -52,6 +58,7 @@ const RECIPE = {
     // 200 steps more with phase contrast as in the last round above: better there, worse on bacteria and plant cells.
     { steps: 600, learningRate: 1e-4, clip: 1, seed: 5, phaseContrast: 1 },
   ],
+  late: [{ steps: 350, learningRate: 1e-4, clip: Number.POSITIVE_INFINITY, seed: 11, phaseContrast: 3 }],
   /** The head that predicts the IoU of masks, by which one of three is chosen, is far off on micrographs. */
   iouHead: 5,
   /** Times that an object is prompted in a step. */
@@ -84,13 +91,14 @@ export default async function lm(args: string[]): Promise<number> {
     runtime: await createNodeRuntime({ threads: Number(values.threads) }),
     pictures: folderStore(path.join(values.work, 'pictures')),
     prompts: folderStore(path.join(values.work, 'prompts')),
+    stages: folderStore(path.join(values.work, 'stages')),
     over: () => Date.now() > end,
     log(text) {
       console.log(text);
       appendFileSync(path.join(values.work, 'log.txt'), `${text}\n`);
     },
   };
-  const done = (await encodePictures(work)) && (await trainInstances(work)) && (await trainDecoder(work));
+  const done = (await encodePictures(work)) && (await trainParts(work));
   if (!done) work.log('# paused; the same command goes on');
   return done ? 0 : 3;
 }
@@ -102,6 +110,8 @@ interface Work {
   readonly pictures: Store;
   /** What the mask decoder is trained on. */
   readonly prompts: Store;
+  /** What the late part of the encoder is trained on. */
+  readonly stages: Store;
   /** The time is up. */
   readonly over: () => boolean;
   readonly log: (text: string) => void;
@@ -114,21 +124,28 @@ function planPictures(): CanvasPlan[] {
 
 const keyOf = (index: number) => `${index}.f16`;
 
-async function encodePictures({ runtime, pictures, prompts, over, log }: Work): Promise<boolean> {
+async function trainParts(work: Work): Promise<boolean> {
+  const instances = await trainInstances(work);
+  const decoder = instances && (await trainDecoder(work));
+  return decoder !== undefined && (await trainLate(work, instances as Weights, decoder));
+}
+
+async function encodePictures({ runtime, pictures, prompts, stages, over, log }: Work): Promise<boolean> {
   const plans = planPictures();
   const { encoder: file, encoderInput } = resolveModel('vit_t');
-  const { bytes, outputs } = encoderWithEarlyFeatures(await fetchBytesInNode(file.url), EARLY);
-  const [one, other] = [new Set(await listKeys(pictures)), new Set(await listKeys(prompts))];
+  const { bytes, outputs } = encoderWithEarlyFeatures(await fetchBytesInNode(file.url), [...EARLY, STAGE_NAME]);
+  const kept = await Promise.all([pictures, prompts, stages].map(async (store) => new Set(await listKeys(store))));
   const encoder = await ImageEncoder.create(runtime, bytes, encoderInput, outputs);
   try {
     for (const [index, plan] of plans.entries()) {
       const key = keyOf(index);
-      if (one.has(key) && other.has(key)) continue;
+      if (kept.every((keys) => keys.has(key))) continue;
       if (over()) return false;
       const canvas = await makeCanvas(plan);
       const encoded = await encoder.encode(canvas.image, { early: true });
       await cacheCanvas(pictures, key, canvas, encoded);
       await cachePrompts(prompts, key, canvas, encoded);
+      await cacheStage(stages, key, canvas, encoded);
       if (index % 10 === 9) log(`picture ${index + 1} of ${plans.length}`);
     }
     return true;
@@ -137,20 +154,18 @@ async function encodePictures({ runtime, pictures, prompts, over, log }: Work): 
   }
 }
 
-async function trainInstances(work: Work): Promise<boolean> {
-  const weights = await trainRounds(work, 'instances', RECIPE.instances, undefined, ({ seed, phaseContrast }) =>
+function trainInstances(work: Work): Promise<Weights | undefined> {
+  return trainRounds(work, 'instances', RECIPE.instances, undefined, ({ seed, phaseContrast }) =>
     InstanceObjective.create(work.runtime, work.pictures, keysOf(phaseContrast), { seed }),
   );
-  if (weights) writeWhole(path.join(work.folder, 'instances.onnx'), writeModel(lightDecoderModel(weights)));
-  return weights !== undefined;
 }
 
-async function trainDecoder(work: Work): Promise<boolean> {
-  const { runtime, prompts, folder } = work;
+async function trainDecoder(work: Work): Promise<Weights | undefined> {
+  const { runtime, prompts } = work;
   const file = await fetchBytesInNode(resolveModel('vit_t').decoder.url);
   const decoder = trainableDecoder(readModel(file), new Set(['mask_decoder']));
   const options = { objects: 4, rounds: RECIPE.prompts };
-  const weights = await trainRounds(
+  return trainRounds(
     work,
     'decoder',
     RECIPE.decoder,
@@ -158,8 +173,34 @@ async function trainDecoder(work: Work): Promise<boolean> {
     async ({ seed, phaseContrast }) =>
       new PromptObjective(runtime, decoder, prompts, keysOf(phaseContrast), { ...options, seed }),
   );
-  if (weights) writeWhole(path.join(folder, 'decoder.onnx'), writeModel(withWeights(decoder, weights)));
-  return weights !== undefined;
+}
+
+/** @param instances, decoder weights as they are on the embedding as it was; `vit_t` keeps this instance decoder */
+async function trainLate(work: Work, instances: Weights, decoderWeights: Weights): Promise<boolean> {
+  const { runtime, folder } = work;
+  const stock = resolveModel('vit_t');
+  const write = (file: string, model: OnnxModel) => writeWhole(path.join(folder, file), writeModel(model));
+  write('vit_t-instances.onnx', lightDecoderModel(instances));
+  const encoder = readModel(await fetchBytesInNode(stock.encoder.url));
+  const late = lateStage(encoder);
+  const decoder = trainableDecoder(readModel(await fetchBytesInNode(stock.decoder.url)), new Set(['mask_decoder']));
+  const start = joined({ late: late.weights, decoder: decoderWeights, instances });
+  const weights = await trainRounds(work, 'late', RECIPE.late, start, ({ seed, phaseContrast }) => {
+    const keys = keysOf(phaseContrast);
+    const lists = { stages: keys.map((key) => `stages/${key}`), canvases: keys.map((key) => `pictures/${key}`) };
+    return JointObjective.create(
+      runtime,
+      late,
+      decoder,
+      { store: folderStore(folder), ...lists },
+      { seed, rounds: RECIPE.prompts },
+    );
+  });
+  if (!weights) return false;
+  write('msi_lm-late.onnx', encoderDelta(encoder, partOf(weights, 'late')));
+  write('msi_lm-decoder.onnx', withWeights(decoder, partOf(weights, 'decoder')));
+  write('msi_lm-instances.onnx', lightDecoderModel(partOf(weights, 'instances')));
+  return true;
 }
 
 type ReleasableObjective = Objective & { release(): Promise<void> };
@@ -195,7 +236,8 @@ async function trainRound(
   objective: Objective,
   start: Weights | undefined,
 ): Promise<Weights | undefined> {
-  const rateOf = (parameter: string) => (/iou_prediction_head/.test(parameter) ? RECIPE.iouHead : 1);
+  const ofDecoder = (parameter: string) => (/iou_prediction_head/.test(parameter) ? RECIPE.iouHead : 1);
+  const rateOf = name.startsWith('late') ? jointRate : ofDecoder;
   const trainer = new Trainer(objective, { ...round, rateOf }, start);
   const state = path.join(folder, `${name}.safetensors`);
   if (existsSync(state)) trainer.resume(new Uint8Array(readFileSync(state)));

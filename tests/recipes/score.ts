@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -44,6 +45,7 @@ const OPTIONS = {
   /** Files of a candidate, in the place of the model's own. */
   decoder: { type: 'string' },
   instances: { type: 'string' },
+  encoder_delta: { type: 'string' },
   /** Prompted objects of an image, at most. */
   objects: { type: 'string', default: '24' },
   /** prompts, ais. */
@@ -58,7 +60,10 @@ export default async function score(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options: OPTIONS });
   const chosen = (text: string, list: string) => list.split(',').some((start) => text.includes(start));
   const images = validationImages().filter(({ set, name }) => chosen(set, values.sets) && chosen(name, values.images));
-  const models = values.decoder || values.instances ? [candidate(values)] : values.models.split(',').map(resolveKnown);
+  const models =
+    values.decoder || values.instances || values.encoder_delta
+      ? [candidate(values)]
+      : values.models.split(',').map(resolveKnown);
   const worker = await realWorker();
   const rows: Row[] = [];
   for (const image of images)
@@ -79,16 +84,23 @@ function resolveKnown(name: string): ModelSpec {
 }
 
 /** Our model with other files. */
-function candidate({ decoder, instances }: { decoder?: string; instances?: string }): ModelSpec {
-  const { encoder, decoder: ownDecoder, instances: ownInstances, encoderName, defaults } = resolveModel('msi_lm');
+function candidate(files: { decoder?: string; instances?: string; encoder_delta?: string }): ModelSpec {
+  const { encoder, encoderDelta, decoder, instances, encoderName, defaults } = resolveModel('msi_lm');
+  const { encoder_delta: delta } = files;
   return registerModel({
     name: 'candidate',
     encoder,
-    decoder: decoder ?? ownDecoder,
-    instances: instances ?? ownInstances,
-    encoderName,
+    encoderDelta: delta ? { url: delta, sha256: sha256Of(delta) } : encoderDelta,
+    decoder: files.decoder ?? decoder,
+    instances: files.instances ?? instances,
+    ...(delta === undefined && { encoderName }),
     defaults,
   });
+}
+
+/** Embeddings are kept by it. */
+function sha256Of(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
 interface Choices {

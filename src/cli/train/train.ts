@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { folderStore } from '../../io/stores/fs.js';
 import { encoderWithEarlyFeatures } from '../../model/early-features.js';
+import { encoderDelta, encoderWithDelta } from '../../model/encoder-delta.js';
 import { ImageEncoder } from '../../model/image-encoder.js';
 import type { ModelSpec } from '../../model/model-spec.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../model/node-runtime.js';
@@ -14,6 +15,8 @@ import type { TaskOptions } from '../../task.js';
 import { EARLY } from '../../training/instances/feature-cache.js';
 import { weightsOfLightDecoder } from '../../training/instances/light-decoder.js';
 import { instanceScore } from '../../training/instances/validation.js';
+import { lateStage, STAGE_NAME } from '../../training/late/late-stage.js';
+import { jointScore } from '../../training/late/validation.js';
 import type { Learned } from '../../training/learn.js';
 import type { Weights } from '../../training/parameters.js';
 import { promptScore } from '../../training/prompts/validation.js';
@@ -52,10 +55,12 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
                                (default: ${DEFAULT_PARTS})
       --segmentation_decoder S micro-sam's way to say it: instances (all three), instances_only, or none (no instances)
       --from_scratch           start the instance decoder from random weights, even if the model has one
-      --preset NAME            quick, better or best: ${presetText('instances')} steps of the instance decoder and
-                               ${presetText('decoder')} of the mask decoder (default: better)
+      --preset NAME            quick, better or best: ${presetText('instances')} steps of the instance decoder,
+                               ${presetText('decoder')} of the mask decoder, ${presetText('late')} of the late part
+                               (default: better)
       --n_iterations N         steps of the instance decoder, instead of the preset's
       --n_prompt_iterations N  steps of the mask decoder, instead of the preset's
+      --n_late_iterations N    steps of the late part, instead of the preset's
       --n_canvases N           pictures to make of the images, instead of the preset's
       --trained_model_name N   what the result is called; -m N runs it
   -s, --save_root DIR          where results and the state of the run are kept
@@ -65,9 +70,10 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
       --dry_run                say what would be trained on, and stop
 
 Trains the instance decoder, which finds all objects of an image at once, and the mask decoder, which answers clicks and
-boxes; the encoder stays as it is. A run that was stopped goes on when the command is given again.`;
+boxes. The encoder stays as it is, unless --parts names late too: then the late part of the encoder learns at last, together
+with both decoders, and images are embedded anew with the new model. A run that was stopped goes on when the command is given again.`;
 
-function presetText(part: 'instances' | 'decoder'): string {
+function presetText(part: 'instances' | 'decoder' | 'late'): string {
   return Object.values(PRESETS)
     .map((preset) => preset[part])
     .join(', ');
@@ -89,6 +95,7 @@ const OPTIONS = {
   preset: { type: 'string', default: 'better' },
   n_iterations: { type: 'string' },
   n_prompt_iterations: { type: 'string' },
+  n_late_iterations: { type: 'string' },
   n_canvases: { type: 'string' },
   trained_model_name: { type: 'string' },
   save_root: { type: 'string', short: 's' },
@@ -124,8 +131,10 @@ async function run(args: readonly string[]): Promise<number> {
   progress.start();
   const trained = await trainParts(values, { data, model, parts, instances, settings, folder }, task);
   progress.clear();
-  const started = { instances: instances ? model.name : 'random weights', decoder: model.name };
-  writeTrained(folder, trained, settings, started, {
+  const started = { instances: instances ? model.name : 'random weights', decoder: model.name, late: model.name };
+  const delta =
+    trained.late && encoderDelta(readModel(await fetchBytesInNode(model.encoder.url)), trained.late.weights);
+  writeTrained(folder, { ...trained, delta }, settings, started, {
     name,
     base: baseOf(values.model_type, model),
     seed,
@@ -151,7 +160,10 @@ interface Plan {
 async function trainParts(values: Values, plan: Plan, task: TaskOptions): Promise<TrainedModel> {
   const { data, model, parts, instances, settings, folder } = plan;
   const runtime = await createNodeRuntime({ threads: numberFlag('threads', values.threads) });
-  const encoder = await encoderOf(runtime, model, parts.has('instances'));
+  const encoder = await encoderOf(runtime, model, parts);
+  const learnsDecoder = parts.has('mask_decoder') || parts.has('prompt_encoder');
+  const decoder = learnsDecoder ? await decoderOf(model) : undefined;
+  const late = parts.has('late') ? lateStage(readModel(await encoderFile(model)), model.earlyFeatures) : undefined;
   const log = path.join(folder, 'log.csv');
   try {
     return await trainModel(
@@ -162,12 +174,17 @@ async function trainParts(values: Values, plan: Plan, task: TaskOptions): Promis
         store: folderStore(path.join(folder, 'run')),
         parts,
         instances,
-        ...(parts.has('mask_decoder') || parts.has('prompt_encoder') ? { decoder: await decoderOf(model) } : {}),
+        ...(decoder && { decoder }),
+        ...(late && { late }),
         settings,
         ...(data.validation.length > 0 && {
           scores: {
             instances: instanceScore(runtime, encoder, data.validation),
             decoder: promptScore(runtime, encoder, data.validation),
+            ...(late &&
+              decoder && {
+                late: jointScore(runtime, await encoderFile(model), model, decoder, data.validation),
+              }),
           },
         }),
         onStep: ({ name, step, loss, accuracy }) =>
@@ -181,7 +198,7 @@ async function trainParts(values: Values, plan: Plan, task: TaskOptions): Promis
 }
 
 /** What the training has brought on the images that were kept back. */
-function gainReport({ instances, decoder }: TrainedModel): string[] {
+function gainReport({ instances, decoder, late }: TrainedModel): string[] {
   const line = (what: string, learned?: Learned) => {
     if (learned?.accuracy === undefined) return [];
     const before = learned.before === undefined ? '' : `${learned.before.toFixed(3)} → `;
@@ -190,6 +207,7 @@ function gainReport({ instances, decoder }: TrainedModel): string[] {
   return [
     ...line('Mean segmentation accuracy of all objects found', instances),
     ...line('Mean IoU of objects clicked and boxed', decoder),
+    ...line('Mean of both with the late part trained', late),
   ];
 }
 
@@ -202,13 +220,18 @@ function partsOf({ parts, segmentation_decoder: style }: Values): Set<TrainedPar
   }
   const names = (parts ?? DEFAULT_PARTS).split(',').map((part) => part.trim());
   const unknown = names.find((part) => !TRAINED_PARTS.includes(part as TrainedPart));
-  if (unknown === undefined) return new Set(names as TrainedPart[]);
-  throw new UsageError(`--parts names ${TRAINED_PARTS.join(', ')}, with commas between them, not "${unknown}".`);
+  if (unknown !== undefined)
+    throw new UsageError(`--parts names ${TRAINED_PARTS.join(', ')}, with commas between them, not "${unknown}".`);
+  if (names.includes('late') && !(names.includes('instances') && names.includes('mask_decoder')))
+    throw new UsageError(
+      'The late part of the encoder changes what both decoders build on: --parts instances,mask_decoder,late.',
+    );
+  return new Set(names as TrainedPart[]);
 }
 
 /** What micro-sam trains for its `--segmentation_decoder`, but for the encoder. */
 const STYLES = {
-  instances: TRAINED_PARTS,
+  instances: ['instances', 'mask_decoder', 'prompt_encoder'],
   instances_only: ['instances'],
   none: ['mask_decoder', 'prompt_encoder'],
 } as const satisfies Record<string, readonly TrainedPart[]>;
@@ -219,18 +242,19 @@ function nameOf({ trained_model_name }: Values): string {
 }
 
 function settingsOf(values: Values, seed: number, fromStart: boolean): TrainingSettings {
-  const { preset, n_iterations, n_prompt_iterations, n_canvases } = values;
+  const { preset, n_iterations, n_prompt_iterations, n_late_iterations, n_canvases } = values;
   if (!Object.hasOwn(PRESETS, preset))
     throw new UsageError(`--preset is ${Object.keys(PRESETS).join(', ')}, not "${preset}".`);
   const settings = presetSettings(preset as Preset, fromStart, seed);
   const whole = (name: string, text: string | undefined, otherwise: number) =>
     text === undefined ? otherwise : wholeNumber(name, text, 1);
-  const { instances, decoder, canvases } = settings;
+  const { instances, decoder, late, canvases } = settings;
   return {
     ...settings,
     canvases: whole('n_canvases', n_canvases, canvases),
     instances: { ...instances, steps: whole('n_iterations', n_iterations, instances.steps) },
     decoder: { ...decoder, steps: whole('n_prompt_iterations', n_prompt_iterations, decoder.steps) },
+    late: { ...late, steps: whole('n_late_iterations', n_late_iterations, late.steps) },
   };
 }
 
@@ -296,16 +320,21 @@ async function decoderOf({ decoder }: ModelSpec): Promise<OnnxModel> {
   return readModel(await fetchBytesInNode(decoder.url));
 }
 
-/** @param early whether it is to give what an instance decoder takes besides the embedding */
+/** The encoder as the model has it, with what earlier training changed of it. */
+async function encoderFile({ encoder, encoderDelta: delta }: ModelSpec): Promise<Uint8Array> {
+  const bytes = await fetchBytesInNode(encoder.url);
+  return delta ? encoderWithDelta(bytes, await fetchBytesInNode(delta.url)) : bytes;
+}
+
+/** One that gives besides the embedding what the parts that learn take. */
 async function encoderOf(
   runtime: OrtRuntime,
-  { encoder, encoderInput, earlyFeatures }: ModelSpec,
-  early: boolean,
+  model: ModelSpec,
+  parts: ReadonlySet<TrainedPart>,
 ): Promise<ImageEncoder> {
-  const bytes = await fetchBytesInNode(encoder.url);
-  if (!early) return ImageEncoder.create(runtime, bytes, encoderInput);
-  const file = encoderWithEarlyFeatures(bytes, EARLY, earlyFeatures);
-  return ImageEncoder.create(runtime, file.bytes, encoderInput, file.outputs);
+  const early = [...(parts.has('instances') ? EARLY : []), ...(parts.has('late') ? [STAGE_NAME] : [])];
+  const { bytes, outputs } = encoderWithEarlyFeatures(await encoderFile(model), early, model.earlyFeatures);
+  return ImageEncoder.create(runtime, bytes, model.encoderInput, outputs);
 }
 
 function summaryOf({ name, size, objects }: LabelledPlane): ImageSummary {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
@@ -18,6 +19,8 @@ export interface ModelCard {
   readonly base: string;
   readonly instances?: PartCard;
   readonly decoder?: PartCard;
+  /** The late part of the encoder, as differences from the base's encoder (model/encoder-delta.ts). */
+  readonly late?: PartCard;
   readonly seed: number;
   readonly date: string;
   readonly trainedOn: readonly ImageSummary[];
@@ -27,6 +30,7 @@ export interface ModelCard {
 export interface PartCard {
   /** Beside the card. */
   readonly file: string;
+  readonly sha256?: string;
   /** What the training began with. */
   readonly started: string;
   /** The step whose weights these are, and how many were planned. */
@@ -70,14 +74,15 @@ function modelIn(folder: string): ModelSpec {
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a trained model cannot be read: ${file}.`, { cause });
   }
-  const { name, base, instances, decoder } = card;
-  const parts = [instances, decoder].filter((part) => part !== undefined);
+  const { name, base, instances, decoder, late } = card;
+  const parts = [instances, decoder, late].filter((part) => part !== undefined);
   if (typeof name !== 'string' || typeof base !== 'string' || !parts.every(({ file }) => typeof file === 'string'))
     throw new SamError(
       'model_unavailable',
       `${file} does not say name, base and the files of trained parts, as micro-sam train writes it.`,
     );
   const known = findModel(base);
+  const encoderDelta = late ? { url: path.join(folder, late.file), sha256: late.sha256 } : known.encoderDelta;
   const ownInstances = instances ? path.join(folder, instances.file) : known.instances;
   return registerModel({
     name,
@@ -86,7 +91,9 @@ function modelIn(folder: string): ModelSpec {
     encoder: known.encoder,
     decoder: decoder ? path.join(folder, decoder.file) : known.decoder,
     encoderInput: known.encoderInput,
-    encoderName: known.encoderName ?? known.name,
+    ...(encoderDelta && { encoderDelta }),
+    // With an encoder of its own its embeddings are its own too.
+    ...(!late && { encoderName: known.encoderName ?? known.name }),
     ...(known.earlyFeatures && { earlyFeatures: known.earlyFeatures }),
     ...(ownInstances && { instances: ownInstances }),
     defaults: instances ? ofMasks(known.defaults) : known.defaults,
@@ -105,23 +112,28 @@ export function baseOf(asked: string, model: ModelSpec): string {
   return existsSync(path.join(asked, MODEL_CARD)) ? path.resolve(asked) : model.name;
 }
 
-/** Writes the trained parts and the card. */
+type Part = 'instances' | 'decoder' | 'late';
+
+/** Writes the trained parts and the card. @param delta of the encoder, if its late part was trained */
 export function writeTrained(
   folder: string,
-  { instances, decoder }: TrainedModel,
+  { instances, decoder, late, delta }: TrainedModel & { readonly delta?: OnnxModel },
   settings: TrainingSettings,
-  started: Readonly<Record<'instances' | 'decoder', string>>,
-  about: Omit<ModelCard, 'instances' | 'decoder'>,
+  started: Readonly<Record<Part, string>>,
+  about: Omit<ModelCard, Part>,
 ): void {
-  const write = (part: 'instances' | 'decoder', { step, accuracy, before }: Learned, model: OnnxModel): PartCard => {
+  const write = (part: Part, { step, accuracy, before }: Learned, model: OnnxModel): PartCard => {
     const file = `${part}.onnx`;
-    writeFileSync(path.join(folder, file), writeModel(model));
-    return { file, started: started[part], step, steps: settings[part].steps, accuracy, before };
+    const bytes = writeModel(model);
+    writeFileSync(path.join(folder, file), bytes);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    return { file, sha256, started: started[part], step, steps: settings[part].steps, accuracy, before };
   };
   const card: ModelCard = {
     ...about,
     ...(instances && { instances: write('instances', instances, lightDecoderModel(instances.weights)) }),
     ...(decoder && { decoder: write('decoder', decoder, decoder.model) }),
+    ...(late && delta && { late: write('late', late, delta) }),
   };
   writeFileSync(path.join(folder, MODEL_CARD), `${JSON.stringify(card, null, 2)}\n`);
 }

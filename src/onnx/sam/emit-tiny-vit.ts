@@ -33,7 +33,7 @@ export function emitTinyVit(weights: LaterWeights, side = 1024): OnnxModel {
   x = g.named('/layers.0/blocks.1/act3/Mul_1_output_0', x);
   for (let layer = 0; g.has(`layers.${layer + 1}.blocks.0.attn.qkv.weight`); layer++) {
     const merging = `layers.${layer}.downsample`;
-    if (layer === 1) x = g.named('/layers.1/downsample/Transpose_output_0', x);
+    if (layer > 0) x = g.named(`/layers.${layer}/downsample/Transpose_output_0`, x);
     const stride = STRIDE_1.includes(g.shapeOf(`${merging}.conv1.c.weight`, 4)[0]) ? 1 : 2;
     x = emitMerging(g, merging, x, stride);
     length /= stride;

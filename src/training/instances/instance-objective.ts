@@ -39,7 +39,7 @@ export class InstanceObjective implements Objective {
     { batch = 2, seed }: InstanceObjectiveOptions,
   ): Promise<InstanceObjective> {
     const session = await GradientSession.create(runtime, DECODER_PARAMETERS, (g) => ({
-      loss: emitTraining(g, batch),
+      loss: emitCropLoss(g, batch),
     }));
     return new InstanceObjective(runtime, session, store, keys, batch, seed);
   }
@@ -74,8 +74,9 @@ export class InstanceObjective implements Objective {
   }
 }
 
-function emitTraining(g: ShapedBuilder, batch: number): string {
-  for (const [part, shape] of Object.entries(cropShapes(batch))) g.input(part, [...shape]);
+/** The loss of so many crops, which are inputs by the names of their parts. */
+export function emitCropLoss(g: ShapedBuilder, batch: number): string {
+  for (const [part, shape] of Object.entries(cropShapes(batch))) if (!g.has(part)) g.input(part, [...shape]);
   const logits = emitLightDecoder(g, { emb: 'emb', s1: 's1', s0: 's0', img: 'img' }, (parameter) => parameter);
   return instanceLoss(g, logits, 'target');
 }

@@ -23,11 +23,15 @@ export async function cachePrompts(
   canvas: Canvas,
   { features }: Pick<Embedding, 'features'>,
 ): Promise<void> {
-  const { labels } = relabelSequential(resizeNearest(canvas.labels, [MASK_SIDE, MASK_SIDE]));
   const all = new Uint16Array(EMBEDDING + MASK_SIDE ** 2);
   all.set(toHalf(features.data));
-  all.set(labels.data, EMBEDDING);
+  all.set(labelsOnGrid(canvas).data, EMBEDDING);
   await store.set(key, new Uint8Array(all.buffer));
+}
+
+/** The objects of a canvas on the grid of the mask decoder, numbered from 1. */
+export function labelsOnGrid({ labels }: Canvas): LabelImage {
+  return relabelSequential(resizeNearest(labels, [MASK_SIDE, MASK_SIDE])).labels;
 }
 
 export async function cachedPrompts(store: Store, key: string): Promise<PromptSample | undefined> {

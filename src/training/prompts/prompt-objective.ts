@@ -4,7 +4,7 @@ import { randomPixels } from '../../evaluation/prompts-from-ground-truth.js';
 import type { Store } from '../../io/store.js';
 import { float32Of, type OrtRuntime } from '../../model/runtime.js';
 import { buildPrompts, type ObjectPrompt } from '../../model/transforms.js';
-import type { Size, YXYX } from '../../ndimage/array.js';
+import type { LabelImage, Size, YXYX } from '../../ndimage/array.js';
 import { innermostPixel } from '../../ndimage/distance.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { maskFromBitmap, masksFromLabels, maskToBitmap } from '../../ndimage/rle.js';
@@ -43,42 +43,106 @@ const PIXELS = MASK_SIDE ** 2;
 /** In pixels of the 256 x 256 grid. */
 const SMALLEST = 6;
 
+/** The mask decoder on cached embeddings: `mask_decoder` and `prompt_encoder`, with the encoder frozen. */
 export class PromptObjective implements Objective {
   readonly parameters: readonly Parameter[];
-  /** One graph per number of points. */
-  private readonly sessions = new Map<number, GradientSession>();
-  private readonly objects: number;
-  private readonly rounds: number;
+  private readonly prompting: IterativePrompting;
 
   /** @param keys the pictures in `store`, as `cachePrompts` makes them */
   constructor(
-    private readonly runtime: OrtRuntime,
-    private readonly decoder: TrainableDecoder,
+    runtime: OrtRuntime,
+    decoder: TrainableDecoder,
     private readonly store: Store,
     private readonly keys: readonly string[],
     private readonly options: PromptOptions,
   ) {
     this.parameters = decoder.parameters;
-    this.objects = options.objects ?? 4;
-    this.rounds = options.rounds ?? 4;
+    this.prompting = new IterativePrompting(runtime, decoder, options);
   }
 
   async batch(step: number, weights: Weights) {
     const random = new Random(this.options.seed ^ Math.imul(step + 1, 0x9e3779b1));
-    const { embedding, objects } = await this.draw(random);
+    for (const key of random.shuffled(this.keys)) {
+      const { embedding, labels } = await this.load(key);
+      const objects = this.prompting.choose(labels, random);
+      if (objects) return this.prompting.run(embedding, objects, weights, random);
+    }
+    throw new SamError('invalid_argument', 'None of the pictures has an object that is large enough to be trained on.');
+  }
+
+  release(): Promise<void> {
+    return this.prompting.release();
+  }
+
+  private async load(key: string): Promise<PromptSample> {
+    const sample = await cachedPrompts(this.store, key);
+    if (sample) return sample;
+    throw new SamError('not_found', `The cached picture ${key} is missing or damaged in ${this.store.name}.`);
+  }
+}
+
+export interface PromptingOptions extends Omit<PromptOptions, 'seed'> {
+  /** Also give the gradient by the embedding, as that of a parameter `EMBEDDING_INPUT`. */
+  readonly byEmbedding?: boolean;
+  /** Objects that go through the network at once: fewer take less memory, and no more time. All of a step if absent. */
+  readonly together?: number;
+  /** Keep working memory from run to run; true if absent. */
+  readonly frequent?: boolean;
+}
+
+/** What the exports of SAM's decoder call the embedding. */
+export const EMBEDDING_INPUT = 'image_embeddings';
+
+/** Objects of a picture prompted several times over, and the gradients of all these losses. */
+export class IterativePrompting {
+  /** One graph per number of points. */
+  private readonly sessions = new Map<number, GradientSession>();
+  private readonly parameters: readonly Parameter[];
+  private readonly objects: number;
+  private readonly rounds: number;
+  private readonly together: number;
+  private readonly frequent: boolean;
+
+  constructor(
+    private readonly runtime: OrtRuntime,
+    private readonly decoder: TrainableDecoder,
+    { objects = 4, rounds = 4, byEmbedding = false, together = objects, frequent = true }: PromptingOptions,
+  ) {
+    const shape = decoderInputs(1, 1)[EMBEDDING_INPUT];
+    const embedding: Parameter = { name: EMBEDDING_INPUT, shape, start: { constant: 0 } };
+    this.parameters = byEmbedding ? [...decoder.parameters, embedding] : decoder.parameters;
+    this.objects = objects;
+    this.rounds = rounds;
+    this.together = together;
+    this.frequent = frequent;
+  }
+
+  /** Some objects of a picture, repeated where there are too few; `undefined` if there are none. */
+  choose(labels: LabelImage, random: Random): Mask[] | undefined {
+    const all = [...masksFromLabels(labels).values()].filter(({ area }) => area >= SMALLEST);
+    if (all.length === 0) return undefined;
+    const chosen = random.shuffled(all).slice(0, this.objects);
+    return Array.from({ length: this.objects }, (_, i) => chosen[i % chosen.length]);
+  }
+
+  async run(embedding: Float32Array, objects: readonly Mask[], weights: Weights, random: Random) {
     const sums = new Map<string, Float32Array>();
     let prompts = objects.map((object) => startPrompt(object, random));
     let loss = 0;
     for (let round = 0; round < this.rounds; round++) {
       const several = prompts.map(({ box }) => round === 0 && box === undefined);
-      const result = await this.run(round, weights, { embedding, objects, prompts, several });
-      loss += result.loss / this.rounds;
-      addTo(sums, result.gradients, 1 / this.rounds);
+      const found: Float32Array[] = [];
+      for (let start = 0; start < objects.length; start += this.together) {
+        const some = <T>(items: readonly T[]) => items.slice(start, start + this.together);
+        const part = { embedding, objects: some(objects), prompts: some(prompts), several: some(several) };
+        const result = await this.pass(round, weights, part);
+        const share = part.objects.length / objects.length / this.rounds;
+        loss += result.loss * share;
+        addTo(sums, result.gradients, share);
+        found.push(...part.several.map((three, b) => bestMask(result.masks, result.iou, b, three)));
+      }
       const withMask = random.chance(0.5);
-      prompts = prompts.map((prompt, b) => {
-        const logits = bestMask(result.masks, result.iou, b, several[b]);
-        return corrected(prompt, objects[b], logits, withMask, random);
-      });
+      prompts = prompts.map((prompt, b) => corrected(prompt, objects[b], found[b], withMask, random));
     }
     return { loss, gradients: sums };
   }
@@ -88,26 +152,7 @@ export class PromptObjective implements Objective {
     this.sessions.clear();
   }
 
-  /** A picture with objects, and some of these; repeated where there are too few. */
-  private async draw(random: Random): Promise<{ embedding: Float32Array; objects: Mask[] }> {
-    for (const key of random.shuffled(this.keys)) {
-      const sample = await this.load(key);
-      const all = [...masksFromLabels(sample.labels).values()].filter(({ area }) => area >= SMALLEST);
-      if (all.length === 0) continue;
-      const chosen = random.shuffled(all).slice(0, this.objects);
-      const objects = Array.from({ length: this.objects }, (_, i) => chosen[i % chosen.length]);
-      return { embedding: sample.embedding, objects };
-    }
-    throw new SamError('invalid_argument', 'None of the pictures has an object that is large enough to be trained on.');
-  }
-
-  private async load(key: string): Promise<PromptSample> {
-    const sample = await cachedPrompts(this.store, key);
-    if (sample) return sample;
-    throw new SamError('not_found', `The cached picture ${key} is missing or damaged in ${this.store.name}.`);
-  }
-
-  private async run(round: number, weights: Weights, { embedding, objects, prompts, several }: Pass) {
+  private async pass(round: number, weights: Weights, { embedding, objects, prompts, several }: Pass) {
     const session = await this.sessionOf(round);
     const { coords, labels, batch, points, maskInput } = buildPrompts(prompts, FRAME);
     const shapes = decoderInputs(batch, points);
@@ -116,7 +161,7 @@ export class PromptObjective implements Objective {
     for (const [b, object] of objects.entries()) target.set(maskToBitmap(object, GRID), b * PIXELS);
     const candidates = several.flatMap((three) => (three ? [0, 1, 1, 1] : [1, 0, 0, 0]));
     const { loss, gradients, outputs } = await session.run(weights, {
-      image_embeddings: float(embedding, shapes.image_embeddings),
+      [EMBEDDING_INPUT]: float(embedding, shapes[EMBEDDING_INPUT]),
       point_coords: float(coords, shapes.point_coords),
       point_labels: float(labels, shapes.point_labels),
       mask_input: float(maskInput ?? new Float32Array(batch * PIXELS), shapes.mask_input),
@@ -131,8 +176,11 @@ export class PromptObjective implements Objective {
     const known = this.sessions.get(round);
     if (known) return known;
     const tokens = 2 + 2 * round;
-    const session = await GradientSession.create(this.runtime, this.parameters, (g) =>
-      emitPromptLoss(g, this.decoder, this.objects, tokens),
+    const session = await GradientSession.create(
+      this.runtime,
+      this.parameters,
+      (g) => emitPromptLoss(g, this.decoder, this.together, tokens),
+      { frequent: this.frequent },
     );
     this.sessions.set(round, session);
     return session;

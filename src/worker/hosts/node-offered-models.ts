@@ -16,7 +16,7 @@ export function offeredModels(folders: readonly string[] = []): Offer {
   return async (spec) => {
     if (modelNames().includes(spec.name)) {
       if (sameFiles(resolveModel(spec.name), spec)) return;
-    } else if (await areBelow([spec.encoder, spec.decoder, spec.instances], folders)) return;
+    } else if (await areBelow([spec.encoder, spec.encoderDelta, spec.decoder, spec.instances], folders)) return;
     throw new SamError(
       'model_unavailable',
       `This worker does not offer the model ${spec.name} with these files. It offers ${modelNames().join(', ')}, and the folders it was started with (--allow-models).`,

@@ -1,0 +1,44 @@
+import { encoderWithEarlyFeatures } from '../../model/early-features.js';
+import { encoderDelta, encoderWithDelta } from '../../model/encoder-delta.js';
+import { ImageEncoder } from '../../model/image-encoder.js';
+import type { ModelSpec } from '../../model/model-spec.js';
+import type { OrtRuntime } from '../../model/runtime.js';
+import type { OnnxModel } from '../../onnx/model.js';
+import { readModel } from '../../onnx/read.js';
+import { writeModel } from '../../onnx/write.js';
+import type { TaskOptions } from '../../task.js';
+import { EARLY } from '../instances/feature-cache.js';
+import { instanceScore } from '../instances/validation.js';
+import type { TrainingImage } from '../labelled-image.js';
+import type { Weights } from '../parameters.js';
+import { trainableDecoder, withWeights } from '../prompts/mask-decoder.js';
+import { promptScore } from '../prompts/validation.js';
+import type { JointPart } from './joint-objective.js';
+
+/**
+ * Scores the late part with both decoders as they will be used: images are encoded with the encoder as it is now.
+ *
+ * @param encoder the file that the late part was taken from
+ * @returns the mean of the accuracy of objects found at once (`instanceScore`) and of objects prompted (`promptScore`)
+ */
+export function jointScore(
+  runtime: OrtRuntime,
+  encoder: Uint8Array,
+  { encoderInput, earlyFeatures }: Pick<ModelSpec, 'encoderInput' | 'earlyFeatures'>,
+  decoder: OnnxModel,
+  images: readonly TrainingImage[],
+) {
+  const base = readModel(encoder);
+  return async (weights: Readonly<Record<JointPart, Weights>>, task: TaskOptions = {}): Promise<number> => {
+    const changed = encoderWithDelta(encoder, writeModel(encoderDelta(base, weights.late)));
+    const { bytes, outputs } = encoderWithEarlyFeatures(changed, EARLY, earlyFeatures);
+    const current = await ImageEncoder.create(runtime, bytes, encoderInput, outputs);
+    try {
+      const found = await instanceScore(runtime, current, images)(weights.instances, task);
+      const trained = withWeights(trainableDecoder(decoder, new Set()), weights.decoder);
+      return (found + (await promptScore(runtime, current, images)(trained, task))) / 2;
+    } finally {
+      await current.release();
+    }
+  };
+}
