@@ -7,9 +7,10 @@ import { allocateRegion, colourChannels, type ImageDescription, imageSource, typ
  * An image that is in memory: what other plugins and scripts send, and what formats become that are decoded whole.
  *
  * Without `axes` the shape is read as people write arrays: `[y, x]`; `[y, x, 3 | 4]` is a colour picture, channels last,
- * unless the middle axis is also 3 or 4 long; any other three axes are a stack `[z, y, x]`; four axes are
- * `[z, y, x, 3 | 4]` or `[t, z, y, x]`; five are `[t, c, z, y, x]`. To say otherwise, give `axes`: one letter of `tczyx`
- * per axis, in any order, `s` for the samples of a colour picture.
+ * unless the middle axis is also 3 or 4 long; `[y, x, 1 | 2]` has channels, unless the middle axis is at most 4 long; any
+ * other three axes are a stack `[z, y, x]`; four axes are `[z, y, x, 1 to 4]` or `[t, z, y, x]`; five are
+ * `[t, c, z, y, x]`. To say otherwise, give `axes`: one letter of `tczyx` per axis, in any order, `s` for the samples of a
+ * colour picture.
  */
 export interface NdarrayImage {
   readonly data: TypedArray;
@@ -102,11 +103,13 @@ export function namedChannels(count: number): ChannelInfo[] {
 }
 
 export function guessAxes(shape: readonly number[], name: string): string {
-  const colour = (axis: number) => shape[axis] === 3 || shape[axis] === 4;
+  const [width = 0, last = 0] = shape.slice(-2);
+  const colour = (length: number) => length === 3 || length === 4;
+  const samples = colour(last) && !colour(width) ? 's' : last <= 2 && width > 4 ? 'c' : '';
   if (shape.length === 1) return 'x';
   if (shape.length === 2) return 'yx';
-  if (shape.length === 3) return colour(2) && !colour(1) ? 'yxs' : 'zyx';
-  if (shape.length === 4) return colour(3) && !colour(2) ? 'zyxs' : 'tzyx';
+  if (shape.length === 3) return samples ? `yx${samples}` : 'zyx';
+  if (shape.length === 4) return samples ? `zyx${samples}` : 'tzyx';
   if (shape.length === 5) return 'tczyx';
   throw new SamError('unsupported', `${name} has ${shape.length} axes [${shape}]; 1 to 5 are read.`);
 }

@@ -113,6 +113,12 @@ export const UNREADABLE: readonly UnreadableFormat[] = [
     matches: mark('DICM', 128),
   },
   {
+    what: 'an Analyze or NIfTI pair of .hdr and .img',
+    advice: 'Save it as one .nii file, for example with nibabel, FSL or 3D Slicer.',
+    extensions: ['hdr', 'img'],
+    matches: any(mark('\x5c\x01\0\0'), mark('\0\0\x01\x5c')),
+  },
+  {
     what: 'an MRC file',
     advice: 'Open it in Fiji and save it as TIFF, or in IMOD: mrc2tif.',
     extensions: ['mrc', 'mrcs', 'rec', 'ali'],

@@ -404,6 +404,22 @@ describe('OME-TIFF that its pages contradict', () => {
       assert.match(image.notices?.[0] ?? '', /does not describe its pages/);
     });
 
+  for (const [what, extra] of [
+    ['a comment', `<!-- ${xml(sizes(9))} -->`],
+    ['text as it is', `<Description><![CDATA[${xml(sizes(9))}]]></Description>`],
+    [
+      'notes of a program',
+      `<StructuredAnnotations><XMLAnnotation>${xml(sizes(9))}</XMLAnnotation></StructuredAnnotations>`,
+    ],
+    ['no notes', '<StructuredAnnotations/>'],
+    ['an attribute', '<Experimenter Name="a > b"/>'],
+  ] as const)
+    it(`an image in ${what} is none`, async () => {
+      const image = await open(stackOf(3, [text(270, xml(sizes(3)).replace('<Image', `${extra}<Image`))]));
+      assert.deepEqual((await values(image)).flat(2), [1, 2, 3]);
+      assert.equal(image.notices, undefined);
+    });
+
   it('a file that was renamed is its own', async () => {
     const part = '<TiffData IFD="0" PlaneCount="3"><UUID FileName="before.ome.tif">urn:uuid:1</UUID></TiffData>';
     const image = await open(stackOf(3, [text(270, xml(sizes(3), part))]), 'after.ome.tif');
@@ -443,6 +459,43 @@ describe('OME-TIFF of several positions', () => {
   }
 });
 
+describe('a time series of several OME-TIFFs', () => {
+  const names = [0, 1, 2].map((t) => `t${t}.ome.tif`);
+  const parts = names
+    .map((name, t) => `<TiffData FirstT="${t}" IFD="0"><UUID FileName="${name}">urn:uuid:${t}</UUID></TiffData>`)
+    .join('');
+  const whole = `<Image ID="Image:0"><Pixels DimensionOrder="XYZCT" Type="uint8" SizeX="6" SizeY="5" SizeZ="1" SizeC="1" SizeT="3">${parts}</Pixels></Image>`;
+  const other = `<Image ID="Image:1" Name="other"><Pixels DimensionOrder="XYZCT" Type="uint8" SizeX="6" SizeY="5" SizeZ="1" SizeC="1" SizeT="1"><TiffData IFD="0"><UUID FileName="other.ome.tif">urn:uuid:9</UUID></TiffData></Pixels></Image>`;
+  const file = (name: string, value: number, uuid: number, xml = whole) =>
+    memoryBytes(buildTiff([filled(value, [text(270, `<OME UUID="urn:uuid:${uuid}">${xml}</OME>`)])]), name);
+  const beside = async (name: string) => {
+    const t = names.indexOf(name);
+    return t < 0 ? undefined : file(name, t + 1, t);
+  };
+
+  it('opened from the middle shows what is in it: the others are black, absent and named', async () => {
+    const image = await openImage(file(names[1], 2, 1));
+    assert.deepEqual((await values(image)).flat(2), [0, 2, 0]);
+    assert.deepEqual(image.absentPlanes, [0, 2]);
+    assert.match(image.notices?.join(' ') ?? '', /t0\.ome\.tif, t2\.ome\.tif is black/);
+  });
+
+  it('opened from the middle finds the others beside it, but for those of other positions', async () => {
+    const asked: string[] = [];
+    const image = await openImage(file(names[1], 2, 1, other + whole), {
+      beside: (name) => {
+        asked.push(name);
+        return beside(name);
+      },
+    });
+    assert.deepEqual(asked, [names[0], names[2]]);
+    assert.deepEqual((await values(image)).flat(2), [1, 2, 3]);
+    assert.deepEqual(image.files, names);
+    assert.equal(image.images?.length, 1);
+    assert.match(image.notices?.join(' ') ?? '', /To see other \(in other\.ome\.tif\)/);
+  });
+});
+
 describe('companion files', () => {
   const companion = `<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:c"><Image ID="Image:0" Name="whole"><Pixels DimensionOrder="XYZCT" Type="uint8" SizeX="6" SizeY="5" SizeZ="2" SizeC="1" SizeT="1">${[0, 1].map((z) => `<TiffData FirstZ="${z}" IFD="0" PlaneCount="1"><UUID FileName="p${z}.ome.tiff">urn:uuid:p${z}</UUID></TiffData>`).join('')}</Pixels></Image></OME>`;
   const pointer = (z: number) =>
@@ -465,7 +518,9 @@ describe('companion files', () => {
   it('say what is missing; a part alone says what it belongs to', async () => {
     await assert.rejects(openImage(xml), { code: 'unsupported', message: /p0\.ome\.tiff/ });
     const image = await openImage([xml, part(0)]);
-    await assert.rejects(image.readRegion({ z: 1 }), { code: 'unsupported', message: /p1\.ome\.tiff/ });
+    assert.deepEqual((await values(image)).flat(2), [1, 0]);
+    assert.deepEqual(image.absentPlanes, [1]);
+    assert.match(image.notices?.[0] ?? '', /p1\.ome\.tiff is black/);
     const alone = await openImage(part(1));
     assert.deepEqual((await values(alone)).flat(2), [2]);
     assert.match(alone.notices?.[0] ?? '', /m\.companion\.ome/);

@@ -28,6 +28,35 @@ describe('OME-Zarr that says more than there is', () => {
     await assert.rejects(open(without), { code: 'invalid_image', message: /"0", which is not there/ });
   });
 
+  it('whose smaller copy is named first is as large as the larger one', async () => {
+    const image = await open(
+      changed((text) => {
+        const attributes = JSON.parse(text);
+        attributes.multiscales[0].datasets.reverse();
+        return JSON.stringify(attributes);
+      }),
+    );
+    assert.deepEqual(image.levels, [
+      [32, 32],
+      [16, 16],
+    ]);
+    assert.equal(image.pixelSize?.x, 0.1);
+    assert.match(image.notices?.[0] ?? '', /does not name its largest resolution level first/);
+    assert.equal((await image.readRegion({ z: 2, channels: [1] })).data[33], omePixel(0, 1, 2, 1, 1));
+  });
+
+  it('names its levels in other ways, but never beyond itself', async () => {
+    for (const path of ['/0', './0', '0/', './/0/']) {
+      const image = await open(changed((text) => text.replace('"path":"0"', `"path":"${path}"`)));
+      assert.equal((await image.readRegion({ z: 2, channels: [1] })).data[33], omePixel(0, 1, 2, 1, 1), path);
+    }
+    for (const path of ['../0', '0/../../a', '', '.'])
+      await assert.rejects(open(changed((text) => text.replace('"path":"0"', `"path":"${path}"`))), {
+        code: 'invalid_image',
+        message: /a path inside it/,
+      });
+  });
+
   it('has its axes told from the shape where those named are fewer', async () => {
     const image = await open(changed((text) => text.replace(/"axes":\[\{.*?\},/, '"axes":[')));
     assert.equal(image.sizes.x, (await open(new Map(madeOmeZarr(2)))).sizes.x);
@@ -71,6 +100,27 @@ describe('NaN and Infinity in the JSON of a zarr', () => {
       const value = Number(fill.replaceAll('"', ''));
       assert.deepEqual(Array.from(data), [1, 2, 3, 4, 5, 6, 7, 8, ...Array(8).fill(value)]);
     }
+  });
+
+  it('as the value of empty pixels of half floats, which v3 may give in hexadecimal', async () => {
+    for (const [fill, value] of [
+      ['7', 7],
+      ['-0.5', -0.5],
+      ['"-Infinity"', Number.NEGATIVE_INFINITY],
+      ['"0x4700"', 7],
+      ['NaN', Number.NaN],
+    ] as const) {
+      const meta = `{"zarr_format":2,"shape":[2,2],"chunks":[1,2],"dtype":"<f2","compressor":null,"fill_value":${fill},"order":"C","filters":null}`;
+      const image = await open(
+        new Map([
+          ['.zarray', json(meta)],
+          ['0.0', new Uint8Array(Uint16Array.of(0x3c00, 0x4000).buffer)],
+        ]),
+      );
+      assert.deepEqual(Array.from((await image.readRegion({})).data), [1, 2, value, value]);
+    }
+    const meta = '{"zarr_format":2,"shape":[2,2],"chunks":[1,2],"dtype":"<f2","compressor":null,"fill_value":"x"}';
+    await assert.rejects(open(new Map([['.zarray', json(meta)]])), { code: 'invalid_image', message: /no number/ });
   });
 
   it('stays what it is where labels are added to such an image', async () => {
@@ -242,4 +292,37 @@ describe('bioformats2raw', () => {
       assert.deepEqual((await open(alike)).images, ['cells (series 0)', 'cells (series 1)']);
     });
   }
+});
+
+describe('shards', () => {
+  /** Two chunks of 2 x 2, with the index in front or behind. */
+  const shard = (location: 'start' | 'end') => {
+    const data = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+    const before = location === 'start' ? 32 : 0;
+    const index = new Uint8Array(BigUint64Array.of(BigInt(before), 4n, BigInt(before + 4), 4n).buffer);
+    const parts = location === 'start' ? [index, data] : [data, index];
+    return Uint8Array.from(parts.flatMap((part) => [...part]));
+  };
+  for (const location of ['start', 'end'] as const)
+    it(`with the index at their ${location}`, async () => {
+      const bytes = { name: 'bytes', configuration: { endian: 'little' } };
+      const configuration = { chunk_shape: [2, 2], codecs: [bytes], index_codecs: [bytes], index_location: location };
+      const meta = {
+        zarr_format: 3,
+        node_type: 'array',
+        shape: [2, 4],
+        data_type: 'uint8',
+        chunk_grid: { name: 'regular', configuration: { chunk_shape: [2, 4] } },
+        chunk_key_encoding: { name: 'default', configuration: { separator: '/' } },
+        fill_value: 0,
+        codecs: [{ name: 'sharding_indexed', configuration }],
+      };
+      const image = await open(
+        new Map([
+          ['zarr.json', json(meta)],
+          ['c/0/0', shard(location)],
+        ]),
+      );
+      assert.deepEqual(Array.from((await image.readRegion({})).data), [1, 2, 5, 6, 3, 4, 7, 8]);
+    });
 });

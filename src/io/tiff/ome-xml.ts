@@ -73,13 +73,32 @@ export function parseOmeXml(xml: string): OmeDocument {
   return { uuid, images: images.flatMap(({ element, parts }) => parseImage(element, parts)) };
 }
 
+/** Elements as they begin, but for those of annotations, in which programs note what they like: other images too. */
 function* elements(xml: string): Generator<Element> {
-  for (const match of xml.matchAll(/<([\w:.-]+)([^<>]*)>([^<]*)/g)) {
+  let inAnnotations = false;
+  const text = without(without(xml, '<!--', '-->'), '<![CDATA[', ']]>');
+  // Values of attributes may hold '>', but not '<'.
+  for (const match of text.matchAll(/<(\/?)([\w:.-]+)((?:[^<>"']|"[^"<]*"|'[^'<]*')*)>([^<]*)/g)) {
+    const name = match[2].replace(/^.*:/, '');
+    if (name === 'StructuredAnnotations') inAnnotations = match[1] === '' && !match[3].endsWith('/');
+    if (inAnnotations || match[1] !== '') continue;
     const attributes = new Map<string, string>();
-    for (const [, name, double, single] of match[2].matchAll(/([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g))
-      attributes.set(name, unescapeXml(double ?? single));
-    yield { name: match[1].replace(/^.*:/, ''), attributes, text: unescapeXml(match[3].trim()) };
+    for (const [, key, double, single] of match[3].matchAll(/([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g))
+      attributes.set(key, unescapeXml(double ?? single));
+    yield { name, attributes, text: unescapeXml(match[4].trim()) };
   }
+}
+
+/** Comments and the like are no elements, whatever is in them. */
+function without(xml: string, start: string, end: string): string {
+  const parts: string[] = [];
+  let at = 0;
+  for (let from = xml.indexOf(start); from >= 0; from = xml.indexOf(start, at)) {
+    parts.push(xml.slice(at, from));
+    const to = xml.indexOf(end, from);
+    at = to < 0 ? xml.length : to + end.length;
+  }
+  return parts.join('') + xml.slice(at);
 }
 
 function unescapeXml(text: string): string {

@@ -10,8 +10,8 @@ import { groupedSeries } from './stacks.js';
 
 /**
  * OME-TIFF: the OME-XML says which page of which file holds plane (c, z, t); lower resolutions are sub-directories of
- * each page. Images that are spread over several files need those files among `companions`. What the XML says of the
- * pages themselves (their size, samples per pixel) only counts where the pages agree.
+ * each page. Images that are spread over several files need those files among `companions`; what is in others is absent.
+ * What the XML says of the pages themselves (their size, samples per pixel) only counts where the pages agree.
  */
 interface PlaneAddress {
   /** Undefined for the file that the XML came with. */
@@ -29,22 +29,31 @@ interface OmeFiles {
   has(name: string | undefined): boolean;
 }
 
-/** Undefined if the XML describes no image: the pages are read as they are then. */
+/**
+ * @param beside files that were not given but found beside this one (see `filesBeside`)
+ * @returns undefined if the XML describes no image: the pages are read as they are then
+ */
 export async function omeSeries(
   file: TiffFile,
   xml: string,
-  companions: readonly ByteSource[],
+  { companions, beside }: { readonly companions: readonly ByteSource[]; readonly beside: readonly ByteSource[] },
   options: TaskOptions,
 ): Promise<TiffSeries[] | undefined> {
-  const opened = openedOnce(companions, options);
-  const files: OmeFiles = {
-    name: file.source.name,
-    has: (name) => name === undefined || opened.has(name),
-    open: async (name) => (name === undefined ? file : opened.open(name, file.source.name)),
+  const among = (sources: readonly ByteSource[]): OmeFiles => {
+    const opened = openedOnce(sources, options);
+    return {
+      name: file.source.name,
+      has: (name) => name === undefined || opened.has(name),
+      open: async (name) => (name === undefined ? file : opened.open(name, file.source.name)),
+    };
   };
   const document = parseOmeXml(xml);
   const known = ownNames(document, file.source.name);
-  const series = await seriesOf(document, files, known, options);
+  const given = among(companions);
+  const all = among([...companions, ...beside]);
+  // A file that is opened by itself shows what it has a part in, never another position.
+  const filesOf = (image: OmeImage) => (image.tiffData.some(known) ? all : given);
+  const series = await seriesOf(document, filesOf, all, known, options);
   if (series.length === 0) return undefined;
   return [...series, ...(await undescribed(file, document, known, options))];
 }
@@ -73,10 +82,25 @@ export async function companionSeries(
       throw new SamError('invalid_image', `${source.name} does not say in which file its planes are; it is damaged.`);
     },
   };
-  const series = await seriesOf(document, files, () => false, options);
+  const series = await seriesOf(
+    document,
+    () => files,
+    files,
+    () => false,
+    options,
+  );
   if (series.length > 0) return series;
   const [missing] = fileNames(document);
   throw missingFile(source.name, missing ?? 'its TIFF files');
+}
+
+/** The other files of the images that this file has a part in, by name. */
+export function filesBeside(xml: string, ownName: string): string[] {
+  const document = parseOmeXml(xml);
+  const isOwn = ownNames(document, ownName);
+  const parts = document.images.flatMap(({ tiffData }) => (tiffData.some(isOwn) ? tiffData : []));
+  const names = parts.filter((part) => !isOwn(part)).map(({ file }) => baseName(file));
+  return [...new Set(names)].filter((name) => name !== undefined);
 }
 
 /** The files that a companion file names. */
@@ -86,6 +110,7 @@ export async function companionFiles(source: ByteSource, options: TaskOptions): 
 
 async function seriesOf(
   document: OmeDocument,
+  filesOf: (image: OmeImage) => OmeFiles,
   files: OmeFiles,
   isOwn: (part: OmeImage['tiffData'][number]) => boolean,
   options: TaskOptions,
@@ -96,14 +121,18 @@ async function seriesOf(
   let offset = 0;
   for (const image of document.images) {
     options.signal?.throwIfAborted();
-    const read = await readImage(image, files, isOwn, offset);
+    const read = await readImage(image, filesOf(image), isOwn, offset);
     offset += image.tiffData.length === 0 ? read.planes : 0;
     if (read.series) series.push({ ...read.series, files: present.length > 1 ? present : undefined });
     else if (read.missing !== undefined) elsewhere.push(`${image.name || 'an image'} (in ${read.missing})`);
   }
   if (elsewhere.length === 0) return series;
-  const notice = `${files.name} is one of several files of a recording. To see ${elsewhere.slice(0, 5).join(', ')}${elsewhere.length > 5 ? ` and ${elsewhere.length - 5} more` : ''} too, open all its files together.`;
+  const notice = `${files.name} is one of several files of a recording. To see ${firstOf(elsewhere)} too, open all its files together.`;
   return series.map((image) => ({ ...image, notices: [...(image.notices ?? []), notice] }));
+}
+
+function firstOf(names: readonly string[]): string {
+  return `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
 }
 
 /** Of the files that the document names, those that were given. */
@@ -299,11 +328,14 @@ async function describe(
           () => 0,
         ),
       );
-  const isThere = (ti: number, zi: number, ci: number) => {
+  const addressOf = (ti: number, zi: number, ci: number) => {
     const address = addresses[(ti * z + zi) * c + ci];
-    return address !== undefined && address.page < (ends.get(address.file) ?? Number.POSITIVE_INFINITY);
+    return address && address.page < (ends.get(address.file) ?? 0) ? address : undefined;
   };
-  const absence = absentPlanes(files.name, { t, z, c }, isThere);
+  const named = addresses.flatMap((address) => address?.file ?? []);
+  const elsewhere = [...new Set(named)].filter((name) => !files.has(name));
+  const absence = absentPlanes(files.name, { t, z, c }, (...plane) => addressOf(...plane) !== undefined);
+  const missing = `${files.name} is one of several files of a recording. What is in ${firstOf(elsewhere)} is black: open all its files together, or have them in one folder.`;
   const { x, y } = image.sizes;
   const resized =
     first.width !== x || first.height !== y
@@ -322,10 +354,10 @@ async function describe(
     }),
     pixelSize: image.pixelSize,
     levels: levels.map((page) => [page.height, page.width]),
-    notices: [...resized, ...absence.notices],
+    notices: [...resized, ...(elsewhere.length > 0 ? [missing] : absence.notices)],
     absentPlanes: absence.absentPlanes,
     async page(ti, zi, ci, level) {
-      const address = addresses[(ti * z + zi) * c + ci];
+      const address = addressOf(ti, zi, ci);
       const own = address && (await pages(address));
       if (own === undefined) return undefined;
       if (own[level] === undefined)

@@ -17,8 +17,8 @@ import {
   reports,
   tilesIn,
 } from '../region.js';
-import { readSubDirectories, readTiffFile, TAG } from './container.js';
-import { companionFiles, companionSeries, omeSeries } from './ome.js';
+import { readSubDirectories, readTiffFile, TAG, type TiffFile } from './container.js';
+import { companionFiles, companionSeries, filesBeside, omeSeries } from './ome.js';
 import { companionOf, isOmeXml } from './ome-xml.js';
 import { readBlock, readPage, samplesPerBlock, type TiffPage } from './page.js';
 import type { MovedPage, TiffSeries } from './planes.js';
@@ -53,35 +53,50 @@ export async function openTiff(source: ByteSource, options: TiffOptions = {}): P
     const [first] = file.directories;
     return (await readPage(file, first)).description;
   });
-  const described = isOmeXml(description)
-    ? await omeSeries(file, description, options.companions ?? [], options)
-    : undefined;
-  const all = described ?? (await plainSeries(file, options));
-  const notices = [
-    ...(isOmeXml(description) && !described
-      ? [`The OME-XML of ${source.name} does not describe its pages; they are read as they are.`]
-      : []),
-    ...(file.broken ? [`${source.name} breaks off after ${file.directories.length} pages; these are read.`] : []),
-    ...partOf(source.name, description),
-  ];
-  return openSeries(all, source.name, notices, options);
+  if (!isOmeXml(description)) {
+    const notices = [...breakOff(file), ...partOf(source.name, description)];
+    return openSeries(await plainSeries(file, options), source.name, notices, options);
+  }
+  const { companions = [] } = options;
+  const others = companions.length > 0 ? [] : filesBeside(description, source.name);
+  return withFilesBeside(others, options, async (beside) => {
+    const described = await omeSeries(file, description, { companions, beside }, options);
+    const undescribed = [`The OME-XML of ${source.name} does not describe its pages; they are read as they are.`];
+    const notices = [...(described ? [] : undescribed), ...breakOff(file)];
+    return openSeries(described ?? (await plainSeries(file, options)), source.name, notices, options);
+  });
+}
+
+function breakOff({ broken, source, directories }: TiffFile): string[] {
+  return broken ? [`${source.name} breaks off after ${directories.length} pages; these are read.`] : [];
 }
 
 /** A companion file of an OME-TIFF, with the files that hold its pages: those that were given, else those beside it. */
 export async function openCompanion(source: ByteSource, options: TiffOptions = {}): Promise<ImageSource> {
-  const { companions = [], beside } = options;
+  const { companions = [] } = options;
+  const others = companions.length > 0 ? [] : await companionFiles(source, options);
+  return withFilesBeside(others, options, async (beside) => {
+    const all = await companionSeries(source, [...companions, ...beside], options);
+    return openSeries(all, source.name, [], options);
+  });
+}
+
+/** Opens an image with those of these files that are beside it, which are closed with it. */
+async function withFilesBeside(
+  names: readonly string[],
+  { beside }: TiffOptions,
+  open: (found: readonly ByteSource[]) => Promise<ImageSource>,
+): Promise<ImageSource> {
   const found: ByteSource[] = [];
-  if (beside && companions.length === 0)
-    for (const name of (await companionFiles(source, options)).slice(0, MAX_FILES)) {
-      const file = await beside(name);
-      if (file) found.push(file);
-    }
   const close = async () => {
     for (const file of found) await file.close?.();
   };
   try {
-    const all = await companionSeries(source, [...companions, ...found], options);
-    const image = await openSeries(all, source.name, [], options);
+    for (const name of beside ? names.slice(0, MAX_FILES) : []) {
+      const file = await beside?.(name);
+      if (file) found.push(file);
+    }
+    const image = await open(found);
     return { ...image, close: () => image.close().then(close) };
   } catch (error) {
     await close();

@@ -1,6 +1,7 @@
 import * as zarr from 'zarrita';
 import { SamError } from '../../errors.js';
 import { sizeOf, type TypedArray } from '../../ndimage/array.js';
+import { toHalf } from '../../ndimage/half.js';
 import type { ChunkedArray } from '../chunked-region.js';
 import { bytesPerElement, exactNumbers, type FileDtype, halfToFloat } from '../elements.js';
 import { checkBlockSize } from '../region.js';
@@ -133,28 +134,29 @@ function readableMetadata(node: ZarrNode, where: string): { dtype: FileDtype; me
   checkSharding(metadata, where);
   const [dtype, readAs] = known;
   if (dtype === readAs) return { dtype, metadata: { ...metadata } };
-  const fill = fillBits(metadata.fill_value, where);
+  const fill = fillBits(metadata.fill_value, dtype, where);
   if (version === 3) return { dtype, metadata: { ...metadata, data_type: readAs, fill_value: fill } };
   const order = stored.startsWith('>') ? '>' : readAs === 'uint8' ? '|' : '<';
   return { dtype, metadata: { ...metadata, dtype: `${order}${readAs === 'uint8' ? 'u1' : 'u2'}`, fill_value: fill } };
 }
 
-function fillBits(fill: unknown, where: string): number {
-  if (fill === null || fill === undefined || fill === 0 || fill === false) return 0;
+/** The bits of empty pixels of booleans and half floats. Zarr v3 may give those of a float as they are: "0x7e00". */
+function fillBits(fill: unknown, dtype: FileDtype, where: string): number {
+  if (fill === null || fill === undefined || fill === false) return 0;
   if (fill === true) return 1;
-  if (fill === 'NaN' || Number.isNaN(fill)) return 0x7e00;
-  if (fill === 1) return 0x3c00;
-  throw new SamError(
-    'unsupported',
-    `${where} has half floats with the fill value ${JSON.stringify(fill)}, which is not read.`,
-  );
+  if (typeof fill === 'string' && /^0x[0-9a-f]{4}$/i.test(fill)) return Number(fill);
+  const value = typeof fill === 'number' || /^(NaN|-?Infinity)$/.test(String(fill)) ? Number(fill) : undefined;
+  if (value === undefined)
+    throw new SamError(
+      'invalid_image',
+      `${where} has ${JSON.stringify(fill)} as the value of its empty pixels, which is no number.`,
+    );
+  return dtype === 'float16' ? toHalf(Float32Array.of(value))[0] : value;
 }
 
 /** Shards have to be whole numbers of chunks, and their index has to be of a sane size. */
 function checkSharding(metadata: Readonly<Record<string, unknown>>, where: string): void {
-  const codecs = Array.isArray(metadata.codecs) ? metadata.codecs : [];
-  const inner = codecs.find((codec) => isRecord(codec) && codec.name === 'sharding_indexed')?.configuration
-    ?.chunk_shape;
+  const inner = shardingOf(metadata)?.chunk_shape;
   if (inner === undefined) return;
   const grid = metadata.chunk_grid as { configuration?: { chunk_shape?: unknown } } | undefined;
   const outer = grid?.configuration?.chunk_shape;
@@ -171,6 +173,12 @@ function checkSharding(metadata: Readonly<Record<string, unknown>>, where: strin
     );
 }
 
+function shardingOf(metadata: Readonly<Record<string, unknown>>): Record<string, unknown> | undefined {
+  const codecs = Array.isArray(metadata.codecs) ? metadata.codecs : [];
+  const sharding = codecs.find((codec) => isRecord(codec) && codec.name === 'sharding_indexed')?.configuration;
+  return isRecord(sharding) ? sharding : undefined;
+}
+
 async function openPatched(
   store: Store,
   path: string,
@@ -184,11 +192,14 @@ async function openPatched(
   const own = `/${prefix}${version === 3 ? 'zarr.json' : '.zarray'}`;
   const { key: like, stated } = firstKey(metadata, version);
   const chunks = chunkKeys(store, prefix, like, stated, where);
+  const indexFirst = shardingOf(metadata)?.index_location === 'start';
   const patched = {
     ...plain,
     get: async (...[key, options]: Parameters<typeof plain.get>) =>
       key === own ? json : chunks.get(key.slice(1), options),
-    async getRange(...[key, range, options]: Parameters<typeof plain.getRange>) {
+    async getRange(...[key, asked, options]: Parameters<typeof plain.getRange>) {
+      // zarrita looks for the index of a shard at its end, wherever it is.
+      const range = indexFirst && 'suffixLength' in asked ? { offset: 0, length: asked.suffixLength } : asked;
       const bytes = await plain.getRange(key, range, options);
       if (bytes === undefined) await chunks.check(options);
       return bytes;

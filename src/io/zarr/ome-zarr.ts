@@ -35,8 +35,8 @@ export interface OmeZarrImage {
   readonly name: string | undefined;
   /** One letter of `tczyx` per axis of the arrays; undefined where the metadata leave it to the shape (0.1, 0.2). */
   readonly axes: string | undefined;
-  readonly paths: readonly string[];
-  readonly pixelSize: ImageSource['pixelSize'];
+  /** The resolution levels, in the order of the metadata. */
+  readonly levels: readonly { readonly path: string; readonly pixelSize: ImageSource['pixelSize'] }[];
   readonly channels: readonly Partial<ChannelInfo>[];
 }
 
@@ -62,8 +62,10 @@ export function omeZarrImages(attributes: Attributes, where: string): OmeZarrIma
   return parsed.output.map((image) => ({
     name: typeof image.name === 'string' ? image.name : undefined,
     axes: image.axes ? axisLetters(image.axes, where) : undefined,
-    paths: image.datasets.map(({ path }) => path),
-    pixelSize: pixelSizeOf(image),
+    levels: image.datasets.map((dataset) => ({
+      path: relativePath(dataset.path, where),
+      pixelSize: pixelSizeOf(image, dataset),
+    })),
     channels: omero.success ? omero.output.channels.map(channelOf) : [],
   }));
 }
@@ -82,10 +84,22 @@ function axisLetter({ name, type }: { name: string; type?: string | null }, wher
   throw new SamError('unsupported', `${where} has an axis "${name}", which is not read; t, c, z, y and x are.`);
 }
 
-function pixelSizeOf(image: v.InferOutput<typeof Multiscale>): ImageSource['pixelSize'] {
+/** Some write `/0` or `./0/` for `0`. */
+function relativePath(path: string, where: string): string {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.length > 0 && !parts.includes('..') && !/[\\\0]/.test(path)) return parts.join('/');
+  throw new SamError(
+    'invalid_image',
+    `${where} names the resolution level ${JSON.stringify(path)}; it should be a path inside it such as "0".`,
+  );
+}
+
+type Multiscale = v.InferOutput<typeof Multiscale>;
+
+function pixelSizeOf(image: Multiscale, dataset: Multiscale['datasets'][number]): ImageSource['pixelSize'] {
   const scaleOf = (transformations: v.InferOutput<typeof Transformations>) =>
     transformations?.find(({ type }) => type === 'scale')?.scale;
-  const own = scaleOf(image.datasets[0].coordinateTransformations);
+  const own = scaleOf(dataset.coordinateTransformations);
   const all = scaleOf(image.coordinateTransformations);
   if (image.axes === undefined || own === undefined) return undefined;
   const axes = image.axes.map((axis, i) => ({ ...axis, length: Number(own[i]) * Number(all?.[i] ?? 1) }));

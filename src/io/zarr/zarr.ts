@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { sizeOf } from '../../ndimage/array.js';
 import { elementSize, fromChunks } from '../chunked-image.js';
 import type { ImageSource } from '../image.js';
 import { guessAxes } from '../ndarray.js';
@@ -49,30 +50,44 @@ async function openMultiscale(
       `There is no image ${options.series} in ${where}; it holds ${images.length}, counted from 0.`,
     );
   const nodes = await Promise.all(
-    image.paths.map(async (path) => {
-      const full = key === '' ? path : `${key}/${path}`;
-      return { path, full, node: await readNode(store, full, options) };
+    image.levels.map(async (level) => {
+      const full = key === '' ? level.path : `${key}/${level.path}`;
+      return { ...level, full, node: await readNode(store, full, options) };
     }),
   );
   // Smaller copies that were never written are no loss.
-  const there = nodes.flatMap(({ full, node }) => (node?.kind === 'array' ? [{ full, node }] : []));
+  const there = nodes.flatMap(({ node, ...level }) => (node?.kind === 'array' ? [{ ...level, node }] : []));
   const absent = nodes.filter(({ node }) => node?.kind !== 'array').map(({ path }) => path);
-  if (absent.includes(image.paths[0]))
+  if (absent.includes(image.levels[0].path))
     throw new SamError(
       'invalid_image',
       `${where} names a resolution level "${absent[0]}", which is not there; it is incomplete.`,
     );
-  const levels = await Promise.all(there.map(({ full, node }) => openZarrArray(store, full, node)));
-  const { axes, notices } = axesOf(image, levels[0].shape, where);
-  return fromChunks(levels, axes, {
-    ...image,
-    name: image.name ?? where,
-    notices: [
-      ...notices,
-      ...(absent.length > 0 ? [`${where} names the resolution levels ${absent.join(', ')}, which are not there.`] : []),
-    ],
-    images: images.map(({ name }, i) => name || `Image ${i + 1}`),
-  });
+  const opened = await Promise.all(
+    there.map(async ({ full, node, pixelSize }) => ({ pixelSize, array: await openZarrArray(store, full, node) })),
+  );
+  // The largest is the image, whatever the order in which they are named.
+  const levels = [...opened].sort((a, b) => sizeOf(b.array.shape) - sizeOf(a.array.shape));
+  const { axes, notices } = axesOf(image, levels[0].array.shape, where);
+  return fromChunks(
+    levels.map(({ array }) => array),
+    axes,
+    {
+      name: image.name ?? where,
+      channels: image.channels,
+      pixelSize: levels[0].pixelSize,
+      notices: [
+        ...notices,
+        ...(levels[0] === opened[0]
+          ? []
+          : [`${where} does not name its largest resolution level first; it is read as the image.`]),
+        ...(absent.length > 0
+          ? [`${where} names the resolution levels ${absent.join(', ')}, which are not there.`]
+          : []),
+      ],
+      images: images.map(({ name }, i) => name || `Image ${i + 1}`),
+    },
+  );
 }
 
 /** What the metadata say of the axes, if that fits the array; else what its shape says. */
