@@ -20,6 +20,7 @@ import type { SamWorker } from '../worker/sam-worker.js';
 import { ProgressLine } from './batch/progress-line.js';
 import { UsageError } from './command.js';
 import { importedModels, importModel } from './imported-models.js';
+import { othersIn } from './label-files.js';
 import { userDataFolder } from './serve/user-data.js';
 import { findModel } from './train/trained-models.js';
 
@@ -174,13 +175,8 @@ function seriesFlag(text: string | undefined): number | undefined {
 
 /** Of a file that holds several images, nobody said which one. */
 function tellingOfOthers(source: ImageSource): ImageSource {
-  const { images = [], notices = [] } = source;
-  if (images.length < 2) return source;
-  const names = images.slice(0, 5).join(', ') + (images.length > 5 ? ', …' : '');
-  return {
-    ...source,
-    notices: [...notices, `It holds ${images.length} images (${names}); this is the first: --series takes another.`],
-  };
+  const others = othersIn(source);
+  return others ? { ...source, notices: [...(source.notices ?? []), `${others}: --series takes another.`] } : source;
 }
 
 async function modelFlag(flags: EngineFlags): Promise<ModelSpec> {

@@ -16,6 +16,7 @@ import { masksToLabels } from '../segmentation/masks-to-labels.js';
 import type { TaskOptions } from '../task.js';
 import { UsageError } from './command.js';
 import type { Engine } from './engine.js';
+import { checkLabelsFit } from './label-files.js';
 
 /** The model against reference labels: with prompts made from them, click by click, or without prompts. */
 export const EVALUATION_MODES = ['prompts', 'iterative', 'ais', 'apg', 'amg', 'grid'] as const;
@@ -71,6 +72,7 @@ export async function evaluateModel(
       const reference = await file.reference();
       const source = await engine.open(image, inner);
       try {
+        checkLabelsFit(reference, source);
         const embeddings = await engine.embeddings(source, file.embeddings ?? title, inner);
         try {
           const context = { worker: engine.worker, model: engine.model.name, embeddings, plane: 0 };

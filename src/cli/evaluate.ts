@@ -9,7 +9,6 @@ import { scoreSegmentation, separateObjects } from '../evaluation/segmentation-a
 import { resultNames } from '../io/folder/result-names.js';
 import { readPlane } from '../io/image.js';
 import { openFile } from '../io/node-open.js';
-import { readLabelImage } from '../io/results/label-image.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { piecesOfOneObject } from '../session/edits/separate.js';
@@ -22,6 +21,7 @@ import { embeddingNames } from './batch/result-records.js';
 import { type Command, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';
 import { evaluateModel, parseModes } from './evaluate-model.js';
+import { checkLabelsFit, readLabels } from './label-files.js';
 
 /** Predictions, or models, against reference labels: a table per image and its means, as CSV and as a page. */
 const usage = `micro-sam evaluate --labels FILES --predictions FILES [options]      scores label images
@@ -139,11 +139,17 @@ async function scorePredictions(
       const row = { image: titles.get(label) ?? label.name, setting: name };
       try {
         const reference = await readReference(label.file, values);
-        const labelled = await readLabels(prediction.file, values.prediction_key);
-        rows.push({ ...row, scores: { ...scoreSegmentation(reference, labelled) } });
+        const labelled = await readLabels(prediction.file, { key: values.prediction_key, flag: '--prediction_key' });
+        tellPieces(
+          prediction.file,
+          labelled,
+          'number its parts, for example with "Connected Components Labeling" in Fiji',
+        );
+        const scores = { ...scoreSegmentation(reference, labelled) };
         const image = images?.get(label);
         if (image && reference.shape.length === 2)
           pictures.push({ ...row, png: await picture(image.file, reference, labelled) });
+        rows.push({ ...row, scores });
       } catch (error) {
         rows.push({ ...row, scores: {}, error: asSamError(error).message });
       }
@@ -189,28 +195,21 @@ async function scoreModels(
 }
 
 async function readReference(file: string, values: Values): Promise<LabelImage> {
-  const labels = await readLabels(file, values.label_key);
+  const labels = await readLabels(file, { key: values.label_key, flag: '--label_key' });
   if (values.separate) return separateObjects(labels);
-  const pieces = piecesOfOneObject(labels);
-  if (pieces > 1)
-    console.error(
-      `All of ${file} is one object, in ${pieces} pieces that do not touch; with --separate each becomes an object of its own.`,
-    );
+  tellPieces(file, labels, 'with --separate each becomes an object of its own');
   return labels;
 }
 
-async function readLabels(file: string, key?: string): Promise<LabelImage> {
-  const source = await openFile(file, { key });
-  try {
-    return await readLabelImage(source);
-  } finally {
-    await source.close();
-  }
+function tellPieces(file: string, labels: LabelImage, advice: string): void {
+  const pieces = piecesOfOneObject(labels);
+  if (pieces > 1) log(`All of ${file} is one object, in ${pieces} pieces that do not touch; ${advice}.`);
 }
 
 async function picture(file: string, reference: LabelImage, prediction: LabelImage): Promise<Uint8Array> {
   const source = await openFile(file);
   try {
+    checkLabelsFit(reference, source);
     return renderPicture({ image: toImage(await readPlane(source, 0)), reference, prediction });
   } finally {
     await source.close();

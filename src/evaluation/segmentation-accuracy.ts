@@ -4,7 +4,8 @@ import { matchObjects, type Overlap, type Overlaps, overlapsOf } from './matchin
 
 /**
  * How good an instance segmentation is, by the definitions of elf, which micro-sam's evaluation uses (`mean_segmentation_accuracy`). The value of a data set
- * is the mean over its images, not over pooled objects (report.ts).
+ * is the mean over its images, not over pooled objects (report.ts). Where there is nothing to find and nothing is found,
+ * every score is 1; elf's are 0, as if all had been missed.
  */
 export interface SegmentationScores {
   /** Mean segmentation accuracy over `ACCURACY_THRESHOLDS`. */
@@ -57,6 +58,8 @@ export function scoreSegmentation(reference: LabelImage, predicted: LabelImage):
   const accuracies = ACCURACY_THRESHOLDS.map((threshold) => segmentationAccuracy(overlaps, threshold));
   const { truePositives: tp, falsePositives: fp, falseNegatives: fn } = countsAt(overlaps, 0.5);
   const ratio = (part: number, whole: number) => (part === 0 ? 0 : part / whole);
+  const counts = { referenceObjects: overlaps.reference.length, predictedObjects: overlaps.predicted.length };
+  if (tp + fp + fn === 0) return { msa: 1, sa50: 1, sa75: 1, precision: 1, recall: 1, f1: 1, dice: 1, ...counts };
   return {
     msa: accuracies.reduce((sum, accuracy) => sum + accuracy, 0) / accuracies.length,
     sa50: accuracies[0],
@@ -65,8 +68,7 @@ export function scoreSegmentation(reference: LabelImage, predicted: LabelImage):
     recall: ratio(tp, tp + fn),
     f1: ratio(2 * tp, 2 * tp + fp + fn),
     dice: diceScore(reference, predicted),
-    referenceObjects: overlaps.reference.length,
-    predictedObjects: overlaps.predicted.length,
+    ...counts,
   };
 }
 

@@ -34,6 +34,8 @@ export interface ImageSource {
   readonly notices?: readonly string[];
   /** Planes (numbers as `planeCount` counts) that the file announces and does not hold; they read as zeros. */
   readonly absentPlanes?: readonly number[];
+  /** Its compression changes values (JPEG): it is no place for the numbers of objects. */
+  readonly lossy?: boolean;
   /** The palette indices of a picture that has a palette: the numbers of objects, if it is a label image. */
   readonly indices?: ImageSource;
   /**

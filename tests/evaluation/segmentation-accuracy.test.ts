@@ -83,13 +83,14 @@ describe('evaluation/segmentation-accuracy', () => {
     assert.equal(segmentationAccuracy(threeQuarters, ACCURACY_THRESHOLDS[5]), 0);
   });
 
-  it('a perfect result scores 1 whatever the ids, an empty one 0', () => {
+  it('a perfect result scores 1 whatever the ids, an empty one 0 unless there is nothing to find', () => {
     const reference = labelsFromPicture('11.22', '11..2');
     const renamed = labelsFromPicture('99.33', '99..3');
     const perfect = scoreSegmentation(reference, renamed);
     assert.deepEqual([perfect.msa, perfect.sa50, perfect.f1], [1, 1, 1]);
     const nothing = labelsFromPicture('.....', '.....');
-    assert.deepEqual([scoreSegmentation(reference, nothing).msa, scoreSegmentation(nothing, nothing).msa], [0, 0]);
+    assert.deepEqual([scoreSegmentation(reference, nothing).msa, scoreSegmentation(nothing, reference).msa], [0, 0]);
+    assert.deepEqual([scoreSegmentation(nothing, nothing).msa, scoreSegmentation(nothing, nothing).dice], [1, 1]);
     assert.throws(() => scoreSegmentation(reference, labelsFromPicture('1')), { code: 'invalid_argument' });
   });
 

@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { type ImageSource, planeCount, readPlane } from '../../io/image.js';
 import { openFile } from '../../io/node-open.js';
-import { readLabelImage } from '../../io/results/label-image.js';
 import { toImage } from '../../model/intensity.js';
 import { type LabelImage, sizeOf, tensor } from '../../ndimage/array.js';
 import { labelSizes, removeSmall } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
 import { medianDiameter, type TrainingImage } from '../../training/labelled-image.js';
 import { UsageError } from '../command.js';
+import { readLabels } from '../label-files.js';
 
 /**
  * Images and their labels in files, paired by name; each plane of a stack with objects in it is an image of its own.
@@ -51,7 +51,7 @@ export async function labelledPlanes(
 }
 
 async function planesOf(file: LabelledFile, options: LabelledOptions): Promise<LabelledPlane[]> {
-  const labels = await read(file.labels, options.labelKey, readLabelImage);
+  const labels = await readLabels(file.labels, { key: options.labelKey, flag: '--label_key' });
   const [height, width] = labels.shape.slice(-2);
   const count = sizeOf(labels.shape) / (height * width);
   const shape = await read(file.image, options.imageKey, async (source) => ({

@@ -25,7 +25,7 @@ export async function openJpeg(source: ByteSource, options: TaskOptions = {}): P
   const bytes = await readAll(source, options);
   const { data, height, width, channels } = await decodeJpeg(bytes, source.name);
   const shape = channels === 1 ? [height, width] : [height, width, channels];
-  return openNdarray({ data, shape, axes: channels === 1 ? 'yx' : 'yxs', name: source.name });
+  return { ...openNdarray({ data, shape, axes: channels === 1 ? 'yx' : 'yxs', name: source.name }), lossy: true };
 }
 
 interface JpegHeader {

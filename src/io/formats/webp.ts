@@ -44,7 +44,19 @@ export async function openWebp(source: ByteSource, options: TaskOptions = {}): P
   for (let i = 0; i < pixels; i++)
     for (let channel = 0; channel < channels; channel++) data[i * channels + channel] = picture.data[i * 4 + channel];
   const shape = [picture.height, picture.width, channels];
-  return openNdarray({ data, shape, axes: 'yxs', name, channels: colourChannels(channels) });
+  const image = openNdarray({ data, shape, axes: 'yxs', name, channels: colourChannels(channels) });
+  return isLossless(bytes) ? image : { ...image, lossy: true };
+}
+
+/** By the chunk that holds the picture, or the first frame. */
+function isLossless(bytes: Uint8Array): boolean {
+  for (let at = 12; at + 8 <= bytes.length; ) {
+    const name = chunkName(bytes, at);
+    if (name === 'VP8L' || name === 'VP8 ') return name === 'VP8L';
+    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at + 4, true);
+    at += name === 'ANMF' ? 8 + FRAME_HEADER : 8 + length + (length % 2);
+  }
+  return false;
 }
 
 interface Frame {

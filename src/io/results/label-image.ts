@@ -7,7 +7,8 @@ import { type ImageSource, planeCount, readPlane } from '../image.js';
  * Reads a label image whole: object numbers, [H, W], or [planes, H, W] of a stack. Any number type that holds them; of a
  * picture with a palette its indices are the numbers, of one in which red, green and blue are equal their common value.
  *
- * @throws SamError `invalid_image` if it is coloured, has channels or holds anything but whole numbers from 0 to 4294967295
+ * @throws SamError `invalid_image` if it is coloured, has channels, was compressed with loss or holds anything but whole
+ * numbers from 0 to 4294967295
  */
 export async function readLabelImage(image: ImageSource, task: TaskOptions = {}): Promise<LabelImage> {
   const source = image.indices ?? image;
@@ -16,6 +17,11 @@ export async function readLabelImage(image: ImageSource, task: TaskOptions = {})
     throw new SamError(
       'invalid_image',
       `${source.name} has ${c} channels; a label image has one, in which each pixel holds the number of its object.`,
+    );
+  if (source.lossy)
+    throw new SamError(
+      'invalid_image',
+      `${source.name} is compressed with loss, as JPEG does, which changes the numbers of objects; save label images as PNG or TIFF.`,
     );
   const planes = planeCount(source);
   const data = new Uint32Array(planes * y * x);

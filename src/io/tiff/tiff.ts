@@ -40,6 +40,7 @@ export interface TiffOptions extends TaskOptions {
   readonly cacheBytes?: number;
 }
 
+const JPEG = 7;
 const CACHE_BYTES = 128 * 2 ** 20;
 
 interface Block {
@@ -140,6 +141,7 @@ async function openSeries(
       levels: withLevels.levels,
       images: all.map((image) => image.name),
       files: withLevels.files,
+      ...(first.compression === JPEG && { lossy: true }),
       ...reports({ ...withLevels, notices: [...notices, ...(withLevels.notices ?? [])] }),
     },
     (region, task) => readRegion(withLevels, cache, region, allocateRegion(dtype, region), task),
