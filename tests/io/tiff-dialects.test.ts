@@ -405,17 +405,17 @@ describe('OME-TIFF that its pages contradict', () => {
     });
 
   for (const [what, extra] of [
-    ['a comment', `<!-- ${xml(sizes(9))} -->`],
-    ['text as it is', `<Description><![CDATA[${xml(sizes(9))}]]></Description>`],
+    ['a comment', `<!-- ${xml(sizes(9), '')} -->`],
+    ['text as it is', `<Description><![CDATA[${xml(sizes(9), '')}]]></Description>`],
     [
       'notes of a program',
-      `<StructuredAnnotations><XMLAnnotation>${xml(sizes(9))}</XMLAnnotation></StructuredAnnotations>`,
+      `<StructuredAnnotations><XMLAnnotation>${xml(sizes(9), '')}</XMLAnnotation></StructuredAnnotations>`,
     ],
     ['no notes', '<StructuredAnnotations/>'],
     ['an attribute', '<Experimenter Name="a > b"/>'],
   ] as const)
     it(`an image in ${what} is none`, async () => {
-      const image = await open(stackOf(3, [text(270, xml(sizes(3)).replace('<Image', `${extra}<Image`))]));
+      const image = await open(stackOf(3, [text(270, xml(sizes(3), '').replace('<Image', `${extra}<Image`))]));
       assert.deepEqual((await values(image)).flat(2), [1, 2, 3]);
       assert.equal(image.notices, undefined);
     });
