@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import WebSocket from 'ws';
 import { leasesFrom } from '../../src/app/lease.js';
 import { Leases } from '../../src/cli/serve/leases.js';
 import type { Lease } from '../../src/session/saving/lease.js';
+import { type SocketServer, serveSockets } from '../support/socket-server.js';
 
 let onSent: () => void = () => undefined;
 
@@ -29,7 +28,7 @@ describe('leases of a page', function () {
   this.timeout(30_000);
   const ofNode = globalThis.WebSocket;
   let folder: string;
-  let served: { server: Server; leases: Leases } | undefined;
+  let served: { server: SocketServer; leases: Leases } | undefined;
   const open: Lease[] = [];
 
   before(() => Object.assign(globalThis, { WebSocket: QuietSocket }));
@@ -44,19 +43,17 @@ describe('leases of a page', function () {
   after(() => Object.assign(globalThis, { WebSocket: ofNode }));
 
   async function start(port = 0): Promise<number> {
-    const server = createServer();
-    const leases = new Leases({ folder, token: 'secret', origins: () => [] });
-    leases.attach(server);
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    const leases = new Leases(folder);
+    const server = await serveSockets([leases], 'secret', port);
     served = { server, leases };
-    return (server.address() as AddressInfo).port;
+    return server.port;
   }
 
   async function stop(): Promise<void> {
-    await served?.leases.close();
-    const { server } = served ?? {};
+    const { server, leases } = served ?? {};
     served = undefined;
-    if (server) await new Promise((resolve) => server.close(resolve));
+    await server?.close();
+    await leases?.close();
   }
 
   /** A window, with what it is told; `saves` is what it does before it gives up the lease. */

@@ -1,35 +1,27 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { decodeMulti, encode } from '@msgpack/msgpack';
 import { WebSocket } from 'ws';
 import { HyphaEndpoint } from '../../src/cli/serve/hypha/endpoint.js';
 import { scriptClient } from '../../src/cli/serve/script-client.js';
 import { fromRpcArray } from '../../src/service/ndarray.js';
 import { brightWorker } from '../support/bright-worker.js';
+import { type SocketServer, serveSockets } from '../support/socket-server.js';
 
 type Message = Readonly<Record<string, unknown>>;
 
 /** The wire of Hypha's clients, by hand; tests/integration/python-client.test.ts has a real one. */
 describe('server for clients of Hypha', () => {
   const token = 'a token of the test';
-  let server: http.Server;
-  let endpoint: HyphaEndpoint;
+  let server: SocketServer;
   let address: string;
   beforeEach(async () => {
     const worker = brightWorker();
     const open = () => scriptClient(worker);
-    endpoint = new HyphaEndpoint({ token, origins: () => ['http://127.0.0.1:1'], open, log: () => undefined });
-    server = http.createServer();
-    endpoint.attach(server);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    address = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws`;
+    server = await serveSockets([new HyphaEndpoint({ token, open, log: () => undefined })], token);
+    address = `${server.address}/ws`;
   });
-  afterEach(() => {
-    endpoint.close();
-    server.close();
-  });
+  afterEach(() => server.close());
 
   async function connected() {
     const socket = new WebSocket(address);

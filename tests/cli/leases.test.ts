@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import WebSocket from 'ws';
 import { LeaseFile } from '../../src/cli/serve/lease-file.js';
 import { Leases } from '../../src/cli/serve/leases.js';
+import { type SocketServer, serveSockets } from '../support/socket-server.js';
 
 /** A page, as far as leases go. */
 class Page {
@@ -62,26 +61,24 @@ class Page {
 
 describe('leases', () => {
   let folder: string;
-  const running: { server: Server; leases: Leases }[] = [];
+  const running: { server: SocketServer; leases: Leases }[] = [];
   beforeEach(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-leases-'));
   });
   afterEach(async () => {
     for (const { server, leases } of running.splice(0)) {
+      await server.close();
       await leases.close();
-      server.close();
     }
     await rm(folder, { recursive: true, force: true });
   });
 
   /** @returns its address */
   async function serve(): Promise<string> {
-    const server = createServer();
-    const leases = new Leases({ folder, token: 'secret', origins: () => ['http://127.0.0.1:1'] });
-    leases.attach(server);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const leases = new Leases(folder);
+    const server = await serveSockets([leases], 'secret');
     running.push({ server, leases });
-    return `ws://127.0.0.1:${(server.address() as AddressInfo).port}/leases`;
+    return `${server.address}/leases`;
   }
 
   it('one page has the lease of an image, the others wait, and the next gets it when that one dies', async () => {

@@ -73,6 +73,8 @@ describe('attacks on the annotator server', () => {
       ...withoutToken(),
       ...badKeys(authorized()),
       ...badTargets(),
+      ...badUpgrades(),
+      ...smuggled(),
     ];
     assert.ok(attacks.length >= 150, `${attacks.length} requests`);
     const wrong: string[] = [];
@@ -100,12 +102,68 @@ describe('attacks on the annotator server', () => {
       );
   });
 
+  it('ends a socket that does not show the token: by what it sends, or that it sends nothing of use', async () => {
+    const fin = (opcode: number) => Buffer.from([0x80 | opcode]);
+    const masked = (opcode: Buffer, text: string) => {
+      const body = Buffer.from(text);
+      const length = Buffer.alloc(9);
+      length[0] = 0x80 | 127;
+      length.writeBigUInt64BE(BigInt(body.length), 1);
+      return Buffer.concat([opcode, length, Buffer.alloc(4), body]);
+    };
+    const text = fin(1);
+    const begun = Buffer.from([0x01]);
+    const continued = Buffer.from([0x00]);
+    const announced = (length: bigint) => {
+      const header = Buffer.from([0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+      header.writeBigUInt64BE(length, 2);
+      return header;
+    };
+    const frames: Readonly<Record<string, Uint8Array>> = {
+      'not masked': Buffer.concat([text, Buffer.from([2]), Buffer.from('{}')]),
+      'a frame of 2^63 bytes': announced(2n ** 63n - 1n),
+      'a frame of 8 GB': announced(2n ** 33n),
+      'a reserved opcode': masked(fin(3), 'x'),
+      'reserved bits': masked(Buffer.from([0xf1]), 'x'),
+      'a piece of nothing': masked(continued, 'x'),
+      'pieces without end': Buffer.concat([masked(begun, 'x'), ...Array(3000).fill(masked(continued, 'x'))]),
+      'a long ping': masked(fin(9), 'x'.repeat(126)),
+      'pings without end': Buffer.concat(Array(3000).fill(masked(fin(9), 'x'))),
+      'no UTF-8': Buffer.concat([text, Buffer.from([0x82, 0, 0, 0, 0, 0xff, 0xfe])]),
+      'no JSON': masked(text, '{"token":'),
+      'no object': masked(text, '"token"'),
+      null: masked(text, 'null'),
+      'an array': masked(text, '[]'),
+      'a token that is no text': masked(text, '{"token":{"length":32}}'),
+      'the prototype': masked(text, '{"__proto__":{"token":"x"}}'),
+      'another token': masked(text, `{"token":"${'0'.repeat(32)}","image":"x"}`),
+      'a long hello': masked(text, `{"token":"${'0'.repeat(100_000)}"}`),
+    };
+    for (const target of ['/leases', '/ws'])
+      for (const [name, bytes] of Object.entries(frames)) {
+        await closedSocket(server.origin, target, bytes);
+        assert.equal(server.child.exitCode, null, `${name} to ${target} ended the server: ${server.output.stderr}`);
+      }
+    assert.equal((await fetch(server.url)).status, 200);
+  });
+
+  it('answers others while clients send their requests a byte at a time', async () => {
+    const { hostname, port } = new URL(server.origin);
+    const slow = Array.from({ length: 200 }, () => net.connect(Number(port), hostname));
+    for (const socket of slow) socket.on('error', () => undefined).write('GET / HTTP/1.1\r\nX-Slow: ');
+    assert.equal((await fetch(server.url)).status, 200);
+    for (const socket of slow) socket.destroy();
+  });
+
   it('says of each answer that it is what its type says, and who may frame the page', async () => {
     for (const target of ['/', '/plugin/index.html', '/plugin/main.js', image, '/nowhere', '/settings.json']) {
       const { headers } = await fetch(server.origin + target);
       assert.equal(headers.get('x-content-type-options'), 'nosniff', target);
       assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin', target);
     }
+    for (const target of [image, '/nowhere', '/settings.json', '/plugin/nowhere.html'])
+      assert.match((await fetch(server.origin + target)).headers.get('content-security-policy') ?? '', /sandbox/);
+    assert.equal((await fetch(`${server.origin}/plugin/worker.js`)).headers.get('content-security-policy'), null);
     assert.match((await fetch(server.origin)).headers.get('content-security-policy') ?? '', /frame-ancestors 'self'/);
   });
 
@@ -431,6 +489,77 @@ function badTargets(): Attack[] {
   ];
 }
 
+/** Requests for a WebSocket, whose handlers see them before any of HTTP does. */
+function badUpgrades(): Attack[] {
+  const headers = {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+  };
+  const ask = (target: string, more: Record<string, string> = {}, ...expect: number[]): Attack => ({
+    name: 'upgrade',
+    target,
+    headers: { ...headers, ...more },
+    expect,
+  });
+  const targets = [
+    '//',
+    '///',
+    '/\\',
+    '//[',
+    'http://[',
+    'http://',
+    '/',
+    '*',
+    '?',
+    '/leases/',
+    '/leases%00',
+    '/LEASES',
+  ];
+  const others: Record<string, string>[] = [
+    { host: 'evil.example' },
+    { host: '127.0.0.1:1' },
+    { origin: 'http://evil.example' },
+    { origin: 'null' },
+  ];
+  return [
+    ...targets.map((target) => ask(target, {}, 400, 403)),
+    ...['/leases', '/ws'].flatMap((target) => [
+      ...others.map((more) => ask(target, more, 403)),
+      ask(target, { 'sec-websocket-key': 'short' }, 400),
+      ask(target, { 'sec-websocket-version': '99' }, 400, 426),
+      ask(target, { upgrade: 'h2c' }, 400),
+      { ...ask(target, {}, 405), method: 'POST' },
+    ]),
+  ];
+}
+
+/** What a proxy and a server might take for two requests, or for other ones. */
+function smuggled(): Attack[] {
+  const hidden = 'GET /settings.json HTTP/1.1\r\nHost: x\r\n\r\n';
+  const ask = (headers: Record<string, string>, ...expect: number[]): Attack => ({
+    name: 'smuggling',
+    target: '/',
+    headers,
+    body: hidden,
+    expect,
+  });
+  return [
+    ask({ 'transfer-encoding': 'chunked, identity' }, 400, 200),
+    ask({ 'transfer-encoding': 'xchunked' }, 400),
+    ask({ 'transfer-encoding ': 'chunked' }, 400),
+    ask({ 'content-length': '0, 5' }, 400),
+    ask({ 'content-length': '+5' }, 400),
+    ask({ 'content-length': '5 5' }, 400),
+    ask({ 'content-length': '0x5' }, 400),
+    ask({ 'x-folded': 'a\r\n b' }, 400, 200),
+    ask({ 'x-nul': 'a\0b' }, 400),
+    ask({ 'x-cr': 'a\rhost: evil.example' }, 400),
+    ask({ 'x y': 'a' }, 400),
+  ];
+}
+
 /** Sends a request exactly as written and reads until the server ends the connection. */
 function send(origin: string, { method = 'GET', target, headers = {}, body = '' }: Attack) {
   const { hostname, port, host } = new URL(origin);
@@ -438,7 +567,7 @@ function send(origin: string, { method = 'GET', target, headers = {}, body = '' 
   return new Promise<{ status: number; text: string }>((resolve, reject) => {
     const socket = net.connect(Number(port), hostname);
     let text = '';
-    socket.setTimeout(5000, () => socket.destroy(new Error(`${method} ${target} was not answered`)));
+    socket.setTimeout(30_000, () => socket.destroy(new Error(`${method} ${target} was not answered`)));
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
     });
@@ -449,6 +578,21 @@ function send(origin: string, { method = 'GET', target, headers = {}, body = '' 
     socket.on('close', () => resolve({ status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0), text }));
     socket.write(Buffer.from(`${method} ${target} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`, 'latin1'));
   });
+}
+
+/** Opens a WebSocket, sends bytes of its own making and waits until the server ends the connection. */
+function closedSocket(origin: string, target: string, frames: Uint8Array): Promise<void> {
+  const { hostname, port, host } = new URL(origin);
+  const socket = net.connect(Number(port), hostname);
+  const headers = [`Host: ${host}`, 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+  const key = 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==';
+  socket.write(`GET ${target} HTTP/1.1\r\n${[...headers, key].join('\r\n')}\r\n\r\n`);
+  socket.once('data', () => socket.write(frames));
+  socket.on('error', () => undefined); // reset, as it should be
+  socket.on('data', (data) => {
+    if (data.includes(0x88)) socket.end(); // told that it is over
+  });
+  return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 
 /** Reads the beginning of an answer and goes away. */

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { HyphaEndpoint } from '../../src/cli/serve/hypha/endpoint.js';
 import { scriptClient } from '../../src/cli/serve/script-client.js';
 import { brightWorker } from '../support/bright-worker.js';
 import { HYPHA_PACKAGES, hasPython, pythonVenv, withPython } from '../support/python.js';
+import { serveSockets } from '../support/socket-server.js';
 import { startServer } from '../support/start-server.js';
 
 /** Python without code of ours: the client of Hypha from PyPI against the server. */
@@ -35,12 +34,9 @@ describe('Python by Hypha', function () {
     const token = 'a token of the test';
     const worker = brightWorker();
     const open = () => scriptClient(worker);
-    const endpoint = new HyphaEndpoint({ token, origins: () => [], open, log: () => undefined });
-    const server = http.createServer();
-    endpoint.attach(server);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const server = await serveSockets([new HyphaEndpoint({ token, open, log: () => undefined })], token);
     try {
-      const seen = await run(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, token);
+      const seen = await run(`http://127.0.0.1:${server.port}`, token);
       assert.match(String(seen.refused), /token is missing or wrong/);
       const [type, dtype, shape, iou, added] = seen.clicked as [string, string, number[], number, number[]];
       assert.deepEqual([type, dtype, shape, added], ['ndarray', 'uint32', [256, 256], [1]]);
@@ -54,8 +50,7 @@ describe('Python by Hypha', function () {
       assert.match(String(seen.missing), /not_found: There is no file/);
       assert.equal(seen.none, false);
     } finally {
-      endpoint.close();
-      server.close();
+      await server.close();
     }
   });
 

@@ -1,9 +1,9 @@
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage, Server } from 'node:http';
+import { createHash, randomUUID } from 'node:crypto';
 import path from 'node:path';
 import * as v from 'valibot';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { LeaseFile } from './lease-file.js';
+import type { SocketRoute } from './sockets.js';
 
 /**
  * The leases of images (session/saving/lease.ts) for the pages of this server, over a WebSocket each: a page that dies,
@@ -13,15 +13,6 @@ import { LeaseFile } from './lease-file.js';
  *                     { "do": "take" }   { "do": "done" }: what was unsaved is saved
  *     server → page   { "held": true | false }
  */
-export interface LeaseOptions {
-  /** Where the lease files are. */
-  readonly folder: string;
-  readonly token: string;
-  /** Of the pages that may connect. */
-  readonly origins: () => readonly string[];
-}
-
-const PATH = '/leases';
 /** Time that a page has to save what it has not yet, before another takes over. */
 const LAST_WORDS_MS = 2000;
 const TICK_MS = 1000;
@@ -30,70 +21,55 @@ const PARTING_MS = 500;
 /** After a restart, pages that had a lease come back before those that waited for it. */
 const RETURN_MS = 3000;
 
-const helloSchema = v.object({ token: v.string(), image: v.string(), held: v.optional(v.boolean()) });
+const helloSchema = v.object({ image: v.string(), held: v.optional(v.boolean()) });
 const wishSchema = v.object({ do: v.picklist(['take', 'done']) });
 
-export class Leases {
+export class Leases implements SocketRoute {
+  readonly path = '/leases';
+  readonly maxPayload = 4096;
   private readonly images = new Map<string, ImageLease>();
-  private readonly sockets = new WebSocketServer({ noServer: true, maxPayload: 4096 });
   private readonly server = randomUUID();
   private readonly started = performance.now();
   private readonly ticking: NodeJS.Timeout;
 
-  constructor(private readonly options: LeaseOptions) {
+  /** @param folder where the lease files are */
+  constructor(private readonly folder: string) {
     this.ticking = setInterval(() => {
       for (const lease of this.images.values()) void lease.tick();
     }, TICK_MS);
     this.ticking.unref();
   }
 
-  attach(server: Server): void {
-    server.on('upgrade', (request, socket, head) => {
-      if (new URL(request.url ?? '/', 'http://here').pathname !== PATH) return;
-      if (!this.isAllowed(request)) {
-        socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
-        return;
-      }
-      this.sockets.handleUpgrade(request, socket, head, (client) => this.greet(client));
-    });
-  }
-
+  /** Once all pages are gone. */
   async close(): Promise<void> {
     clearInterval(this.ticking);
-    for (const client of this.sockets.clients) client.terminate();
     await Promise.all([...this.images.values()].map((lease) => lease.close()));
   }
 
-  private isAllowed({ headers }: IncomingMessage): boolean {
-    return headers.origin === undefined || this.options.origins().includes(headers.origin);
-  }
-
-  private greet(client: WebSocket): void {
-    client.on('error', () => client.terminate());
-    client.once('message', (data) => {
-      const hello = parse(helloSchema, data);
-      if (!hello || !isSame(hello.token, this.options.token)) {
-        client.close(1008, 'The token is missing or wrong.');
-        return;
-      }
-      const lease = this.leaseOf(hello.image);
-      client.on('close', () => void lease.leave(client));
-      client.on('message', (more) => {
-        const wish = parse(wishSchema, more);
-        if (wish?.do === 'take') void lease.take(client);
-        if (wish?.do === 'done') lease.done(client);
-      });
-      const returning = performance.now() - this.started < RETURN_MS && hello.held === false;
-      if (returning) setTimeout(() => void lease.join(client), RETURN_MS).unref();
-      else void lease.join(client);
+  greet(client: WebSocket, said: object): void {
+    const hello = v.safeParse(helloSchema, said);
+    if (!hello.success) {
+      client.close(1008, 'The image is missing.');
+      return;
+    }
+    const { image, held } = hello.output;
+    const lease = this.leaseOf(image);
+    client.on('close', () => void lease.leave(client));
+    client.on('message', (more) => {
+      const wish = wishOf(more);
+      if (wish === 'take') void lease.take(client);
+      if (wish === 'done') lease.done(client);
     });
+    const returning = performance.now() - this.started < RETURN_MS && held === false;
+    if (returning) setTimeout(() => void lease.join(client), RETURN_MS).unref();
+    else void lease.join(client);
   }
 
   private leaseOf(image: string): ImageLease {
     let lease = this.images.get(image);
     if (!lease) {
       const name = createHash('sha256').update(image).digest('hex').slice(0, 40);
-      const file = new LeaseFile(path.join(this.options.folder, name), this.server);
+      const file = new LeaseFile(path.join(this.folder, name), this.server);
       lease = new ImageLease(file);
       this.images.set(image, lease);
     }
@@ -203,15 +179,10 @@ function tell(page: WebSocket, held: boolean): void {
   page.send(JSON.stringify({ held }), () => undefined);
 }
 
-function parse<S extends v.GenericSchema>(schema: S, data: unknown): v.InferOutput<S> | undefined {
+function wishOf(data: unknown): v.InferOutput<typeof wishSchema>['do'] | undefined {
   try {
-    return v.parse(schema, JSON.parse(String(data)));
+    return v.parse(wishSchema, JSON.parse(String(data))).do;
   } catch {
     return undefined;
   }
-}
-
-function isSame(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,6 +1,6 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { asSamError, type ErrorCode } from '../../errors.js';
+import { isSecret } from './token.js';
 
 /** One request, whose asker and method have been checked. */
 export interface Ask {
@@ -28,6 +28,8 @@ export interface Guard {
 
 /** Headers of every answer. */
 const HEADERS = {
+  // Whatever a file or an error text holds, it is no page of ours; the pages set their own.
+  'Content-Security-Policy': "default-src 'none'; sandbox; frame-ancestors 'none'",
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
   'Cross-Origin-Resource-Policy': 'same-origin',
@@ -81,9 +83,7 @@ function addressOf(target: string | undefined, origin: string): URL | undefined 
 }
 
 function hasToken(request: IncomingMessage, token: string): boolean {
-  const given = Buffer.from(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
-  const expected = Buffer.from(token);
-  return given.length === expected.length && timingSafeEqual(given, expected);
+  return isSecret(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '', token);
 }
 
 /** The body of a refused request is not read: the connection ends with the answer. */

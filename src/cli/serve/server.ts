@@ -22,6 +22,7 @@ import { Leases } from './leases.js';
 import { type Ask, answerRequests, type Route } from './routes.js';
 import { scriptClient } from './script-client.js';
 import { ServedFiles } from './served-files.js';
+import { answerSockets } from './sockets.js';
 import { staticFiles } from './static-files.js';
 import { storeRoute } from './store-endpoint.js';
 import { serverToken } from './token.js';
@@ -108,18 +109,12 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     ...(options.embeddings === undefined ? [] : [storeRoute(folderStore(options.embeddings.folder), '/embeddings/')]),
     { path: '/', methods: READ, answer: staticFiles(dist, { isolated: foreignViewer === undefined }) },
   ];
-  const server = http.createServer(answerRequests(routes, { token, origins: () => origins, log: options.log }));
+  const guard = { token, origins: () => origins, log: options.log };
+  const server = http.createServer(answerRequests(routes, guard));
   server.timeout = STALLED_MS;
-  const leases = new Leases({ folder: path.join(autosaveDir, 'leases'), token, origins: () => origins });
-  const hypha = new HyphaEndpoint({
-    token,
-    origins: () => origins,
-    open: () => scriptClient(scriptWorker()),
-    log: options.log,
-  });
-  refuseOtherUpgrades(server);
-  leases.attach(server);
-  hypha.attach(server);
+  const leases = new Leases(path.join(autosaveDir, 'leases'));
+  const hypha = new HyphaEndpoint({ token, open: () => scriptClient(scriptWorker()), log: options.log });
+  const endSockets = answerSockets(server, [leases, hypha], guard);
   const { host = LOOPBACK } = options;
   const port = await listen(server, host, options.port);
   origins = originsOf(host, port);
@@ -190,23 +185,13 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   return {
     url: `${origins[0]}/?token=${token}`,
     async close() {
-      hypha.close();
+      endSockets();
       await leases.close();
       await forScripts?.close();
       server.closeAllConnections();
       await Promise.all([new Promise((resolve) => server.close(resolve)), encoder?.close()]);
     },
   };
-}
-
-const UPGRADES = ['/leases', '/ws'];
-
-function refuseOtherUpgrades(server: http.Server): void {
-  server.on('upgrade', ({ url }, socket) => {
-    socket.on('error', () => socket.destroy());
-    if (!UPGRADES.includes(new URL(url ?? '/', 'http://here').pathname))
-      socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
-  });
 }
 
 /** Addresses under which pages of this server may ask; the first is the one that is printed. */

@@ -48,8 +48,9 @@ export function staticFiles(dist: string, { isolated }: { isolated: boolean }): 
       throw new SamError('not_found', 'There is nothing at this address.');
     if (isolated) for (const [header, value] of Object.entries(ISOLATION)) response.setHeader(header, value);
     const policy = policyOf(name);
-    if (policy) response.setHeader('Content-Security-Policy', policy);
     const file = await fileBelow(dist, names);
+    if (policy) response.setHeader('Content-Security-Policy', policy);
+    else response.removeHeader('Content-Security-Policy'); // that of a worker's script would be the worker's
     const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
     if (name !== LAUNCHER) return sendFile(file, type, request, response);
     // Opened from here, the plugin's window is the page of this server.

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -53,4 +53,10 @@ async function readToken(file: string): Promise<string | undefined> {
 /** Windows has no such bits; there the folder of the user is closed to others. */
 function isPrivate({ mode, uid }: Stats): boolean {
   return process.platform === 'win32' || ((mode & 0o077) === 0 && uid === process.getuid?.());
+}
+
+/** Compares in a time that tells nothing of how much of the secret was right. */
+export function isSecret(given: string, secret: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(secret)];
+  return a.length === b.length && timingSafeEqual(a, b);
 }

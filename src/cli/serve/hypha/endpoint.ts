@@ -1,7 +1,8 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage, Server } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import * as v from 'valibot';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
+import type { SocketRoute } from '../sockets.js';
 import { MANAGER, Peer, type Service } from './peer.js';
 
 /**
@@ -11,8 +12,6 @@ import { MANAGER, Peer, type Service } from './peer.js';
  */
 export interface HyphaOptions {
   readonly token: string;
-  /** Of the pages that may connect; programs send no origin. */
-  readonly origins: () => readonly string[];
   /** What one client gets; each has its own. */
   readonly open: () => ScriptClient;
   readonly log: (line: string) => void;
@@ -23,69 +22,48 @@ export interface ScriptClient {
   close(): Promise<void>;
 }
 
-const PATH = '/ws';
 const SERVICE = 'micro-sam';
-/** Of one message; longer ones come in pieces. */
-const MAX_PAYLOAD = 64 << 20;
-
 const helloSchema = v.object({
-  token: v.optional(v.nullable(v.string())),
   client_id: v.optional(v.nullable(v.string())),
   workspace: v.optional(v.nullable(v.string())),
 });
 
-export class HyphaEndpoint {
-  private readonly sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD });
+export class HyphaEndpoint implements SocketRoute {
+  readonly path = '/ws';
+  /** Longer messages come in pieces. */
+  readonly maxPayload = 64 << 20;
+  readonly refusal = {
+    type: 'error',
+    message: 'The token is missing or wrong: it is in the address that micro-sam prints.',
+  };
 
   constructor(private readonly options: HyphaOptions) {}
 
-  attach(server: Server): void {
-    server.on('upgrade', (request, socket, head) => {
-      if (new URL(request.url ?? '/', 'http://here').pathname !== PATH) return;
-      if (!this.isAllowed(request)) return void socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
-      this.sockets.handleUpgrade(request, socket, head, (client) => this.greet(client));
-    });
-  }
-
-  close(): void {
-    for (const client of this.sockets.clients) client.terminate();
-  }
-
-  private isAllowed({ headers, socket }: IncomingMessage): boolean {
+  isAllowed({ socket }: IncomingMessage): boolean {
     const address = socket.remoteAddress?.replace(/^::ffff:/, '') ?? '';
-    const here = address === '::1' || address.startsWith('127.');
-    return here && (headers.origin === undefined || this.options.origins().includes(headers.origin));
+    return address === '::1' || address.startsWith('127.');
   }
 
-  private greet(socket: WebSocket): void {
+  greet(socket: WebSocket, said: object): void {
     const { token, log } = this.options;
-    socket.on('error', () => socket.terminate());
-    socket.once('message', (data) => {
-      const hello = read(data);
-      if (!hello || !isSame(hello.token ?? '', token)) {
-        socket.send(
-          JSON.stringify({
-            type: 'error',
-            message: 'The token is missing or wrong: it is in the address that micro-sam prints.',
-          }),
-        );
-        socket.close(1008);
-        return;
-      }
-      const workspace = hello.workspace ?? SERVICE;
-      const client = `${workspace}/${hello.client_id ?? randomBytes(8).toString('hex')}`;
-      socket.send(
-        JSON.stringify({
-          type: 'connection_info',
-          workspace,
-          client_id: client.split('/')[1],
-          manager_id: MANAGER,
-          reconnection_token: token,
-        }),
-      );
-      this.serve(socket, client);
-      log('A script connected.');
-    });
+    const hello = v.safeParse(helloSchema, said);
+    if (!hello.success) {
+      socket.close(1008, 'This is no greeting of a Hypha client.');
+      return;
+    }
+    const workspace = hello.output.workspace ?? SERVICE;
+    const client = `${workspace}/${hello.output.client_id ?? randomBytes(8).toString('hex')}`;
+    socket.send(
+      JSON.stringify({
+        type: 'connection_info',
+        workspace,
+        client_id: client.split('/')[1],
+        manager_id: MANAGER,
+        reconnection_token: token,
+      }),
+    );
+    this.serve(socket, client);
+    log('A script connected.');
   }
 
   private serve(socket: WebSocket, client: string): void {
@@ -126,18 +104,4 @@ function manager(peer: Peer, client: string): Service {
     unsubscribe: () => null,
     echo: (value: unknown) => value ?? null,
   };
-}
-
-function read(data: unknown): v.InferOutput<typeof helloSchema> | undefined {
-  try {
-    const result = v.safeParse(helloSchema, JSON.parse(String(data)));
-    return result.success ? result.output : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isSame(given: string, wanted: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }
