@@ -109,7 +109,11 @@ export class MicroSamApp {
       connectWorker: async (url) => this.engine?.connectWorker(url),
     });
     this.listen();
-    askBeforeClosing(this.annotator.session, () => this.unsaved !== undefined);
+    askBeforeClosing(
+      this.annotator.session,
+      () => this.annotator.saved,
+      () => this.unsaved !== undefined,
+    );
     watchVisibility(root, (visible) => {
       this.panelVisible = visible;
       void this.viewer?.collapseCommands(visible).catch(() => undefined);

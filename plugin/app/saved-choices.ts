@@ -27,14 +27,19 @@ export function openVersions(session: AnnotationSession, saved: SavedImage | und
 }
 
 /**
- * A window that is closed or loaded again with work that is nowhere saved asks first.
+ * A window that is closed or loaded again with work that is not in its place asks first: also where the browser keeps the
+ * work meanwhile, since a server that is away does not give the page again.
  *
  * @param forgets whether what is saved goes with the window
  */
-export function askBeforeClosing(session: AnnotationSession, forgets: () => boolean): void {
+export function askBeforeClosing(
+  session: AnnotationSession,
+  saved: () => SavedImage | undefined,
+  forgets: () => boolean,
+): void {
   window.addEventListener('beforeunload', (event) => {
     const { autosave, image } = session.state;
-    const isLost = autosave === 'pending' || autosave === 'failed';
-    if (isLost || (image && forgets() && !isUntouched(session.state))) event.preventDefault();
+    const isWaiting = autosave === 'pending' || autosave === 'failed' || saved()?.isWaiting === true;
+    if (isWaiting || (image && forgets() && !isUntouched(session.state))) event.preventDefault();
   });
 }

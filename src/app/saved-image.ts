@@ -66,6 +66,11 @@ export class SavedImage {
     return !this.closed && this.session.state.readOnly !== undefined;
   }
 
+  /** Whether there is work that is not in its place, and is nowhere or kept in this browser until the place takes it. */
+  get isWaiting(): boolean {
+    return this.autosave?.isFailing === true;
+  }
+
   /** Saves from here on; the window that did so until now finishes and only shows the image. */
   async takeOver(): Promise<void> {
     await this.lease?.take();

@@ -87,6 +87,29 @@ describe('earlier versions', () => {
     assert.deepEqual(copies.map(objectsOf), [2]);
   });
 
+  it('what is damaged is brought back as far as it can be read, whoever has opened the work since', async () => {
+    const store = memoryStore();
+    const { session, autosave } = await open(store);
+    const other = new AnnotationSession();
+    other.open(WALK_IMAGE, new DiscAnnotator([60, 80], 3), session.state);
+    for (const x of [10, 30, 50]) await commitAt(other, 10, x);
+    session.apply({ title: 'Three at once', change: (before) => ({ ...before, layers: other.state.layers }) });
+    await autosave.close();
+    const [file] = await listKeys(store, 'abc/journal/');
+    const bytes = (await store.get(file))!.slice();
+    bytes[bytes.length - 40] ^= 1;
+    await store.set(file, bytes);
+    for (let opening = 1; opening <= 4; opening++) {
+      Date.now = () => now() + opening * 3_600_000;
+      const next = await open(store);
+      await commitAt(next.session, 40, 10 + 15 * opening);
+      await next.autosave.close();
+    }
+    assert.equal(await store.get(file), undefined, 'its time has come');
+    const rescued = (await versionsOf(store)).filter(({ kind }) => kind === 'rescued');
+    assert.deepEqual(rescued.map(objectsOf), [2]);
+  });
+
   it('what version 1 set aside as damaged is brought back as far as it can be read', async () => {
     const store = memoryStore();
     const { session, autosave } = await open(memoryStore());

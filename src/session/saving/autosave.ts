@@ -43,6 +43,11 @@ export class Autosave {
     this.unsubscribe = session.subscribe((state, previous) => this.follow(state, previous));
   }
 
+  /** Whether the journal's store does not take the work at present, so that it is nowhere or in the other one. */
+  get isFailing(): boolean {
+    return this.failures > 0;
+  }
+
   /** Resolves when everything done so far is stored where it belongs; rejects if it cannot be. */
   async flush(): Promise<void> {
     this.due = true;

@@ -28,7 +28,7 @@ import { sealStored } from './stored.js';
  *     <signature>/journal/<number>       changes
  *     <signature>/snapshots/<number>     states after that change; several are kept (`thinned`)
  *     <signature>/branches/<writer>/…    journals that left this one
- *     <signature>/damaged/…              what could not be read and was to be removed, kept for rescue
+ *     <signature>/damaged/…              copies of what could not be read, kept for rescue
  */
 export class Journal {
   /** Of this opening of the image, in every file that it writes. */
@@ -43,6 +43,8 @@ export class Journal {
   private attempt?: { readonly sealed: Sealed; readonly number: number; readonly to: SessionState };
   private lastTime?: number;
   private readonly damaged: ReadonlySet<string>;
+  /** Of the damaged files, those that have no copy yet. */
+  private notSetAside: ReadonlySet<string>;
   private inBranch: boolean;
 
   private constructor(
@@ -57,6 +59,7 @@ export class Journal {
     this.entries = found?.since.entries ?? 0;
     this.lastTime = found?.time;
     this.damaged = new Set(found?.damaged);
+    this.notSetAside = this.damaged;
     this.snapshotDue = this.damaged.size > 0 || found?.isVersion1 === true;
     this.inBranch = root.includes(`/${BRANCHES}`);
   }
@@ -186,6 +189,7 @@ export class Journal {
   /** The changes are stored: a snapshot that cannot be is tried again later. */
   private async trySnapshot(state: SessionState): Promise<void> {
     try {
+      await this.setAside();
       await this.snapshot(state);
       this.snapshotDue = false;
       await this.thin();
@@ -219,22 +223,26 @@ export class Journal {
     const snapshots = numbersOf(keys, `${root}/${SNAPSHOTS}`).reverse();
     const most = Math.max(LEAST_VERSIONS, Math.min(MOST_VERSIONS, Math.floor(VERSION_BYTES / this.snapshotBytes)));
     const kept = thinned(snapshots, most);
-    for (const number of snapshots.reverse()) if (!kept.has(number)) await this.remove(keyOf(root, SNAPSHOTS, number));
+    for (const number of snapshots.reverse()) if (!kept.has(number)) await store.delete(keyOf(root, SNAPSHOTS, number));
     const sound = [...kept].filter((number) => !this.damaged.has(keyOf(root, SNAPSHOTS, number)));
     const [, second] = sound.sort((a, b) => b - a);
     if (second === undefined) return;
     for (const number of numbersOf(keys, `${root}/${JOURNAL}`))
-      if (number <= second) await this.remove(keyOf(root, JOURNAL, number));
-    if (keys.includes(`${root}/${OLD_SNAPSHOT}`)) await this.remove(`${root}/${OLD_SNAPSHOT}`);
+      if (number <= second) await store.delete(keyOf(root, JOURNAL, number));
+    if (keys.includes(`${root}/${OLD_SNAPSHOT}`)) await store.delete(`${root}/${OLD_SNAPSHOT}`);
   }
 
-  private async remove(key: string): Promise<void> {
-    if (this.damaged.has(key)) {
+  /**
+   * Copies what is damaged before a snapshot is made: whoever opens the work after that finds nothing wrong with it, and
+   * removes the file when its time has come.
+   */
+  private async setAside(): Promise<void> {
+    for (const key of this.notSetAside) {
       const bytes = await this.store.get(key).catch(() => undefined);
       const name = key.slice(this.root.length + 1).replace('/', '-');
-      if (bytes) await this.store.create(`${this.root}/${DAMAGED}${name}`, bytes);
+      if (bytes?.length) await this.store.create(`${this.root}/${DAMAGED}${name}`, bytes);
     }
-    await this.store.delete(key);
+    this.notSetAside = new Set();
   }
 }
 
