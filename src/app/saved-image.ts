@@ -109,9 +109,10 @@ export class SavedImage {
     const { session } = this;
     if (!held) {
       clearTimeout(this.retry);
+      this.onlyLook(); // first, so that nothing comes after the last that is saved
       await this.autosave?.close();
+      if (!this.isWaiting) session.reportAutosave(undefined);
       this.autosave = undefined;
-      this.onlyLook();
     } else if (this.isReadOnly) {
       await this.write(session.annotator);
       void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message

@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -153,6 +166,31 @@ describe('attacks on the annotator server', () => {
     for (const socket of slow) socket.on('error', () => undefined).write('GET / HTTP/1.1\r\nX-Slow: ');
     assert.equal((await fetch(server.url)).status, 200);
     for (const socket of slow) socket.destroy();
+  });
+
+  it('gives no file away that takes the place of another between the look and the opening', async () => {
+    const inner = path.join(folder, 'cells.zarr', 'moving');
+    const other = path.join(folder, 'moved');
+    await mkdir(inner);
+    for (const place of [inner, path.join(folder, 'private')]) await writeFile(path.join(place, 'key'), 'chunk');
+    await writeFile(path.join(folder, 'private', 'key'), SECRET);
+    let isOver = false;
+    const swapping = (async () => {
+      while (!isOver) {
+        await rename(inner, other);
+        await symlink(path.join(folder, 'private'), inner);
+        await new Promise((resolve) => setImmediate(resolve));
+        await unlink(inner);
+        await rename(other, inner);
+      }
+    })();
+    for (let i = 0; i < 30; i++) {
+      const texts = Array.from({ length: 10 }, async () => (await fetch(`${server.origin}${zarr}moving/key`)).text());
+      for (const text of await Promise.all(texts)) assert.notEqual(text, SECRET);
+    }
+    isOver = true;
+    await swapping;
+    assert.equal(await (await fetch(`${server.origin}${zarr}moving/key`)).text(), 'chunk');
   });
 
   it('says of each answer that it is what its type says, and who may frame the page', async () => {

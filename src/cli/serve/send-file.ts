@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, realpath } from 'node:fs/promises';
+import { type FileHandle, lstat, open, realpath } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -63,17 +63,33 @@ async function sendPart(
   if (stream.bytesRead < length) request.socket.destroy();
 }
 
-/** @throws SamError `not_found` for what is not there, not readable or no regular file */
+/**
+ * @param file whose links have been followed
+ * @throws SamError `not_found` for what is not there, not readable or no regular file
+ */
 async function openFile(file: string): Promise<FileHandle> {
   // Without waiting: opening a named pipe would last until somebody writes into it.
-  const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch((error) => {
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
+  const handle = await open(file, flags).catch((error) => {
     if (error.code === 'EMFILE' || error.code === 'ENFILE')
       throw new SamError('storage', 'The server has too many files open. Try again.', { cause: error });
     throw noFile(error);
   });
-  if ((await handle.stat()).isFile()) return handle;
+  if (await isStillThere(file, handle)) return handle;
   await handle.close();
   throw noFile();
+}
+
+/** Whether this is a file, and what is at its place: not what a link led to that took the place of it or of a folder above. */
+async function isStillThere(file: string, handle: FileHandle): Promise<boolean> {
+  try {
+    const opened = await handle.stat({ bigint: true });
+    const present = await lstat(file, { bigint: true });
+    const isSame = opened.ino === present.ino && opened.dev === present.dev;
+    return opened.isFile() && isSame && (await realpath(file)) === file;
+  } catch {
+    return false;
+  }
 }
 
 const noFile = (cause?: unknown) => new SamError('not_found', 'There is no such file.', { cause });
