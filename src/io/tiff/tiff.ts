@@ -4,6 +4,7 @@ import type { TaskOptions } from '../../task.js';
 import type { ByteSource } from '../bytes.js';
 import { LruCache } from '../cache.js';
 import { memoryDtype } from '../elements.js';
+import { distinctNames } from '../folder/result-names.js';
 import type { ImageSource } from '../image.js';
 import {
   allocateRegion,
@@ -139,7 +140,7 @@ async function openSeries(
       rgb: withLevels.rgb,
       pixelSize: withLevels.pixelSize,
       levels: withLevels.levels,
-      images: all.map((image) => image.name),
+      images: distinctNames(all.map((image) => image.name)),
       files: withLevels.files,
       ...(first.compression === JPEG && { lossy: true }),
       ...reports({ ...withLevels, notices: [...notices, ...(withLevels.notices ?? [])] }),
