@@ -1,3 +1,4 @@
+import { readAttributes } from '../embeddings/cache.js';
 import { type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
 import { pixelSignature } from '../embeddings/signature.js';
 import { asSamError, SamError } from '../errors.js';
@@ -8,7 +9,7 @@ import { FIRST_VIEW, isRecording, nameOfView, type RecordingView, viewOfRecordin
 import type { Store } from '../io/store.js';
 import { prefixStore } from '../io/stores/prefix.js';
 import type { ModelSpec } from '../model/model-spec.js';
-import { resolveModel, STACK_MODEL } from '../model/registry.js';
+import { DEFAULT_MODEL, resolveModel, STACK_MODEL } from '../model/registry.js';
 import { type Tiling, tilesMeeting } from '../ndimage/blocking.js';
 import { ImageDisplay } from '../presenter/image/image-display.js';
 import type { EncodingChange } from '../service/engine.js';
@@ -148,7 +149,7 @@ export class PageAnnotator {
 
   /** The one in use. */
   get model(): ModelSpec {
-    return modelFor(this.encoding.model, this.opened?.source);
+    return modelFor(this.encoding.model, this.opened);
   }
 
   get tiling(): Tiling | undefined {
@@ -174,7 +175,7 @@ export class PageAnnotator {
     const wanted: EncodingChange = { ...this.wanted, ...change };
     const { channels, ...encoding } = wanted;
     const { opened, session } = this;
-    const model = modelFor(wanted.model, opened?.source);
+    const model = modelFor(wanted.model, opened);
     if (!opened) {
       this.encoding = encoding;
       this.wanted = encoding;
@@ -186,7 +187,7 @@ export class PageAnnotator {
       // The model is fetched before anything is given up, so that a wrong address changes nothing.
       if (change.model !== undefined || wanted.model !== this.encoding.model) await this.loadModel(model);
       const given = channels === undefined ? opened.channels : (channels ?? undefined);
-      const embeddings = await this.openEmbeddings(opened.source, given, wanted, signal, opened.kept);
+      const embeddings = await this.openEmbeddings(opened, given, wanted, signal);
       const parts = await this.parts;
       await session.settled(); // what was asked of the model so far
       if (signal.aborted || this.opened !== opened) {
@@ -245,7 +246,7 @@ export class PageAnnotator {
     const view = isRecording(whole) ? FIRST_VIEW : undefined;
     const source = view ? viewOfRecording(whole, view) : whole;
     const encoding = await this.encodingOf(await pixelSignature(whole, {}, { signal }));
-    const embeddings = await this.openEmbeddings(source, defaultChannels(source), encoding, signal);
+    const embeddings = await this.openEmbeddings({ source }, defaultChannels(source), encoding, signal);
     try {
       await encodePlane(embeddings, middlePlane(source), { signal });
     } finally {
@@ -327,7 +328,9 @@ export class PageAnnotator {
     const pixels = await pixelSignature(whole, {}, task);
     const signature = view ? `${pixels}-${nameOfView(view)}` : pixels;
     const encoding = await this.encodingOf(pixels);
-    const embeddings = await this.openEmbeddings(source, channels, encoding, signal, kept);
+    const keptModel = kept && (await builtInModelOf(kept));
+    const stored = { ...(kept && { kept }), ...(keptModel !== undefined && { keptModel }) };
+    const embeddings = await this.openEmbeddings({ source, ...stored }, channels, encoding, signal);
     signal?.throwIfAborted();
     const image: ImageInfo = {
       name: source.name,
@@ -351,7 +354,7 @@ export class PageAnnotator {
       whole,
       pixels,
       ...(view && { view }),
-      ...(kept && { kept }),
+      ...stored,
       source,
       embeddings,
       channels,
@@ -372,7 +375,7 @@ export class PageAnnotator {
     this.encoding = encoding;
     this.wanted = encoding;
     display.pixelSize = encoding.pixelSize ?? source.pixelSize;
-    const annotate = this.annotateWith(parts, modelFor(encoding.model, source), embeddings, image);
+    const annotate = this.annotateWith(parts, modelFor(encoding.model, opened), embeddings, image);
     const annotator = annotate(session.state);
     this.opened = { ...opened, annotate };
     this.opened.saved = await SavedImage.open(session, parts, image, annotator, middlePlane(source));
@@ -429,17 +432,17 @@ export class PageAnnotator {
   }
 
   private async openEmbeddings(
-    source: ImageSource,
+    opened: Pick<OpenedImage, 'source' | 'kept' | 'keptModel'>,
     channels: readonly number[] | undefined,
     { model, intensity, tiling, objectDiameter }: Encoding,
     signal?: AbortSignal,
-    kept?: Store,
   ): Promise<ImageEmbeddings> {
     const { worker, store } = await this.parts;
+    const { source, kept } = opened;
     const options = {
       source,
       worker,
-      model: modelFor(model, source),
+      model: modelFor(model, opened),
       channels,
       intensity: intensity ?? undefined,
       tiling: tiling ?? undefined,
@@ -501,6 +504,8 @@ interface OpenedImage {
   readonly view?: RecordingView;
   /** Where somebody keeps its embeddings. */
   readonly kept?: Store;
+  /** The built-in model that made these. */
+  readonly keptModel?: string;
   /** What is annotated: the whole, or that part. */
   readonly source: ImageSource;
   readonly embeddings: ImageEmbeddings;
@@ -519,9 +524,22 @@ function middlePlane(source: ImageSource): number {
   return present[Math.floor(present.length / 2)] ?? 0;
 }
 
-/** As chosen; else the one that suits a single plane, or planes through which objects are followed. */
-function modelFor(chosen: EncodingChange['model'], source: ImageSource | undefined): ModelSpec {
-  return resolveModel(chosen ?? (source && planeCount(source) > 1 ? STACK_MODEL : undefined));
+/**
+ * As chosen; else the one that embeddings were made with beforehand; else the one that suits a single plane, or planes
+ * through which objects are followed.
+ */
+function modelFor(
+  chosen: EncodingChange['model'],
+  opened: Pick<OpenedImage, 'source' | 'keptModel'> | undefined,
+): ModelSpec {
+  if (!opened || chosen) return resolveModel(chosen);
+  return resolveModel(opened.keptModel ?? (planeCount(opened.source) > 1 ? STACK_MODEL : DEFAULT_MODEL));
+}
+
+/** Which of the built-in models made the embeddings of a store, if one did. */
+async function builtInModelOf(store: Store): Promise<string | undefined> {
+  const { model_name: name } = (await readAttributes(store)) ?? {};
+  return [DEFAULT_MODEL, STACK_MODEL].find((known) => known === name);
 }
 
 /** Of what was made ready and is not shown; its pixels may be those of the image that is open. */

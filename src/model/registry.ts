@@ -74,18 +74,30 @@ const MOBILE_SAM = {
   },
 };
 
-/** Trained on microscopy by `npm run models -- lm`, for the encoder of MobileSAM (docs/models/msi_lm.md). */
+/** Trained on microscopy by `npm run models -- lm`: the late part of MobileSAM's encoder and the decoders (docs/models/msi_lm.md). */
 const MICROSCOPY = {
+  encoderDelta: {
+    url: 'built-in:msi_lm-late.onnx',
+    bytes: 6_613_079,
+    sha256: 'd9655e8a6599def09947514e866a89bee8ad3c432b7c28f65528869b97570f25',
+  },
   decoder: {
     url: 'built-in:msi_lm-decoder.onnx',
     bytes: 8_410_848,
-    sha256: '617b9ad4f1fe528255d7aa1a51139b50123283fbe1713ded8fa36ef9acd94d31',
+    sha256: '219aabed005ad61fdb091ef1b7424699d59728f5875e035dfb7c84830228c057',
   },
   instances: {
     url: 'built-in:msi_lm-instances.onnx',
     bytes: 792_049,
-    sha256: '4131aed38321d946df414d1e9d65f110927616de40790b2f0d428e82916e5b83',
+    sha256: '8fa761bffa8193fdda3bb391512f3f97ab6db915b746a193f7e35674e1f93462',
   },
+};
+
+/** The instance decoder for MobileSAM's encoder as published. */
+const STOCK_INSTANCES = {
+  url: 'built-in:vit_t-instances.onnx',
+  bytes: 792_049,
+  sha256: '4131aed38321d946df414d1e9d65f110927616de40790b2f0d428e82916e5b83',
 };
 
 /** What suits the maps of its instance decoder on images that it was not trained on. */
@@ -93,12 +105,11 @@ const MAPS = { foregroundThreshold: 0.6, boundaryDistanceThreshold: 0.4 };
 
 registerModel({
   name: DEFAULT_MODEL,
-  description: 'For light microscopy: MobileSAM with decoders trained on open images of nuclei and cells.',
+  description: 'For light microscopy: MobileSAM, trained further on open images of nuclei and cells.',
   licence: 'Apache-2.0',
   ...MOBILE_SAM,
   ...MICROSCOPY,
-  encoderName: 'vit_t',
-  defaults: { ...MAPS, predIouThresh: 0.65, stabilityScoreThresh: 0.8 },
+  defaults: { ...MAPS, predIouThresh: 0.6, stabilityScoreThresh: 0.8 },
 });
 
 registerModel({
@@ -106,7 +117,7 @@ registerModel({
   description: 'MobileSAM as published: general purpose, fast; the same decoder for all objects at once.',
   licence: 'Apache-2.0',
   ...MOBILE_SAM,
-  instances: MICROSCOPY.instances,
+  instances: STOCK_INSTANCES,
   defaults: MAPS,
 });
 

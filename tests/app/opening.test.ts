@@ -3,7 +3,7 @@ import { PageAnnotator } from '../../src/app/annotator.js';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
-import { resolveModel } from '../../src/model/registry.js';
+import { resolveModel, STACK_MODEL } from '../../src/model/registry.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { hashEncoder } from '../support/hash-encoder.js';
 import { seededRandom } from '../support/random.js';
@@ -137,5 +137,24 @@ describe('opening an image in a window', () => {
     assert.equal(annotator.session.state.image?.name, 'other');
     assert.match(annotator.embeddingNotes.join(' '), /embeddings of -e are not used/);
     await annotator.close();
+  });
+
+  it('goes on with the model that made the embeddings of a stack, unless another is chosen', async () => {
+    const picture = image('stack', [3, 16, 20], 'zyx');
+    for (const name of ['vit_t', 'msi_lm']) {
+      const before = memoryStore();
+      const source = await openImage(picture);
+      const model = resolveModel(name);
+      const computed = await openEmbeddings({ source, worker: hashEncoder(), model, store: before });
+      await computed.embedding({ plane: 0 });
+      await computed.stored();
+      const annotator = open();
+      await annotator.open(picture, { embeddings: before });
+      assert.equal(annotator.model.name, name);
+      assert.deepEqual(annotator.embeddingNotes, []);
+      await annotator.open(picture);
+      assert.equal(annotator.model.name, STACK_MODEL, 'the choice was of that store');
+      await annotator.close();
+    }
   });
 });

@@ -39,8 +39,8 @@ describe('micro-sam train', function () {
     assert.equal(model.name, 'mine');
     assert.ok(existsSync(model.instances?.url ?? ''));
     assert.ok(existsSync(model.decoder.url));
-    assert.equal(model.encoder.url, findModel('vit_t').encoder.url);
-    assert.deepEqual(modelFields(model), modelFields(findModel('vit_t')), 'embeddings of the encoder stay good');
+    assert.equal(model.encoder.url, findModel('msi_lm').encoder.url);
+    assert.deepEqual(modelFields(model), modelFields(findModel('msi_lm')), 'embeddings of the encoder stay good');
   });
 
   it('finds what a further training left alone, and its settings, in the model that it went on from', () => {
