@@ -84,6 +84,8 @@ describe('micro-sam command line', function () {
       'automatic_segmentation',
       '-i',
       at('recording.tif'),
+      '-m',
+      'vit_t', // as below: few points, and cells that are drawn
       '-o',
       at('times'),
       '--mode',
