@@ -3,7 +3,8 @@
  *
  *   npm run models -- lm [--minutes 30] [--work DIR]
  *       from MobileSAM's weights to the files of msi_lm, in DIR; at most so long, then it says how to go on
- *   npm run models -- score [--sets NAME,…] [--models NAME,…] [--decoder FILE] [--instances FILE] [--write]
+ *   npm run models -- score [--sets NAME,…] [--models NAME,…] [--encoder_delta FILE] [--decoder FILE] [--instances FILE]
+ *       [--write]
  *       what models make of images that they were not trained on, image by image
  */
 import { rmSync } from 'node:fs';
