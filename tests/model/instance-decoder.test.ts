@@ -100,12 +100,12 @@ describe('instance decoder', function () {
   });
 
   it('leaves the embedding as it is without one, and gives early features in half precision', async () => {
-    const { encoder, decoder } = resolveModel();
+    const { encoder, encoderDelta, decoder } = resolveModel();
     // A decoder of the same early features as the light one, for the built-in encoder.
     const instances = {
       url: `data:application/octet-stream;base64,${Buffer.from(echo('s1', [1, 128, 128, 128])).toString('base64')}`,
     };
-    const spec = registerModel({ name: 'with_instances', encoder, decoder, instances });
+    const spec = registerModel({ name: 'with_instances', encoder, encoderDelta, decoder, instances });
     const worker = createLocalWorker(await sharedRuntime(), { fetchBytes: fetchBytesInNode });
     await worker.load(spec);
     const image = diskImage(128);
