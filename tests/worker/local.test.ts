@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as ort from 'onnxruntime-node';
 import { memoryStore } from '../../src/io/stores/memory.js';
+import { encoderWithDelta } from '../../src/model/encoder-delta.js';
 import { fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { DEFAULT_MODEL, resolveModel } from '../../src/model/registry.js';
 import type { OrtRuntime } from '../../src/model/runtime.js';
@@ -17,7 +18,10 @@ describe('createLocalWorker', () => {
   it("encodes to ONNX Runtime's own result, to the bit", async () => {
     const { embedding } = await referenceResults();
     const spec = resolveModel();
-    const session = await ort.InferenceSession.create(await fetchBytesInNode(spec.encoder.url), {
+    const [stock, delta] = await Promise.all(
+      [spec.encoder, spec.encoderDelta!].map(({ url }) => fetchBytesInNode(url)),
+    );
+    const session = await ort.InferenceSession.create(encoderWithDelta(stock, delta), {
       intraOpNumThreads: 2,
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
@@ -102,7 +106,8 @@ describe('createLocalWorker', () => {
     ];
     for (const [a, b, message] of cases) {
       const worker = createLocalWorker(runtime, { fetchBytes: async (url) => (url === 'encoder' ? a : b) });
-      const files = { encoder: { url: 'encoder' }, decoder: { url: 'decoder' }, instances: undefined };
+      const own = { encoder: { url: 'encoder' }, decoder: { url: 'decoder' } };
+      const files = { ...own, encoderDelta: undefined, instances: undefined };
       const spec = { ...resolveModel(), ...files, name: 'other' };
       await assert.rejects(worker.load(spec), (error: Error & { code: string }) => {
         assert.equal(error.code, 'model_unavailable');
@@ -132,10 +137,10 @@ describe('createLocalWorker', () => {
     loads = 0;
     await load();
     await load();
-    assert.equal(loads, 3, 'the second time encoder, decoder and instance decoder come from the cache');
+    assert.equal(loads, 4, 'the second time the encoder, what changes it, and both decoders come from the cache');
     for await (const key of store.list()) await store.set(key, new Uint8Array(100));
     await load();
-    assert.equal(loads, 6);
+    assert.equal(loads, 8);
   });
 
   it('goes on to the next runtime when one fails its self-test, and says so', async () => {
