@@ -21,9 +21,7 @@ export function waysOn(saved: SavedImage | undefined, attempt: Attempt): PanelSt
 export function openVersions(session: AnnotationSession, saved: SavedImage | undefined, attempt: Attempt): void {
   const { image } = session.state;
   if (!image || !saved) return;
-  versionsSheet(saved.versions(), image, ({ state }) =>
-    attempt(async () => void session.apply(loadSession(state))),
-  ).open();
+  versionsSheet(saved.versions(), image, ({ state }) => attempt(() => session.applyInTurn(loadSession(state)))).open();
 }
 
 /**

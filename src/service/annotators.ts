@@ -38,7 +38,7 @@ export function annotatorFunctions(session: AnnotationSession, { openImage, engi
         throw new SamError('cancelled', 'Another image was opened meanwhile.');
       await session.run('set_settings', { annotator: kind });
       if (model !== undefined || tiles.tiling) await needed(engine.setEncoding)({ ...tiles, ...(model && { model }) });
-      if (labels) session.apply(setCommittedObjects(recordsFromLabels(labels)));
+      if (labels) await session.applyInTurn(setCommittedObjects(recordsFromLabels(labels)));
       return describeState(session.state);
     };
   }

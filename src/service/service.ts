@@ -245,13 +245,8 @@ export function createService(deps: ServiceDeps) {
         return JSON.parse(labelsToGeoJson(labels, { objects: [...layer.objects.values()] })) as object;
       },
     ),
-    set_committed_objects: method(
-      'set_committed_objects',
-      ['labels'],
-      schemas.set_committed_objects,
-      async ({ labels }) => {
-        session.apply(setCommittedObjects(recordsFromLabels(checkLabels(labels, needImage(state())))));
-      },
+    set_committed_objects: method('set_committed_objects', ['labels'], schemas.set_committed_objects, ({ labels }) =>
+      session.applyInTurn(setCommittedObjects(recordsFromLabels(checkLabels(labels, needImage(state()))))),
     ),
 
     /** The files of one format, as `{ name, bytes }`. */
@@ -259,9 +254,9 @@ export function createService(deps: ServiceDeps) {
       return exportLabels(format, labelExport(state(), deps.imageSource?.(), layer));
     }),
     export_session: noArguments('export_session', () => exportSession(state())),
-    import_session: method('import_session', ['session'], schemas.import_session, ({ session: text }) => {
-      session.apply(loadSession(importSession(text, needImage(state()))));
-    }),
+    import_session: method('import_session', ['session'], schemas.import_session, ({ session: text }) =>
+      session.applyInTurn(loadSession(importSession(text, needImage(state())))),
+    ),
     screenshot: noArguments('screenshot', async () => {
       if (!deps.screenshot) throw new SamError('unsupported', 'There is no viewer to take a picture of.');
       return deps.screenshot();

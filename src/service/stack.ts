@@ -160,7 +160,7 @@ export function stackFunctions(session: AnnotationSession, calls: RunningCalls) 
       schemas.set_committed_tracks,
       ({ labels, lineages = [] }) => {
         const records = recordsFromLabels(checkLabels(labels, needImage(session.state)));
-        session.apply(loadTracks(records, lineages as readonly Lineage[]));
+        return session.applyInTurn(loadTracks(records, lineages as readonly Lineage[]));
       },
     ),
     next_plane: edit('next_plane', () => session.run('next_plane')),

@@ -26,6 +26,8 @@ export interface SegmentOptions {
   readonly slot?: TaskSlot;
   /** The step that caused the work: the result becomes part of it. */
   readonly amend?: Memo;
+  /** The state in which it was asked for, if that is not the present one: what the hand did since then stays. */
+  readonly since?: SessionState;
   /** What the work has found when it is stopped or fails: it lands, as the result would have. */
   readonly soFar?: (annotator: Annotator, state: SessionState) => Promise<Segmentation | undefined>;
 }

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import type { SessionState } from './state.js';
 
 /**
  * Commands in the order of the hand. Each begins when the one before has ended with all it brought about, so that a
@@ -7,9 +8,12 @@ import { SamError } from '../errors.js';
  */
 export interface QueuedCommand {
   readonly id: string;
-  readonly args: unknown;
   /** Lets the next one begin before it has ended. */
-  readonly background: boolean;
+  readonly background?: boolean;
+  /** What it will make of the state, as far as that can be told before. */
+  predict?(state: SessionState): SessionState;
+  /** It will make a step of undo, of which `predict` shows nothing. */
+  readonly makesStep?: boolean;
 }
 
 export class CommandQueue {

@@ -1,6 +1,4 @@
-import type { QueuedCommand } from './command-queue.js';
-import type { Command } from './commands/command.js';
-import { COMMANDS, type CommandId } from './commands/commands.js';
+import type { CommandQueue, QueuedCommand } from './command-queue.js';
 import { type History, patchState } from './history.js';
 import type { SessionState } from './state.js';
 
@@ -9,21 +7,25 @@ import type { SessionState } from './state.js';
  * the model. Prompts are there at once, a committed object is gone from the current ones, a plane is the visible one;
  * masks come when they come. Only ever shown: when a command's turn has come, what it does is decided anew.
  */
-export function expectedState(state: SessionState, waiting: readonly QueuedCommand[], history: History): SessionState {
+export function expectedState(
+  state: SessionState,
+  { current, waiting }: Pick<CommandQueue, 'current' | 'waiting'>,
+  history: History,
+): SessionState {
   let now = state;
-  const before: SessionState[] = [];
+  const before: SessionState[] = current?.makesStep ? [state] : [];
   const undone: SessionState[] = [];
   let done = history.steps.done.length;
   let redoable = history.steps.undone.length;
-  for (const { id, args } of waiting) {
-    if (id === 'undo') {
+  for (const command of waiting) {
+    if (command.id === 'undo') {
       const past = before.pop();
       undone.push(now);
       if (past) now = withWorkOf(now, past);
       else if (done > 0) now = patchState(now, history.steps.done[--done].back);
       continue;
     }
-    if (id === 'redo') {
+    if (command.id === 'redo') {
       const next = undone.pop();
       if (next) {
         before.push(now);
@@ -31,8 +33,8 @@ export function expectedState(state: SessionState, waiting: readonly QueuedComma
       } else if (redoable > 0) now = patchState(now, history.steps.undone[--redoable].forth);
       continue;
     }
-    const next = predicted(id as CommandId, args, now);
-    if (WORK.some((name) => next[name] !== now[name])) {
+    const next = predicted(command, now);
+    if (command.makesStep || WORK.some((name) => next[name] !== now[name])) {
       before.push(now);
       undone.length = 0;
       redoable = 0;
@@ -42,11 +44,9 @@ export function expectedState(state: SessionState, waiting: readonly QueuedComma
   return now;
 }
 
-function predicted(id: CommandId, args: unknown, state: SessionState): SessionState {
-  const { predict } = COMMANDS[id] as Command<unknown>;
-  if (!predict) return state;
+function predicted(command: QueuedCommand, state: SessionState): SessionState {
   try {
-    return predict(state, args);
+    return command.predict?.(state) ?? state;
   } catch {
     return state; // told when its turn has come
   }

@@ -6,6 +6,7 @@ import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation }
 import { CommandQueue } from './command-queue.js';
 import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal } from './commands/commands.js';
 import { segmentNow } from './commands/segmenting.js';
+import { besideTheHand } from './edits/automatic-landing.js';
 import { landSegmentation } from './edits/edits.js';
 import { DEFAULT_SETTINGS, emptyState } from './empty-state.js';
 import { expectedState } from './expected.js';
@@ -47,6 +48,8 @@ export class AnnotationSession implements SessionActions {
   private readonly tasks = new Tasks((tasks) => this.set({ ...this.current, tasks }));
   private annotatorInUse?: Annotator;
   private promptCount = 0;
+  /** Counts the images opened. */
+  private sitting = 0;
   /** Number of the latest command that had been given when the message came. */
   private messageAfter = 0;
   /** Of which plane the embedding was asked for last, and what has come of it. */
@@ -98,17 +101,18 @@ export class AnnotationSession implements SessionActions {
     this.set({ ...empty, ...restored, image, settings, history: {}, tasks: this.current.tasks });
   }
 
-  /** Replaces what segments, e.g. after another model was chosen. The work done so far stays. */
+  /** Replaces what segments, e.g. after another model was chosen. The work done so far stays; what is segmented begins anew. */
   useAnnotator(annotator: Annotator): void {
-    this.cancelWorkOnImage();
+    const segmenting = this.current.tasks.some(({ slot }) => slot === 'segment');
     this.annotatorInUse = annotator;
+    this.cancelWorkOnImage();
     this.preparing = undefined;
     const { embedding: _, ...state } = this.current;
     this.set(state);
     const unsegmented = promptsOfPlane(state).length > 0 && state.layers.current_object.objects.size === 0;
-    if (unsegmented && state.settings.autoSegment)
+    if (unsegmented && state.settings.autoSegment && !segmenting)
       this.queue
-        .add({ id: 'segment_object', args: undefined, background: false }, () => segmentNow(this, this.history.latest))
+        .add({ id: 'segment_object', makesStep: true }, () => segmentNow(this, this.history.latest))
         .catch((error) => this.report(error));
   }
 
@@ -144,6 +148,11 @@ export class AnnotationSession implements SessionActions {
     return memo;
   }
 
+  /** The same in its turn, after all commands given so far: for changes that other programs and files make. */
+  applyInTurn(edit: Edit): Promise<void> {
+    return this.queue.add({ id: 'edit', predict: edit.change }, () => void this.apply(edit));
+  }
+
   undo(): boolean {
     return this.travel((state) => this.history.undo(state));
   }
@@ -158,9 +167,12 @@ export class AnnotationSession implements SessionActions {
    * done, including a segmentation it causes; rejects with a SamError, which is also shown as the state's message.
    */
   async run<Id extends CommandId>(id: Id, ...args: CommandArguments<Id>): Promise<void> {
-    const { atOnce, background = false } = COMMANDS[id] as Command<(typeof args)[0]>;
+    const command = COMMANDS[id] as Command<(typeof args)[0]>;
+    const { background, makesStep } = command;
     const work = () => this.carryOut(id, args[0]);
-    return atOnce ? work() : this.queue.add({ id, args: args[0], background }, work);
+    if (command.atOnce) return work();
+    const predict = (state: SessionState) => command.predict?.(state, args[0]) ?? state;
+    return this.queue.add({ id, background, makesStep, predict }, work);
   }
 
   private carryOut(id: CommandId, args: unknown): void | Promise<void> {
@@ -223,7 +235,7 @@ export class AnnotationSession implements SessionActions {
 
   /**
    * Runs the annotator on the present state and lands what it returns. A newer run of the same slot cancels this one;
-   * nothing lands after the image was changed.
+   * nothing lands after the image was changed. With another annotator a segmentation begins anew.
    */
   async segment(
     name: string,
@@ -234,27 +246,12 @@ export class AnnotationSession implements SessionActions {
     const annotator = this.needAnnotator();
     const { image } = this.current;
     const slot = options.slot ?? 'segment';
-    const running = this.task(slot, name, async (task) => {
-      const arrived = new Map<ObjectLayerName, ObjectLayer>();
-      const onPartial = ({ layer, objects }: Segmentation) => {
-        if (task.signal.aborted) return;
-        arrived.set(layer, layerOf(objects));
-        this.set({ ...this.current, arriving: { ...this.current.arriving, [layer]: arrived.get(layer) } });
-      };
-      const gone = () => this.set(withoutArrived(this.current, arrived));
-      task.signal.addEventListener('abort', gone, { once: true });
-      try {
-        const result = await work(annotator, this.current, { ...task, onPartial, view: this.view });
-        task.signal.throwIfAborted();
-        this.land(name, result, arrived, options.amend);
-      } finally {
-        task.signal.removeEventListener('abort', gone);
-        gone();
-      }
-    });
+    const { sitting } = this;
+    const replaced = () => this.annotatorInUse !== annotator && this.sitting === sitting;
     try {
-      await running;
+      await this.task(slot, name, (task) => this.attempt(name, annotator, work, task, options));
     } catch (error) {
+      if (slot === 'segment' && replaced()) return this.segment(name, work, options);
       const here = () =>
         this.annotatorInUse === annotator &&
         this.current.image === image &&
@@ -263,6 +260,32 @@ export class AnnotationSession implements SessionActions {
       const found = here() ? await options.soFar?.(annotator, this.current).catch(() => undefined) : undefined;
       if (found && here()) this.land(name, found);
       throw error;
+    }
+  }
+
+  private async attempt(
+    name: string,
+    annotator: Annotator,
+    work: Parameters<AnnotationSession['segment']>[1],
+    task: Required<TaskOptions>,
+    { amend, since = this.current }: SegmentOptions,
+  ): Promise<void> {
+    const arrived = new Map<ObjectLayerName, ObjectLayer>();
+    const onPartial = (partial: Segmentation) => {
+      if (task.signal.aborted) return;
+      const { layer, objects } = besideTheHand(partial, since, this.current);
+      arrived.set(layer, layerOf(objects));
+      this.set({ ...this.current, arriving: { ...this.current.arriving, [layer]: arrived.get(layer) } });
+    };
+    const gone = () => this.set(withoutArrived(this.current, arrived));
+    task.signal.addEventListener('abort', gone, { once: true });
+    try {
+      const result = await work(annotator, this.current, { ...task, onPartial, view: this.view });
+      task.signal.throwIfAborted();
+      this.land(name, besideTheHand(result, since, this.current), arrived, amend);
+    } finally {
+      task.signal.removeEventListener('abort', gone);
+      gone();
     }
   }
 
@@ -339,6 +362,7 @@ export class AnnotationSession implements SessionActions {
   }
 
   private leave(): void {
+    this.sitting++;
     this.queue.drop();
     this.cancelWorkOnImage();
     this.history.clear();
@@ -369,7 +393,7 @@ export class AnnotationSession implements SessionActions {
     this.current = this.withEmbedding(waiting.length > 0 ? { ...rest, waiting: waiting.length } : rest);
     const before = this.expected;
     this.expected =
-      waiting.length > 0 ? this.withEmbedding(expectedState(this.current, waiting, this.history)) : this.current;
+      waiting.length > 0 ? this.withEmbedding(expectedState(this.current, this.queue, this.history)) : this.current;
     const moved = before.plane !== this.expected.plane && before.image === this.expected.image;
     if (moved) this.annotatorInUse?.prefetch?.(this.expected.plane);
     for (const listener of [...this.listeners]) listener(this.current, previous);

@@ -123,6 +123,7 @@ export const AUTOMATIC_COMMANDS = {
     gesture: 'Click it with the tool Select',
     tooltip: 'Choose an automatic object to accept, reject or edit.',
     unavailable: needsAutomatic,
+    predict: (state, { id }) => chooseAutomatic(id).change(state),
     run: (session, { id }) => void session.apply(chooseAutomatic(id)),
   }),
   accept_automatic: command<(Omit<CommitOptions, 'layer'> & { ids?: readonly number[] }) | undefined>({
@@ -133,6 +134,7 @@ export const AUTOMATIC_COMMANDS = {
     keys: ['Y'],
     tooltip: 'Commit the chosen automatic object.',
     unavailable: needsAutomatic,
+    makesStep: true,
     run(session, options) {
       const { ids = [target(session.state)], ...rest } = options ?? {};
       session.apply(acceptAutomatic(session.state, ids, rest));
@@ -146,6 +148,7 @@ export const AUTOMATIC_COMMANDS = {
     keys: ['Shift+Y'],
     tooltip: 'Remove the chosen automatic object. Other thresholds do not bring it back.',
     unavailable: needsAutomatic,
+    predict: (state, options) => rejectAutomatic(options?.ids ?? [target(state)]).change(state),
     run(session, options) {
       session.apply(rejectAutomatic(options?.ids ?? [target(session.state)]));
     },
@@ -157,6 +160,7 @@ export const AUTOMATIC_COMMANDS = {
     scope: 'session',
     tooltip: 'Make the chosen automatic object the current one, to correct it with prompts or the brush.',
     unavailable: needsChosen,
+    predict: (state) => pickObject('auto_segmentation', target(state)).change(state),
     run(session) {
       session.apply(pickObject('auto_segmentation', target(session.state)));
       if (session.state.settings.tool === 'pan') session.apply(changeSettings({ tool: 'point' }));
@@ -170,6 +174,7 @@ export const AUTOMATIC_COMMANDS = {
     keys: ['Shift+A'],
     tooltip: 'Commit all automatic objects that are left.',
     unavailable: needsAutomatic,
+    makesStep: true,
     run(session, options) {
       session.apply(acceptAutomatic(session.state, undefined, options));
     },

@@ -18,24 +18,35 @@ export interface AutomaticRun {
   readonly confirmed?: boolean;
 }
 
+/** In the plane that was visible when it was asked for. */
+type PlannedRun = Omit<AutomaticRun, 'confirmed'> & { readonly plane: number };
+
 /** Work of more seconds is not begun without a word. */
 const LONG = 60;
 
 export async function runAutomatic(session: SessionActions, options: AutomaticRun = {}): Promise<void> {
-  const { confirmed = false, ...run } = options;
+  const begun = session.state;
+  const { confirmed = false, ...wanted } = options;
+  const run: PlannedRun = { ...wanted, plane: begun.plane };
   const proposal = confirmed ? undefined : await proposalOf(session, run);
   if (proposal) return void session.apply(propose(proposal));
   session.apply(propose(undefined));
   try {
     await session.segment('Automatic segmentation', (annotator, state, task) => work(annotator, state, task, run), {
       slot: 'automatic',
+      since: begun,
       soFar: async (annotator, state) => annotator.automaticSoFar?.(forRun(state, run)),
     });
   } finally {
-    const { layers, prompts, settings } = session.state;
-    const idle = prompts.length === 0 && layers.current_object.objects.size === 0;
-    // What comes next is a click on an object, not on a pixel.
-    if (idle && layers.auto_segmentation.objects.size > 0 && settings.tool !== 'pan')
+    const { layers, prompts, settings, plane, waiting } = session.state;
+    const untouched =
+      prompts.length === 0 &&
+      layers.current_object.objects.size === 0 &&
+      layers.committed_objects === begun.layers.committed_objects &&
+      plane === begun.plane &&
+      waiting === undefined;
+    // What comes next is a click on an object, not on a pixel; unless the hand works on meanwhile.
+    if (untouched && layers.auto_segmentation.objects.size > 0 && settings.tool !== 'pan')
       session.apply({ ...changeSettings({ tool: 'pan' }), notice: session.state.message });
   }
 }
@@ -67,7 +78,7 @@ function work(
   annotator: Annotator,
   state: SessionState,
   task: Parameters<NonNullable<Annotator['automatic']>>[1],
-  run: Omit<AutomaticRun, 'confirmed'>,
+  run: PlannedRun,
 ) {
   if (!annotator.automatic)
     throw new SamError('unsupported', `The ${annotator.kind} annotator has no automatic segmentation.`);
@@ -78,8 +89,11 @@ function optionsOf({ region, deeper }: Omit<AutomaticRun, 'confirmed'>): Automat
   return { ...(region && { region }), ...(deeper && { deeper }) };
 }
 
-function forRun(state: SessionState, { allPlanes = state.settings.applyToVolume }: AutomaticRun): SessionState {
-  return { ...state, settings: { ...state.settings, applyToVolume: allPlanes } };
+function forRun(
+  state: SessionState,
+  { allPlanes = state.settings.applyToVolume, plane = state.plane }: AutomaticRun & { readonly plane?: number },
+): SessionState {
+  return { ...state, plane, settings: { ...state.settings, applyToVolume: allPlanes } };
 }
 
 /** The question to ask, if the run takes long; asking for the same again is the answer. */

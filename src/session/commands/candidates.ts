@@ -6,13 +6,13 @@ import type { CandidateMask, ObjectRecord } from '../state.js';
 /** Uses another of the masks that the model offered; one that was decoded roughly is first asked for again. */
 export async function chooseCandidate(session: SessionActions, index: number): Promise<void> {
   const offered = session.state.candidates?.masks[index];
-  const decode = offered && session.annotator?.exactCandidate?.(offered.mask);
-  if (!decode) {
+  if (!offered || !session.annotator?.exactCandidate?.(offered.mask)) {
     session.apply(useCandidate(index));
     return;
   }
-  await session.segment('Choose mask', async (_, state, task) => {
-    const { layers, candidates } = useCandidate(index, await decode(task)).change(state);
+  await session.segment('Choose mask', async (annotator, state, task) => {
+    const exact = await annotator.exactCandidate?.(offered.mask)?.(task);
+    const { layers, candidates } = useCandidate(index, exact).change(state);
     return { layer: 'current_object', objects: [...layers.current_object.objects.values()], candidates };
   });
 }

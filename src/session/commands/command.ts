@@ -27,6 +27,8 @@ export interface Command<Args = undefined> {
    * throw; then nothing is shown.
    */
   predict?(state: SessionState, args: Args): SessionState;
+  /** It makes a step of undo that `predict` shows nothing of. */
+  readonly makesStep?: boolean;
   /** `run` says itself why it cannot be done, with an image open; `unavailable` is for buttons. */
   readonly refusesItself?: boolean;
   /** Does not wait for its turn. */

@@ -1,4 +1,5 @@
 import type { YX } from '../../ndimage/array.js';
+import type { Edit } from '../actions.js';
 import * as edits from '../edits/edits.js';
 import { editPolygon, paint, type Stroke, type Target } from '../edits/painting.js';
 import type { ObjectLayerName, SessionSettings, SessionState } from '../state.js';
@@ -16,6 +17,17 @@ import { VIEW_COMMANDS } from './view-commands.js';
 import { VOLUME_COMMANDS } from './volume-commands.js';
 
 export type { Command, CommandGroup } from './command.js';
+
+interface Picked {
+  readonly layer?: 'committed_objects' | 'auto_segmentation';
+  readonly id: number;
+}
+
+function pick(state: SessionState, { layer = 'committed_objects', id }: Picked): Edit {
+  const edit = edits.pickObject(layer, id);
+  const first = state.settings.autoCommit && state.editing !== id && edits.hasUncommittedWork(state);
+  return first ? committingFirst(state, edit) : edit;
+}
 
 /**
  * The single table of what a user can do. Keys, panel buttons, the help overlay, docs/keys.md and the viewer's own
@@ -55,6 +67,7 @@ export const COMMANDS = {
     gesture: 'Brush, eraser, fill',
     tooltip: 'Correct an object by hand.',
     unavailable: needsImage,
+    predict: (state, { target, ...stroke }) => paint(stroke, target).change(state),
     run: (session, { target, ...stroke }) => void session.apply(paint(stroke, target)),
   }),
   edit_outline: command<{ layer: ObjectLayerName; id: number; rings: readonly (readonly YX[])[] }>({
@@ -66,9 +79,10 @@ export const COMMANDS = {
     gesture: 'Drag an outline',
     tooltip: 'Replace an object by an outline drawn by hand.',
     unavailable: needsImage,
+    predict: (state, { layer, id, rings }) => editPolygon(layer, id, rings).change(state),
     run: (session, { layer, id, rings }) => void session.apply(editPolygon(layer, id, rings)),
   }),
-  pick_object: command<{ layer?: 'committed_objects' | 'auto_segmentation'; id: number }>({
+  pick_object: command<Picked>({
     id: 'pick_object',
     title: 'Edit object',
     group: 'objects',
@@ -77,12 +91,8 @@ export const COMMANDS = {
     gesture: 'Click an object with the tool Select',
     tooltip: 'Make a committed object the current one again, with its prompts. Committing gives it back its id.',
     unavailable: needsImage,
-    run(session, { layer = 'committed_objects', id }) {
-      const { state } = session;
-      const pick = edits.pickObject(layer, id);
-      const first = state.settings.autoCommit && state.editing !== id && edits.hasUncommittedWork(state);
-      session.apply(first ? committingFirst(state, pick) : pick);
-    },
+    predict: (state, picked) => pick(state, picked).change(state),
+    run: (session, picked) => void session.apply(pick(session.state, picked)),
   }),
   ...EDIT_COMMANDS,
   ...FACT_COMMANDS,
@@ -95,6 +105,7 @@ export const COMMANDS = {
     needsArguments: true,
     tooltip: 'Delete an object of a layer.',
     unavailable: needsImage,
+    predict: (state, { layer, id }) => edits.deleteObject(layer, id).change(state),
     run: (session, { layer, id }) => void session.apply(edits.deleteObject(layer, id)),
   }),
   ...COMMIT_COMMANDS,

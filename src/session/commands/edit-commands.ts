@@ -37,6 +37,7 @@ function reshaping<Id extends string>(id: Id, how: Reshaping, title: string, key
     tooltip,
     unavailable: needsObjects,
     refusesItself: true,
+    makesStep: true,
     run: (session, { objects, pixels } = {}) => void session.apply(reshapeObjects(how, pixels, objects)),
   });
 }
@@ -74,6 +75,7 @@ export const EDIT_COMMANDS = {
     gesture: 'Drag with Shift held',
     tooltip: 'Choose the objects that lie at least half inside of the box.',
     unavailable: needsImage,
+    predict: (state, { box, how }) => selectInBox(box, how).change(state),
     run: (session, { box, how }) => void session.apply(selectInBox(box, how)),
   }),
   select_all: command({
@@ -84,6 +86,7 @@ export const EDIT_COMMANDS = {
     keys: ['Ctrl+A'],
     tooltip: 'Choose all objects of the visible plane: the automatic ones if there are any, else the committed ones.',
     unavailable: needsImage,
+    predict: (state) => selectAll(state).change(state),
     run: (session) => void session.apply(selectAll(session.state)),
   }),
   select_none: command({
@@ -107,6 +110,7 @@ export const EDIT_COMMANDS = {
       needsImage(state) ??
       (selectedObjects(state).ids.length > 1 ? undefined : 'Choose two or more objects: Shift+click them.'),
     refusesItself: true,
+    makesStep: true,
     run: (session, options) => void session.apply(mergeObjects(options?.objects)),
   }),
   split_by_hand: command<{ path: readonly YX[] }>({
@@ -118,6 +122,7 @@ export const EDIT_COMMANDS = {
     gesture: 'Tool Split: drag a line across it, or click both parts',
     tooltip: 'Cut an object in two: along a line, or between two places at its neck. In a volume in all its slices.',
     unavailable: needsImage,
+    makesStep: true,
     run: (session, { path }) => void session.apply(splitByHand(path)),
   }),
   split_object: command<{ objects?: ObjectSet } & ({ path: readonly YX[] } | { places: readonly Seed[] })>({
@@ -128,6 +133,7 @@ export const EDIT_COMMANDS = {
     needsArguments: true,
     tooltip: 'Cut an object along a line, or between two or more places in it.',
     unavailable: needsImage,
+    makesStep: true,
     run: (session, { objects, ...how }) =>
       void session.apply('path' in how ? splitAlong(how.path, objects) : splitBetween(how.places, objects)),
   }),

@@ -20,6 +20,7 @@ function classCommand<Id extends string>(id: Id, objectClass: number) {
     tooltip: 'Give the selected objects, else the current one, this class; once more takes it away.',
     unavailable: needsObjects,
     refusesItself: true,
+    predict: (state) => toggleClass(objectClass).change(state),
     run: (session) => void session.apply(toggleClass(objectClass)),
   });
 }
@@ -43,6 +44,7 @@ export const FACT_COMMANDS = {
     tooltip: 'Mark the selected objects, else the current one, to be looked at again; once more takes the mark away.',
     unavailable: needsObjects,
     refusesItself: true,
+    predict: (state) => toggleFlag().change(state),
     run: (session) => void session.apply(toggleFlag()),
   }),
   describe_objects: command<{ facts: FactsChange; objects?: ObjectSet }>({
@@ -53,6 +55,7 @@ export const FACT_COMMANDS = {
     needsArguments: true,
     tooltip: 'Give objects a name, a class, a comment or a flag, which are saved and exported with them.',
     unavailable: needsImage,
+    predict: (state, { facts, objects }) => setFacts(facts, objects).change(state),
     run: (session, { facts, objects }) => void session.apply(setFacts(facts, objects)),
   }),
 };

@@ -27,6 +27,7 @@ export const LOADING_COMMANDS = {
         : state.lineages.length > 0
           ? 'The committed objects are tracks, which may come and go.'
           : undefined),
+    makesStep: true,
     run: (session) => void session.apply(separateObjects()),
   }),
 } as const;

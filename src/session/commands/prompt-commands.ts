@@ -169,6 +169,12 @@ export const PROMPT_COMMANDS = {
 
 const hasTarget = (state: SessionState) => state.editing !== undefined || selectedObjects(state).ids.length > 0;
 
+function deleteEdit(state: SessionState): Edit {
+  const selected = selectedObjects(state);
+  if (selected.ids.length > 0) return edits.deleteObjects(selected);
+  return state.editing === undefined ? withoutLast(state) : edits.deleteObject('committed_objects', state.editing);
+}
+
 export const DELETE_COMMAND = {
   delete: command({
     id: 'delete',
@@ -178,13 +184,11 @@ export const DELETE_COMMAND = {
     keys: ['Delete'],
     tooltip: 'Delete the selected objects, else the object being edited, else the last prompt.',
     unavailable: (state) => (hasTarget(state) ? undefined : needsPrompts(state)),
-    predict: (state) => (hasTarget(state) ? state : withoutLast(state).change(state)),
+    predict: (state) => deleteEdit(state).change(state),
     run(session) {
-      const { editing } = session.state;
-      const selected = selectedObjects(session.state);
-      if (selected.ids.length > 0) session.apply(edits.deleteObjects(selected));
-      else if (editing !== undefined) session.apply(edits.deleteObject('committed_objects', editing));
-      else return withSegmentation(session, withoutLast(session.state));
+      const edit = deleteEdit(session.state);
+      if (!hasTarget(session.state)) return withSegmentation(session, edit);
+      session.apply(edit);
     },
   }),
 };

@@ -41,6 +41,7 @@ export const SEGMENT_COMMANDS = {
     inViewer: true,
     tooltip: 'Segment the object from the current prompts.',
     unavailable: needsPrompts,
+    makesStep: true,
     run: (session) => segmentNow(session),
   }),
   next_candidate: command({
@@ -52,6 +53,7 @@ export const SEGMENT_COMMANDS = {
     tooltip: 'Use another of the three masks that the model offers for a single point, from small to large.',
     unavailable: (state) =>
       needsCurrent(state) ?? (state.candidates ? undefined : 'Other masks are offered for a single positive point.'),
+    makesStep: true,
     run(session) {
       const { candidates } = session.state;
       return candidates && chooseCandidate(session, (candidates.chosen + 1) % candidates.masks.length);
@@ -65,6 +67,7 @@ export const SEGMENT_COMMANDS = {
     needsArguments: true,
     tooltip: 'Use this one of the masks that the model offers.',
     unavailable: needsCurrent,
+    makesStep: true,
     run: (session, { index }) => chooseCandidate(session, index),
   }),
   refine_object: command({
@@ -75,6 +78,7 @@ export const SEGMENT_COMMANDS = {
     keys: ['R'],
     tooltip: 'Run the model once more from the same prompts and the mask it has now.',
     unavailable: (state) => needsCurrent(state) ?? needsPrompts(state),
+    makesStep: true,
     run: (session) =>
       session.segment('Refine', (annotator, state, task) => {
         if (!annotator.refine)

@@ -78,6 +78,7 @@ export const VOLUME_COMMANDS = {
       'Follow the object from the planes it is marked in through all slices or frames. A single negative point in a ' +
       'plane says that the object is not there.',
     unavailable: needsObject,
+    makesStep: true,
     run: (session) =>
       session.segment(segmentAllTitle(session.state), (annotator, state, task) => {
         if (annotator.segmentAll) return annotator.segmentAll(state, task);

@@ -60,7 +60,7 @@ export async function importTracks(session: AnnotationSession, files: readonly N
       : tracksOfPositions(session.state, parseNapariTracks(table, text(NAPARI_GRAPH)));
   if (session.state.image !== image)
     throw new SamError('cancelled', `The tracks were read for ${image.name}, which is not open any more.`);
-  session.apply(loadTracks(found.records, found.lineages));
+  await session.applyInTurn(loadTracks(found.records, found.lineages));
   const tracks = `${found.tracks} ${found.tracks === 1 ? 'track' : 'tracks'}`;
   session.notify({
     level: found.missed > 0 ? 'warning' : 'info',

@@ -21,7 +21,7 @@ export async function loadObjects(session: AnnotationSession, input: ImageInput,
     throw new SamError('cancelled', `${name} was read for ${image.name}, which is not open any more.`);
   checkLabelShape(labels.shape, image);
   const records = recordsFromLabels(labels);
-  session.apply(setCommittedObjects(records));
+  await session.applyInTurn(setCommittedObjects(records));
   const pieces = piecesOfOneObject(labels);
   if (pieces > 1) return session.notify(offerToSeparate(name, pieces));
   session.notify({
