@@ -70,6 +70,17 @@ export function promptGeometry(prompt: Prompt, height: number): Geometry {
   }
 }
 
+/** Whether a drawn box is to be seen as the prompt has it: it ends at the edge of the image, and it is one. */
+export function isDrawnAs(prompt: Prompt, { geometry }: Feature, height: number): boolean {
+  if (prompt.kind !== 'box') return prompt.kind !== 'ellipse';
+  const corners = (shape: Geometry) => new Set(geometryRings(shape, height).flatMap((ring) => ring.map(rounded)));
+  const [wanted, drawn] = [corners(promptGeometry(prompt, height)), corners(geometry)];
+  return wanted.size === drawn.size && [...wanted].every((corner) => drawn.has(corner));
+}
+
+/** To a millionth of a pixel. */
+const rounded = ([y, x]: YX) => `${Math.round(1e6 * y)} ${Math.round(1e6 * x)}`;
+
 /** Why nothing comes of a feature for which `drawnPrompt` gives nothing. */
 export function whyRefused({ geometry }: Feature): 'outside' | 'empty' {
   if (geometry.type !== 'Polygon' || geometry.coordinates.length === 0) return 'outside';

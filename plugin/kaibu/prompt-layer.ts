@@ -2,7 +2,16 @@ import type { Size } from '../../src/ndimage/array.js';
 import type { ViewerEvent } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import { callable, within } from './callbacks.js';
-import { drawnPrompt, movedPrompt, type Outline, promptGeometry, samePlace, toYX, whyRefused } from './geometry.js';
+import {
+  drawnPrompt,
+  isDrawnAs,
+  movedPrompt,
+  type Outline,
+  promptGeometry,
+  samePlace,
+  toYX,
+  whyRefused,
+} from './geometry.js';
 import { type KeyPress, keyEvent } from './keys.js';
 import { OwnWrites } from './own-writes.js';
 import type { Feature, FeatureProperties, KaibuVectorLayer, KaibuWindow } from './window.js';
@@ -132,8 +141,11 @@ export class PromptLayer {
       return;
     }
     this.#shown.set(id, prompt);
-    // As it is now; Kaibu knows only its box.
-    if (prompt.kind === 'ellipse') void this.#update(prompt);
+    // As it is now: cut at the edge of the image; of an ellipse Kaibu knows only its box.
+    if (!isDrawnAs(prompt, feature, context.size[0])) {
+      this.#written.note(id, feature.geometry);
+      void this.#update(prompt);
+    }
     context.emit({ kind: 'prompt-added', prompt, ...timeOf(feature) });
   }
 

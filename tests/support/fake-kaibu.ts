@@ -24,6 +24,11 @@ export class FakeKaibu {
     if (known) known.put(feature);
   }
 
+  /** As a hand moves it. */
+  drag(layer: string, feature: Feature): void {
+    this.layers.get(layer)?.change(feature);
+  }
+
   window(): KaibuWindow {
     const asked =
       <A extends unknown[], R>(act: (...values: A) => R) =>
@@ -77,10 +82,17 @@ export class FakeLayer {
   /** Objects of a label layer: id, colour, box and runs as text. */
   readonly objects = new Map<number, string>();
 
+  private called: Promise<void> = Promise.resolve();
+
   constructor(
     private readonly config: LayerConfig,
     private readonly delay: () => Promise<void>,
   ) {}
+
+  change(feature: Feature): void {
+    this.features.set(feature.properties?.id ?? '', feature);
+    this.call('change_feature_callback', feature);
+  }
 
   put(feature: Feature): void {
     this.features.set(feature.properties?.id ?? '', feature);
@@ -133,6 +145,7 @@ export class FakeLayer {
   /** Some hosts call back at once, others long after: here some time after, in order. */
   private call(name: string, feature: Feature): void {
     const callback = this.config[name] as Callback | undefined;
-    if (callback) void this.delay().then(() => callback(feature));
+    if (!callback) return;
+    this.called = Promise.all([this.called, this.delay()]).then(() => void callback(feature));
   }
 }

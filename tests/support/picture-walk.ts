@@ -1,17 +1,21 @@
 import { promptGeometry } from '../../plugin/kaibu/geometry.js';
 import { KaibuViewer } from '../../plugin/kaibu/kaibu-viewer.js';
 import { objectsGeoJson } from '../../plugin/kaibu/object-layers.js';
-import type { Feature } from '../../plugin/kaibu/window.js';
+import type { Feature, XY } from '../../plugin/kaibu/window.js';
 import { asSamError } from '../../src/errors.js';
+import { rasterizeStroke } from '../../src/ndimage/rasterize.js';
 import { Presenter } from '../../src/presenter/presenter.js';
 import { viewObjects } from '../../src/presenter/view-objects.js';
 import type { ViewObject } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
+import type { CommandId } from '../../src/session/commands/commands.js';
+import { setCommittedObjects } from '../../src/session/edits/edits.js';
 import { recordsFromLabels } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { SessionState } from '../../src/session/state.js';
 import { DiscAnnotator } from './disc-annotator.js';
 import { FakeKaibu } from './fake-kaibu.js';
+import { vocabulary } from './fast-hand.js';
 import { randomInteger } from './random.js';
 import { randomStep, WALK_IMAGE } from './session-walk.js';
 
@@ -26,6 +30,9 @@ export interface WalkResult {
   /** Messages in the second after the walk, with nobody touching anything. */
   readonly idle: readonly string[];
 }
+
+/** What is dragged has been moved when it has rested for about so long. */
+const RESTED_MS = 150;
 
 const LAYERS = ['current_object', 'auto_segmentation', 'committed_objects'] as const;
 const [HEIGHT, WIDTH] = WALK_IMAGE.size;
@@ -53,12 +60,10 @@ export async function pictureWalk(options: {
     const name = await act(session, kaibu, random, step);
     // In between, steps follow each other without waiting for the picture.
     if (random() < 0.5) continue;
-    await settled(session, presenter);
-    const difference = differenceOf(session.shown, kaibu);
+    const difference = await lastingDifference(session, presenter, kaibu);
     if (difference) mismatches.push(`step ${step}, ${name}: ${difference}`);
   }
-  await settled(session, presenter);
-  const last = differenceOf(session.shown, kaibu);
+  const last = await lastingDifference(session, presenter, kaibu);
   if (last) mismatches.push(`at the end: ${last}`);
   const before = kaibu.messages.length;
   await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -77,6 +82,7 @@ async function act(session: AnnotationSession, kaibu: FakeKaibu, random: () => n
     done.catch((error) => {
       if (asSamError(error).code === 'internal') throw error;
     });
+  const isFree = () => session.shown.settings.tool === 'polygon' || session.shown.settings.tool === 'corners';
   const others: Record<string, () => unknown> = {
     draw: () =>
       kaibu.draw('point_prompts', {
@@ -84,6 +90,41 @@ async function act(session: AnnotationSession, kaibu: FakeKaibu, random: () => n
         geometry: { type: 'Point', coordinates: at() },
         properties: { id: `drawn${step}`, label: 'positive' },
       }),
+    shape: () => {
+      const [x, y] = at();
+      const corners: XY[] = [
+        [x, y],
+        [x, y + 9],
+        [x + 11, y + 9],
+        [x + 11, y],
+        [x, y],
+      ];
+      kaibu.draw('prompts', {
+        type: 'Feature',
+        geometry: { type: 'Polygon', coordinates: [isFree() ? [...corners.slice(0, 3), corners[0]] : corners] },
+        properties: { id: `shape${step}` },
+      });
+    },
+    tool: () => session.run('set_settings', { tool: some(['point', 'box', 'polygon', 'ellipse', 'corners'] as const) }),
+    move: () => {
+      const layer = some(['point_prompts', 'prompts'] as const) as string;
+      const feature = some(kaibu.layers.get(layer)?.features.values() ?? []);
+      if (!feature) return;
+      kaibu.drag(layer, { ...feature, geometry: movedBy(feature.geometry, at()[0] / 10, at()[1] / 10) });
+    },
+    word: async () => {
+      const words = Object.entries(vocabulary(random, step)) as [CommandId, unknown][];
+      const [id, args] = words[randomInteger(random, 0, words.length)];
+      await attempt((session.run as (id: CommandId, args?: unknown) => Promise<void>)(id, args));
+    },
+    load: () => {
+      const [x, y] = at().map(Math.floor);
+      const mask = rasterizeStroke([[y, x]], 4, WALK_IMAGE.size);
+      const records =
+        mask.area > 0 ? [{ id: 1, masks: new Map([[0, mask]]), prompts: [], origin: 'loaded' as const }] : [];
+      return attempt(session.applyInTurn(setCommittedObjects(records)));
+    },
+    model: () => session.useAnnotator(new DiscAnnotator(WALK_IMAGE.size)),
     secondary: () => kaibu.listeners.secondary?.([...at()], Date.now()),
     automatic: () => {
       const labels = { data: new Uint32Array(HEIGHT * WIDTH), shape: [HEIGHT, WIDTH] };
@@ -107,10 +148,33 @@ async function act(session: AnnotationSession, kaibu: FakeKaibu, random: () => n
     delete: () => attempt(session.run('delete')),
     sign: () => attempt(session.run('toggle_label')),
   };
-  if (random() < 0.45) return (await randomStep(session, random, step)).name;
+  if (random() < 0.4) return (await randomStep(session, random, step)).name;
   const name = some(Object.keys(others)) ?? 'draw';
+
   await others[name]();
   return name;
+}
+
+function movedBy(geometry: Feature['geometry'], dx: number, dy: number): Feature['geometry'] {
+  const moved = <T>(place: T): T =>
+    (Array.isArray(place) && typeof place[0] === 'number'
+      ? [place[0] + dx, place[1] - dy]
+      : (place as unknown[]).map(moved)) as T;
+  return { ...geometry, coordinates: moved(geometry.coordinates) } as Feature['geometry'];
+}
+
+/** What differs, and goes on doing so when everything has come to rest. */
+async function lastingDifference(
+  session: AnnotationSession,
+  presenter: Presenter,
+  kaibu: FakeKaibu,
+): Promise<string | undefined> {
+  for (let round = 0; ; round++) {
+    await settled(session, presenter);
+    const difference = differenceOf(session.shown, kaibu);
+    if (!difference || round === 20) return difference;
+    await new Promise((resolve) => setTimeout(resolve, RESTED_MS));
+  }
 }
 
 async function settled(session: AnnotationSession, presenter: Presenter): Promise<void> {
@@ -125,7 +189,7 @@ function differenceOf(state: SessionState, kaibu: FakeKaibu): string | undefined
   const drawn = new Map<string, string>();
   for (const layer of ['point_prompts', 'prompts'])
     for (const [id, { geometry, properties }] of kaibu.layers.get(layer)?.features ?? [])
-      drawn.set(id, textOf(geometry, String(properties?.label)));
+      drawn.set(id, textOf(geometry, String(properties?.label ?? 'positive')));
   const wanted = new Map(
     state.prompts.map((prompt) => [prompt.id, textOf(promptGeometry(prompt, HEIGHT), signOf(prompt))]),
   );
@@ -146,7 +210,16 @@ function differenceOf(state: SessionState, kaibu: FakeKaibu): string | undefined
 }
 
 const signOf = (prompt: Prompt) => (prompt.kind === 'point' && !prompt.positive ? 'negative' : 'positive');
-const textOf = (geometry: Feature['geometry'], sign: string) => `${JSON.stringify(geometry)} ${sign}`;
+
+/** A closed ring may begin anywhere and go either way round; what is dragged over the edge is drawn beyond it, but counts up to it. */
+function textOf(geometry: Feature['geometry'], sign: string): string {
+  const near = (value: number, high: number) => Math.round(1e5 * Math.min(Math.max(value, 0), high));
+  const place = ([x, y]: XY) => `${near(x, WIDTH)} ${near(y, HEIGHT)}`;
+  if (geometry.type === 'Point') return `${place(geometry.coordinates)} ${sign}`;
+  if (geometry.type !== 'Polygon') return `${JSON.stringify(geometry)} ${sign}`;
+  return `${geometry.coordinates.map((ring) => [...new Set(ring.map(place))].sort())} ${sign}`;
+}
+
 const labelText = ({ color, mask }: ViewObject) =>
   JSON.stringify([Number.parseInt(color.slice(1), 16), [...mask.box], [...mask.runs]]);
 

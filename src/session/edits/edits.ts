@@ -42,8 +42,15 @@ export function putPrompts(prompts: readonly Prompt[]): Edit {
   };
 }
 
+/** @throws SamError `not_found` if it is not there any more: it may have been removed while it was being moved */
 export function changePrompt(prompt: Prompt): Edit {
-  return { ...putPrompts([prompt]), title: `Move ${nameOf(prompt)}` };
+  return {
+    title: `Move ${nameOf(prompt)}`,
+    change(state) {
+      if (!has(state, prompt.id)) throw new SamError('not_found', `There is no prompt ${prompt.id} to move.`);
+      return putPrompts([prompt]).change(state);
+    },
+  };
 }
 
 /**
