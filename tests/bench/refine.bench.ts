@@ -2,10 +2,9 @@ import { correctionPoints } from '../../src/evaluation/iterative-prompting.js';
 import { promptFromObject } from '../../src/evaluation/prompts-from-ground-truth.js';
 import { volumeIou } from '../../src/evaluation/volume-iou.js';
 import { objectOf } from '../../src/evaluation/volumes.js';
-import type { LabelImage, Size, Tensor, YX } from '../../src/ndimage/array.js';
-import { distanceToEdge, innermostPixel } from '../../src/ndimage/distance.js';
+import type { LabelImage, Size, Tensor } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
-import { intersectionArea, maskIou, subtractMasks } from '../../src/ndimage/mask-sets.js';
+import { intersectionArea, maskIou } from '../../src/ndimage/mask-sets.js';
 import { EMPTY_MASK, masksFromLabels } from '../../src/ndimage/rle.js';
 import { generateLabels } from '../../src/segmentation/amg/generate.js';
 import { initializeAmg } from '../../src/segmentation/amg/initialize.js';
@@ -24,6 +23,7 @@ import { readGroundTruth } from '../support/ground-truth.js';
 import { seededRandom } from '../support/random.js';
 import { readFrames, readStack } from '../support/real-stacks.js';
 import { realWorker } from '../support/real-worker.js';
+import { clickInLargestError, middleOf } from '../support/simulated-clicks.js';
 import { stackContext } from '../support/stack-source.js';
 import { atLeast, atMost, type Figure, reported } from './figure.js';
 
@@ -291,19 +291,6 @@ function worstPlane(
   };
   const worst = Array.from({ length: planes }, (_, plane) => plane).reduce((a, b) => (wrong(b) > wrong(a) ? b : a));
   return wrong(worst) > 0 ? worst : undefined;
-}
-
-/** In the middle of what is missing or of what is too much, whichever is wider. */
-function clickInLargestError(truth: Mask, mask: Mask): PromptPoint | undefined {
-  const [missing, extra] = [subtractMasks(truth, mask), subtractMasks(mask, truth)];
-  const widths = [missing, extra].map((error) => (error.area > 0 ? distanceToEdge(error, middleOf(error)) : 0));
-  if (Math.max(...widths) === 0) return undefined;
-  return widths[0] >= widths[1] ? { at: middleOf(missing), positive: true } : { at: middleOf(extra), positive: false };
-}
-
-function middleOf(mask: Mask): YX {
-  const [y, x] = innermostPixel(mask);
-  return [y + 0.5, x + 0.5];
 }
 
 function reachesAllSides({ box, area }: Mask, [height, width]: Size): boolean {
