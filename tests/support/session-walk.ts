@@ -63,7 +63,52 @@ export async function randomStep(session: AnnotationSession, random: () => numbe
       }),
     tool: () => session.run('toggle_label'),
   };
-  const name = pick(Object.keys(steps));
+  return run(steps, random);
+}
+
+/** One random edit of whole objects, of a selection or without one, at borders and where objects touch. */
+export async function randomEdit(session: AnnotationSession, random: () => number, id: number): Promise<WalkedStep> {
+  const int = (low: number, high: number) => randomInteger(random, low, high);
+  const { state } = session;
+  const { planes, size } = state.image ?? WALK_IMAGE;
+  const at = () => [int(0, size[0] + 1), int(0, size[1] + 1)] as const;
+  const pick = <T>(values: readonly T[]): T => values[int(0, values.length)];
+  const layer = pick(['committed_objects', 'current_object', 'auto_segmentation'] as const);
+  const ids = [...state.layers[layer].objects.keys()];
+  const some = ids.filter(() => random() < 0.5);
+  const point = { kind: 'point', id: `e${id}`, plane: state.plane, at: at(), positive: random() < 0.8 } as const;
+  const steps: Record<string, () => Promise<unknown>> = {
+    add: () => session.run('put_prompts', { prompts: [point], byHand: 'tool' }),
+    addMore: () => session.run('put_prompts', { prompts: [point], byHand: 'tool' }),
+    scribble: () => session.run('scribble', { id: `s${id}`, path: [at(), at()] }),
+    commit: () => session.run('commit'),
+    autoCommit: () => session.run('toggle_auto_commit'),
+    label: () => session.run('toggle_label'),
+    select: () => session.run('select_objects', { layer, ids: some, how: pick(['replace', 'add', 'toggle'] as const) }),
+    rubberBand: () => session.run('select_in_box', { box: [...at(), ...at()] }),
+    selectAll: () => session.run('select_all'),
+    selectNone: () => session.run('select_none'),
+    merge: () => session.run('merge_objects'),
+    splitAcross: () => session.run('split_by_hand', { path: [at(), at()] }),
+    splitBetween: () => session.run('split_by_hand', { path: [at()] }),
+    fill: () => session.run('fill_holes'),
+    smooth: () => session.run('smooth_objects'),
+    grow: () => session.run('grow_objects', { pixels: int(1, 6) }),
+    shrink: () => session.run('shrink_objects', { pixels: int(1, 4) }),
+    describe: () => session.run('describe_objects', { facts: { comment: `at ${id}` } }),
+    flag: () => session.run('flag_objects'),
+    delete: () => session.run('delete'),
+    pick: async () => (ids.length > 0 ? session.run('pick_object', { id: pick(ids) }) : undefined),
+    erase: () => session.run('paint', { tool: 'eraser', path: [at(), at()], radius: int(1, 8) }),
+    plane: () => session.run('set_plane', { plane: int(0, planes) }),
+  };
+  return run(steps, random);
+}
+
+/** Refusals that a user can cause are fine; defects are thrown. */
+async function run(steps: Readonly<Record<string, () => Promise<unknown>>>, random: () => number): Promise<WalkedStep> {
+  const names = Object.keys(steps);
+  const name = names[randomInteger(random, 0, names.length)];
   try {
     await steps[name]();
     return { name, refused: false };
