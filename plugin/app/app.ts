@@ -38,6 +38,7 @@ import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
 import { keyPress } from '../key-press.js';
 import { helpSheet } from '../panel/help-sheet.js';
 import { loadSheet } from '../panel/load-sheet.js';
+import { objects3dSheet } from '../panel/objects-3d-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
 import { paletteSheet } from '../panel/palette-sheet.js';
 import { Panel } from '../panel/panel.js';
@@ -48,7 +49,7 @@ import { keysToChooseFrom, whichImageSheet } from '../panel/which-image-sheet.js
 import { isTyping } from '../typing.js';
 import { channelChoices } from './channel-choices.js';
 import { recordingChoices } from './recording-choices.js';
-import { download, saveObjects } from './save.js';
+import { download, saveObjects, saveRecording } from './save.js';
 import { askBeforeClosing, openVersions, waysOn } from './saved-choices.js';
 import { openInPage } from './worker.js';
 
@@ -129,6 +130,7 @@ export class MicroSamApp {
       series: () => this.series?.control,
       openSeries: (images) => this.openSeries(images),
       imageSource: () => annotator.source,
+      wholeRecording: () => annotator.wholeRecording(),
       chooseView: (view) => annotator.chooseView(view),
       info: async () => ({ model: annotator.model.name, worker: await this.engine?.worker.info() }),
       engine: {
@@ -309,14 +311,25 @@ export class MicroSamApp {
           }),
         ).open(),
       export_labels: () =>
-        saveSheet((format) => {
-          const { source } = annotator;
-          if (!source) return;
-          saveObjects(format, session.state, source).catch((error) => {
-            const { message, code } = asSamError(error);
-            session.notify({ level: 'error', text: message, code });
-          });
-        }).open(),
+        saveSheet(
+          (format) =>
+            this.attempt(async () => {
+              if (annotator.source) await saveObjects(format, session.state, annotator.source);
+            }),
+          annotator.recording?.view.as === 'volume'
+            ? (format) =>
+                this.attempt(async () => {
+                  const recording = await annotator.wholeRecording();
+                  if (recording) await saveRecording(format, recording);
+                })
+            : undefined,
+        ).open(),
+      show_in_3d: () => {
+        const { image } = session.state;
+        const { sections } = annotator.display ?? {};
+        if (image && sections)
+          objects3dSheet(this.presenter?.objectsInColour ?? [], { ...sections, size: image.size }).open();
+      },
       earlier_versions: () => openVersions(session, annotator.saved, (action) => this.attempt(action)),
       help: () => helpSheet().open(),
       command_palette: () =>

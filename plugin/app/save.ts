@@ -1,7 +1,8 @@
 import { SamError } from '../../src/errors.js';
 import type { ImageSource } from '../../src/io/image.js';
 import { type ExportFormat, exportLabels } from '../../src/io/results/export.js';
-import { zipFiles } from '../../src/io/stores/zip.js';
+import { exportRecording, type RecordingExport, type RecordingFormat } from '../../src/io/results/export-recording.js';
+import { type NamedBytes, zipFiles } from '../../src/io/stores/zip.js';
 import { labelExport } from '../../src/session/label-export.js';
 import type { SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
@@ -15,12 +16,29 @@ export async function saveObjects(
 ): Promise<void> {
   const { image } = state;
   if (!image) return;
-  if (image.planes * image.size[0] * image.size[1] > MOST_PIXELS)
-    throw new SamError(
-      'unsupported',
-      `A label image of ${image.planes} x ${image.size.join(' x ')} pixels does not fit into the memory of a browser. Your work is saved automatically; annotate a part of the image to export it.`,
-    );
-  const files = await exportLabels(format, labelExport(state, source), task);
+  checkSize([image.planes, ...image.size]);
+  await downloadAll(await exportLabels(format, labelExport(state, source), task));
+}
+
+/** The objects of all time points of a recording as one file. */
+export async function saveRecording(
+  format: RecordingFormat,
+  recording: RecordingExport,
+  task: TaskOptions = {},
+): Promise<void> {
+  checkSize([recording.times, ...recording.shape]);
+  await downloadAll(await exportRecording(format, recording, task));
+}
+
+function checkSize(shape: readonly number[]): void {
+  if (shape.reduce((product, length) => product * length, 1) <= MOST_PIXELS) return;
+  throw new SamError(
+    'unsupported',
+    `A label image of ${shape.join(' x ')} pixels does not fit into the memory of a browser. Your work is saved automatically; annotate a part of the image to export it.`,
+  );
+}
+
+async function downloadAll(files: readonly NamedBytes[]): Promise<void> {
   // A folder of files, e.g. one per frame, is saved as one archive.
   const folder = files[0]?.name.split('/')[0];
   if (files.length > 1 && files.every(({ name }) => name.startsWith(`${folder}/`)))

@@ -1,4 +1,6 @@
 import { EXPORT_FORMATS, type ExportFormat } from '../../src/io/results/export.js';
+import { RECORDING_FORMATS, type RecordingFormat } from '../../src/io/results/export-recording.js';
+import { make } from './dom.js';
 import { menuList, Sheet } from './menu.js';
 
 /** What each format is good for, in words for who has to choose. */
@@ -18,14 +20,28 @@ const WORDS: Readonly<Record<ExportFormat, readonly [title: string, detail: stri
   zip: ['Everything, ZIP', 'All formats in one file'],
 };
 
-export function saveSheet(save: (format: ExportFormat) => void): Sheet {
-  const items = EXPORT_FORMATS.map((format) => {
+/** @param saveAll all time points of a recording in one file, where a time point is open */
+export function saveSheet(save: (format: ExportFormat) => void, saveAll?: (format: RecordingFormat) => void): Sheet {
+  const entry = <Format extends ExportFormat>(format: Format, choose: (format: Format) => void) => {
     const [title, detail] = WORDS[format];
-    return { title, detail, choose: () => save(format) };
-  });
-  const sheet: Sheet = new Sheet(
-    'Save objects',
-    menuList(items, () => sheet.close()),
+    return { title, detail, choose: () => choose(format) };
+  };
+  const close = () => sheet.close();
+  const here = menuList(
+    EXPORT_FORMATS.map((format) => entry(format, save)),
+    close,
   );
+  const content = saveAll
+    ? [
+        make('h3', {}, 'All time points'),
+        menuList(
+          RECORDING_FORMATS.map((format) => entry(format, saveAll)),
+          close,
+        ),
+        make('h3', {}, 'This time point'),
+        here,
+      ]
+    : [here];
+  const sheet: Sheet = new Sheet('Save objects', ...content);
   return sheet;
 }

@@ -6,6 +6,7 @@ import { type ImageSource, planeCount } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
 import { FIRST_VIEW, isRecording, nameOfView, type RecordingView, viewOfRecording } from '../io/recording.js';
+import type { RecordingExport } from '../io/results/export-recording.js';
 import type { Store } from '../io/store.js';
 import { prefixStore } from '../io/stores/prefix.js';
 import type { ModelSpec } from '../model/model-spec.js';
@@ -23,6 +24,7 @@ import { Pace, pacedWorker } from '../worker/pace.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 import { recallSize, rememberSize } from './remembered-size.js';
 import { SavedImage, type SavingParts } from './saved-image.js';
+import { wholeRecording } from './whole-recording.js';
 
 /**
  * One annotator: a session and the image that is open in it, with its embeddings and its autosave. Opening another image
@@ -100,6 +102,14 @@ export class PageAnnotator {
     if (!opened?.view) return undefined;
     const { t, z } = opened.whole.sizes;
     return { times: t, slices: z, view: opened.view };
+  }
+
+  /** All time points of a recording that is annotated as volumes, to be written to one file; undefined for all else. */
+  async wholeRecording(): Promise<RecordingExport | undefined> {
+    const { opened, source, session } = this;
+    if (opened?.view?.as !== 'volume' || !source) return undefined;
+    const { store } = await this.parts;
+    return wholeRecording(session.state, { whole: opened.whole, source, pixels: opened.pixels, store });
   }
 
   /**

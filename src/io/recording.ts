@@ -25,9 +25,10 @@ export function isRecording({ sizes }: Pick<ImageSource, 'sizes'>): boolean {
   return sizes.t > 1 && sizes.z > 1;
 }
 
-/** A stack [planes, H, W] of a recording as [T, Z, H, W], of which one is 1 long. */
-export function fourAxes(shape: readonly number[], stack: 'z' | 't'): number[] {
+/** A stack [planes, H, W] of a recording as [T, Z, H, W]: one of them is 1 long, or there are so many `times`. */
+export function fourAxes(shape: readonly number[], stack: 'z' | 't', times?: number): number[] {
   const [planes, height, width] = threeAxes(shape);
+  if (times !== undefined) return [times, planes / times, height, width];
   return stack === 't' ? [planes, 1, height, width] : [1, planes, height, width];
 }
 

@@ -21,6 +21,7 @@ import { type PanelModel, panelModel } from './panel/panel.js';
 import { PanelDrawing } from './panel/panel-drawing.js';
 import type { PresenterOptions } from './presenter-options.js';
 import { Readout } from './readout.js';
+import type { SectionObject } from './sections/section-objects.js';
 import { SectionView } from './sections/section-view.js';
 import { visibleTails } from './track-tails.js';
 import { sectionObjects, viewObjects } from './view-objects.js';
@@ -283,6 +284,11 @@ export class Presenter {
     for (const name of LAYERS) await this.viewer.setLayerVisible(name, this.visible);
     this.sections?.repaint();
     this.pushTracks(this.session.shown);
+  }
+
+  /** Committed objects and those in work, in their colours, in all planes. */
+  get objectsInColour(): SectionObject[] {
+    return [...sectionObjects(this.session.shown, this.shuffle)];
   }
 
   private shuffleColors(): void {

@@ -139,7 +139,11 @@ export const schemas = {
     plane,
   }),
   set_committed_objects: v.strictObject({ labels: tensorSchema }),
-  export: v.strictObject({ format: v.picklist(EXPORT_FORMATS), layer: v.optional(layer) }),
+  export: v.strictObject({
+    format: v.picklist(EXPORT_FORMATS),
+    layer: v.optional(layer),
+    all_times: v.optional(v.boolean()),
+  }),
   import_session: v.strictObject({ session: v.string() }),
   cancel: v.strictObject({
     task: v.optional(v.union([v.string(), v.pipe(v.number(), v.integer())], 'expected the id or the name of a task')),

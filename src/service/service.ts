@@ -2,6 +2,7 @@ import { SamError } from '../errors.js';
 import type { ImageSource } from '../io/image.js';
 import type { RecordingView } from '../io/recording.js';
 import { exportLabels } from '../io/results/export.js';
+import { exportRecording, type RecordingExport, type RecordingFormat } from '../io/results/export-recording.js';
 import { labelsToGeoJson } from '../io/results/geojson.js';
 import { ellipseRing } from '../ndimage/ellipse.js';
 import { pointsAlong } from '../segmentation/points-from-shape.js';
@@ -46,6 +47,8 @@ export interface ServiceDeps extends SeriesDeps, OpenDeps {
   readonly session: AnnotationSession;
   /** The open image, for the pixel size in exports. */
   readonly imageSource?: () => ImageSource | undefined;
+  /** All time points of a recording that is taken as volumes. */
+  readonly wholeRecording?: () => Promise<RecordingExport | undefined>;
   /** Another part of a recording with time and depth. */
   readonly chooseView?: (view: RecordingView) => Promise<void>;
   /** Program, model and worker, as plain data. */
@@ -249,8 +252,17 @@ export function createService(deps: ServiceDeps) {
       session.applyInTurn(setCommittedObjects(recordsFromLabels(checkLabels(labels, needImage(state()))))),
     ),
 
-    /** The files of one format, as `{ name, bytes }`. */
-    export: method('export', ['format'], schemas.export, async ({ format, layer }) => {
+    /** The files of one format, as `{ name, bytes }`; with `all_times`, all time points of a recording in one. */
+    export: method('export', ['format'], schemas.export, async ({ format, layer, all_times: all }) => {
+      if (all) {
+        const recording = await deps.wholeRecording?.();
+        if (!recording || (layer && layer !== 'committed_objects'))
+          throw new SamError(
+            'unsupported',
+            'all_times is for the committed objects of a recording with time and depth that is taken as volumes.',
+          );
+        return exportRecording(format as RecordingFormat, recording);
+      }
       return exportLabels(format, labelExport(state(), deps.imageSource?.(), layer));
     }),
     export_session: noArguments('export_session', () => exportSession(state())),

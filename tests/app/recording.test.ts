@@ -3,8 +3,10 @@ import { PageAnnotator } from '../../src/app/annotator.js';
 import { openImage } from '../../src/io/open.js';
 import type { RecordingView } from '../../src/io/recording.js';
 import { exportLabels } from '../../src/io/results/export.js';
+import { exportRecording } from '../../src/io/results/export-recording.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { setCommittedObjects } from '../../src/session/edits/edits.js';
+import { setFacts } from '../../src/session/edits/facts.js';
 import { labelExport } from '../../src/session/label-export.js';
 import { recordsFromLabels } from '../../src/session/layers.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
@@ -133,6 +135,48 @@ describe('annotating a recording with time and depth', function () {
     const [{ name, bytes }] = await files('ome-tiff');
     assert.equal(name, 'embryo_z0003_labels.ome.tif');
     assert.deepEqual((await openImage(bytes, { name })).sizes.t, TIMES);
+    await annotator.close();
+  });
+
+  it('writes all time points to one file: the open one as it is, the others as they were saved', async () => {
+    const { annotator, session } = await sitting();
+    session.apply(objects(SLICES, 7));
+    await annotator.chooseView({ as: 'volume', t: 2 });
+    session.apply(objects(SLICES, 4));
+    session.apply(setFacts({ comment: 'dim' }, { layer: 'committed_objects', ids: [4] }));
+    const recording = (await annotator.wholeRecording())!;
+    const expected = new Uint32Array(data.length);
+    expected[7] = 7;
+    expected[2 * SLICES * HEIGHT * WIDTH + 4] = 4;
+    for (const format of ['tiff', 'ome-tiff'] as const) {
+      const [{ name, bytes }] = await exportRecording(format, recording);
+      assert.match(name, /^embryo_all_labels\.(ome\.)?tif$/);
+      const { sizes, readRegion } = await openImage(bytes, { name });
+      assert.deepEqual([sizes.t, sizes.z], [TIMES, SLICES]);
+      const volumes = [0, 1, 2].flatMap((t) => [0, 1, 2, 3, 4].map((z) => readRegion({ t, z })));
+      const planes = (await Promise.all(volumes)).flatMap((plane) => [...plane.data]);
+      assert.deepEqual(Uint32Array.from(planes), expected);
+    }
+    const [table] = await exportRecording('csv', recording);
+    const rows = new TextDecoder().decode(table.bytes).trim().split('\r\n');
+    assert.deepEqual(
+      rows.map((row) => row.split(',').slice(0, 2)),
+      [
+        ['label', 't'],
+        ['7', '0'],
+        ['4', '2'],
+      ],
+    );
+    assert.match(rows[2], /dim/);
+    const store = memoryStore();
+    for (const { name, bytes } of await exportRecording('ome-zarr', recording))
+      await store.set(name.replace('embryo_all_labels.ome.zarr/', ''), bytes);
+    const zarr = await openImage(store, { name: 'all.ome.zarr' });
+    assert.deepEqual([zarr.sizes.t, zarr.sizes.z], [TIMES, SLICES]);
+    assert.equal((await zarr.readRegion({ t: 2, z: 0 })).data[4], 4);
+    await assert.rejects(exportRecording('png' as 'csv', recording), /holds one time point/);
+    await annotator.chooseView({ as: 'projection' });
+    assert.equal(await annotator.wholeRecording(), undefined);
     await annotator.close();
   });
 });

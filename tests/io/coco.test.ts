@@ -50,6 +50,28 @@ describe('COCO', () => {
     assert.deepEqual([file.annotations[0].predicted_iou, file.annotations[0].stability_score], [0.5, 0.75]);
   });
 
+  it('has a category for each class, and names, comments and flags as attributes', () => {
+    const labels = { data: Uint32Array.of(1, 2, 3), shape: [1, 3] };
+    const objects = [
+      { id: 1, objectClass: 2, className: 'mitotic', name: 'A', comment: 'late, "bright"', flagged: true },
+      { id: 2, objectClass: 9 },
+      { id: 3 },
+    ];
+    const { categories, annotations } = JSON.parse(labelsToCoco(labels, { name: 'a', objects }));
+    assert.deepEqual(categories, [
+      { id: 1, name: 'object' },
+      { id: 3, name: 'mitotic' },
+      { id: 10, name: 'class 9' },
+    ]);
+    const told = annotations.map(({ category_id, attributes }: Record<string, unknown>) => [category_id, attributes]);
+    const attributes = { name: 'A', comment: 'late, "bright"', flagged: true };
+    assert.deepEqual(told, [
+      [3, attributes],
+      [10, undefined],
+      [1, undefined],
+    ]);
+  });
+
   it('refuses damaged files with a typed error', () => {
     const text = labelsToCoco(randomLabels(seededRandom(2), [9, 9], 3, 9), { name: 'a' });
     const damaged = [

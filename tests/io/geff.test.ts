@@ -41,6 +41,29 @@ describe('GEFF', () => {
     assert.equal(edges.length / 2, rows.length - 3, 'every node but the first of a family has one before it');
   });
 
+  it('tells the class of every node, and what tracks are called', async () => {
+    const objects = [
+      { id: 2, objectClass: 4, className: 'stem', name: 'left', comment: 'leaves', flagged: true },
+      { id: 3, objectClass: 5 },
+    ];
+    const files = await exportLabels('geff', { labels, name: 'cells.tif', stack: 't', lineages, objects });
+    const store = new Map(
+      files.map(({ name, bytes }) => [name.replace('cells_tracks.geff', ''), bytes] as [zarr.AbsolutePath, Uint8Array]),
+    );
+    const root = await zarr.open.v3(store, { kind: 'group' });
+    const { geff } = root.attrs as { geff: { extra: unknown; node_props_metadata: Record<string, unknown> } };
+    assert.deepEqual(geff.extra, {
+      tracks: { 2: { name: 'left', comment: 'leaves', flagged: true } },
+      classes: { 4: 'stem' },
+    });
+    assert.deepEqual(geff.node_props_metadata.class, { identifier: 'class', dtype: 'uint8', varlength: false });
+    const read = async (path: string) =>
+      Array.from((await zarr.get(await zarr.open.v3(root.resolve(path), { kind: 'array' }))).data as Uint32Array);
+    const tracks = await read('nodes/props/track_id/values');
+    const expected = tracks.map((track) => ({ 2: 4, 3: 5 })[track] ?? 0);
+    assert.deepEqual(await read('nodes/props/class/values'), expected);
+  });
+
   it('is for time series only', async () => {
     await assert.rejects(exportLabels('geff', { labels, name: 'stack.tif', stack: 'z' }), { code: 'unsupported' });
   });

@@ -8,7 +8,8 @@ import type { ObjectFacts } from './geojson.js';
 
 /**
  * Objects as COCO annotations with run lengths in pycocotools' compressed form. Every plane of a stack is an image of
- * the file; the label of an object is its `label`, as annotation ids have to be unique over all planes.
+ * the file; the label of an object is its `label`, as annotation ids have to be unique over all planes. Category 1 is that of
+ * objects without a class, class k is category k + 1; name, comment and flag are `attributes`, as CVAT writes them.
  */
 export function labelsToCoco(
   labels: LabelImage,
@@ -22,12 +23,13 @@ export function labelsToCoco(
     images.push({ id: plane + 1, file_name: name, width, height, ...(labels.shape.length === 3 && { plane }) });
     for (const [label, mask] of masksFromLabels(labels, plane)) {
       const [top, left, bottom, right] = mask.box;
-      const { predictedIou, stability } = facts.get(label) ?? {};
+      const { predictedIou, stability, name: called, comment, flagged, objectClass } = facts.get(label) ?? {};
+      const attributes = { ...(called && { name: called }), ...(comment && { comment }), ...(flagged && { flagged }) };
       annotations.push(
         JSON.stringify({
           id: annotations.length + 1,
           image_id: plane + 1,
-          category_id: 1,
+          category_id: categoryOf(objectClass),
           label,
           segmentation: { size: [height, width], counts: encodeCounts(imageRuns(mask, [height, width]).counts) },
           area: mask.area,
@@ -35,12 +37,23 @@ export function labelsToCoco(
           iscrowd: 0,
           ...(predictedIou !== undefined && { predicted_iou: predictedIou }),
           ...(stability !== undefined && { stability_score: stability }),
+          ...(Object.keys(attributes).length > 0 && { attributes }),
         }),
       );
     }
   }
-  const head = JSON.stringify({ images, categories: [{ id: 1, name: 'object' }] });
+  const head = JSON.stringify({ images, categories: categoriesOf(objects) });
   return `${head.slice(0, -1)},"annotations":[\n${annotations.join(',\n')}\n]}\n`;
+}
+
+const categoryOf = (objectClass: number | undefined) => (objectClass === undefined ? 1 : objectClass + 1);
+
+/** 'object' always, and the classes in use. */
+function categoriesOf(objects: readonly ObjectFacts[]): { id: number; name: string }[] {
+  const names = new Map([[1, 'object']]);
+  for (const { objectClass, className } of objects)
+    if (objectClass !== undefined) names.set(categoryOf(objectClass), className ?? `class ${objectClass}`);
+  return [...names].sort(([a], [b]) => a - b).map(([id, name]) => ({ id, name }));
 }
 
 /** Paints the annotations of a COCO text (compressed or plain run lengths) into labels of the given shape. */

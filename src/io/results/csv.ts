@@ -35,20 +35,29 @@ export interface TableOptions {
  * scikit-image.
  */
 export async function labelsToCsv(labels: LabelImage, options: TableOptions = {}): Promise<string> {
+  return tableText(await tableRows(labels, options));
+}
+
+/** The rows of the table, to be joined with others. */
+export async function tableRows(labels: LabelImage, options: TableOptions = {}): Promise<Row[]> {
   const measured =
     labels.shape.length === 3 && options.stack !== 't'
       ? await volumeRows(labels, options)
       : await planeRows(labels, options);
   const { t, z } = options.position ?? {};
   const place = { ...(t !== undefined && { t }), ...(z !== undefined && { z }) };
-  const rows = measured.map(({ label, ...row }): Row => ({ label, ...place, ...row }));
+  return measured.map(({ label, ...row }): Row => ({ label, ...place, ...row }));
+}
+
+/** A column for everything that a row has. */
+export function tableText(rows: readonly Row[]): string {
   const heads = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const columns = heads.length > 0 ? heads : ['label'];
   const lines = [columns.map(cell), ...rows.map((row) => columns.map((head) => cell(row[head])))];
   return lines.map((line) => `${line.join(',')}\r\n`).join('');
 }
 
-type Row = Record<string, number | string | undefined>;
+export type Row = Record<string, number | string | undefined>;
 
 async function planeRows(labels: LabelImage, { pixelSize, objects = [], image }: TableOptions): Promise<Row[]> {
   const [planes] = threeAxes(labels.shape);

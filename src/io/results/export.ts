@@ -184,7 +184,8 @@ async function omeZarr(
   return filesOf(store, folder);
 }
 
-async function filesOf(store: Store, folder: string): Promise<NamedBytes[]> {
+/** What is in a store, as files of a folder. */
+export async function filesOf(store: Store, folder: string): Promise<NamedBytes[]> {
   const keys = await listKeys(store);
   return Promise.all(
     keys.map(async (key) => ({ name: `${folder}/${key}`, bytes: (await store.get(key)) as Uint8Array })),

@@ -5,11 +5,13 @@ import { longUnit } from '../pixel-size.js';
 import type { Store } from '../store.js';
 import { writeArray, writeGroup } from '../zarr/writer.js';
 import { type Lineages, tracksOf } from './ctc.js';
+import type { ObjectFacts } from './geojson.js';
 
 /**
  * Tracks in the Graph Exchange File Format: a zarr group in which every object of every frame is a node, with the
- * properties t, y, x (centre, pixels, the middle of the first pixel is 0) and track_id, and every step in time or from
- * mother to daughter is a directed edge. Specification: github.com/live-image-tracking-tools/geff.
+ * properties t, y, x (centre, pixels, the middle of the first pixel is 0), track_id and, where tracks have classes, class (0:
+ * none), and every step in time or from mother to daughter is a directed edge. What tracks and classes are called, comments and
+ * flags are in the metadata, under `extra`. Specification: github.com/live-image-tracking-tools/geff.
  */
 const GEFF_VERSION = '1.1.0';
 
@@ -17,7 +19,11 @@ const GEFF_VERSION = '1.1.0';
 export async function writeGeff(
   store: Store,
   labels: LabelImage,
-  { lineages = [], pixelSize }: { lineages?: Lineages; pixelSize?: PixelSize } = {},
+  {
+    lineages = [],
+    pixelSize,
+    objects = [],
+  }: { lineages?: Lineages; pixelSize?: PixelSize; objects?: readonly ObjectFacts[] } = {},
 ): Promise<void> {
   const nodes: { readonly track: number; readonly t: number; readonly y: number; readonly x: number }[] = [];
   const ofTrack = new Map<number, number[]>();
@@ -32,7 +38,12 @@ export async function writeGeff(
   for (const { label, parent } of tracksOf(labels, lineages))
     if (parent !== 0) edges.push(ofTrack.get(parent)!.at(-1)!, ofTrack.get(label)![0]);
 
-  await writeGroup(store, '', 3, { geff: metadata(nodes.length, labels, pixelSize) });
+  const classes = new Map(
+    objects.flatMap(({ id, objectClass }) => (objectClass === undefined ? [] : [[id, objectClass]])),
+  );
+  await writeGroup(store, '', 3, {
+    geff: { ...metadata(nodes.length, labels, classes.size > 0, pixelSize), ...extraOf(objects) },
+  });
   for (const group of ['nodes', 'nodes/props', 'edges', 'edges/props']) await writeGroup(store, group, 3, {});
   const values = async (name: string, dtype: Dtype, data: TypedArray) => {
     if (name.startsWith('nodes/props/')) await writeGroup(store, name.replace(/\/values$/, ''), 3, {});
@@ -52,9 +63,30 @@ export async function writeGeff(
   await ofNodes('nodes/props/y/values', 'float64', Float64Array, (k) => nodes[k].y);
   await ofNodes('nodes/props/x/values', 'float64', Float64Array, (k) => nodes[k].x);
   await ofNodes('nodes/props/track_id/values', 'uint32', Uint32Array, (k) => nodes[k].track);
+  if (classes.size > 0)
+    await ofNodes('nodes/props/class/values', 'uint8', Uint8Array, (k) => classes.get(nodes[k].track) ?? 0);
 }
 
-function metadata(nodes: number, { shape: [frames, height, width] }: LabelImage, pixelSize?: PixelSize) {
+/** By the number of the track and of the class. */
+function extraOf(objects: readonly ObjectFacts[]) {
+  const tracks = objects.flatMap(({ id, name, comment, flagged }) =>
+    name || comment || flagged
+      ? [[id, { ...(name && { name }), ...(comment && { comment }), ...(flagged && { flagged }) }]]
+      : [],
+  );
+  const classes = objects.flatMap(({ objectClass, className }) =>
+    objectClass !== undefined && className ? [[objectClass, className]] : [],
+  );
+  if (tracks.length + classes.length === 0) return {};
+  return { extra: { tracks: Object.fromEntries(tracks), classes: Object.fromEntries(classes) } };
+}
+
+function metadata(
+  nodes: number,
+  { shape: [frames, height, width] }: LabelImage,
+  hasClasses: boolean,
+  pixelSize?: PixelSize,
+) {
   const property = (identifier: string, dtype: Dtype) => [identifier, { identifier, dtype, varlength: false }] as const;
   const range = (length: number) => (nodes === 0 ? {} : { min: 0, max: length - 1 });
   const space = (name: 'y' | 'x', length: number) => ({
@@ -73,6 +105,7 @@ function metadata(nodes: number, { shape: [frames, height, width] }: LabelImage,
       property('y', 'float64'),
       property('x', 'float64'),
       property('track_id', 'uint32'),
+      ...(hasClasses ? [property('class', 'uint8')] : []),
     ]),
     edge_props_metadata: {},
     track_node_props: { tracklet: 'track_id' },

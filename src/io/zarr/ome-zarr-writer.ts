@@ -22,6 +22,8 @@ export interface OmeZarrOptions extends TaskOptions {
   readonly stack?: 'z' | 't';
   /** Of a part of a recording: it gets both axes, and where it begins along them. */
   readonly position?: RecordingPosition;
+  /** The labels are a whole recording: so many volumes, one after the other. */
+  readonly times?: number;
 }
 
 /** Writes the labels as a multiscale image at `path` of the store, '' for its root. */
@@ -31,10 +33,11 @@ export async function writeOmeZarrLabels(
   labels: LabelImage,
   options: OmeZarrOptions = {},
 ): Promise<void> {
-  const { version = '0.5', name = 'labels', pixelSize, stack = 'z', position } = options;
+  const { version = '0.5', name = 'labels', pixelSize, stack = 'z', position, times } = options;
+  const isRecording = position !== undefined || times !== undefined;
   const zarr = version === '0.5' ? 3 : 2;
   const isStack = labels.shape.length === 3;
-  const axes = position ? ['t', 'z', 'y', 'x'] : isStack ? [stack, 'y', 'x'] : ['y', 'x'];
+  const axes = isRecording ? ['t', 'z', 'y', 'x'] : isStack ? [stack, 'y', 'x'] : ['y', 'x'];
   const datasets: object[] = [];
   let level: Tensor = narrowLabels(labels);
   for (let i = 0; ; i++) {
@@ -46,7 +49,7 @@ export async function writeOmeZarrLabels(
       y: (pixelSize?.y ?? 1) * factor,
       x: (pixelSize?.x ?? 1) * factor,
     };
-    const shape = position ? fourAxes(level.shape, stack) : level.shape;
+    const shape = isRecording ? fourAxes(level.shape, stack, times) : level.shape;
     await writeArray(
       store,
       join(path, String(i)),

@@ -71,13 +71,13 @@ export function sectionsOf(state: SessionState, hasSections: boolean): PanelSect
       id: 'commit',
       title: 'Objects',
       controls: [
-        button('delete'),
-        button('clear_annotations'),
         button('merge_objects'),
+        button('delete'),
         button('fill_holes'),
         button('smooth_objects'),
         button('grow_objects'),
         button('shrink_objects'),
+        button('clear_annotations'),
         {
           ...toggle(
             'batched',
@@ -131,6 +131,7 @@ export function sectionsOf(state: SessionState, hasSections: boolean): PanelSect
         button('toggle_objects'),
         button('shuffle_colors'),
         ...(hasSections && state.image?.axes.includes('z') ? [button('toggle_sections')] : []),
+        ...(state.image?.axes.includes('z') ? [button('show_in_3d')] : []),
         button('help'),
       ],
     },

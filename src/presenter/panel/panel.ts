@@ -22,7 +22,7 @@ import { type PanelTracks, panelTracks } from './panel-tracks.js';
 export interface PanelModel {
   /** Name of the image; empty without one. */
   readonly title: string;
-  /** Short facts, e.g. "512 x 512 pixels", "12 committed objects", "MobileSAM, wasm (2 threads)". */
+  /** Short facts, e.g. "512 x 512 pixels", "12 objects", "MobileSAM, wasm (2 threads)". */
   readonly facts: readonly string[];
   /** What to do now, for who does not know yet; absent once work is under way. */
   readonly hint?: string;
@@ -123,7 +123,7 @@ function factsOf(state: SessionState): string[] {
   if (!state.image) return [];
   const [height, width] = state.image.size;
   const count = state.layers.committed_objects.objects.size;
-  const facts = [`${width} x ${height} pixels`, `${count} committed ${count === 1 ? 'object' : 'objects'}`];
+  const facts = [`${width} x ${height} pixels`, `${count} ${count === 1 ? 'object' : 'objects'}`];
   const coming = state.closing?.length ?? 0;
   if (coming > 0) facts.push(`${coming} more when ${coming === 1 ? 'its mask comes' : 'their masks come'}`);
   const absent = state.image.absentPlanes?.includes(state.plane) ? ' (not in the file)' : '';

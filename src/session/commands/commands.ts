@@ -193,6 +193,22 @@ export const COMMANDS = {
       needsImage(state) ?? (state.image?.axes.includes('z') ? undefined : 'Sections are for volumes; this is none.'),
     run: elsewhere,
   }),
+  show_in_3d: command({
+    id: 'show_in_3d',
+    title: 'Objects in 3D …',
+    group: 'view',
+    scope: 'app',
+    keys: ['Shift+O'],
+    tooltip: 'Look at the objects of a volume from all sides.',
+    unavailable: (state) =>
+      needsImage(state) ??
+      (!state.image?.axes.includes('z')
+        ? 'This shows the objects of volumes; this is none.'
+        : state.layers.committed_objects.objects.size + state.layers.current_object.objects.size > 0
+          ? undefined
+          : 'Segment an object first: click it.'),
+    run: elsewhere,
+  }),
   shuffle_colors: command({
     id: 'shuffle_colors',
     title: 'Shuffle colours',
