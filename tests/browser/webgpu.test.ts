@@ -115,7 +115,7 @@ describe('WebGPU', function () {
         const body = (await response.text())
           .replaceAll(encoder.sha256!, vectors.sha256)
           .replaceAll(String(encoder.bytes), String(SPARSE_ENCODER.length))
-          .replaceAll(/instances:\{url:"built-in:[^}]*\},?/g, '');
+          .replaceAll(/(instances|encoderDelta):\{url:"built-in:[^}]*\},?/g, '');
         await route.fulfill({ response, body });
       });
       await page.route('**/plugin/worker.js*', async (route) =>
