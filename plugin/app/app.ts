@@ -22,6 +22,7 @@ import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import { serverStore } from '../../src/io/stores/server.js';
+import { adoptModel } from '../../src/model/registry.js';
 import type { Tiling } from '../../src/ndimage/blocking.js';
 import { commandOfKey, paletteModel } from '../../src/presenter/keys.js';
 import type { PanelModel } from '../../src/presenter/panel/panel.js';
@@ -183,6 +184,8 @@ export class MicroSamApp {
     this.store = store;
     if (this.settings.annotator) await annotator.session.run('set_settings', { annotator: this.settings.annotator });
     engine.store = store;
+    for (const model of this.settings.models ?? []) adoptModel(model);
+    if (this.settings.model) await annotator.setEncoding({ model: this.settings.model });
     this.provideParts({ worker: engine.worker, ...parts });
     if (data.url) void this.open(data.url, data.name);
     else if (files.length > 1 || (files.length === 1 && this.settings.output))

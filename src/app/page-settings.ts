@@ -1,3 +1,4 @@
+import type { ModelSpec } from '../model/model-spec.js';
 import type { SessionSettings } from '../session/state.js';
 
 export interface PageFile {
@@ -28,6 +29,10 @@ export interface PageSettings {
   readonly files?: readonly PageFile[];
   /** What names the files as a series, so that it is found again when there are more of them. */
   readonly series?: string;
+  /** Models of the machine that serves the page, which the list has besides the built-in ones. */
+  readonly models?: readonly ModelSpec[];
+  /** Name of the model to begin with. */
+  readonly model?: string;
   /** WebSocket address of an encoder process, token included. */
   readonly worker?: string;
   /** Why there is no such process although one was wanted. */

@@ -1,9 +1,11 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { SamError } from '../errors.js';
 import type { ByteSource } from '../io/bytes.js';
 import { fileNameOf } from '../io/folder/file-names.js';
 import type { FileParts } from '../onnx/write-parts.js';
 import type { TaskOptions } from '../task.js';
-import { openCheckpoint } from './checkpoint.js';
+import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { convertCheckpoint, type EncoderType } from './convert.js';
 
 /** What lies beside the files of an imported model, as `model.json`. */
@@ -15,6 +17,11 @@ export interface ImportCard {
   readonly encoder: string;
   readonly decoder: string;
   readonly instances?: string;
+  /**
+   * Hex SHA-256 of the bytes of the encoder's files, one after the other: embeddings belong to it. Cards of earlier
+   * versions lack it.
+   */
+  readonly encoderDigest?: string;
   /** Weights are kept in half precision. */
   readonly half: boolean;
   /** Where it came from: the name or address of the checkpoint. */
@@ -26,12 +33,14 @@ export const IMPORT_CARD = 'model.json';
 export interface ImportOptions extends TaskOptions {
   /** Of the model; default: from the name of the file. */
   readonly name?: string;
+  /** Names that are not given by default: of models of other kinds. */
+  readonly taken?: readonly string[];
   readonly description?: string;
   readonly licence?: string;
   /** Where the checkpoint is from, if not a file of its name. */
   readonly source?: string;
-  /** A separate checkpoint with micro-sam's instance decoder. */
-  readonly decoder?: ByteSource;
+  /** Other checkpoints that belong to it: micro-sam's instance decoder, if that is a file of its own. */
+  readonly others?: readonly ByteSource[];
   readonly half?: boolean;
 }
 
@@ -49,38 +58,78 @@ export async function importCheckpoint(
   options: ImportOptions = {},
 ): Promise<ImportCard> {
   const { signal, onProgress } = options;
-  const opened = await openCheckpoint(checkpoint, { signal });
-  const decoder = options.decoder ? await decoderOf(options.decoder, { signal }) : opened.decoder;
-  const converted = await convertCheckpoint({ ...opened, decoder }, { half: options.half, signal });
-  const name = options.name ?? modelNameOf(checkpoint.name);
-  const card: ImportCard = {
-    name,
-    type: converted.type,
-    description: options.description ?? `${opened.title ?? fileNameOf(checkpoint.name)}, imported from a checkpoint.`,
-    ...(options.licence !== undefined && { licence: options.licence }),
-    encoder: 'encoder.onnx',
-    decoder: 'decoder.onnx',
-    ...(converted.hasInstances && { instances: 'instances.onnx' }),
-    half: converted.half,
-    source: options.source ?? checkpoint.name,
-  };
+  const { named, ...opened } = await openTogether([checkpoint, ...(options.others ?? [])], { signal });
+  const converted = await convertCheckpoint(opened, { half: options.half, signal });
+  const name = options.name ?? freeName(modelNameOf(named.name), options.taken);
   const total = converted.files.reduce((sum, { size }) => sum + size, 0);
+  const digest = sha256.create();
   let before = 0;
   for (const file of converted.files) {
     const told = (done: number) => onProgress?.({ done: before + done, total, message: `Converting ${name}` });
-    await write(file, { signal, onProgress: ({ done }) => told(done) });
+    const isEncoder = file.name.startsWith(ENCODER);
+    await write(isEncoder ? hashed(file, (bytes) => digest.update(bytes)) : file, {
+      signal,
+      onProgress: ({ done }) => told(done),
+    });
     before += file.size;
     told(0);
   }
+  const card: ImportCard = {
+    name,
+    type: converted.type,
+    description: options.description ?? `${opened.title ?? fileNameOf(named.name)}, imported from a checkpoint.`,
+    ...(options.licence !== undefined && { licence: options.licence }),
+    encoder: ENCODER,
+    decoder: 'decoder.onnx',
+    ...(converted.hasInstances && { instances: 'instances.onnx' }),
+    encoderDigest: bytesToHex(digest.digest()),
+    half: converted.half,
+    source: options.source ?? named.name,
+  };
   const text = new TextEncoder().encode(JSON.stringify(card, null, 2));
   await write({ name: IMPORT_CARD, size: text.length, pieces: [text] }, { signal });
   return card;
 }
 
-async function decoderOf(source: ByteSource, options: TaskOptions) {
-  const { decoder } = await openCheckpoint(source, options);
-  if (decoder) return decoder;
-  throw new SamError('model_unavailable', `${source.name} has no instance decoder of micro-sam (UNETR).`);
+const ENCODER = 'encoder.onnx';
+
+function freeName(name: string, taken: readonly string[] = []): string {
+  return taken.includes(name) ? `${name}_imported`.slice(-64) : name;
+}
+
+/** Files that make one model, in any order; `named` is that of the model, after which it is called. */
+async function openTogether(
+  sources: readonly ByteSource[],
+  options: TaskOptions,
+): Promise<Checkpoint & { readonly named: ByteSource }> {
+  let whole: (Checkpoint & { readonly named: ByteSource }) | undefined;
+  let decoder: Checkpoint['decoder'];
+  for (const source of sources) {
+    const opened = await openCheckpoint(source, options);
+    if (opened.sam && whole)
+      throw new SamError(
+        'invalid_argument',
+        `${whole.named.name} and ${source.name} are two models; import one at a time, with its instance decoder if that is a file of its own.`,
+      );
+    if (opened.sam) whole = { ...opened, named: source };
+    else decoder = opened.decoder;
+  }
+  if (sources.length > 1 && whole && !decoder)
+    throw new SamError('model_unavailable', `${sources[1].name} has no instance decoder of micro-sam (UNETR).`);
+  return { ...(whole ?? { named: sources[0] }), ...(decoder && { decoder }) };
+}
+
+/** The same file, each of whose pieces is shown to `see` when it is made. */
+function hashed(file: FileParts, see: (bytes: Uint8Array) => void): FileParts {
+  const pieces = file.pieces.map((piece) => ({
+    length: piece.length,
+    async load() {
+      const bytes = piece instanceof Uint8Array ? piece : await piece.load();
+      see(bytes);
+      return bytes;
+    },
+  }));
+  return { ...file, pieces };
 }
 
 /**

@@ -8,6 +8,7 @@ import type { Input } from './batch/input.js';
 import { expandInputs, type InputOptions, listInputs } from './batch/inputs.js';
 import { embeddingNames, holdsEmbeddings, ResultFolder } from './batch/result-records.js';
 import { type Command, UsageError } from './command.js';
+import { namedModel } from './engine.js';
 import { initialObjects } from './initial-objects.js';
 import { openBrowser } from './serve/open-browser.js';
 import { type AnnotatorServer, startServer } from './serve/server.js';
@@ -71,6 +72,8 @@ function annotator(name: string, summary: string, start: Start): Command {
   file                 images to annotate, folders of images, http(s) addresses; a sample image if none
   -i, --input FILE     the same, as micro-sam spells it
   -p, --pattern GLOB   of folders, only what matches, e.g. "*.tif"
+  -m, --model_type NAME
+                       the model to begin with; micro-sam info lists them, trained and imported ones, too
 ${start.output ? OUTPUT_OPTIONS : SINGLE_OPTIONS}${start.serve ? SERVE_OPTIONS : ''}  -e, --embedding_path DIR
                        keep embeddings here, in micro-sam's format, and use those that are: <name>.zarr for each image, as
                        micro-sam precompute_embeddings writes them; of one image also the .zarr itself
@@ -90,6 +93,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
     options: {
       input: { type: 'string', short: 'i', multiple: true },
       pattern: { type: 'string', short: 'p' },
+      model_type: { type: 'string', short: 'm' },
       embedding_path: { type: 'string', short: 'e' },
       ...(start.output
         ? {
@@ -136,6 +140,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
     frames,
     ...initial,
     series: inputs.join('\n'),
+    ...(values.model_type !== undefined && { model: await namedModel(values.model_type) }),
     annotator: volumetric ? '3d' : start.annotator,
     outputDir: output,
     ...(values.embedding_path !== undefined && { embeddings: embeddingsIn(values.embedding_path, images) }),

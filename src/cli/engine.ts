@@ -184,8 +184,10 @@ async function modelFlag(flags: EngineFlags): Promise<ModelSpec> {
   const pytorch = checkpoint.find((file) => /\.(pt|pth|safetensors)$/i.test(file));
   if (pytorch !== undefined)
     throw new UsageError(`${pytorch} is a checkpoint of PyTorch: micro-sam import_model ${pytorch}, then -m its name.`);
-  if (checkpoint.length === 0) await fetchPublished(model_type);
-  if (checkpoint.length === 0) return instances ? resolveModel({ name: model_type, instances }) : findModel(model_type);
+  if (checkpoint.length === 0) {
+    const model = await namedModel(model_type);
+    return instances ? resolveModel({ name: model.name, instances }) : model;
+  }
   if (checkpoint.length !== 2) {
     throw new UsageError('-c is given twice: the encoder ONNX file, then the decoder ONNX file.');
   }
@@ -202,6 +204,12 @@ function precisionFlag(text: string | undefined): EncoderPrecision | undefined {
   const known = ENCODER_PRECISIONS.find((precision) => precision === text);
   if (known ?? text === undefined) return known;
   throw new UsageError(`--encoder_precision is ${ENCODER_PRECISIONS.join(' or ')}, not "${text}".`);
+}
+
+/** A model by its name or its folder; a published one is fetched when it is first asked for. */
+export async function namedModel(name: string): Promise<ModelSpec> {
+  await fetchPublished(name);
+  return findModel(name);
 }
 
 /** Imports a published checkpoint that is asked for by name for the first time. */

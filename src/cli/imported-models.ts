@@ -13,8 +13,9 @@ import { SamError } from '../errors.js';
 import type { ByteSource } from '../io/bytes.js';
 import { httpBytes } from '../io/http-bytes.js';
 import { fileBytes } from '../io/node-file.js';
+import { isAddress } from '../io/node-open.js';
 import type { ModelSpec } from '../model/model-spec.js';
-import { registerModel } from '../model/registry.js';
+import { modelNames, registerModel } from '../model/registry.js';
 import type { TaskOptions } from '../task.js';
 import { userDataFolder } from './serve/user-data.js';
 
@@ -40,7 +41,7 @@ export function importedModelIn(folder: string): ModelSpec | undefined {
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a model cannot be read: ${file}.`, { cause });
   }
-  const { name, encoder, decoder, instances, description, licence } = card;
+  const { name, encoder, encoderDigest, decoder, instances, description, licence } = card;
   // Cards of trained models name no encoder.
   if (typeof name !== 'string' || typeof encoder !== 'string' || typeof decoder !== 'string') return undefined;
   const at = (part: string) => path.join(folder, path.basename(part));
@@ -48,7 +49,7 @@ export function importedModelIn(folder: string): ModelSpec | undefined {
     name,
     description,
     licence,
-    encoder: at(encoder),
+    encoder: { url: at(encoder), ...(typeof encoderDigest === 'string' && { digest: encoderDigest }) },
     decoder: at(decoder),
     ...(typeof instances === 'string' && { instances: at(instances) }),
   });
@@ -74,24 +75,23 @@ export async function importModel(checkpoint: string, options: FileImport = {}) 
   const { signal } = options;
   const sources: ByteSource[] = [];
   const opened = async (place: string) => {
-    const source = await (/^https?:/.test(place) ? httpBytes(place, { signal }) : fileBytes(place));
+    const source = await (isAddress(place) ? httpBytes(place, { signal }) : fileBytes(place));
     sources.push(source);
     return source;
   };
   const decoderPlace = options.decoderFile ?? published?.decoder;
   const source = await opened(published?.url ?? checkpoint);
   try {
-    const decoder = decoderPlace === undefined ? undefined : await opened(decoderPlace);
+    const others = decoderPlace === undefined ? [] : [await opened(decoderPlace)];
     const named = {
       name: options.name ?? published?.name,
       description: options.description ?? published?.description,
       licence: options.licence ?? published?.licence,
-      source: published?.url ?? path.resolve(checkpoint),
+      source: published?.url ?? (isAddress(checkpoint) ? checkpoint : path.resolve(checkpoint)),
     };
-    return await intoFolder(
-      { ...source, name: published?.name ?? path.resolve(checkpoint) },
-      { ...options, ...named, decoder },
-    );
+    const taken = modelNames().filter((known) => !importedModels().includes(known));
+    const place = isAddress(checkpoint) ? checkpoint.split(/[?#]/)[0] : path.resolve(checkpoint);
+    return await intoFolder({ ...source, name: published?.name ?? place }, { ...options, ...named, others, taken });
   } finally {
     for (const each of sources) await each.close?.();
   }

@@ -38,7 +38,8 @@ export function modelFields(model: ModelSpec): Pick<Signature, 'model_type' | 'm
 function encoderHash({ encoder, encoderDelta, encoderPrecision = 'float32' }: ModelSpec): string | null {
   const precision = encoderPrecision === 'float32' ? '' : `/${encoderPrecision}`;
   const delta = encoderDelta ? `+${encoderDelta.sha256?.toLowerCase() ?? 'unknown'}` : '';
-  if (encoder.sha256 !== undefined) return `sha256:${encoder.sha256.toLowerCase()}${delta}${precision}`;
+  const digest = encoder.sha256 ?? encoder.digest;
+  if (digest !== undefined) return `sha256:${digest.toLowerCase()}${delta}${precision}`;
   return delta + precision === '' ? null : `sha256:unknown${delta}${precision}`;
 }
 

@@ -32,7 +32,8 @@ export async function loadModelFile(file: ModelFile, options: ModelFileOptions =
 }
 
 async function mainFile(file: ModelFile, options: ModelFileOptions): Promise<Uint8Array> {
-  const { store, fetchBytes = fetchUrl, signal, onProgress } = options;
+  const { fetchBytes = fetchUrl, signal, onProgress } = options;
+  const store = isOfThisMachine(file.url) ? undefined : options.store;
   const key = await cacheKey(file);
   const cached = store && (await store.get(key).catch(() => undefined));
   signal?.throwIfAborted();
@@ -61,6 +62,11 @@ function addressBeside(model: string, location: string): string {
       'The model keeps its weights in another file that is not beside it, which is refused. Save it with its weights inside.',
     );
   return model.replace(/[?#].*$/, '').replace(/[^/\\]*$/, '') + location;
+}
+
+/** Files that are read again as easily as from a cache, and of which the address may come to mean another. */
+function isOfThisMachine(url: string): boolean {
+  return /^(blob|data):|^https?:\/\/(127\.[\d.]+|localhost|\[::1\])[:/]/.test(url);
 }
 
 async function cacheKey(file: ModelFile): Promise<string> {

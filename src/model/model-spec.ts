@@ -42,6 +42,8 @@ export interface ModelFile {
   readonly bytes?: number;
   /** Hex digest, checked after every download. */
   readonly sha256?: string;
+  /** Of a file that is not checked: what tells its content, weights in other files included, from others at the address. */
+  readonly digest?: string;
 }
 
 /** Do both mean the same files, fed in the same way? */

@@ -159,6 +159,11 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
   return spec;
 }
 
+/** Makes a model known that was declared elsewhere, in another process. */
+export function adoptModel(spec: ModelSpec): void {
+  models.set(spec.name, spec);
+}
+
 export function modelNames(): string[] {
   return [...models.keys()];
 }

@@ -7,6 +7,8 @@ import { type ModelDeclaration, modelNames, resolveModel } from '../model/regist
 import type { Size } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { method } from './call.js';
+import { bytesSchema, tensorSchema } from './image.js';
+import { type RunningCalls, TASK_ARGUMENTS } from './running-calls.js';
 
 /**
  * Where and with what the model runs, over RPC: which model, how the image is shown to it, where it computes. None of it
@@ -19,6 +21,17 @@ export interface EngineDeps {
   connectWorker?(url: string | undefined): Promise<Record<string, unknown>>;
   /** Changes how the image goes to the model; embeddings are made anew. */
   setEncoding?(change: EncodingChange): Promise<void>;
+  /** Makes a model of a checkpoint, which is known from then on; resolves with its name. */
+  importModel?(request: ImportRequest, task: TaskOptions): Promise<string>;
+  /** Deletes a model that was imported. */
+  deleteModel?(name: string): Promise<void>;
+}
+
+export interface ImportRequest {
+  /** Files that make one model, in any order: its checkpoint, and its instance decoder if that is a file of its own. */
+  readonly from: readonly (Blob | string)[];
+  readonly name?: string;
+  readonly half?: boolean;
 }
 
 /** What is absent stays as it is; null is the automatic choice. */
@@ -41,6 +54,24 @@ const pair = v.tuple([number, number]);
 export const tileShape = v.tuple([length, length], 'expected [y, x] in pixels');
 export const halo = v.tuple([natural, natural], 'expected [y, x] in pixels');
 
+/** A checkpoint as callers hand it over; bytes have no name, so that theirs has to be given. */
+const checkpointSchema = v.union(
+  [
+    v.pipe(v.string(), v.nonEmpty()),
+    v.instance(Blob),
+    v.pipe(
+      bytesSchema,
+      v.transform((bytes) => new Blob([bytes as Uint8Array<ArrayBuffer>])),
+    ),
+    v.pipe(
+      tensorSchema,
+      v.check(({ data }) => data instanceof Uint8Array, 'expected uint8'),
+      v.transform(({ data }) => new Blob([data as Uint8Array<ArrayBuffer>])),
+    ),
+  ],
+  'expected an address, the name of a published model, a File or its bytes',
+);
+
 const schemas = {
   none: v.strictObject({}),
   connect: v.strictObject({ url: v.optional(v.string()) }),
@@ -60,6 +91,14 @@ const schemas = {
       'expected the name of a model, or { name, encoder, decoder, instances } with the addresses of its ONNX files',
     ),
   }),
+  import_model: v.strictObject({
+    checkpoint: checkpointSchema,
+    decoder: v.optional(checkpointSchema),
+    name: v.optional(v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/, "a name is letters, digits, '.', '_' and '-'"))),
+    half: v.optional(v.boolean()),
+    ...TASK_ARGUMENTS,
+  }),
+  delete_model: v.strictObject({ name: v.string() }),
   encoding: v.strictObject({
     channels: v.optional(v.nullable(v.pipe(v.array(natural), v.minLength(1)))),
     intensity: v.optional(
@@ -86,17 +125,31 @@ const schemas = {
   }),
 };
 
-export function engineFunctions(deps: EngineDeps) {
+export function engineFunctions(deps: EngineDeps, calls: RunningCalls) {
   return {
     /** `ws://host:port/?token=…` of a process started with `micro-sam worker`; nothing: the page's own worker. */
     connect_worker: method('connect_worker', ['url'], schemas.connect, ({ url }) => needed(deps.connectWorker)(url)),
     get_model_names: method('get_model_names', [], schemas.none, () => modelNames()),
-    list_models: method('list_models', [], schemas.none, () =>
-      modelNames().map((name) => {
-        const { description, licence = null, instances } = resolveModel(name);
-        return { name, description, licence, instances: instances !== undefined };
-      }),
+    list_models: method('list_models', [], schemas.none, () => modelNames().map(describeModel)),
+    /**
+     * Makes a model of a checkpoint of PyTorch, safetensors or a bioimage.io package: an address, the name of a published one,
+     * a File or its bytes; in the service of a process also a path. `load_model` and `model_type` take the name that is
+     * told; an earlier import of that name is replaced.
+     */
+    import_model: method(
+      'import_model',
+      ['checkpoint', 'decoder'],
+      schemas.import_model,
+      ({ checkpoint, decoder, name, half, ...given }) =>
+        calls.run(given, async (task) => {
+          const from = decoder === undefined ? [checkpoint] : [checkpoint, decoder];
+          const isNameless = checkpoint instanceof Blob && !(checkpoint instanceof File);
+          if (isNameless && name === undefined)
+            throw new SamError('invalid_argument', 'Bytes have no name: give the model one (name).');
+          return describeModel(await needed(deps.importModel)({ from, name, half }, task));
+        }),
     ),
+    delete_model: method('delete_model', ['name'], schemas.delete_model, ({ name }) => needed(deps.deleteModel)(name)),
     /**
      * By name, or by declaration: `{ name, encoder, decoder, instances }` with the addresses of ONNX files, the instance
      * decoder being optional; `{ name, instances }` adds one to a model.
@@ -111,6 +164,11 @@ export function engineFunctions(deps: EngineDeps) {
       return needed(deps.setEncoding)(change);
     }),
   };
+}
+
+function describeModel(name: string) {
+  const { description, licence = null, instances } = resolveModel(name);
+  return { name, description, licence, instances: instances !== undefined };
 }
 
 export function encodingOf(given: v.InferOutput<typeof schemas.encoding>): EncodingChange {

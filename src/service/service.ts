@@ -191,7 +191,7 @@ export function createService(deps: ServiceDeps) {
     ...stackFunctions(session, calls),
     ...seriesFunctions(deps),
     ...loadFunctions(session),
-    ...engineFunctions(deps.engine ?? {}),
+    ...engineFunctions(deps.engine ?? {}, calls),
     ...headlessFunctions({ ...deps.headless, precompute: deps.engine?.precompute }, calls),
     refine_object: noArguments('refine_object', () => session.run('refine_object')),
     choose_candidate: method('choose_candidate', ['index'], schemas.choose_candidate, ({ index }) =>

@@ -30,7 +30,7 @@ export function modelSpec(value: unknown): ModelSpec {
 }
 
 function modelFile(value: unknown, part: string): ModelFile {
-  const { url, bytes, sha256 } = record(value, part);
+  const { url, bytes, sha256, digest } = record(value, part);
   if (isGiven(bytes) && !(Number.isSafeInteger(bytes) && (bytes as number) >= 0))
     throw wrong(`${part}.bytes`, 'a number of bytes', bytes);
   if (isGiven(sha256) && !/^[0-9a-f]{64}$/i.test(String(sha256)))
@@ -39,6 +39,7 @@ function modelFile(value: unknown, part: string): ModelFile {
     url: named(url, `${part}.url`),
     ...(typeof bytes === 'number' && { bytes }),
     ...(typeof sha256 === 'string' && { sha256 }),
+    ...(typeof digest === 'string' && { digest }),
   };
 }
 

@@ -1,20 +1,25 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { importedModels, importModel, removeImported } from '../../src/cli/imported-models.js';
-import { findModel } from '../../src/cli/train/trained-models.js';
+import { scriptClient } from '../../src/cli/serve/script-client.js';
+import { ServedFiles } from '../../src/cli/serve/served-files.js';
+import { servedModel } from '../../src/cli/serve/server.js';
+import { findModel, ownModels } from '../../src/cli/train/trained-models.js';
 import { createMaskDecoder } from '../../src/model/mask-decoder.js';
 import { loadModelFile } from '../../src/model/model-file.js';
 import { fetchBytesInNode } from '../../src/model/node-runtime.js';
-import { forgetModel } from '../../src/model/registry.js';
+import { forgetModel, resolveModel } from '../../src/model/registry.js';
+import type { MicroSamService } from '../../src/service/service.js';
+import { brightWorker } from '../support/bright-worker.js';
 import { mobileSamState } from '../support/mobile-sam-checkpoint.js';
 import { sharedRuntime } from '../support/real-worker.js';
 import { floatTensor, type Saved, torchZip } from '../support/torch-writer.js';
 import { randomUnetrWeights } from '../support/unetr-weights.js';
 
 describe('imported models', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let folder: string;
   const earlier = process.env.XDG_DATA_HOME;
   const at = (...parts: string[]) => path.join(folder, ...parts);
@@ -59,10 +64,40 @@ describe('imported models', function () {
 
   it('have the settings that micro-sam recommends for their name, and may be in half precision', async () => {
     const whole = statSize(at('data', 'micro-sam', 'imported', 'my_cells', 'encoder.onnx'));
-    await importModel(at('my_cells', 'best.pt'), { name: 'vit_b_lm', half: true });
+    const { service, close } = script();
+    const told: number[] = [];
+    const file = at('my_cells', 'best.pt');
+    const progress = ({ done, total }: { done: number; total: number }) => void told.push(done / total);
+    assert.deepEqual(await service.import_model(file, { name: 'vit_b_lm', half: true, progress }), {
+      name: 'vit_b_lm',
+      description: 'best.pt, imported from a checkpoint.',
+      licence: null,
+      instances: false,
+    });
+    assert.equal(told.at(-1), 1);
+    assert.ok((await service.get_model_names()).includes('vit_b_lm'));
+    await close();
     assert.equal(findModel('vit_b_lm').defaults?.centerDistanceThreshold, 0.4);
     const half = statSize(at('data', 'micro-sam', 'imported', 'vit_b_lm', 'encoder.onnx'));
     assert.ok(half < 0.55 * whole, `${half} of ${whole} bytes`);
+  });
+
+  it('stand with their addresses for the page of a server, however they were made', () => {
+    const log: string[] = [];
+    mkdirSync(at('data', 'micro-sam', 'trained', 'broken'), { recursive: true });
+    writeFileSync(at('data', 'micro-sam', 'trained', 'broken', 'model.json'), '{');
+    assert.deepEqual(
+      ownModels((line) => log.push(line)).map(({ name }) => name),
+      ['my_cells', 'vit_b_lm'],
+    );
+    assert.match(log.join(), /The model broken is left out: The card of a/);
+    const files = new ServedFiles('secret');
+    const { encoder, decoder } = servedModel(findModel('my_cells'), files, 'http://here');
+    assert.match(encoder.url, /^http:\/\/here\/files\/[0-9a-f]{32}\/my_cells\/encoder\.onnx$/);
+    assert.match(encoder.digest ?? '', /^[0-9a-f]{64}$/);
+    assert.match(decoder.url, /decoder\.onnx$/);
+    const builtIn = servedModel(resolveModel('msi_lm'), files, 'http://here');
+    assert.deepEqual(builtIn, resolveModel('msi_lm'));
   });
 
   it('may be in any folder, and are deleted by name', async () => {
@@ -75,14 +110,30 @@ describe('imported models', function () {
   });
 
   it('leave nothing behind when a checkpoint is damaged', async () => {
-    const bytes = readFileSync(at('my_cells', 'best.pt'));
+    const file = at('my_cells', 'best.pt');
+    const bytes = readFileSync(file);
     writeFileSync(at('cut.pt'), bytes.subarray(0, bytes.length / 2));
     await assert.rejects(importModel(at('cut.pt')), { code: 'model_unavailable' });
     await assert.rejects(importModel(at('my_cells', 'decoder.pt')), { message: /holds only an instance decoder/ });
     await assert.rejects(importModel(at('nowhere.pt')), { code: 'not_found' });
+    const { service, close } = script();
+    await assert.rejects(service.import_model(new Uint8Array(3)), { message: /^invalid_argument: Bytes have no name/ });
+    await assert.rejects(service.import_model(new Uint8Array(3), { name: 'b' }), { message: /^model_unavailable: / });
+    await assert.rejects(service.import_model(file, { decoder: at('my_cells', 'best.pt') }), {
+      message: /^invalid_argument: .*two models/,
+    });
     assert.deepEqual(readdirSync(at('data', 'micro-sam', 'imported')), ['vit_b_lm']);
-    assert.equal(existsSync(at('data', 'micro-sam', 'imported', 'cut')), false);
+    await service.delete_model('vit_b_lm');
+    await assert.rejects(service.delete_model('vit_b_lm'), { message: /^not_found: / });
+    assert.ok(!(await service.get_model_names()).includes('vit_b_lm'));
+    await close();
+    assert.deepEqual(readdirSync(at('data', 'micro-sam', 'imported')), []);
   });
+
+  function script() {
+    const { service, close } = scriptClient(brightWorker());
+    return { service: service as unknown as MicroSamService, close };
+  }
 
   function statSize(file: string): number {
     return readFileSync(file).length;

@@ -37,6 +37,24 @@ export function existingVenv(packages: readonly string[]): string | undefined {
   return existsSync(complete) ? python : undefined;
 }
 
+/** A python3 that has PyTorch: that of `MICRO_SAM_TORCH_PYTHON`, or one of the machine. It is too large to be installed here. */
+export function torchPython(): string | undefined {
+  const candidates = [process.env.MICRO_SAM_TORCH_PYTHON, 'python3', '/usr/bin/python3'];
+  return candidates.find((python) => python && spawnSync(python, ['-c', 'import torch']).status === 0);
+}
+
+/** A folder with these packages ('name==version') and nothing that they need: for code that is read file by file. */
+export function packagesFolder(packages: readonly string[]): string {
+  const { folder, complete } = venvOf(['--no-deps', ...packages]);
+  if (!existsSync(complete)) {
+    rmSync(folder, { recursive: true, force: true });
+    const quiet = ['--quiet', '--disable-pip-version-check'];
+    execFileSync('python3', ['-m', 'pip', 'install', ...quiet, '--no-deps', '--target', folder, ...packages]);
+    writeFileSync(complete, packages.join('\n'));
+  }
+  return folder;
+}
+
 function venvOf(packages: readonly string[]) {
   const name = createHash('sha1')
     .update([...packages].sort().join(' '))

