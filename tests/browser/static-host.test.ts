@@ -1,47 +1,79 @@
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:http';
+import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import sirv from 'sirv';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory, MINUTES } from '../support/browser-story.js';
 import { buildOnce } from '../support/start-server.js';
 
-/** dist/ as a web server hands out any folder: below some path, without a word about isolation, and with its own 404. */
+/**
+ * dist/ as a web server hands out any folder: without a word about isolation, with its own 404, and behind a proxy that has
+ * it below some path of another host, as JupyterHub and institutes do.
+ */
 describe('dist/ copied to a host of files', function () {
   this.timeout(600_000);
   const story = browserStory();
-  const PREFIX = '/~lab/tools/annotator/';
-  let server: Server;
+  const PREFIX = '/~lab/proxy/8000/';
+  const servers: Server[] = [];
   let url: string;
   const missing: string[] = [];
 
   before(async () => {
     await buildOnce();
     const files = sirv('dist', { dev: true });
-    server = createServer((request, response) => {
-      const asked = request.url ?? '';
-      const notFound = () => {
-        missing.push(asked);
-        response.writeHead(404, { 'content-type': 'text/html' }).end('<!doctype html>There is no such page.');
-      };
-      if (!asked.startsWith(PREFIX)) return notFound();
-      request.url = asked.slice(PREFIX.length - 1);
-      files(request, response, notFound);
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${PREFIX}`;
+    const host = await listening(
+      createServer((asked, response) =>
+        files(asked, response, () => {
+          missing.push(asked.url ?? '');
+          response.writeHead(404, { 'content-type': 'text/html' }).end('<!doctype html>There is no such page.');
+        }),
+      ),
+    );
+    const proxy = await listening(
+      createServer((asked, response) => {
+        if (!asked.url?.startsWith(PREFIX)) {
+          missing.push(`beside the prefix: ${asked.url}`);
+          response.writeHead(404).end();
+          return;
+        }
+        const path = asked.url.slice(PREFIX.length - 1);
+        const headers = { ...asked.headers, host: `127.0.0.1:${host}` };
+        const onwards = request({ host: '127.0.0.1', port: host, path, method: asked.method, headers }, (answer) => {
+          response.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(response);
+        });
+        onwards.on('error', () => response.destroy());
+        asked.pipe(onwards);
+      }),
+    );
+    url = `http://127.0.0.1:${proxy}${PREFIX}`;
   });
   after(() => {
-    server.closeAllConnections();
-    server.close();
+    for (const server of servers) {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
-  it('opens the sample, computes in one thread, and says so', async () => {
+  async function listening(server: Server): Promise<number> {
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return (server.address() as AddressInfo).port;
+  }
+
+  it('opens the sample, computes in one thread, says so, and segments what is clicked', async () => {
     const page = await AnnotatorPage.open(story.browser, url);
-    await page.until('the sample', ({ image, embedding }) => image !== null && embedding === 'ready', MINUTES);
+    const { image } = await page.until(
+      'the sample',
+      (state) => state.image !== null && state.embedding === 'ready',
+      MINUTES,
+    );
     assert.equal(await page.page.evaluate(() => globalThis.crossOriginIsolated), false);
     assert.match((await (await page.panel()).locator('body').textContent()) ?? '', /one thread/);
+    const [height, width] = (image?.shape ?? []).slice(-2);
+    await page.click([height >> 1, width >> 1]);
+    await page.until('a mask after a click', ({ layers }) => layers.current_object.count === 1, MINUTES);
     assert.deepEqual(page.outside, [], 'nothing is asked of other hosts');
-    assert.deepEqual(missing, [`${PREFIX}settings.json`]);
+    assert.deepEqual(missing, ['/settings.json']);
   });
 });
