@@ -12,6 +12,7 @@
  * const context = { worker, model: model.name, embeddings, plane: 0 };
  * const { mask } = await segmentFromPoints(context, [{ at: [120, 84], positive: true }]);
  */
+export { openService } from './app/script-service.js';
 export { indexedDbStore } from './io/stores/indexeddb.js';
 export { opfsStore } from './io/stores/opfs.js';
 export * from './library.js';

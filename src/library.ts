@@ -49,6 +49,7 @@ export { trackAcrossFrames } from './segmentation/tracking/track.js';
 export { mergeSlices } from './segmentation/volume/merge.js';
 export { projectThroughVolume } from './segmentation/volume/project.js';
 export { PROJECTION_NAMES } from './segmentation/volume/projection.js';
+export type { MicroSamService } from './service/service.js';
 export type { Progress, TaskOptions } from './task.js';
 export { VERSION } from './version.js';
 export { connectWorker } from './worker/connect.js';

@@ -38,6 +38,7 @@ const EVERYWHERE = [
   'modelNames',
   'openEmbeddings',
   'openImage',
+  'openService',
   'paintMask',
   'planeCount',
   'poolWorker',

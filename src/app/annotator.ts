@@ -42,6 +42,8 @@ export class PageAnnotator {
   beforeView?: () => Promise<void>;
   private opened?: OpenedImage;
   private opening?: AbortController;
+  /** Resolves when the image that was asked for last is open, or is not opened. */
+  private underWay?: Promise<void>;
   /** Resolves when the image that is being presented, if any, is. */
   private presented: Promise<void> = Promise.resolve();
   private resting?: ReturnType<typeof setTimeout>;
@@ -49,6 +51,7 @@ export class PageAnnotator {
   private encoding: Encoding = {};
   /** The same with the changes that are under way: they come to hold together, or not at all. */
   private wanted: EncodingChange = {};
+  private closed = false;
   private readonly pace = new Pace();
   private readonly views = new WeakMap<ImageSource, Map<string, ImageSource>>();
   private readonly parts: Promise<AnnotatorParts>;
@@ -77,7 +80,15 @@ export class PageAnnotator {
   }
 
   /** A newer call supersedes one that is under way. Resolves when prompts can be given. */
-  async open(input: ImageInput, options: OpenOptions & PageOpenOptions = {}): Promise<void> {
+  open(input: ImageInput, options: OpenOptions & PageOpenOptions = {}): Promise<void> {
+    const opening = this.openImage(input, options);
+    const ended = opening.catch(() => undefined);
+    this.underWay = ended;
+    return opening;
+  }
+
+  private async openImage(input: ImageInput, options: OpenOptions & PageOpenOptions): Promise<void> {
+    if (this.closed) throw new SamError('cancelled', 'This annotator is closed.');
     const signal = this.supersede();
     const { channels, embeddings, ...rest } = options;
     this.session.notify({ level: 'info', text: `Opening ${options.name ?? nameOf(input)} …` });
@@ -117,7 +128,8 @@ export class PageAnnotator {
    * themselves; what is done here is saved first.
    */
   async chooseView(view: RecordingView): Promise<void> {
-    const { opened, session } = this;
+    const opened = await this.afterOpening();
+    const { session } = this;
     if (!opened?.view)
       throw new SamError('unsupported', 'Only a recording with both time and depth can be taken in several ways.');
     if (nameOfView(view) === nameOfView(opened.view)) return;
@@ -131,7 +143,7 @@ export class PageAnnotator {
 
   /** The same image with other channels; prompts and objects stay, since they are kept with the image. */
   async chooseChannels(channels: readonly number[] | undefined): Promise<void> {
-    const { opened } = this;
+    const opened = await this.afterOpening();
     if (!opened) return;
     await this.show(async () => opened.whole, channels, this.supersede(), {
       view: opened.view,
@@ -180,6 +192,7 @@ export class PageAnnotator {
 
   /** Shows the open image to the model in another way. Prompts and objects stay; on failure, everything stays. */
   async setEncoding({ pixelSize, ...change }: EncodingChange): Promise<void> {
+    await this.afterOpening();
     if (pixelSize !== undefined) await this.setPixelSize(pixelSize);
     if (Object.keys(change).length === 0) return;
     const wanted: EncodingChange = { ...this.wanted, ...change };
@@ -276,11 +289,21 @@ export class PageAnnotator {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     this.opening?.abort();
     await this.presented;
     await this.leave();
     this.session.close();
     await (await this.parts).worker.close();
+  }
+
+  /** The image that is open once those that were asked for are, or are given up: what is asked after them is meant for it. */
+  private async afterOpening(): Promise<OpenedImage | undefined> {
+    for (let last: unknown; last !== this.underWay; ) {
+      last = this.underWay;
+      await last;
+    }
+    return this.opened;
   }
 
   /** Gives up an image that is still being opened, and changes of the encoding that are under way. */

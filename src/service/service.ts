@@ -17,6 +17,7 @@ import { type ImageInfo, type ObjectLayer, type SessionSettings, TASK_SLOTS, typ
 import { annotatorFunctions, type OpenDeps } from './annotators.js';
 import { automaticFunctions } from './automatic.js';
 import { encodeError, method } from './call.js';
+import { CallOrder } from './call-order.js';
 import { editFunctions } from './edit-objects.js';
 import { engineFunctions } from './engine.js';
 import { Subscriptions } from './events.js';
@@ -66,6 +67,7 @@ export function createService(deps: ServiceDeps) {
   const { session } = deps;
   const subscriptions = new Subscriptions(session);
   const calls = new RunningCalls();
+  const order = new CallOrder();
   const state = () => session.state;
   const noArguments = <R>(name: string, body: () => R | Promise<R>) => method(name, [], schemas.none, body);
 
@@ -80,7 +82,7 @@ export function createService(deps: ServiceDeps) {
     return prompts.map((prompt) => prompt.id);
   }
 
-  return {
+  return order.of({
     /** ImJoy calls this first. */
     setup: noArguments('setup', () => {}),
     /** ImJoy's entry: `ctx.data.image` is opened if given. */
@@ -100,7 +102,10 @@ export function createService(deps: ServiceDeps) {
       await deps.close?.();
     }),
 
-    get_state: noArguments('get_state', () => describeState(state())),
+    get_state: noArguments('get_state', () => {
+      const described = describeState(state());
+      return { ...described, waiting: described.waiting + order.count };
+    }),
     get_settings: noArguments('get_settings', () => settingsJson(state().settings)),
     set_settings: method('set_settings', [], schemas.settings, async (settings) => {
       await session.run('set_settings', { ...settingsOf(settings), ...stackSettingsOf(settings) });
@@ -285,10 +290,11 @@ export function createService(deps: ServiceDeps) {
     off: method('off', ['subscription'], schemas.off, ({ subscription }) => subscriptions.remove(subscription)),
     /** By the id or the slot that `get_state` tells, or by the `task` of a call; without, all work on the image. */
     cancel: method('cancel', ['task'], schemas.cancel, ({ task }) => {
-      if (typeof task === 'string' && calls.cancel(task)) return;
+      if (typeof task === 'string' && (calls.cancel(task) || order.drop(task))) return;
+      if (task === undefined || task === 'segment') order.drop();
       if (typeof task !== 'string' || isSlot(task)) session.cancel(task);
     }),
-  };
+  });
 }
 
 const isSlot = (name: string): name is TaskSlot => (TASK_SLOTS as readonly string[]).includes(name);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { decodeMulti, encode } from '@msgpack/msgpack';
 import { WebSocket } from 'ws';
+import { nodeService } from '../../src/app/node-service.js';
 import { HyphaEndpoint } from '../../src/cli/serve/hypha/endpoint.js';
-import { scriptClient } from '../../src/cli/serve/script-client.js';
 import { fromRpcArray } from '../../src/service/ndarray.js';
 import { brightWorker } from '../support/bright-worker.js';
 import { type SocketServer, serveSockets } from '../support/socket-server.js';
@@ -17,7 +17,7 @@ describe('server for clients of Hypha', () => {
   let address: string;
   beforeEach(async () => {
     const worker = brightWorker();
-    const open = () => scriptClient(worker);
+    const open = () => nodeService(worker);
     server = await serveSockets([new HyphaEndpoint({ token, open, log: () => undefined })], token);
     address = `${server.address}/ws`;
   });

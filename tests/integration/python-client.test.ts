@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { nodeService } from '../../src/app/node-service.js';
 import { HyphaEndpoint } from '../../src/cli/serve/hypha/endpoint.js';
-import { scriptClient } from '../../src/cli/serve/script-client.js';
 import { brightWorker } from '../support/bright-worker.js';
 import { HYPHA_PACKAGES, hasPython, pythonVenv, withPython } from '../support/python.js';
 import { serveSockets } from '../support/socket-server.js';
@@ -33,7 +33,7 @@ describe('Python by Hypha', function () {
   withPython('numpy goes in and out, with keywords, progress, and errors in words', async () => {
     const token = 'a token of the test';
     const worker = brightWorker();
-    const open = () => scriptClient(worker);
+    const open = () => nodeService(worker);
     const server = await serveSockets([new HyphaEndpoint({ token, open, log: () => undefined })], token);
     try {
       const seen = await run(`http://127.0.0.1:${server.port}`, token);

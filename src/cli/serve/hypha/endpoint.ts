@@ -13,13 +13,8 @@ import { MANAGER, Peer, type Service } from './peer.js';
 export interface HyphaOptions {
   readonly token: string;
   /** What one client gets; each has its own. */
-  readonly open: () => ScriptClient;
+  readonly open: () => Service & { close(): Promise<void> };
   readonly log: (line: string) => void;
-}
-
-export interface ScriptClient {
-  readonly service: Service;
-  close(): Promise<void>;
 }
 
 const SERVICE = 'micro-sam';
@@ -67,7 +62,7 @@ export class HyphaEndpoint implements SocketRoute {
   }
 
   private serve(socket: WebSocket, client: string): void {
-    const { service, close } = this.options.open();
+    const service = this.options.open();
     const services = new Map<string, Service>([[SERVICE, service]]);
     const send = (message: Uint8Array) => socket.send(message);
     const peer = new Peer({ client, send, services });
@@ -82,7 +77,7 @@ export class HyphaEndpoint implements SocketRoute {
     });
     socket.on('close', () => {
       peer.close();
-      void close().catch(() => undefined);
+      void service.close().catch(() => undefined);
     });
   }
 }

@@ -1,0 +1,72 @@
+import { type ImageInput, openImage } from '../io/open.js';
+import type { OpenOptions } from '../io/open-options.js';
+import type { Store } from '../io/store.js';
+import { memoryStore } from '../io/stores/memory.js';
+import type { EngineDeps } from '../service/engine.js';
+import { createService, type MicroSamService } from '../service/service.js';
+import { forwardWork } from '../worker/forward.js';
+import type { SamWorker } from '../worker/sam-worker.js';
+import { PageAnnotator } from './annotator.js';
+
+/**
+ * The annotator of one script, without a window: the functions of docs/scripting.md, with an image of its own, which nobody
+ * else sees and which is forgotten when the service is closed.
+ *
+ * @example
+ * const sam = await openService({ worker: await createWebWorker('/micro-sam/plugin/worker.js') });
+ * await sam.open_image(file);
+ * await sam.add_point_prompts([[120, 84]]);
+ * await sam.commit();
+ * const labels = await sam.get_layer('committed_objects');
+ */
+export interface ScriptServiceOptions {
+  /** What computes; it is the caller's to close. */
+  readonly worker: SamWorker;
+}
+
+/** What only some hosts have. */
+export interface ScriptHost {
+  /** Makes an image of what a script calls one, e.g. of a path. */
+  readonly inputOf?: (input: ImageInput) => ImageInput | Promise<ImageInput>;
+  readonly nameOf?: (file: string) => string;
+  /** The folder of this path, to keep embeddings in. */
+  readonly folder?: (path: string) => Store;
+  readonly engine?: Pick<EngineDeps, 'importModel' | 'deleteModel'>;
+}
+
+export async function openService({ worker }: ScriptServiceOptions): Promise<MicroSamService> {
+  return scriptService(worker);
+}
+
+export function scriptService(
+  shared: SamWorker,
+  { inputOf = (input) => input, nameOf, folder, engine }: ScriptHost = {},
+): MicroSamService {
+  const worker: SamWorker = {
+    ...forwardWork((job) => job(shared)),
+    info: () => shared.info(),
+    load: (...args) => shared.load(...args),
+    close: async () => undefined, // others may use it, too
+  };
+  const lease = async () => ({ held: true, take: async () => undefined, release: async () => undefined });
+  const annotator = new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease }), () => undefined);
+  const named = (input: ImageInput, options: OpenOptions): OpenOptions =>
+    typeof input === 'string' && options.name === undefined && nameOf ? { ...options, name: nameOf(input) } : options;
+  return createService({
+    session: annotator.session,
+    openImage: async (input, options) => annotator.open(await inputOf(input), named(input, options)),
+    imageSource: () => annotator.source,
+    info: async () => ({ model: annotator.model.name, worker: await worker.info() }),
+    engine: {
+      precompute: (planes, task) => annotator.precompute(planes, task),
+      setEncoding: (change) => annotator.setEncoding(change),
+      ...engine,
+    },
+    headless: {
+      worker: () => worker,
+      openInput: async (input, options) => openImage(await inputOf(input), named(input, options)),
+      folder,
+    },
+    close: () => annotator.close(),
+  });
+}
