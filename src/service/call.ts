@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { asSamError, ERROR_CODES, type ErrorCode, SamError } from '../errors.js';
 import { isHandle } from './handle.js';
-import { isArrayLike, scalarOf } from './ndarray.js';
+import { isArrayLike, plainNumbers, scalarOf } from './ndarray.js';
 import { problemOf, unknownName } from './problem.js';
 
 /**
@@ -57,6 +57,11 @@ function parseArguments<Schema extends ArgumentSchema>(
   }
   const result = v.safeParse(schema, named);
   if (result.success) return result.output;
+  const inLists = v.safeParse(
+    schema,
+    Object.fromEntries(Object.entries(named).map(([key, value]) => [key, plainNumbers(value)])),
+  );
+  if (inLists.success) return inLists.output;
   const [issue] = result.issues;
   const path = v.getDotPath(issue);
   throw new SamError('invalid_argument', `${name}${path ? `, ${path}` : ''}: ${problemOf(issue)}.`, {

@@ -37,6 +37,22 @@ export function scalarOf(value: unknown): unknown {
   return /bool|\?/.test(String(_rdtype)) ? number !== 0 : number;
 }
 
+/** Arrays inside of lists, and arrays where lists are expected, as lists of numbers; very large ones stay. */
+export function plainNumbers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plainNumbers);
+  if (!isArrayLike(value)) return value;
+  const { _rshape, shape = _rshape } = value as Partial<RpcArray> & { shape?: readonly number[] };
+  if (!Array.isArray(shape) || sizeOf(shape) > MOST_PLAIN) return value;
+  const { data } = fromRpcArray(value);
+  const nested = (axis: number, at: number): unknown =>
+    axis === shape.length
+      ? data[at]
+      : Array.from({ length: shape[axis] }, (_, k) => nested(axis + 1, at * shape[axis] + k));
+  return nested(0, 0);
+}
+
+const MOST_PLAIN = 100_000;
+
 /** Lists in lists, all of one length: numbers, or true and false. */
 export function isNestedList(value: unknown): value is readonly unknown[] {
   let first = value;

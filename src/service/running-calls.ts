@@ -24,6 +24,7 @@ export interface TaskArguments {
 /** The calls under way that their callers can cancel by the name they gave them. */
 export class RunningCalls {
   private readonly running = new Map<string, AbortController>();
+  private readonly all = new Set<AbortController>();
 
   /** Runs a job whose caller hears of its progress: the last step before the result, of earlier ones what it has time for. */
   async run<T>({ task, progress }: TaskArguments, job: (options: TaskOptions) => Promise<T>): Promise<T> {
@@ -34,6 +35,7 @@ export class RunningCalls {
       );
     const controller = new AbortController();
     if (task !== undefined) this.running.set(task, controller);
+    this.all.add(controller);
     const report = progress && latestOnly(progress);
     try {
       const { signal } = controller;
@@ -43,6 +45,7 @@ export class RunningCalls {
       return await Promise.race([job({ signal, ...(report && { onProgress: report.tell }) }), aborted]);
     } finally {
       if (task !== undefined) this.running.delete(task);
+      this.all.delete(controller);
       await report?.finished();
     }
   }
@@ -69,6 +72,11 @@ export class RunningCalls {
         stop();
       }
     });
+  }
+
+  /** Whoever made them is gone. */
+  cancelAll(): void {
+    for (const controller of this.all) controller.abort();
   }
 
   /** @returns whether there was such a call */

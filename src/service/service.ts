@@ -98,6 +98,8 @@ export function createService(deps: ServiceDeps) {
     ),
     close: noArguments('close', async () => {
       subscriptions.close();
+      order.drop();
+      calls.cancelAll();
       session.close();
       await deps.close?.();
     }),

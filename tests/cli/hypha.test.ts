@@ -15,8 +15,9 @@ describe('server for clients of Hypha', () => {
   const token = 'a token of the test';
   let server: SocketServer;
   let address: string;
+  let worker: ReturnType<typeof brightWorker>;
   beforeEach(async () => {
-    const worker = brightWorker();
+    worker = brightWorker(1);
     const open = () => nodeService(worker);
     server = await serveSockets([new HyphaEndpoint({ token, open, log: () => undefined })], token);
     address = `${server.address}/ws`;
@@ -82,6 +83,49 @@ describe('server for clients of Hypha', () => {
     socket.send(Buffer.from([0xc1, 1, 2, 3]));
     const [code] = await once(socket, 'close');
     assert.equal(code, 1007);
+  });
+
+  it('answers several scripts at once, each about its own image', async () => {
+    const scripts = await Promise.all(Array.from({ length: 4 }, (_, k) => annotated(10 * k)));
+    for (const [k, { labels }] of scripts.entries()) {
+      const row = labels.subarray(9 * 60, 10 * 60);
+      assert.deepEqual([row.indexOf(1), row.lastIndexOf(1)], [10 * k, 10 * k + 19]);
+    }
+  });
+
+  async function annotated(left: number) {
+    const { call } = await connected();
+    const values = Uint8Array.from({ length: 40 * 60 }, (_, p) => (p % 60 >= left && p % 60 < left + 20 ? 200 : 0));
+    await call('micro-sam.open_image', [
+      { _rtype: 'ndarray', _rvalue: values, _rshape: [40, 60], _rdtype: 'uint8' },
+      { name: `cells ${left}` },
+    ]);
+    // Nothing is awaited in between.
+    const asked = [
+      call('micro-sam.add_point_prompts', [[[9, left + 9]]]),
+      call('micro-sam.commit', []),
+      call('micro-sam.get_layer', ['committed_objects']),
+    ];
+    return { labels: fromRpcArray((await Promise.all(asked))[2]).data as Uint32Array };
+  }
+
+  it('ends what a script has asked for when the script is gone, and goes on for the others', async () => {
+    const [dying, other] = [await connected(), await connected()];
+    const planes = 500;
+    const values = Uint8Array.from({ length: planes * 16 * 16 }, (_, p) => (p % 251) ^ (p >> 8));
+    const stack = { _rtype: 'ndarray', _rvalue: values, _rshape: [planes, 16, 16], _rdtype: 'uint8' };
+    const ended = dying.call('micro-sam.precompute_image_embeddings', [stack, { axes: 'zyx' }]);
+    ended.catch(() => undefined);
+    while (worker.encoded === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    dying.socket.terminate();
+    const one = { _rtype: 'ndarray', _rvalue: values.subarray(0, 256), _rshape: [16, 16], _rdtype: 'uint8' };
+    const ask = () => other.call('micro-sam.segment_from_points', [one, [[1, 1]]]);
+    let before: number;
+    do {
+      before = worker.encoded;
+      await ask();
+    } while (worker.encoded > before + 1 && worker.encoded < planes);
+    assert.ok(worker.encoded < planes, 'only what the other asks for is encoded');
   });
 
   it('takes messages in pieces', async () => {

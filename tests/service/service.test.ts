@@ -332,6 +332,30 @@ describe('service', () => {
     assert.deepEqual(heard, ['commit 1', 'failing', 'commit 1,2', 'close']);
   });
 
+  it('takes arrays wherever lists of numbers are asked for, also inside of lists', async () => {
+    const { service } = await openedService();
+    const int64 = (values: readonly number[], shape: readonly number[] = [values.length]) => ({
+      _rtype: 'ndarray',
+      _rvalue: BigInt64Array.from(values, BigInt).buffer,
+      _rshape: shape,
+      _rdtype: 'int64',
+    });
+    const scalar = (value: number) => int64([value], []);
+    const ids = await service.add_point_prompts([int64([5, 6]), [scalar(7), 8]], { labels: [scalar(1), scalar(0)] });
+    assert.equal(ids.length, 2);
+    assert.deepEqual(
+      (await service.get_prompts()).map((prompt) => (prompt as { at?: unknown }).at),
+      [
+        [5, 6],
+        [7, 8],
+      ],
+    );
+    await service.commit();
+    await service.select_objects(int64([1]));
+    assert.equal((await service.add_polygon_prompts([int64([2, 2, 9, 2, 9, 9], [3, 2])])).length, 1);
+    await assert.rejects(service.add_point_prompts([int64([5, 6, 7])]), /points\.0: expected \[y, x\]/);
+  });
+
   it('opens images of every dtype, as ImJoy calls its run function too', async () => {
     for (const dtype of ['uint8', 'bool', 'int64', 'float64']) {
       const { service } = discService();

@@ -99,3 +99,12 @@ export const FORMAT_PACKAGES = [
 
 /** A script that drives the server as Hypha's client. */
 export const HYPHA_PACKAGES = ['hypha-rpc==0.21.47', 'numpy==2.4.6'] as const;
+
+/** What the notebooks of docs/notebooks need, and what runs them. */
+export const NOTEBOOK_PACKAGES = [
+  ...HYPHA_PACKAGES,
+  'matplotlib==3.11.2',
+  'tifffile==2026.3.3',
+  'ipykernel==7.4.0',
+  'nbclient==0.11.0',
+] as const;
