@@ -11,7 +11,6 @@ import { createMaskDecoder } from '../../src/model/mask-decoder.js';
 import { loadModelFile } from '../../src/model/model-file.js';
 import { fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { forgetModel, resolveModel } from '../../src/model/registry.js';
-import type { MicroSamService } from '../../src/service/service.js';
 import { brightWorker } from '../support/bright-worker.js';
 import { mobileSamState } from '../support/mobile-sam-checkpoint.js';
 import { sharedRuntime } from '../support/real-worker.js';
@@ -131,8 +130,8 @@ describe('imported models', function () {
   });
 
   function script() {
-    const { service, close } = scriptClient(brightWorker());
-    return { service: service as unknown as MicroSamService, close };
+    const service = scriptClient(brightWorker());
+    return { service, close: () => service.close() };
   }
 
   function statSize(file: string): number {
