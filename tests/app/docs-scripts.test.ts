@@ -6,7 +6,7 @@ import { docCode, linesOf } from '../support/doc-code.js';
 import { checkVolumeLabels, writeVolume } from '../support/small-volume.js';
 import { buildOnce } from '../support/start-server.js';
 
-/** The script of docs/scripting.md, as a user runs it, with the real model. Python: tests/integration. */
+/** The script of docs/scripting.md, as a user runs it, with the real model. */
 describe('a whole annotation in Node', function () {
   this.timeout(600_000);
   // Below the package, so that it finds itself by its name.
