@@ -28,6 +28,7 @@ export const PAGES = {
     'plugin/panel': 'plugin/panel/panel.css',
     'plugin/viewer/viewer': 'plugin/viewer/main.ts',
     'plugin/worker': 'src/worker/hosts/web-worker.ts',
+    'plugin/import-worker': 'src/worker/hosts/import-worker.ts',
     'host/host': 'plugin/host/host.ts',
   },
   outdir: 'dist',

@@ -14,14 +14,17 @@ import {
   seriesOfFiles,
 } from '../../src/app/series.js';
 import { openStorage } from '../../src/app/storage.js';
+import { checkpointsAmong } from '../../src/checkpoints/recognise.js';
 import { asSamError, SamError } from '../../src/errors.js';
 import { httpBytes } from '../../src/io/http-bytes.js';
 import type { ImageInput } from '../../src/io/open.js';
 import type { OpenOptions } from '../../src/io/open-options.js';
 import type { Store } from '../../src/io/store.js';
+import { browserStore } from '../../src/io/stores/browser-store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import { serverStore } from '../../src/io/stores/server.js';
+import { KEPT_MODELS } from '../../src/model/kept-models.js';
 import { adoptModel } from '../../src/model/registry.js';
 import type { Tiling } from '../../src/ndimage/blocking.js';
 import { commandOfKey, paletteModel } from '../../src/presenter/keys.js';
@@ -49,6 +52,7 @@ import { watchVisibility } from '../panel/visibility.js';
 import { keysToChooseFrom, whichImageSheet } from '../panel/which-image-sheet.js';
 import { isTyping } from '../typing.js';
 import { channelChoices } from './channel-choices.js';
+import { importInWorker } from './import-model.js';
 import { recordingChoices } from './recording-choices.js';
 import { download, saveObjects, saveRecording } from './save.js';
 import { askBeforeClosing, openVersions, waysOn } from './saved-choices.js';
@@ -104,6 +108,8 @@ export class MicroSamApp {
       dismissMessage: () => this.annotator.session.notify(undefined),
       setEncoding: (change) => this.attempt(() => this.engine?.setEncoding(change)),
       addModel: (declaration) => this.attempt(() => this.engine?.addModel(declaration)),
+      importModel: (files) => this.attempt(() => this.engine?.importAndUse(files)),
+      deleteModel: (name) => this.attempt(() => this.engine?.deleteModel(name)),
       measure: () => this.attempt(() => this.engine?.measure()),
       showTiles: (shown) => this.attempt(() => this.showTiles(shown)),
       clearCache: () => this.attempt(() => this.engine?.clearCache()),
@@ -138,6 +144,8 @@ export class MicroSamApp {
         precompute: async (planes, task) => this.running().precompute?.(planes, task),
         connectWorker: async (url) => this.running().connectWorker(url),
         setEncoding: async (change) => this.running().setEncoding(change),
+        importModel: async (request, task) => this.running().importModel(request, task),
+        deleteModel: async (name) => this.running().deleteModel(name),
       },
       headless: { worker: () => this.running().worker },
       screenshot: () => this.screenshot(),
@@ -169,6 +177,8 @@ export class MicroSamApp {
       annotator,
       ...(this.settings.worker && { processUrl: this.settings.worker }),
       openInPage,
+      keptStore: () => browserStore(KEPT_MODELS),
+      importKept: importInWorker,
       onWorker: (text) => {
         if (text) annotator.session.notify({ level: 'warning', text });
         void this.askWorker();
@@ -185,6 +195,7 @@ export class MicroSamApp {
     if (this.settings.annotator) await annotator.session.run('set_settings', { annotator: this.settings.annotator });
     engine.store = store;
     for (const model of this.settings.models ?? []) adoptModel(model);
+    await engine.listKept();
     if (this.settings.model) await annotator.setEncoding({ model: this.settings.model });
     this.provideParts({ worker: engine.worker, ...parts });
     if (data.url) void this.open(data.url, data.name);
@@ -345,7 +356,10 @@ export class MicroSamApp {
   private openFiles(files: readonly File[]): void {
     if (files.length === 0) return;
     this.attempt(async () => {
-      if (!(await takeTracks(this.annotator.session, files))) this.openImages(files);
+      const checkpoints = await checkpointsAmong(files);
+      const others = files.filter((file) => !checkpoints.includes(file));
+      if (others.length > 0 && !(await takeTracks(this.annotator.session, others))) this.openImages(others);
+      if (checkpoints.length > 0) await this.engine?.importAndUse(checkpoints);
     });
   }
 

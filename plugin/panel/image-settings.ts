@@ -7,6 +7,9 @@ import { Sheet } from './menu.js';
 export interface EngineActions {
   setEncoding(change: EncodingChange): void;
   addModel(declaration: ModelDeclaration): void;
+  /** Files that make one model. */
+  importModel(files: readonly File[]): void;
+  deleteModel(name: string): void;
   measure(): void;
   showTiles(shown: boolean): void;
   clearCache(): void;
@@ -21,6 +24,7 @@ const ADD = '+';
 export class ImageSettingsView {
   readonly node: HTMLElement;
   private readonly model = make('select', { 'data-encoding': 'model' });
+  private readonly deleteModel = make('button', { type: 'button', title: 'Delete this imported model' }, 'Delete');
   private readonly modelNote = make('p', { className: 'facts' });
   private readonly intensity = select('intensity', [
     ['min-max', 'darkest to brightest'],
@@ -55,6 +59,7 @@ export class ImageSettingsView {
     const clear = make('button', { type: 'button', title: 'Remove all stored embeddings' }, 'Clear');
     clear.addEventListener('click', () => actions.clearCache());
     this.model.addEventListener('change', () => this.chooseModel());
+    this.deleteModel.addEventListener('click', () => actions.deleteModel(this.model.value));
     this.intensity.addEventListener('change', () => this.sendIntensity());
     for (const input of [this.low, this.high]) input.addEventListener('change', () => this.sendIntensity());
     this.size.placeholder = 'unknown';
@@ -79,7 +84,7 @@ export class ImageSettingsView {
       make(
         'div',
         { className: 'controls' },
-        row('Model', 'What segments.', this.model),
+        row('Model', 'What segments.', this.model, this.deleteModel),
         this.modelNote,
         row('Grey values', 'Which values of the image become black and white for the model.', this.intensity),
         this.range,
@@ -127,6 +132,7 @@ export class ImageSettingsView {
       );
       this.model.value = model;
     }
+    this.deleteModel.hidden = !engine.canDelete;
     note(this.modelNote, engine.modelNote);
     const settingsText = JSON.stringify(settings);
     if (settingsText !== this.settingsText) {
@@ -172,7 +178,7 @@ export class ImageSettingsView {
     const { value } = this.model;
     this.modelsText = ''; // the next update shows what is in use, should this come to nothing
     if (value !== ADD) this.actions.setEncoding({ model: value });
-    else addModelSheet((declaration) => this.actions.addModel(declaration)).open();
+    else addModelSheet(this.actions).open();
   }
 
   private sendIntensity(): void {
@@ -234,8 +240,12 @@ const FAMILIES: readonly (readonly [ModelFamily, string])[] = [
   ['transformers', 'Hugging Face transformers'],
 ];
 
-/** A model is two ONNX files, or three, each at an address or on this computer. */
-function addModelSheet(add: (declaration: ModelDeclaration) => void): Sheet {
+const CHECKPOINTS = '.pt,.pth,.ckpt,.safetensors,.zip';
+
+/** A model is a checkpoint, or two ONNX files, or three, each at an address or on this computer. */
+function addModelSheet({ addModel, importModel }: EngineActions): Sheet {
+  const checkpoint = make('input', { type: 'file', multiple: true, accept: CHECKPOINTS, className: 'file' });
+  checkpoint.setAttribute('aria-label', 'Files of a checkpoint');
   const name = make('input', { type: 'text', required: true, pattern: '[\\w.\\-]{1,64}', placeholder: 'vit_b_lm' });
   const family = make('select', {}, ...FAMILIES.map(([value, title]) => make('option', { value }, title)));
   const encoder = modelFile('encoder');
@@ -258,20 +268,30 @@ function addModelSheet(add: (declaration: ModelDeclaration) => void): Sheet {
     make(
       'p',
       { className: 'note' },
-      'A Segment Anything model is two ONNX files: the encoder and the decoder. For automatic segmentation in one step it may have an instance decoder. To add that to a model of the list, give its name and this file alone.',
+      'A checkpoint of PyTorch, as micro-sam and its training write them, or a bioimage.io package is converted and kept in this browser; it can also be dropped on the page. If its instance decoder is a file of its own, choose both.',
+    ),
+    make('label', { className: 'choice' }, make('span', {}, 'Checkpoint'), checkpoint),
+    make(
+      'p',
+      { className: 'note' },
+      'In the form of ONNX a Segment Anything model is two files: the encoder and the decoder. For automatic segmentation in one step it may have an instance decoder. To add that to a model of the list, give its name and this file alone.',
     ),
     form,
   );
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     sheet.close();
-    add({
+    addModel({
       name: name.value,
       encoder: encoder.address(),
       decoder: decoder.address(),
       instances: instances.address(),
       family: family.value as ModelFamily,
     });
+  });
+  checkpoint.addEventListener('change', () => {
+    sheet.close();
+    importModel([...(checkpoint.files ?? [])]);
   });
   const check = () => {
     const alone =

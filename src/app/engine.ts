@@ -1,11 +1,22 @@
 import { asSamError, SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { listKeys } from '../io/stores/prefix.js';
-import { forgetModel, type ModelDeclaration, modelNames, registerModel, resolveModel } from '../model/registry.js';
-import type { EncodingChange, EngineDeps } from '../service/engine.js';
+import { declarationOfKept, isKept, type KeptModel, keptModels, removeKept } from '../model/kept-models.js';
+import type { ModelSpec } from '../model/model-spec.js';
+import {
+  DEFAULT_MODEL,
+  forgetModel,
+  type ModelDeclaration,
+  modelNames,
+  registerModel,
+  resolveModel,
+} from '../model/registry.js';
+import type { EncodingChange, EngineDeps, ImportRequest } from '../service/engine.js';
 import { drawnBox } from '../session/commands/automatic-commands.js';
+import type { TaskOptions } from '../task.js';
 import { connectWorker } from '../worker/connect.js';
 import { failoverWorker } from '../worker/failover.js';
+import type { ImportJob } from '../worker/import-job.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 import type { PageAnnotator } from './annotator.js';
 import { isLocal, type SwitchableWorker, switchableWorker } from './switchable-worker.js';
@@ -21,6 +32,10 @@ export interface EngineOptions {
   readonly processUrl?: string;
   /** Makes the page's own worker. */
   readonly openInPage: (onNotice: (text: string) => void) => Promise<SamWorker>;
+  /** Where models that were made of checkpoints are kept. */
+  readonly keptStore: () => Promise<Store>;
+  /** Makes a model of a checkpoint and keeps it there. */
+  readonly importKept: (job: ImportJob, task: TaskOptions) => Promise<KeptModel>;
   /** The worker was exchanged, by the user or because it went away; then with a sentence for people. */
   readonly onWorker: (notice?: string) => void;
   /** Something that the panel shows is another now. */
@@ -89,6 +104,54 @@ export class Engine implements EngineDeps {
     }
   }
 
+  /** Makes the models known that were imported before. */
+  async listKept(): Promise<void> {
+    const kept = await keptModels(await this.options.keptStore()).catch(() => []); // a browser that keeps nothing
+    for (const model of kept) registerModel(declarationOfKept(model));
+    this.options.onChanged();
+  }
+
+  /** Makes a model of a checkpoint, and keeps it in this browser; it is used once it is chosen. */
+  importModel = async (request: ImportRequest, { signal, onProgress }: TaskOptions = {}): Promise<string> => {
+    const { session } = this.options.annotator;
+    const { name } = request;
+    if (name !== undefined && modelNames().includes(name) && !isImported(name))
+      throw new SamError(
+        'invalid_argument',
+        `There is a model ${name} that is not an imported one; give another name.`,
+      );
+    const job = { ...request, taken: modelNames().filter((known) => !isImported(known)) };
+    const kept = await session.task(
+      'import',
+      'Import a model',
+      (task) => this.options.importKept(job, { ...task, onProgress: both(task.onProgress, onProgress) }),
+      signal,
+    );
+    registerModel(declarationOfKept(kept));
+    this.options.onChanged();
+    return kept.name;
+  };
+
+  /** The same, and uses it. */
+  async importAndUse(files: readonly File[]): Promise<void> {
+    const name = await this.importModel({ from: files });
+    await this.setEncoding({ model: name });
+    const { session } = this.options.annotator;
+    const { instances } = resolveModel(name);
+    const maps = instances ? ', with an instance decoder' : '';
+    session.notify({ level: 'info', text: `${name} is imported${maps}, and in use. It stays in this browser.` });
+  }
+
+  /** Deletes an imported model; if it is in use, the default takes its place. */
+  deleteModel = async (name: string): Promise<void> => {
+    if (!modelNames().includes(name) || !isImported(name))
+      throw new SamError('not_found', `There is no imported model ${name} in this browser.`);
+    if (this.options.annotator.model.name === name) await this.setEncoding({ model: DEFAULT_MODEL });
+    await removeKept(await this.options.keptStore(), name);
+    forgetModel(name);
+    this.options.onChanged();
+  };
+
   /** The size of the box that was drawn last becomes the object size. */
   async measure(): Promise<void> {
     const drawn = drawnBox(this.options.annotator.session.state);
@@ -123,7 +186,8 @@ export class Engine implements EngineDeps {
     return {
       models: modelNames().map((name) => ({ name, detail: resolveModel(name).description })),
       model: encodingSettings.model ?? model.name,
-      modelNote: isLocal(model) ? 'From files of this computer: runs inside this page.' : '',
+      modelNote: modelNote(model),
+      canDelete: isKept(model.encoder.url),
       settings: encodingSettings,
       slices: annotator.source?.sizes.z ?? 1,
       tiles: tiling
@@ -138,6 +202,22 @@ export class Engine implements EngineDeps {
   }
 }
 
+function isImported(name: string): boolean {
+  return isKept(resolveModel(name).encoder.url);
+}
+
+function both(first: TaskOptions['onProgress'], second: TaskOptions['onProgress']): TaskOptions['onProgress'] {
+  return (progress) => {
+    first?.(progress);
+    second?.(progress);
+  };
+}
+
+function modelNote(model: ModelSpec): string {
+  if (isKept(model.encoder.url)) return 'Imported; kept in this browser, and runs inside this page.';
+  return isLocal(model) ? 'From files of this computer: runs inside this page.' : '';
+}
+
 const CACHE = 'embeddings/';
 
 /** The address of a chosen file, whose name is the part that people know. */
@@ -148,6 +228,8 @@ export interface EngineModel {
   readonly models: readonly { readonly name: string; readonly detail: string }[];
   readonly model: string;
   readonly modelNote: string;
+  /** It is one that was imported. */
+  readonly canDelete: boolean;
   readonly settings: EncodingChange;
   /** Along z. */
   readonly slices: number;

@@ -1,12 +1,13 @@
 import { SamError } from '../errors.js';
+import { isKept } from '../model/kept-models.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { forwardWork, type Work } from '../worker/forward.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 
 /**
  * A worker that can be exchanged for another while there is work: what was under way is done again by the new one, with
- * the models that were loaded. Models from files of this computer (`blob:` addresses) can only be read inside the page,
- * so they always run there.
+ * the models that were loaded. Models from files of this computer (`blob:` addresses), and those that the browser keeps, can only
+ * be read inside the page, so they always run there.
  */
 export interface SwitchableWorker extends SamWorker {
   /** The new worker takes over; the old one is closed. */
@@ -81,5 +82,7 @@ export function switchableWorker(
 }
 
 export function isLocal({ encoder, decoder, instances }: ModelSpec): boolean {
-  return [encoder, decoder, instances].some((file) => file?.url.startsWith('blob:'));
+  return [encoder, decoder, instances].some(
+    (file) => file !== undefined && (file.url.startsWith('blob:') || isKept(file.url)),
+  );
 }

@@ -66,7 +66,7 @@ function addressBeside(model: string, location: string): string {
 
 /** Files that are read again as easily as from a cache, and of which the address may come to mean another. */
 function isOfThisMachine(url: string): boolean {
-  return /^(blob|data):|^https?:\/\/(127\.[\d.]+|localhost|\[::1\])[:/]/.test(url);
+  return /^(blob|data|kept):|^https?:\/\/(127\.[\d.]+|localhost|\[::1\])[:/]/.test(url);
 }
 
 async function cacheKey(file: ModelFile): Promise<string> {

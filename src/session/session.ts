@@ -369,9 +369,10 @@ export class AnnotationSession implements SessionActions {
     this.preparing = undefined;
   }
 
-  /** Another image that is being opened, or a model that is being loaded, goes on. */
+  /** Another image that is being opened, or a model that is being imported or loaded, goes on. */
   private cancelWorkOnImage(): void {
-    for (const slot of TASK_SLOTS) if (slot !== 'open' && slot !== 'model') this.tasks.cancel(slot);
+    const others: readonly TaskSlot[] = ['open', 'import', 'model'];
+    for (const slot of TASK_SLOTS) if (!others.includes(slot)) this.tasks.cancel(slot);
   }
 
   /** With this message, or without any, unless the one there is came after the command at work was given. */

@@ -69,7 +69,7 @@ export interface SessionState {
 }
 
 /** Places for work: of each there is at most one task at a time, and a newer one supersedes it. */
-export const TASK_SLOTS = ['open', 'prepare', 'precompute', 'model', 'segment', 'automatic', 'read'] as const;
+export const TASK_SLOTS = ['open', 'prepare', 'precompute', 'import', 'model', 'segment', 'automatic', 'read'] as const;
 export type TaskSlot = (typeof TASK_SLOTS)[number];
 
 export interface RunningTask {

@@ -1,7 +1,8 @@
-import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { importCheckpoint, type WriteFile } from '../../src/checkpoints/import-checkpoint.js';
+import { folderStore } from '../../src/io/stores/fs.js';
+import { keepModel } from '../../src/model/keep-model.js';
 import { type VitType, virtualCheckpoint } from '../support/virtual-checkpoint.js';
 import { atMost, type Figure, reported } from './figure.js';
 
@@ -23,7 +24,7 @@ export default async function run(): Promise<Figure[]> {
     try {
       const checkpoint = virtualCheckpoint(type);
       const begun = process.cpuUsage();
-      await importCheckpoint(checkpoint, writerIn(folder));
+      await keepModel(folderStore(folder), checkpoint);
       const { user, system } = process.cpuUsage(begun);
       const { seconds: limit, peak } = LIMITS[type];
       const seconds = (user + system) / 1e6;
@@ -39,11 +40,4 @@ export default async function run(): Promise<Figure[]> {
     }
   }
   return figures;
-}
-
-function writerIn(folder: string): WriteFile {
-  return async ({ name, pieces }) => {
-    for (const piece of pieces)
-      await appendFile(path.join(folder, name), piece instanceof Uint8Array ? piece : await piece.load());
-  };
 }

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { build } from 'esbuild';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium } from 'playwright-core';
 import sirv from 'sirv';
 
 /**
@@ -31,6 +31,16 @@ export async function launchBrowser(extraArguments: readonly string[] = []): Pro
     executablePath: installedBrowser() ?? (await packagedBrowser()),
     headless: true,
     args: [...ARGUMENTS, ...extraArguments],
+  });
+}
+
+/** A browser of its own whose pages find again what they have kept in it, when it is started anew with that folder. */
+export async function launchProfile(folder: string): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(folder, {
+    executablePath: installedBrowser() ?? (await packagedBrowser()),
+    headless: true,
+    args: [...ARGUMENTS],
+    viewport: { width: 1400, height: 900 },
   });
 }
 

