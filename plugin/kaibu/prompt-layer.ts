@@ -144,7 +144,7 @@ export class PromptLayer {
     // As it is now: cut at the edge of the image; of an ellipse Kaibu knows only its box.
     if (!isDrawnAs(prompt, feature, context.size[0])) {
       this.#written.note(id, feature.geometry);
-      void this.#update(prompt);
+      this.#redraw(prompt);
     }
     context.emit({ kind: 'prompt-added', prompt, ...timeOf(feature) });
   }
@@ -169,7 +169,7 @@ export class PromptLayer {
         // Dragged out of the image, or a mask, which is no outline of anybody's hand: put back.
         if (before.kind !== 'mask') this.#context().emit({ kind: 'prompt-refused', why: 'outside' });
         this.#refused.set(id, text);
-        void this.#update(before);
+        this.#redraw(before);
       }
     };
     this.#moving.set(id, { settle, timer: setTimeout(settle, SETTLED_MS) });
@@ -197,6 +197,11 @@ export class PromptLayer {
   #stopWaiting(id: string): void {
     clearTimeout(this.#moving.get(id)?.timer);
     this.#moving.delete(id);
+  }
+
+  /** What is drawn, as the prompt has it; by the time it is written the viewer may have no such feature any more. */
+  #redraw(prompt: Prompt): void {
+    this.#update(prompt).catch(() => undefined);
   }
 
   #update(prompt: Prompt): Promise<unknown> {
