@@ -91,7 +91,7 @@ describe('large images', function () {
       await zoomIn(annotator, cell, 8);
       await eventually('a cell', async () => {
         const [bright, dark] = await coloursAt(annotator, [cell, [cell[0] + 64, cell[1] + 64]]);
-        return bright[0] > 200 && dark[0] < 60 ? true : undefined;
+        return bright[0] > 200 && dark[0] < 100 ? true : undefined;
       });
     });
   });

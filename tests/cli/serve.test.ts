@@ -217,7 +217,7 @@ describe('micro-sam serve', () => {
     }
     await assert.rejects(
       startServer(['--no-worker', '--host', '192.0.2.1'], { command: 'serve' }),
-      /no address of this machine/,
+      /not an address of this machine/,
     );
   });
 });

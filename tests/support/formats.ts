@@ -196,7 +196,8 @@ members of an .npz are read and unpacked whole, up to 2 GB of file and 1 GB of p
 advice to save them as OME-Zarr or TIFF. Values are given as stored; half floats become float32, 64-bit
 integers float64 if all of them are exact (else the error names the value), palettes in PNG become colours and in TIFF
 stay indices, because ImageJ stores look-up tables over intensities so. Loaded as labels, a PNG with a palette gives its
-indices, and grey that was saved as red, green and blue its grey.
+indices, and grey that was saved as red, green and blue its grey; JPEG
+and lossy WebP, which change numbers, are refused as labels.
 
 - **TIFF**: BigTIFF, both byte orders, strips, tiles, planar; 1 to 32-bit and 64-bit integers, 16, 32 and 64-bit floats;
   uncompressed, LZW (also old-style), deflate, zstd, PackBits, JPEG; predictors 2 and 3; resolution levels as
@@ -208,7 +209,7 @@ indices, and grey that was saved as red, green and blue its grey.
   sharded too; blosc, gzip, zlib, zstd, lz4. Plates: one field by its key, for example \`A/1/0\`. Several images of
   bioformats2raw are all offered. NaN and Infinity in the JSON are read as Python writes them; chunks in folders are found
   where the metadata say nothing of them, and chunks under keys other than the metadata say are an error, not black.
-  Resolution levels that were never written are left out, and axes that are fewer or more than those of the array are told
+  Resolution levels that were never written are left out, the largest one is the image, and axes that are fewer or more than those of the array are told
   from its shape, with a word about it.
 - **NIfTI** 1 and 2 (one file; values as stored, measurements with slope and intercept), **.npy** and **.npz**, **PNG** of
   1 to 16 bits, interlaced too, **JPEG** (grey and colour, 8 bits), **WebP** (of an animation the first frame).
@@ -219,8 +220,9 @@ indices, and grey that was saved as red, green and blue its grey.
 
 Where what a file says of its pixels and the pixels themselves differ, the pixels count and the difference is told: text
 that gives other sizes, axes that do not fit the shape. A recording that stopped early is as long as it was meant to be;
-planes that are not there are black, and scripts find them in \`absentPlanes\`. One file of a recording of several, opened
-alone, shows what is in it and names the others; it never shows its own pixels for theirs.
+planes that are not there are black, and scripts find them in \`absentPlanes\`. One file of a recording of several finds the
+others beside it on disk and on the web; opened alone, it shows what is in it and names the others, whose planes are black
+and absent. Other positions are never shown for its own.
 
 Where a file holds several images (datasets of an HDF5, arrays of an .npz, series of an OME-TIFF), the annotator asks which
 one is meant, the command line and scripts say it by key or number (\`-k\`, \`--series\`); the command line takes the first
@@ -228,7 +230,7 @@ where nothing is said, and tells of the others.
 
 What is recognised but not read gives an error that names the feature: CCITT, old-style JPEG, JPEG 2000, JPEG XL, LERC,
 LZMA and WebP inside TIFF; YCbCr TIFF without JPEG; complex numbers; samples of different depths; lossless, arithmetic and
-CMYK JPEG; .hdr/.img pairs; szip, n-bit, scale-offset and other filters of HDF5, and its external and virtual
+CMYK JPEG; szip, n-bit, scale-offset and other filters of HDF5, and its external and virtual
 datasets. Masks in Cellpose's \`_seg.npy\` are read as labels; other Python objects are not, and nothing of a pickle is run.
 
 Formats of their own that are not read are named with what to do instead: ${UNREADABLE_NAMES}. So are pointers of Git LFS
@@ -249,7 +251,7 @@ resolution levels, in the version of the image (0.4 or 0.5), also to the fields 
 | bytes fetched for 1024² of a 20,000² OME-Zarr over HTTP, by those of the chunks it touches | \`npm run bench range\` | 1.00 |
 | growth of memory in a walk of 5 minutes over it | \`MICRO_SAM_WALK_SECONDS=300 npm run bench range\` | 233 MB |
 | damaged files of each of TIFF, PNG, JPEG, WebP, NIfTI, NumPy, HDF5 and zarr, read or refused with a reason within a second | \`npm run bench fuzz\` | 20,000 each, no crash, no hang |
-| files by grammar, right, contradicted by their pixels or broken, that have the right pixels or are refused with a reason | \`npm run bench fuzz\` | 20,000 of OME-XML, 2,000 each of axistags and of attributes, no failure |
+| files by grammar, right, contradicted by their pixels or broken, that have the right pixels or are refused with a reason | \`npm run bench fuzz\` | 20,000 each of OME-XML, axistags and attributes, no failure |
 
 ## Images that were read
 

@@ -191,7 +191,9 @@ describe('a worker process that was started by another', function () {
     const { parent, url, pid } = await startParent();
     const client = await connectFromNode(url);
     await client.load(resolveModel());
-    const work = Promise.allSettled(Array.from({ length: 40 }, () => client.encode('vit_t', diskImage(512))));
+    const work = Promise.allSettled(
+      Array.from({ length: 40 }, () => client.encode(resolveModel().name, diskImage(512))),
+    );
     await new Promise((resolve) => setTimeout(resolve, 400)); // one of them runs by now
     parent.kill('SIGKILL');
     await once(parent, 'exit');
@@ -207,7 +209,9 @@ describe('a worker process that was started by another', function () {
     const { parent, url, pid } = await startParent();
     const client = await connectFromNode(url);
     await client.load(resolveModel());
-    const work = Promise.allSettled(Array.from({ length: 40 }, () => client.encode('vit_t', diskImage(512))));
+    const work = Promise.allSettled(
+      Array.from({ length: 40 }, () => client.encode(resolveModel().name, diskImage(512))),
+    );
     await new Promise((resolve) => setTimeout(resolve, 400)); // one of them runs by now
     process.kill(pid, 'SIGTERM');
     const told = performance.now();
