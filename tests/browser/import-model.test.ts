@@ -62,6 +62,11 @@ describe('a checkpoint of PyTorch', function () {
       panel,
       list,
       names: () => list.locator('option').allTextContents(),
+      gone: (name: string) =>
+        panel.waitForFunction(
+          (gone) => !document.querySelector(`[data-encoding="model"] option[value="${gone}"]`),
+          name,
+        ),
       inUse: (name: string) =>
         panel.waitForFunction(
           (wanted) => document.querySelector<HTMLSelectElement>('[data-encoding="model"]')?.value === wanted,
@@ -112,7 +117,7 @@ describe('a checkpoint of PyTorch', function () {
       env: { ...process.env, XDG_DATA_HOME: dataHome() },
     });
     annotator = await start('-m', 'of_the_lab');
-    const { list, names, inUse, panel } = await modelList(annotator);
+    const { list, names, inUse, gone, panel } = await modelList(annotator);
     await inUse('of_the_lab');
     await segmentsOne(annotator);
     assert.ok((await names()).includes('my_cells'));
@@ -132,16 +137,16 @@ describe('a checkpoint of PyTorch', function () {
     } finally {
       await site.close();
     }
-    assert.ok((await names()).includes('by_rpc'));
+    await panel.waitForSelector('[data-encoding="model"] option[value="by_rpc"]', { state: 'attached' });
     await annotator.call('delete_model', 'by_rpc');
     await assert.rejects(annotator.call('delete_model', 'vit_t'), /not_found: There is no imported model vit_t/);
-    assert.ok(!(await names()).includes('by_rpc'));
+    await gone('by_rpc');
 
     await list.selectOption('my_cells');
     await inUse('my_cells');
     await panel.locator('.image-settings button', { hasText: 'Delete' }).click();
     await inUse('msi_lm');
-    assert.ok(!(await names()).includes('my_cells'));
+    await gone('my_cells');
     assert.deepEqual(await panel.evaluate(keptFiles), []);
     assert.deepEqual(annotator.outside, []);
   });

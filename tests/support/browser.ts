@@ -68,6 +68,8 @@ export async function serveFolders(mounts: readonly (readonly [prefix: string, f
     response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
     response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
     response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
+    response.setHeader('Access-Control-Allow-Origin', '*');
+    response.setHeader('Access-Control-Expose-Headers', '*');
     const url = request.url ?? '/';
     const attempt = (k: number): void => {
       const found = handlers.slice(k).findIndex(({ prefix }) => url.startsWith(prefix));
