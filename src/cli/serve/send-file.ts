@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, realpath } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readlink, realpath } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -84,9 +84,13 @@ async function openFile(file: string): Promise<FileHandle> {
 async function isStillThere(file: string, handle: FileHandle): Promise<boolean> {
   try {
     const opened = await handle.stat({ bigint: true });
-    const present = await lstat(file, { bigint: true });
-    const isSame = opened.ino === present.ino && opened.dev === present.dev;
-    return opened.isFile() && isSame && (await realpath(file)) === file;
+    if (!opened.isFile()) return false;
+    const isSame = ({ ino, dev }: { ino: bigint; dev: bigint }) => ino === opened.ino && dev === opened.dev;
+    // Two looks at a path may fall on both sides of a swap; where Linux says that the open file lies cannot.
+    const place = await readlink(`/proc/self/fd/${handle.fd}`).catch(() => undefined);
+    if (place === file) return true;
+    if (place !== undefined && isSame(await lstat(place, { bigint: true }))) return false;
+    return isSame(await lstat(file, { bigint: true })) && (await realpath(file)) === file;
   } catch {
     return false;
   }
