@@ -30,20 +30,21 @@ const HELLO_BYTES = 4096;
  */
 export function answerSockets(server: Server, routes: readonly SocketRoute[], guard: Guard): () => void {
   const served = routes.map((route) => ({
-    ...route,
-    greet: route.greet.bind(route),
+    route,
     sockets: new WebSocketServer({ noServer: true, maxPayload: route.maxPayload }),
   }));
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy());
-    const route = served.find(({ path }) => path === pathOf(request));
+    const path = pathOf(request);
+    const found = served.find(({ route }) => route.path === path);
     const { host, origin = `http://${host}` } = request.headers;
     const isHere = [`http://${host}`, origin].every((asked) => guard.origins().includes(asked));
-    if (!route || !isHere || route.isAllowed?.(request) === false) {
+    if (!found || !isHere || found.route.isAllowed?.(request) === false) {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
       return;
     }
-    route.sockets.handleUpgrade(request, socket, head, (client) => {
+    const { route, sockets } = found;
+    sockets.handleUpgrade(request, socket, head, (client) => {
       client.on('error', () => client.terminate());
       hearHello(client, socket, guard.token, (hello) => {
         if (hello) return route.greet(client, hello);
