@@ -82,8 +82,7 @@ export class PageAnnotator {
   /** A newer call supersedes one that is under way. Resolves when prompts can be given. */
   open(input: ImageInput, options: OpenOptions & PageOpenOptions = {}): Promise<void> {
     const opening = this.openImage(input, options);
-    const ended = opening.catch(() => undefined);
-    this.underWay = ended;
+    this.underWay = opening.catch(() => undefined);
     return opening;
   }
 

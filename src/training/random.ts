@@ -10,6 +10,11 @@ export class Random {
     this.state = seed >>> 0;
   }
 
+  /** For one step of a training, the same whether the steps before were made in this run or an earlier one. */
+  static ofStep(seed: number, step: number): Random {
+    return new Random(seed ^ Math.imul(step + 1, 0x9e3779b1));
+  }
+
   /** Uniform in [0, 1), or in [from, to). */
   uniform(from = 0, to = 1): number {
     this.state = (this.state + 0x6d2b79f5) >>> 0;

@@ -160,10 +160,11 @@ interface Plan {
 async function trainParts(values: Values, plan: Plan, task: TaskOptions): Promise<TrainedModel> {
   const { data, model, parts, instances, settings, folder } = plan;
   const runtime = await createNodeRuntime({ threads: numberFlag('threads', values.threads) });
-  const encoder = await encoderOf(runtime, model, parts);
+  const encoderFile = await encoderFileOf(model);
+  const encoder = await encoderOf(runtime, encoderFile, model, parts);
   const learnsDecoder = parts.has('mask_decoder') || parts.has('prompt_encoder');
   const decoder = learnsDecoder ? await decoderOf(model) : undefined;
-  const late = parts.has('late') ? lateStage(readModel(await encoderFile(model)), model.earlyFeatures) : undefined;
+  const late = parts.has('late') ? lateStage(readModel(encoderFile), model.earlyFeatures) : undefined;
   const log = path.join(folder, 'log.csv');
   try {
     return await trainModel(
@@ -181,10 +182,7 @@ async function trainParts(values: Values, plan: Plan, task: TaskOptions): Promis
           scores: {
             instances: instanceScore(runtime, encoder, data.validation),
             decoder: promptScore(runtime, encoder, data.validation),
-            ...(late &&
-              decoder && {
-                late: jointScore(runtime, await encoderFile(model), model, decoder, data.validation),
-              }),
+            ...(late && decoder && { late: jointScore(runtime, encoderFile, model, decoder, data.validation) }),
           },
         }),
         onStep: ({ name, step, loss, accuracy }) =>
@@ -321,7 +319,7 @@ async function decoderOf({ decoder }: ModelSpec): Promise<OnnxModel> {
 }
 
 /** The encoder as the model has it, with what earlier training changed of it. */
-async function encoderFile({ encoder, encoderDelta: delta }: ModelSpec): Promise<Uint8Array> {
+async function encoderFileOf({ encoder, encoderDelta: delta }: ModelSpec): Promise<Uint8Array> {
   const bytes = await fetchBytesInNode(encoder.url);
   return delta ? encoderWithDelta(bytes, await fetchBytesInNode(delta.url)) : bytes;
 }
@@ -329,12 +327,13 @@ async function encoderFile({ encoder, encoderDelta: delta }: ModelSpec): Promise
 /** One that gives besides the embedding what the parts that learn take. */
 async function encoderOf(
   runtime: OrtRuntime,
-  model: ModelSpec,
+  file: Uint8Array,
+  { encoderInput, earlyFeatures }: ModelSpec,
   parts: ReadonlySet<TrainedPart>,
 ): Promise<ImageEncoder> {
   const early = [...(parts.has('instances') ? EARLY : []), ...(parts.has('late') ? [STAGE_NAME] : [])];
-  const { bytes, outputs } = encoderWithEarlyFeatures(await encoderFile(model), early, model.earlyFeatures);
-  return ImageEncoder.create(runtime, bytes, model.encoderInput, outputs);
+  const { bytes, outputs } = encoderWithEarlyFeatures(file, early, earlyFeatures);
+  return ImageEncoder.create(runtime, bytes, encoderInput, outputs);
 }
 
 function summaryOf({ name, size, objects }: LabelledPlane): ImageSummary {

@@ -69,7 +69,7 @@ export class InstanceObjective implements Objective {
     const order = new Random(this.seed + 7919 * (round + 1)).shuffled(this.keys);
     return {
       key: order[position % this.keys.length],
-      random: new Random(this.seed ^ Math.imul(position + 1, 0x9e3779b1)),
+      random: Random.ofStep(this.seed, position),
     };
   }
 }

@@ -98,7 +98,7 @@ export class JointObjective implements Objective {
   }
 
   async batch(step: number, weights: Weights) {
-    const random = new Random(this.options.seed ^ Math.imul(step + 1, 0x9e3779b1));
+    const random = Random.ofStep(this.options.seed, step);
     const { canvas, stage, objects } = await this.draw(random);
     const embedding = await this.late.embed(stage, partOf(weights, 'late'));
     const prompted = await this.prompting.run(embedding, objects, partOf(weights, 'decoder'), random);
@@ -134,7 +134,7 @@ export class JointObjective implements Objective {
       if (!objects) continue;
       const canvas = await cachedCanvas(store, canvases[index]);
       if (!canvas) throw missing(canvases[index], store);
-      return { canvas, stage: sample.stage, objects };
+      return { canvas, stage: sample.features, objects };
     }
     throw new SamError('invalid_argument', 'None of the pictures has an object that is large enough to be trained on.');
   }

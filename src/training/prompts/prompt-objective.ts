@@ -12,9 +12,10 @@ import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
 import { type BuiltLoss, GradientSession } from '../gradient-session.js';
 import type { Parameter, Weights } from '../parameters.js';
 import { Random } from '../random.js';
+import { MASK_SIDE, type Sample } from '../sample-file.js';
 import type { Objective } from '../trainer.js';
 import { decoderInputs, type TrainableDecoder } from './mask-decoder.js';
-import { cachedPrompts, MASK_SIDE, type PromptSample } from './prompt-cache.js';
+import { cachedPrompts } from './prompt-cache.js';
 import { measuredIou, promptLoss } from './prompt-loss.js';
 
 /**
@@ -61,11 +62,11 @@ export class PromptObjective implements Objective {
   }
 
   async batch(step: number, weights: Weights) {
-    const random = new Random(this.options.seed ^ Math.imul(step + 1, 0x9e3779b1));
+    const random = Random.ofStep(this.options.seed, step);
     for (const key of random.shuffled(this.keys)) {
-      const { embedding, labels } = await this.load(key);
+      const { features, labels } = await this.load(key);
       const objects = this.prompting.choose(labels, random);
-      if (objects) return this.prompting.run(embedding, objects, weights, random);
+      if (objects) return this.prompting.run(features, objects, weights, random);
     }
     throw new SamError('invalid_argument', 'None of the pictures has an object that is large enough to be trained on.');
   }
@@ -74,7 +75,7 @@ export class PromptObjective implements Objective {
     return this.prompting.release();
   }
 
-  private async load(key: string): Promise<PromptSample> {
+  private async load(key: string): Promise<Sample> {
     const sample = await cachedPrompts(this.store, key);
     if (sample) return sample;
     throw new SamError('not_found', `The cached picture ${key} is missing or damaged in ${this.store.name}.`);
