@@ -36,6 +36,8 @@ export async function savedTexts(store: Store, image: ImageInfo): Promise<{ main
   return { main: await textOf(), branches: await Promise.all(roots.map((root) => textOf(root))) };
 }
 
+const died = () => new SamError('storage', 'The program was killed.');
+
 /** A program that dies at one of the writing operations of its stores, before or after it was done; nothing works from then on. */
 export class Mortal {
   isDead = false;
@@ -49,14 +51,20 @@ export class Mortal {
   store(inner: Store): Store {
     return {
       ...inner,
+      get: (key, options) => (this.isDead ? Promise.reject(died()) : inner.get(key, options)),
+      list: (prefix) => this.list(inner, prefix),
       set: (key, value) => this.write(() => inner.set(key, value)),
       create: (key, value) => this.write(() => inner.create(key, value)),
       delete: (key) => this.write(() => inner.delete(key)),
     };
   }
 
+  private async *list(inner: Store, prefix?: string): AsyncIterable<string> {
+    if (this.isDead) throw died();
+    yield* inner.list(prefix);
+  }
+
   private async write<T>(work: () => Promise<T>): Promise<T> {
-    const died = () => new SamError('storage', 'The program was killed.');
     if (this.isDead) throw died();
     if (this.operations++ !== this.diesAt) return work();
     this.isDead = true;

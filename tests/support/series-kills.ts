@@ -46,6 +46,11 @@ class SeriesFolder {
     const { session, series, saved, end } = opened;
     const count = () => session.state.layers.committed_objects.objects.size;
     const name = () => session.state.image?.name ?? '';
+    /** An object that covers others takes their place: there may be fewer than were said to be saved before. */
+    const covered = () => {
+      const told = this.told.get(name());
+      if (told !== undefined) this.told.set(name(), Math.min(told, count()));
+    };
     try {
       await series.start();
       for (let step = 0; !mortal.isDead && step < 100; step++) {
@@ -55,6 +60,7 @@ class SeriesFolder {
           const id = `${diesAt}-${step}-${random()}`;
           await session.run('put_prompts', { prompts: [{ kind: 'point', id, plane: 0, at, positive: true }] });
           await session.run('commit', { preserveMode: 'none' });
+          covered();
         } else if (act < 0.7) {
           await saved();
           this.told.set(name(), count());
@@ -66,7 +72,7 @@ class SeriesFolder {
         }
       }
     } catch {
-      // the kill
+      covered(); // the kill
     }
     await series.close(true).catch(() => undefined);
     await end();
