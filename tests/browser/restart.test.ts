@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Dialog } from 'playwright-core';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { folderStore } from '../../src/io/stores/fs.js';
+import { listKeys, prefixStore } from '../../src/io/stores/prefix.js';
 import type { YX } from '../../src/ndimage/array.js';
+import { AnnotationSession } from '../../src/session/session.js';
+import type { ImageInfo } from '../../src/session/state.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { browserStory, MINUTES } from '../support/browser-story.js';
+import { DiscAnnotator } from '../support/disc-annotator.js';
+import { openSaved } from '../support/open-saved.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 
 /** The server goes while its page is open, and comes back: the page goes on, and whatever was done meanwhile is there. */
@@ -94,4 +101,85 @@ describe('a server that is started again', function () {
     assert.match(message?.text ?? '', /kept in this browser and is there now/);
     await saved();
   });
+
+  it('offers the earlier versions of the work, and what can be rescued of a damaged one', async () => {
+    await annotator.page.close();
+    await kill();
+    await makeHistory(server.autosaveDir);
+    await restart();
+    const page = await story.browser.contexts()[0].newPage();
+    annotator = await AnnotatorPage.over(page, server.url);
+    await annotator.ready();
+    const before = await annotator.labels('committed_objects');
+    const panel = await annotator.panel();
+    await annotator.openSection('save');
+    await panel.click('[data-command="earlier_versions"]');
+    const versions = panel.getByRole('dialog', { name: 'Earlier versions' }).locator('button:has(canvas)');
+    await versions.filter({ hasText: 'Rescued from damaged files' }).waitFor();
+    await annotator.screenshot('earlier-versions');
+    const rows = await versions.evaluateAll((buttons) =>
+      buttons.map((button) => {
+        const canvas = button.querySelector('canvas')!;
+        const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+        return { text: button.textContent ?? '', painted: data.some((value) => value > 0) };
+      }),
+    );
+    assert.ok(rows.length >= 3, JSON.stringify(rows));
+    for (const { text, painted } of rows) {
+      assert.match(text, /\d+ committed objects?/);
+      assert.ok(painted, `a picture of ${text}`);
+    }
+    assert.ok(rows.filter(({ text }) => /\d+[:.]\d\d/.test(text)).length >= 2, 'times');
+    const rescued = versions.filter({ hasText: 'Rescued' });
+    const count = Number(/(\d+) committed/.exec(await rescued.innerText())?.[1]);
+    await rescued.click();
+    await objects(count);
+    assert.equal(new Set(await annotator.labels('committed_objects')).size, count + 1);
+    await saved();
+    await annotator.press('Control+z');
+    await annotator.untilLabels('committed_objects', before, 'what was there before');
+    await saved();
+    await page.close();
+  });
 });
+
+/** Hours of work: pauses, which leave versions, and a file that is damaged and set aside when its time has come. */
+async function makeHistory(autosaveDir: string): Promise<void> {
+  const folder = path.join(autosaveDir, 'sessions');
+  const [signature] = await readdir(folder);
+  const store = prefixStore(folderStore(autosaveDir), 'sessions');
+  const image: ImageInfo = {
+    name: 'sample',
+    axes: 'yx',
+    size: [512, 512],
+    planes: 1,
+    signature: decodeURIComponent(signature),
+  };
+  const { now } = Date;
+  try {
+    for (let hour = 1; hour <= 5; hour++) {
+      Date.now = () => now() + (hour - 6) * 3_600_000;
+      const session = new AnnotationSession();
+      const autosave = await openSaved(session, store, image, new DiscAnnotator(image.size, 8));
+      // All in one change, of which the damage costs one.
+      const other = new AnnotationSession();
+      other.open(image, new DiscAnnotator(image.size, 8), session.state);
+      for (let k = 0; k < 3; k++) {
+        const at = [60 + 80 * hour, 60 + 80 * k] as const;
+        const id = `${hour}-${k}`;
+        await other.run('put_prompts', { prompts: [{ kind: 'point', id, plane: 0, at, positive: true }] });
+        await other.run('commit', { preserveMode: 'none' });
+      }
+      session.apply({ title: 'Three', change: (before) => ({ ...before, layers: other.state.layers }) });
+      await autosave.close();
+      if (hour !== 1) continue;
+      const keys = await listKeys(store, `${signature}/journal/`);
+      const file = path.join(folder, keys.sort().at(-1)!);
+      const bytes = await readFile(file);
+      bytes[bytes.length - 40] ^= 1;
+      await writeFile(file, bytes);
+    }
+  } finally {
+    Date.now = now;
+  }
+}
