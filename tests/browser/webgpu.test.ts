@@ -101,14 +101,14 @@ describe('WebGPU', function () {
     await page.close();
   });
 
-  it('gives way to wasm when one value of the self-test is wrong, and the panel says why', async () => {
-    const script = path.join(site.folder, await workerWith('wrong', wrong(vectors)));
+  /** The annotator in a browser of its own, whose built-in model is the small one and whose worker is this script. */
+  async function withAnnotator(script: string, use: (annotator: AnnotatorPage) => Promise<void>): Promise<void> {
     const { encoder } = resolveModel();
     const browser = await launchBrowser(WEBGPU);
     const server = await startServer(['--port', '0', '--no-worker']);
     try {
       const page = await (await browser.newContext({ viewport: { width: 1400, height: 900 } })).newPage();
-      // A page whose built-in model is the small one, which has no early features for an instance decoder.
+      // It has no early features for an instance decoder.
       await page.route('**/models/encoder.onnx', (route) => route.fulfill({ body: Buffer.from(SPARSE_ENCODER) }));
       await page.route('**/plugin/**/*.js', async (route) => {
         const response = await route.fetch();
@@ -118,37 +118,95 @@ describe('WebGPU', function () {
           .replaceAll(/(instances|encoderDelta):\{url:"built-in:[^}]*\},?/g, '');
         await route.fulfill({ response, body });
       });
+      const text = await readFile(path.join(site.folder, script), 'utf8');
       await page.route('**/plugin/worker.js*', async (route) =>
-        route.fulfill({ response: await route.fetch(), body: await readFile(script) }),
+        route.fulfill({ response: await route.fetch(), body: `(${listenForLoss})();\n${text}` }),
       );
       await page.addInitScript(() => {
         const { Worker } = globalThis;
         globalThis.Worker = class extends Worker {
           constructor(script: string | URL, options?: WorkerOptions) {
             const address = new URL(script, document.baseURI);
-            address.searchParams.set('webgpu', 'any');
+            if (!address.searchParams.has('webgpu')) address.searchParams.set('webgpu', 'any');
             super(address, options);
           }
         };
       });
       const annotator = await AnnotatorPage.over(page, server.url);
-      await annotator.until('the embedding', (state) => state.embedding === 'ready', 120);
-      const panel = await annotator.panel();
-      const said = async (wanted: RegExp) => {
-        await panel.waitForFunction(
-          (source) => new RegExp(source).test(document.body.textContent ?? ''),
-          wanted.source,
-        );
-      };
-      await said(/webgpu is not used: It failed its self-test \(features are off by 0\.01/);
-      assert.match((await panel.textContent('footer')) ?? '', /wasm/);
-      await annotator.click([163, 105]);
-      await annotator.until('a mask', (state) => state.prompts.length === 1 && state.task === null);
-      await annotator.screenshot('webgpu-refused');
-      assert.deepEqual(annotator.errors, []);
+      await annotator.until('the embedding', (state) => state.embedding === 'ready', 300);
+      await use(annotator);
+      // ONNX Runtime prints by itself what a lost device means to it.
+      const ours = annotator.errors.filter((error) => !error.startsWith('failed to call OrtRun()'));
+      assert.deepEqual(ours, []);
     } finally {
       await browser.close();
       await server.stop();
     }
+  }
+
+  const said = async (annotator: AnnotatorPage, wanted: RegExp) => {
+    const panel = await annotator.panel();
+    const source = wanted.source;
+    await panel.waitForFunction((text) => new RegExp(text).test(document.body.textContent ?? ''), source);
+  };
+  const computes = async (annotator: AnnotatorPage) => (await (await annotator.panel()).textContent('footer')) ?? '';
+
+  it('gives way to wasm when one value of the self-test is wrong, and the panel says why', async () => {
+    await withAnnotator(await workerWith('wrong', wrong(vectors)), async (annotator) => {
+      await said(annotator, /webgpu is not used: It failed its self-test \(features are off by 0\.01/);
+      assert.match(await computes(annotator), /wasm/);
+      await annotator.click([163, 105]);
+      await annotator.until('a mask', (state) => state.prompts.length === 1 && state.task === null);
+      await annotator.screenshot('webgpu-refused');
+    });
   });
+
+  const losses: Readonly<Record<string, (annotator: AnnotatorPage) => Promise<void>>> = {
+    'is destroyed': (annotator) => annotator.page.evaluate(() => new BroadcastChannel('lose').postMessage('device')),
+    'goes with the process of the graphics card (long)': async (annotator) => {
+      const devtools = await annotator.page.context().browser()!.newBrowserCDPSession();
+      await devtools.send('Browser.crashGpuProcess').catch(() => undefined); // it cannot answer
+    },
+  };
+  for (const [how, lose] of Object.entries(losses))
+    it(`goes on with wasm when the device ${how}: nothing is lost, and the panel says so`, async () => {
+      await withAnnotator(await workerWith('lost', vectors), async (annotator) => {
+        assert.match(await computes(annotator), /webgpu/);
+        await annotator.call('paint', [[20, 20]], { tool: 'brush', radius: 6 });
+        await annotator.call('commit');
+        const click = async (at: readonly [number, number], count: number) => {
+          await annotator.click(at);
+          const answered = await annotator.until(
+            `an answer to ${count} prompts`,
+            ({ prompts, tasks }) => prompts.length === count && tasks.length === 0,
+            300,
+          );
+          assert.notEqual(answered.message?.level, 'error', answered.message?.text);
+        };
+        await click([163, 105], 1);
+        const before = await annotator.labels('committed_objects');
+        await lose(annotator);
+        await click([400, 400], 2);
+        await said(annotator, /the work goes on with wasm|its work goes on in the web worker/);
+        assert.match(await computes(annotator), /wasm/);
+        assert.deepEqual(await annotator.labels('committed_objects'), before);
+        assert.ok(before.includes(1));
+        await annotator.screenshot(`webgpu-lost-${how.split(' ')[1]}`);
+      });
+    });
 });
+
+/** Runs in the worker: its devices can be destroyed from the page. */
+function listenForLoss(): void {
+  if (typeof GPUAdapter === 'undefined') return;
+  const devices: { destroy(): void }[] = [];
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (...args) {
+    const device = await requestDevice.apply(this, args);
+    devices.push(device);
+    return device;
+  };
+  new BroadcastChannel('lose').onmessage = () => {
+    for (const device of devices) device.destroy();
+  };
+}
