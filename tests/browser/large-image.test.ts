@@ -13,7 +13,7 @@ import { type RunningServer, startServer } from '../support/start-server.js';
 
 /** Images that no memory holds, in a real browser: what is on screen, what is read for it, and prompts on them. */
 describe('large images', function () {
-  this.timeout(180_000);
+  this.timeout(480_000);
   const story = browserStory();
 
   async function withAnnotator(
@@ -86,7 +86,7 @@ describe('large images', function () {
     await withAnnotator([], async (annotator) => {
       await annotator.until('an image', ({ image }) => image !== null);
       await dropPaths(annotator, [zarr]);
-      await annotator.until('the image', ({ image }) => image?.shape[1] === size[1]);
+      await annotator.until('the image', ({ image }) => image?.shape[1] === size[1], 240);
       const cell = cellNear([7 * 512 + 200, 50_000 - (50_000 % 8192) + 300]);
       await zoomIn(annotator, cell, 8);
       await eventually('a cell', async () => {
