@@ -176,7 +176,10 @@ function editAt(mask: Mask, seen: Mask, answer: Mask, { at, positive }: PromptPo
   return { change, mask: positive ? unionMasks(mask, change) : subtractMasks(mask, change) };
 }
 
-/** No answer is of use: what is right under the pointer, at least, as far as no point says otherwise. */
+/**
+ * No answer is of use: the clicked pixel, at least, is right, and a disk around it up to the mask's edge may be, as far
+ * as no point says otherwise. Nothing beyond: along an outline what is wrong is often one pixel wide.
+ */
 function dabbed(
   mask: Mask,
   { at, positive }: PromptPoint,
@@ -184,11 +187,12 @@ function dabbed(
   reach: number,
   size: Size,
 ): Mask {
+  const centre: YX = [Math.floor(at[0]) + 0.5, Math.floor(at[1]) + 0.5];
   const apart = points
     .filter((point) => point.positive !== positive)
-    .map((point) => Math.hypot(point.at[0] - at[0], point.at[1] - at[1]) - 1);
-  const radius = Math.max(1, Math.min(reach, DAB * Math.sqrt(mask.area / Math.PI), ...apart));
-  const dab = rasterizeStroke([at], radius, size);
+    .map((point) => Math.hypot(point.at[0] - centre[0], point.at[1] - centre[1]) - 1);
+  const radius = Math.max(0.5, Math.min(reach - 0.5, DAB * Math.sqrt(mask.area / Math.PI), ...apart));
+  const dab = rasterizeStroke([centre], radius, size);
   return positive ? unionMasks(mask, dab) : subtractMasks(mask, dab);
 }
 

@@ -32,8 +32,9 @@ import { atLeast, atMost, type Figure, reported } from './figure.js';
  * (volumes, automatic objects) or anywhere in it (iterative prompting). docs/correction.md has the results.
  *
  * REFINE_PARTS names the parts to run, by commas: click, rounds, automatic, volume. REFINE_OBJECTS is the number of
- * objects per image, REFINE_VOLUMES the volumes and time series by id.
+ * objects per image, REFINE_VOLUMES the volumes and time series by id, REFINE_MODEL the model.
  */
+const MODEL = process.env.REFINE_MODEL ?? 'vit_t';
 const PARTS = (process.env.REFINE_PARTS ?? 'click,rounds,automatic,volume').split(',');
 const OBJECTS = Number(process.env.REFINE_OBJECTS ?? 2);
 const VOLUMES = (process.env.REFINE_VOLUMES ?? 'qcanet-8cell').split(',');
@@ -71,7 +72,7 @@ async function* images(worker: Worker): AsyncGenerator<Labelled> {
     if (!set || !item.labels) continue;
     const isStack = STACKS.includes(item.id) || TIME_SERIES.includes(item.id);
     const { pixels, labels } = isStack ? await middlePlane(item.id) : await readGroundTruth(item.id);
-    const context = contextOf(worker, pixels);
+    const context = contextOf(worker, pixels, undefined, MODEL);
     const objects = [...masksFromLabels(labels).values()].filter(({ area }) => area >= MIN_PIXELS);
     yield { id: item.id, set, context, size: context.embeddings.size, objects };
   }
@@ -148,7 +149,7 @@ async function correctedInRounds(
   for (let round = 0; round < ROUNDS; round++) {
     for (const click of correctionPoints(object, mask, size, random)) {
       points.push(click);
-      if (mask.area > 0) ({ mask } = await correctMask(context, mask, click, points));
+      ({ mask } = await correctMask(context, mask, click, points));
     }
     ious.push(maskIou(mask, object));
   }
@@ -192,7 +193,7 @@ async function automaticObjects(worker: Worker): Promise<Figure[]> {
  */
 async function volumes(worker: Worker, id: string): Promise<Figure[]> {
   const { pixels, labels } = await readLabelledStack(id);
-  const context = stackContext(worker, pixels);
+  const context = stackContext(worker, pixels, MODEL);
   const objects = [...new Set(labels.data)]
     .filter((label) => label > 0)
     .map((label) => objectOf(labels, label))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Embedding, SamPrompts } from '../../src/model/sam-tensors.js';
 import type { Size, YX } from '../../src/ndimage/array.js';
+import { distanceToEdge } from '../../src/ndimage/distance.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { subtractMasks } from '../../src/ndimage/mask-sets.js';
 import { rasterizeStroke } from '../../src/ndimage/rasterize.js';
@@ -41,6 +42,25 @@ describe('a corrected mask', function () {
         mask = after;
       }
     }
+  });
+
+  it('without an answer of use, is changed at the click and no farther than the edge: along it, by one pixel', async () => {
+    const context = modelOf(() => []);
+    const mask = disk(32, 32, 12);
+    for (let y = 14; y < 50; y += 5)
+      for (const positive of [true, false]) {
+        const x = 32 + Math.round(Math.sqrt(Math.max(0, 144 - (y + 0.5 - 32) ** 2))) - (positive ? 0 : 2);
+        const at: YX = [y + 0.3, x + 0.9];
+        if (maskContains(mask, ...at) === positive) continue;
+        const { mask: after } = await correctMask(context, mask, { at, positive }, [{ at, positive }]);
+        const change = positive ? subtractMasks(after, mask) : subtractMasks(mask, after);
+        const reach = distanceToEdge(mask, at);
+        assert.ok(maskContains(change, ...at));
+        assert.equal(Math.abs(after.area - mask.area), change.area);
+        if (reach < 1.5) assert.equal(change.area, 1, `at ${at}`);
+        const [top, left, bottom, right] = change.box;
+        assert.ok(Math.max(bottom - top, right - left) <= 2 * reach, `${change.box} around ${at}`);
+      }
   });
 
   it('is the mask itself where the mask obeys the click, without asking the model', async () => {
