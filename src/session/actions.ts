@@ -11,7 +11,7 @@ export interface SessionActions {
   readonly view?: YXYX;
   apply(edit: Edit, amend?: Memo): Memo | undefined;
   undo(): boolean;
-  redo(): boolean;
+  redo(): boolean | Promise<void>;
   notify(message: Message | undefined): void;
   prepare(): Promise<void>;
   segment(

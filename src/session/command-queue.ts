@@ -14,6 +14,8 @@ export interface QueuedCommand {
   predict?(state: SessionState): SessionState;
   /** It will make a step of undo, of which `predict` shows nothing. */
   readonly makesStep?: boolean;
+  /** Of a command that undo stops: does it again. */
+  readonly again?: () => Promise<void>;
 }
 
 export class CommandQueue {

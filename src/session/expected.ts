@@ -30,7 +30,10 @@ export function expectedState(
       if (next) {
         before.push(now);
         now = withWorkOf(now, next);
-      } else if (redoable > 0) now = patchState(now, history.steps.undone[--redoable].forth);
+      } else if (redoable > 0) {
+        const step = history.steps.undone[--redoable];
+        if ('forth' in step) now = patchState(now, step.forth);
+      }
       continue;
     }
     const next = predicted(command, now);

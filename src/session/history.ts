@@ -72,10 +72,16 @@ export function patchState(state: SessionState, patch: Patch): SessionState {
   return { ...state, ...patch.fields, layers, settings: { ...state.settings, ...patch.settings } };
 }
 
+/** A step that was taken back before it was made; redo makes it. */
+export interface StoppedStep {
+  readonly title: string;
+  readonly again: () => Promise<void>;
+}
+
 /** The steps taken and taken back. */
 export class History {
   private readonly done: Memo[] = [];
-  private readonly undone: Memo[] = [];
+  private readonly undone: (Memo | StoppedStep)[] = [];
 
   /** @param limit steps kept; the oldest are forgotten */
   constructor(private readonly limit = 1000) {}
@@ -87,7 +93,7 @@ export class History {
   }
 
   /** All steps, the latest last. */
-  get steps(): { readonly done: readonly Memo[]; readonly undone: readonly Memo[] } {
+  get steps(): { readonly done: readonly Memo[]; readonly undone: readonly (Memo | StoppedStep)[] } {
     return { done: this.done, undone: this.undone };
   }
 
@@ -125,9 +131,22 @@ export class History {
     return patchState(state, memo.back);
   }
 
+  /** As `record` and `undo` together: what was taken back before is forgotten. */
+  recordStopped(step: StoppedStep): void {
+    this.undone.splice(0, Infinity, step);
+  }
+
+  /** The step that redo would take if it was stopped; it is no longer there then. */
+  takeStopped(): StoppedStep | undefined {
+    const step = this.undone.at(-1);
+    if (!step || !('again' in step)) return undefined;
+    this.undone.pop();
+    return step;
+  }
+
   redo(state: SessionState): SessionState | undefined {
     const memo = this.undone.pop();
-    if (!memo) return undefined;
+    if (!memo || 'again' in memo) return undefined;
     this.done.push(memo);
     return patchState(state, memo.forth);
   }

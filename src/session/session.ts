@@ -6,6 +6,7 @@ import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation }
 import { CommandQueue } from './command-queue.js';
 import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal } from './commands/commands.js';
 import { segmentNow } from './commands/segmenting.js';
+import { segmentAllTitle } from './commands/volume-commands.js';
 import { besideTheHand } from './edits/automatic-landing.js';
 import { landSegmentation } from './edits/edits.js';
 import { DEFAULT_SETTINGS, emptyState } from './empty-state.js';
@@ -52,6 +53,8 @@ export class AnnotationSession implements SessionActions {
   private sitting = 0;
   /** Number of the latest command that had been given when the message came. */
   private messageAfter = 0;
+  /** Does the command at work again, if undo stops it. */
+  private stoppable?: () => Promise<void>;
   /** Of which plane the embedding was asked for last, and what has come of it. */
   private preparing?: { readonly plane: number; readonly status: NonNullable<SessionState['embedding']> };
 
@@ -157,8 +160,31 @@ export class AnnotationSession implements SessionActions {
     return this.travel((state) => this.history.undo(state));
   }
 
-  redo(): boolean {
-    return this.travel((state) => this.history.redo(state));
+  /** A step that undo stopped takes its time again. */
+  redo(): boolean | Promise<void> {
+    return this.history.takeStopped()?.again() ?? this.travel((state) => this.history.redo(state));
+  }
+
+  /** Undo of what has not ended: nobody waits for what is to be taken back. */
+  private undoWaiting(again: () => Promise<void>): Promise<void> {
+    this.queue.drop(this.queue.waiting.length - 1);
+    return this.queue.add({ id: 'stop' }, () => this.stopped(segmentAllTitle(this.current), again));
+  }
+
+  private undoRunning(again: () => Promise<void>): Promise<void> {
+    const title = segmentAllTitle(this.current);
+    const { latest } = this.history;
+    const undone = this.queue.add({ id: 'undo' }, () => {
+      if (this.history.latest !== latest) return void this.undo(); // it was quicker
+      this.stopped(title, again);
+    });
+    this.tasks.cancel('segment');
+    return undone;
+  }
+
+  private stopped(title: string, again: () => Promise<void>): void {
+    this.history.recordStopped({ title, again });
+    this.set({ ...this.current, history: this.history.titles });
   }
 
   /**
@@ -171,8 +197,12 @@ export class AnnotationSession implements SessionActions {
     const { background, makesStep } = command;
     const work = () => this.carryOut(id, args[0]);
     if (command.atOnce) return work();
+    const latest = this.queue.waiting.at(-1);
+    if (id === 'undo' && latest?.again) return this.undoWaiting(latest.again);
+    if (id === 'undo' && !latest && this.stoppable) return this.undoRunning(this.stoppable);
     const predict = (state: SessionState) => command.predict?.(state, args[0]) ?? state;
-    return this.queue.add({ id, background, makesStep, predict }, work);
+    const again = command.undoStops && !refusal(id, this.expected) && (async () => this.carryOut(id, args[0]));
+    return this.queue.add({ id, background, makesStep, predict, ...(again && { again }) }, work);
   }
 
   private carryOut(id: CommandId, args: unknown): void | Promise<void> {
@@ -182,9 +212,14 @@ export class AnnotationSession implements SessionActions {
       const reason = image && command.refusesItself ? undefined : refusal(id, this.current);
       if (reason) throw new SamError(image ? 'invalid_argument' : 'no_image', reason);
       const work = command.run(this, args);
-      return work?.catch((error) => {
-        throw this.report(error);
-      });
+      if (work && command.undoStops) this.stoppable = async () => this.carryOut(id, args);
+      return work
+        ?.catch((error) => {
+          throw this.report(error);
+        })
+        .finally(() => {
+          if (command.undoStops) this.stoppable = undefined;
+        });
     } catch (error) {
       throw this.report(error);
     }

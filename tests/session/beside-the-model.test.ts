@@ -51,15 +51,38 @@ describe('a hand beside a model that takes its time', () => {
     const { session, close, open } = opened();
     await session.run('put_prompts', { prompts: [POINT] });
     close();
-    const all = [session.run('segment_all'), session.run('undo')];
+    const stopped = session.run('segment_all');
+    const all = [session.run('undo')];
     assert.deepEqual([session.shown.prompts.length, planes(session.shown)], [1, [1]]);
     all.push(session.run('undo'));
     assert.deepEqual([session.shown.prompts.length, planes(session.shown)], [0, []]);
     all.push(session.run('redo'), session.run('redo'));
     assert.equal(session.shown.prompts.length, 1);
     open();
+    await assert.rejects(stopped, { code: 'cancelled' });
     await Promise.all(all);
     assert.deepEqual([session.state.prompts.length, planes(session.state)], [1, [3]]);
+  });
+
+  it('undo stops the segmentation of all slices at once, and redo begins it again', async () => {
+    const { session, close, open } = opened();
+    await session.run('put_prompts', { prompts: [POINT] });
+    close();
+    const all = session.run('segment_all');
+    const undo = session.run('undo'); // nobody opens the gate
+    await assert.rejects(all, { code: 'cancelled' });
+    await undo;
+    assert.deepEqual([session.state.prompts.length, planes(session.state)], [1, [1]]);
+    assert.deepEqual(session.state.history, { undo: 'Add positive point', redo: 'Segment all slices' });
+    const again = session.run('redo');
+    const stopped = session.run('undo'); // the second run is stopped in the same way
+    await assert.rejects(again, { code: 'cancelled' });
+    await stopped;
+    open();
+    await session.run('redo');
+    assert.deepEqual([session.state.prompts.length, planes(session.state)], [1, [3]]);
+    await session.run('undo');
+    assert.deepEqual(planes(session.state), [1]);
   });
 
   it('what is segmented goes on with another model, and what waits for it with it', async () => {

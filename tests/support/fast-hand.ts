@@ -4,7 +4,7 @@ import type { Mask } from '../../src/ndimage/mask.js';
 import { rasterizeStroke } from '../../src/ndimage/rasterize.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { Annotator, AutomaticOptions, Segmentation } from '../../src/session/annotator.js';
-import { COMMAND_LIST, type CommandId } from '../../src/session/commands/commands.js';
+import { COMMAND_LIST, type CommandId, refusal } from '../../src/session/commands/commands.js';
 import { setCommittedObjects } from '../../src/session/edits/edits.js';
 import { withMasks } from '../../src/session/layers.js';
 import { importSession } from '../../src/session/saving/session-file.js';
@@ -354,13 +354,23 @@ export async function play(
   };
   const run = session.run.bind(session) as (id: CommandId, args?: unknown) => Promise<void>;
   await open(0);
+  let idle = false;
   for (const step of steps) {
+    const is = (id: CommandId) => step.kind === 'command' && step.id === id;
+    // Undo takes back the segmentation of all slices: all of it, or none if it found nothing.
+    if (!fast && idle && is('undo')) {
+      idle = false;
+      continue;
+    }
+    const { current_object } = session.state.layers;
+    const begins = is('segment_all') && refusal('segment_all', session.state) === undefined;
     const done = act(step).catch((error) => {
       if (asSamError(error).code === 'internal') throw error;
     });
     // The hand sees which image is there before it goes on.
     if (!fast || isSeenFirst(step)) await clock.until(done);
     else await clock.until(clock.sleep(step.wait));
+    idle = begins && session.state.layers.current_object === current_object;
   }
   await clock.until(session.settled());
   while (session.state.tasks.some(({ slot }) => slot === 'automatic')) await clock.until(clock.sleep(500));

@@ -29,6 +29,8 @@ export interface Command<Args = undefined> {
   predict?(state: SessionState, args: Args): SessionState;
   /** It makes a step of undo that `predict` shows nothing of. */
   readonly makesStep?: boolean;
+  /** Undo while it is at work stops it, since what it makes would be taken back; redo begins it again. */
+  readonly undoStops?: boolean;
   /** `run` says itself why it cannot be done, with an image open; `unavailable` is for buttons. */
   readonly refusesItself?: boolean;
   /** Does not wait for its turn. */

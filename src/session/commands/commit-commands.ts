@@ -133,6 +133,9 @@ export const COMMIT_COMMANDS = {
     inViewer: true,
     tooltip: 'Do again what was taken back.',
     unavailable: (state) => (state.history.redo === undefined ? 'There is nothing to redo.' : undefined),
-    run: (session) => void session.redo(),
+    run(session) {
+      const done = session.redo();
+      return typeof done === 'boolean' ? undefined : done;
+    },
   }),
 };

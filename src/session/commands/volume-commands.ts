@@ -79,6 +79,7 @@ export const VOLUME_COMMANDS = {
       'plane says that the object is not there.',
     unavailable: needsObject,
     makesStep: true,
+    undoStops: true,
     run: (session) =>
       session.segment(segmentAllTitle(session.state), (annotator, state, task) => {
         if (annotator.segmentAll) return annotator.segmentAll(state, task);

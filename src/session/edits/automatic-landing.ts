@@ -30,7 +30,8 @@ function madeMeanwhile(began: ObjectLayer, present: ObjectLayer, found: readonly
   let last = Math.max(maxId(present), ...found.map(({ id }) => id));
   const taken = new Set(found.map(({ id }) => id));
   return [...present.objects.values()].flatMap((record) => {
-    if (began.objects.has(record.id) || found.some((other) => meet(record, other))) return [];
+    const inTheWay = (other: ObjectRecord) => other !== present.objects.get(other.id) && meet(record, other);
+    if (began.objects.has(record.id) || found.some(inTheWay)) return [];
     return taken.has(record.id) ? { ...record, id: ++last } : record;
   });
 }
