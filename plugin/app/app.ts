@@ -367,7 +367,7 @@ export class MicroSamApp {
     if (files.length === 1 || isZarr(files)) void this.open(files.length === 1 ? files[0] : [...files]);
     else
       severalFilesSheet(files.length, {
-        series: () => this.attempt(() => this.openSeries(seriesOfFiles(files))),
+        series: () => this.attempt(async () => this.openSeries(await seriesOfFiles(files))),
         one: () => void this.open([...files]),
       }).open();
   }

@@ -1,6 +1,7 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { asSamError } from '../errors.js';
+import { blobBytes } from '../io/bytes.js';
 import { naturalOrder } from '../io/folder/file-names.js';
 import { listFolder } from '../io/folder/listing.js';
 import { pairNames } from '../io/folder/pairing.js';
@@ -202,18 +203,28 @@ export function isZarr(files: readonly File[]): boolean {
 
 /**
  * Files chosen together, as a series in natural order; what is no image by its name is left out, unless nothing would be
- * left. Label images among them are what their images begin with.
+ * left. Files that are one image together are one of the series. Label images among them are what their images begin with.
  */
-export function seriesOfFiles(files: readonly File[]): SeriesInput[] {
+export async function seriesOfFiles(files: readonly File[]): Promise<SeriesInput[]> {
   const names = files.map(({ name }) => name);
   const { chosen } = listFolder(names);
   const named = files.filter(({ name }) => chosen.includes(name));
-  const images = [...(named.length > 0 ? named : files)].sort((a, b) => naturalOrder(a.name, b.name));
+  const { partsOfSets } = await import('../io/readers.js');
+  const all = named.length > 0 ? named : files;
+  const parts = await partsOfSets(chosen, async (name) => blobBytes(files.find((file) => file.name === name) as File));
+  const images = all.filter(({ name }) => !parts.has(name)).sort((a, b) => naturalOrder(a.name, b.name));
   const others = listFolder(names, 'labels').chosen.filter((name) => !chosen.includes(name));
   const { pairs } = pairNames(
     images.map(({ name }) => name),
     others,
   );
   const labels = new Map(pairs.map(([i, k]) => [i, files.find(({ name }) => name === others[k])]));
-  return images.map((file, i) => ({ name: file.name, input: file, ...(labels.get(i) && { labels: labels.get(i) }) }));
+  return images.map((file, i) => {
+    const others = files.filter(({ name }) => parts.get(name) === file.name);
+    return {
+      name: file.name,
+      input: others.length > 0 ? [file, ...others] : file,
+      ...(labels.get(i) && { labels: labels.get(i) }),
+    };
+  });
 }

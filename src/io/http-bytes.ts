@@ -1,7 +1,7 @@
 import { SamError } from '../errors.js';
 import type { TaskOptions } from '../task.js';
 import { type ByteSource, checkRange, MAX_WHOLE_DOWNLOAD, memoryBytes } from './bytes.js';
-import { contentRange, type HttpAnswer, httpGet, nameOfUrl } from './http.js';
+import { contentRange, type HttpAnswer, httpGet, nameOfUrl, withoutLogin } from './http.js';
 
 const PROBE_LENGTH = 65_536;
 /** More is read in parts of this length, each of which can be asked for again. */
@@ -13,7 +13,6 @@ const TELLING_LENGTH = 1 << 20;
 export async function httpBytes(url: string, options: TaskOptions = {}): Promise<ByteSource> {
   const name = nameOfUrl(url);
   const first = await get(url, options, { offset: 0, length: PROBE_LENGTH });
-  if (first.status === 416) return memoryBytes(new Uint8Array(0), name);
   const size = rangedSize(first);
   if (size === undefined) {
     const whole = first.status === 206 ? await get(url, options) : first;
@@ -68,16 +67,17 @@ async function readPart(
   if (status === 200 && bytes.length === size) return bytes.subarray(range.offset, range.offset + range.length);
   throw new SamError(
     'invalid_image',
-    `${url} sent ${bytes.length} bytes where ${range.length} were asked for; it may have changed. Open it again.`,
+    `${withoutLogin(url).address} sent ${bytes.length} bytes where ${range.length} were asked for; it may have changed. Open it again.`,
   );
 }
 
 /** The whole, or a range of it. */
 async function get(
-  url: string,
+  place: string,
   task: TaskOptions,
   range?: { readonly offset: number; readonly length: number },
 ): Promise<HttpAnswer> {
+  const url = withoutLogin(place).address;
   const failure = (text: string, cause?: unknown) => new SamError('not_found', `${url} ${text}.`, { cause });
   const check = ({ status, headers }: Response) => {
     const length = Number(headers.get('content-length') ?? 0);
@@ -87,8 +87,8 @@ async function get(
         `${url} is ${length} bytes and its server does not answer range requests; download it and open the file.`,
       );
   };
-  const answer = await httpGet(url, { ...task, ...(range && { range }), check, failure });
-  if (answer.ok || answer.status === 416) return answer;
+  const answer = await httpGet(place, { ...task, ...(range && { range }), check, failure });
+  if (answer.ok) return answer;
   throw new SamError('not_found', `${url} answered ${answer.status} ${answer.statusText}${adviceFor(answer.status)}.`, {
     details: { status: answer.status },
   });
@@ -96,7 +96,7 @@ async function get(
 
 function adviceFor(status: number): string {
   if (status === 401 || status === 403)
-    return '; it asks for a login that this program does not have: download it and open the file';
+    return '; it asks for a login: give it in the address (https://user:password@…), or download the file';
   if (status === 404 || status === 410) return '; check the address';
   return '; try again later';
 }

@@ -3,7 +3,8 @@ import type { TaskOptions } from '../task.js';
 
 /**
  * GET over HTTP, as files, zarrs and models are read: what may pass (busy servers, lost connections, also in the middle
- * of an answer) is asked for again, twice, with growing pauses; the body is read with progress.
+ * of an answer) is asked for again, twice, with growing pauses; where a range is refused the whole is asked for; the body
+ * is read with progress. User and password of an address are sent as a header (basic authentication), as fetch takes none.
  */
 export interface HttpOptions extends TaskOptions {
   readonly headers?: Readonly<Record<string, string>>;
@@ -24,17 +25,27 @@ export interface HttpAnswer {
 }
 
 const TRANSIENT = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** What servers answer that know no ranges. */
+const RANGE_REFUSED = new Set([400, 405, 416, 501]);
 const ATTEMPTS = 3;
 const LONGEST_PAUSE_MS = 15_000;
 
 /** @returns answers of every status; those that mean "try again" only after it was tried */
 export async function httpGet(url: string | URL, options: HttpOptions): Promise<HttpAnswer> {
+  const answer = await ask(url, options);
+  // 416 is also said of the end of an empty file, of which the whole is nothing.
+  if (options.range === undefined || !RANGE_REFUSED.has(answer.status)) return answer;
+  return ask(url, { ...options, range: undefined });
+}
+
+async function ask(url: string | URL, options: HttpOptions): Promise<HttpAnswer> {
   const { signal, failure } = options;
+  const { address, headers } = withoutLogin(url);
   for (let attempt = 1; ; attempt++) {
     const last = attempt === ATTEMPTS || !/^https?:/i.test(String(url));
     let response: Response | undefined;
     try {
-      response = await fetch(url, { headers: headersOf(options), signal });
+      response = await fetch(address, { headers: { ...headers, ...headersOf(options) }, signal });
     } catch (cause) {
       if (signal?.aborted) throw cause;
       if (last) throw failure('cannot be reached; check the address and that the server allows CORS', cause);
@@ -50,6 +61,20 @@ export async function httpGet(url: string | URL, options: HttpOptions): Promise<
     } else await response?.body?.cancel().catch(() => undefined);
     await pause(pauseAfter(attempt, response), signal);
   }
+}
+
+/** An address as it can be shown and asked for, and what its user and password become. */
+export function withoutLogin(url: string | URL): {
+  readonly address: string;
+  readonly headers: Readonly<Record<string, string>>;
+} {
+  const parsed = URL.canParse(String(url)) ? new URL(url) : undefined;
+  if (!parsed || (parsed.username === '' && parsed.password === '')) return { address: String(url), headers: {} };
+  const login = [parsed.username, parsed.password].map(decodeURIComponentOrKeep).join(':');
+  const bytes = new TextEncoder().encode(login);
+  parsed.username = '';
+  parsed.password = '';
+  return { address: parsed.href, headers: { Authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` } };
 }
 
 function headersOf({ headers = {}, range }: HttpOptions): Record<string, string> {
@@ -117,6 +142,12 @@ export function contentRange({ headers }: Pick<HttpAnswer, 'headers'>): {
 } {
   const [, start, total] = /bytes (?:(\d+)-\d+|\*)\/(\d+)/.exec(headers.get('content-range') ?? '') ?? [];
   return { ...(start !== undefined && { start: Number(start) }), ...(total !== undefined && { total: Number(total) }) };
+}
+
+/** Of another file in the same folder; what the query allows (a signature) may hold for it too. */
+export function addressBeside(url: string, name: string): string {
+  const { search, href } = new URL(url);
+  return `${new URL(encodeURIComponent(name), href).href}${search}`;
 }
 
 export function nameOfUrl(url: string): string {

@@ -1,7 +1,7 @@
 import { SamError } from '../errors.js';
 import { type ByteSource, blobBytes, isByteSource, memoryBytes } from './bytes.js';
 import { EXTENSIONS, type Format } from './folder/file-names.js';
-import { nameOfUrl } from './http.js';
+import { addressBeside, nameOfUrl } from './http.js';
 import { httpBytes } from './http-bytes.js';
 import type { ImageSource } from './image.js';
 import { isNdarray, type NdarrayImage, openNdarray } from './ndarray.js';
@@ -75,8 +75,13 @@ async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> 
     const { httpStore } = await load();
     return openStore(httpStore(url), { name: nameOfUrl(url), ...options });
   }
-  const beside = (name: string) =>
-    httpBytes(new URL(encodeURIComponent(name), url).href, options).catch(() => undefined);
+  const beside = async (name: string) => {
+    try {
+      return await httpBytes(addressBeside(url, name), options);
+    } catch {
+      return undefined; // not there, or not an address beside which others are (blob:)
+    }
+  };
   return openBytes(await httpBytes(url, options), { beside, ...options });
 }
 

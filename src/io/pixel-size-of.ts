@@ -1,5 +1,5 @@
 import type { ImageSource } from './image.js';
-import { canonicalUnit, metresPer } from './pixel-size.js';
+import { canonicalUnit, isNoLength, metresPer } from './pixel-size.js';
 
 /** A length as a file gives it. */
 export interface Length {
@@ -8,15 +8,15 @@ export interface Length {
 }
 
 /**
- * The pixel size from what a file says per axis, in the unit of x. Undefined where x or y are missing or their units
- * cannot be compared; without z where that cannot.
+ * The pixel size from what a file says per axis, in the unit of x. Undefined where x or y are missing, counted in pixels or
+ * in units that cannot be compared; without z where that is so.
  */
 export function pixelSizeFrom(axes: {
   readonly z?: Length;
   readonly y?: Length;
   readonly x?: Length;
 }): ImageSource['pixelSize'] {
-  if (axes.x === undefined) return undefined;
+  if (axes.x === undefined || isNoLength(axes.x.unit)) return undefined;
   const unit = canonicalUnit(axes.x.unit);
   const inUnit = (size: Length | undefined) => {
     if (size === undefined || !(size.length > 0) || !Number.isFinite(size.length)) return undefined;

@@ -23,6 +23,11 @@ export function canonicalUnit(unit: string): string {
   return NAMES[plain.toLowerCase()] ?? plain;
 }
 
+/** Units that say nothing of the world: pixels, and OME's 'reference frame'. */
+export function isNoLength(unit: string): boolean {
+  return /^(|px|pixels?|reference ?frame)$/i.test(unit.trim());
+}
+
 /** The name OME-Zarr uses for it, e.g. 'micrometer'. */
 export function longUnit(unit: string): string {
   return LONG[canonicalUnit(unit)] ?? unit;

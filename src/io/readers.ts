@@ -1,4 +1,5 @@
 /** The readers, as one part of the program that is loaded when the first image is opened. */
+export { partsOfSets } from './folder/file-sets.js';
 export { openJpeg } from './formats/jpeg.js';
 export { openNifti } from './formats/nifti.js';
 export { openNpy } from './formats/npy.js';

@@ -20,6 +20,7 @@ import { openItem } from '../support/formats.js';
 import { hdf5Sample } from '../support/hdf5-sample.js';
 import { writeFolder } from '../support/pyramid.js';
 import { randomInteger, seededRandom } from '../support/random.js';
+import { POSITIONS, recording, SLICES } from '../support/recordings.js';
 import { type Colour, coloursAt, eventually, sizeOnScreen } from '../support/screen.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 import { madePlate } from '../support/zarr-builder.js';
@@ -187,6 +188,24 @@ describe('dropping files', function () {
     await annotator.until('the first field again', isOpen('A1 field 0'));
   });
 
+  it('files of recordings among others, one after the other: each recording once and whole', async () => {
+    const files = new Map([...recording(POSITIONS, 'first'), ...recording(SLICES, 'stack.companion.ome')]);
+    const paths: string[] = [];
+    for (const [name, bytes] of files) paths.push(await write(name, bytes));
+    await dropPaths(annotator, paths);
+    await (await annotator.panel()).getByText('One after the other').click();
+    for (const [name, planes] of [
+      ['s_MMStack_Pos0.ome.tif', 3],
+      ['s_MMStack_Pos1.ome.tif', 2],
+      ['stack.companion.ome', 3],
+    ]) {
+      const { image } = await annotator.until(`${name}`, (state) => state.image?.name === name);
+      assert.equal(image?.planes, planes, `${name}`);
+      await annotator.call('next_image');
+    }
+    await annotator.until('the end', (state) => /last image/.test(state.message?.text ?? ''));
+  });
+
   /** A key at the moment in which the layers of one image make way for those of the next. */
   async function pressWhenLayersAreGone(code: string): Promise<void> {
     await (await annotator.viewer()).evaluate((pressed) => {
@@ -258,6 +277,7 @@ describe('dropping files', function () {
     const odd: readonly (readonly [title: string, data: TypedArray, shape: readonly number[]])[] = [
       ['constant', new Uint16Array(900).fill(7), [30, 30]],
       ['one pixel wide', Uint8Array.from({ length: 200 }, (_, i) => i), [200, 1]],
+      ['one pixel high', Uint8Array.from({ length: 200 }, (_, i) => 200 - i), [1, 200]],
       ['one pixel', Uint8Array.of(5), [1, 1]],
       [
         'NaN and infinities',
@@ -271,7 +291,23 @@ describe('dropping files', function () {
         const image = await drop(await write(`${title.replaceAll(' ', '-')}.tif`, await encodeTiff({ data, shape })));
         assert.deepEqual(image.shape, shape);
         assert.equal(sizeOf(image.shape), data.length);
+        if (ANNOTATED.has(title)) await annotate(image.shape);
       });
+
+    /** A click is answered, by a mask or by what keeps it from being one, and what is painted becomes an object. */
+    async function annotate(shape: readonly number[]): Promise<void> {
+      await annotator.ready();
+      const middle = shape.map((length) => Math.floor(length / 2));
+      await annotator.click([middle[0] + 0.5, middle[1] + 0.5]);
+      await annotator.until('the click', ({ prompts, task }) => prompts.length === 1 && task === null);
+      await annotator.call('clear_annotations');
+      await annotator.call('paint', [middle], { tool: 'brush', radius: 1 });
+      await annotator.call('commit');
+      await annotator.until('an object', ({ layers }) => layers.committed_objects.count === 1);
+      const labels = await annotator.labels('committed_objects');
+      assert.equal(labels.length, sizeOf(shape));
+      assert.equal(labels[middle[0] * shape[1] + middle[1]], 1);
+    }
 
     it('a PNG by the name of a TIFF', async () => {
       const png = await smallPng();
@@ -347,6 +383,9 @@ describe('dropping files', function () {
     }
   });
 });
+
+/** Of the odd images, those on which somebody works too: each takes a run of the encoder. */
+const ANNOTATED: ReadonlySet<string> = new Set(['one pixel high', 'NaN and infinities']);
 
 /** Pictures of these are kept, for people to look at. */
 const LOOKED_AT: ReadonlySet<string> = new Set([

@@ -5,6 +5,7 @@ import { ServedFiles } from '../../src/cli/serve/served-files.js';
 import { SamError } from '../../src/errors.js';
 import { httpGet } from '../../src/io/http.js';
 import { httpBytes } from '../../src/io/http-bytes.js';
+import { httpStore } from '../../src/io/stores/http.js';
 import type { Progress } from '../../src/task.js';
 
 const LENGTH = 40 * 1024 * 1024;
@@ -85,6 +86,37 @@ describe('files behind addresses', function () {
     const source = await httpBytes(url, { onProgress: (progress) => (last = progress) });
     assert.deepEqual(await source.read(LENGTH - 8192, 8192), file.slice(-8192));
     assert.deepEqual([last?.done, last?.total], [LENGTH, LENGTH]);
+  });
+
+  it('come whole where ranges are refused, whatever the server calls it', async () => {
+    for (const status of [400, 405, 416, 501]) {
+      troubles = [(_, response) => response.writeHead(status).end()];
+      ranges = false;
+      const source = await httpBytes(url).finally(() => {
+        ranges = true;
+      });
+      assert.equal(source.size, LENGTH, `${status}`);
+      troubles = [(_, response) => response.writeHead(status).end()];
+      const store = httpStore(new URL('.', url));
+      assert.deepEqual(await store.getRange?.('big cells.png', 8192, 4), file.slice(8192, 8196), `${status}`);
+    }
+  });
+
+  it('may need a user and a password, which are in no message', async () => {
+    const login = Buffer.from('ann ä:a@b:c').toString('base64');
+    const guard: RequestListener = ({ headers }, response) => {
+      const known = headers.authorization === `Basic ${login}`;
+      response.writeHead(known ? 200 : 401).end(known ? 'pixels' : '');
+    };
+    const address = url.replace('//', '//ann%20%C3%A4:a%40b%3Ac@');
+    troubles = [guard];
+    assert.equal((await httpBytes(address)).size, 6);
+    troubles = [guard];
+    await assert.rejects(httpBytes(address.replace('ann', 'eve')), ({ message }: Error) => {
+      assert.match(message, /401.*user:password@/);
+      assert.doesNotMatch(message, /eve|a%40b/);
+      return true;
+    });
   });
 
   it('can be given up while waiting', async () => {

@@ -105,6 +105,14 @@ describe('TIFF stacks', () => {
     assert.equal((await swapped.image.readRegion({ z: 1, channels: [0] })).data[0], 2);
   });
 
+  it('sizes that are counted in pixels are none', async () => {
+    for (const unit of ['pixel', 'reference frame']) {
+      const xml = omeXml('<TiffData/>').replace('PhysicalSizeZ=', `PhysicalSizeXUnit="${unit}" PhysicalSizeZ=`);
+      const { image } = await readWhole(buildTiff(described([0, 1, 2, 3].map(filled), xml)));
+      assert.equal(image.pixelSize, undefined);
+    }
+  });
+
   it('OME-XML that only points to a companion file leaves the pages as they are', async () => {
     const xml = '<OME><BinaryOnly MetadataFile="plate.companion.ome" UUID="urn:uuid:c"/></OME>';
     const { image } = await readWhole(buildTiff(described([filled(3), filled(4)], xml)));

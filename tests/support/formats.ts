@@ -221,8 +221,9 @@ and lossy WebP, which change numbers, are refused as labels.
 Where what a file says of its pixels and the pixels themselves differ, the pixels count and the difference is told: text
 that gives other sizes, axes that do not fit the shape. A recording that stopped early is as long as it was meant to be;
 planes that are not there are black, and scripts find them in \`absentPlanes\`. One file of a recording of several finds the
-others beside it on disk and on the web; opened alone, it shows what is in it and names the others, whose planes are black
-and absent. Other positions are never shown for its own.
+others beside it on disk, on the web and behind the annotator's server; opened alone, it shows what is in it and names the
+others, whose planes are black and absent. Other positions are never shown for its own. The OME-XML may be in each file, in
+the first one, to which the others point (MicroManager), or in a companion file. In a folder such files are one image.
 
 Where a file holds several images (datasets of an HDF5, arrays of an .npz, series of an OME-TIFF), the annotator asks which
 one is meant, the command line and scripts say it by key or number (\`-k\`, \`--series\`); the command line takes the first

@@ -1,8 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileNameOf, isHiddenName, isN5Name, isZarrName, naturalOrder } from '../../io/folder/file-names.js';
+import { partsOfSets } from '../../io/folder/file-sets.js';
 import { type FolderRole, type LeftOut, listFolder } from '../../io/folder/listing.js';
-import { kindOf } from '../../io/node-file.js';
+import { withoutLogin } from '../../io/http.js';
+import { fileBytes, kindOf } from '../../io/node-file.js';
 import { isAddress, nameOfFile } from '../../io/node-open.js';
 import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
@@ -15,7 +17,8 @@ import { holdsEmbeddings, recordedResults } from './result-records.js';
 /**
  * Images that a command line names: files, http(s) addresses, folders (with a pattern) and glob patterns, each once and
  * in natural order of their names, so that every shard sees the same list. A folder that is an image itself (.zarr)
- * counts as a file, a plate as its fields of view. What is an image in a folder is told by io/folder/listing.ts.
+ * counts as a file, a plate as its fields of view. What is an image in a folder is told by io/folder/listing.ts, which
+ * files are one image together by io/folder/file-sets.ts.
  */
 export interface InputOptions {
   /** Of folders, only what matches. */
@@ -45,11 +48,22 @@ export async function listInputs(given: readonly string[], options: InputOptions
     }
   }
   if (files.size === 0) throw new UsageError(nothingMatches(given.join(' '), places[0], options.pattern, leftOut));
-  tellLeftOut(leftOut, options.log);
   const common = commonFolder(places.map(({ root }) => root));
+  for (const [part, whole] of await partsAmong([...files.keys()])) {
+    files.delete(part);
+    leftOut.push({ name: nameBelow(common, part), why: `belongs to ${nameBelow(common, whole)}` });
+  }
+  tellLeftOut(leftOut, options.log);
   return [...files]
     .map(([whole, input]) => ({ ...input, name: nameBelow(common, whole) }))
     .sort((a, b) => naturalOrder(a.name, b.name));
+}
+
+/** Of files that are one image together, those for which another one stands; with it, as absolute paths. */
+async function partsAmong(files: readonly string[]): Promise<[string, string][]> {
+  const local = new Map(files.filter((file) => !isAddress(file)).map((file) => [slashed(file), file]));
+  const parts = await partsOfSets([...local.keys()], (name) => fileBytes(local.get(name) as string));
+  return [...parts].map((pair) => pair.map((name) => local.get(name)) as [string, string]);
 }
 
 /** The files alone. */
@@ -100,7 +114,7 @@ function addressPlace(address: string): Place {
 
 function nameBelow(common: string, whole: string): string {
   if (!isAddress(whole)) return slashed(whole).slice(common.length);
-  return decodeName(whole.split(/[?#]/)[0].slice(common.length).replace(/\/+$/, ''));
+  return decodeName(withoutLogin(whole).address.split(/[?#]/)[0].slice(common.length).replace(/\/+$/, ''));
 }
 
 function decodeName(name: string): string {
@@ -193,7 +207,7 @@ function slashed(file: string): string {
 /** The longest folder above all of these, with a slash at its end. */
 function commonFolder(folders: readonly string[]): string {
   const [first, ...others] = folders.map((folder) =>
-    `${isAddress(folder) ? folder.replace(/\/$/, '') : slashed(path.resolve(folder)).replace(/\/$/, '')}/`
+    `${isAddress(folder) ? withoutLogin(folder).address.replace(/\/$/, '') : slashed(path.resolve(folder)).replace(/\/$/, '')}/`
       .split('/')
       .slice(0, -1),
   );

@@ -15,6 +15,7 @@ import * as v from 'valibot';
 import { SamError } from '../../errors.js';
 import { fileNameOf, foldedName, folderOf } from '../../io/folder/file-names.js';
 import { alternativeNames, isResultName, resultNames } from '../../io/folder/result-names.js';
+import { withoutLogin } from '../../io/http.js';
 import { isAddress } from '../../io/node-open.js';
 import { contentOf, type Input } from './input.js';
 
@@ -206,7 +207,7 @@ function reserve(
 
 function isOf(folder: string, record: ResultRecord, file: string): boolean {
   return isAddress(file)
-    ? record.input === file
+    ? record.input === placeFrom(folder, file)
     : !isAddress(record.input) && path.resolve(folder, record.input) === path.resolve(file);
 }
 
@@ -218,8 +219,11 @@ function isMoved(folder: string, { input, content }: ResultRecord, file: string)
   return content === contentOf(file);
 }
 
+/** As it is noted, without a login. */
 function placeFrom(folder: string, file: string): string {
-  return isAddress(file) ? file : path.relative(path.resolve(folder), path.resolve(file)).replaceAll(path.sep, '/');
+  return isAddress(file)
+    ? withoutLogin(file).address
+    : path.relative(path.resolve(folder), path.resolve(file)).replaceAll(path.sep, '/');
 }
 
 function readRecords(folder: string): ResultRecord[] {

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { SamError } from '../../errors.js';
+import { withoutLogin } from '../../io/http.js';
 
 const ASKED = ['range', 'if-none-match', 'if-range', 'if-modified-since'] as const;
 const ANSWERED = ['content-length', 'content-range', 'accept-ranges', 'etag', 'last-modified', 'retry-after'] as const;
@@ -21,12 +22,13 @@ export async function sendAddress(
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  const answer = await fetch(addressBelow(address, below), {
+  const place = withoutLogin(addressBelow(address, below));
+  const answer = await fetch(place.address, {
     method: request.method,
-    headers: { 'accept-encoding': 'identity', ...pick(ASKED, (name) => request.headers[name]) },
+    headers: { 'accept-encoding': 'identity', ...place.headers, ...pick(ASKED, (name) => request.headers[name]) },
     signal: gone.signal,
   }).catch((cause) => {
-    throw new SamError('not_found', `${address} cannot be reached.`, { cause });
+    throw new SamError('not_found', `${place.address} cannot be reached.`, { cause });
   });
   // A body that fetch has unpacked is longer than announced.
   const packed = (answer.headers.get('content-encoding') ?? 'identity') !== 'identity';

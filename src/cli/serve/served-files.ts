@@ -3,8 +3,11 @@ import { statSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
 import { isZarrName } from '../../io/folder/file-names.js';
-import { nameOfUrl } from '../../io/http.js';
+import { addressBeside, nameOfUrl } from '../../io/http.js';
+import { httpBytes } from '../../io/http-bytes.js';
+import { fileBytes, kindOf } from '../../io/node-file.js';
 import { isAddress } from '../../io/node-open.js';
+import { filesNeeded } from '../../io/tiff/ome-files.js';
 import type { Ask } from './routes.js';
 import { sendAddress } from './send-address.js';
 import { decodePath, fileBelow, sendFile } from './send-file.js';
@@ -12,10 +15,12 @@ import { decodePath, fileBelow, sendFile } from './send-file.js';
 /**
  * The files and addresses that the user named on the command line, and nothing else of the disk: each under an address nobody can
  * guess, and which is the same after a restart, so that an open page reads on. Ranges are answered, because large images are read in parts. A folder (an OME-Zarr) is served with what lies
- * below it; links in it that lead out of it are not followed.
+ * below it; links in it that lead out of it are not followed. Of a recording of several files, those that the named one
+ * says it needs are served beside it.
  */
 export class ServedFiles {
   private readonly roots = new Map<string, string>();
+  private readonly needed = new Map<string, Promise<readonly string[]>>();
 
   /** @param secret that the addresses are made from */
   constructor(private readonly secret: string) {}
@@ -37,11 +42,41 @@ export class ServedFiles {
   async answer({ url, request, response }: Ask): Promise<void> {
     const [, , id, name, ...below] = decodePath(url.pathname);
     const root = this.roots.get(id);
-    if (root === undefined || name !== nameOf(root)) throw new SamError('not_found', 'There is no such file.');
+    if (root === undefined) throw noFile();
+    if (name !== nameOf(root)) return this.answerBeside(root, name, below, { request, response });
     if (isAddress(root)) return sendAddress(root, below.at(-1) === '' ? below.slice(0, -1) : below, request, response);
     await sendFile(await fileBelow(root, below), 'application/octet-stream', request, response);
   }
+
+  /** A file beside the named one, if that needs it. */
+  private async answerBeside(
+    root: string,
+    name: string,
+    below: readonly string[],
+    { request, response }: Pick<Ask, 'request' | 'response'>,
+  ): Promise<void> {
+    const needed = this.needed.get(root) ?? neededBeside(root).catch(() => []); // opening it says what is wrong with it
+    this.needed.set(root, needed);
+    if (below.length > 0 || !(await needed).includes(name)) throw noFile();
+    if (isAddress(root)) return sendAddress(addressBeside(root, name), [], request, response);
+    await sendFile(await fileBelow(path.dirname(root), [name]), 'application/octet-stream', request, response);
+  }
 }
+
+async function neededBeside(root: string): Promise<string[]> {
+  if (!isAddress(root) && kindOf(root) !== 'file') return [];
+  const open = (place: string) => (isAddress(place) ? httpBytes(place) : fileBytes(place));
+  const source = await open(root);
+  try {
+    return await filesNeeded(source, (name) =>
+      open(isAddress(root) ? addressBeside(root, name) : path.join(path.dirname(root), name)),
+    );
+  } finally {
+    await source.close?.();
+  }
+}
+
+const noFile = () => new SamError('not_found', 'There is no such file.');
 
 function nameOf(file: string): string {
   return isAddress(file) ? nameOfUrl(file) : path.basename(file);

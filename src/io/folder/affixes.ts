@@ -2,7 +2,8 @@ import { stemOf } from './file-names.js';
 
 /**
  * What people and programs add to the name of an image to name its labels, and to the name of a sample to name its image:
- * `cells_labels`, `cells_cp_masks` (Cellpose), `man_seg003` (Cell Tracking Challenge, of `t003`), `mask_7` of `img_7`.
+ * `cells_labels`, `cells_cp_masks` (Cellpose), `cells_Simple Segmentation` (ilastik), `man_seg003` (Cell Tracking
+ * Challenge, of `t003`), `mask_7` of `img_7`.
  */
 const LABEL_WORDS = [
   'labels?',
@@ -14,6 +15,9 @@ const LABEL_WORDS = [
   'instances?(?:[_-](?:labels?|masks?|segmentation))?',
   'annotat(?:ions?|ed)',
   'objects?',
+  '(?:simple|multicut)[_ -]segmentation',
+  'object[_ -](?:identities|predictions)',
+  'tracking[_ -]result',
   'pred(?:iction)?s?',
   'results?',
 ].join('|');
@@ -41,9 +45,12 @@ function without(stem: string, affix: RegExp): string | undefined {
   return affix.test(stem) ? stem.replace(affix, '') : undefined;
 }
 
-/** The sample of which another program keeps numbers in this image, e.g. the flows of Cellpose. */
+/** The sample of which another program keeps numbers in this image, e.g. the flows of Cellpose or the probabilities of ilastik. */
 export function sampleOfByproduct(path: string): string | undefined {
-  return without(stemOf(path), /_(?:cp_)?(?:flows|dP|cellprob|cp_output|outlines(?:_cp_output)?)(?:_cp)?$/i);
+  return without(
+    stemOf(path),
+    /_(?:(?:cp_)?(?:flows|dP|cellprob|cp_output|outlines(?:_cp_output)?)(?:_cp)?|(?:object[ -])?probabilities|uncertainty|features)$/i,
+  );
 }
 
 /** Without the words that say what lies in a folder: `sample1/images` → `sample1`. */

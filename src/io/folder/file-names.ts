@@ -21,7 +21,7 @@ export const EXTENSIONS: Readonly<Record<Format, readonly string[]>> = {
 const SELDOM_IMAGES = new Set(['ome', 'gz', 'zip', 'ilp', 'mat']);
 
 const ends = (extensions: readonly string[]) => new RegExp(`\\.(?:${extensions.join('|')})$`, 'i');
-const COMPOUND = ['nii\\.gz', 'zarr\\.zip', 'zarr'];
+const COMPOUND = ['nii\\.gz', 'zarr\\.zip', 'zarr', 'companion\\.ome'];
 const IMAGE = ends([
   ...COMPOUND,
   ...Object.values(EXTENSIONS)
@@ -44,6 +44,11 @@ export function isImageName(name: string): boolean {
 /** An image by its name, but of a format that can only be named. */
 export function isUnreadableImageName(name: string): boolean {
   return UNREADABLE_IMAGE.test(name) && !IMAGE.test(name);
+}
+
+/** OME-XML that puts TIFFs together. */
+export function isCompanionName(name: string): boolean {
+  return /\.companion\.ome$/i.test(name);
 }
 
 /** A folder that is one image. */

@@ -90,7 +90,12 @@ export function isTiff(head: Uint8Array): boolean {
   return magic === 42 || magic === 43;
 }
 
-export async function readTiffFile(source: ByteSource, options: TaskOptions = {}): Promise<TiffFile> {
+/** @param pages how many directories are read at most */
+export async function readTiffFile(
+  source: ByteSource,
+  options: TaskOptions = {},
+  pages = MAX_PAGES,
+): Promise<TiffFile> {
   const metadata = inBlocks(source);
   const head = await metadata.read(0, Math.min(16, source.size), options);
   const littleEndian = head[0] === 0x49;
@@ -104,7 +109,7 @@ export async function readTiffFile(source: ByteSource, options: TaskOptions = {}
   const seen = new Set<number>();
   let offset = big ? toNumber(view.getBigUint64(8, littleEndian)) : view.getUint32(4, littleEndian);
   let broken = false;
-  while (offset !== 0 && !seen.has(offset) && directories.length < MAX_PAGES) {
+  while (offset !== 0 && !seen.has(offset) && directories.length < pages) {
     options.signal?.throwIfAborted();
     seen.add(offset);
     try {

@@ -86,7 +86,6 @@ function planeOrder(order: string | undefined): string {
 
 async function pixelSizeOf(page: TiffPage, fields: Fields): Promise<ImageSource['pixelSize']> {
   const unit = fields.get('unit') ?? '';
-  if (unit === '' || unit === 'pixel') return undefined;
   const perUnit = async (tag: number) => 1 / (await page.directory.number(tag, 0));
   return pixelSizeFrom({
     z: { length: Number(fields.get('spacing') ?? Number.NaN), unit: fields.get('zunit') || unit },

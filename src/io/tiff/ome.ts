@@ -1,9 +1,10 @@
 import { SamError } from '../../errors.js';
 import type { TaskOptions } from '../../task.js';
-import { type ByteSource, readAll } from '../bytes.js';
+import type { ByteSource } from '../bytes.js';
 import { planeAxes } from '../ndarray.js';
 import { readSubDirectories, readTiffFile, type TiffFile } from './container.js';
-import { type OmeDocument, type OmeImage, parseOmeXml } from './ome-xml.js';
+import { baseName, companionDocument, fileNames, isOwnPart } from './ome-files.js';
+import type { OmeDocument, OmeImage } from './ome-xml.js';
 import { isRgb, readPage, type TiffPage } from './page.js';
 import { absentPlanes, channelsOf, MAX_PLANES, readablePages, sameShape, type TiffSeries } from './planes.js';
 import { groupedSeries } from './stacks.js';
@@ -35,7 +36,7 @@ interface OmeFiles {
  */
 export async function omeSeries(
   file: TiffFile,
-  xml: string,
+  document: OmeDocument,
   { companions, beside }: { readonly companions: readonly ByteSource[]; readonly beside: readonly ByteSource[] },
   options: TaskOptions,
 ): Promise<TiffSeries[] | undefined> {
@@ -47,8 +48,7 @@ export async function omeSeries(
       open: async (name) => (name === undefined ? file : opened.open(name, file.source.name)),
     };
   };
-  const document = parseOmeXml(xml);
-  const known = ownNames(document, file.source.name);
+  const known = isOwnPart(document, file.source.name);
   const given = among(companions);
   const all = among([...companions, ...beside]);
   // A file that is opened by itself shows what it has a part in, never another position.
@@ -66,7 +66,7 @@ export async function companionSeries(
   beside: readonly ByteSource[],
   options: TaskOptions,
 ): Promise<TiffSeries[]> {
-  const document = parseOmeXml(new TextDecoder().decode(await readAll(source, options)));
+  const document = await companionDocument(source, options);
   const opened = openedOnce(beside, options);
   const parts = document.images.flatMap((image) => image.tiffData);
   if (parts.length === 0)
@@ -92,20 +92,6 @@ export async function companionSeries(
   if (series.length > 0) return series;
   const [missing] = fileNames(document);
   throw missingFile(source.name, missing ?? 'its TIFF files');
-}
-
-/** The other files of the images that this file has a part in, by name. */
-export function filesBeside(xml: string, ownName: string): string[] {
-  const document = parseOmeXml(xml);
-  const isOwn = ownNames(document, ownName);
-  const parts = document.images.flatMap(({ tiffData }) => (tiffData.some(isOwn) ? tiffData : []));
-  const names = parts.filter((part) => !isOwn(part)).map(({ file }) => baseName(file));
-  return [...new Set(names)].filter((name) => name !== undefined);
-}
-
-/** The files that a companion file names. */
-export async function companionFiles(source: ByteSource, options: TaskOptions): Promise<string[]> {
-  return fileNames(parseOmeXml(new TextDecoder().decode(await readAll(source, options))));
 }
 
 async function seriesOf(
@@ -211,32 +197,6 @@ function planeAddresses(
     }
   }
   return addresses;
-}
-
-/**
- * Whether planes are in the file that the XML came with. Its UUID says so, else its name; a file that was renamed is its
- * own where the whole document knows of one file only.
- */
-function ownNames(document: OmeDocument, ownName: string): (part: OmeImage['tiffData'][number]) => boolean {
-  const alone = fileNames(document).length <= 1 && filesByUuid(document) <= 1;
-  return ({ file, uuid }) => {
-    if (alone || file === undefined) return true;
-    if (uuid && document.uuid) return uuid === document.uuid;
-    return baseName(file)?.toLowerCase() === ownName.toLowerCase();
-  };
-}
-
-function fileNames(document: OmeDocument): string[] {
-  const names = document.images.flatMap(({ tiffData }) => tiffData.map(({ file }) => baseName(file)));
-  return [...new Set(names)].filter((name) => name !== undefined);
-}
-
-function filesByUuid(document: OmeDocument): number {
-  return new Set(document.images.flatMap(({ tiffData }) => tiffData.map(({ uuid }) => uuid)).filter(Boolean)).size;
-}
-
-function baseName(path: string | undefined): string | undefined {
-  return path?.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
 }
 
 function openedOnce(sources: readonly ByteSource[], options: TaskOptions) {

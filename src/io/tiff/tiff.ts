@@ -19,8 +19,9 @@ import {
   tilesIn,
 } from '../region.js';
 import { readSubDirectories, readTiffFile, TAG, type TiffFile } from './container.js';
-import { companionFiles, companionSeries, filesBeside, omeSeries } from './ome.js';
-import { companionOf, isOmeXml } from './ome-xml.js';
+import { companionSeries, omeSeries } from './ome.js';
+import { companionDocument, documentIn, documentOf, fileNames, filesBeside } from './ome-files.js';
+import { companionOf, type OmeDocument } from './ome-xml.js';
 import { readBlock, readPage, samplesPerBlock, type TiffPage } from './page.js';
 import type { MovedPage, TiffSeries } from './planes.js';
 import { plainSeries } from './series.js';
@@ -55,18 +56,32 @@ export async function openTiff(source: ByteSource, options: TiffOptions = {}): P
     const [first] = file.directories;
     return (await readPage(file, first)).description;
   });
-  if (!isOmeXml(description)) {
+  const { companions = [] } = options;
+  const document = await documentOf(source.name, description, (name) => documentBeside(name, options));
+  if (document === undefined) {
     const notices = [...breakOff(file), ...partOf(source.name, description)];
     return openSeries(await plainSeries(file, options), source.name, notices, options);
   }
-  const { companions = [] } = options;
-  const others = companions.length > 0 ? [] : filesBeside(description, source.name);
+  const others = companions.length > 0 ? [] : filesBeside(document, source.name);
   return withFilesBeside(others, options, async (beside) => {
-    const described = await omeSeries(file, description, { companions, beside }, options);
+    const described = await omeSeries(file, document, { companions, beside }, options);
     const undescribed = [`The OME-XML of ${source.name} does not describe its pages; they are read as they are.`];
     const notices = [...(described ? [] : undescribed), ...breakOff(file)];
     return openSeries(described ?? (await plainSeries(file, options)), source.name, notices, options);
   });
+}
+
+async function documentBeside(name: string, options: TiffOptions): Promise<OmeDocument | undefined> {
+  const { companions = [], beside } = options;
+  const given = companions.find((file) => file.name.toLowerCase() === name.toLowerCase());
+  const source = given ?? (await beside?.(name));
+  try {
+    return source && (await documentIn(source, options));
+  } catch {
+    return undefined; // whoever opens it is told what is wrong with it
+  } finally {
+    if (source !== given) await source?.close?.();
+  }
 }
 
 function breakOff({ broken, source, directories }: TiffFile): string[] {
@@ -76,7 +91,7 @@ function breakOff({ broken, source, directories }: TiffFile): string[] {
 /** A companion file of an OME-TIFF, with the files that hold its pages: those that were given, else those beside it. */
 export async function openCompanion(source: ByteSource, options: TiffOptions = {}): Promise<ImageSource> {
   const { companions = [] } = options;
-  const others = companions.length > 0 ? [] : await companionFiles(source, options);
+  const others = companions.length > 0 ? [] : fileNames(await companionDocument(source, options));
   return withFilesBeside(others, options, async (beside) => {
     const all = await companionSeries(source, [...companions, ...beside], options);
     return openSeries(all, source.name, [], options);

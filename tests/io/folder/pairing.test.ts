@@ -74,6 +74,10 @@ describe('a folder', () => {
         ['a_cp_masks.png', 'b_seg.npy'],
       ],
       [
+        ['a.tif', 'b.tif', 'c.tif'],
+        ['a_Simple Segmentation.h5', 'b_Object Identities.tif', 'c_Multicut Segmentation.h5'],
+      ],
+      [
         ['000_img.png', '001_img.png'],
         ['000_masks.png', '001_masks.png'],
       ],
@@ -104,6 +108,7 @@ describe('a folder', () => {
       'a_labels.tif',
       'a_labels_v04.ome.zarr',
       'a_flows.tif',
+      'a_Probabilities.h5',
     ];
     assert.deepEqual(list(written, 'labels'), ['a_labels.tif']);
     assert.deepEqual(list(['c.png', 'c_seg.npy', 'c_cp_masks.png'], 'labels'), ['c_cp_masks.png']);
