@@ -66,7 +66,7 @@ export const ENGINE_USAGE = `
       --channels LIST        channels given to the model, e.g. 0,2
       --pixel_size Z Y X     in micrometres, for measurements, whatever the file says; without Z for planes
   -d, --device NAME          auto, cpu, cuda, webgpu or wasm (default: auto)
-      --worker URL           run on this worker (ws://…); several make a pool
+      --worker URL           run on this worker (ws://… or hypha://…); several make a pool
       --threads N            threads of the model in this process`;
 
 /** Parsed values of ENGINE_FLAGS. */

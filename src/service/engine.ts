@@ -127,7 +127,7 @@ const schemas = {
 
 export function engineFunctions(deps: EngineDeps, calls: RunningCalls) {
   return {
-    /** `ws://host:port/?token=…` of a process started with `micro-sam worker`; nothing: the page's own worker. */
+    /** `ws://host:port/?token=…` of a process started with `micro-sam worker`, or `hypha://…` of one on Hypha; nothing: the page's own worker. */
     connect_worker: method('connect_worker', ['url'], schemas.connect, ({ url }) => needed(deps.connectWorker)(url)),
     get_model_names: method('get_model_names', [], schemas.none, () => modelNames()),
     list_models: method('list_models', [], schemas.none, () => modelNames().map(describeModel)),

@@ -82,7 +82,7 @@ export function portChannel(port: PortLike): Channel {
 export interface SocketLike {
   binaryType: string;
   readonly readyState: number;
-  send(data: Uint8Array<ArrayBuffer>): void;
+  send(data: Uint8Array<ArrayBuffer> | string): void;
   close(code?: number): void;
   addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void;
   addEventListener(type: 'close', listener: (event: { code: number; reason: string }) => void): void;
@@ -124,10 +124,14 @@ export function socketChannel(socket: SocketLike): Channel {
 }
 
 /** An event that happens once; late listeners are told at once. */
-function once() {
+export function once() {
   let happened: string | undefined;
   const listeners: ((reason: string) => void)[] = [];
   return {
+    /** What it happened for, once it has. */
+    get happened() {
+      return happened;
+    },
     add(listener: (reason: string) => void) {
       if (happened !== undefined) listener(happened);
       else listeners.push(listener);
@@ -141,7 +145,7 @@ function once() {
 }
 
 /** Keeps what arrives before somebody listens. */
-function mailbox() {
+export function mailbox() {
   const waiting: object[] = [];
   let deliver = (message: object): void => {
     waiting.push(message);

@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import { type Channel, type PortLike, portChannel, type SocketLike, socketChannel } from './channel.js';
+import { isHyphaAddress } from './hypha/address.js';
 import { type RemoteOptions, remoteWorker } from './remote.js';
 import type { SamWorker } from './sam-worker.js';
 
@@ -19,12 +20,16 @@ const SILENCE = 180_000;
 
 /**
  * @param target a Worker running hosts/web-worker.ts, a MessagePort to one, or the address of a worker process,
- *   `ws://host:port/?token=…`. Closing the result terminates a Worker and closes a port or socket.
+ *   `ws://host:port/?token=…`, or of workers that a Hypha server knows, `hypha://host/workspace/service`. Closing the result terminates a Worker and closes a port or socket.
  * @throws SamError `worker_lost` if nothing answers
  */
 export async function connectWorker(target: PortLike | string | URL, options: ConnectOptions = {}): Promise<SamWorker> {
   const { timeout = 20_000, onChange } = options;
   const address = typeof target === 'string' || target instanceof URL ? String(target) : undefined;
+  if (address !== undefined && isHyphaAddress(address)) {
+    const { connectHypha } = await import('./hypha/connect.js');
+    return connectHypha(address, { onChange, openSocket: options.openSocket });
+  }
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
@@ -56,7 +61,7 @@ function openSocket(address: string, options: ConnectOptions): { channel: Channe
   if (!URL.canParse(address) || !/^wss?:$/.test(new URL(address).protocol))
     throw new SamError(
       'invalid_argument',
-      `A worker's address looks like ws://127.0.0.1:9001/?token=…, got ${address}.`,
+      `A worker's address looks like ws://127.0.0.1:9001/?token=… or hypha://host/workspace/service, got ${address}.`,
     );
   if (!options.openSocket && typeof WebSocket === 'undefined')
     throw new SamError('unsupported', 'This Node version has no WebSocket: pass openSocket, or use Node 22.');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { nodeService } from '../../src/app/node-service.js';
-import { HyphaEndpoint } from '../../src/cli/serve/hypha/endpoint.js';
+import { HyphaEndpoint } from '../../src/cli/serve/hypha-endpoint.js';
 import { brightWorker } from '../support/bright-worker.js';
 import { HYPHA_PACKAGES, hasPython, pythonVenv, withPython } from '../support/python.js';
 import { serveSockets } from '../support/socket-server.js';

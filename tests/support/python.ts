@@ -100,6 +100,14 @@ export const FORMAT_PACKAGES = [
 /** A script that drives the server as Hypha's client. */
 export const HYPHA_PACKAGES = ['hypha-rpc==0.21.47', 'numpy==2.4.6'] as const;
 
+/** A server of Hypha. The newest versions of what it names no version of do not go with it. */
+export const HYPHA_SERVER_PACKAGES = [
+  'hypha==0.21.137',
+  'aiobotocore==3.10.0',
+  'sqlmodel==0.0.24',
+  ...HYPHA_PACKAGES,
+] as const;
+
 /** What the notebooks of docs/notebooks need, and what runs them. */
 export const NOTEBOOK_PACKAGES = [
   ...HYPHA_PACKAGES,

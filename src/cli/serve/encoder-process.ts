@@ -2,8 +2,8 @@ import { fork } from 'node:child_process';
 import { SamError } from '../../errors.js';
 
 /**
- * The model in a process of its own (`micro-sam worker`), beside the server: the page gets its address. It ends with the
- * server, however the server ends.
+ * The model in a process of its own (`micro-sam worker`), beside a server, which can answer while it computes. It ends with
+ * the server, however the server ends.
  */
 export interface EncoderProcess {
   /** WebSocket address with token. */
@@ -13,19 +13,18 @@ export interface EncoderProcess {
 }
 
 export interface EncoderOptions {
-  /** Origins of the pages that may connect. */
-  readonly origins: readonly string[];
-  readonly log: (line: string) => void;
+  /** Of `micro-sam worker`. */
+  readonly flags: readonly string[];
+  /** Told if it ends by itself. */
+  readonly onEnd: (code: number | null) => void;
 }
 
 const STARTS_WITHIN_MS = 30_000;
 const STOPS_WITHIN_MS = 500;
 
 /** @param program path of the built command line, which is started once more */
-export async function startEncoder(program: string, { origins, log }: EncoderOptions): Promise<EncoderProcess> {
-  const child = fork(program, ['worker', ...origins.flatMap((origin) => ['--origin', origin])], {
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
+export async function startEncoder(program: string, { flags, onEnd }: EncoderOptions): Promise<EncoderProcess> {
+  const child = fork(program, ['worker', ...flags], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   let lastWords = '';
   child.stderr?.on('data', (chunk) => {
     lastWords = (lastWords + chunk).slice(-2000);
@@ -46,7 +45,7 @@ export async function startEncoder(program: string, { origins, log }: EncoderOpt
     void ended.then((code) => {
       clearTimeout(timer);
       fail(`it ended with code ${code}. ${lastWords.trim().split('\n').at(-1) ?? ''}`);
-      if (!closing) log(`The encoder process ended (code ${code}); pages go on with their own worker.`);
+      if (!closing) onEnd(code);
     });
   });
   return {

@@ -19,7 +19,7 @@ import { connectFromNode } from '../../worker/hosts/websocket-client.js';
 import type { SamWorker } from '../../worker/sam-worker.js';
 import { ownModels } from '../train/trained-models.js';
 import { type EncoderProcess, startEncoder } from './encoder-process.js';
-import { HyphaEndpoint } from './hypha/endpoint.js';
+import { HyphaEndpoint } from './hypha-endpoint.js';
 import { Leases } from './leases.js';
 import { type Ask, answerRequests, type Route } from './routes.js';
 import { scriptClient } from './script-client.js';
@@ -140,7 +140,10 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   let workerNote: string | undefined;
   if (options.worker) {
     try {
-      encoder = await startEncoder(path.join(dist, 'cli', 'micro-sam.js'), { origins, log: options.log });
+      encoder = await startEncoder(path.join(dist, 'cli', 'micro-sam.js'), {
+        flags: origins.flatMap((origin) => ['--origin', origin]),
+        onEnd: (code) => options.log(`The encoder process ended (code ${code}); pages go on with their own worker.`),
+      });
       options.log(`The model runs in encoder process ${encoder.pid}`);
     } catch (error) {
       workerNote = `The model runs in the browser, because its own process did not start: ${(error as Error).message}`;

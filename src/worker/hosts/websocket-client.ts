@@ -5,7 +5,10 @@ import type { SamWorker } from '../sam-worker.js';
 
 /** `connectWorker` from a Node process, which has no WebSocket of its own before version 22. */
 export function connectFromNode(url: string | URL, options: ConnectOptions = {}): Promise<SamWorker> {
+  return connectWorker(url, { openSocket: openSocketInNode, ...options });
+}
+
+export function openSocketInNode(address: string): SocketLike {
   // Embeddings of many candidates are larger than the 100 MiB that `ws` takes by itself.
-  const openSocket = (address: string) => new WebSocket(address, { maxPayload: 1 << 30 }) as unknown as SocketLike;
-  return connectWorker(url, { openSocket, ...options });
+  return new WebSocket(address, { maxPayload: 1 << 30 }) as unknown as SocketLike;
 }

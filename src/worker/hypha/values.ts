@@ -1,4 +1,4 @@
-import { SamError } from '../../../errors.js';
+import { SamError } from '../../errors.js';
 
 /**
  * Values of Hypha's RPC: what msgpack has, and objects with `_rtype` for the rest. Arrays of numpy go both ways as ImJoy has

@@ -1,4 +1,4 @@
-import { SamError } from '../../../errors.js';
+import { SamError } from '../../errors.js';
 
 /** Messages that arrive in pieces, until they are whole. */
 const LARGEST = 1 << 30;
@@ -23,7 +23,7 @@ export class MessageCache {
     else if (name === 'set') this.add(pieces, Number(first), second);
     else if (name === 'remove') this.remove(key);
     else if (name === 'process') {
-      const whole = Buffer.concat([...pieces].sort(([a], [b]) => a - b).map(([, piece]) => piece));
+      const whole = joined([...pieces].sort(([a], [b]) => a - b).map(([, piece]) => piece));
       this.remove(key);
       return whole;
     }
@@ -42,4 +42,15 @@ export class MessageCache {
     for (const piece of this.messages.get(key)?.values() ?? []) this.bytes -= piece.length;
     this.messages.delete(key);
   }
+}
+
+/** One after the other. */
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }

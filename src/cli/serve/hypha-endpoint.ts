@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import * as v from 'valibot';
 import type { WebSocket } from 'ws';
-import type { SocketRoute } from '../sockets.js';
-import { MANAGER, Peer, type Service } from './peer.js';
+import { Peer, type Service } from '../../worker/hypha/peer.js';
+import type { SocketRoute } from './sockets.js';
 
 /**
  * The server as Hypha's clients know one: `hypha_rpc.connect_to_server({ server_url, token })` in Python and
@@ -18,6 +18,8 @@ export interface HyphaOptions {
 }
 
 const SERVICE = 'micro-sam';
+/** As the client knows this side. */
+const MANAGER = 'micro-sam';
 const helloSchema = v.object({
   client_id: v.optional(v.nullable(v.string())),
   workspace: v.optional(v.nullable(v.string())),
@@ -65,7 +67,7 @@ export class HyphaEndpoint implements SocketRoute {
     const service = this.options.open();
     const services = new Map<string, Service>([[SERVICE, service]]);
     const send = (message: Uint8Array) => socket.send(message);
-    const peer = new Peer({ client, send, services });
+    const peer = new Peer({ self: `*/${MANAGER}`, other: client, send, services });
     services.set('default', manager(peer, client));
     socket.on('message', (data, isBinary) => {
       try {
@@ -76,7 +78,7 @@ export class HyphaEndpoint implements SocketRoute {
       }
     });
     socket.on('close', () => {
-      peer.close();
+      peer.close('The client is gone.');
       void service.close().catch(() => undefined);
     });
   }

@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { decodeMulti, encode } from '@msgpack/msgpack';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { Peer } from '../../src/worker/hypha/peer.js';
+
+/**
+ * What a Hypha server does for workers and their clients: it knows who offers what in one workspace and forwards messages.
+ * tests/integration/hypha.test.ts does the same with the real one.
+ */
+export interface HyphaHub {
+  /** `http://127.0.0.1:…`. */
+  readonly server: string;
+  readonly workspace: string;
+  readonly token: string;
+  /** `hypha://…` of a service, token included. */
+  address(service?: string): string;
+  /** Ends the connection of every client. */
+  drop(): void;
+  close(): Promise<void>;
+}
+
+const MANAGER = '*/manager';
+
+export async function hyphaHub(port = 0): Promise<HyphaHub> {
+  const [workspace, token] = ['ws-of-the-test', 'a token of the test'];
+  const http = createServer();
+  const sockets = new WebSocketServer({ server: http, path: '/ws', maxPayload: 64 << 20 });
+  const clients = new Map<string, WebSocket>();
+  const offered = new Map<string, { readonly id: string; readonly type?: string }>();
+  const deliver = (to: string, message: Uint8Array) => clients.get(to)?.send(message);
+
+  sockets.on('connection', async (socket) => {
+    const [said] = await once(socket, 'message');
+    const hello = JSON.parse(String(said)) as { client_id: string; workspace?: string; token?: string };
+    if (hello.token !== token || (hello.workspace ?? workspace) !== workspace) {
+      socket.send(JSON.stringify({ type: 'error', message: 'Permission denied.' }));
+      return socket.close();
+    }
+    const self = `${workspace}/${hello.client_id}`;
+    clients.set(self, socket);
+    const manager = new Peer({
+      self: MANAGER,
+      other: self,
+      send: (message) => socket.send(message),
+      services: new Map([['default', managerOf(offered, token)]]),
+    });
+    socket.on('message', (data, isBinary) => {
+      if (!isBinary) return;
+      const bytes = new Uint8Array(data as Buffer);
+      const [{ to }] = decodeMulti(bytes) as Iterable<{ to: string }>;
+      if (to === MANAGER) manager.receive(bytes);
+      else deliver(to, bytes);
+    });
+    socket.on('close', () => {
+      clients.delete(self);
+      for (const id of offered.keys()) if (id.startsWith(`${self}:`)) offered.delete(id);
+      for (const other of clients.values()) other.send(goneMessage(workspace, hello.client_id));
+    });
+    socket.send(
+      JSON.stringify({ type: 'connection_info', workspace, client_id: hello.client_id, manager_id: 'manager' }),
+    );
+  });
+  await new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
+  const host = `127.0.0.1:${(http.address() as AddressInfo).port}`;
+  const drop = () => {
+    for (const client of sockets.clients) client.terminate();
+  };
+  return {
+    server: `http://${host}`,
+    workspace,
+    token,
+    address: (service = 'micro-sam-worker') =>
+      `hypha://${host}/${workspace}/${service}?token=${encodeURIComponent(token)}`,
+    drop,
+    async close() {
+      drop();
+      await new Promise((resolve) => http.close(resolve));
+    },
+  };
+}
+
+function managerOf(offered: Map<string, { readonly id: string; readonly type?: string }>, token: string) {
+  return {
+    register_service: (service: { readonly id: string }) => void offered.set(service.id, service),
+    list_services: ({ type }: { readonly type?: string }) =>
+      [...offered.values()].filter((service) => type === undefined || service.type === type),
+    generate_token: () => token,
+    subscribe: () => true,
+  };
+}
+
+function goneMessage(workspace: string, id: string): Uint8Array {
+  return encode({ type: 'client_disconnected', to: workspace, data: { id, workspace } });
+}
