@@ -1,7 +1,8 @@
 import { asSamError } from '../../src/errors.js';
 import { pack, type Size, type Tensor } from '../../src/ndimage/array.js';
 import type { PlaneRenderer } from '../../src/presenter/viewer.js';
-import { callable, within } from './callbacks.js';
+import type { Hand } from '../remote-functions.js';
+import { within } from './callbacks.js';
 import { extentToBox } from './geometry.js';
 import type { KaibuWindow } from './window.js';
 
@@ -24,11 +25,12 @@ interface RenderRequest {
 const OUTSIDE = 20;
 
 /** Config of a `remote` layer that shows what `render` gives for the visible part of an image of `size`. */
-export function remoteConfig(name: string, size: Size, render: PlaneRenderer): object {
-  return callable({
+export function remoteConfig(name: string, size: Size, render: PlaneRenderer, hand: Hand, index?: number): object {
+  return hand({
     type: 'remote',
     name,
     size: [size[1], size[0]],
+    ...(index !== undefined && { index }),
     render: async (request: RenderRequest) => ({
       data: await renderView(request, size, render).catch(nothingIfOvertaken),
       mime: 'image/bmp',
@@ -117,6 +119,7 @@ export async function showPlane(
   pixels: Tensor<Uint8Array>,
   canSetImage: boolean,
   repaint: () => Promise<void>,
+  hand: Hand,
 ): Promise<ImageOnScreen> {
   await within(window.view_image(itkStyle(pixels), { type: '2d-image', name }), 'view_image');
   if (canSetImage) {
@@ -132,9 +135,9 @@ export async function showPlane(
       render = planeRenderer(changed);
       if (!remote) {
         remote = true;
-        const config = remoteConfig(`${name} (current)`, size, (box, shape) => render(box, shape));
+        const config = remoteConfig(`${name} (current)`, size, (box, shape) => render(box, shape), hand, 1);
         // Answers with OpenLayers' own object, which may take long to send; the layer is there before that.
-        await within(window.add_layer({ ...config, index: 1 }), 'add_layer', 3000).catch(() => undefined);
+        await within(window.add_layer(config), 'add_layer', 3000).catch(() => undefined);
       }
       await repaint();
     },

@@ -18,8 +18,9 @@ import type {
 } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
+import { type Hand, Handed, remoteFunctions } from '../remote-functions.js';
 import type { ChannelChange, ChannelControl, StrokeEvent, ViewerExtras } from '../viewer/protocol.js';
-import { callable, within } from './callbacks.js';
+import { within } from './callbacks.js';
 import { extentToBox, toYX } from './geometry.js';
 import { remoteConfig } from './image.js';
 import { Scene } from './scene.js';
@@ -54,6 +55,7 @@ export class KaibuViewer implements Viewer {
   #scene: Scene | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
+  #channels = new Handed();
 
   /**
    * Opens a viewer window; `src` is the address of a Kaibu, or the name of a window that is open already, for hosts that
@@ -94,11 +96,7 @@ export class KaibuViewer implements Viewer {
     if (extras?.scale)
       this.showScale = (scale) =>
         this.#do(async () => void (await within(window.set_scale!(scale ?? null), 'set_scale')));
-    if (extras?.channels)
-      this.showChannels = (channels) =>
-        this.#do(
-          async () => void (await within(window.set_channels!(this.#channelControls(channels)), 'set_channels')),
-        );
+    if (extras?.channels) this.showChannels = (channels) => this.#do(() => this.#setChannels(channels));
     if (extras?.sections) {
       const pictures = new SectionPictures(window);
       this.showSections = (sections) => this.#do(() => pictures.show(sections));
@@ -208,6 +206,7 @@ export class KaibuViewer implements Viewer {
 
   /** Clears the viewer and sets it up for an image: layers from bottom to top, then what was to be shown already. */
   async #build(name: string, size: Size, addImage: (scene: Scene) => Promise<void>): Promise<void> {
+    const before = this.#scene;
     this.#scene = undefined;
     const scene = new Scene(this.#window, name, size, {
       extras: this.#extras,
@@ -220,6 +219,7 @@ export class KaibuViewer implements Viewer {
       pick: (at) => this.#pick(at),
     });
     await within(this.#window.clear_layers(), 'clear_layers');
+    before?.close();
     await addImage(scene);
     await scene.addLayers();
     this.#scene = scene;
@@ -242,7 +242,7 @@ export class KaibuViewer implements Viewer {
     const height = () => this.#scene?.size[0] ?? 0;
     await within(
       this.#window.set_listeners(
-        callable({
+        remoteFunctions({
           pointer: (at: readonly [number, number] | null) => {
             this.#emit({ kind: 'pointer', at: at ? toYX(at, height()) : undefined });
           },
@@ -263,9 +263,17 @@ export class KaibuViewer implements Viewer {
     );
   }
 
-  #channelControls(channels: readonly ViewChannel[]): ChannelControl[] {
+  async #setChannels(channels: readonly ViewChannel[]): Promise<void> {
+    const before = this.#channels;
+    this.#channels = new Handed();
+    const controls = this.#channelControls(channels, this.#channels.hand);
+    await within(this.#window.set_channels!(controls), 'set_channels');
+    before.release();
+  }
+
+  #channelControls(channels: readonly ViewChannel[], hand: Hand): ChannelControl[] {
     return channels.map((channel, index) =>
-      callable({
+      hand({
         ...channel,
         change_callback: (change: ChannelChange) => this.#emit({ kind: 'channel', index, ...change }),
       }),

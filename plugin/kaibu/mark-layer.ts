@@ -1,7 +1,8 @@
 import type { YX, YXYX } from '../../src/ndimage/array.js';
 import type { ViewerEvent, ViewTrack } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
-import { callable, within } from './callbacks.js';
+import type { Hand } from '../remote-functions.js';
+import { within } from './callbacks.js';
 import { promptGeometry, toXY } from './geometry.js';
 import { hearing } from './keys.js';
 import type { Geometry, KaibuVectorLayer, KaibuWindow, XY } from './window.js';
@@ -17,19 +18,21 @@ export class MarkLayer {
   readonly #window: KaibuWindow;
   readonly #name: string;
   readonly #emit: (event: ViewerEvent) => void;
+  readonly #hand: Hand;
   #layer: KaibuVectorLayer | undefined;
   #shown = '';
 
-  constructor(window: KaibuWindow, name: string, emit: (event: ViewerEvent) => void) {
+  constructor(window: KaibuWindow, name: string, emit: (event: ViewerEvent) => void, hand: Hand) {
     this.#window = window;
     this.#name = name;
     this.#emit = emit;
+    this.#hand = hand;
   }
 
   async create(): Promise<KaibuVectorLayer> {
     if (this.#layer) return this.#layer;
     const config = { name: this.#name, selected: false, ...hearing(this.#emit) };
-    const layer = await within(this.#window.add_shapes([], callable(config)), `add ${this.#name}`);
+    const layer = await within(this.#window.add_shapes([], this.#hand(config)), `add ${this.#name}`);
     this.#layer = layer;
     // What is falsy counts only after creation.
     await within(layer.update_config({ draw_enable: false }), 'update_config');

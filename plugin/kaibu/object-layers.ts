@@ -2,8 +2,9 @@ import type { Size } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import type { ViewerEvent, ViewObject } from '../../src/presenter/viewer.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
+import type { Hand } from '../remote-functions.js';
 import type { LabelLayerConfig, LabelUpdate } from '../viewer/protocol.js';
-import { callable, within } from './callbacks.js';
+import { within } from './callbacks.js';
 import { geometryRings, maskPolygons } from './geometry.js';
 import { hearing } from './keys.js';
 import { OwnWrites } from './own-writes.js';
@@ -25,9 +26,9 @@ export class LabelObjects implements ObjectsOnScreen {
   readonly #layer: LabelLayerApi;
   #shown: readonly ViewObject[] = [];
 
-  static async create(window: KaibuWindow, config: LabelLayerConfig): Promise<LabelObjects> {
+  static async create(window: KaibuWindow, config: LabelLayerConfig, hand: Hand): Promise<LabelObjects> {
     const { pick_callback } = config;
-    await within(window.add_layer(pick_callback ? callable(config) : config), `add ${config.name}`);
+    await within(window.add_layer(pick_callback ? hand(config) : config), `add ${config.name}`);
     return new LabelObjects((await within(window.get_layer(config.name), 'get_layer')) as LabelLayerApi);
   }
 
@@ -93,6 +94,7 @@ export class PolygonObjects implements ObjectsOnScreen {
     name: ObjectLayerName,
     size: Size,
     emit: (event: ViewerEvent) => void,
+    hand: Hand,
   ): Promise<PolygonObjects> {
     let objects: PolygonObjects | undefined;
     // Only the current object can be edited by hand: its layer holds one object, so it is clear which one is meant.
@@ -101,7 +103,7 @@ export class PolygonObjects implements ObjectsOnScreen {
       name === 'current_object'
         ? { add_feature_callback: edited, change_feature_callback: edited, remove_feature_callback: edited }
         : {};
-    const adding = window.add_shapes([], callable({ name, ...config, ...hearing(emit) }));
+    const adding = window.add_shapes([], hand({ name, ...config, ...hearing(emit) }));
     objects = new PolygonObjects(await within(adding, `add ${name}`), size);
     return objects;
   }

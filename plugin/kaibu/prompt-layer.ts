@@ -1,7 +1,8 @@
 import type { Size } from '../../src/ndimage/array.js';
 import type { ViewerEvent } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
-import { callable, within } from './callbacks.js';
+import type { Hand } from '../remote-functions.js';
+import { within } from './callbacks.js';
 import {
   drawnPrompt,
   isDrawnAs,
@@ -56,10 +57,11 @@ export class PromptLayer {
     window: KaibuWindow,
     name: 'point_prompts' | 'prompts',
     context: () => PromptContext,
+    hand: Hand,
   ): Promise<PromptLayer> {
     let layer: PromptLayer | undefined;
     let selection = false;
-    const config = callable({
+    const config = hand({
       name,
       draw_edge_color: POSITIVE,
       draw_edge_width: 2.5,

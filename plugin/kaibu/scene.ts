@@ -3,6 +3,7 @@ import type { Mask } from '../../src/ndimage/mask.js';
 import type { PlaneRenderer, ViewerEvent, ViewerTool, ViewObject, ViewTrack } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
+import { Handed } from '../remote-functions.js';
 import type { ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
 import type { Outline } from './geometry.js';
@@ -28,6 +29,7 @@ export class Scene {
   readonly #window: KaibuWindow;
   readonly #name: string;
   readonly #context: SceneContext;
+  readonly #handed = new Handed();
   readonly #objects = new Map<ObjectLayerName, ObjectsOnScreen>();
   #image: ImageOnScreen | undefined;
   #preview: ObjectsOnScreen | undefined;
@@ -46,9 +48,14 @@ export class Scene {
     this.#name = name;
     this.size = size;
     this.#context = context;
-    this.#tracks = new MarkLayer(window, 'tracks', context.emit);
-    this.#tiles = new MarkLayer(window, 'tiles', context.emit);
-    this.#closing = new MarkLayer(window, 'closing', context.emit);
+    this.#tracks = new MarkLayer(window, 'tracks', context.emit, this.#handed.hand);
+    this.#tiles = new MarkLayer(window, 'tiles', context.emit, this.#handed.hand);
+    this.#closing = new MarkLayer(window, 'closing', context.emit, this.#handed.hand);
+  }
+
+  /** Its layers are gone: nothing is heard of them any more. */
+  close(): void {
+    this.#handed.release();
   }
 
   shows(name: string, [height, width]: Size): boolean {
@@ -57,13 +64,17 @@ export class Scene {
 
   async addPlane(pixels: Tensor<Uint8Array>): Promise<void> {
     const canSetImage = this.#context.extras?.set_image === true;
-    this.#image = await showPlane(this.#window, 'image', pixels, canSetImage, () => this.#repaint());
+    this.#image = await showPlane(this.#window, 'image', pixels, canSetImage, () => this.#repaint(), this.#handed.hand);
   }
 
   async addRendered(config: typeof remoteConfig, render: PlaneRenderer): Promise<void> {
     this.#render = render;
     const current: PlaneRenderer = (box, size) => this.#render!(box, size);
-    const adding = within(this.#window.add_layer(config('image', this.size, current)), 'add_layer', 3000);
+    const adding = within(
+      this.#window.add_layer(config('image', this.size, current, this.#handed.hand)),
+      'add_layer',
+      3000,
+    );
     // Kaibu answers with OpenLayers' own object, which may take longer to send than the layer to appear.
     await (this.#context.extras ? adding : adding.catch(() => undefined));
   }
@@ -81,6 +92,7 @@ export class Scene {
 
   async addLayers(): Promise<void> {
     const { extras, emit } = this.#context;
+    const { hand } = this.#handed;
     const size = [this.size[1], this.size[0]] as const;
     for (const name of OBJECT_LAYERS) {
       const pick_callback = (id: number, extend = false) =>
@@ -88,23 +100,27 @@ export class Scene {
       this.#objects.set(
         name,
         extras?.labels
-          ? await LabelObjects.create(this.#window, { type: 'labels', name, size, pick_callback })
-          : await PolygonObjects.create(this.#window, name, this.size, emit),
+          ? await LabelObjects.create(this.#window, { type: 'labels', name, size, pick_callback }, hand)
+          : await PolygonObjects.create(this.#window, name, this.size, emit, hand),
       );
     }
     if (extras?.labels)
-      this.#preview = await LabelObjects.create(this.#window, {
-        type: 'labels',
-        name: 'preview',
-        size,
-        outline: true,
-        opacity: 0.9,
-        listed: false,
-      });
+      this.#preview = await LabelObjects.create(
+        this.#window,
+        {
+          type: 'labels',
+          name: 'preview',
+          size,
+          outline: true,
+          opacity: 0.9,
+          listed: false,
+        },
+        hand,
+      );
     // Kaibu selects every layer that is added: not while somebody clicks.
     if (!extras) await this.#closing.create();
-    this.#shapes = await PromptLayer.create(this.#window, 'prompts', () => this.#promptContext());
-    this.#points = await PromptLayer.create(this.#window, 'point_prompts', () => this.#promptContext());
+    this.#shapes = await PromptLayer.create(this.#window, 'prompts', () => this.#promptContext(), hand);
+    this.#points = await PromptLayer.create(this.#window, 'point_prompts', () => this.#promptContext(), hand);
   }
 
   async showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void> {

@@ -1,5 +1,6 @@
 import type { ViewerCommand, ViewSlider } from '../../src/presenter/viewer.js';
-import { callable, within } from './callbacks.js';
+import { Handed } from '../remote-functions.js';
+import { within } from './callbacks.js';
 import type { KaibuControlWidget, KaibuWindow } from './window.js';
 
 const TITLE = 'Actions';
@@ -9,6 +10,7 @@ export class CommandWidget {
   readonly #window: KaibuWindow;
   readonly #run: (id: string) => void;
   #widget: KaibuControlWidget | undefined;
+  #buttons = new Handed();
   #collapsed = false;
 
   constructor(window: KaibuWindow, run: (id: string) => void) {
@@ -17,8 +19,10 @@ export class CommandWidget {
   }
 
   async show(commands: readonly ViewerCommand[]): Promise<void> {
+    const before = this.#buttons;
+    this.#buttons = new Handed();
     const elements = commands.map(({ id, title }) =>
-      callable({ type: 'button', label: title, callback: () => this.#run(id) }),
+      this.#buttons.hand({ type: 'button', label: title, callback: () => this.#run(id) }),
     );
     if (this.#widget) await within(this.#widget.set_elements(elements), 'set_elements');
     else
@@ -31,6 +35,7 @@ export class CommandWidget {
         }),
         `add the widget "${TITLE}"`,
       );
+    before.release();
   }
 
   /** While the panel beside it has the same buttons, the heading is enough. */
@@ -46,6 +51,7 @@ export class PlaneSlider {
   readonly #moved: (plane: number) => void;
   readonly #movedOther: (at: number) => void;
   #shown: readonly ViewSlider[] = [];
+  #sliders = new Handed();
   at = 0;
 
   constructor(window: KaibuWindow, moved: (plane: number) => void, movedOther: (at: number) => void) {
@@ -62,8 +68,10 @@ export class PlaneSlider {
       wanted.every(({ count, axis }, i) => count === this.#shown[i].count && axis === this.#shown[i].axis);
     if (same) for (const { axis, at } of wanted) await within(this.#window.update_slider(axis, at), 'update_slider');
     else {
+      const before = this.#sliders;
+      this.#sliders = new Handed();
       const configs = wanted.map((one) =>
-        callable({
+        this.#sliders.hand({
           name: one.axis,
           min: 0,
           max: one.count - 1,
@@ -77,6 +85,7 @@ export class PlaneSlider {
         }),
       );
       await within(this.#window.set_sliders(configs), 'set_sliders');
+      before.release();
     }
     this.#shown = wanted;
   }

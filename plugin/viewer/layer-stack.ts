@@ -1,4 +1,5 @@
-import { closeApi, type ViewerLayer } from './layers/layer.js';
+import { release } from '../remote-functions.js';
+import type { ViewerLayer } from './layers/layer.js';
 import type { Stage } from './stage.js';
 
 /** The layers from bottom to top, which of them is selected, and their order on the map. */
@@ -60,7 +61,7 @@ export class LayerStack {
     if (layer.hears) this.#lostListenerAt = performance.now();
     layer.setSelected(false);
     layer.dispose();
-    closeApi(layer.api);
+    release(layer.api);
     this.#arrange();
   }
 

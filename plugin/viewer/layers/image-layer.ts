@@ -1,7 +1,8 @@
+import { remoteFunctions } from '../../remote-functions.js';
 import { labelled, slider } from '../controls.js';
 import { CanvasLayer } from './canvas-layer.js';
 import { type ImagePixels, paintPixels, percentileLimits, readPixels, valueRange } from './image-pixels.js';
-import { type LayerApi, layerApi, randomId, type ViewerLayer } from './layer.js';
+import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
 
 /**
  * `2d-image`: a picture on the exact pixel grid. Nearest neighbour when magnified, so that a pixel is a square. Contrast is
@@ -40,7 +41,7 @@ export class ImageLayer implements ViewerLayer {
         this.#pixels.height * view.scale,
       );
     });
-    this.api = layerApi({
+    this.api = remoteFunctions({
       name,
       id: this.id,
       set_image: async (data: unknown) => this.setPixels(await readPixels(data)),

@@ -1,9 +1,10 @@
+import { remoteFunctions } from '../../remote-functions.js';
 import { checkbox, labelled, slider } from '../controls.js';
 import type { LabelLayerConfig, LabelUpdate } from '../protocol.js';
 import type { Stage } from '../stage.js';
 import { CanvasLayer, type Viewport } from './canvas-layer.js';
 import { canvasBox, colorize, type LabelObject, objectAt, paintIndices, type RasterView } from './label-raster.js';
-import { type LayerApi, layerApi, randomId, type ViewerLayer } from './layer.js';
+import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
 
 /** `labels`: many objects as pixel runs, sent as differences and painted for the screen. */
 export class LabelLayer implements ViewerLayer {
@@ -30,7 +31,7 @@ export class LabelLayer implements ViewerLayer {
     this.#outline = config.outline === true;
     this.ol = new CanvasLayer((context, view) => this.#draw(context, view));
     if (config.opacity !== undefined) this.ol.setOpacity(config.opacity);
-    this.api = layerApi({
+    this.api = remoteFunctions({
       name: this.name,
       id: this.id,
       update_labels: (update: LabelUpdate) => this.update(update),

@@ -1,29 +1,12 @@
 import type BaseLayer from 'ol/layer/Base.js';
+import type { RemoteFunctions } from '../../remote-functions.js';
 
-/** The functions that a caller gets for a layer; `_rintf` lets each be called more than once over RPC. */
-export interface LayerApi {
-  readonly _rintf: true;
+/** The functions that a caller gets for a layer. Once it is gone, what still calls them does nothing. */
+export type LayerApi = RemoteFunctions<{
   readonly name: string;
   readonly id: string;
   [method: string]: unknown;
-}
-
-/** A layer's functions for RPC. */
-export function layerApi(functions: {
-  readonly name: string;
-  readonly id: string;
-  [method: string]: unknown;
-}): LayerApi {
-  return { _rintf: true, ...functions };
-}
-
-/**
- * The layer is gone: what still calls it does nothing. imjoy-rpc keeps the objects that it has sent for ever, so the
- * functions, and with them the layer and its pixels, are taken out of this one.
- */
-export function closeApi(api: LayerApi): void {
-  for (const [name, value] of Object.entries(api)) if (typeof value === 'function') api[name] = () => undefined;
-}
+}>;
 
 /** What every kind of layer is to the map, the layer list and the RPC functions. */
 export interface ViewerLayer {

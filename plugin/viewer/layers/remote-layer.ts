@@ -1,5 +1,6 @@
+import { remoteFunctions } from '../../remote-functions.js';
 import { CanvasLayer, type Viewport } from './canvas-layer.js';
-import { type LayerApi, layerApi, randomId, type ViewerLayer } from './layer.js';
+import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
 
 /** What Kaibu asks a remote layer's owner for: a picture of this part of the map. */
 export interface RenderRequest {
@@ -59,7 +60,7 @@ export class RemoteLayer implements ViewerLayer {
     this.size = config.size;
     this.#render = config.render;
     this.ol = new CanvasLayer((context, view) => this.#draw(context, view));
-    this.api = layerApi({
+    this.api = remoteFunctions({
       name: this.name,
       id: this.id,
       refresh: () => {

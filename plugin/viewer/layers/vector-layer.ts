@@ -4,10 +4,11 @@ import type Geometry from 'ol/geom/Geometry.js';
 import type Draw from 'ol/interaction/Draw.js';
 import OlVectorLayer from 'ol/layer/Vector.js';
 import VectorSource from 'ol/source/Vector.js';
+import { remoteFunctions } from '../../remote-functions.js';
 import { drawInteraction } from '../interactions/draw.js';
 import { EditInteraction } from '../interactions/edit.js';
 import type { Stage } from '../stage.js';
-import { type LayerApi, layerApi, randomId, type ViewerLayer } from './layer.js';
+import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
 import { featuresOf, type KeyPress, type VectorConfig, withDefaults } from './vector-config.js';
 import { featureStyle } from './vector-style.js';
 
@@ -189,7 +190,7 @@ export class VectorLayer implements ViewerLayer {
   #functions(): LayerApi {
     const find = (id: string) => this.#source.getFeatureById(id) as Feature | null;
     const present = (ids: string[]) => ids.map(find).filter((feature) => feature !== null);
-    return layerApi({
+    return remoteFunctions({
       name: this.name,
       id: this.id,
       clear_features: () => this.#replace([]),
