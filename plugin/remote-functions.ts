@@ -25,13 +25,20 @@ export function remoteFunctions<T extends object>(functions: T): RemoteFunctions
   return object;
 }
 
+/** Calls that were sent before the other side heard of the end arrive within this; where nobody is, they would fail. */
+const LATE_MS = 10_000;
+
 /** What still calls the functions does nothing from now on, and what they hold is let go. */
-export function release(object: RemoteFunctions<object>): void {
+export function release(object: RemoteFunctions<object>, late = LATE_MS): void {
   const functions = object as Record<string, unknown>;
   for (const [name, value] of Object.entries(functions))
     if (typeof value === 'function') functions[name] = () => undefined;
-  for (const listener of listeners.get(object) ?? []) void tell(listener);
+  const closed = listeners.get(object) ?? [];
   listeners.delete(object);
+  const timer: { unref?(): void } | number = setTimeout(() => {
+    for (const listener of closed) void tell(listener);
+  }, late);
+  if (typeof timer === 'object') timer.unref?.();
 }
 
 /** The listener may be another window's, which may be gone. */
@@ -54,8 +61,8 @@ export class Handed {
     return object;
   };
 
-  release(): void {
-    for (const object of this.#all.splice(0)) release(object);
+  release(late?: number): void {
+    for (const object of this.#all.splice(0)) release(object, late);
   }
 }
 

@@ -122,7 +122,12 @@ describe('large images', function () {
 /** Doubles the zoom `times`, with the place in the middle of the view. */
 async function zoomIn(annotator: AnnotatorPage, [y, x]: YX, times: number): Promise<void> {
   const viewer = await annotator.viewer();
-  await viewer.waitForFunction(() => document.getElementById('map')?.dataset.view !== undefined);
+  const { image } = await annotator.state();
+  // The session has an image a moment before it is on screen: the wheel would turn over where it lies in the one before.
+  await viewer.waitForFunction(([height, width]) => {
+    const view = JSON.parse(document.getElementById('map')?.dataset.view ?? '[]');
+    return view[3] === width && view[4] === height;
+  }, image!.shape);
   for (let i = 0; i < times; i++) {
     await annotator.page.mouse.move(...(await annotator.onScreen([y, x])));
     const before = await viewer.evaluate(() => document.getElementById('map')?.dataset.view);
