@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import { type Channel, type PortLike, portChannel, type SocketLike, socketChannel } from './channel.js';
+import type { Silence } from './connection.js';
 import { isHyphaAddress } from './hypha/address.js';
 import { type RemoteOptions, remoteWorker } from './remote.js';
 import type { SamWorker } from './sam-worker.js';
@@ -8,15 +9,22 @@ export interface ConnectOptions extends Pick<RemoteOptions, 'onChange'> {
   /** Give up after this many milliseconds without an answer. Default 20 s. */
   readonly timeout?: number;
   /**
-   * With requests pending, give up after this many milliseconds in which nothing at all arrived over a socket. A process
-   * that computes cannot answer, so this must be longer than one image takes. Default 3 minutes.
+   * With requests pending, give up after so many milliseconds in which nothing at all arrived. A worker that computes
+   * may not be able to answer, so this must be longer than one image takes. Default 3 minutes; for a Worker half a minute
+   * where no image is encoded.
    */
   readonly silence?: number;
   /** How to open a WebSocket; the platform's if absent. Node before 22 has none: pass that of `ws`. */
   readonly openSocket?: (url: string) => SocketLike;
 }
 
-const SILENCE = 180_000;
+const LONG = 180_000;
+/** A network may take long to send an embedding, too. */
+const SOCKET_SILENCE: Silence = { usual: LONG };
+const PORT_SILENCE: Silence = {
+  usual: 30_000,
+  of: { load: LONG, encode: LONG, decodeCandidates: LONG, instanceMaps: LONG },
+};
 
 /**
  * @param target a Worker running hosts/web-worker.ts, a MessagePort to one, or the address of a worker process,
@@ -25,6 +33,7 @@ const SILENCE = 180_000;
  */
 export async function connectWorker(target: PortLike | string | URL, options: ConnectOptions = {}): Promise<SamWorker> {
   const { timeout = 20_000, onChange } = options;
+  const given = options.silence === undefined ? undefined : { usual: options.silence };
   const address = typeof target === 'string' || target instanceof URL ? String(target) : undefined;
   if (address !== undefined && isHyphaAddress(address)) {
     const { connectHypha } = await import('./hypha/connect.js');
@@ -42,12 +51,12 @@ export async function connectWorker(target: PortLike | string | URL, options: Co
   try {
     if (address === undefined) {
       channel = portChannel(target as PortLike);
-      return await Promise.race([remoteWorker(channel, { onChange }), late]);
+      return await Promise.race([remoteWorker(channel, { silence: given ?? PORT_SILENCE, onChange }), late]);
     }
     const socket = openSocket(address, options);
     channel = socket.channel;
     await Promise.race([socket.open, late]);
-    return await Promise.race([remoteWorker(channel, { silence: options.silence ?? SILENCE, onChange }), late]);
+    return await Promise.race([remoteWorker(channel, { silence: given ?? SOCKET_SILENCE, onChange }), late]);
   } catch (error) {
     channel?.close();
     throw error;

@@ -28,11 +28,18 @@ export interface ConnectionOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Say `initialized` first, as a plugin does that imjoy-core connects to. */
   readonly asPlugin?: boolean;
-  /** With calls pending, end the connection after so many milliseconds in which nothing arrived; never if absent. */
-  readonly silence?: number;
+  /** How long the peer may be silent while calls are pending; for ever if absent. */
+  readonly silence?: Silence;
 }
 
-/** Questions that may go unanswered before a silent peer is given up. */
+/** Milliseconds in which nothing at all may arrive before a peer is given up. */
+export interface Silence {
+  readonly usual: number;
+  /** Where such calls are pending, by their names. */
+  readonly of?: Readonly<Record<string, number>>;
+}
+
+/** Questions that go unanswered before a peer is given up, at least. */
 const QUESTIONS = 4;
 
 /** @param api what the peer may call */
@@ -47,26 +54,32 @@ export async function connect(channel: Channel, api: object, options: Connection
   const rpc = new RPC(connection, config, {});
   type Remote = Awaited<Connection['remote']>;
   // Not Promise.race with one promise of the loss: that would keep every result for as long as the connection lives.
-  const pending = new Set<(error: SamError) => void>();
+  const pending = new Map<(error: SamError) => void, string>();
   let lost: SamError | undefined;
+  // Questions are counted, not time: a machine that slept, or a clock that was put forward, is no silence.
+  const { silence } = options;
+  const interval = silence && Math.min(silence.usual, ...Object.values(silence.of ?? {})) / QUESTIONS;
   const watch =
-    options.silence === undefined
-      ? undefined
-      : setInterval(() => {
-          if (pending.size === 0) unanswered = 0;
-          else if (unanswered++ < QUESTIONS) connection.emit({ type: 'ping' });
-          else channel.close(`Nothing was heard of the worker for ${Math.round((options.silence ?? 0) / 1000)} s.`);
-        }, options.silence / QUESTIONS);
+    interval &&
+    setInterval(() => {
+      const allowed = allowedSilence(silence as Silence, [...pending.values()]);
+      if (pending.size === 0) unanswered = 0;
+      else if (unanswered++ * interval < allowed) connection.emit({ type: 'ping' });
+      else channel.close(`Nothing was heard of the worker for ${Math.round(allowed / 1000)} s.`);
+    }, interval);
   (watch as { unref?(): void } | undefined)?.unref?.(); // in Node, being watchful keeps no process alive
   channel.onClose((reason) => {
     clearInterval(watch);
     lost = new SamError('worker_lost', reason);
-    for (const reject of pending) reject(lost);
+    for (const reject of pending.keys()) reject(lost);
   });
-  const orLost = <T>(start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> =>
+  const orLost = <T>(
+    name: string,
+    start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+  ): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       if (lost) return reject(lost);
-      pending.add(reject);
+      pending.set(reject, name);
       const settle =
         <V>(settled: (value: V) => void) =>
         (value: V) => {
@@ -75,7 +88,7 @@ export async function connect(channel: Channel, api: object, options: Connection
         };
       start(settle(resolve), settle(reject));
     });
-  const remote = orLost<Remote>((resolve) => rpc.on('remoteReady', () => resolve(rpc.getRemote() as Remote)));
+  const remote = orLost<Remote>('remote', (resolve) => rpc.on('remoteReady', () => resolve(rpc.getRemote() as Remote)));
   remote.catch(() => undefined); // who waits for nothing need not hear of a loss
   void rpc.setInterface(api);
   start(); // only now is there somebody to hand early messages to
@@ -87,7 +100,7 @@ export async function connect(channel: Channel, api: object, options: Connection
       const functions = await remote;
       if (typeof functions[name] !== 'function')
         throw new SamError('unsupported', `The other side has no function '${name}'; both must be of one version.`);
-      const reply = await orLost<unknown>((resolve, reject) => {
+      const reply = await orLost<unknown>(name, (resolve, reject) => {
         functions[name](...args.map(packed)).then(resolve, reject);
       });
       return unwrap<T>(reply as Reply<T>);
@@ -95,7 +108,7 @@ export async function connect(channel: Channel, api: object, options: Connection
     async tell(name, ...args) {
       try {
         const functions = await remote;
-        await orLost<unknown>((resolve, reject) => {
+        await orLost<unknown>(name, (resolve, reject) => {
           functions[name](...args.map(packed)).then(resolve, reject);
         });
       } catch {
@@ -104,6 +117,11 @@ export async function connect(channel: Channel, api: object, options: Connection
     },
     close: () => channel.close(),
   };
+}
+
+/** A call may wait behind any other, so the most patient one counts. */
+function allowedSilence({ usual, of }: Silence, pending: readonly string[]): number {
+  return Math.max(0, ...pending.map((name) => of?.[name] ?? usual));
 }
 
 /** Runs a call for the peer and makes a Reply of whatever happens. */

@@ -167,6 +167,8 @@ describe('WebGPU', function () {
       const devtools = await annotator.page.context().browser()!.newBrowserCDPSession();
       await devtools.send('Browser.crashGpuProcess').catch(() => undefined); // it cannot answer
     },
+    'takes its worker with it, which hangs (long)': (annotator) =>
+      annotator.page.evaluate(() => new BroadcastChannel('lose').postMessage('worker')),
   };
   for (const [how, lose] of Object.entries(losses))
     it(`goes on with wasm when the device ${how}: nothing is lost, and the panel says so`, async () => {
@@ -196,7 +198,7 @@ describe('WebGPU', function () {
     });
 });
 
-/** Runs in the worker: its devices can be destroyed from the page. */
+/** Runs in the worker: its devices can be destroyed from the page, and it can be made to hang. */
 function listenForLoss(): void {
   if (typeof GPUAdapter === 'undefined') return;
   const devices: { destroy(): void }[] = [];
@@ -206,7 +208,8 @@ function listenForLoss(): void {
     devices.push(device);
     return device;
   };
-  new BroadcastChannel('lose').onmessage = () => {
+  new BroadcastChannel('lose').onmessage = ({ data }) => {
+    while (data === 'worker'); // for ever
     for (const device of devices) device.destroy();
   };
 }

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { precomputeEmbeddings } from '../../src/embeddings/precompute.js';
+import { SamError } from '../../src/errors.js';
 import { openNdarray } from '../../src/io/ndarray.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { DEFAULT_MODEL, resolveModel } from '../../src/model/registry.js';
 import { buildPrompts } from '../../src/model/transforms.js';
 import type { Progress } from '../../src/task.js';
+import { connectWorker } from '../../src/worker/connect.js';
 import { failoverWorker } from '../../src/worker/failover.js';
+import { forwardWork } from '../../src/worker/forward.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
+import { threadThatHangs } from '../support/hanging-thread.js';
 import { noiseVolume } from '../support/labels.js';
 import { diskImage, realWorker } from '../support/real-worker.js';
 import { connectByWs } from '../support/sockets.js';
@@ -70,5 +74,50 @@ describe('failoverWorker', () => {
     const worker = failoverWorker(await realWorker(), () => Promise.reject(new Error('not to be made')));
     await assert.rejects(worker.encode('vit_nonsense', diskImage()), { code: 'model_unavailable' });
     await worker.close();
+  });
+
+  it('replaces each that goes away, and gives up a request that takes two with it', async () => {
+    const lost = (): Promise<never> => Promise.reject(new SamError('worker_lost', 'It stopped.'));
+    const notices: string[] = [];
+    let made = 0;
+    const good = await realWorker('third worker');
+    const dead: SamWorker = {
+      ...forwardWork(lost),
+      info: () => good.info(),
+      load: lost,
+      close: () => Promise.resolve(),
+    };
+    const worker = failoverWorker(dead, async () => (++made === 1 ? dead : good), {
+      onNotice: (text) => notices.push(text),
+    });
+    await assert.rejects(worker.load(TINY_MODEL), { code: 'worker_lost', message: /Two workers in turn .*It stopped/ });
+    await worker.load(TINY_MODEL);
+    assert.equal((await worker.info()).name, 'third worker');
+    assert.deepEqual([made, notices.length], [2, 2]);
+    await worker.close();
+  });
+});
+
+/** A web worker's thread that is stuck in wasm answers nothing, and hears of nothing. */
+describe('a worker that hangs in wasm', function () {
+  this.timeout(60_000);
+
+  it('is given up after the silence that is allowed, ended, and its request done by another', async () => {
+    const stuck = await threadThatHangs();
+    const notices: string[] = [];
+    const worker = failoverWorker(
+      await connectWorker(stuck.port, { silence: 2000 }),
+      () => realWorker('other thread'),
+      { onNotice: (text) => notices.push(text) },
+    );
+    await worker.load(TINY_MODEL); // it answers this one
+    const { features } = await worker.encode('tiny', diskImage());
+    const reference = await realWorker();
+    await reference.load(TINY_MODEL);
+    assert.deepEqual(features.data, (await reference.encode('tiny', diskImage())).features.data);
+    assert.match(notices[0], /Nothing was heard of the worker for 2 s\); its work goes on in the other thread/);
+    await stuck.ended;
+    await worker.close();
+    await reference.close();
   });
 });
