@@ -21,7 +21,8 @@ export async function openSeries(files: readonly ByteSource[], open: Open): Prom
       `None of the ${files.length} files is an image by its name (${files[0].name}, ...); choose images, or open one by itself.`,
     );
   const sorted = [...images].sort((a, b) => naturalOrder(a.name, b.name));
-  const first = await open(sorted[0], sorted.slice(1));
+  const others = files.filter((file) => file !== sorted[0]);
+  const first = await open(sorted[0], others);
   // An OME-TIFF that spans the files is the whole image already.
   if (sorted.length === 1) return first;
   if ((first.files?.length ?? 1) > 1)
@@ -29,7 +30,7 @@ export async function openSeries(files: readonly ByteSource[], open: Open): Prom
       ...first,
       async close() {
         await first.close();
-        for (const file of sorted.slice(1)) await file.close?.();
+        for (const file of others) await file.close?.();
       },
     };
   if (first.sizes.t > 1)

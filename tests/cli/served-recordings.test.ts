@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { ServedFiles } from '../../src/cli/serve/served-files.js';
 import { openImage } from '../../src/io/open.js';
-import { POSITIONS, recording, SLICES } from '../support/recordings.js';
+import { ndTiff, POSITIONS, recording, SLICES, STEPS } from '../support/recordings.js';
 
 describe('a recording of several files that the server hands to the page', () => {
   let folder: string;
@@ -27,6 +27,7 @@ describe('a recording of several files that the server hands to the page', () =>
     const all = new Map([
       ...recording(SLICES, 'each'),
       ...recording(POSITIONS, 'first'),
+      ...ndTiff(STEPS, 5),
       ...[...recording(SLICES, 'm.companion.ome')].filter(([name]) => name === 'm.companion.ome'),
       ['secret.tif', Uint8Array.of(1, 2, 3)] as const,
     ]);
@@ -58,6 +59,7 @@ describe('a recording of several files that the server hands to the page', () =>
       assert.deepEqual(await planes(files.add(`${place}/slice1.ome.tif`)), [11, 12, 13]);
       assert.deepEqual(await planes(files.add(`${place}/m.companion.ome`)), [11, 12, 13]);
       assert.deepEqual(await planes(files.add(`${place}/s_MMStack_Pos0_1.ome.tif`)), [1, 2, 3]);
+      assert.deepEqual(await planes(files.add(`${place}/run_NDTiffStack.tif`)), [100, 101]);
       assert.deepEqual(await planes(files.add(`${place}/s_MMStack_Pos1.ome.tif`)), [4, 5]);
     }
   });

@@ -203,8 +203,8 @@ and lossy WebP, which change numbers, are refused as labels.
   uncompressed, LZW (also old-style), deflate, zstd, PackBits, JPEG; predictors 2 and 3; resolution levels as
   sub-directories or pages; planes with a directory each or all behind one. What a plane is, is told by ImageJ's text (any
   of its counts may be missing), OME-XML (also of several files opened together, and of a \`.companion.ome\`, which finds
-  its files beside it), tifffile's shapes, Zeiss LSM (also beyond 4 GB), MetaMorph STK and ScanImage; the size of a pixel
-  also by Aperio.
+  its files beside it), the index of an NDTiff, tifffile's shapes, Zeiss LSM (also beyond 4 GB), MetaMorph STK and
+  ScanImage; the size of a pixel also by Aperio.
 - **OME-Zarr** 0.1 to 0.5 with resolution levels; labels by the key \`labels/<name>\`; zarr v2 and v3 arrays by key,
   sharded too; blosc, gzip, zlib, zstd, lz4. Plates: one field by its key, for example \`A/1/0\`. Several images of
   bioformats2raw are all offered. NaN and Infinity in the JSON are read as Python writes them; chunks in folders are found
@@ -223,7 +223,8 @@ that gives other sizes, axes that do not fit the shape. A recording that stopped
 planes that are not there are black, and scripts find them in \`absentPlanes\`. One file of a recording of several finds the
 others beside it on disk, on the web and behind the annotator's server; opened alone, it shows what is in it and names the
 others, whose planes are black and absent. Other positions are never shown for its own. The OME-XML may be in each file, in
-the first one, to which the others point (MicroManager), or in a companion file. In a folder such files are one image.
+the first one, to which the others point (MicroManager), or in a companion file. In a folder such files are one image, as
+are those of an NDTiff.
 
 Where a file holds several images (datasets of an HDF5, arrays of an .npz, series of an OME-TIFF), the annotator asks which
 one is meant, the command line and scripts say it by key or number (\`-k\`, \`--series\`); the command line takes the first

@@ -87,3 +87,49 @@ export const SLICES: readonly RecordingFile[] = [0, 1, 2].map((z) => ({
   image: 0,
   planes: [[z, 11 + z]],
 }));
+
+/** A plane of an NDTiff: its place on each axis, and its value. */
+export interface NdTiffPlane {
+  readonly axes: Readonly<Record<string, number | string>>;
+  readonly value: number;
+}
+
+/** An NDTiff with `perFile` planes in each file, 0.25 µm a pixel, beside its index. */
+export function ndTiff(planes: readonly NdTiffPlane[], perFile: number): Map<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  const index: number[] = [];
+  const put = (...numbers: number[]) => index.push(...new Uint8Array(Uint32Array.from(numbers).buffer));
+  const putText = (words: string) => {
+    const bytes = new TextEncoder().encode(words);
+    put(bytes.length);
+    index.push(...bytes);
+  };
+  const metadata = new TextEncoder().encode('{"PixelSizeUm": 0.25}');
+  for (let k = 0; k * perFile < planes.length; k++) {
+    const name = `run_NDTiffStack${k === 0 ? '' : `_${k}`}.tif`;
+    const held = planes.slice(k * perFile, (k + 1) * perFile);
+    const pages = held.map(({ value }) => ({
+      width: WIDTH,
+      height: HEIGHT,
+      blocks: [new Uint8Array(WIDTH * HEIGHT).fill(value)],
+      tags: [short(258, 8), short(259, 1), short(262, 1)],
+    }));
+    const tiff = buildTiff(pages);
+    for (const { axes, value } of held) {
+      const offset = tiff.findIndex((_, at) => tiff.subarray(at, at + WIDTH * HEIGHT).every((byte) => byte === value));
+      putText(JSON.stringify(axes));
+      putText(name);
+      put(offset, WIDTH, HEIGHT, 0, 0, tiff.length, metadata.length, 0);
+    }
+    files.set(name, Uint8Array.of(...tiff, ...metadata));
+  }
+  files.set('NDTiff.index', Uint8Array.from(index));
+  return files;
+}
+
+/** Two time points of two channels and two slices, over two files. */
+export const STEPS: readonly NdTiffPlane[] = [0, 1].flatMap((time) =>
+  ['DAPI', 'GFP'].flatMap((channel, c) =>
+    [0, 1].map((z) => ({ axes: { time, channel, z }, value: 100 + 4 * time + 2 * c + z })),
+  ),
+);

@@ -62,8 +62,10 @@ export async function listInputs(given: readonly string[], options: InputOptions
 /** Of files that are one image together, those for which another one stands; with it, as absolute paths. */
 async function partsAmong(files: readonly string[]): Promise<[string, string][]> {
   const local = new Map(files.filter((file) => !isAddress(file)).map((file) => [slashed(file), file]));
-  const parts = await partsOfSets([...local.keys()], (name) => fileBytes(local.get(name) as string));
-  return [...parts].map((pair) => pair.map((name) => local.get(name)) as [string, string]);
+  const parts = await partsOfSets([...local.keys()], (name) => fileBytes(local.get(name) ?? name));
+  return [...parts]
+    .filter(([part]) => local.has(part))
+    .map((pair) => pair.map((name) => local.get(name)) as [string, string]);
 }
 
 /** The files alone. */

@@ -1,19 +1,21 @@
 import type { TaskOptions } from '../../task.js';
 import type { ByteSource } from '../bytes.js';
+import { isNdTiffName, NDTIFF_INDEX, ndTiffFiles, readNdTiffIndex } from '../tiff/ndtiff.js';
 import { companionDocument, descriptionOf, documentIn, documentOf, fileNames, isOwnPart } from '../tiff/ome-files.js';
 import type { OmeDocument } from '../tiff/ome-xml.js';
 import { fileNameOf, foldedName, folderOf, isCompanionName } from './file-names.js';
 
 /**
  * Files of a folder that are one image together: an OME-TIFF of several files, each of which finds the others when it is
- * opened, and what a companion file puts together. Told from what the files hold. One of them stands for all; a file
+ * opened, what a companion file puts together, and an NDTiff. Told from what the files hold. One of them stands for all; a file
  * that shows other images of the same recording, as another position, stands for itself.
  */
 export type OpenFile = (name: string) => Promise<ByteSource>;
 
 /**
  * @param names paths of images, with slashes
- * @returns for each part of a set, the file that stands for it
+ * @param open of these files, and of the index that may lie beside them
+ * @returns for each part of a set, also an index, the file that stands for it
  */
 export async function partsOfSets(
   names: readonly string[],
@@ -25,7 +27,7 @@ export async function partsOfSets(
     folders.set(folderOf(name), [...(folders.get(folderOf(name)) ?? []), name]);
   const parts = new Map<string, string>();
   for (const inFolder of folders.values())
-    if (inFolder.length > 1)
+    if (inFolder.length > 1 || isNdTiffName(inFolder[0]))
       for (const [part, whole] of await new Folder(inFolder, open, options).parts()) parts.set(part, whole);
   return parts;
 }
@@ -56,6 +58,8 @@ class Folder {
     const parts = new Map<string, string>();
     for (const companion of this.names.filter(isCompanionName))
       for (const part of await this.filesOf(companion)) parts.set(part, companion);
+    const stack = this.names.find(isNdTiffName);
+    if (stack !== undefined) for (const [part, whole] of await this.indexed(folderOf(stack))) parts.set(part, whole);
     const recordings = new Map<string, Member[]>();
     for (const name of this.names) {
       this.options.signal?.throwIfAborted();
@@ -75,6 +79,14 @@ class Folder {
   private async filesOf(companion: string): Promise<string[]> {
     const document = await this.read(companion, (source) => companionDocument(source, this.options));
     return fileNames(document ?? { images: [] }).flatMap((name) => this.byName.get(foldedName(name)) ?? []);
+  }
+
+  /** The index of an NDTiff and its files after the first one that is here. */
+  private async indexed(folder: string): Promise<[string, string][]> {
+    const index = folder + NDTIFF_INDEX;
+    const entries = await this.read(index, (source) => readNdTiffIndex(source, this.options));
+    const [whole, ...parts] = ndTiffFiles(entries ?? []).flatMap((name) => this.byName.get(foldedName(name)) ?? []);
+    return whole === undefined ? [] : [index, ...parts].map((part) => [part, whole]);
   }
 
   private documentOf(name: string): Promise<OmeDocument | undefined> {

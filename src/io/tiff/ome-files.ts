@@ -2,6 +2,7 @@ import type { TaskOptions } from '../../task.js';
 import { type ByteSource, readAll } from '../bytes.js';
 import { SNIFF_LENGTH, sniffFormat } from '../sniff.js';
 import { readTiffFile, TAG } from './container.js';
+import { isNdTiffName, NDTIFF_INDEX, ndTiffFiles, readNdTiffIndex } from './ndtiff.js';
 import { companionOf, isOmeXml, type OmeDocument, type OmeImage, parseOmeXml } from './ome-xml.js';
 
 /** Which files an OME document is about, and what of it is in which of them. */
@@ -82,10 +83,10 @@ export async function descriptionOf(source: ByteSource, options: TaskOptions): P
 }
 
 /**
- * The files beside this one that its image is read from, by name: what an OME-TIFF of several files or a companion file
- * names. Empty for all other files.
+ * The files beside this one that its image is read from, by name: what an OME-TIFF of several files, a companion file or
+ * an NDTiff's index names. Empty for all other files.
  *
- * @param beside opens a file beside this one; closed when its document has been read
+ * @param beside opens a file beside this one; closed when it has been read
  */
 export async function filesNeeded(
   source: ByteSource,
@@ -95,6 +96,13 @@ export async function filesNeeded(
   const format = sniffFormat(await source.read(0, Math.min(SNIFF_LENGTH, source.size), options));
   if (format === 'ome') return fileNames(await companionDocument(source, options));
   if (format !== 'tiff') return [];
+  const index = isNdTiffName(source.name) ? await beside(NDTIFF_INDEX) : undefined;
+  if (index) {
+    const files = await readNdTiffIndex(index, options)
+      .then(ndTiffFiles)
+      .finally(() => index.close?.());
+    return [NDTIFF_INDEX, ...files];
+  }
   const description = await descriptionOf(source, options);
   const document = await documentOf(source.name, description, async (name) => {
     const first = await beside(name);

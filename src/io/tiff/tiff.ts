@@ -19,9 +19,10 @@ import {
   tilesIn,
 } from '../region.js';
 import { readSubDirectories, readTiffFile, TAG, type TiffFile } from './container.js';
+import { isNdTiffName, NDTIFF_INDEX, ndTiffFiles, ndTiffSeries, readNdTiffIndex } from './ndtiff.js';
 import { companionSeries, omeSeries } from './ome.js';
 import { companionDocument, documentIn, documentOf, fileNames, filesBeside } from './ome-files.js';
-import { companionOf, type OmeDocument } from './ome-xml.js';
+import { companionOf } from './ome-xml.js';
 import { readBlock, readPage, samplesPerBlock, type TiffPage } from './page.js';
 import type { MovedPage, TiffSeries } from './planes.js';
 import { plainSeries } from './series.js';
@@ -57,7 +58,16 @@ export async function openTiff(source: ByteSource, options: TiffOptions = {}): P
     return (await readPage(file, first)).description;
   });
   const { companions = [] } = options;
-  const document = await documentOf(source.name, description, (name) => documentBeside(name, options));
+  const index = isNdTiffName(source.name) ? await readBeside(NDTIFF_INDEX, options, readNdTiffIndex) : undefined;
+  const recorded = index && ndTiffFiles(index);
+  if (index && recorded?.includes(source.name)) {
+    const others = recorded.filter((name) => name !== source.name);
+    const given = companions.filter(({ name }) => others.includes(name));
+    return withFilesBeside(given.length > 0 ? [] : others, options, async (beside) =>
+      openSeries(await ndTiffSeries(file, index, [...given, ...beside], options), source.name, [], options),
+    );
+  }
+  const document = await documentOf(source.name, description, (name) => readBeside(name, options, documentIn));
   if (document === undefined) {
     const notices = [...breakOff(file), ...partOf(source.name, description)];
     return openSeries(await plainSeries(file, options), source.name, notices, options);
@@ -71,12 +81,17 @@ export async function openTiff(source: ByteSource, options: TiffOptions = {}): P
   });
 }
 
-async function documentBeside(name: string, options: TiffOptions): Promise<OmeDocument | undefined> {
+/** What is in another file, among those given or beside; undefined if it is not there, or cannot be read. */
+async function readBeside<T>(
+  name: string,
+  options: TiffOptions,
+  work: (source: ByteSource, options: TaskOptions) => Promise<T>,
+): Promise<T | undefined> {
   const { companions = [], beside } = options;
   const given = companions.find((file) => file.name.toLowerCase() === name.toLowerCase());
   const source = given ?? (await beside?.(name));
   try {
-    return source && (await documentIn(source, options));
+    return source && (await work(source, options));
   } catch {
     return undefined; // whoever opens it is told what is wrong with it
   } finally {

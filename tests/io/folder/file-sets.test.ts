@@ -10,11 +10,12 @@ import type { ImageSource } from '../../../src/io/image.js';
 import { openFile } from '../../../src/io/node-open.js';
 import { openImage } from '../../../src/io/open.js';
 import { encodeTiff } from '../../../src/io/tiff/writer.js';
-import { POSITIONS, recording, SLICES } from '../../support/recordings.js';
+import { ndTiff, POSITIONS, recording, SLICES, STEPS } from '../../support/recordings.js';
 
 /** The value of each plane. */
 async function planes(image: ImageSource): Promise<number[]> {
   const values: number[] = [];
+  assert.equal(image.absentPlanes, undefined);
   for (let z = 0; z < image.sizes.z; z++) values.push((await image.readRegion({ z })).data[0]);
   await image.close();
   return values;
@@ -91,8 +92,10 @@ describe('files that are one image together', () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-sets-'));
     const files = new Map([...recording(POSITIONS, 'first'), ...recording(SLICES, 'stack.companion.ome')]);
     files.set('cells.tif', await plain());
+    for (const [name, bytes] of ndTiff(STEPS, 5)) files.set(name, bytes);
     const expected = [
       ['cells.tif', [99]],
+      ['run_NDTiffStack.tif', [100, 101]],
       ['s_MMStack_Pos0.ome.tif', [1, 2, 3]],
       ['s_MMStack_Pos1.ome.tif', [4, 5]],
       ['stack.companion.ome', [11, 12, 13]],
