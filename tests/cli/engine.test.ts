@@ -5,6 +5,7 @@ import path from 'node:path';
 import { joinNumbers, startEngine } from '../../src/cli/engine.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { tensor } from '../../src/ndimage/array.js';
+import { TINY_MODEL } from '../support/tiny-model.js';
 
 describe('flags of commands that run the model', () => {
   it('take several numbers where they may, and leave the rest alone', () => {
@@ -33,5 +34,23 @@ describe('flags of commands that run the model', () => {
     assert.deepEqual(await sizeWith('0.5'), { y: 0.5, x: 0.5, unit: 'µm' });
     for (const wrong of ['0,1,1', 'a', '1,1,1,1', '']) await assert.rejects(sizeWith(wrong), /--pixel_size takes/);
     rmSync(folder, { recursive: true });
+  });
+
+  it('tell which device did the work, and why not the one that was asked for', async () => {
+    const told: string[] = [];
+    const { error } = console;
+    console.error = (text: string) => void told.push(text);
+    try {
+      for (const device of ['cuda', 'cpu']) {
+        const engine = await startEngine({ device });
+        await engine.worker.load(TINY_MODEL);
+        await engine.close();
+      }
+    } finally {
+      console.error = error;
+    }
+    const [cuda, cpu] = told.filter((text) => text.startsWith('Computed by'));
+    assert.match(cuda, /^Computed by onnxruntime-node \S+ on (cuda|cpu.*cuda .*is not used: )/); // some machines have one
+    assert.match(cpu, /^Computed by onnxruntime-node \S+ on cpu/);
   });
 });

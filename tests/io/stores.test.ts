@@ -16,6 +16,7 @@ import { deleteAll, listKeys, prefixStore } from '../../src/io/stores/prefix.js'
 import { zipFiles, zipStore } from '../../src/io/stores/zip.js';
 import { zarritaStore } from '../../src/io/zarr/zarrita-store.js';
 import { storeContract } from '../contracts/store.js';
+import { oddFolderStore, oddFolders } from '../support/odd-folders.js';
 
 const withCode = (code: string) => (error: unknown) => error instanceof SamError && error.code === code;
 const newFolder = () => mkdtempSync(path.join(os.tmpdir(), 'stores-'));
@@ -30,6 +31,18 @@ storeContract('folder', async () => {
     close: async () => rmSync(folder, { recursive: true }),
   };
 });
+
+for (const kind of oddFolders)
+  storeContract(`folder ${kind}`, async () => {
+    const folder = newFolder();
+    const open = await oddFolderStore(kind, folder);
+    const root = path.join(folder, 'root');
+    return {
+      store: open(root),
+      reopen: async () => open(root),
+      close: async () => rmSync(folder, { recursive: true }),
+    };
+  });
 
 storeContract('part of another store', async () => {
   const whole = memoryStore('whole', [['elsewhere/k', Uint8Array.of(1)]]);

@@ -6,6 +6,7 @@ import type { Autosave } from '../../src/session/saving/autosave.js';
 import { Journal } from '../../src/session/saving/journal.js';
 import { recordJson } from '../../src/session/saving/records.js';
 import { rootsOf } from '../../src/session/saving/saved-work.js';
+import { seal, unseal } from '../../src/session/saving/sealed.js';
 import { exportSession, importSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, ObjectRecord } from '../../src/session/state.js';
@@ -139,11 +140,16 @@ async function annotateUntilDeath(
 }
 
 /** Two windows or more save the same image at the same time, over a store whose operations take random turns. */
-export async function raceTrials(trials: number, seed: number, windows = 2): Promise<Losses> {
+export async function raceTrials(
+  trials: number,
+  seed: number,
+  windows = 2,
+  open: (trial: number) => Store = () => memoryStore(),
+): Promise<Losses> {
   const random = seededRandom(seed);
   const losses: string[] = [];
   for (let trial = 0; trial < trials; trial++) {
-    const store = slowStore(memoryStore(), random);
+    const store = slowStore(open(trial), random);
     const raced = await Promise.all(
       Array.from({ length: windows }, (_, writer) => raceOnce(store, WALK_IMAGE, trial * windows + writer)),
     );
@@ -293,6 +299,45 @@ export async function damageTrials(
     if (count < DAMAGED_OBJECTS - places) failed++;
   }
   return { failed, least };
+}
+
+/**
+ * A newer version of the program has saved one of the files, each in turn: what an older one finds, and whether that file
+ * is still there after it has saved work of its own.
+ */
+export async function newerTrials(): Promise<{ kind: string; lost: number; notice?: string; isKept: boolean }[]> {
+  const image: ImageInfo = { ...WALK_IMAGE, size: [300, 200] };
+  const { files, objects } = await journalOf(image, Array(NEWER_OBJECTS).fill(1));
+  const keys = [...files.keys()];
+  const changes = keys.filter((key) => key.includes('/journal/'));
+  const results = [];
+  for (const key of [...keys.filter((key) => key.includes('/snapshots/')), changes[0], changes.at(-1) as string]) {
+    const newer = await ofNewerVersion(files.get(key) as Uint8Array);
+    const store = memoryStore('newer', new Map([...files, [key, newer]]));
+    const { notice } = await Journal.open(store, image);
+    const session = new AnnotationSession();
+    const autosave = await openSaved(session, store, image, new DiscAnnotator(image.size, 4));
+    const found = new Set(objectTexts(session.state.layers.committed_objects.objects));
+    await session.run('put_prompts', {
+      prompts: [{ kind: 'point', id: 'new', plane: 0, at: [290, 190], positive: true }],
+    });
+    await session.run('commit');
+    await autosave.close();
+    const after = await Promise.all((await listKeys(store)).map((kept) => store.get(kept)));
+    const isKept = after.some((bytes) => Buffer.compare(bytes as Uint8Array, newer) === 0);
+    const lost = objects.filter((text) => !found.has(text)).length;
+    results.push({ kind: key.split('/')[1], lost, isKept, ...(notice && { notice }) });
+  }
+  return results;
+}
+
+/** More than the changes that go without a snapshot. */
+const NEWER_OBJECTS = 110;
+
+async function ofNewerVersion(bytes: Uint8Array): Promise<Uint8Array> {
+  const { lines } = await unseal(bytes);
+  const [header, ...rest] = lines as object[];
+  return (await seal([{ ...header, version: 3, somethingNew: true }, ...rest])).bytes;
 }
 
 /** @param isMissing a whole snapshot is gone instead of a byte being wrong */

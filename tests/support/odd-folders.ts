@@ -1,0 +1,64 @@
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import type { folderStore } from '../../src/io/stores/fs.js';
+
+/**
+ * `node:fs/promises` of folders that are no plain local ones. Writing takes two steps with a pause between, as over a
+ * network, so that others see half a file.
+ */
+const ODD_FOLDERS = {
+  'without hard links': `throw Object.assign(new Error('EPERM: operation not permitted, link'), { code: 'EPERM' });`,
+  'of a network that repeats what it has done': `
+    await real.link(from, to);
+    await real.link(from, to);`,
+} as const;
+
+export type OddFolder = keyof typeof ODD_FOLDERS;
+export const oddFolders = Object.keys(ODD_FOLDERS) as OddFolder[];
+
+const fsOf = (link: string) => `
+  import * as real from 'node:fs/promises';
+  export * from 'node:fs/promises';
+  export const link = async (from, to) => {${link}};
+  export const open = async (file, flags) => {
+    const handle = await real.open(file, flags);
+    const writeFile = async (bytes) => {
+      const half = bytes.length >> 1;
+      await handle.write(bytes, 0, half, 0);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      await handle.write(bytes, half, bytes.length - half, half);
+    };
+    return new Proxy(handle, {
+      get: (target, name) => {
+        if (name === 'writeFile') return writeFile;
+        const value = target[name];
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  };`;
+
+/** The folder store on such a folder. @param scratch a folder for its code */
+export async function oddFolderStore(kind: OddFolder, scratch: string): Promise<typeof folderStore> {
+  const outfile = path.join(scratch, `${kind.replaceAll(' ', '-')}.mjs`);
+  await build({
+    entryPoints: ['src/io/stores/fs.ts'],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'warning',
+    plugins: [
+      {
+        name: 'odd folder',
+        setup({ onResolve, onLoad }) {
+          onResolve({ filter: /^node:fs\/promises$/ }, ({ importer }) =>
+            importer.endsWith('.ts') ? { path: kind, namespace: 'odd' } : { path: 'node:fs/promises', external: true },
+          );
+          onLoad({ filter: /.*/, namespace: 'odd' }, () => ({ contents: fsOf(ODD_FOLDERS[kind]), resolveDir: '/' }));
+        },
+      },
+    ],
+  });
+  return (await import(pathToFileURL(outfile).href)).folderStore;
+}
