@@ -102,6 +102,28 @@ describe("tifffile's shapes", () => {
     ['{"shape": [6, 1, 5, 6, 1], "axes": "TZYXS"}', 6, [6, 1, 1]],
     ['{"shape": [6, 5, 6], "axes": "RYX"}', 6, [1, 6, 1]],
   ];
+
+  it('of three planes that it took for colours are time points or slices if their axes say so', async () => {
+    const colours = (first: number, tags: readonly Tag[] = []): Page => ({
+      ...SIZE,
+      blocks: [0, 1, 2].map((sample) => new Uint8Array(AREA).fill(first + sample)),
+      tags: [short(258, 8, 8, 8), short(262, 2), short(277, 3), short(284, 2), ...tags],
+    });
+    for (const [axes, sizes] of [
+      ['TYX', { t: 3, z: 1, c: 1 }],
+      ['ZYX', { t: 1, z: 3, c: 1 }],
+      ['SYX', { t: 1, z: 1, c: 3 }],
+    ] as const) {
+      const image = await open([colours(1, [text(270, `{"shape": [3, 5, 6], "axes": "${axes}"}`)])]);
+      assert.deepEqual(image.sizes, { ...sizes, y: 5, x: 6 });
+      assert.equal(image.rgb, axes === 'SYX');
+      assert.deepEqual((await values(image)).flat(2), [1, 2, 3]);
+    }
+    const both = await open([colours(1, [text(270, '{"shape": [2, 3, 5, 6], "axes": "TZYX"}')]), colours(4)]);
+    assert.deepEqual((await values(both)).flat(2), [1, 2, 3, 4, 5, 6]);
+    assert.equal(both.sizes.t, 2);
+  });
+
   for (const [description, count, [t, z, c]] of cases)
     for (const [how, pages] of [
       ['behind one directory', together(count, [text(270, description)])],

@@ -19,6 +19,8 @@ export interface TiffPage {
   /** Samples per pixel; in planar files each has blocks of its own. */
   readonly samples: number;
   readonly planar: boolean;
+  /** Of a planar page, the one sample that stands for a page of its own. */
+  readonly sample?: number;
   readonly dtype: FileDtype;
   readonly bits: number;
   readonly compression: number;
@@ -31,6 +33,12 @@ export interface TiffPage {
   readonly description: string | undefined;
 }
 
+/** One sample of a planar page as a page of its own. */
+export function samplePage(page: TiffPage, sample: number): TiffPage {
+  return { ...page, samples: 1, sample, photometric: MIN_IS_BLACK };
+}
+
+const MIN_IS_BLACK = 1;
 const RGB = 2;
 const YCBCR = 6;
 /** Uncompressed strips are read in pieces of about this many bytes. */
@@ -145,10 +153,11 @@ export async function readBlock(
   page: TiffPage,
   row: number,
   column: number,
-  sample: number,
+  asked: number,
   options: TaskOptions,
   shift = 0,
 ): Promise<{ data: TypedArray; height: number }> {
+  const sample = page.sample ?? asked;
   const { tileWidth, tileHeight, tiled, compression, bits, file } = page;
   const samples = samplesPerBlock(page);
   const height = tiled ? tileHeight : Math.min(tileHeight, page.height - row * tileHeight);

@@ -1,8 +1,8 @@
 import { sizeOf } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { TiffFile } from './container.js';
-import { readPage, type TiffPage } from './page.js';
-import { hyperstack, listPlanes, readablePages, type TiffSeries } from './planes.js';
+import { readPage, samplePage, type TiffPage } from './page.js';
+import { hyperstack, listPlanes, type PlaneList, readablePages, type TiffSeries } from './planes.js';
 import { centimetres, groupedSeries } from './stacks.js';
 
 /**
@@ -42,7 +42,11 @@ async function readSeries(file: TiffFile, page: TiffPage, index: number) {
   if (shaped === undefined) return undefined;
   const perPage = page.height * page.width * page.samples;
   const expected = sizeOf(shaped.shape) / perPage;
-  const axes = Number.isInteger(expected) && expected >= 1 ? planeShape(shaped, perPage) : undefined;
+  const apart = samplesArePlanes(shaped, page);
+  const axes =
+    Number.isInteger(expected) && expected >= 1
+      ? planeShape(shaped, apart ? page.height * page.width : perPage)
+      : undefined;
   if (axes === undefined) return undefined;
   const directories = shaped.truncated ? [page.directory] : file.directories.slice(index, index + expected);
   const planes = await listPlanes(file, page, expected, directories);
@@ -52,13 +56,30 @@ async function readSeries(file: TiffFile, page: TiffPage, index: number) {
     return undefined;
   const series = hyperstack({
     name: shaped.name || name,
-    first: page,
-    planes,
+    first: apart ? samplePage(page, 0) : page,
+    planes: apart ? planesOfSamples(planes, page.samples) : planes,
     sizes: axes.sizes,
     order: axes.order,
     pixelSize: await centimetres(page),
   });
   return { series, pages: directories.length };
+}
+
+/** tifffile takes 3 or 4 planes of an array for colours, although its axes say that they are slices or time points. */
+function samplesArePlanes({ shape, axes }: Shaped, { planar, samples }: TiffPage): boolean {
+  const letter = axes?.at(-3);
+  return planar && samples > 1 && shape.at(-3) === samples && letter !== undefined && !/[sc]/.test(letter);
+}
+
+function planesOfSamples(planes: PlaneList, samples: number): PlaneList {
+  return {
+    count: planes.count * samples,
+    async at(index) {
+      const plane = await planes.at(Math.floor(index / samples));
+      const sample = index % samples;
+      return 'shift' in plane ? { ...plane, page: samplePage(plane.page, sample) } : samplePage(plane, sample);
+    },
+  };
 }
 
 function parseShaped(description: string | undefined): Shaped | undefined {
