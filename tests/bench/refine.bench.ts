@@ -1,14 +1,15 @@
+import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { correctionPoints } from '../../src/evaluation/iterative-prompting.js';
 import { promptFromObject } from '../../src/evaluation/prompts-from-ground-truth.js';
 import { volumeIou } from '../../src/evaluation/volume-iou.js';
 import { objectOf } from '../../src/evaluation/volumes.js';
+import { openNdarray } from '../../src/io/ndarray.js';
+import { resolveModel } from '../../src/model/registry.js';
 import type { LabelImage, Size, Tensor } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { intersectionArea, maskIou } from '../../src/ndimage/mask-sets.js';
 import { EMPTY_MASK, masksFromLabels } from '../../src/ndimage/rle.js';
-import { generateLabels } from '../../src/segmentation/amg/generate.js';
-import { initializeAmg } from '../../src/segmentation/amg/initialize.js';
-import { AMG_THRESHOLDS } from '../../src/segmentation/amg/state.js';
+import { generateAutomatic, initializeAutomatic, recommendedThresholds } from '../../src/segmentation/automatic.js';
 import type { SegmentContext } from '../../src/segmentation/context.js';
 import { correctMask } from '../../src/segmentation/correct-mask.js';
 import { segmentEach } from '../../src/segmentation/from-prompts.js';
@@ -31,12 +32,15 @@ import { atLeast, atMost, type Figure, reported } from './figure.js';
  * What correcting clicks do to masks that are there, by simulated people who click in the middle of the largest error
  * (volumes, automatic objects) or anywhere in it (iterative prompting). docs/correction.md has the results.
  *
- * REFINE_PARTS names the parts to run, by commas: click, rounds, automatic, volume. REFINE_OBJECTS is the number of
- * objects per image, REFINE_VOLUMES the volumes and time series by id, REFINE_MODEL the model.
+ * REFINE_PARTS names the parts to run, by commas: click, rounds, automatic (by a grid of points), instances (automatic by
+ * the model's instance decoder, in a fiftieth of the time), volume. REFINE_OBJECTS is the number of
+ * objects per image, REFINE_IMAGES parts of the ids of images, REFINE_VOLUMES the volumes and time series by id,
+ * REFINE_MODEL the model.
  */
 const MODEL = process.env.REFINE_MODEL ?? 'vit_t';
-const PARTS = (process.env.REFINE_PARTS ?? 'click,rounds,automatic,volume').split(',');
+const PARTS = (process.env.REFINE_PARTS ?? 'click,rounds,automatic,instances,volume').split(',');
 const OBJECTS = Number(process.env.REFINE_OBJECTS ?? 2);
+const IMAGES = (process.env.REFINE_IMAGES ?? '').split(',');
 const VOLUMES = (process.env.REFINE_VOLUMES ?? 'qcanet-8cell').split(',');
 const ROUNDS = 8;
 const MIN_PIXELS = 30;
@@ -51,7 +55,8 @@ export default async function run(): Promise<Figure[]> {
   const figures: Figure[] = [];
   if (PARTS.includes('click')) figures.push(...(await firstClicks(worker)));
   if (PARTS.includes('rounds')) figures.push(...(await rounds(worker)));
-  if (PARTS.includes('automatic')) figures.push(...(await automaticObjects(worker)));
+  if (PARTS.includes('automatic')) figures.push(...(await automaticObjects(worker, 'automatic', 'amg')));
+  if (PARTS.includes('instances')) figures.push(...(await automaticObjects(worker, 'instances', 'auto')));
   if (PARTS.includes('volume')) for (const id of VOLUMES) figures.push(...(await volumes(worker, id)));
   await worker.close();
   return figures;
@@ -60,6 +65,7 @@ export default async function run(): Promise<Figure[]> {
 interface Labelled {
   readonly id: string;
   readonly set: string;
+  readonly pixels: Tensor;
   readonly context: SegmentContext;
   readonly size: Size;
   readonly objects: readonly Mask[];
@@ -69,12 +75,12 @@ interface Labelled {
 async function* images(worker: Worker): AsyncGenerator<Labelled> {
   for (const item of dataItems()) {
     const set = ['a_lm2d', 'b_em', 'c_lm3d', 'd_tracking'].find((folder) => item.file.startsWith(folder));
-    if (!set || !item.labels) continue;
+    if (!set || !item.labels || !IMAGES.some((part) => item.id.includes(part))) continue;
     const isStack = STACKS.includes(item.id) || TIME_SERIES.includes(item.id);
     const { pixels, labels } = isStack ? await middlePlane(item.id) : await readGroundTruth(item.id);
     const context = contextOf(worker, pixels, undefined, MODEL);
     const objects = [...masksFromLabels(labels).values()].filter(({ area }) => area >= MIN_PIXELS);
-    yield { id: item.id, set, context, size: context.embeddings.size, objects };
+    yield { id: item.id, set, pixels, context, size: context.embeddings.size, objects };
   }
 }
 
@@ -157,11 +163,16 @@ async function correctedInRounds(
 }
 
 /** Objects that automatic segmentation found, but not well: one click in the middle of the largest error. */
-async function automaticObjects(worker: Worker): Promise<Figure[]> {
+async function automaticObjects(worker: Worker, name: string, mode: 'amg' | 'auto'): Promise<Figure[]> {
   let [total, up, down, gain] = [0, 0, 0, 0];
-  for await (const { id, set, context, size, objects } of images(worker)) {
+  const model = resolveModel(MODEL);
+  await worker.load(model);
+  for await (const { id, set, pixels, size, objects } of images(worker)) {
     if (set !== 'a_lm2d' && set !== 'b_em') continue;
-    const { objects: found } = generateLabels(await initializeAmg(context), AMG_THRESHOLDS);
+    const source = openNdarray({ ...pixels, axes: pixels.shape.length === 3 ? 'yxc' : 'yx' } as never);
+    const context = { worker, model: MODEL, plane: 0, embeddings: await openEmbeddings({ source, worker, model }) };
+    const state = await initializeAutomatic(context, { mode });
+    const found = generateAutomatic(state, recommendedThresholds(state.mode, model.defaults));
     const wrong = found.flatMap(({ mask }) => {
       const ious = objects.map((object) => maskIou(mask, object));
       const best = ious.reduce((b, iou, k) => (iou > ious[b] ? k : b), 0);
@@ -181,9 +192,9 @@ async function automaticObjects(worker: Worker): Promise<Figure[]> {
     );
   }
   return [
-    atLeast('refine_automatic_up', up / total, 'of objects', 0.85),
-    atMost('refine_automatic_down', down / total, 'of objects', 0.02),
-    reported('refine_automatic_gain', gain / total, 'mean IoU'),
+    atLeast(`refine_${name}_up`, up / total, 'of objects', 0.85),
+    atMost(`refine_${name}_down`, down / total, 'of objects', 0.02),
+    reported(`refine_${name}_gain`, gain / total, 'mean IoU'),
   ];
 }
 

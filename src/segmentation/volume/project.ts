@@ -41,6 +41,8 @@ export interface AnnotatedSlices {
   /** The object does not go below its lowest (above its highest) annotated slice. */
   readonly stopLower: boolean;
   readonly stopUpper: boolean;
+  /** Lowest and highest plane that may hold the object, where that is known. */
+  readonly within?: { readonly lowest?: number; readonly highest?: number };
 }
 
 export interface ProjectedObject {
@@ -135,7 +137,7 @@ interface Run {
 
 /** Lowest and highest plane that may hold the object: up to the nearest stop markers. */
 function boundsOf(
-  { masks, stopLower, stopUpper }: AnnotatedSlices,
+  { masks, stopLower, stopUpper, within = {} }: AnnotatedSlices,
   planes: readonly number[],
   marked: readonly number[],
   depth: number,
@@ -144,10 +146,11 @@ function boundsOf(
   const empty = planes.filter((plane) => masks.get(plane)?.area === 0);
   const below = empty.filter((plane) => plane < lowest).pop();
   const above = empty.find((plane) => plane > highest);
-  return [
+  const [from, to] = [
     below !== undefined ? below + 1 : stopLower ? lowest : 0,
     above !== undefined ? above - 1 : stopUpper ? highest : depth - 1,
   ];
+  return [Math.max(from, within.lowest ?? 0), Math.min(to, within.highest ?? depth - 1)];
 }
 
 /** From a marked slice to `end`, or until two neighbouring masks overlap too little or the object is gone. */
@@ -196,14 +199,17 @@ async function fillGap(run: Run, a: number, maskA: Mask, b: number, maskB: Mask)
 
 /**
  * Between two marked slices of different size the front of either is wrong near the other: both go all the way, and of
- * each slice that mask is taken whose area is nearer to what lies between the areas of the marked ones.
+ * each slice that mask is taken whose area is nearer to what is expected there: the sections of an ellipsoid whose middle
+ * is the larger of the marked ones. (A straight line between the areas gives up most of the object where a slice near its
+ * end was corrected.)
  */
 async function fillByArea(run: Run, a: number, maskA: Mask, b: number, maskB: Mask): Promise<void> {
   const up = await walk(run, a, maskA, b);
   const down = await walk(run, b, maskB, a);
   for (let plane = a + 1; plane < b; plane++) {
-    const share = (plane - a) / (b - a);
-    const expected = maskA.area * (1 - share) + maskB.area * share;
+    const [larger, smaller] = maskA.area >= maskB.area ? [a, b] : [b, a];
+    const [most, least] = [Math.max(maskA.area, maskB.area), Math.min(maskA.area, maskB.area)];
+    const expected = most - (most - least) * ((plane - larger) / (smaller - larger)) ** 2;
     const away = ({ area }: Mask) => Math.abs(Math.log((area + 1) / expected));
     const [fromA, fromB] = [up.get(plane) as Mask, down.get(plane) as Mask];
     run.found(plane, away(fromA) <= away(fromB) ? fromA : fromB);

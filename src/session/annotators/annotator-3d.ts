@@ -3,6 +3,7 @@ import { PROJECT_OPTIONS, projectThroughVolume } from '../../segmentation/volume
 import type { AnnotatorTask, Segmentation } from '../annotator.js';
 import type { ObjectRecord, SessionState } from '../state.js';
 import { StackAnnotator } from './annotator-stack.js';
+import { reachOf } from './object-reach.js';
 
 /**
  * Annotates one object of a volume at a time. Slices that a person marked or painted are the truth; "segment all slices"
@@ -28,7 +29,7 @@ export class Annotator3d extends StackAnnotator {
     const base: ObjectRecord = { ...own, prompts };
     const soFar = new Map([...own.masks, ...annotated.masks]);
     const { masks, range } = await projectThroughVolume(
-      annotated,
+      { ...annotated, within: reachOf(own, annotated.masks, prompts) },
       this.planes,
       this.segmentSlice,
       {

@@ -53,6 +53,14 @@ describe('projectThroughVolume', () => {
     assert.deepEqual([...masks.keys()], [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
   });
 
+  it('goes no farther than the planes that may hold the object', async () => {
+    const { segment } = segmenter();
+    const { range } = await projectThroughVolume(annotate([9], { within: { lowest: 7 } }), DEPTH, segment);
+    assert.deepEqual(range, [7, 16]);
+    const upper = await projectThroughVolume(annotate([9], { within: { highest: 9 } }), DEPTH, segment);
+    assert.deepEqual(upper.range, [3, 9]);
+  });
+
   it('stops where it is told to', async () => {
     const { segment } = segmenter();
     const { range } = await projectThroughVolume(
@@ -86,7 +94,7 @@ describe('projectThroughVolume', () => {
     ]);
     const { masks: found } = await projectThroughVolume({ masks, stopLower: true, stopUpper: true }, DEPTH, carrying);
     const sides = Array.from({ length: 9 }, (_, i) => Math.sqrt(found.get(4 + i)?.area ?? 0));
-    assert.deepEqual(sides, [20, 20, 20, 20, 20, 20, 20, 4, 4], 'near the small one only it is small');
+    assert.deepEqual(sides, [20, 20, 20, 20, 20, 20, 20, 20, 4], 'near the small one only it is small');
   });
 
   it('up to a stop marker asks whether the object is still there', async () => {
