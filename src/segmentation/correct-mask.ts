@@ -49,15 +49,18 @@ export async function correctMask(
     if (edit.mask.area === 0 || edit.change.area === 0 || edit.change.area > most || !honours(edit.mask, points))
       return [];
     if (!mayBeAll && takesFrame(edit.mask, frame)) return [];
+    const central = centrality(edit.change, click.at);
     const score =
       Math.min(1, answer.iou) +
       maskIou(edit.mask, mask) +
-      CENTRALITY * centrality(edit.change, click.at) +
+      CENTRALITY * central +
       (answer.prompt === 0 ? FREE_OF_BOX : 0);
-    return { mask: edit.mask, answer, score };
+    return { mask: edit.mask, area: edit.change.area, answer, central, score };
   });
-  if (edits.length === 0) return { mask: dabbed(mask, click, points, reach, size) };
-  const best = edits.reduce((a, b) => (b.score > a.score ? b : a));
+  const best = edits.reduce<(typeof edits)[number] | undefined>((a, b) => (a && a.score >= b.score ? a : b), undefined);
+  const agreed = edits.some(({ answer }) => answer.prompt !== best?.answer.prompt);
+  const isDoubtful = best && best.central < OFF_CENTRE && best.area > most / LARGEST_CHANGE && !agreed;
+  if (!best || isDoubtful) return { mask: dabbed(mask, click, points, reach, size) };
   return { mask: best.mask, predictedIou: best.answer.iou, stability: best.answer.stability };
 }
 
@@ -119,6 +122,9 @@ const LARGEST_CHANGE = 8;
 const CENTRALITY = 0.6;
 /** For answers without the mask's box, which SAM fills: many masks that need correcting are too large. */
 const FREE_OF_BOX = 0.5;
+
+/** A large change that one way of asking alone gives, and in which the click is less central than this, is not believed. */
+const OFF_CENTRE = 0.35;
 
 /** In a plane without a mask: of agreement with the neighbour's, and of being larger than that (per e-fold). */
 const AS_NEIGHBOUR = 0.7;

@@ -118,6 +118,48 @@ describe('a fast hand in the browser', function () {
       );
     });
 
+    it(`a negative click takes away what is too much and leaves the rest: ${viewer}`, async () => {
+      await fresh();
+      await annotator.until('embedding', (state) => state.embedding === 'ready', MINUTES);
+      const [cell] = cells;
+      const [y, x] = middle(cell.box);
+      await annotator.page.mouse.click(...(await annotator.onScreen([y, x])));
+      await annotator.until('a mask', (now) => idle(now) && now.layers.current_object.count === 1, MINUTES);
+      const clicked = await annotator.labels('current_object');
+      // A tail that does not belong to it, out of the cell to where there is more room.
+      const end: YX = [y, x < 160 ? cell.box[3] + 22 : cell.box[1] - 22];
+      await annotator.call('paint', [[y, x < 160 ? cell.box[3] - 1 : cell.box[1] + 1], end], {
+        tool: 'brush',
+        radius: 4,
+      });
+      const painted = await annotator.labels('current_object');
+      const iou = (labels: Uint32Array) => {
+        const [both, either] = [(k: number) => labels[k] && clicked[k], (k: number) => labels[k] || clicked[k]];
+        const count = (test: (k: number) => number) => labels.reduce((sum, _, k) => sum + (test(k) ? 1 : 0), 0);
+        return count(both) / count(either);
+      };
+      assert.ok(iou(painted) < 0.95, `${iou(painted)}`);
+      const at = await annotator.onScreen(end);
+      if (viewer === 'ours') await annotator.page.mouse.click(...at, { button: 'right' });
+      else {
+        await annotator.press('t');
+        await annotator.page.mouse.click(...at);
+        await annotator.press('t');
+      }
+      await annotator.until('the correction', (now) => idle(now) && now.prompts.length === 2, MINUTES);
+      const corrected = await annotator.labels('current_object');
+      const index = Math.floor(end[0]) * 320 + Math.floor(end[1]);
+      assert.deepEqual([painted[index], corrected[index]], [1, 0]);
+      assert.ok(iou(corrected) > iou(painted), `${iou(painted)} to ${iou(corrected)}`);
+      assert.ok(
+        corrected.every((label, k) => !label || painted[k]),
+        'nothing is added',
+      );
+      await annotator.press('Control+z');
+      await annotator.untilLabels('current_object', painted, 'as it was painted');
+      assert.deepEqual(annotator.errors, []);
+    });
+
     it(`keys and buttons of both windows come in the order of the hand: ${viewer}`, async () => {
       await fresh();
       await annotator.until('embedding', (state) => state.embedding === 'ready', MINUTES);
