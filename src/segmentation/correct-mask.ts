@@ -41,7 +41,8 @@ export async function correctMask(
   // Outside its tile an answer says nothing.
   const seen = tiling ? cropMask(mask, tiling.tiles[tileAt(tiling, click.at)].outer) : mask;
   const reach = distanceToEdge(mask, click.at);
-  const most = LARGEST_CHANGE * Math.PI * Math.max(1.5, reach) ** 2;
+  const disk = Math.PI * Math.max(1.5, reach) ** 2;
+  const most = disk * (reach < BESIDE_EDGE ? LARGEST_CHANGE_THERE : LARGEST_CHANGE);
   const frame: YXYX = [0, 0, ...size];
   const mayBeAll = takesFrame(mask, frame);
   const edits = answers.flatMap((answer) => {
@@ -59,7 +60,7 @@ export async function correctMask(
   });
   const best = edits.reduce<(typeof edits)[number] | undefined>((a, b) => (a && a.score >= b.score ? a : b), undefined);
   const agreed = edits.some(({ answer }) => answer.prompt !== best?.answer.prompt);
-  const isDoubtful = best && best.central < OFF_CENTRE && best.area > most / LARGEST_CHANGE && !agreed;
+  const isDoubtful = best && best.central < OFF_CENTRE && best.area > disk && !agreed;
   if (!best || isDoubtful) return { mask: dabbed(mask, click, points, reach, size) };
   return { mask: best.mask, predictedIou: best.answer.iou, stability: best.answer.stability };
 }
@@ -117,6 +118,9 @@ export async function refineMask(
 
 /** Area of the largest change that a click makes, in disks as wide as the click is away from the mask's edge. */
 const LARGEST_CHANGE = 8;
+/** Nearer to the edge than so many pixels the error is narrow, and what takes more than a strip of it is another object. */
+const BESIDE_EDGE = 2.5;
+const LARGEST_CHANGE_THERE = 2;
 
 /** Weights beside the predicted IoU and the agreement with the mask, which count 1 each. */
 const CENTRALITY = 0.6;
