@@ -118,6 +118,30 @@ describe('when work cannot be saved automatically', function () {
       assert.deepEqual(await download(annotator), new Set([0, 1]));
       await annotator.close();
     });
+
+    it('a private window of Firefox, which has a database but no files, says that saved work goes with it', async () => {
+      const annotator = await openAlone(server, () => {
+        const denied = () =>
+          Promise.reject(new DOMException('Security error when calling GetDirectory', 'SecurityError'));
+        Object.defineProperty(StorageManager.prototype, 'getDirectory', { value: denied });
+      });
+      const panel = await annotator.panel();
+      await panel.getByText(/saved work is probably gone when it is closed/).waitFor();
+      await annotator.close();
+    });
+
+    it('a page that cannot start says within ten seconds what may be wrong', async () => {
+      const context = await story.browser.newContext();
+      const page = await context.newPage();
+      await page.clock.install();
+      await page.route('**/plugin/index.html', () => undefined); // never answered
+      const asked = page.waitForRequest('**/plugin/index.html');
+      await page.goto(server.url);
+      await asked;
+      await page.clock.fastForward(10_000);
+      await page.getByText(/The annotator is still not open\. .*private windows/).waitFor();
+      await context.close();
+    });
   });
 
   it('a folder that cannot be written loses nothing, and is used again when it can', async () => {
