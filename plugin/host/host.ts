@@ -50,12 +50,14 @@ async function start(): Promise<void> {
     config: { settings },
   });
   clearTimeout(late);
+  document.getElementById('late')?.remove();
 }
 
-/** In place of the page that has not come. */
+/** In place of the page that has not come, or above a window that stays empty. */
 function sayWhere(text: string): void {
   const place = document.getElementById('starting');
   if (place) place.textContent = text;
+  else document.getElementById('messages')?.append(messageOf(text, 'late'));
 }
 
 /** The token leaves the address bar, where it is seen, copied and bookmarked; a reload finds it in the tab's own storage. */
@@ -84,10 +86,16 @@ async function readSettings(): Promise<PageSettings> {
   );
 }
 
-function showMessage(text: string): void {
+function messageOf(text: string, id = ''): HTMLElement {
   const message = document.createElement('div');
+  message.id = id;
   message.className = 'message';
   message.textContent = text;
+  return message;
+}
+
+function showMessage(text: string): void {
+  const message = messageOf(text);
   document.getElementById('messages')?.append(message);
   setTimeout(() => message.remove(), MESSAGE_SECONDS * 1000);
 }
