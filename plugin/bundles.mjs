@@ -29,6 +29,7 @@ export const PAGES = {
     'plugin/viewer/viewer': 'plugin/viewer/main.ts',
     'plugin/worker': 'src/worker/hosts/web-worker.ts',
     'plugin/import-worker': 'src/worker/hosts/import-worker.ts',
+    'plugin/training-worker': 'src/training/hosts/web-training-worker.ts',
     'host/host': 'plugin/host/host.ts',
   },
   outdir: 'dist',

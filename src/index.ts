@@ -12,7 +12,7 @@
  * const context = { worker, model: model.name, embeddings, plane: 0 };
  * const { mask } = await segmentFromPoints(context, [{ at: [120, 84], positive: true }]);
  */
-export { openNodeService as openService } from './app/node-service.js';
+export { openService, trainSam } from './cli/train/train-sam.js';
 export { openFile } from './io/node-open.js';
 export { folderStore } from './io/stores/fs.js';
 export * from './library.js';

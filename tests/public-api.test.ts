@@ -61,7 +61,7 @@ const EVERYWHERE = [
   'trackAcrossFrames',
 ];
 
-const IN_NODE = ['createNodeWorker', 'folderStore', 'openFile', 'startNodeWorker'];
+const IN_NODE = ['createNodeWorker', 'folderStore', 'openFile', 'startNodeWorker', 'trainSam'];
 const IN_BROWSERS = ['createWebWorker', 'indexedDbStore', 'opfsStore'];
 
 describe('public API', () => {

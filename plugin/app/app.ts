@@ -1,4 +1,5 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import { annotatedBefore, annotatedNow } from '../../src/app/annotated-images.js';
 import { type AnnotatorParts, PageAnnotator } from '../../src/app/annotator.js';
 import { displayOptions } from '../../src/app/display.js';
 import { Engine } from '../../src/app/engine.js';
@@ -14,6 +15,8 @@ import {
   seriesOfFiles,
 } from '../../src/app/series.js';
 import { openStorage } from '../../src/app/storage.js';
+import { isLocal } from '../../src/app/switchable-worker.js';
+import { trainingByServer, trainingInPage } from '../../src/app/training-hosts.js';
 import { checkpointsAmong } from '../../src/checkpoints/recognise.js';
 import { asSamError, SamError } from '../../src/errors.js';
 import { httpBytes } from '../../src/io/http-bytes.js';
@@ -25,6 +28,7 @@ import { memoryStore } from '../../src/io/stores/memory.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import { serverStore } from '../../src/io/stores/server.js';
 import { KEPT_MODELS } from '../../src/model/kept-models.js';
+import type { ModelSpec } from '../../src/model/model-spec.js';
 import { adoptModel } from '../../src/model/registry.js';
 import type { Tiling } from '../../src/ndimage/blocking.js';
 import { commandOfKey, paletteModel } from '../../src/presenter/keys.js';
@@ -35,6 +39,9 @@ import { createService, type MicroSamService } from '../../src/service/service.j
 import type { CommandId } from '../../src/session/commands/commands.js';
 import { loadObjects } from '../../src/session/loading/load-objects.js';
 import type { ObjectLayer } from '../../src/session/state.js';
+import type { TaskOptions } from '../../src/task.js';
+import type { AnnotatedImage } from '../../src/training/annotated.js';
+import type { TrainingHost } from '../../src/training/training-job.js';
 import type { WorkerInfo } from '../../src/worker/sam-worker.js';
 import { listenToDrops } from '../dropped-files.js';
 import { handTime } from '../hand-time.js';
@@ -90,6 +97,10 @@ export class MicroSamApp {
   private tilesShown?: Tiling;
   private panelVisible = false;
   private series?: PageSeries;
+  private readonly trainsInPage: TrainingHost = trainingInPage(
+    () => new Worker(new URL('training-worker.js', document.baseURI), { type: 'module', name: 'training' }),
+  );
+  private trainsByServer?: TrainingHost;
   private store?: Store;
 
   constructor(
@@ -148,6 +159,16 @@ export class MicroSamApp {
         deleteModel: async (name) => this.running().deleteModel(name),
       },
       headless: { worker: () => this.running().worker },
+      training: {
+        host: (model) => this.trainingHost(model),
+        adopt: ({ model }) => {
+          adoptModel(model);
+          this.redraw();
+        },
+        annotated: (task) => this.annotated(task),
+        model: () => annotator.model,
+        window: () => annotator.tiling?.tileShape,
+      },
       screenshot: () => this.screenshot(),
     });
     return {
@@ -165,6 +186,24 @@ export class MicroSamApp {
   private running(): Engine {
     if (this.engine) return this.engine;
     throw new SamError('no_worker', 'This window has no model yet: call its function run first.');
+  }
+
+  /** Models that only this page can read are trained in it. */
+  private trainingHost(model: ModelSpec): TrainingHost {
+    return isLocal(model) ? this.trainsInPage : (this.trainsByServer ?? this.trainsInPage);
+  }
+
+  /** All that is committed, on the open image and on others of its series. */
+  private async annotated(task: TaskOptions): Promise<AnnotatedImage[]> {
+    const { annotator, series } = this;
+    await annotator.session.settled();
+    const images = await annotatedNow(annotator, task);
+    for (const left of (await series?.leftImages()) ?? []) {
+      task.signal?.throwIfAborted();
+      // One that was moved or changed since is no reason to learn nothing.
+      images.push(...(await annotatedBefore(left, annotator.encodingSettings, task).catch(() => [])));
+    }
+    return images;
   }
 
   private async start({ config = {}, data = {} }: RunContext): Promise<void> {
@@ -186,6 +225,7 @@ export class MicroSamApp {
       onChanged: () => this.redraw(),
     });
     this.engine = engine;
+    if (this.settings.training) this.trainsByServer = trainingByServer(this.settings.training);
     void this.askWorker();
     const { note, place, ...parts } = await openStorage(this.settings);
     this.savedPlace = place;

@@ -589,6 +589,6 @@ function nameOf(input: ImageInput): string {
 const REST_MS = 200;
 
 /** Up to three channels are segmented together, as one picture; of more, the first, until others are chosen. */
-function defaultChannels(source: ImageSource): readonly number[] | undefined {
+export function defaultChannels(source: ImageSource): readonly number[] | undefined {
   return source.rgb || source.sizes.c <= 3 ? undefined : [0];
 }

@@ -187,7 +187,7 @@ export class Engine implements EngineDeps {
       models: modelNames().map((name) => ({ name, detail: resolveModel(name).description })),
       model: encodingSettings.model ?? model.name,
       modelNote: modelNote(model),
-      canDelete: isKept(model.encoder.url),
+      canDelete: isKeptHere(model),
       settings: encodingSettings,
       slices: annotator.source?.sizes.z ?? 1,
       tiles: tiling
@@ -203,7 +203,12 @@ export class Engine implements EngineDeps {
 }
 
 function isImported(name: string): boolean {
-  return isKept(resolveModel(name).encoder.url);
+  return isKeptHere(resolveModel(name));
+}
+
+/** One that was imported or trained in this browser. */
+function isKeptHere({ encoder, decoder, instances }: ModelSpec): boolean {
+  return [encoder, decoder, instances].some((file) => file !== undefined && isKept(file.url));
 }
 
 function both(first: TaskOptions['onProgress'], second: TaskOptions['onProgress']): TaskOptions['onProgress'] {
@@ -215,6 +220,7 @@ function both(first: TaskOptions['onProgress'], second: TaskOptions['onProgress'
 
 function modelNote(model: ModelSpec): string {
   if (isKept(model.encoder.url)) return 'Imported; kept in this browser, and runs inside this page.';
+  if (isKeptHere(model)) return 'Trained here; kept in this browser, and runs inside this page.';
   return isLocal(model) ? 'From files of this computer: runs inside this page.' : '';
 }
 

@@ -8,6 +8,12 @@ import { createNodeWorker } from '../worker/hosts/node-worker.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 import { type ScriptHost, scriptService } from './script-service.js';
 
+export interface NodeServiceOptions {
+  readonly worker?: SamWorker;
+  /** Where models are trained; nowhere if absent. */
+  readonly training?: ScriptHost['training'];
+}
+
 /**
  * The annotator of one script in Node, without a window; see docs/scripting.md for its functions.
  *
@@ -19,10 +25,10 @@ import { type ScriptHost, scriptService } from './script-service.js';
  * await sam.commit();
  * const labels = await sam.get_layer('committed_objects');
  */
-export async function openNodeService({ worker }: { readonly worker?: SamWorker } = {}): Promise<MicroSamService> {
-  if (worker) return nodeService(worker);
+export async function openNodeService({ worker, training }: NodeServiceOptions = {}): Promise<MicroSamService> {
+  if (worker) return nodeService(worker, { training });
   const own = await createNodeWorker();
-  const service = nodeService(own);
+  const service = nodeService(own, { training });
   return {
     ...service,
     async close() {
@@ -33,11 +39,14 @@ export async function openNodeService({ worker }: { readonly worker?: SamWorker 
 }
 
 /** The same over a worker that is there. Images may be named by path, and embeddings kept in folders. */
-export function nodeService(worker: SamWorker, engine: ScriptHost['engine'] = {}): MicroSamService {
-  return scriptService(worker, { inputOf, nameOf: nameOfFile, folder: folderStore, engine });
+export function nodeService(
+  worker: SamWorker,
+  { engine, training }: Pick<ScriptHost, 'engine' | 'training'> = {},
+): MicroSamService {
+  return scriptService(worker, { inputOf, nameOf: nameOfFile, folder: folderStore, engine, training });
 }
 
-async function inputOf(input: ImageInput): Promise<ImageInput> {
+export async function inputOf(input: ImageInput): Promise<ImageInput> {
   if (typeof input !== 'string' || isAddress(input) || input.startsWith('data:')) return input;
   const kind = kindOf(input);
   if (kind === undefined)

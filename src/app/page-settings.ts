@@ -47,4 +47,6 @@ export interface PageSettings {
   readonly autosave?: { readonly url: string; readonly token: string };
   /** WebSocket address where the server tells which window saves the work on an image. */
   readonly leases?: { readonly url: string; readonly token: string };
+  /** WebSocket address where the server trains models; the page itself does if absent. */
+  readonly training?: { readonly url: string; readonly token: string };
 }

@@ -2,10 +2,13 @@ import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
 import type { Store } from '../io/store.js';
 import { memoryStore } from '../io/stores/memory.js';
+import { adoptModel } from '../model/registry.js';
 import type { EngineDeps } from '../service/engine.js';
 import { createService, type MicroSamService } from '../service/service.js';
+import type { TrainingDeps } from '../service/training.js';
 import { forwardWork } from '../worker/forward.js';
 import type { SamWorker } from '../worker/sam-worker.js';
+import { annotatedNow } from './annotated-images.js';
 import { PageAnnotator } from './annotator.js';
 
 /**
@@ -32,6 +35,8 @@ export interface ScriptHost {
   /** The folder of this path, to keep embeddings in. */
   readonly folder?: (path: string) => Store;
   readonly engine?: Pick<EngineDeps, 'importModel' | 'deleteModel'>;
+  /** Where models are trained. */
+  readonly training?: TrainingDeps['host'];
 }
 
 export async function openService({ worker }: ScriptServiceOptions): Promise<MicroSamService> {
@@ -40,7 +45,7 @@ export async function openService({ worker }: ScriptServiceOptions): Promise<Mic
 
 export function scriptService(
   shared: SamWorker,
-  { inputOf = (input) => input, nameOf, folder, engine }: ScriptHost = {},
+  { inputOf = (input) => input, nameOf, folder, engine, training }: ScriptHost = {},
 ): MicroSamService {
   const worker: SamWorker = {
     ...forwardWork((job) => job(shared)),
@@ -67,6 +72,15 @@ export function scriptService(
       openInput: async (input, options) => openImage(await inputOf(input), named(input, options)),
       folder,
     },
+    ...(training && {
+      training: {
+        host: training,
+        adopt: ({ model }) => adoptModel(model),
+        annotated: (task) => annotatedNow(annotator, task),
+        model: () => annotator.model,
+        window: () => annotator.tiling?.tileShape,
+      },
+    }),
     close: () => annotator.close(),
   });
 }

@@ -17,6 +17,7 @@ import type { SeriesControl } from '../service/series.js';
 import { labelsOf } from '../session/loading/load-objects.js';
 import { ImageSeries, type SeriesImage } from '../session/series/image-series.js';
 import { TABLE } from '../session/series/series-table.js';
+import type { LeftImage } from './annotated-images.js';
 import type { PageAnnotator } from './annotator.js';
 
 /** The images that were given to this window, one after the other in its one session. */
@@ -66,6 +67,7 @@ export interface SeriesPlace {
 export class PageSeries {
   private constructor(
     private readonly series: ImageSeries,
+    private readonly inputs: readonly SeriesInput[],
     private readonly annotator: PageAnnotator,
     private readonly output: Store,
     private readonly download: Download,
@@ -95,7 +97,7 @@ export class PageSeries {
       store: own,
       output: results,
     });
-    return new PageSeries(series, annotator, results, download);
+    return new PageSeries(series, images, annotator, results, download);
   }
 
   /** For the panel; made anew after every change. */
@@ -114,6 +116,17 @@ export class PageSeries {
       segmentAll: () => void this.tell(segmentation.run()),
       stopSegmenting: () => segmentation.stop(),
     };
+  }
+
+  /** Images beside the open one that were left with objects. */
+  async leftImages(): Promise<LeftImage[]> {
+    const { images, current } = this.series;
+    const left: LeftImage[] = [];
+    for (const [index, { name }] of images.entries()) {
+      const labels = index === current ? undefined : await this.series.savedLabels(index);
+      if (labels) left.push({ name, input: this.inputs[index].input, labels });
+    }
+    return left;
   }
 
   /** For scripts, which are told what goes wrong. */

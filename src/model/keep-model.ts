@@ -1,75 +1,23 @@
 import { IMPORT_CARD, type ImportOptions, importCheckpoint, type WriteFile } from '../checkpoints/import-checkpoint.js';
 import type { ByteSource } from '../io/bytes.js';
 import type { Store } from '../io/store.js';
-import { deleteAll, listKeys } from '../io/stores/prefix.js';
-import type { TaskOptions } from '../task.js';
-import { CARDS, cardOf, FILES, type KeptModel, keptModels } from './kept-models.js';
+import { keepFiles } from './keep-files.js';
+import type { KeptModel } from './kept-models.js';
 
 /** Importing into a store, apart from reading what it holds: this brings all that converts checkpoints along. */
-const PART_BYTES = 16 << 20;
-/** What an import that was cut off has left is removed by another one after this time, in milliseconds. */
-const ABANDONED_MS = 3_600_000;
-
 /**
  * Imports a checkpoint into the store; an earlier model of that name is replaced.
  *
  * @throws SamError as `importCheckpoint` does, and `storage` where there is no space
  */
 export async function keepModel(store: Store, checkpoint: ByteSource, options: ImportOptions = {}): Promise<KeptModel> {
-  await removeAbandoned(store);
-  const version = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
-  const folder = `${FILES}${version}`;
-  const sizes: Record<string, number> = {};
-  const write: WriteFile = async (file, task) => {
-    if (file.name === IMPORT_CARD) return;
-    sizes[file.name] = file.size;
-    await writeParts(store, `${folder}/${file.name}`, file, task);
-  };
-  try {
-    const card = await importCheckpoint(checkpoint, write, options);
-    const kept: KeptModel = { ...card, version, sizes };
-    options.signal?.throwIfAborted();
-    const earlier = await cardOf(store, card.name);
-    await store.set(CARDS + card.name, new TextEncoder().encode(JSON.stringify(kept)));
-    if (earlier) await deleteAll(store, `${FILES}${earlier.version}/`);
-    return kept;
-  } catch (error) {
-    await deleteAll(store, `${folder}/`).catch(() => undefined);
-    throw error;
-  }
-}
-
-async function writeParts(
-  store: Store,
-  folder: string,
-  { size, pieces }: Parameters<WriteFile>[0],
-  { signal, onProgress }: TaskOptions,
-): Promise<void> {
-  let part = new Uint8Array(Math.min(PART_BYTES, size));
-  let [filled, count, done] = [0, 0, 0];
-  for (const piece of pieces) {
-    signal?.throwIfAborted();
-    const bytes = piece instanceof Uint8Array ? piece : await piece.load();
-    for (let at = 0; at < bytes.length; ) {
-      const some = bytes.subarray(at, at + part.length - filled);
-      part.set(some, filled);
-      filled += some.length;
-      at += some.length;
-      if (filled < part.length) continue;
-      await store.set(`${folder}/${count++}`, part);
-      done += filled;
-      filled = 0;
-      onProgress?.({ done, total: size, message: folder });
-      if (size - done < part.length) part = new Uint8Array(size - done);
-    }
-  }
-}
-
-/** What was left when a page was closed in the middle of an import. */
-async function removeAbandoned(store: Store): Promise<void> {
-  const whole = new Set((await keptModels(store)).map(({ version }) => version));
-  for (const key of await listKeys(store, FILES)) {
-    const [version] = key.slice(FILES.length).split('/');
-    if (!whole.has(version) && Date.now() - Number.parseInt(version, 36) > ABANDONED_MS) await store.delete(key);
-  }
+  return keepFiles(store, options, async (writeTo) => {
+    const sizes: Record<string, number> = {};
+    const write: WriteFile = async (file, task) => {
+      if (file.name === IMPORT_CARD) return;
+      sizes[file.name] = file.size;
+      await writeTo(file, task);
+    };
+    return { ...(await importCheckpoint(checkpoint, write, options)), sizes };
+  });
 }

@@ -3,6 +3,7 @@ import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { deleteAll, listKeys } from '../io/stores/prefix.js';
 import type { TaskOptions } from '../task.js';
+import { type ModelSpec, ofMasks } from './model-spec.js';
 import type { ModelDeclaration } from './registry.js';
 
 /**
@@ -10,7 +11,15 @@ import type { ModelDeclaration } from './registry.js';
  * `files/<version>/<file>/<part>`. So a model is there whole or not at all, an earlier one stays until the new one
  * is complete, and neither writing nor reading needs more memory than one part beside what the runtime is given.
  */
-export interface KeptModel extends ImportCard {
+export interface KeptModel extends Omit<ImportCard, 'type' | 'half' | 'source' | 'encoder' | 'decoder'> {
+  /** Of one that was imported. */
+  readonly type?: ImportCard['type'];
+  readonly half?: boolean;
+  readonly source?: string;
+  readonly encoder?: string;
+  readonly decoder?: string;
+  /** Of one that was trained here: the model whose the files are that are not kept. */
+  readonly base?: ModelSpec;
   /** Other than of any model of this name before, so that none of its files is taken for theirs. */
   readonly version: string;
   /** Bytes of each file. */
@@ -53,16 +62,23 @@ export async function cardOf(store: Store, name: string): Promise<KeptModel | un
 
 /** For `registerModel`. */
 export function declarationOfKept(kept: KeptModel): ModelDeclaration {
-  const { name, description, licence, encoder, encoderDigest: digest, decoder, instances, version } = kept;
+  const { name, description, licence, encoder, encoderDigest: digest, decoder, instances, version, base } = kept;
   const addressOf = (file: string) => `${SCHEME}${name}/${version}/${file}`;
   return {
+    ...(base && partsOf(base, instances !== undefined)),
     name,
     description,
     licence,
-    encoder: { url: addressOf(encoder), digest },
-    decoder: addressOf(decoder),
+    ...(encoder && { encoder: { url: addressOf(encoder), digest } }),
+    ...(decoder && { decoder: addressOf(decoder) }),
     ...(instances && { instances: addressOf(instances) }),
   };
+}
+
+/** @param otherMaps its instance decoder is another */
+function partsOf(base: ModelSpec, otherMaps: boolean): Omit<ModelDeclaration, 'name'> {
+  const { decoderLayout: _, encoderPrecision: __, description: ___, defaults, ...parts } = base;
+  return { ...parts, encoderName: base.encoderName ?? base.name, defaults: otherMaps ? ofMasks(defaults) : defaults };
 }
 
 /**

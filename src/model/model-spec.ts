@@ -61,6 +61,13 @@ export function sameFiles(a: ModelSpec, b: ModelSpec): boolean {
   return a === b || files(a) === files(b);
 }
 
+/** Recommended settings that do not belong to the maps of an instance decoder: another decoder makes other maps. */
+export function ofMasks(defaults: ModelSpec['defaults']): ModelSpec['defaults'] {
+  if (!defaults) return undefined;
+  const { centerDistanceThreshold: _, boundaryDistanceThreshold: __, foregroundThreshold: ___, ...rest } = defaults;
+  return rest;
+}
+
 export interface EncoderInput {
   /** Graph input name; the only input if absent. */
   readonly name?: string;

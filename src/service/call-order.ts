@@ -19,10 +19,17 @@ const CHANGING = [
   'set_recording_view',
 ];
 /** Begin in their turn; the next does not wait for their end. */
-const ALONGSIDE = ['compute_embeddings', 'precompute_image_embeddings', 'estimate_automatic', 'segment_series'];
+const ALONGSIDE = [
+  'compute_embeddings',
+  'precompute_image_embeddings',
+  'estimate_automatic',
+  'segment_series',
+  'train_sam',
+];
 /** Not about the image that is open, or about what goes on right now. */
 const AT_ONCE = [
   ...['setup', 'run', 'close', 'get_info', 'get_state', 'get_series', 'screenshot', 'cancel', 'on', 'off'],
+  ...['get_training', 'pause_training'],
   ...['get_model_names', 'list_models', 'connect_worker', 'evaluate', 'automatic_instance_segmentation'],
   ...['segment_from_points', 'segment_from_box', 'segment_from_box_and_points', 'segment_from_mask'],
 ];

@@ -36,7 +36,7 @@ export class RunningCalls {
     const controller = new AbortController();
     if (task !== undefined) this.running.set(task, controller);
     this.all.add(controller);
-    const report = progress && latestOnly(progress);
+    const report = progress && latestOnly(({ done, total, message }: Progress) => progress({ done, total, message }));
     try {
       const { signal } = controller;
       const aborted = new Promise<never>((_, reject) => {
@@ -88,16 +88,16 @@ export class RunningCalls {
 }
 
 /** Calls one at a time; of what comes meanwhile, the latest. One that fails is called no more. */
-function latestOnly(call: (progress: Progress) => unknown) {
-  let waiting: Progress | undefined;
+export function latestOnly<News extends object = Progress>(call: (news: News) => unknown) {
+  let waiting: News | undefined;
   let calling: Promise<void> | undefined;
   let failed = false;
   const next = async (): Promise<void> => {
     while (waiting && !failed) {
-      const { done, total, message } = waiting;
+      const news = waiting;
       waiting = undefined;
       try {
-        await call({ done, total, message });
+        await call(news);
       } catch {
         failed = true; // its window or process is gone
       }
@@ -105,8 +105,8 @@ function latestOnly(call: (progress: Progress) => unknown) {
     calling = undefined;
   };
   return {
-    tell(progress: Progress) {
-      waiting = progress;
+    tell(news: News) {
+      waiting = news;
       calling ??= next();
     },
     async finished() {

@@ -31,6 +31,7 @@ import { schemas } from './schemas.js';
 import { type SeriesDeps, seriesFunctions } from './series.js';
 import { stackFunctions, stackSettingsOf } from './stack.js';
 import { describeState, promptJson, settingsJson } from './state-json.js';
+import { type TrainingDeps, trainingFunctions } from './training.js';
 import { withSettings } from './with-settings.js';
 
 /**
@@ -57,6 +58,8 @@ export interface ServiceDeps extends SeriesDeps, OpenDeps {
   readonly screenshot?: () => Promise<Uint8Array>;
   /** What segments images that are not open. */
   readonly headless?: HeadlessDeps;
+  /** What trains models. */
+  readonly training?: TrainingDeps;
   /** Called by `close`. */
   readonly close?: () => Promise<void>;
 }
@@ -68,6 +71,7 @@ export function createService(deps: ServiceDeps) {
   const subscriptions = new Subscriptions(session);
   const calls = new RunningCalls();
   const order = new CallOrder();
+  const training = trainingFunctions(deps.training, deps.headless?.openInput);
   const state = () => session.state;
   const noArguments = <R>(name: string, body: () => R | Promise<R>) => method(name, [], schemas.none, body);
 
@@ -100,6 +104,7 @@ export function createService(deps: ServiceDeps) {
       subscriptions.close();
       order.drop();
       calls.cancelAll();
+      training.dropAll();
       session.close();
       await deps.close?.();
     }),
@@ -200,6 +205,7 @@ export function createService(deps: ServiceDeps) {
     ...loadFunctions(session),
     ...engineFunctions(deps.engine ?? {}, calls),
     ...headlessFunctions({ ...deps.headless, precompute: deps.engine?.precompute }, calls),
+    ...training.functions,
     refine_object: noArguments('refine_object', () => session.run('refine_object')),
     choose_candidate: method('choose_candidate', ['index'], schemas.choose_candidate, ({ index }) =>
       session.run('choose_candidate', { index }),
@@ -292,7 +298,7 @@ export function createService(deps: ServiceDeps) {
     off: method('off', ['subscription'], schemas.off, ({ subscription }) => subscriptions.remove(subscription)),
     /** By the id or the slot that `get_state` tells, or by the `task` of a call; without, all work on the image. */
     cancel: method('cancel', ['task'], schemas.cancel, ({ task }) => {
-      if (typeof task === 'string' && (calls.cancel(task) || order.drop(task))) return;
+      if (typeof task === 'string' && (training.stop(task) || calls.cancel(task) || order.drop(task))) return;
       if (task === undefined || task === 'segment') order.drop();
       if (typeof task !== 'string' || isSlot(task)) session.cancel(task);
     }),

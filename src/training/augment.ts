@@ -44,7 +44,13 @@ export function cropped(sample: LabelledImage, [height, width]: Size, random: Ra
   return { ...sample, image: cut(sample.image), labels: cut(sample.labels) };
 }
 
-function part<T extends TypedArray>(image: Tensor<T>, top: number, left: number, [height, width]: Size): Tensor<T> {
+/** The part that begins at (top, left). */
+export function part<T extends TypedArray>(
+  image: Tensor<T>,
+  top: number,
+  left: number,
+  [height, width]: Size,
+): Tensor<T> {
   const stride = image.shape[1] * (image.shape[2] ?? 1);
   const length = width * (image.shape[2] ?? 1);
   const first = left * (image.shape[2] ?? 1);

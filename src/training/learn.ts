@@ -21,6 +21,15 @@ export interface Learning {
   readonly score?: Score;
   /** Called now and then, and with `accuracy` where the weights were scored. */
   readonly onStep?: (row: TrainingRow) => void;
+  readonly hand?: TrainingHand;
+}
+
+/** Whoever watches a training can let it rest, and end it early. */
+export interface TrainingHand {
+  /** Aborted once it is enough: the best weights so far are the result. */
+  readonly enough?: AbortSignal;
+  /** Waited for before each step. */
+  readonly rest?: () => Promise<void> | undefined;
 }
 
 export type Score = (weights: Weights, task: TaskOptions) => Promise<number>;
@@ -47,7 +56,7 @@ export interface Learned {
 const CHECKPOINT = 25;
 
 export async function learn(learning: Learning, task: TaskOptions = {}): Promise<Learned> {
-  const { name, objective, options, start, store, scores, score } = learning;
+  const { name, objective, options, start, store, scores, score, hand = {} } = learning;
   const trainer = new Trainer(objective, options, start);
   const stateKey = `${name}-state.safetensors`;
   const state = await store.get(stateKey);
@@ -57,6 +66,8 @@ export async function learn(learning: Learning, task: TaskOptions = {}): Promise
   const every = Math.max(1, Math.floor(options.steps / scores));
   let [sum, count] = [0, 0];
   while (!trainer.done && !best.stale) {
+    await hand.rest?.();
+    if (hand.enough?.aborted) break;
     const loss = await trainer.advance(task);
     sum += loss;
     count++;
@@ -71,6 +82,9 @@ export async function learn(learning: Learning, task: TaskOptions = {}): Promise
     }
     task.onProgress?.(progressOf(learning, step, loss, best));
   }
+  // What was learned since the last score may be better still.
+  if (hand.enough?.aborted && score && trainer.step > Math.max(best.lastStep, 0))
+    await best.offer(trainer.weights, trainer.step, await score(trainer.weights, task));
   return best.found ?? { weights: trainer.weights, step: trainer.step };
 }
 

@@ -11,12 +11,23 @@ import type { TrainingImage } from './labelled-image.js';
 import { JointObjective, type JointPart, joined, partOf } from './late/joint-objective.js';
 import type { LateStage } from './late/late-stage.js';
 import { cachedStage, cacheStage } from './late/stage-cache.js';
-import { type Learned, type Learning, learn, type Score, type TrainingRow } from './learn.js';
+import { type Learned, type Learning, learn, type Score, type TrainingHand, type TrainingRow } from './learn.js';
 import type { Weights } from './parameters.js';
 import { type DecoderPart, trainableDecoder, withWeights } from './prompts/mask-decoder.js';
 import { cachedPrompts, cachePrompts } from './prompts/prompt-cache.js';
 import { PromptObjective } from './prompts/prompt-objective.js';
 import { Random } from './random.js';
+import { canvasCount, TRAINED_PARTS, type TrainedPart, type TrainingPhase, type TrainingSettings } from './settings.js';
+
+export {
+  PRESETS,
+  type Preset,
+  presetSettings,
+  type Rate,
+  TRAINED_PARTS,
+  type TrainedPart,
+  type TrainingSettings,
+} from './settings.js';
 
 /**
  * Trains parts of a model on annotated images: canvases are made and encoded once, then the decoders are trained on their
@@ -47,31 +58,10 @@ export interface ModelTraining {
     readonly late?: (weights: Readonly<Record<JointPart, Weights>>, task: TaskOptions) => Promise<number>;
   };
   readonly onStep?: (row: TrainingRow) => void;
-}
-
-/** What can be trained: the instance decoder, parts of SAM, named as in micro-sam, and the late part of the encoder. */
-export const TRAINED_PARTS = ['instances', 'mask_decoder', 'prompt_encoder', 'late'] as const;
-export type TrainedPart = (typeof TRAINED_PARTS)[number];
-
-export interface TrainingSettings {
-  /** Canvases to make; more show the images in more ways, and take 1.5 to 2 seconds of work each. */
-  readonly canvases: number;
-  readonly instances: Rate;
-  readonly decoder: Rate;
-  /** Of the late part; the decoders learn along with it at rates of their own. */
-  readonly late: Rate;
-  readonly seed: number;
-  /** Times that weights are scored on the way. */
-  readonly scores: number;
-  /** Stops when so many scores in a row were no better than the best. */
-  readonly patience: number;
-  /** Factor on the share of a kind of images. */
-  readonly kindWeights?: Readonly<Record<string, number>>;
-}
-
-export interface Rate {
-  readonly steps: number;
-  readonly learningRate: number;
+  /** Called after each picture and each step. */
+  readonly onAdvance?: (phase: TrainingPhase, done: number, total: number) => void;
+  /** Ended early, what has not begun to learn stays as it is. */
+  readonly hand?: TrainingHand;
 }
 
 export interface TrainedModel {
@@ -81,41 +71,22 @@ export interface TrainedModel {
   readonly late?: Learned;
 }
 
-/** Canvases for few images show each in at most so many ways. */
-const WAYS = 12;
-
-/** Steps that fit the time a person has: minutes, a coffee, a night's sleep. Measured in docs/training.md. */
-export const PRESETS = {
-  quick: { canvases: 16, instances: 150, decoder: 30, late: 20 },
-  better: { canvases: 64, instances: 600, decoder: 120, late: 80 },
-  best: { canvases: 400, instances: 2400, decoder: 480, late: 320 },
-} as const;
-export type Preset = keyof typeof PRESETS;
-
-/** @param fromStart whether a trained instance decoder is gone on from */
-export function presetSettings(preset: Preset, fromStart: boolean, seed = 1): TrainingSettings {
-  const { canvases, instances, decoder, late } = PRESETS[preset];
-  return {
-    canvases,
-    instances: { steps: instances, learningRate: fromStart ? 1e-3 : 2e-3 },
-    decoder: { steps: decoder, learningRate: 1e-4 },
-    late: { steps: late, learningRate: 1e-4 },
-    seed,
-    scores: 6,
-    patience: 3,
-  };
-}
-
 export async function trainModel(training: ModelTraining, task: TaskOptions = {}): Promise<TrainedModel> {
   const { images, settings, parts } = training;
   if (images.length === 0) throw new SamError('invalid_argument', 'There are no annotated images to train on.');
   if (parts.size === 0) throw new SamError('invalid_argument', `Name a part to train: ${TRAINED_PARTS.join(', ')}.`);
-  const count = Math.min(settings.canvases, WAYS * images.length);
-  const plans = planCanvases(images, count, new Random(settings.seed), settings.kindWeights);
+  const plans = planCanvases(
+    images,
+    canvasCount(settings, images.length),
+    new Random(settings.seed),
+    settings.kindWeights,
+  );
   await cacheCanvases(training, plans, task);
-  const instances = parts.has('instances') ? await trainInstances(training, plans.length, task) : undefined;
-  const decoder = decoderParts(parts).size > 0 ? await trainDecoder(training, plans.length, task) : undefined;
-  if (!parts.has('late')) return { ...(instances && { instances }), ...(decoder && { decoder }) };
+  const goesOn = () => !training.hand?.enough?.aborted;
+  const instances = parts.has('instances') && goesOn() ? await trainInstances(training, plans.length, task) : undefined;
+  const learnsDecoder = decoderParts(parts).size > 0 && goesOn();
+  const decoder = learnsDecoder ? await trainDecoder(training, plans.length, task) : undefined;
+  if (!parts.has('late') || !goesOn()) return { ...(instances && { instances }), ...(decoder && { decoder }) };
   if (instances && decoder) return trainLate(training, plans.length, { instances, decoder }, task);
   throw new SamError(
     'invalid_argument',
@@ -132,7 +103,7 @@ function decoderParts(parts: ReadonlySet<TrainedPart>): Set<DecoderPart> {
 }
 
 async function cacheCanvases(
-  { store, encoder, parts }: ModelTraining,
+  { store, encoder, parts, hand, onAdvance }: ModelTraining,
   plans: readonly CanvasPlan[],
   { signal, onProgress }: TaskOptions,
 ): Promise<void> {
@@ -140,6 +111,8 @@ async function cacheCanvases(
   const forPrompts = decoderParts(parts).size > 0;
   for (const [index, plan] of plans.entries()) {
     signal?.throwIfAborted();
+    await hand?.rest?.();
+    if (hand?.enough?.aborted) return;
     const missing = {
       instances: forInstances && !(await cachedCanvas(store, canvasKey(index))),
       prompts: forPrompts && !(await cachedPrompts(store, promptKey(index))),
@@ -151,6 +124,7 @@ async function cacheCanvases(
     if (missing.instances) await cacheCanvas(store, canvasKey(index), canvas, encoded);
     if (missing.prompts) await cachePrompts(store, promptKey(index), canvas, encoded);
     if (missing.late) await cacheStage(store, stageKey(index), canvas, encoded);
+    onAdvance?.('pictures', index + 1, plans.length);
     onProgress?.({ done: index + 1, total: plans.length, message: `Encoded picture ${index + 1} of ${plans.length}` });
   }
 }
@@ -164,7 +138,7 @@ async function trainInstances(training: ModelTraining, canvases: number, task: T
     const common = commonOf(training);
     return await learn(
       { ...common, name: 'instances', objective, options, start: training.instances, score: scores?.instances },
-      task,
+      advancing(training, 'instances', task),
     );
   } finally {
     await objective.release();
@@ -187,7 +161,7 @@ async function trainDecoder(training: ModelTraining, canvases: number, task: Tas
       scores && ((weights, inner) => scores.decoder(withWeights(decoder, weights), inner));
     const learned = await learn(
       { ...commonOf(training), name: 'decoder', objective, options, start: decoder.weights, score },
-      task,
+      advancing(training, 'decoder', task),
     );
     return { ...learned, model: withWeights(decoder, learned.weights) };
   } finally {
@@ -226,7 +200,7 @@ async function trainLate(
         start: joined({ late: late.weights, decoder: decoder.weights, instances: heads.instances.weights }),
         score: score && ((weights, inner) => score(partsOf(weights), inner)),
       },
-      task,
+      advancing(training, 'late', task),
     );
     const weights = partsOf(learned.weights);
     return {
@@ -261,6 +235,18 @@ function commonOf({
   store,
   settings,
   onStep,
-}: ModelTraining): Pick<Learning, 'store' | 'scores' | 'patience' | 'onStep'> {
-  return { store, scores: settings.scores, patience: settings.patience, onStep };
+  hand,
+}: ModelTraining): Pick<Learning, 'store' | 'scores' | 'patience' | 'onStep' | 'hand'> {
+  return { store, scores: settings.scores, patience: settings.patience, onStep, hand };
+}
+
+/** The same task, which also tells `onAdvance`. */
+function advancing({ onAdvance }: ModelTraining, phase: TrainingPhase, task: TaskOptions): TaskOptions {
+  return {
+    signal: task.signal,
+    onProgress(progress) {
+      onAdvance?.(phase, progress.done, progress.total);
+      task.onProgress?.(progress);
+    },
+  };
 }

@@ -7,6 +7,7 @@ import { scriptClient } from '../../src/cli/serve/script-client.js';
 import { ServedFiles } from '../../src/cli/serve/served-files.js';
 import { servedModel } from '../../src/cli/serve/server.js';
 import { findModel, ownModels } from '../../src/cli/train/trained-models.js';
+import { trainingHere } from '../../src/cli/train/training-process.js';
 import { createMaskDecoder } from '../../src/model/mask-decoder.js';
 import { loadModelFile } from '../../src/model/model-file.js';
 import { fetchBytesInNode } from '../../src/model/node-runtime.js';
@@ -130,7 +131,7 @@ describe('imported models', function () {
   });
 
   function script() {
-    const service = scriptClient(brightWorker());
+    const service = scriptClient(brightWorker(), trainingHere());
     return { service, close: () => service.close() };
   }
 

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
+import { modelFields } from '../../src/embeddings/signature.js';
 import { memoryBytes } from '../../src/io/bytes.js';
 import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
+import { keepFiles } from '../../src/model/keep-files.js';
 import { keepModel } from '../../src/model/keep-model.js';
 import { declarationOfKept, keptModels, readKept, removeKept } from '../../src/model/kept-models.js';
 import { loadModelFile } from '../../src/model/model-file.js';
 import { type ModelFile, sameFiles } from '../../src/model/model-spec.js';
-import { forgetModel, registerModel } from '../../src/model/registry.js';
+import { forgetModel, registerModel, resolveModel } from '../../src/model/registry.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { createLocalWorker } from '../../src/worker/local.js';
 import { mobileSamState } from '../support/mobile-sam-checkpoint.js';
@@ -96,5 +98,29 @@ describe('models kept in a store', function () {
       code: 'invalid_argument',
       message: /two models; import one at a time/,
     });
+  });
+
+  it('hold of a model that was trained here only what was trained; the rest is that of the model before', async () => {
+    const store = memoryStore();
+    const base = resolveModel('msi_lm');
+    const bytes = Uint8Array.of(8, 1, 2, 3);
+    const kept = await keepFiles(store, {}, async (write) => {
+      await write({ name: 'decoder.onnx', size: bytes.length, pieces: [bytes] }, {});
+      return { name: 'mine', description: 'mine', decoder: 'decoder.onnx', base, sizes: { 'decoder.onnx': 4 } };
+    });
+    assert.deepEqual(
+      (await keptModels(store)).map(({ name }) => name),
+      ['mine'],
+    );
+    const spec = registerModel(declarationOfKept(kept));
+    forgetModel('mine');
+    assert.deepEqual(await readKept(store, spec.decoder.url), bytes);
+    assert.deepEqual(spec.instances, base.instances);
+    assert.deepEqual(spec.encoderDelta, base.encoderDelta);
+    assert.deepEqual(spec.defaults, base.defaults);
+    assert.deepEqual(modelFields(spec), modelFields(base), 'embeddings of the encoder stay good');
+    assert.deepEqual(spec.decoderLayout, base.decoderLayout);
+    await removeKept(store, 'mine');
+    assert.deepEqual(await listKeys(store), []);
   });
 });

@@ -40,6 +40,7 @@ const NAMES = [
   'get_settings',
   'get_state',
   'get_tracks',
+  'get_training',
   'go_to_image',
   'grow_objects',
   'image_series_annotator',
@@ -60,6 +61,7 @@ const NAMES = [
   'open_image',
   'open_series',
   'paint',
+  'pause_training',
   'pick_object',
   'precompute_image_embeddings',
   'preview_commit',
@@ -94,6 +96,7 @@ const NAMES = [
   'split_track',
   'swap_tracks',
   'track_object',
+  'train_sam',
   'undo',
   'unlink_track',
 ];

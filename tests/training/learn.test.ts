@@ -86,4 +86,31 @@ describe('learning', () => {
     const { step, accuracy } = await learn(learning(memoryStore(), { score: undefined }));
     assert.deepEqual([step, accuracy], [120, undefined]);
   });
+
+  it('keeps the best when it is enough, and scores what came after the last score', async () => {
+    for (const at of [1, 11, 15]) {
+      const enough = new AbortController();
+      const steps: number[] = [];
+      const hand = { enough: enough.signal, rest: () => void (steps.length >= at && enough.abort()) as undefined };
+      const onProgress: TaskOptions['onProgress'] = ({ done }) => steps.push(done);
+      const found = await learn(learning(memoryStore(), { hand }), { onProgress });
+      assert.equal(steps.length, at);
+      assert.equal(found.step, at, 'it was getting better');
+      assert.ok((found.accuracy ?? 0) > 0);
+    }
+  });
+
+  it('rests before a step for as long as it is told to', async () => {
+    let goOn = () => {};
+    let asked = 0;
+    let steps = 0;
+    const resting = new Promise<void>((resolve) => (goOn = resolve));
+    const hand = { rest: () => (++asked === 5 ? resting : undefined) };
+    const learned = learn(learning(memoryStore(), { hand }), { onProgress: () => void steps++ });
+    await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 1000 && asked < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(steps, 4);
+    goOn();
+    assert.deepEqual(await learned, await learn(learning(memoryStore())));
+  });
 });

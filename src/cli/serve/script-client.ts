@@ -7,13 +7,17 @@ import { forgetModel } from '../../model/registry.js';
 import type { ImportRequest } from '../../service/engine.js';
 import type { MicroSamService } from '../../service/service.js';
 import type { TaskOptions } from '../../task.js';
+import type { TrainingHost } from '../../training/training-job.js';
 import type { SamWorker } from '../../worker/sam-worker.js';
 import { importModel, removeImported } from '../imported-models.js';
 import { findModel } from '../train/trained-models.js';
 
-/** The annotator of one script (app/node-service.ts), which can also import checkpoints as models of this machine. */
-export function scriptClient(shared: SamWorker): MicroSamService {
-  return nodeService(shared, { importModel: importForScript, deleteModel: deleteForScript });
+/** The annotator of one script (app/node-service.ts), which can also import checkpoints and train models of this machine. */
+export function scriptClient(shared: SamWorker, training: TrainingHost): MicroSamService {
+  return nodeService(shared, {
+    engine: { importModel: importForScript, deleteModel: deleteForScript },
+    training: () => training,
+  });
 }
 
 /** Of a path, an address, a published name or bytes; kept among the imported models of this machine. */

@@ -18,6 +18,7 @@ import { createNodeWorker } from '../../worker/hosts/node-worker.js';
 import { connectFromNode } from '../../worker/hosts/websocket-client.js';
 import type { SamWorker } from '../../worker/sam-worker.js';
 import { ownModels } from '../train/trained-models.js';
+import { processTraining, startTrainingProcess } from '../train/training-process.js';
 import { type EncoderProcess, startEncoder } from './encoder-process.js';
 import { HyphaEndpoint } from './hypha-endpoint.js';
 import { Leases } from './leases.js';
@@ -28,6 +29,7 @@ import { answerSockets } from './sockets.js';
 import { staticFiles } from './static-files.js';
 import { storeRoute } from './store-endpoint.js';
 import { serverToken } from './token.js';
+import { TrainingEndpoint } from './training-endpoint.js';
 import { userDataFolder } from './user-data.js';
 
 /**
@@ -117,8 +119,14 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   const server = http.createServer(answerRequests(routes, guard));
   server.timeout = STALLED_MS;
   const leases = new Leases(path.join(autosaveDir, 'leases'));
-  const hypha = new HyphaEndpoint({ token, open: () => scriptClient(scriptWorker()), log: options.log });
-  const endSockets = answerSockets(server, [leases, hypha], guard);
+  const program = path.join(dist, 'cli', 'micro-sam.js');
+  const openScript = () => scriptClient(scriptWorker(), processTraining(program));
+  const hypha = new HyphaEndpoint({ token, open: openScript, log: options.log });
+  const training = new TrainingEndpoint({
+    start: () => startTrainingProcess(program),
+    served: (model, origin) => servedModel(model, files, origins.includes(origin) ? origin : origins[0]),
+  });
+  const endSockets = answerSockets(server, [leases, hypha, training], guard);
   const { host = LOOPBACK } = options;
   const port = await listen(server, host, options.port);
   origins = originsOf(host, port);
@@ -140,7 +148,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   let workerNote: string | undefined;
   if (options.worker) {
     try {
-      encoder = await startEncoder(path.join(dist, 'cli', 'micro-sam.js'), {
+      encoder = await startEncoder(program, {
         flags: origins.flatMap((origin) => ['--origin', origin]),
         onEnd: (code) => options.log(`The encoder process ended (code ${code}); pages go on with their own worker.`),
       });
@@ -187,6 +195,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     autosave: { url: `${origin}/autosave/`, token },
     ...(options.outputDir !== undefined && { output: { url: `${origin}/output/`, token } }),
     ...(options.embeddings && { embeddings: { url: `${origin}/embeddings/`, token } }),
+    training: { url: `${origin.replace(/^http/, 'ws')}/training`, token },
     leases: { url: `${origin.replace(/^http/, 'ws')}/leases`, token },
     annotator: options.annotator,
     series: options.series,

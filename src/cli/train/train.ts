@@ -2,24 +2,11 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { folderStore } from '../../io/stores/fs.js';
-import { encoderWithEarlyFeatures } from '../../model/early-features.js';
-import { encoderDelta, encoderWithDelta } from '../../model/encoder-delta.js';
-import { ImageEncoder } from '../../model/image-encoder.js';
-import type { ModelSpec } from '../../model/model-spec.js';
-import { createNodeRuntime, fetchBytesInNode } from '../../model/node-runtime.js';
+import { createNodeRuntime } from '../../model/node-runtime.js';
 import { DEFAULT_MODEL } from '../../model/registry.js';
-import type { OrtRuntime } from '../../model/runtime.js';
-import type { OnnxModel } from '../../onnx/model.js';
-import { readModel } from '../../onnx/read.js';
 import type { TaskOptions } from '../../task.js';
-import { EARLY } from '../../training/instances/feature-cache.js';
-import { weightsOfLightDecoder } from '../../training/instances/light-decoder.js';
-import { instanceScore } from '../../training/instances/validation.js';
-import { lateStage, STAGE_NAME } from '../../training/late/late-stage.js';
-import { jointScore } from '../../training/late/validation.js';
 import type { Learned } from '../../training/learn.js';
-import type { Weights } from '../../training/parameters.js';
-import { promptScore } from '../../training/prompts/validation.js';
+import { type ImageSummary, trainedFiles } from '../../training/model-card.js';
 import { Random } from '../../training/random.js';
 import {
   PRESETS,
@@ -29,8 +16,8 @@ import {
   type TrainedModel,
   type TrainedPart,
   type TrainingSettings,
-  trainModel,
 } from '../../training/train-model.js';
+import { trainParts } from '../../training/train-parts.js';
 import { interruptible } from '../batch/batch.js';
 import { listInputs } from '../batch/inputs.js';
 import { pairInputs } from '../batch/pairs.js';
@@ -38,7 +25,8 @@ import { ProgressLine } from '../batch/progress-line.js';
 import { type Command, UsageError } from '../command.js';
 import { numberFlag } from '../engine.js';
 import { dataReport, type LabelledPlane, labelledPlanes } from './labelled-files.js';
-import { baseOf, findModel, type ImageSummary, trainedModelsFolder, writeTrained } from './trained-models.js';
+import { baseOf, findModel, loadFile, trainedModelsFolder, writeTrained } from './trained-models.js';
+import { FOR_PARENT, trainForParent } from './training-process.js';
 
 const DEFAULT_PARTS = 'instances,mask_decoder';
 
@@ -111,6 +99,7 @@ function parse(args: readonly string[]) {
 }
 
 async function run(args: readonly string[]): Promise<number> {
+  if (args[0] === FOR_PARENT && process.send) return trainForParent(args[1]);
   const values = parse(args);
   const name = nameOf(values);
   const parts = partsOf(values);
@@ -126,73 +115,43 @@ async function run(args: readonly string[]): Promise<number> {
   const folder = path.join(values.save_root ?? trainedModelsFolder(), name);
   mkdirSync(folder, { recursive: true });
   const model = findModel(values.model_type);
-  const instances = values.from_scratch || !parts.has('instances') ? undefined : await instancesOf(model);
-  const settings = settingsOf(values, seed, instances !== undefined);
+  const log = path.join(folder, 'log.csv');
   progress.start();
-  const trained = await trainParts(values, { data, model, parts, instances, settings, folder }, task);
+  const trained = await trainParts(
+    {
+      model,
+      parts,
+      fromScratch: values.from_scratch,
+      settings: (goesOn) => settingsOf(values, seed, goesOn),
+      training: data.training,
+      heldBack: data.validation,
+    },
+    {
+      runtime: await createNodeRuntime({ threads: numberFlag('threads', values.threads) }),
+      load: loadFile,
+      store: folderStore(path.join(folder, 'run')),
+    },
+    {
+      onStep: ({ name, step, loss, accuracy }) =>
+        appendFileSync(log, `${name},${step},${loss.toFixed(5)},${accuracy ?? ''}\n`),
+    },
+    task,
+  );
   progress.clear();
-  const started = { instances: instances ? model.name : 'random weights', decoder: model.name, late: model.name };
-  const delta =
-    trained.late && encoderDelta(readModel(await fetchBytesInNode(model.encoder.url)), trained.late.weights);
-  writeTrained(folder, { ...trained, delta }, settings, started, {
-    name,
-    base: baseOf(values.model_type, model),
-    seed,
-    date: new Date().toISOString().slice(0, 10),
-    trainedOn: data.training.map(summaryOf),
-    scoredOn: data.validation.map(summaryOf),
-  });
+  writeTrained(
+    folder,
+    trainedFiles(trained, {
+      name,
+      base: baseOf(values.model_type, model),
+      seed,
+      date: new Date().toISOString().slice(0, 10),
+      trainedOn: data.training.map(summaryOf),
+      scoredOn: data.validation.map(summaryOf),
+    }),
+  );
   for (const line of gainReport(trained)) console.log(line);
   console.log(`Wrote ${folder}. Use it: micro-sam automatic_segmentation -m ${values.save_root ? folder : name} …`);
   return 0;
-}
-
-interface Plan {
-  readonly data: Data;
-  readonly model: ModelSpec;
-  readonly parts: ReadonlySet<TrainedPart>;
-  /** Weights that the instance decoder starts from. */
-  readonly instances?: Weights;
-  readonly settings: TrainingSettings;
-  readonly folder: string;
-}
-
-async function trainParts(values: Values, plan: Plan, task: TaskOptions): Promise<TrainedModel> {
-  const { data, model, parts, instances, settings, folder } = plan;
-  const runtime = await createNodeRuntime({ threads: numberFlag('threads', values.threads) });
-  const encoderFile = await encoderFileOf(model);
-  const encoder = await encoderOf(runtime, encoderFile, model, parts);
-  const learnsDecoder = parts.has('mask_decoder') || parts.has('prompt_encoder');
-  const decoder = learnsDecoder ? await decoderOf(model) : undefined;
-  const late = parts.has('late') ? lateStage(readModel(encoderFile), model.earlyFeatures) : undefined;
-  const log = path.join(folder, 'log.csv');
-  try {
-    return await trainModel(
-      {
-        runtime,
-        encoder,
-        images: data.training,
-        store: folderStore(path.join(folder, 'run')),
-        parts,
-        instances,
-        ...(decoder && { decoder }),
-        ...(late && { late }),
-        settings,
-        ...(data.validation.length > 0 && {
-          scores: {
-            instances: instanceScore(runtime, encoder, data.validation),
-            decoder: promptScore(runtime, encoder, data.validation),
-            ...(late && decoder && { late: jointScore(runtime, encoderFile, model, decoder, data.validation) }),
-          },
-        }),
-        onStep: ({ name, step, loss, accuracy }) =>
-          appendFileSync(log, `${name},${step},${loss.toFixed(5)},${accuracy ?? ''}\n`),
-      },
-      task,
-    );
-  } finally {
-    await encoder.release();
-  }
 }
 
 /** What the training has brought on the images that were kept back. */
@@ -307,33 +266,6 @@ function split(planes: readonly LabelledPlane[], seed: number): Data {
     training: planes.filter(({ file }) => !kept.has(file)),
     validation: planes.filter(({ file }) => kept.has(file)),
   };
-}
-
-/** The weights of the model's own instance decoder, if it is of the kind that is trained here. */
-async function instancesOf({ instances }: ModelSpec): Promise<Weights | undefined> {
-  return instances && weightsOfLightDecoder(readModel(await fetchBytesInNode(instances.url)));
-}
-
-async function decoderOf({ decoder }: ModelSpec): Promise<OnnxModel> {
-  return readModel(await fetchBytesInNode(decoder.url));
-}
-
-/** The encoder as the model has it, with what earlier training changed of it. */
-async function encoderFileOf({ encoder, encoderDelta: delta }: ModelSpec): Promise<Uint8Array> {
-  const bytes = await fetchBytesInNode(encoder.url);
-  return delta ? encoderWithDelta(bytes, await fetchBytesInNode(delta.url)) : bytes;
-}
-
-/** One that gives besides the embedding what the parts that learn take. */
-async function encoderOf(
-  runtime: OrtRuntime,
-  file: Uint8Array,
-  { encoderInput, earlyFeatures }: ModelSpec,
-  parts: ReadonlySet<TrainedPart>,
-): Promise<ImageEncoder> {
-  const early = [...(parts.has('instances') ? EARLY : []), ...(parts.has('late') ? [STAGE_NAME] : [])];
-  const { bytes, outputs } = encoderWithEarlyFeatures(file, early, earlyFeatures);
-  return ImageEncoder.create(runtime, bytes, encoderInput, outputs);
 }
 
 function summaryOf({ name, size, objects }: LabelledPlane): ImageSummary {

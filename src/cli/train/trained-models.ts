@@ -1,56 +1,16 @@
-import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
-import type { ModelSpec } from '../../model/model-spec.js';
+import { loadModelFile } from '../../model/model-file.js';
+import { type ModelFile, type ModelSpec, ofMasks } from '../../model/model-spec.js';
+import { fetchBytesInNode } from '../../model/node-runtime.js';
 import { registerModel, resolveModel } from '../../model/registry.js';
-import type { OnnxModel } from '../../onnx/model.js';
-import { writeModel } from '../../onnx/write.js';
-import { lightDecoderModel } from '../../training/instances/light-decoder.js';
-import type { Learned } from '../../training/learn.js';
-import type { TrainedModel, TrainingSettings } from '../../training/train-model.js';
+import type { TaskOptions } from '../../task.js';
+import type { ModelCard, trainedFiles } from '../../training/model-card.js';
 import { importedModel, importedModelIn, importedModels } from '../imported-models.js';
 import { userDataFolder } from '../serve/user-data.js';
 
 /** What `micro-sam train` made: a folder with the trained parts and a card that says what they are. */
-export interface ModelCard {
-  readonly name: string;
-  /** The model that the other parts are of: its name, or the folder of a trained one. */
-  readonly base: string;
-  readonly instances?: PartCard;
-  readonly decoder?: PartCard;
-  /** The late part of the encoder, as differences from the base's encoder (model/encoder-delta.ts). */
-  readonly late?: PartCard;
-  readonly seed: number;
-  readonly date: string;
-  readonly trainedOn: readonly ImageSummary[];
-  readonly scoredOn: readonly ImageSummary[];
-}
-
-export interface PartCard {
-  /** Beside the card. */
-  readonly file: string;
-  readonly sha256?: string;
-  /** What the training began with. */
-  readonly started: string;
-  /** The step whose weights these are, and how many were planned. */
-  readonly step: number;
-  readonly steps: number;
-  /**
-   * On the images that were kept back: mean segmentation accuracy of the instance decoder; mean IoU of the mask decoder
-   * with points and boxes.
-   */
-  readonly accuracy?: number;
-  /** The same of what it began with. */
-  readonly before?: number;
-}
-
-export interface ImageSummary {
-  readonly image: string;
-  readonly size: readonly [number, number];
-  readonly objects: number;
-}
-
 export const MODEL_CARD = 'model.json';
 
 /** Where trained models are looked for by name. */
@@ -116,40 +76,18 @@ function modelIn(folder: string): ModelSpec {
   });
 }
 
-/** Recommended settings that do not belong to the maps of an instance decoder: another decoder makes other maps. */
-function ofMasks(defaults: ModelSpec['defaults']): ModelSpec['defaults'] {
-  if (!defaults) return undefined;
-  const { centerDistanceThreshold: _, boundaryDistanceThreshold: __, foregroundThreshold: ___, ...rest } = defaults;
-  return rest;
-}
-
 /** How a card names the model that was gone on from. */
 export function baseOf(asked: string, model: ModelSpec): string {
   return existsSync(path.join(asked, MODEL_CARD)) ? path.resolve(asked) : model.name;
 }
 
-type Part = 'instances' | 'decoder' | 'late';
-
-/** Writes the trained parts and the card. @param delta of the encoder, if its late part was trained */
-export function writeTrained(
-  folder: string,
-  { instances, decoder, late, delta }: TrainedModel & { readonly delta?: OnnxModel },
-  settings: TrainingSettings,
-  started: Readonly<Record<Part, string>>,
-  about: Omit<ModelCard, Part>,
-): void {
-  const write = (part: Part, { step, accuracy, before }: Learned, model: OnnxModel): PartCard => {
-    const file = `${part}.onnx`;
-    const bytes = writeModel(model);
-    writeFileSync(path.join(folder, file), bytes);
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    return { file, sha256, started: started[part], step, steps: settings[part].steps, accuracy, before };
-  };
-  const card: ModelCard = {
-    ...about,
-    ...(instances && { instances: write('instances', instances, lightDecoderModel(instances.weights)) }),
-    ...(decoder && { decoder: write('decoder', decoder, decoder.model) }),
-    ...(late && delta && { late: write('late', late, delta) }),
-  };
+/** Writes the trained parts and the card. */
+export function writeTrained(folder: string, { card, files }: ReturnType<typeof trainedFiles>): void {
+  for (const [file, bytes] of files) writeFileSync(path.join(folder, file), bytes);
   writeFileSync(path.join(folder, MODEL_CARD), `${JSON.stringify(card, null, 2)}\n`);
+}
+
+/** A file of a model, wherever it lies. */
+export function loadFile(file: ModelFile, task: TaskOptions): Promise<Uint8Array> {
+  return loadModelFile(file, { fetchBytes: fetchBytesInNode, ...task });
 }

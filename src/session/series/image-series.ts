@@ -172,6 +172,15 @@ export class ImageSeries {
     await this.mark(position, { ...image, objects, segmented: true });
   }
 
+  /** The label image that was written for an image when it was left with objects; undefined without one. */
+  async savedLabels(index: number): Promise<Uint8Array | undefined> {
+    const { name, state, objects = 0 } = this.list[index];
+    const result = this.written.get(name);
+    const isTiff = (this.parts.format ?? 'tiff') === 'tiff';
+    if (state === 'failed' || objects === 0 || result === undefined || !isTiff) return undefined;
+    return this.parts.output.get(`${result}_labels.tif`);
+  }
+
   /** Writes the results of the open image, without leaving it, and the table of all. */
   async save(): Promise<void> {
     await this.saveOpen();

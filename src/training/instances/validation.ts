@@ -3,6 +3,9 @@ import type { ImageEncoder } from '../../model/image-encoder.js';
 import { InstanceDecoder } from '../../model/instance-decoder.js';
 import { SAM_ENCODER_INPUT } from '../../model/model-spec.js';
 import type { OrtRuntime } from '../../model/runtime.js';
+import type { Embedding } from '../../model/sam-tensors.js';
+import type { LabelImage, Tensor } from '../../ndimage/array.js';
+import { labelSizes } from '../../ndimage/label.js';
 import { writeModel } from '../../onnx/write.js';
 import { generateInstances, labelsOf, medianDiameter } from '../../segmentation/instances/generate.js';
 import { tileOf } from '../../segmentation/instances/initialize.js';
@@ -15,13 +18,25 @@ import { lightDecoderModel } from './light-decoder.js';
 /** More images than these take longer to score than they tell. */
 const MOST_IMAGES = 32;
 
+/** Of so few the embeddings are kept, 16 MB each. */
+const FEW_IMAGES = 8;
+
 /**
- * Scores decoder weights as the decoder will be used: objects of whole images, compared with their labels. Images are
- * encoded anew for each score, which costs two seconds each but no memory.
+ * Scores decoder weights as the decoder will be used: objects of whole images, compared with their labels. Many images are
+ * encoded anew for each score, which costs two seconds each but no memory. Where only some objects are labelled, what is
+ * found elsewhere does not count.
  *
  * @returns mean segmentation accuracy over the images
  */
 export function instanceScore(runtime: OrtRuntime, encoder: ImageEncoder, images: readonly TrainingImage[]) {
+  const kept = new Map<TrainingImage, Promise<Embedding>>();
+  const embed: Embed = (source, image, task) => {
+    if (images.length > FEW_IMAGES) return encoder.encode(image, { early: true, ...task });
+    const known = kept.get(source) ?? encoder.encode(image, { early: true, ...task });
+    kept.set(source, known);
+    known.catch(() => kept.delete(source));
+    return known;
+  };
   return async (weights: Weights, { signal }: TaskOptions = {}): Promise<number> => {
     const file = writeModel(lightDecoderModel(weights));
     const decoder = await InstanceDecoder.create(runtime, file, SAM_ENCODER_INPUT);
@@ -30,7 +45,7 @@ export function instanceScore(runtime: OrtRuntime, encoder: ImageEncoder, images
       const used = images.slice(0, MOST_IMAGES);
       for (const image of used) {
         signal?.throwIfAborted();
-        sum += await accuracyOn(image, encoder, decoder, { signal });
+        sum += await accuracyOn(image, embed, decoder, { signal });
       }
       return sum / used.length;
     } finally {
@@ -39,17 +54,29 @@ export function instanceScore(runtime: OrtRuntime, encoder: ImageEncoder, images
   };
 }
 
+type Embed = (source: TrainingImage, image: Tensor<Uint8Array>, task: TaskOptions) => Promise<Embedding>;
+
 async function accuracyOn(
   source: TrainingImage,
-  encoder: ImageEncoder,
+  embed: Embed,
   decoder: InstanceDecoder,
   task: TaskOptions,
 ): Promise<number> {
-  const { image, labels } = await source.load(task);
+  const { image, labels, partial } = await source.load(task);
   const [height, width] = labels.shape;
-  const maps = await decoder.run(await encoder.encode(image, { early: true, ...task }), image, task);
+  const maps = await decoder.run(await embed(source, image, task), image, task);
   const first: InstanceState = { size: [height, width], tiles: [tileOf(maps, [0, 0, height, width])] };
   const diameter = medianDiameter(generateInstances(first, MICRO_SAM_SETTINGS));
   const found = generateInstances({ ...first, diameter });
-  return scoreSegmentation(labels, labelsOf(found, [height, width])).msa;
+  const all = labelsOf(found, [height, width]);
+  return scoreSegmentation(labels, partial ? onLabelled(all, labels) : all).msa;
+}
+
+/** The found objects half of which at least is labelled: of the others nobody knows whether they are right. */
+function onLabelled(found: LabelImage, labels: LabelImage): LabelImage {
+  const known = new Map<number, number>();
+  for (const [p, id] of found.data.entries()) if (labels.data[p] !== 0) known.set(id, (known.get(id) ?? 0) + 1);
+  const sizes = labelSizes(found);
+  const counts = (id: number) => 2 * (known.get(id) ?? 0) >= (sizes.get(id) ?? 0);
+  return { ...found, data: found.data.map((id) => (id !== 0 && counts(id) ? id : 0)) };
 }

@@ -1,0 +1,45 @@
+import { memoryBytes } from '../io/bytes.js';
+import { type ImageInput, openImage } from '../io/open.js';
+import { isRecording } from '../io/recording.js';
+import type { EncodingChange } from '../service/engine.js';
+import { paintLayer } from '../session/layers.js';
+import { labelsOf } from '../session/loading/load-objects.js';
+import type { TaskOptions } from '../task.js';
+import type { AnnotatedImage } from '../training/annotated.js';
+import { annotatedPlanes } from '../training/annotated-planes.js';
+import { defaultChannels, type PageAnnotator } from './annotator.js';
+
+/** What is committed on the open image, as the model is shown it; of a stack each plane with objects. */
+export async function annotatedNow(annotator: PageAnnotator, { signal }: TaskOptions = {}): Promise<AnnotatedImage[]> {
+  const { session, source, channels } = annotator;
+  const { image, layers } = session.state;
+  if (!image || !source || layers.committed_objects.objects.size === 0) return [];
+  const { intensity } = annotator.encodingSettings;
+  signal?.throwIfAborted();
+  const labels = paintLayer(layers.committed_objects, image);
+  return annotatedPlanes(source, labels, { channels, ...(intensity && { intensity }) });
+}
+
+/** An image of a series that was left with objects, and the label image that was written for it. */
+export interface LeftImage {
+  readonly name: string;
+  readonly input: ImageInput;
+  readonly labels: Uint8Array;
+}
+
+/** The same of an image that is not open. One that cannot be read any more is left out. */
+export async function annotatedBefore(
+  { name, input, labels }: LeftImage,
+  { intensity }: Pick<EncodingChange, 'intensity'>,
+  { signal }: TaskOptions = {},
+): Promise<AnnotatedImage[]> {
+  const source = await openImage(input, { name, signal });
+  try {
+    if (isRecording(source)) return []; // its parts are annotated one by one
+    const channels = defaultChannels(source);
+    const all = await labelsOf(memoryBytes(labels, `${name} labels.tif`), { signal });
+    return await annotatedPlanes(source, all, { channels, ...(intensity && { intensity }) });
+  } finally {
+    await source.close();
+  }
+}

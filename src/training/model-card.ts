@@ -1,0 +1,73 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { writeModel } from '../onnx/write.js';
+import { lightDecoderModel } from './instances/light-decoder.js';
+import type { Learned } from './learn.js';
+import type { TrainedParts } from './train-parts.js';
+
+/** What a trained model consists of: the trained parts as ONNX files, and a card that says what they are. */
+export interface ModelCard {
+  readonly name: string;
+  /** The model that the other parts are of: its name, or the folder of a trained one. */
+  readonly base: string;
+  readonly instances?: PartCard;
+  readonly decoder?: PartCard;
+  /** The late part of the encoder, as differences from the base's encoder (model/encoder-delta.ts). */
+  readonly late?: PartCard;
+  readonly seed: number;
+  readonly date: string;
+  readonly trainedOn: readonly ImageSummary[];
+  readonly scoredOn: readonly ImageSummary[];
+}
+
+export interface PartCard {
+  /** Beside the card. */
+  readonly file: string;
+  readonly sha256?: string;
+  /** What the training began with. */
+  readonly started: string;
+  /** The step whose weights these are, and how many were planned. */
+  readonly step: number;
+  readonly steps: number;
+  /**
+   * On the images that were kept back: mean segmentation accuracy of the instance decoder; mean IoU of the mask decoder
+   * with points and boxes.
+   */
+  readonly accuracy?: number;
+  /** The same of what it began with. */
+  readonly before?: number;
+}
+
+export interface ImageSummary {
+  readonly image: string;
+  readonly size: readonly [number, number];
+  readonly objects: number;
+}
+
+type CardPart = 'instances' | 'decoder' | 'late';
+
+/** The trained parts as files, and the card. */
+export function trainedFiles(
+  { instances, decoder, late, delta, settings, started }: TrainedParts,
+  about: Omit<ModelCard, CardPart>,
+): { readonly card: ModelCard; readonly files: ReadonlyMap<string, Uint8Array> } {
+  const files = new Map<string, Uint8Array>();
+  const add = (
+    part: CardPart,
+    { step, accuracy, before }: Learned,
+    model: Parameters<typeof writeModel>[0],
+  ): PartCard => {
+    const file = `${part}.onnx`;
+    const bytes = writeModel(model);
+    files.set(file, bytes);
+    const digest = bytesToHex(sha256(bytes));
+    return { file, sha256: digest, started: started[part], step, steps: settings[part].steps, accuracy, before };
+  };
+  const card: ModelCard = {
+    ...about,
+    ...(instances && { instances: add('instances', instances, lightDecoderModel(instances.weights)) }),
+    ...(decoder && { decoder: add('decoder', decoder, decoder.model) }),
+    ...(late && delta && { late: add('late', late, delta) }),
+  };
+  return { card, files };
+}

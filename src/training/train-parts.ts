@@ -1,0 +1,152 @@
+import type { Store } from '../io/store.js';
+import { encoderWithEarlyFeatures } from '../model/early-features.js';
+import { encoderDelta, encoderWithDelta } from '../model/encoder-delta.js';
+import { ImageEncoder } from '../model/image-encoder.js';
+import type { ModelFile, ModelSpec } from '../model/model-spec.js';
+import type { OrtRuntime } from '../model/runtime.js';
+import type { OnnxModel } from '../onnx/model.js';
+import { readModel } from '../onnx/read.js';
+import type { TaskOptions } from '../task.js';
+import { EARLY } from './instances/feature-cache.js';
+import { weightsOfLightDecoder } from './instances/light-decoder.js';
+import { instanceScore } from './instances/validation.js';
+import type { TrainingImage } from './labelled-image.js';
+import { lateStage, STAGE_NAME } from './late/late-stage.js';
+import { jointScore } from './late/validation.js';
+import type { Weights } from './parameters.js';
+import { trainableDecoder } from './prompts/mask-decoder.js';
+import { promptScore } from './prompts/validation.js';
+import {
+  type ModelTraining,
+  TRAINED_PARTS,
+  type TrainedModel,
+  type TrainedPart,
+  type TrainingSettings,
+  trainModel,
+} from './train-model.js';
+
+/** Trains parts of a model by its declaration: its files are read, and what they hold is what training goes on from. */
+export interface PartsTraining {
+  readonly model: ModelSpec;
+  readonly parts: ReadonlySet<TrainedPart>;
+  /** Begin the instance decoder with random weights, even if the model has one. */
+  readonly fromScratch?: boolean;
+  /** @param goesOn whether the instance decoder goes on from trained weights */
+  readonly settings: (goesOn: boolean) => TrainingSettings;
+  readonly training: readonly TrainingImage[];
+  /** To score on; may be empty. */
+  readonly heldBack: readonly TrainingImage[];
+}
+
+/** Where a training runs. */
+export interface TrainingPlace {
+  readonly runtime: OrtRuntime;
+  readonly load: (file: ModelFile, task: TaskOptions) => Promise<Uint8Array>;
+  /** Holds the features and the state of the run. */
+  readonly store: Store;
+}
+
+export type TrainingListener = Pick<ModelTraining, 'onStep' | 'onAdvance' | 'hand'>;
+
+export interface TrainedParts extends TrainedModel {
+  /** Of the encoder, if its late part was trained. */
+  readonly delta?: OnnxModel;
+  readonly settings: TrainingSettings;
+  /** What each part began with. */
+  readonly started: Readonly<Record<'instances' | 'decoder' | 'late', string>>;
+}
+
+export async function trainParts(
+  { model, parts, fromScratch = false, settings: settingsOf, training, heldBack }: PartsTraining,
+  { runtime, load, store }: TrainingPlace,
+  listener: TrainingListener = {},
+  task: TaskOptions = {},
+): Promise<TrainedParts> {
+  const files = await readFiles(model, load, task);
+  const instances = fromScratch || !parts.has('instances') ? undefined : files.instances;
+  const settings = settingsOf(instances !== undefined);
+  const learnsDecoder = parts.has('mask_decoder') || parts.has('prompt_encoder');
+  const decoder = learnsDecoder ? files.decoder : undefined;
+  const late = parts.has('late') ? lateStage(readModel(files.encoder), model.earlyFeatures) : undefined;
+  const encoder = await encoderOf(runtime, files.encoder, model, parts);
+  try {
+    const trained = await trainModel(
+      {
+        runtime,
+        encoder,
+        images: training,
+        store,
+        parts,
+        instances,
+        ...(decoder && { decoder }),
+        ...(late && { late }),
+        settings,
+        ...(heldBack.length > 0 && {
+          scores: {
+            instances: instanceScore(runtime, encoder, heldBack),
+            decoder: promptScore(runtime, encoder, heldBack),
+            ...(late && decoder && { late: jointScore(runtime, files.encoder, model, decoder, heldBack) }),
+          },
+        }),
+        ...listener,
+      },
+      task,
+    );
+    const delta = trained.late && encoderDelta(readModel(await load(model.encoder, task)), trained.late.weights);
+    const started = { instances: instances ? model.name : 'random weights', decoder: model.name, late: model.name };
+    return { ...trained, ...(delta && { delta }), settings, started };
+  } finally {
+    await encoder.release();
+  }
+}
+
+/** Which parts of a model can be trained: those built on encoders or decoders of another kind cannot. */
+export async function trainableParts(
+  model: ModelSpec,
+  load: TrainingPlace['load'],
+  task: TaskOptions = {},
+): Promise<Set<TrainedPart>> {
+  const { encoder, decoder } = await readFiles(model, load, task);
+  const can = (part: TrainedPart): boolean => {
+    try {
+      if (part === 'instances') encoderWithEarlyFeatures(encoder, EARLY, model.earlyFeatures);
+      else if (part === 'late') lateStage(readModel(encoder), model.earlyFeatures);
+      else return trainableDecoder(decoder, new Set([part])).parameters.length > 0;
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return new Set(TRAINED_PARTS.filter(can));
+}
+
+interface Files {
+  /** With what earlier training changed of it. */
+  readonly encoder: Uint8Array;
+  readonly decoder: OnnxModel;
+  /** Of the model's own instance decoder, if it is of the kind that is trained here. */
+  readonly instances?: Weights;
+}
+
+async function readFiles(model: ModelSpec, load: TrainingPlace['load'], task: TaskOptions): Promise<Files> {
+  const { encoder, encoderDelta: delta, decoder, instances } = model;
+  const base = await load(encoder, task);
+  const weights = instances && weightsOfLightDecoder(readModel(await load(instances, task)));
+  return {
+    encoder: delta ? encoderWithDelta(base, await load(delta, task)) : base,
+    decoder: readModel(await load(decoder, task)),
+    ...(weights && { instances: weights }),
+  };
+}
+
+/** One that gives besides the embedding what the parts that learn take. */
+async function encoderOf(
+  runtime: OrtRuntime,
+  file: Uint8Array,
+  { encoderInput, earlyFeatures }: ModelSpec,
+  parts: ReadonlySet<TrainedPart>,
+): Promise<ImageEncoder> {
+  const early = [...(parts.has('instances') ? EARLY : []), ...(parts.has('late') ? [STAGE_NAME] : [])];
+  const { bytes, outputs } = encoderWithEarlyFeatures(file, early, earlyFeatures);
+  return ImageEncoder.create(runtime, bytes, encoderInput, outputs);
+}

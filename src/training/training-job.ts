@@ -1,0 +1,83 @@
+import type { ModelSpec } from '../model/model-spec.js';
+import type { TaskOptions } from '../task.js';
+import type { AnnotatedData } from './annotated.js';
+import type { TrainingRow } from './learn.js';
+import type { ModelCard } from './model-card.js';
+import {
+  type Preset,
+  presetSettings,
+  type TrainedPart,
+  type TrainingPhase,
+  type TrainingSettings,
+} from './settings.js';
+import type { TrainingControls } from './training-controls.js';
+import type { TrainingSpeed } from './training-time.js';
+
+/** A training as plain data, which any thread or process can be given. */
+export interface TrainingJob {
+  /** Of the model that is made. */
+  readonly name: string;
+  /** The model to go on from. */
+  readonly model: ModelSpec;
+  readonly preset: Preset;
+  /** Those of them that the model has learn. */
+  readonly parts: readonly TrainedPart[];
+  /** Instead of the preset's. */
+  readonly steps?: Partial<Readonly<Record<'canvases' | 'instances' | 'decoder' | 'late', number>>>;
+  readonly fromScratch?: boolean;
+  readonly seed?: number;
+  readonly data: Pick<AnnotatedData, 'training' | 'heldBack'>;
+  /** As measured before, for the time left. */
+  readonly speed?: TrainingSpeed;
+}
+
+/** What is told while it runs. */
+export interface TrainingNews {
+  readonly phase: TrainingPhase;
+  readonly done: number;
+  readonly total: number;
+  readonly secondsLeft?: number;
+  /** Of the curve, where there is a new point. */
+  readonly row?: TrainingRow;
+}
+
+export interface TrainingResult {
+  readonly card: ModelCard;
+  /** For the registry. */
+  readonly model: ModelSpec;
+}
+
+export interface TrainingRun extends TaskOptions {
+  readonly onNews?: (news: TrainingNews) => void;
+  readonly controls?: TrainingControls;
+}
+
+/** Somewhere to train: in this thread, a web worker, a process. */
+export interface TrainingHost {
+  /** For people, e.g. "in a process of its own". */
+  readonly where: string;
+  /** It gives way to all else on the machine; one that does not has to be let rest. */
+  readonly nice: boolean;
+  /** Parts for which it has the memory. */
+  readonly parts: readonly TrainedPart[];
+  measure(job: TrainingJob, task?: TaskOptions): Promise<TrainingSpeed>;
+  /** @throws SamError `cancelled` if it was enough before anything was learned */
+  train(job: TrainingJob, run?: TrainingRun): Promise<TrainingResult>;
+}
+
+/** What each preset trains, where it can be. */
+export function partsOfPreset(preset: Preset): readonly TrainedPart[] {
+  return preset === 'best' ? ['instances', 'mask_decoder', 'late'] : ['instances', 'mask_decoder'];
+}
+
+export function settingsOf({ preset, steps = {}, seed }: TrainingJob, goesOn: boolean): TrainingSettings {
+  const settings = presetSettings(preset, goesOn, seed);
+  const { canvases, instances, decoder, late } = settings;
+  return {
+    ...settings,
+    canvases: steps.canvases ?? canvases,
+    instances: { ...instances, steps: steps.instances ?? instances.steps },
+    decoder: { ...decoder, steps: steps.decoder ?? decoder.steps },
+    late: { ...late, steps: steps.late ?? late.steps },
+  };
+}

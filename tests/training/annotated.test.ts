@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { tensor } from '../../src/ndimage/array.js';
+import { labelSizes } from '../../src/ndimage/label.js';
+import { type AnnotatedImage, annotatedData, LEAST_OBJECTS, type Sample } from '../../src/training/annotated.js';
+
+function annotated(seed: number, size: [number, number] = [160, 240], cells = 16): AnnotatedImage {
+  const { image, labels } = cellPhantom({ seed, size, cells });
+  const rgb = new Uint8Array(size[0] * size[1] * 3);
+  for (let i = 0; i < rgb.length; i++) rgb[i] = Number(image.data[Math.floor(i / 3)]) >> 8;
+  return { name: `image ${seed}`, image: tensor(rgb, [...size, 3]), labels };
+}
+
+const objects = (samples: readonly Sample[]) => samples.reduce((sum, { labels }) => sum + labelSizes(labels).size, 0);
+
+describe('what is annotated, to be learned from', () => {
+  it('keeps a strip of each of few images back, which training never sees, and the longer side whole', () => {
+    for (const size of [
+      [160, 240],
+      [240, 160],
+      [200, 200],
+    ] as [number, number][])
+      for (let seed = 1; seed <= 4; seed++) {
+        const image = annotated(seed, size);
+        const all = labelSizes(image.labels).size;
+        const { training, heldBack, report } = annotatedData([image], { partial: true, minSize: 10 });
+        assert.deepEqual([training.length, heldBack.length], [1, 1]);
+        const [[h, w], [hh, hw]] = [training[0].labels.shape, heldBack[0].labels.shape];
+        const across = size[1] >= size[0] ? 0 : 1;
+        assert.equal([h, w][across] + [hh, hw][across], size[across], 'the two do not overlap');
+        assert.equal([h, w][1 - across], size[1 - across]);
+        assert.equal([hh, hw][1 - across], size[1 - across]);
+        assert.deepEqual([report.trained, report.heldBack], [objects(training), objects(heldBack)]);
+        const share = report.heldBack / all;
+        assert.ok(share > 0.08 && share < 0.45, `${report.heldBack} of ${all}`);
+        assert.ok(report.trained + report.heldBack <= all, 'no object is on both sides');
+        assert.ok(training[0].partial && heldBack[0].partial);
+        assert.equal(training[0].image.data.length, h * w * 3);
+      }
+  });
+
+  it('keeps whole images of many back', () => {
+    const images = Array.from({ length: 8 }, (_, i) => annotated(i + 1));
+    const { training, heldBack } = annotatedData(images, { partial: false });
+    assert.deepEqual([training.length, heldBack.length], [7, 1]);
+    assert.deepEqual(
+      annotatedData(images, { partial: false }).heldBack[0].name,
+      heldBack[0].name,
+      'the same each time',
+    );
+    assert.equal(annotatedData(images, { partial: false, keepBack: false }).training.length, 8);
+  });
+
+  it('cuts a large image as the model meets it, and leaves parts without objects out', () => {
+    const image = annotated(3, [300, 500], 20);
+    const { training, heldBack } = annotatedData([image], { partial: false, window: [160, 160], minSize: 1 });
+    for (const { labels } of [...training, ...heldBack]) {
+      assert.ok(labels.shape[0] <= 160 && labels.shape[1] <= 160);
+      assert.ok(labelSizes(labels).size > 0);
+    }
+  });
+
+  it('says what is left out and why, and what is too little', () => {
+    const empty = { ...annotated(5), name: 'empty' };
+    const none = { ...empty, labels: { ...empty.labels, data: new Uint32Array(empty.labels.data.length) } };
+    const specks = annotated(6);
+    specks.labels.data.fill(900, 0, 3);
+    const { report } = annotatedData([specks, none], { partial: true });
+    assert.equal(report.images, 1);
+    assert.ok(
+      report.leftOut.some((text) => /^empty: it has no object$/.test(text)),
+      report.leftOut.join('; '),
+    );
+    assert.ok(
+      report.leftOut.some((text) => /1 object of fewer than 25 pixels/.test(text)),
+      report.leftOut.join('; '),
+    );
+    const few = annotated(7, [160, 160], LEAST_OBJECTS);
+    assert.ok(
+      annotatedData([few], { partial: true }).report.leftOut.some((text) => /not be measured/.test(text)),
+      'nothing can be spared',
+    );
+    assert.throws(() => annotatedData([annotated(8, [160, 160], LEAST_OBJECTS - 1)], { partial: true }), {
+      code: 'invalid_argument',
+      message: /at least 5/,
+    });
+    assert.throws(() => annotatedData([], { partial: true }), { code: 'invalid_argument' });
+  });
+});
