@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
-import { registerModel } from '../../src/model/registry.js';
+import { DEFAULT_MODEL, registerModel } from '../../src/model/registry.js';
+import { startHyphaWorker } from '../../src/worker/hosts/hypha-server.js';
+import { openSocketInNode } from '../../src/worker/hosts/websocket-client.js';
 import { startWorkerServer } from '../../src/worker/hosts/websocket-server.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
+import { brightWorker } from '../support/bright-worker.js';
 import { type ContractsSite, contractsSite } from '../support/contracts-site.js';
+import { hyphaHub } from '../support/hypha-hub.js';
 import { diskImage } from '../support/real-worker.js';
 import { TINY_MODEL } from '../support/tiny-model.js';
 import type { ContractsPage } from './pages/contracts.js';
@@ -66,6 +70,28 @@ describe('in a page', function () {
     assert.match(answer.error, /no_embedding: .*call encode first/);
     await page.close();
     await server.close();
+  });
+
+  it('reaches the workers that a Hypha server knows', async () => {
+    const hub = await hyphaHub();
+    const { server, token } = hub;
+    const options = { server, token, worker: brightWorker(), openSocket: openSocketInNode };
+    const workers = [await startHyphaWorker(options), await startHyphaWorker(options)];
+    const image = diskImage(64, 10);
+    const page = await site.open();
+    const { name, sum } = await page.evaluate(
+      ([address, model, pixels]) =>
+        (globalThis as unknown as { contracts: ContractsPage }).contracts.remote(address, model, pixels),
+      [hub.address(), DEFAULT_MODEL, [...image.data]] as const,
+    );
+    const { features } = await brightWorker().encode(DEFAULT_MODEL, image);
+    assert.deepEqual(
+      [name, sum],
+      ['2 workers: bright, bright', features.data.reduce((total, value) => total + value, 0)],
+    );
+    await page.close();
+    for (const worker of workers) worker.close();
+    await hub.close();
   });
 
   it("the browser's own stores keep the contract", async () => {

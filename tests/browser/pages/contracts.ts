@@ -16,6 +16,8 @@ export interface ContractsPage {
   serve(address: string, script?: string): Promise<void>;
   /** Ends a web worker in the middle of an encoding. @returns the codes of what was pending, and what a new one says */
   crash(model: ModelSpec): Promise<{ codes: string[]; again: number }>;
+  /** Connects to the worker at an address and encodes. @returns its name, and the sum of the features */
+  remote(address: string, model: string, pixels: readonly number[]): Promise<{ name: string; sum: number }>;
   /** Starts ImJoy, connects the worker at the address as a plugin, and calls it by its name. */
   plugin(address: string, model: string, pixels: readonly number[]): Promise<PluginAnswer>;
 }
@@ -114,6 +116,15 @@ const page: ContractsPage = {
     const { features } = await other.encode(model.name, image);
     await other.close();
     return { codes, again: features.data.length };
+  },
+
+  async remote(address, model, pixels) {
+    const worker = await connectWorker(address);
+    const side = Math.sqrt(pixels.length / 3);
+    const { features } = await worker.encode(model, { data: Uint8Array.from(pixels), shape: [side, side, 3] });
+    const { name } = await worker.info();
+    await worker.close();
+    return { name, sum: features.data.reduce((sum, value) => sum + value, 0) };
   },
 
   async plugin(address, model, pixels) {
