@@ -16,6 +16,8 @@ export class Stage {
   readonly map: OlMap;
   /** [width, height] of the image, once there is one. */
   size: readonly [number, number] | undefined;
+  /** Where the last `fit` put the view: x and y of its centre, map units per CSS pixel. */
+  #fitted: readonly number[] = [];
 
   constructor(target: HTMLElement) {
     this.map = new OlMap({
@@ -31,6 +33,10 @@ export class Stage {
         new DragPan({ condition: ({ originalEvent }) => movesView(originalEvent) }),
       ]),
       view: imageView([1024, 1024]),
+    });
+    // Whoever has not moved the view goes on seeing all of the image, however the window changes.
+    this.map.on('change:size', () => {
+      if (this.#isFitted()) this.fit();
     });
     // Where the image lies on screen, for automation: map x and y of the upper left corner, map units per CSS pixel, size.
     this.map.on('postrender', () => {
@@ -50,6 +56,19 @@ export class Stage {
     const [width, height] = this.size ?? [1024, 1024];
     this.map.updateSize();
     this.map.getView().fit([0, 0, width, height], { padding: [24, 24, 24, 24] });
+    this.#fitted = this.#view();
+  }
+
+  #view(): readonly number[] {
+    const view = this.map.getView();
+    return [...(view.getCenter() ?? []), view.getResolution() ?? 0];
+  }
+
+  #isFitted(): boolean {
+    const view = this.#view();
+    return (
+      this.#fitted.length > 0 && this.#fitted.every((value, i) => Math.abs(value - view[i]) <= 1e-6 * Math.abs(value))
+    );
   }
 
   zoomBy(factor: number): void {

@@ -138,6 +138,29 @@ describe('hands on our viewer', () => {
     await story.showAll();
   });
 
+  it('goes on showing all of the image when the window changes, until the view is moved by hand', async () => {
+    const resolution = async () => (await story.view())[2];
+    const until = (what: string, holds: (now: number) => boolean) =>
+      eventually(what, async () => (holds(await resolution()) ? true : undefined), 60);
+    const resize = (width: number, height: number) => story.v.page.setViewportSize({ width, height });
+    await story.showAll();
+    const large = await resolution();
+    await resize(600, 400);
+    await until('the image is as small as the window', (now) => now > 1.5 * large);
+    await resize(1200, 800);
+    await until('the image is as large as before', (now) => Math.abs(now - large) < 1e-3 * large);
+    await story.v.page.mouse.move(...(await story.v.onScreen([100, 100])));
+    await story.v.page.mouse.wheel(0, -300);
+    await until('the wheel has turned', (now) => now < 0.95 * large);
+    await story.v.settle();
+    const chosen = await resolution();
+    await resize(600, 400);
+    await story.v.settle();
+    assert.ok(Math.abs((await resolution()) - chosen) < 0.05 * chosen);
+    await resize(1200, 800);
+    await story.showAll();
+  });
+
   it('picks an object with Alt in any tool', async () => {
     await story.v.viewer.showObjects('current_object', [disc(1, [60, 200], 12, '#ffff00')]);
     await story.v.page.keyboard.down('Alt');
