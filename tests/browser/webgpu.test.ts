@@ -162,7 +162,8 @@ describe('WebGPU', function () {
   });
 
   const losses: Readonly<Record<string, (annotator: AnnotatorPage) => Promise<void>>> = {
-    'is destroyed (long)': (annotator) => annotator.page.evaluate(() => new BroadcastChannel('lose').postMessage('device')),
+    'is destroyed (long)': (annotator) =>
+      annotator.page.evaluate(() => new BroadcastChannel('lose').postMessage('device')),
     'goes with the process of the graphics card (long)': async (annotator) => {
       const devtools = await annotator.page.context().browser()!.newBrowserCDPSession();
       await devtools.send('Browser.crashGpuProcess').catch(() => undefined); // it cannot answer
