@@ -3,6 +3,7 @@ import { annotatedBefore, annotatedNow } from '../../src/app/annotated-images.js
 import { type AnnotatorParts, PageAnnotator } from '../../src/app/annotator.js';
 import { displayOptions } from '../../src/app/display.js';
 import { Engine } from '../../src/app/engine.js';
+import { Improver } from '../../src/app/improver.js';
 import { beginWithObjects, takeTracks } from '../../src/app/load-objects.js';
 import type { PageFile, PageSettings } from '../../src/app/page-settings.js';
 import { SAMPLES } from '../../src/app/samples.js';
@@ -48,6 +49,7 @@ import { handTime } from '../hand-time.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
 import { keyPress } from '../key-press.js';
 import { helpSheet } from '../panel/help-sheet.js';
+import { improveSheet } from '../panel/improve-sheet.js';
 import { loadSheet } from '../panel/load-sheet.js';
 import { objects3dSheet } from '../panel/objects-3d-sheet.js';
 import { openSheet } from '../panel/open-sheet.js';
@@ -97,6 +99,7 @@ export class MicroSamApp {
   private tilesShown?: Tiling;
   private panelVisible = false;
   private series?: PageSeries;
+  private readonly improver: Improver;
   private readonly trainsInPage: TrainingHost = trainingInPage(
     () => new Worker(new URL('training-worker.js', document.baseURI), { type: 'module', name: 'training' }),
   );
@@ -113,7 +116,27 @@ export class MicroSamApp {
     );
     this.provideParts = provide;
     this.annotator.beforeView = async () => this.series?.save();
+    this.improver = new Improver({
+      session: this.annotator.session,
+      model: () => this.annotator.model,
+      window: () => this.annotator.tiling?.tileShape,
+      host: (model) => this.trainingHost(model),
+      annotated: (task) => this.annotated(task),
+      use: async (model) => {
+        await this.running().setEncoding({ model });
+        this.series?.renewAhead();
+      },
+      onChanged: () => this.redraw(),
+    });
     this.panel = new Panel(root, {
+      wishOfTraining: (wish) => this.improver.wish(wish),
+      takeTrained: () => this.attempt(() => this.improver.take()),
+      backToEarlier: () => this.attempt(() => this.improver.goBack()),
+      dismissTrained: () => this.improver.dismiss(),
+      improveByItself: (on) => {
+        this.improver.setAutomatic(on);
+        this.considerSeries();
+      },
       run: (id, args) => this.presenter?.runInOrder(handTime(), id as 'pick_object', args as never),
       set: (settings) => this.presenter?.runInOrder(handTime(), 'set_settings', settings),
       dismissMessage: () => this.annotator.session.notify(undefined),
@@ -385,6 +408,11 @@ export class MicroSamApp {
           objects3dSheet(this.presenter?.objectsInColour ?? [], { ...sections, size: image.size }).open();
       },
       earlier_versions: () => openVersions(session, annotator.saved, (action) => this.attempt(action)),
+      improve_model: () =>
+        improveSheet({
+          prospect: (partial, signal) => this.improver.prospect(partial, { signal }),
+          start: (preset, partial) => this.attempt(() => this.improver.start(preset, partial)),
+        }).open(),
       help: () => helpSheet().open(),
       command_palette: () =>
         paletteSheet(paletteModel(session.shown), (id) => void this.presenter?.run(id as 'commit')).open(),
@@ -423,9 +451,18 @@ export class MicroSamApp {
       download,
       ...place,
     });
-    this.series.subscribe(() => this.redraw());
+    this.series.subscribe(() => {
+      this.redraw();
+      this.considerSeries();
+    });
     await this.series.start();
     this.redraw();
+  }
+
+  private considerSeries(): void {
+    const { images = [] } = this.series?.model ?? {};
+    const annotated = images.filter(({ objects = 0 }) => objects > 0);
+    this.improver.consider(annotated.length, this.series?.objects ?? 0);
   }
 
   private async closeSeries(saved = false): Promise<void> {
@@ -480,6 +517,7 @@ export class MicroSamApp {
       ],
       ...(this.series && { series: this.series.model }),
       ...(this.engine && { engine: this.engine.model() }),
+      ...(this.engine && { improver: this.improver.panel(this.series !== undefined) }),
       actions: [
         ...waysOn(this.annotator.saved, (action) => this.attempt(action)),
         ...(this.viewerGone ? [{ title: 'Reopen the viewer', run: () => void this.openViewer() }] : []),

@@ -32,6 +32,11 @@ export class Sheet {
   close(): void {
     this.dialog.close();
   }
+
+  /** However it is closed. */
+  onClose(listener: () => void): void {
+    this.dialog.addEventListener('close', listener);
+  }
 }
 
 export function menuList(items: readonly MenuItem[], afterwards: () => void): HTMLElement {

@@ -1,4 +1,5 @@
 import type { EngineModel } from '../../src/app/engine.js';
+import type { ImproverModel } from '../../src/app/improver.js';
 import type { SeriesModel } from '../../src/app/series.js';
 import { ALL_SAVED, type PanelModel } from '../../src/presenter/panel/panel.js';
 import type { Intensities } from '../../src/presenter/table/object-table.js';
@@ -6,6 +7,7 @@ import type { ObjectLayer, SessionState } from '../../src/session/state.js';
 import { AutomaticView } from './automatic.js';
 import { make, setChildren, setText } from './dom.js';
 import { type EngineActions, ImageSettingsView } from './image-settings.js';
+import { type ImproveActions, ImproveView } from './improve.js';
 import { ObjectTableView } from './object-table.js';
 import { SectionView } from './section-view.js';
 import { SeriesView } from './series.js';
@@ -26,6 +28,8 @@ export interface PanelStatus {
   readonly engine?: EngineModel;
   /** The images around this one. */
   readonly series?: SeriesModel;
+  /** A model made better on one's own objects; absent until the window is put together. */
+  readonly improver?: ImproverModel;
   /** Who computes, e.g. "Encoder process · cpu (2 threads)". */
   readonly worker: string;
   /** Where saved work is, as the end of "All work is saved …". */
@@ -43,7 +47,7 @@ export interface ImageChoice {
   choose(value: string): void;
 }
 
-export interface PanelActions extends WorkbenchActions, EngineActions {
+export interface PanelActions extends WorkbenchActions, EngineActions, ImproveActions {
   /** Mean intensities of a layer's objects, as far as they are measured; undefined without an image. */
   intensities(layer: ObjectLayer): Intensities | undefined;
   /** Rejects with a sentence for people. */
@@ -63,6 +67,7 @@ export class Panel {
   private readonly tracks: TracksView;
   private readonly series: SeriesView;
   private readonly automatic: AutomaticView;
+  private readonly improve: ImproveView;
   private readonly imageSettings: ImageSettingsView;
   private readonly workerView: WorkerView;
 
@@ -75,6 +80,7 @@ export class Panel {
     this.tracks = new TracksView(actions);
     this.series = new SeriesView(actions);
     this.automatic = new AutomaticView(actions);
+    this.improve = new ImproveView(actions);
     this.imageSettings = new ImageSettingsView(actions);
     this.workerView = new WorkerView((url) => actions.connectWorker(url));
     const rest = make(
@@ -103,6 +109,7 @@ export class Panel {
     this.objects.update(state);
     this.imageSettings.node.hidden = status.engine === undefined || !model.title;
     if (status.engine) this.imageSettings.update(status.engine);
+    this.improve.update(model.title ? status.improver : undefined);
     this.workerView.update(status.worker, status.notes);
   }
 
@@ -142,6 +149,8 @@ export class Panel {
     this.automatic.update(model.automatic);
     const before = model.sections.findIndex(({ id }) => id === 'commit');
     nodes.splice(before < 0 ? nodes.length : before, 0, this.automatic.node);
+    const after = nodes.findIndex(({ dataset }) => dataset.section === 'commit');
+    nodes.splice(after + 1, 0, this.improve.node);
     setChildren(this.sections, nodes);
   }
 }

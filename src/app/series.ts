@@ -129,6 +129,16 @@ export class PageSeries {
     return left;
   }
 
+  /** Another model is in use. */
+  renewAhead(): void {
+    this.series.renewAhead();
+  }
+
+  /** Committed objects of all images, as far as they were left. */
+  get objects(): number {
+    return this.series.images.reduce((sum, { objects = 0 }) => sum + objects, 0);
+  }
+
   /** For scripts, which are told what goes wrong. */
   get control(): SeriesControl {
     return this.series;

@@ -181,6 +181,13 @@ export class ImageSeries {
     return this.parts.output.get(`${result}_labels.tif`);
   }
 
+  /** Makes the embeddings of the images ahead anew: another model is in use. Those that are good for it stay. */
+  renewAhead(): void {
+    if (this.position === undefined || this.heading !== undefined) return;
+    this.background?.abort();
+    this.computeAhead(this.position);
+  }
+
   /** Writes the results of the open image, without leaving it, and the table of all. */
   async save(): Promise<void> {
     await this.saveOpen();
