@@ -84,7 +84,7 @@ describe('large images', function () {
       zarr,
     );
     await withAnnotator([], async (annotator) => {
-      await annotator.until('an image', ({ image }) => image !== null);
+      await annotator.ready(); // the session has the sample a moment before the viewer listens
       await dropPaths(annotator, [zarr]);
       await annotator.until('the image', ({ image }) => image?.shape[1] === size[1], 240);
       const cell = cellNear([7 * 512 + 200, 50_000 - (50_000 % 8192) + 300]);
