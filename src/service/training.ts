@@ -28,8 +28,9 @@ export interface TrainingDeps {
   readonly model?: () => ModelSpec;
   /** How large images are cut there. */
   readonly window?: () => Size | undefined;
-  readonly openInput?: (input: ImageInput, options: OpenOptions) => Promise<ImageSource>;
 }
+
+type OpenInput = (input: ImageInput, options: OpenOptions) => Promise<ImageSource>;
 
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 const steps = v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)));
@@ -63,7 +64,7 @@ const schemas = {
 
 type Asked = v.InferOutput<typeof schemas.train_sam>;
 
-export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: TrainingDeps['openInput']) {
+export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: OpenInput) {
   const tasks = new Map<string, TrainingTask>();
   let count = 0;
 
@@ -194,11 +195,7 @@ export function newName(base: string, taken: readonly string[] = modelNames()): 
   }
 }
 
-async function dataOf(
-  asked: Asked,
-  deps: TrainingDeps,
-  openInput: TrainingDeps['openInput'] = openImage,
-): Promise<AnnotatedData> {
+async function dataOf(asked: Asked, deps: TrainingDeps, openInput: OpenInput = openImage): Promise<AnnotatedData> {
   const { images, labels, val_images, val_labels, min_size: minSize, seed } = asked;
   if (!images !== !labels || !val_images !== !val_labels)
     throw new SamError('invalid_argument', 'images and labels belong together, and so do val_images and val_labels.');
@@ -223,7 +220,7 @@ const LARGEST: Size = [1500, 1500];
 async function annotatedOf(
   images: readonly ServiceImage[],
   labels: readonly ServiceImage[],
-  openInput: NonNullable<TrainingDeps['openInput']>,
+  openInput: OpenInput,
 ): Promise<AnnotatedImage[]> {
   if (images.length !== labels.length)
     throw new SamError('invalid_argument', `There are ${images.length} images but ${labels.length} label images.`);

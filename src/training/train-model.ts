@@ -19,16 +19,6 @@ import { PromptObjective } from './prompts/prompt-objective.js';
 import { Random } from './random.js';
 import { canvasCount, TRAINED_PARTS, type TrainedPart, type TrainingPhase, type TrainingSettings } from './settings.js';
 
-export {
-  PRESETS,
-  type Preset,
-  presetSettings,
-  type Rate,
-  TRAINED_PARTS,
-  type TrainedPart,
-  type TrainingSettings,
-} from './settings.js';
-
 /**
  * Trains parts of a model on annotated images: canvases are made and encoded once, then the decoders are trained on their
  * features, one after the other, as they share no weights. The late part of the encoder, if it is to learn, learns at last,

@@ -16,14 +16,8 @@ import { jointScore } from './late/validation.js';
 import type { Weights } from './parameters.js';
 import { trainableDecoder } from './prompts/mask-decoder.js';
 import { promptScore } from './prompts/validation.js';
-import {
-  type ModelTraining,
-  TRAINED_PARTS,
-  type TrainedModel,
-  type TrainedPart,
-  type TrainingSettings,
-  trainModel,
-} from './train-model.js';
+import { TRAINED_PARTS, type TrainedPart, type TrainingSettings } from './settings.js';
+import { type ModelTraining, type TrainedModel, trainModel } from './train-model.js';
 
 /** Trains parts of a model by its declaration: its files are read, and what they hold is what training goes on from. */
 export interface PartsTraining {

@@ -8,7 +8,8 @@ import { readModel } from '../../src/onnx/read.js';
 import { EARLY } from '../../src/training/instances/feature-cache.js';
 import { lateStage, STAGE_NAME } from '../../src/training/late/late-stage.js';
 import { promptScore } from '../../src/training/prompts/validation.js';
-import { presetSettings, trainModel } from '../../src/training/train-model.js';
+import { presetSettings } from '../../src/training/settings.js';
+import { trainModel } from '../../src/training/train-model.js';
 import { discs } from '../support/discs.js';
 
 describe('training of a model', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { presetSettings } from '../../src/training/train-model.js';
+import { presetSettings } from '../../src/training/settings.js';
 import { amountOf, secondsFor, TrainingClock } from '../../src/training/training-time.js';
 
 const SPEED = { pictures: 2, instances: 0.5, decoder: 3, late: 5, score: 2 };

@@ -13,10 +13,10 @@ import {
   type Preset,
   presetSettings,
   TRAINED_PARTS,
-  type TrainedModel,
   type TrainedPart,
   type TrainingSettings,
-} from '../../training/train-model.js';
+} from '../../training/settings.js';
+import type { TrainedModel } from '../../training/train-model.js';
 import { trainParts } from '../../training/train-parts.js';
 import { interruptible } from '../batch/batch.js';
 import { listInputs } from '../batch/inputs.js';

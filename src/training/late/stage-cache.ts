@@ -3,7 +3,7 @@ import type { Store } from '../../io/store.js';
 import type { Embedding } from '../../model/sam-tensors.js';
 import { elementCount } from '../../onnx/tensor-info.js';
 import type { Canvas } from '../canvas.js';
-import { type Sample, sampleBytes, sampleOf } from '../sample-file.js';
+import { canvasBytes, type KeptCanvas, keptCanvas } from '../kept-canvas.js';
 import { STAGE, STAGE_NAME } from './late-stage.js';
 
 const LENGTH = elementCount(STAGE);
@@ -22,10 +22,10 @@ export async function cacheStage(
   const stage = early?.[STAGE_NAME]?.data;
   if (stage?.length !== LENGTH)
     throw new SamError('unsupported', `The encoder gives no '${STAGE_NAME}' of the size that its last stage takes.`);
-  await store.set(key, sampleBytes(stage, canvas));
+  await store.set(key, canvasBytes(stage, canvas));
 }
 
 /** With features of shape `STAGE`. */
-export async function cachedStage(store: Store, key: string): Promise<Sample | undefined> {
-  return sampleOf(await store.get(key), LENGTH);
+export async function cachedStage(store: Store, key: string): Promise<KeptCanvas | undefined> {
+  return keptCanvas(await store.get(key), LENGTH);
 }

@@ -2,7 +2,7 @@ import type { Store } from '../../io/store.js';
 import type { Embedding } from '../../model/sam-tensors.js';
 import { toHalf } from '../../ndimage/half.js';
 import type { Canvas } from '../canvas.js';
-import { type Sample, sampleBytes, sampleOf } from '../sample-file.js';
+import { canvasBytes, type KeptCanvas, keptCanvas } from '../kept-canvas.js';
 
 const EMBEDDING = 256 * 64 * 64;
 
@@ -13,10 +13,10 @@ export async function cachePrompts(
   canvas: Canvas,
   { features }: Pick<Embedding, 'features'>,
 ): Promise<void> {
-  await store.set(key, sampleBytes(toHalf(features.data), canvas));
+  await store.set(key, canvasBytes(toHalf(features.data), canvas));
 }
 
 /** With the embedding as its features. */
-export async function cachedPrompts(store: Store, key: string): Promise<Sample | undefined> {
-  return sampleOf(await store.get(key), EMBEDDING);
+export async function cachedPrompts(store: Store, key: string): Promise<KeptCanvas | undefined> {
+  return keptCanvas(await store.get(key), EMBEDDING);
 }

@@ -10,9 +10,9 @@ import type { Mask } from '../../ndimage/mask.js';
 import { maskFromBitmap, masksFromLabels, maskToBitmap } from '../../ndimage/rle.js';
 import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
 import { type BuiltLoss, GradientSession } from '../gradient-session.js';
+import { type KeptCanvas, MASK_SIDE } from '../kept-canvas.js';
 import type { Parameter, Weights } from '../parameters.js';
 import { Random } from '../random.js';
-import { MASK_SIDE, type Sample } from '../sample-file.js';
 import type { Objective } from '../trainer.js';
 import { decoderInputs, type TrainableDecoder } from './mask-decoder.js';
 import { cachedPrompts } from './prompt-cache.js';
@@ -75,7 +75,7 @@ export class PromptObjective implements Objective {
     return this.prompting.release();
   }
 
-  private async load(key: string): Promise<Sample> {
+  private async load(key: string): Promise<KeptCanvas> {
     const sample = await cachedPrompts(this.store, key);
     if (sample) return sample;
     throw new SamError('not_found', `The cached picture ${key} is missing or damaged in ${this.store.name}.`);

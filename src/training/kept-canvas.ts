@@ -5,7 +5,7 @@ import { resizeNearest } from '../ndimage/resize.js';
 import type { Canvas } from './canvas.js';
 
 /** A canvas as it is kept for training with prompts: features of the encoder in half precision, then its objects. */
-export interface Sample {
+export interface KeptCanvas {
   readonly features: Float32Array;
   /** [256, 256]: the grid of the mask decoder; numbered from 1. */
   readonly labels: LabelImage;
@@ -15,7 +15,7 @@ export const MASK_SIDE = 256;
 const GRID = [MASK_SIDE, MASK_SIDE] as const;
 
 /** @param features bits of half floats */
-export function sampleBytes(features: Uint16Array, { labels }: Canvas): Uint8Array {
+export function canvasBytes(features: Uint16Array, { labels }: Canvas): Uint8Array {
   const all = new Uint16Array(features.length + MASK_SIDE ** 2);
   all.set(features);
   all.set(relabelSequential(resizeNearest(labels, GRID)).labels.data, features.length);
@@ -23,7 +23,7 @@ export function sampleBytes(features: Uint16Array, { labels }: Canvas): Uint8Arr
 }
 
 /** @param length of the features @returns undefined for what is not there or not whole */
-export function sampleOf(bytes: Uint8Array | undefined, length: number): Sample | undefined {
+export function keptCanvas(bytes: Uint8Array | undefined, length: number): KeptCanvas | undefined {
   if (bytes?.length !== 2 * (length + MASK_SIDE ** 2)) return undefined;
   const all = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
   return {
