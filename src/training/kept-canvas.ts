@@ -7,18 +7,23 @@ import type { Canvas } from './canvas.js';
 /** A canvas as it is kept for training with prompts: features of the encoder in half precision, then its objects. */
 export interface KeptCanvas {
   readonly features: Float32Array;
-  /** [256, 256]: the grid of the mask decoder; numbered from 1. */
+  /** As `maskGrid` gives them. */
   readonly labels: LabelImage;
 }
 
 export const MASK_SIDE = 256;
 const GRID = [MASK_SIDE, MASK_SIDE] as const;
 
+/** The objects of a canvas on the grid of the mask decoder, [256, 256], numbered from 1. */
+export function maskGrid({ labels }: Pick<Canvas, 'labels'>): LabelImage {
+  return relabelSequential(resizeNearest(labels, GRID)).labels;
+}
+
 /** @param features bits of half floats */
-export function canvasBytes(features: Uint16Array, { labels }: Canvas): Uint8Array {
+export function canvasBytes(features: Uint16Array, canvas: Canvas): Uint8Array {
   const all = new Uint16Array(features.length + MASK_SIDE ** 2);
   all.set(features);
-  all.set(relabelSequential(resizeNearest(labels, GRID)).labels.data, features.length);
+  all.set(maskGrid(canvas).data, features.length);
   return new Uint8Array(all.buffer);
 }
 

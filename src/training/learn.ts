@@ -62,7 +62,7 @@ export async function learn(learning: Learning, task: TaskOptions = {}): Promise
   const state = await store.get(stateKey);
   if (state) trainer.resume(state);
   const best = await Best.load(learning);
-  if (start && score && best.lastStep < 0) await best.offer(trainer.weights, 0, await score(trainer.weights, task));
+  if (start && score && best.lastStep < 0) await best.offer(trainer.learned, 0, await score(trainer.learned, task));
   const every = Math.max(1, Math.floor(options.steps / scores));
   let [sum, count] = [0, 0];
   while (!trainer.done && !best.stale) {
@@ -73,8 +73,8 @@ export async function learn(learning: Learning, task: TaskOptions = {}): Promise
     count++;
     const { step } = trainer;
     const isScored = score !== undefined && (step % every === 0 || trainer.done);
-    const accuracy = isScored ? await score(trainer.weights, task) : undefined;
-    if (accuracy !== undefined) await best.offer(trainer.weights, step, accuracy);
+    const accuracy = isScored ? await score(trainer.learned, task) : undefined;
+    if (accuracy !== undefined) await best.offer(trainer.learned, step, accuracy);
     if (isScored || step % CHECKPOINT === 0 || trainer.done) {
       await store.set(stateKey, trainer.checkpoint());
       learning.onStep?.({ name, step, loss: sum / count, accuracy });
@@ -84,8 +84,8 @@ export async function learn(learning: Learning, task: TaskOptions = {}): Promise
   }
   // What was learned since the last score may be better still.
   if (hand.enough?.aborted && score && trainer.step > Math.max(best.lastStep, 0))
-    await best.offer(trainer.weights, trainer.step, await score(trainer.weights, task));
-  return best.found ?? { weights: trainer.weights, step: trainer.step };
+    await best.offer(trainer.learned, trainer.step, await score(trainer.learned, task));
+  return best.found ?? { weights: trainer.learned, step: trainer.step };
 }
 
 function progressOf({ name, options }: Learning, step: number, loss: number, { found }: Best): Progress {

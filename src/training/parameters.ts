@@ -20,3 +20,12 @@ export function startingWeights(parameters: readonly Parameter[], random: Random
     }),
   );
 }
+
+/** Adds gradients, times a factor, to what has come together so far. */
+export function addTo(sums: Map<string, Float32Array>, gradients: Weights, factor: number): void {
+  for (const [name, gradient] of gradients) {
+    const sum = sums.get(name) ?? new Float32Array(gradient.length);
+    for (let i = 0; i < sum.length; i++) sum[i] += factor * gradient[i];
+    sums.set(name, sum);
+  }
+}

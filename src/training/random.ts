@@ -66,3 +66,10 @@ export class Random {
     return result;
   }
 }
+
+/** Which of `count` things comes at a position: all have their turn before one has its next, each time in another order. */
+export function inTurn(position: number, count: number, seed: number): number {
+  const round = Math.floor(position / count);
+  const order = new Random(seed + 7919 * (round + 1)).shuffled(Array.from({ length: count }, (_, index) => index));
+  return order[position % count];
+}

@@ -5,11 +5,11 @@ import type { OrtRuntime } from '../model/runtime.js';
 import type { OnnxModel } from '../onnx/model.js';
 import type { TaskOptions } from '../task.js';
 import { type CanvasPlan, makeCanvas, planCanvases } from './canvas.js';
+import type { TrainableEncoder } from './encoder/trainable-encoder.js';
 import { cacheCanvas, cachedCanvas } from './instances/feature-cache.js';
 import { InstanceObjective } from './instances/instance-objective.js';
 import type { TrainingImage } from './labelled-image.js';
-import { JointObjective, type JointPart, joined, partOf } from './late/joint-objective.js';
-import type { LateStage } from './late/late-stage.js';
+import { JointObjective, type JointPart, type JointWeights, joined, partOf } from './late/joint-objective.js';
 import { cachedStage, cacheStage } from './late/stage-cache.js';
 import { type Learned, type Learning, learn, type Score, type TrainingHand, type TrainingRow } from './learn.js';
 import type { Weights } from './parameters.js';
@@ -38,14 +38,14 @@ export interface ModelTraining {
   /** The mask decoder to go on from, for `mask_decoder` and `prompt_encoder`. */
   readonly decoder?: OnnxModel;
   /** The late part of the encoder to go on from. */
-  readonly late?: LateStage;
+  readonly late?: TrainableEncoder;
   readonly settings: TrainingSettings;
   readonly scores?: {
     readonly instances: Score;
     /** @param file of the decoder with the weights */
     readonly decoder: (decoder: OnnxModel, task: TaskOptions) => Promise<number>;
     /** Of all three together. */
-    readonly late?: (weights: Readonly<Record<JointPart, Weights>>, task: TaskOptions) => Promise<number>;
+    readonly late?: (weights: JointWeights, task: TaskOptions) => Promise<number>;
   };
   readonly onStep?: (row: TrainingRow) => void;
   /** Called after each picture and each step. */
@@ -160,10 +160,10 @@ async function trainDecoder(training: ModelTraining, canvases: number, task: Tas
 }
 
 /**
- * Factors on the learning rate of the late part: the instance decoder is small and learns fast, the mask decoder has been
+ * Factors on the learning rate of the encoder: the instance decoder is small and learns fast, the mask decoder has been
  * trained long.
  */
-const JOINT_RATES: Readonly<Record<JointPart, number>> = { late: 1, decoder: 0.5, instances: 5 };
+const JOINT_RATES: Readonly<Record<JointPart, number>> = { late: 1, encoder: 1, decoder: 0.5, instances: 5 };
 
 /** @param heads the decoders as they are after they were trained on the embedding as it was */
 async function trainLate(
@@ -207,7 +207,7 @@ async function trainLate(
   }
 }
 
-function partsOf(weights: Weights): Record<JointPart, Weights> {
+function partsOf(weights: Weights) {
   return {
     late: partOf(weights, 'late'),
     decoder: partOf(weights, 'decoder'),

@@ -61,7 +61,7 @@ export async function trainParts(
   const settings = settingsOf(instances !== undefined);
   const learnsDecoder = parts.has('mask_decoder') || parts.has('prompt_encoder');
   const decoder = learnsDecoder ? files.decoder : undefined;
-  const late = parts.has('late') ? lateStage(readModel(files.encoder), model.earlyFeatures) : undefined;
+  const late = parts.has('late') ? lateStage(readModel(files.encoder), model) : undefined;
   const encoder = await encoderOf(runtime, files.encoder, model, parts);
   try {
     const trained = await trainModel(
@@ -104,7 +104,7 @@ export async function trainableParts(
   const can = (part: TrainedPart): boolean => {
     try {
       if (part === 'instances') encoderWithEarlyFeatures(encoder, EARLY, model.earlyFeatures);
-      else if (part === 'late') lateStage(readModel(encoder), model.earlyFeatures);
+      else if (part === 'late') lateStage(readModel(encoder), model);
       else return trainableDecoder(decoder, new Set([part])).parameters.length > 0;
       return true;
     } catch {

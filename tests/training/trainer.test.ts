@@ -41,6 +41,28 @@ describe('trainer', () => {
     assert.deepEqual(weightsOf(resumed.checkpoint()), weightsOf(whole.checkpoint()));
   });
 
+  it('averages the weights, over few steps at first, and goes on with the average from a checkpoint', async () => {
+    const options = { ...OPTIONS, average: 0.9 };
+    const [whole, stopped, resumed] = [0, 1, 2].map(() => new Trainer(new Fit(), options));
+    const expected = Float64Array.from(whole.weights.get('x') as Float32Array);
+    for (let step = 1; step <= 200; step++) {
+      await whole.advance();
+      const decay = Math.min(0.9, (1 + step) / (10 + step));
+      whole.weights.get('x')?.forEach((value, i) => {
+        expected[i] = decay * expected[i] + (1 - decay) * value;
+      });
+    }
+    const averaged = whole.averaged?.get('x') as Float32Array;
+    for (const [i, value] of averaged.entries()) assert.ok(Math.abs(value - expected[i]) < 1e-5, `${value}`);
+    assert.equal(whole.learned, whole.averaged);
+    await advance(stopped, 33);
+    resumed.resume(stopped.checkpoint());
+    await advance(resumed, 200);
+    assert.deepEqual(resumed.averaged, whole.averaged);
+    assert.deepEqual(weightsOf(resumed.checkpoint()), whole.weights);
+    assert.throws(() => resumed.resume(new Trainer(new Fit(), OPTIONS).checkpoint()), { code: 'signature_mismatch' });
+  });
+
   it('starts from weights that it is given', () => {
     const start = new Map([['x', Float32Array.of(7, 8, 9)]]);
     assert.deepEqual(new Trainer(new Fit(), OPTIONS, start).weights, start);

@@ -27,25 +27,60 @@ export function cutCrop(
   index: number,
   cells = CROP_CELLS,
 ): void {
-  for (const part of PARTS) {
-    const { channels, side } = CACHED[part];
-    const scale = side / GRID;
-    const length = cells * scale;
-    const source = features[part];
-    const into = batch[part];
-    let to = index * channels * length * length;
-    for (let c = 0; c < channels; c++)
-      for (let y = 0; y < length; y++) {
-        const from = (c * side + top * scale + y) * side + left * scale;
-        into.set(source.subarray(from, from + length), to);
-        to += length;
-      }
-  }
+  for (const part of PARTS) cutPart(part, features[part], top, left, batch[part], index, cells);
+}
+
+/** The same of one part, which may also be of numbers that are no halves. */
+export function cutPart<T extends Uint16Array | Float32Array>(
+  part: CachedPart,
+  whole: T,
+  top: number,
+  left: number,
+  batch: T,
+  index: number,
+  cells = CROP_CELLS,
+): void {
+  overRows(part, top, left, index, cells, (inWhole, inBatch, length) =>
+    batch.set(whole.subarray(inWhole, inWhole + length), inBatch),
+  );
+}
+
+/** The other way: adds what item `index` of a batch holds to where it was cut from. */
+export function addPart(
+  part: CachedPart,
+  whole: Float32Array,
+  top: number,
+  left: number,
+  batch: Float32Array,
+  index: number,
+  cells = CROP_CELLS,
+): void {
+  overRows(part, top, left, index, cells, (inWhole, inBatch, length) => {
+    for (let x = 0; x < length; x++) whole[inWhole + x] += batch[inBatch + x];
+  });
+}
+
+/** Each row of each channel of a crop: where it begins in the whole part and in the batch, and its length. */
+function overRows(
+  part: CachedPart,
+  top: number,
+  left: number,
+  index: number,
+  cells: number,
+  row: (inWhole: number, inBatch: number, length: number) => void,
+): void {
+  const { channels, side } = CACHED[part];
+  const scale = side / GRID;
+  const length = cells * scale;
+  let inBatch = index * channels * length * length;
+  for (let c = 0; c < channels; c++)
+    for (let y = 0; y < length; y++, inBatch += length)
+      row((c * side + top * scale + y) * side + left * scale, inBatch, length);
 }
 
 /** A corner for a crop whose middle is annotated, if four attempts find one. */
 export function drawCorner(
-  { target }: CanvasFeatures,
+  { target }: Pick<CanvasFeatures, 'target'>,
   random: Random,
   cells = CROP_CELLS,
 ): [top: number, left: number] {

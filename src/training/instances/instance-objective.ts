@@ -5,7 +5,7 @@ import { fromHalf } from '../../ndimage/half.js';
 import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
 import { elementCount } from '../../onnx/tensor-info.js';
 import { GradientSession } from '../gradient-session.js';
-import { Random } from '../random.js';
+import { inTurn, Random } from '../random.js';
 import type { Objective } from '../trainer.js';
 import { cropShapes, cutCrop, drawCorner } from './crops.js';
 import { cachedCanvas, mapParts } from './feature-cache.js';
@@ -48,7 +48,9 @@ export class InstanceObjective implements Objective {
     const shapes = cropShapes(this.crops);
     const data = mapParts((part) => new Uint16Array(elementCount(shapes[part])));
     for (let i = 0; i < this.crops; i++) {
-      const { key, random } = this.draw(step * this.crops + i);
+      const position = step * this.crops + i;
+      const key = this.keys[inTurn(position, this.keys.length, this.seed)];
+      const random = Random.ofStep(this.seed, position);
       const features = await cachedCanvas(this.store, key);
       if (!features)
         throw new SamError('not_found', `The cached canvas ${key} is missing or damaged in ${this.store.name}.`);
@@ -61,16 +63,6 @@ export class InstanceObjective implements Objective {
 
   release(): Promise<void> {
     return this.session.release();
-  }
-
-  /** All canvases have their turn before one has its next; everything follows from the seed and the position. */
-  private draw(position: number): { key: string; random: Random } {
-    const round = Math.floor(position / this.keys.length);
-    const order = new Random(this.seed + 7919 * (round + 1)).shuffled(this.keys);
-    return {
-      key: order[position % this.keys.length],
-      random: Random.ofStep(this.seed, position),
-    };
   }
 }
 

@@ -1,30 +1,36 @@
-import { SamError } from '../../errors.js';
-import type { Store } from '../../io/store.js';
 import type { OrtRuntime } from '../../model/runtime.js';
 import { fromHalf } from '../../ndimage/half.js';
 import { elementCount } from '../../onnx/tensor-info.js';
 import { clipGradients } from '../adamw.js';
+import { EncoderSession } from '../encoder/encoder-session.js';
+import type { TrainableEncoder } from '../encoder/trainable-encoder.js';
 import { GradientSession } from '../gradient-session.js';
-import { CROP_CELLS, cropShapes, cutCrop, drawCorner } from '../instances/crops.js';
-import { type CanvasFeatures, cachedCanvas, mapParts } from '../instances/feature-cache.js';
+import { addPart, cropShapes, cutPart, drawCorner } from '../instances/crops.js';
+import { type CachedPart, mapParts, PARTS } from '../instances/feature-cache.js';
 import { emitCropLoss } from '../instances/instance-objective.js';
 import { DECODER_PARAMETERS } from '../instances/light-decoder.js';
-import type { Parameter, Weights } from '../parameters.js';
+import { addTo, type Parameter, type Weights } from '../parameters.js';
 import type { TrainableDecoder } from '../prompts/mask-decoder.js';
 import { EMBEDDING_INPUT, IterativePrompting } from '../prompts/prompt-objective.js';
 import { Random } from '../random.js';
 import type { Objective } from '../trainer.js';
-import { LateSession } from './late-session.js';
-import { EMBEDDING, type LateStage } from './late-stage.js';
-import { cachedStage } from './stage-cache.js';
+import {
+  embeddingBefore,
+  type JointPicture,
+  type JointPictures,
+  type KeptPictures,
+  keptPictures,
+} from './joint-pictures.js';
 
 /**
- * The late part of the encoder together with both decoders, whose losses meet in the embedding: a picture a step, of which
- * some objects are prompted and two parts are segmented.
+ * The encoder, or its late part, together with both decoders, whose losses meet in what the encoder gives: of each picture of
+ * a step some objects are prompted and two parts are segmented.
  */
 export interface JointOptions {
   readonly seed: number;
-  /** Objects that are prompted in a step. */
+  /** Pictures a step, whose gradients are averaged. */
+  readonly pictures?: number;
+  /** Objects that are prompted in a picture. */
   readonly objects?: number;
   /** Times that an object is segmented. */
   readonly rounds?: number;
@@ -32,157 +38,179 @@ export interface JointOptions {
   readonly crops?: number;
   /**
    * Weight of the squared difference of the embedding from the one before the training, relative to its square: what is not
-   * among the pictures keeps the embedding that it had.
+   * among the pictures keeps the embedding that it had. Where pictures are made at their step, that one takes a pass of the
+   * encoder, which 0 saves.
    */
   readonly anchor?: number;
-}
-
-/** Where the pictures are kept: each by `cacheStage` and by `cacheCanvas`, at the same position of both lists. */
-export interface JointPictures {
-  readonly store: Store;
-  readonly stages: readonly string[];
-  readonly canvases: readonly string[];
+  /** Largest norm of the gradients of each part. */
+  readonly clip?: Readonly<Record<JointPart, number>>;
 }
 
 /** The parts that learn; names of parameters begin with that of their part, as both networks have an `onnx::MatMul_…`. */
-export const JOINT_PARTS = ['late', 'decoder', 'instances'] as const;
+export const JOINT_PARTS = ['late', 'encoder', 'decoder', 'instances'] as const;
 export type JointPart = (typeof JOINT_PARTS)[number];
 
-/** Largest norm of the gradients of a part. */
-const CLIP: Readonly<Record<JointPart, number>> = { late: 1, decoder: 1, instances: 5 };
+/** Weights by part and their own names; of the encoder all, or those of its late part. */
+export type JointWeights = Readonly<Record<'decoder' | 'instances', Weights> & Partial<Record<JointPart, Weights>>>;
+
+const CLIP: Readonly<Record<JointPart, number>> = { late: 1, encoder: 1, decoder: 1, instances: 5 };
 const ANCHOR = 0.5;
-const CELLS = EMBEDDING[2];
-const CHANNELS = EMBEDDING[1];
 
 export class JointObjective implements Objective {
   readonly parameters: readonly Parameter[];
 
   private constructor(
     private readonly runtime: OrtRuntime,
-    private readonly late: LateSession,
+    private readonly encoder: TrainableEncoder,
+    private readonly encoding: EncoderSession,
     private readonly prompting: IterativePrompting,
     private readonly instances: GradientSession,
     private readonly pictures: JointPictures,
     private readonly options: Required<JointOptions>,
-    parameters: Readonly<Record<JointPart, readonly Parameter[]>>,
+    parameters: Readonly<Partial<Record<JointPart, readonly Parameter[]>>>,
   ) {
     this.parameters = JOINT_PARTS.flatMap((part) =>
-      parameters[part].map((parameter) => ({ ...parameter, name: `${part}/${parameter.name}` })),
+      (parameters[part] ?? []).map((parameter) => ({ ...parameter, name: `${part}/${parameter.name}` })),
     );
   }
 
+  /** @param pictures made at their step for the whole encoder, kept ones for its late part */
   static async create(
     runtime: OrtRuntime,
-    late: LateStage,
+    encoder: TrainableEncoder,
     decoder: TrainableDecoder,
-    pictures: JointPictures,
-    { seed, objects = 4, rounds = 2, crops = 2, anchor = ANCHOR }: JointOptions,
+    pictures: JointPictures | KeptPictures,
+    { seed, pictures: count = 1, objects = 4, rounds = 2, crops = 2, anchor = ANCHOR, clip = CLIP }: JointOptions,
   ): Promise<JointObjective> {
     // Three networks in one process: each takes little memory, and gives it back.
     const lean = { together: objects % 2 === 0 ? 2 : 1, frequent: false };
-    const cropped: Parameter = { name: 'emb', shape: cropShapes(crops).emb, start: { constant: 0 } };
+    const shapes = cropShapes(crops);
+    const cropped = changing(encoder).map((part): Parameter => ({ name: part, shape: shapes[part], start: ZERO }));
     return new JointObjective(
       runtime,
-      await LateSession.create(runtime, late),
+      encoder,
+      await EncoderSession.create(runtime, encoder),
       new IterativePrompting(runtime, decoder, { objects, rounds, byEmbedding: true, ...lean }),
       await GradientSession.create(
         runtime,
-        [...DECODER_PARAMETERS, cropped],
+        [...DECODER_PARAMETERS, ...cropped],
         (g) => ({ loss: emitCropLoss(g, crops) }),
         { frequent: false },
       ),
-      pictures,
-      { seed, objects, rounds, crops, anchor },
-      { late: late.parameters, decoder: decoder.parameters, instances: DECODER_PARAMETERS },
+      'draw' in pictures ? pictures : keptPictures(pictures),
+      { seed, pictures: count, objects, rounds, crops, anchor, clip },
+      { [encoder.part]: encoder.parameters, decoder: decoder.parameters, instances: DECODER_PARAMETERS },
     );
   }
 
   async batch(step: number, weights: Weights) {
-    const random = Random.ofStep(this.options.seed, step);
-    const { canvas, stage, objects } = await this.draw(random);
-    const embedding = await this.late.embed(stage, partOf(weights, 'late'));
-    const prompted = await this.prompting.run(embedding, objects, partOf(weights, 'decoder'), random);
-    const segmented = await this.segment(canvas, embedding, partOf(weights, 'instances'), random);
-    const anchored = this.anchor(canvas, embedding);
-    const toEmbedding = anchored.gradient;
-    const ofPrompts = prompted.gradients.get(EMBEDDING_INPUT) as Float32Array;
-    for (let i = 0; i < toEmbedding.length; i++) toEmbedding[i] += ofPrompts[i] + segmented.toEmbedding[i];
-    prompted.gradients.delete(EMBEDDING_INPUT);
-    const ofLate = await this.late.gradients(stage, toEmbedding, partOf(weights, 'late'));
-    const parts = { late: ofLate, decoder: prompted.gradients, instances: segmented.gradients };
-    const gradients = new Map<string, Float32Array>();
-    for (const part of JOINT_PARTS) {
-      clipGradients(parts[part], CLIP[part]);
-      for (const [name, gradient] of parts[part]) gradients.set(`${part}/${name}`, gradient);
+    const count = this.options.pictures;
+    const sums = new Map<JointPart, Map<string, Float32Array>>();
+    let loss = 0;
+    for (let i = 0; i < count; i++) {
+      const found = await this.ofPicture(step * count + i, weights);
+      loss += found.loss / count;
+      for (const [part, gradients] of found.gradients) {
+        const sum = sums.get(part) ?? new Map<string, Float32Array>();
+        addTo(sum, gradients, 1 / count);
+        sums.set(part, sum);
+      }
     }
-    return { loss: prompted.loss + segmented.loss + anchored.loss, gradients };
+    const all = new Map<string, Float32Array>();
+    for (const [part, gradients] of sums) {
+      clipGradients(gradients, this.options.clip[part]);
+      for (const [name, gradient] of gradients) all.set(`${part}/${name}`, gradient);
+    }
+    return { loss, gradients: all };
   }
 
   async release(): Promise<void> {
-    await this.late.release();
+    await this.encoding.release();
     await this.prompting.release();
     await this.instances.release();
   }
 
-  /** A picture with objects to prompt. */
-  private async draw(random: Random) {
-    const { store, stages, canvases } = this.pictures;
-    for (const index of random.shuffled([...stages.keys()])) {
-      const sample = await cachedStage(store, stages[index]);
-      if (!sample) throw missing(stages[index], store);
-      const objects = this.prompting.choose(sample.labels, random);
-      if (!objects) continue;
-      const canvas = await cachedCanvas(store, canvases[index]);
-      if (!canvas) throw missing(canvases[index], store);
-      return { canvas, stage: sample.features, objects };
-    }
-    throw new SamError('invalid_argument', 'None of the pictures has an object that is large enough to be trained on.');
+  /** @returns the gradients by the weights of each part */
+  private async ofPicture(position: number, weights: Weights) {
+    const { encoding, prompting, encoder } = this;
+    const random = Random.ofStep(this.options.seed, position);
+    const picture = await this.pictures.draw(position, random, (labels) => prompting.choose(labels, random));
+    const encoderWeights = partOf(weights, encoder.part);
+    const features = await encoding.forward(picture.input, encoderWeights);
+    const prompted = picture.objects
+      ? await prompting.run(features.emb, picture.objects, partOf(weights, 'decoder'), random)
+      : { loss: 0, gradients: new Map<string, Float32Array>() };
+    const segmented = await this.segment(picture, features, partOf(weights, 'instances'), random);
+    const anchored = await this.anchor(picture, features.emb);
+    const { byFeatures } = segmented;
+    const byEmbedding = prompted.gradients.get(EMBEDDING_INPUT);
+    for (const more of [anchored.gradient, byEmbedding]) if (more) addTo(byFeatures, new Map([['emb', more]]), 1);
+    prompted.gradients.delete(EMBEDDING_INPUT);
+    const gradients = new Map<JointPart, ReadonlyMap<string, Float32Array>>([
+      [encoder.part, await encoding.gradients(picture.input, features, Object.fromEntries(byFeatures), encoderWeights)],
+      ['decoder', prompted.gradients],
+      ['instances', segmented.gradients],
+    ]);
+    return { loss: prompted.loss + segmented.loss + anchored.loss, gradients };
   }
 
-  /** The instance loss of some parts of a picture, by the embedding as it is now. */
-  private async segment(canvas: CanvasFeatures, embedding: Float32Array, weights: Weights, random: Random) {
+  /** The instance loss of some parts of a picture, by what the encoder gives as it is now. */
+  private async segment(
+    { features: kept }: JointPicture,
+    given: Partial<Record<CachedPart, Float32Array>>,
+    weights: Weights,
+    random: Random,
+  ) {
     const shapes = cropShapes(this.options.crops);
-    const data = mapParts((part) => new Uint16Array(elementCount(shapes[part])));
-    const corners = Array.from({ length: this.options.crops }, () => drawCorner(canvas, random));
-    for (const [i, [top, left]] of corners.entries()) cutCrop(canvas, top, left, data, i);
-    const feeds = mapParts((part) => this.runtime.tensor('float32', fromHalf(data[part]), shapes[part]));
-    const cut = new Float32Array(elementCount(shapes.emb));
-    overRows(corners, (inCrop, inWhole) => cut.set(embedding.subarray(inWhole, inWhole + CROP_CELLS), inCrop));
-    const emb = this.runtime.tensor('float32', cut, shapes.emb);
-    const { loss, gradients } = await this.instances.run(weights, { ...feeds, emb });
-    const own = new Map(gradients);
-    const ofCut = own.get('emb') as Float32Array;
-    own.delete('emb');
-    const toEmbedding = new Float32Array(embedding.length);
-    overRows(corners, (inCrop, inWhole) => {
-      for (let x = 0; x < CROP_CELLS; x++) toEmbedding[inWhole + x] += ofCut[inCrop + x];
+    const corners = Array.from({ length: this.options.crops }, () => drawCorner(kept, random));
+    const cut = <T extends Uint16Array | Float32Array>(part: CachedPart, whole: T, into: T): T => {
+      for (const [i, [top, left]] of corners.entries()) cutPart(part, whole, top, left, into, i);
+      return into;
+    };
+    const batch = mapParts((part) => {
+      const changes = given[part];
+      const length = elementCount(shapes[part]);
+      const data = changes
+        ? cut(part, changes, new Float32Array(length))
+        : fromHalf(cut(part, kept[part] as Uint16Array, new Uint16Array(length)));
+      return this.runtime.tensor('float32', data, shapes[part]);
     });
-    return { loss, gradients: own, toEmbedding };
+    const { loss, gradients } = await this.instances.run(weights, batch);
+    const own = new Map(gradients);
+    const byFeatures = new Map<string, Float32Array>();
+    for (const part of changing(this.encoder)) {
+      const whole = new Float32Array((given[part] as Float32Array).length);
+      const ofCut = own.get(part) as Float32Array;
+      for (const [i, [top, left]] of corners.entries()) addPart(part, whole, top, left, ofCut, i);
+      byFeatures.set(part, whole);
+      own.delete(part);
+    }
+    return { loss, gradients: own, byFeatures };
   }
 
-  private anchor({ emb }: CanvasFeatures, embedding: Float32Array): { loss: number; gradient: Float32Array } {
-    const before = fromHalf(emb);
+  private async anchor(picture: JointPicture, embedding: Float32Array) {
+    const { anchor } = this.options;
+    if (anchor === 0) return { loss: 0 };
+    const { encoding, encoder } = this;
+    const before = embeddingBefore(picture) ?? (await encoding.forward(picture.input, encoder.weights)).emb;
     const square = before.reduce((sum, value) => sum + value * value, 0);
     const gradient = new Float32Array(embedding.length);
     let loss = 0;
     for (let i = 0; i < gradient.length; i++) {
       const off = embedding[i] - before[i];
-      gradient[i] = (2 * this.options.anchor * off) / square;
-      loss += (this.options.anchor * off * off) / square;
+      gradient[i] = (2 * anchor * off) / square;
+      loss += (anchor * off * off) / square;
     }
     return { loss, gradient };
   }
 }
 
-/** Each row of each channel of each crop: where it begins in the crops and in the whole embedding. */
-function overRows(
-  corners: readonly (readonly [top: number, left: number])[],
-  row: (inCrop: number, inWhole: number) => void,
-): void {
-  let inCrop = 0;
-  for (const [top, left] of corners)
-    for (let c = 0; c < CHANNELS; c++)
-      for (let y = 0; y < CROP_CELLS; y++, inCrop += CROP_CELLS) row(inCrop, (c * CELLS + top + y) * CELLS + left);
+const ZERO = { constant: 0 };
+
+/** What of the instance decoder's inputs changes with the encoder. */
+function changing({ stages }: TrainableEncoder): CachedPart[] {
+  const given = new Set<string>(stages.map(({ gives }) => gives));
+  return PARTS.filter((part) => given.has(part));
 }
 
 /** The weights of one part, by their own names. */
@@ -200,8 +228,4 @@ export function joined(parts: Readonly<Partial<Record<JointPart, Weights>>>): Ma
       [...(parts[part] ?? [])].map(([name, values]) => [`${part}/${name}`, values] as const),
     ),
   );
-}
-
-function missing(key: string, store: Store): SamError {
-  return new SamError('not_found', `The cached canvas ${key} is missing or damaged in ${store.name}.`);
 }

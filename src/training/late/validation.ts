@@ -10,15 +10,15 @@ import type { TaskOptions } from '../../task.js';
 import { EARLY } from '../instances/feature-cache.js';
 import { instanceScore } from '../instances/validation.js';
 import type { TrainingImage } from '../labelled-image.js';
-import type { Weights } from '../parameters.js';
 import { trainableDecoder, withWeights } from '../prompts/mask-decoder.js';
 import { promptScore } from '../prompts/validation.js';
-import type { JointPart } from './joint-objective.js';
+import type { JointWeights } from './joint-objective.js';
 
 /**
- * Scores the late part with both decoders as they will be used: images are encoded with the encoder as it is now.
+ * Scores the encoder, or its late part, with both decoders as they will be used: images are encoded with the encoder as it is
+ * now.
  *
- * @param encoder the file that the late part was taken from
+ * @param encoder the file that the weights were taken from
  * @returns the mean of the accuracy of objects found at once (`instanceScore`) and of objects prompted (`promptScore`)
  */
 export function jointScore(
@@ -29,8 +29,11 @@ export function jointScore(
   images: readonly TrainingImage[],
 ) {
   const base = readModel(encoder);
-  return async (weights: Readonly<Record<JointPart, Weights>>, task: TaskOptions = {}): Promise<number> => {
-    const changed = encoderWithDelta(encoder, writeModel(encoderDelta(base, weights.late)));
+  return async (weights: JointWeights, task: TaskOptions = {}): Promise<number> => {
+    const changed = encoderWithDelta(
+      encoder,
+      writeModel(encoderDelta(base, weights.encoder ?? weights.late ?? new Map())),
+    );
     const { bytes, outputs } = encoderWithEarlyFeatures(changed, EARLY, earlyFeatures);
     const current = await ImageEncoder.create(runtime, bytes, encoderInput, outputs);
     try {

@@ -11,7 +11,7 @@ import { maskFromBitmap, masksFromLabels, maskToBitmap } from '../../ndimage/rle
 import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
 import { type BuiltLoss, GradientSession } from '../gradient-session.js';
 import { type KeptCanvas, MASK_SIDE } from '../kept-canvas.js';
-import type { Parameter, Weights } from '../parameters.js';
+import { addTo, type Parameter, type Weights } from '../parameters.js';
 import { Random } from '../random.js';
 import type { Objective } from '../trainer.js';
 import { decoderInputs, type TrainableDecoder } from './mask-decoder.js';
@@ -243,12 +243,4 @@ function bestMask(masks: Float32Array, iou: Float32Array, object: number, severa
   const best = candidates.reduce((a, b) => (iou[4 * object + b] > iou[4 * object + a] ? b : a));
   const start = (4 * object + best) * PIXELS;
   return masks.slice(start, start + PIXELS);
-}
-
-function addTo(sums: Map<string, Float32Array>, gradients: ReadonlyMap<string, Float32Array>, factor: number): void {
-  for (const [name, gradient] of gradients) {
-    const sum = sums.get(name) ?? new Float32Array(gradient.length);
-    for (let i = 0; i < sum.length; i++) sum[i] += factor * gradient[i];
-    sums.set(name, sum);
-  }
 }
