@@ -51,6 +51,9 @@ export function scriptService(
     ...forwardWork((job) => job(shared)),
     info: () => shared.info(),
     load: (...args) => shared.load(...args),
+    get atOnce() {
+      return shared.atOnce ?? 1;
+    },
     close: async () => undefined, // others may use it, too
   };
   const lease = async () => ({ held: true, take: async () => undefined, release: async () => undefined });

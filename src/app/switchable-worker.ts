@@ -70,6 +70,9 @@ export function switchableWorker(
       current = worker;
       if (old !== worker) void old.close().catch(() => undefined);
     },
+    get atOnce() {
+      return current.atOnce ?? 1;
+    },
     info: () => current.info(),
     async load(model, options) {
       await run((worker) => worker.load(model, options), { model: model.name, options }, model);

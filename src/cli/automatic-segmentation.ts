@@ -12,6 +12,7 @@ import { maxLabel } from '../ndimage/label.js';
 import { AUTOMATIC_MODES, type AutomaticThresholds, type AutomaticVolumeOptions } from '../segmentation/automatic.js';
 import { automaticStack } from '../segmentation/automatic-stack.js';
 import type { TaskOptions } from '../task.js';
+import { Queue } from '../worker/queue.js';
 import { BATCH_FLAGS, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { listInputs } from './batch/inputs.js';
 import { KeptPlanes } from './batch/kept-planes.js';
@@ -111,7 +112,7 @@ async function run(args: readonly string[]): Promise<number> {
   const { into_image: intoImage } = values;
   const ndim = numberFlag('ndim', values.ndim);
   if (ndim !== undefined && ndim !== 2 && ndim !== 3) throw new UsageError(`--ndim is 2 or 3, not ${ndim}.`);
-  const options = { mode, ...optionsOf(values), ...(values.worker && { requests: 2 * values.worker.length }) };
+  const options = { mode, ...optionsOf(values) };
   const { pattern, force } = values;
   const log = (line: string) => console.error(line);
   const all = await listInputs([...(values.input_path ?? []), ...positionals], { pattern, output: folder, log });
@@ -123,10 +124,22 @@ async function run(args: readonly string[]): Promise<number> {
       throw new UsageError(
         `--mode ${mode} needs an instance decoder, which the model ${engine.model.name} does not have: use amg, or give one with --instances.`,
       );
-    const job: Job = { embeddings: embeddingNames(all), folder, force, intoImage, ndim, options, report };
+    const [stacks, remote] = [new Queue(), values.worker !== undefined];
+    const job: Job = {
+      embeddings: embeddingNames(all),
+      folder,
+      force,
+      intoImage,
+      ndim,
+      options,
+      report,
+      stacks,
+      remote,
+    };
     const batch = { folder, formats, command: 'automatic_segmentation', force };
     const items = resultItems(all, batch, (item, write, task) => segmentFile(engine, item, write, job, task));
-    const rows = await runBatch(ofShard(items, shard), { ...values, signal: interruptible() });
+    const atOnce = () => engine.worker.atOnce ?? 1;
+    const rows = await runBatch(ofShard(items, shard), { ...values, atOnce, signal: interruptible() });
     if (report) {
       const part = shard.count > 1 ? `-${shard.index + 1}-of-${shard.count}` : '';
       const facts = { command: `micro-sam automatic_segmentation ${args.join(' ')}`, date: new Date().toISOString() };
@@ -183,6 +196,10 @@ interface Job {
   readonly ndim?: 2 | 3;
   readonly options: AutomaticVolumeOptions;
   readonly report?: SegmentationReport;
+  /** Stacks are done one after the other, their planes by all workers: several would not fit into memory. */
+  readonly stacks: Queue;
+  /** Several requests at the same time hide how long they travel. */
+  readonly remote: boolean;
 }
 
 async function segmentFile(
@@ -257,17 +274,16 @@ async function segmentStack(
     const { requests: _, merge: __, ...how } = job.options;
     const kept = new KeptPlanes(job.folder, place.kept, [embeddings.signature, through, how], embeddings.size);
     if (job.force) kept.clear();
+    const { atOnce = 1 } = engine.worker;
     const options = {
       ...job.options,
+      ...(job.remote && { requests: 2 * atOnce }),
       ...task,
       ...(source.absentPlanes && { absent: source.absentPlanes }),
       ...(planes > 1 && { kept }),
     };
-    const labels = await automaticStack(context, planes, {
-      ...options,
-      through,
-      recommended: engine.model.defaults,
-    }).catch((error) => {
+    const segment = () => automaticStack(context, planes, { ...options, through, recommended: engine.model.defaults });
+    const labels = await (planes > 1 ? job.stacks.run(segment, task) : segment()).catch((error) => {
       if (asSamError(error).code !== 'cancelled' || kept.count === 0) throw error;
       throw new SamError('cancelled', `Stopped. ${kept.count} of ${planes} planes are kept: run it again to go on.`);
     });

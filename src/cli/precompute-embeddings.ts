@@ -48,7 +48,7 @@ async function run(args: readonly string[]): Promise<number> {
           try {
             const { encoded, reused } = await precomputeEmbeddings(
               embeddings,
-              { concurrency: values.worker?.length },
+              { concurrency: () => engine.worker.atOnce ?? 1 },
               task,
             );
             return `${encoded} computed, ${reused} reused${embeddings.notices.map((notice) => `; ${notice}`).join('')}`;

@@ -1,5 +1,6 @@
 import { renderPicture } from '../evaluation/picture.js';
 import { type ReportPicture, reportToHtml, type ScoreRow } from '../evaluation/report.js';
+import { naturalOrder } from '../io/folder/file-names.js';
 import { type ImageSource, planeCount, readPlane } from '../io/image.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
@@ -42,12 +43,17 @@ export class SegmentationReport {
       }));
     return reportToHtml({
       title: 'Automatic segmentation',
-      rows: [...this.rows, ...others],
-      pictures: this.pictures,
+      rows: [...this.rows.sort(byImage), ...others],
+      pictures: this.pictures.sort(byImage),
       legend: 'Outlines of the objects; of a stack, in its middle plane.',
       facts,
     });
   }
+}
+
+/** Several files are worked on at the same time, and end in any order. */
+function byImage(a: { readonly image: string }, b: { readonly image: string }): number {
+  return naturalOrder(a.image, b.image);
 }
 
 function measure({ data }: LabelImage): Record<string, number> {

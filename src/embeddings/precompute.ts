@@ -1,13 +1,14 @@
 import { SamError } from '../errors.js';
 import type { TaskOptions } from '../task.js';
+import { severalAtOnce } from '../worker/several-at-once.js';
 import type { Place } from './cache.js';
 import type { ImageEmbeddings } from './image-embeddings.js';
 
 export interface PrecomputeOptions {
   /** What to encode first: the visible plane, the tiles on screen. The rest follows in order. */
   readonly first?: readonly Place[];
-  /** How many to have in work at once: 1 for one worker, the number of workers for a pool. */
-  readonly concurrency?: number;
+  /** How many to have in work at once: 1 for one worker, `worker.atOnce` for a pool, as a function since workers come and go. */
+  readonly concurrency?: number | (() => number);
 }
 
 export interface PrecomputeResult {
@@ -29,36 +30,20 @@ export async function precomputeEmbeddings(
 ): Promise<PrecomputeResult> {
   const places = ordered(embeddings, first);
   const what = embeddings.tiling ? 'tile' : 'plane';
-  let next = 0;
   let done = 0;
   let reused = 0;
-  // One failure ends the other lanes too.
-  const stop = new AbortController();
-  const merged = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-
-  async function lane(): Promise<void> {
-    while (next < places.length) {
-      merged.throwIfAborted();
-      const at = places[next++];
-      if (await embeddings.isReady(at)) reused++;
-      else {
-        await embeddings.embedding(at, { signal: merged });
-        await embeddings.stored();
-      }
-      done++;
-      onProgress?.({ done, total: places.length, message: `Encoded ${what} ${done} of ${places.length}` });
+  const atOnce = typeof concurrency === 'function' ? concurrency : () => concurrency;
+  if (!(atOnce() >= 1)) throw new SamError('invalid_argument', `Concurrency is at least 1, got ${atOnce()}.`);
+  const encode = async (at: Place, stopped: AbortSignal) => {
+    if (await embeddings.isReady(at)) reused++;
+    else {
+      await embeddings.embedding(at, { signal: stopped });
+      await embeddings.stored();
     }
-  }
-
-  if (!(concurrency >= 1)) throw new SamError('invalid_argument', `Concurrency is at least 1, got ${concurrency}.`);
-  const lanes = Array.from({ length: Math.min(concurrency, places.length) }, () =>
-    lane().catch((error) => {
-      stop.abort();
-      throw error;
-    }),
-  );
-  const failed = (await Promise.allSettled(lanes)).find((result) => result.status === 'rejected');
-  if (failed) throw signal?.aborted ? signal.reason : failed.reason;
+    done++;
+    onProgress?.({ done, total: places.length, message: `Encoded ${what} ${done} of ${places.length}` });
+  };
+  await severalAtOnce(places, atOnce, encode, { signal });
   await embeddings.finish();
   return { encoded: done - reused, reused };
 }

@@ -9,6 +9,7 @@ import {
   chooseMode,
   recommendedThresholds,
 } from './automatic.js';
+import { eachPlane, type PlaneTask } from './each-plane.js';
 
 /** Everything in all planes of an image: objects that go through the planes of a volume, or those of each plane by itself. */
 export interface AutomaticStackOptions extends AutomaticVolumeOptions {
@@ -16,6 +17,8 @@ export interface AutomaticStackOptions extends AutomaticVolumeOptions {
   readonly through: boolean;
   /** The model's own thresholds; what is stated in `thresholds` comes first. */
   readonly recommended?: AutomaticThresholds;
+  /** Objects of each plane by itself: called with the labels of one, [H, W] from 1, when it is done. */
+  readonly onAlone?: (plane: number, labels: LabelImage) => void;
 }
 
 /** @returns [planes, H, W], or [H, W] of a single plane; no two objects have the same id */
@@ -27,30 +30,25 @@ export async function automaticStack(
   const mode = chooseMode(context.embeddings, given.mode);
   const options = { ...given, thresholds: { ...recommendedThresholds(mode, recommended), ...given.thresholds } };
   if (through && planes > 1) return (await automaticVolume(context, planes, options)).labels;
-  const { kept, absent, onProgress, ...rest } = options;
+  const { kept, absent, onAlone, onProgress, ...rest } = options;
   const [height, width] = context.embeddings.size;
   const stack = new Uint32Array(planes * height * width);
-  let count = 0;
-  for (let plane = 0; plane < planes; plane++) {
-    options.signal?.throwIfAborted();
-    if (absent?.includes(plane)) continue;
+  const counts = new Uint32Array(planes);
+  const segment = async ({ plane, ...task }: PlaneTask) => {
     const known = await kept?.get(plane);
-    const labels =
-      known ??
-      (
-        await automaticSegmentation(
-          { ...context, plane },
-          {
-            ...rest,
-            onProgress: ({ done, total, message }) =>
-              onProgress?.({ done: plane + (total > 0 ? done / total : 0), total: planes, message }),
-          },
-        )
-      ).labels;
-    if (!known) await kept?.set(plane, labels);
-    for (let p = 0; p < labels.data.length; p++)
-      if (labels.data[p] !== 0) stack[plane * height * width + p] = labels.data[p] + count;
-    count += maxLabel(labels);
+    const found = known ?? (await automaticSegmentation({ ...context, plane }, { ...rest, ...task })).labels;
+    if (!known) await kept?.set(plane, found);
+    stack.set(found.data, plane * height * width);
+    counts[plane] = maxLabel(found);
+    onAlone?.(plane, found);
+    task.onProgress({ done: 1, total: 1, message: `Segmented plane ${plane + 1} of ${planes}` });
+  };
+  await eachPlane(context, planes, segment, { absent, signal: options.signal, onProgress });
+  let before = 0;
+  for (let plane = 0; plane < planes; plane++) {
+    const labels = stack.subarray(plane * height * width, (plane + 1) * height * width);
+    if (before > 0) for (let p = 0; p < labels.length; p++) if (labels[p] !== 0) labels[p] += before;
+    before += counts[plane];
   }
   return { data: stack, shape: planes === 1 ? [height, width] : [planes, height, width] };
 }

@@ -7,6 +7,7 @@ import { type AmgOptions, initializeAmg } from './amg/initialize.js';
 import { AMG_THRESHOLDS, type AmgState, type AmgThresholds } from './amg/state.js';
 import { APG_THRESHOLDS, type ApgState, type ApgThresholds, generateApg, initializeApg, rejections } from './apg.js';
 import type { EmbeddingSource, SegmentContext } from './context.js';
+import { eachPlane, type PlaneTask } from './each-plane.js';
 import { generateInstances, labelsOf } from './instances/generate.js';
 import { initializeInstances } from './instances/initialize.js';
 import { smoothingFor, speckSize } from './instances/post-process.js';
@@ -218,14 +219,12 @@ export async function automaticVolume(
   const onProgress: TaskOptions['onProgress'] = ({ done, total, message }) =>
     options.onProgress?.({ done: done * share, total, message });
   const slices = new Uint32Array(planes * height * width);
-  for (let plane = 0; plane < planes; plane++) {
-    options.signal?.throwIfAborted();
-    if (options.absent?.includes(plane)) continue;
+  const segment = async ({ plane, signal, onProgress }: PlaneTask) => {
     const known = await options.kept?.get(plane);
     if (known) {
       slices.set(known.data, plane * height * width);
-      onProgress({ done: plane + 1, total: planes, message: `Plane ${plane + 1} of ${planes}: known from before` });
-      continue;
+      onProgress({ done: 1, total: 1, message: `Plane ${plane + 1} of ${planes}: known from before` });
+      return;
     }
     const state =
       options.states?.get(plane) ??
@@ -234,12 +233,8 @@ export async function automaticVolume(
         {
           ...options,
           mode: mode === 'apg' ? 'ais' : mode,
-          onProgress: ({ done, total, message }) =>
-            onProgress({
-              done: plane + (total > 0 ? done / total : 0),
-              total: planes,
-              message: `Plane ${plane + 1} of ${planes}: ${message}`,
-            }),
+          signal,
+          onProgress: (step) => onProgress({ ...step, message: `Plane ${plane + 1} of ${planes}: ${step.message}` }),
         },
       ));
     const objects = generateAutomatic(state, options.thresholds, options.region);
@@ -247,8 +242,9 @@ export async function automaticVolume(
     slices.set(labels.data, plane * height * width);
     await options.kept?.set(plane, labels);
     options.onPlane?.(plane, { state, objects, labels });
-    onProgress({ done: plane + 1, total: planes, message: `Segmented plane ${plane + 1} of ${planes}` });
-  }
+    onProgress({ done: 1, total: 1, message: `Segmented plane ${plane + 1} of ${planes}` });
+  };
+  await eachPlane(context, planes, segment, { absent: options.absent, signal: options.signal, onProgress });
   const linked = mergeSlices({ data: slices, shape: [planes, height, width] }, options.merge);
   if (mode !== 'apg') return { labels: linked };
   const { predIouThresh, maxOverlap, minObjectSize } = thresholdsInForce('apg', options.thresholds ?? {});

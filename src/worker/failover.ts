@@ -75,6 +75,9 @@ export function failoverWorker(
       models.set(model.name, model);
     },
     ...forwardWork(run),
+    get atOnce() {
+      return current.atOnce ?? 1;
+    },
     async close() {
       closed = true;
       const late = next?.then((worker) => worker.close()).catch(() => undefined);

@@ -33,11 +33,20 @@ export function forwardWork(run: RunWork): ComputingMethods {
 
 /** A worker that can be asked before it is there. */
 export function whenConnected(connecting: Promise<SamWorker>): SamWorker {
-  connecting.catch(() => undefined); // told to whoever asks
+  let connected: SamWorker | undefined;
+  connecting.then(
+    (worker) => {
+      connected = worker;
+    },
+    () => undefined, // told to whoever asks
+  );
   return {
     ...forwardWork(async (job) => job(await connecting)),
     info: async () => (await connecting).info(),
     load: async (...args) => (await connecting).load(...args),
+    get atOnce() {
+      return connected?.atOnce ?? 1;
+    },
     close: async () => (await connecting.catch(() => undefined))?.close(),
   };
 }

@@ -1,16 +1,24 @@
 import { SamError } from '../errors.js';
+import type { ModelSpec } from '../model/model-spec.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import { forwardWork } from './forward.js';
 import type { SamWorker } from './sam-worker.js';
+
+export interface PoolWorker extends SamWorker {
+  readonly atOnce: number;
+  /** One more, which joins when it has loaded the models that the others have. */
+  add(worker: SamWorker): Promise<void>;
+}
 
 /**
  * Several workers behind one: every request goes to the one with the least to do, so slices and tiles that are asked for
  * at the same time are computed at the same time. A worker that is lost is taken out and its jobs are done by another.
  * An embedding may be decoded by any of them; the one that computed it is preferred, since it need not be sent it.
  */
-export function poolWorker(workers: readonly SamWorker[]): SamWorker {
+export function poolWorker(workers: readonly SamWorker[]): PoolWorker {
   if (workers.length === 0) throw new SamError('no_worker', 'A pool needs at least one worker.');
-  const members: Member[] = workers.map((worker) => ({ worker, busy: 0, held: new Set(), lost: false }));
+  const members: Member[] = workers.map(newMember);
+  const models = new Map<string, ModelSpec>();
 
   const alive = () => members.filter((member) => !member.lost);
   const choose = (embedding?: string): Member => {
@@ -40,6 +48,13 @@ export function poolWorker(workers: readonly SamWorker[]): SamWorker {
   }
 
   return {
+    get atOnce() {
+      return alive().reduce((sum, { worker }) => sum + (worker.atOnce ?? 1), 0);
+    },
+    async add(worker) {
+      for (const model of models.values()) await worker.load(model); // also what comes meanwhile
+      members.push(newMember(worker));
+    },
     async info() {
       const infos = await Promise.all(
         alive().map(({ worker }) =>
@@ -55,16 +70,19 @@ export function poolWorker(workers: readonly SamWorker[]): SamWorker {
       const gone = members.length - answered.length;
       return {
         ...answered[0],
-        name: `${answered.length} workers: ${answered.map(({ name }) => name).join(', ')}`,
+        name: `${answered.length} ${answered.length === 1 ? 'worker' : 'workers'}: ${answered.map(({ name }) => name).join(', ')}`,
         note: gone > 0 ? `${gone} of ${members.length} workers went away.` : answered[0].note,
         loaded: answered[0].loaded.filter((model) => answered.every(({ loaded }) => loaded.includes(model))),
       };
     },
     async load(model, options) {
+      models.set(model.name, model);
       const loads = await Promise.allSettled(alive().map(({ worker }) => worker.load(model, options)));
       const failures = loads.flatMap((load) => (load.status === 'rejected' ? [load.reason] : []));
       const serious = failures.find((error) => !(error instanceof SamError && error.code === 'worker_lost'));
-      if (serious || failures.length === loads.length) throw serious ?? failures[0];
+      if (!serious && failures.length < loads.length) return;
+      models.delete(model.name);
+      throw serious ?? failures[0];
     },
     ...forwardWork(run),
     encode: (model, image, options) =>
@@ -82,6 +100,10 @@ interface Member {
   /** Embeddings it has seen. */
   readonly held: Set<string>;
   lost: boolean;
+}
+
+function newMember(worker: SamWorker): Member {
+  return { worker, busy: 0, held: new Set(), lost: false };
 }
 
 /** Waiting behind one request costs more than receiving 4 MB. */

@@ -49,6 +49,8 @@ export interface SamWorker {
     image: Tensor<Uint8Array>,
     options?: TaskOptions,
   ): Promise<InstanceMaps>;
+  /** How many requests it works on at the same time, as far as it is several workers; now, since they come and go. Default 1. */
+  readonly atOnce?: number;
   close(): Promise<void>;
 }
 

@@ -143,6 +143,41 @@ describe('batch', () => {
     );
   });
 
+  it('works on several files at the same time, and tells of them in their order', async () => {
+    let [running, most] = [0, 0];
+    const said: number[] = [];
+    const progress = new ProgressLine({ write: () => undefined });
+    progress.update = ({ done }) => void said.push(done);
+    const rows = await runBatch(
+      [30, 1, 10, 1].map((delay, i) =>
+        item(`file ${i}`, async ({ onProgress }) => {
+          most = Math.max(most, ++running);
+          onProgress?.({ done: 1, total: 2, message: 'half' });
+          await new Promise((resolve) => setTimeout(resolve, delay));
+          running--;
+          if (i === 1) throw new SamError('invalid_image', 'It is empty.');
+          return 'done';
+        }),
+      ),
+      { atOnce: () => 3, progress },
+    );
+    assert.equal(most, 3);
+    assert.deepEqual(
+      rows.map(({ name, status }) => [name, status]),
+      [
+        ['file 0', 'done'],
+        ['file 1', 'failed'],
+        ['file 2', 'done'],
+        ['file 3', 'done'],
+      ],
+    );
+    assert.deepEqual(
+      said,
+      said.toSorted((a, b) => a - b),
+    );
+    assert.equal(said.at(-1), 4);
+  });
+
   it('does not begin further files once it is interrupted', async () => {
     const controller = new AbortController();
     const rows = await runBatch(

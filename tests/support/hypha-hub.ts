@@ -28,7 +28,10 @@ export async function hyphaHub(port = 0): Promise<HyphaHub> {
   const http = createServer();
   const sockets = new WebSocketServer({ server: http, path: '/ws', maxPayload: 64 << 20 });
   const clients = new Map<string, WebSocket>();
-  const offered = new Map<string, { readonly id: string; readonly type?: string }>();
+  const offered = new Map<string, Offered>();
+  const tellAll = (type: string, data: object) => {
+    for (const client of clients.values()) client.send(encode({ type, to: workspace, data }));
+  };
   const deliver = (to: string, message: Uint8Array) => clients.get(to)?.send(message);
 
   sockets.on('connection', async (socket) => {
@@ -44,7 +47,7 @@ export async function hyphaHub(port = 0): Promise<HyphaHub> {
       self: MANAGER,
       other: self,
       send: (message) => socket.send(message),
-      services: new Map([['default', managerOf(offered, token)]]),
+      services: new Map([['default', managerOf(offered, token, tellAll)]]),
     });
     socket.on('message', (data, isBinary) => {
       if (!isBinary) return;
@@ -56,7 +59,7 @@ export async function hyphaHub(port = 0): Promise<HyphaHub> {
     socket.on('close', () => {
       clients.delete(self);
       for (const id of offered.keys()) if (id.startsWith(`${self}:`)) offered.delete(id);
-      for (const other of clients.values()) other.send(goneMessage(workspace, hello.client_id));
+      tellAll('client_disconnected', { id: hello.client_id, workspace });
     });
     socket.send(
       JSON.stringify({ type: 'connection_info', workspace, client_id: hello.client_id, manager_id: 'manager' }),
@@ -81,16 +84,20 @@ export async function hyphaHub(port = 0): Promise<HyphaHub> {
   };
 }
 
-function managerOf(offered: Map<string, { readonly id: string; readonly type?: string }>, token: string) {
+interface Offered {
+  readonly id: string;
+  readonly type?: string;
+}
+
+function managerOf(offered: Map<string, Offered>, token: string, tellAll: (type: string, data: object) => void) {
   return {
-    register_service: (service: { readonly id: string }) => void offered.set(service.id, service),
+    register_service(service: Offered) {
+      offered.set(service.id, service);
+      if (!service.id.endsWith(':built-in')) tellAll('service_added', service);
+    },
     list_services: ({ type }: { readonly type?: string }) =>
       [...offered.values()].filter((service) => type === undefined || service.type === type),
     generate_token: () => token,
     subscribe: () => true,
   };
-}
-
-function goneMessage(workspace: string, id: string): Uint8Array {
-  return encode({ type: 'client_disconnected', to: workspace, data: { id, workspace } });
 }

@@ -5,6 +5,7 @@ import { startHyphaWorker } from '../../src/worker/hosts/hypha-server.js';
 import { connectFromNode, openSocketInNode } from '../../src/worker/hosts/websocket-client.js';
 import { formatHyphaAddress, parseHyphaAddress } from '../../src/worker/hypha/address.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { severalAtOnce } from '../../src/worker/several-at-once.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
 import { brightWorker } from '../support/bright-worker.js';
 import { type HyphaHub, hyphaHub } from '../support/hypha-hub.js';
@@ -108,6 +109,25 @@ describe('workers on Hypha', () => {
     const total = workers.reduce((sum, { encoded }) => sum + encoded, 0);
     assert.ok(total >= 12 && total <= 12 + 4, `${total} computed for 12`); // what was in flight, once more
     assert.match((await pool.info()).name, /^2 workers/);
+  });
+
+  it('that come later join, with the models that are loaded, and a batch is spread over all there are', async () => {
+    const there = await hub();
+    const early = brightWorker(5);
+    await register(there, early);
+    await register(there, brightWorker(), { service: 'other' });
+    const pool = await connect(there.address());
+    await pool.load(resolveModel(DEFAULT_MODEL));
+    const atOnce = () => pool.atOnce ?? 1;
+    assert.equal(atOnce(), 1);
+    const late = brightWorker(5);
+    const loaded: string[] = [];
+    await register(there, { ...late, load: async ({ name }) => void loaded.push(name) });
+    while (atOnce() !== 2) await pause(5);
+    assert.deepEqual(loaded, [DEFAULT_MODEL]);
+    const image = async () => void (await pool.encode(DEFAULT_MODEL, diskImage(64)));
+    await severalAtOnce(Array.from({ length: 8 }), atOnce, image);
+    assert.ok(late.encoded > 0 && early.encoded > 0 && late.encoded + early.encoded === 8);
   });
 
   it('are there again when the server has been away, under the same address', async () => {

@@ -1,6 +1,7 @@
 import type { ParseArgsConfig } from 'node:util';
 import { asSamError } from '../../errors.js';
 import type { TaskOptions } from '../../task.js';
+import { severalAtOnce } from '../../worker/several-at-once.js';
 import { duration, ProgressLine } from './progress-line.js';
 
 /**
@@ -36,41 +37,41 @@ export interface BatchOptions {
   readonly force?: boolean;
   readonly signal?: AbortSignal;
   readonly progress?: ProgressLine;
+  /** How many files to work on at the same time; asked again whenever one is done. Default 1. */
+  readonly atOnce?: () => number;
 }
 
 export async function runBatch(items: readonly BatchItem[], options: BatchOptions = {}): Promise<BatchRow[]> {
   const progress = options.progress ?? new ProgressLine(process.stderr, options.json);
   const rows: BatchRow[] = [];
+  const shares = items.map(() => 0);
+  const tell = (index: number, share: number, message: string) => {
+    shares[index] = share;
+    progress.update({ done: shares.reduce((sum, one) => sum + one), total: items.length, message });
+  };
   progress.start();
-  for (const [index, item] of items.entries()) {
-    const startedAt = Date.now();
-    const finish = (status: BatchRow['status'], detail: string) =>
-      rows.push({ name: item.name, status, detail, seconds: (Date.now() - startedAt) / 1000 });
-    if (options.signal?.aborted) {
-      finish('cancelled', 'not reached');
-      continue;
-    }
-    if (!options.force && item.exists?.()) {
-      finish('skipped', 'output exists');
-      continue;
-    }
+  const runItem = async (item: BatchItem, index: number): Promise<Pick<BatchRow, 'status' | 'detail'>> => {
+    if (options.signal?.aborted) return { status: 'cancelled', detail: 'not reached' };
+    if (!options.force && item.exists?.()) return { status: 'skipped', detail: 'output exists' };
     try {
       const detail = await item.run({
         signal: options.signal,
         onProgress: ({ done, total, message }) =>
-          progress.update({
-            done: index + (total > 0 ? done / total : 0),
-            total: items.length,
-            message: `${item.name} (${index + 1} of ${items.length}): ${message}`,
-          }),
+          tell(index, total > 0 ? done / total : 0, `${item.name} (${index + 1} of ${items.length}): ${message}`),
       });
-      finish('done', detail);
+      return { status: 'done', detail };
     } catch (error) {
-      const known = asSamError(error);
-      finish(known.code === 'cancelled' ? 'cancelled' : 'failed', known.message);
+      const { code, message } = asSamError(error);
+      return { status: code === 'cancelled' ? 'cancelled' : 'failed', detail: message };
     }
-    progress.update({ done: index + 1, total: items.length, message: `${item.name}: ${rows[rows.length - 1].status}` });
-  }
+  };
+  const each = async (item: BatchItem, index: number) => {
+    const startedAt = Date.now();
+    const end = await runItem(item, index);
+    rows[index] = { name: item.name, ...end, seconds: (Date.now() - startedAt) / 1000 };
+    tell(index, 1, `${item.name}: ${end.status}`);
+  };
+  await severalAtOnce([...items.entries()], options.atOnce ?? (() => 1), ([index, item]) => each(item, index));
   progress.clear();
   return rows;
 }

@@ -16,6 +16,8 @@ export interface HyphaClientOptions {
   readonly services?: ReadonlyMap<string, Service>;
   /** How to open a WebSocket; the platform's if absent. */
   readonly openSocket?: (url: string) => SocketLike;
+  /** A service was registered in the workspace. */
+  readonly onService?: (service: ServiceInfo) => void;
   /** The connection has ended, not by `close`. */
   readonly onLost?: (reason: string) => void;
 }
@@ -23,6 +25,7 @@ export interface HyphaClientOptions {
 export interface ServiceInfo {
   /** `workspace/client:name`. */
   readonly id: string;
+  readonly type?: string;
 }
 
 interface ConnectionInfo {
@@ -73,9 +76,12 @@ export class HyphaClient {
     private readonly info: ConnectionInfo,
     private readonly options: HyphaClientOptions,
   ) {
-    const { services = new Map<string, Service>(), onLost } = options;
+    const { services = new Map<string, Service>(), onLost, onService } = options;
     const send = (message: Uint8Array) => socket.send(message as Uint8Array<ArrayBuffer>);
-    this.peer = new Peer({ self: `${info.workspace}/${info.client_id}`, send, services });
+    const onEvent = (type: string, data: unknown) => {
+      if (type === 'service_added' && isService(data)) onService?.(data);
+    };
+    this.peer = new Peer({ self: `${info.workspace}/${info.client_id}`, send, services, onEvent });
     this.ping = setInterval(() => socket.send('{"type":"ping"}'), PING_MS);
     (this.ping as { unref?(): void }).unref?.();
     socket.addEventListener('message', ({ data }) => {
@@ -121,7 +127,7 @@ export class HyphaClient {
     this.socket.close(NORMAL);
   }
 
-  /** Tells the server what is offered, and asks to be told of clients that leave. */
+  /** Tells the server what is offered, and asks to be told of services that come and clients that leave. */
   private async introduce(): Promise<void> {
     const self = `${this.info.workspace}/${this.info.client_id}`;
     for (const name of ['built-in', ...(this.options.services?.keys() ?? [])]) {
@@ -129,12 +135,16 @@ export class HyphaClient {
       const plain = described.filter(([, value]) => !isMethod(value));
       await this.manager('register_service', { ...Object.fromEntries(plain), id: `${self}:${name}`, app_id: '*' });
     }
-    await this.manager('subscribe', ['client_disconnected']);
+    await this.manager('subscribe', ['client_disconnected', 'service_added']);
   }
 
   private manager(name: string, ...args: readonly unknown[]): Promise<unknown> {
     return this.peer.ask(`*/${this.info.manager_id}`, `services.default.${name}`, args);
   }
+}
+
+function isService(data: unknown): data is ServiceInfo {
+  return typeof data === 'object' && data !== null && typeof (data as ServiceInfo).id === 'string';
 }
 
 function isMethod(value: unknown): boolean {

@@ -18,7 +18,7 @@ export interface ConnectHyphaOptions extends RemoteOptions, Pick<HyphaClientOpti
 
 /**
  * The worker at an address of Hypha (`micro-sam worker --hypha`). Workers of one name are replicas, and together one worker
- * here: each request goes to the one with the least to do, and when some end, to those that remain.
+ * here: each request goes to the one with the least to do, and when some end, to those that remain. Those that come later join.
  *
  * @throws SamError `worker_lost` if the server does not answer or refuses the token, or if there is no such worker
  */
@@ -27,15 +27,28 @@ export async function connectHypha(
   { openSocket, ...options }: ConnectHyphaOptions = {},
 ): Promise<SamWorker> {
   const { service, ...where } = parseHyphaAddress(address);
-  const client = await HyphaClient.connect({ ...where, openSocket });
+  const later = new Map<string, ServiceInfo>();
+  let join = (replica: ServiceInfo): unknown => later.set(replica.id, replica);
+  const isReplica = ({ id, type }: ServiceInfo) => type === HYPHA_SERVICE && nameOf(id) === service;
+  const onService = (info: ServiceInfo) => isReplica(info) && join(info);
+  const client = await HyphaClient.connect({ ...where, openSocket, onService });
   try {
     const found = await client.services(HYPHA_SERVICE);
-    const replicas = found.filter(({ id }) => nameOf(id) === service);
+    const replicas = found.filter(isReplica);
     const tried = await Promise.allSettled(replicas.map((replica) => connectReplica(client, replica, options)));
     const workers = tried.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     const [failure] = tried.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
     if (workers.length === 0) throw failure ?? nobody(where, service, found);
-    const pool = workers.length === 1 ? workers[0] : poolWorker(workers);
+    const pool = poolWorker(workers);
+    const known = new Set(replicas.map(({ id }) => id));
+    join = (replica) => {
+      if (known.has(replica.id)) return;
+      known.add(replica.id);
+      connectReplica(client, replica, options)
+        .then((worker) => pool.add(worker).catch(() => worker.close()))
+        .catch(() => undefined); // it is gone again, and those that are there do without
+    };
+    for (const replica of later.values()) join(replica);
     const close = pool.close.bind(pool);
     return Object.assign(pool, {
       async close() {
