@@ -1,5 +1,6 @@
 import { asSamError, SamError } from '../errors.js';
 import { encodeError } from './call.js';
+import { isResultStream } from './result-stream.js';
 
 /**
  * Calls of a service in the order in which they come, each after all that the one before brought about, so that a caller
@@ -118,7 +119,11 @@ export class CallOrder {
       if (entry.target) entry.target.failure ??= error;
       ended();
     };
-    entry.start().then(ended, failed);
+    const handedOut = (result: unknown) => {
+      if (isResultStream(result)) void result.ended().then(ended);
+      else ended();
+    };
+    entry.start().then(handedOut, failed);
     if (ALONGSIDE.includes(entry.name)) ended();
   }
 

@@ -1,4 +1,4 @@
-import * as v from 'valibot';
+import type * as v from 'valibot';
 import { type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
 import { precomputeEmbeddings } from '../embeddings/precompute.js';
 import { checkTiles } from '../embeddings/tiling.js';
@@ -12,7 +12,6 @@ import type { Store } from '../io/store.js';
 import { resolveModel } from '../model/registry.js';
 import { type LabelImage, type Tensor, tensor } from '../ndimage/array.js';
 import { maskFromBitmap, maskToBitmap } from '../ndimage/rle.js';
-import { AUTOMATIC_MODES } from '../segmentation/automatic.js';
 import { automaticStack } from '../segmentation/automatic-stack.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import {
@@ -25,14 +24,15 @@ import {
 import type { PromptPoint } from '../segmentation/image-prompt.js';
 import type { TaskOptions } from '../task.js';
 import type { SamWorker } from '../worker/sam-worker.js';
-import { THRESHOLD_ARGUMENTS, thresholdsOf } from './automatic.js';
+import { thresholdsOf } from './automatic.js';
 import { method } from './call.js';
-import { halo, needed, tileShape } from './engine.js';
+import { needed } from './engine.js';
 import { type EmbeddingsHandle, isHandle } from './handle.js';
-import { imageInput, imageName, imageOrHandleSchema, imageSchema, type ServiceImage } from './image.js';
+import { type ImageArguments, type PromptArguments, schemas } from './headless-arguments.js';
+import { imageInput, imageName, type ServiceImage } from './image.js';
 import { toRpcArray } from './ndarray.js';
-import { type RunningCalls, TASK_ARGUMENTS } from './running-calls.js';
-import { labelsSchema, rows } from './schemas.js';
+import { streamable } from './result-stream.js';
+import type { RunningCalls } from './running-calls.js';
 
 /**
  * Segmentation without an annotator, under the names of micro-sam's Python functions: an image goes in, masks and labels come
@@ -52,76 +52,6 @@ export interface HeadlessDeps {
 /** Images whose embeddings are kept for their callers; of each at most 256 MB. The one that was used least lately goes first. */
 const KEPT = 4;
 
-const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
-const number = v.pipe(v.number(), v.finite());
-
-/** Which image, and how it goes to the model. */
-const IMAGE_ARGUMENTS = {
-  model_type: v.optional(v.string()),
-  tile_shape: v.optional(tileShape),
-  halo: v.optional(halo),
-  object_diameter: v.optional(v.pipe(number, v.minValue(1))),
-  embedding_path: v.optional(v.pipe(v.string(), v.nonEmpty())),
-  name: v.optional(v.string()),
-  axes: v.optional(v.string()),
-  key: v.optional(v.string()),
-  series: v.optional(natural),
-};
-const PROMPT_ARGUMENTS = {
-  image: imageOrHandleSchema,
-  plane: v.optional(natural),
-  multimask_output: v.optional(v.boolean()),
-  ...IMAGE_ARGUMENTS,
-  ...TASK_ARGUMENTS,
-};
-const box = v.pipe(
-  rows(4, '[y0, x0, y1, x1]', true),
-  v.transform(([first]) => first as unknown as readonly [number, number, number, number]),
-);
-const flag = v.optional(v.boolean());
-
-const schemas = {
-  precompute: v.strictObject({
-    image: v.optional(imageSchema),
-    planes: v.optional(v.pipe(v.array(natural), v.minLength(1))),
-    ...IMAGE_ARGUMENTS,
-    ...TASK_ARGUMENTS,
-  }),
-  points: v.strictObject({ ...PROMPT_ARGUMENTS, points: rows(2, '[y, x]'), labels: v.optional(labelsSchema) }),
-  box: v.strictObject({
-    ...PROMPT_ARGUMENTS,
-    box,
-    box_extension: v.optional(v.pipe(number, v.minValue(0))),
-  }),
-  boxAndPoints: v.strictObject({
-    ...PROMPT_ARGUMENTS,
-    box,
-    points: rows(2, '[y, x]'),
-    labels: v.optional(labelsSchema),
-  }),
-  mask: v.strictObject({
-    ...PROMPT_ARGUMENTS,
-    mask: imageSchema,
-    use_box: flag,
-    use_mask: flag,
-    use_points: flag,
-    use_single_point: flag,
-    box_extension: v.optional(v.pipe(number, v.minValue(0))),
-  }),
-  automatic: v.strictObject({
-    image: imageOrHandleSchema,
-    mode: v.optional(v.picklist(['auto', ...AUTOMATIC_MODES])),
-    ndim: v.optional(v.picklist([2, 3], 'ndim is 2 (each plane by itself) or 3 (objects go through the planes)')),
-    points_per_side: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(128))),
-    gap_closing: v.optional(natural),
-    min_z_extent: v.optional(natural),
-    ...THRESHOLD_ARGUMENTS,
-    ...IMAGE_ARGUMENTS,
-    ...TASK_ARGUMENTS,
-  }),
-  evaluate: v.strictObject({ labels: imageSchema, predictions: imageSchema, ...TASK_ARGUMENTS }),
-};
-
 interface Opened {
   readonly embeddings: ImageEmbeddings;
   readonly model: string;
@@ -131,7 +61,10 @@ interface Opened {
   close(): Promise<void>;
 }
 
-type ImageArguments = v.InferOutput<ReturnType<typeof v.strictObject<typeof IMAGE_ARGUMENTS, undefined>>>;
+interface SegmentedPlane {
+  readonly plane: number;
+  readonly labels: LabelImage;
+}
 
 export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCalls) {
   const { openInput = openImage } = deps;
@@ -216,8 +149,6 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
     }
   }
 
-  type PromptArguments = v.InferOutput<ReturnType<typeof v.strictObject<typeof PROMPT_ARGUMENTS, undefined>>>;
-
   function fromPrompt(
     given: PromptArguments,
     segment: (context: SegmentContext, options: TaskOptions & { multimask?: boolean }) => Promise<SegmentedPrompt>,
@@ -243,6 +174,34 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
     }
   }
 
+  function automaticLabels(
+    {
+      image,
+      mode,
+      ndim,
+      points_per_side: pointsPerSide,
+      gap_closing,
+      min_z_extent,
+      ...given
+    }: v.InferOutput<typeof schemas.automatic>,
+    task: TaskOptions,
+    onPlane?: (plane: number, labels: LabelImage) => void,
+  ): Promise<LabelImage> {
+    return using(image, given, task, ({ embeddings, model, planes, volume }, worker) =>
+      automaticStack({ worker, model, embeddings }, planes, {
+        ...task,
+        mode,
+        through: (ndim ?? (volume ? 3 : 2)) === 3,
+        thresholds: thresholdsOf(given),
+        recommended: resolveModel(model).defaults,
+        ...floorsOf(given),
+        ...(pointsPerSide !== undefined && { pointsPerSide }),
+        merge: { gapClosing: gap_closing ?? 2, minExtent: min_z_extent ?? 2 },
+        onAlone: onPlane,
+      }),
+    );
+  }
+
   return {
     /**
      * Encodes an image, all planes and tiles, and keeps the embeddings; what it returns takes the image's place in the
@@ -255,12 +214,13 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
       ({ image, planes, ...given }) =>
         calls.run(given, async (task) => {
           if (image === undefined) return needed(deps.precompute)(planes, task);
+          const worker = await needed(deps.worker)();
           const opened = await open(image, given, task);
           try {
             const first = planes?.map((plane) => ({ plane }));
             await precomputeEmbeddings(
               opened.embeddings,
-              { ...(first && !opened.embeddings.tiling && { first }) },
+              { ...(first && !opened.embeddings.tiling && { first }), concurrency: () => worker.atOnce ?? 1 },
               task,
             );
           } catch (error) {
@@ -313,27 +273,32 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
         });
       }),
     ),
-    /** All objects of an image: uint32 labels [H, W], or [planes, H, W] of a stack. `ndim` 3 is the default of volumes. */
-    automatic_instance_segmentation: method(
-      'automatic_instance_segmentation',
-      ['image'],
-      schemas.automatic,
-      ({ image, mode, ndim, points_per_side: pointsPerSide, gap_closing, min_z_extent, ...given }) =>
-        calls.run(given, (task) =>
-          using(image, given, task, async ({ embeddings, model, planes, volume }, worker) => {
-            const labels = await automaticStack({ worker, model, embeddings }, planes, {
-              ...task,
-              mode,
-              through: (ndim ?? (volume ? 3 : 2)) === 3,
-              thresholds: thresholdsOf(given),
-              recommended: resolveModel(model).defaults,
-              ...floorsOf(given),
-              ...(pointsPerSide !== undefined && { pointsPerSide }),
-              merge: { gapClosing: gap_closing ?? 2, minExtent: min_z_extent ?? 2 },
-            });
-            return toRpcArray(labels);
-          }),
-        ),
+    /**
+     * All objects of an image: uint32 labels [H, W], or [planes, H, W] of a stack. `ndim` 3 is the default of volumes. With
+     * `stream` plane by plane as they are done, as `{ plane, labels }` with labels [H, W] from 1 in each; of objects that go
+     * through the planes, when all are done.
+     */
+    automatic_instance_segmentation: streamable(
+      method('automatic_instance_segmentation', ['image'], schemas.automatic, async ({ stream = false, ...given }) => {
+        if (!stream) return await calls.run(given, async (task) => toRpcArray(await automaticLabels(given, task)));
+        return calls.stream(
+          given,
+          async (task, emit: (found: SegmentedPlane) => void) => {
+            const isTold = new Set<number>();
+            const tell = (plane: number, labels: LabelImage) => {
+              isTold.add(plane);
+              emit({ plane, labels });
+            };
+            const all = await automaticLabels(given, task, tell);
+            const [height, width] = all.shape.slice(-2);
+            for (let plane = 0; plane < all.data.length / (height * width); plane++) {
+              const data = all.data.subarray(plane * height * width, (plane + 1) * height * width);
+              if (!isTold.has(plane)) emit({ plane, labels: { data, shape: [height, width] } });
+            }
+          },
+          ({ plane, labels }) => ({ plane, labels: toRpcArray(labels) }),
+        );
+      }),
     ),
     /** How good an instance segmentation is, by comparison with reference labels of the same shape. */
     evaluate: method('evaluate', ['labels', 'predictions'], schemas.evaluate, ({ labels, predictions, ...given }) =>

@@ -3,6 +3,7 @@ import { SamError } from '../errors.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { Progress, TaskOptions } from '../task.js';
 import { callable } from './callback.js';
+import { type ResultStream, resultStream } from './result-stream.js';
 
 /** What every function that takes long also takes: a name to cancel it by, and who is told how far it is. */
 export const TASK_ARGUMENTS = {
@@ -16,6 +17,9 @@ export const TASK_ARGUMENTS = {
   ),
 };
 
+/** Of functions that can hand out their results as they come. */
+export const STREAM_ARGUMENTS = { ...TASK_ARGUMENTS, stream: v.optional(v.boolean()) };
+
 export interface TaskArguments {
   readonly task?: string;
   readonly progress?: (progress: Progress) => unknown;
@@ -27,13 +31,18 @@ export class RunningCalls {
   private readonly all = new Set<AbortController>();
 
   /** Runs a job whose caller hears of its progress: the last step before the result, of earlier ones what it has time for. */
-  async run<T>({ task, progress }: TaskArguments, job: (options: TaskOptions) => Promise<T>): Promise<T> {
+  async run<T>(
+    { task, progress }: TaskArguments,
+    job: (options: TaskOptions) => Promise<T>,
+    stopped?: AbortSignal,
+  ): Promise<T> {
     if (task !== undefined && this.running.has(task))
       throw new SamError(
         'invalid_argument',
         `A call with the task ${JSON.stringify(task)} is under way; give another name.`,
       );
     const controller = new AbortController();
+    stopped?.addEventListener('abort', () => controller.abort(), { once: true });
     if (task !== undefined) this.running.set(task, controller);
     this.all.add(controller);
     const report = progress && latestOnly(({ done, total, message }: Progress) => progress({ done, total, message }));
@@ -51,8 +60,8 @@ export class RunningCalls {
   }
 
   /** The same for work of the session, which shows its progress itself; cancelled is what it has under way. */
-  runIn<T>(session: AnnotationSession, given: TaskArguments, job: () => Promise<T>): Promise<T> {
-    return this.run(given, async ({ signal, onProgress }) => {
+  runIn<T>(session: AnnotationSession, given: TaskArguments, job: () => Promise<T>, stopped?: AbortSignal): Promise<T> {
+    const inSession = async ({ signal, onProgress }: TaskOptions) => {
       const earlier = new Set(session.state.tasks.map(({ id }) => id));
       const stop = session.subscribe(({ tasks }, previous) => {
         if (tasks === previous.tasks) return;
@@ -71,7 +80,17 @@ export class RunningCalls {
         signal?.removeEventListener('abort', cancel);
         stop();
       }
-    });
+    };
+    return this.run(given, inSession, stopped);
+  }
+
+  /** A job that hands out its results as they come. */
+  stream<Result, Item>(
+    given: TaskArguments,
+    job: (options: TaskOptions, emit: (result: Result) => void) => Promise<unknown>,
+    show: (result: Result) => Item,
+  ): ResultStream<Item> {
+    return resultStream((emit, stopped) => this.run(given, (options) => job(options, emit), stopped), show);
   }
 
   /** Whoever made them is gone. */

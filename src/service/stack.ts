@@ -1,14 +1,19 @@
 import * as v from 'valibot';
+import { tensor } from '../ndimage/array.js';
+import type { Mask } from '../ndimage/mask.js';
+import { masksEqual, maskToBitmap } from '../ndimage/rle.js';
 import { PROJECTION_NAMES } from '../segmentation/volume/projection.js';
 import { trackOfPrompt } from '../session/annotator.js';
 import { describeTracks, loadTracks } from '../session/edits/tracking.js';
 import { needImage, recordsFromLabels } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
-import type { Lineage, SessionSettings } from '../session/state.js';
+import type { Lineage, ObjectLayer, SessionSettings } from '../session/state.js';
 import { method } from './call.js';
 import { tensorSchema } from './image.js';
 import { checkLabels } from './labels.js';
-import { type RunningCalls, TASK_ARGUMENTS } from './running-calls.js';
+import { toRpcArray } from './ndarray.js';
+import { resultStream, streamable } from './result-stream.js';
+import { type RunningCalls, STREAM_ARGUMENTS, type TaskArguments } from './running-calls.js';
 import { withSettings } from './with-settings.js';
 
 /**
@@ -44,13 +49,13 @@ const projecting = {
 
 const schemas = {
   none: v.strictObject({}),
-  segment_all: v.strictObject({ ...projecting, ...TASK_ARGUMENTS }),
+  segment_all: v.strictObject({ ...projecting, ...STREAM_ARGUMENTS }),
   track: v.strictObject({
     ...projecting,
     motion_smoothing: stackSettingsSchema.motion_smoothing,
     direction: stackSettingsSchema.track_direction,
     id: v.optional(id),
-    ...TASK_ARGUMENTS,
+    ...STREAM_ARGUMENTS,
   }),
   layer: v.strictObject({ layer }),
   set_track: v.strictObject({ id }),
@@ -109,22 +114,36 @@ export function stackFunctions(session: AnnotationSession, calls: RunningCalls) 
   const follow = (settings: StackSettings) =>
     withSettings(session, stackSettingsOf(settings), () => session.run('segment_all'));
 
+  /** Its result, or with `stream` the object plane by plane: `{ id, plane, mask }`, the mask as uint8 [H, W]. */
+  async function run<T>({ stream = false, ...given }: TaskArguments & { stream?: boolean }, job: () => Promise<T>) {
+    if (!stream) return await calls.runIn(session, given, job);
+    const { size } = needImage(session.state);
+    return resultStream<FoundMask, object>(
+      (emit, stopped) => calls.runIn(session, given, () => tellingMasks(session, emit, job), stopped),
+      ({ id, plane, mask }) => ({ id, plane, mask: toRpcArray(tensor(maskToBitmap(mask, size), [...size])) }),
+    );
+  }
+
   return {
     /** Returns the planes the object is in. */
-    segment_all_slices: method('segment_all_slices', [], schemas.segment_all, ({ task, progress, ...settings }) =>
-      calls.runIn(session, { task, progress }, async () => {
-        await follow(settings);
-        return planesOf(session, [...session.state.layers.current_object.objects.keys()][0]);
-      }),
+    segment_all_slices: streamable(
+      method('segment_all_slices', [], schemas.segment_all, ({ task, progress, stream, ...settings }) =>
+        run({ task, progress, stream }, async () => {
+          await follow(settings);
+          return planesOf(session, [...session.state.layers.current_object.objects.keys()][0]);
+        }),
+      ),
     ),
     /** Follows the current track, or the one of this id. Returns what `get_tracks` says of it. */
-    track_object: method('track_object', [], schemas.track, ({ task, progress, id: track, direction, ...settings }) =>
-      calls.runIn(session, { task, progress }, async () => {
-        if (track !== undefined) await session.run('set_track', { id: track });
-        const followed = session.state.currentTrack;
-        await follow({ ...settings, track_direction: direction });
-        return tracksJson(session).find((one) => one.id === followed) ?? null;
-      }),
+    track_object: streamable(
+      method('track_object', [], schemas.track, ({ task, progress, stream, id: track, direction, ...settings }) =>
+        run({ task, progress, stream }, async () => {
+          if (track !== undefined) await session.run('set_track', { id: track });
+          const followed = session.state.currentTrack;
+          await follow({ ...settings, track_direction: direction });
+          return tracksJson(session).find((one) => one.id === followed) ?? null;
+        }),
+      ),
     ),
     /** By id: first and last frame, frames without a mask, mother, daughters, and how it ended. */
     get_tracks: method('get_tracks', ['layer'], schemas.layer, (options) => tracksJson(session, options.layer)),
@@ -166,6 +185,34 @@ export function stackFunctions(session: AnnotationSession, calls: RunningCalls) 
     next_plane: edit('next_plane', () => session.run('next_plane')),
     previous_plane: edit('previous_plane', () => session.run('previous_plane')),
   };
+}
+
+interface FoundMask {
+  readonly id: number;
+  readonly plane: number;
+  readonly mask: Mask;
+}
+
+/** Does the job and tells of the masks of the current object as they are found, and again where they become others. */
+async function tellingMasks(session: AnnotationSession, emit: (found: FoundMask) => void, job: () => Promise<unknown>) {
+  const told = new Map<string, Mask>();
+  const tell = (layer: ObjectLayer | undefined) => {
+    for (const { id, masks } of layer?.objects.values() ?? [])
+      for (const [plane, mask] of masks) {
+        const key = `${id}/${plane}`;
+        const before = told.get(key);
+        if (mask.area === 0 || (before && masksEqual(before, mask))) continue;
+        told.set(key, mask);
+        emit({ id, plane, mask });
+      }
+  };
+  const stop = session.subscribe(({ arriving }) => tell(arriving?.current_object));
+  try {
+    await job();
+    tell(session.state.layers.current_object);
+  } finally {
+    stop();
+  }
 }
 
 function planesOf({ state }: AnnotationSession, object: number): number[] {

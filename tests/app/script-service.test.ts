@@ -82,6 +82,32 @@ describe('the service of a script', () => {
     await annotator.close();
   });
 
+  it('hands out an object slice by slice, and what is asked for meanwhile comes after it', async () => {
+    const sam = await openService({ worker: brightWorker(1) });
+    const planes = 6;
+    const slice = new Uint8Array(cell(20)._rvalue);
+    const stack = new Uint8Array(planes * slice.length);
+    for (let plane = 0; plane < planes; plane++) stack.set(slice, plane * slice.length);
+    void sam.annotator_3d({ _rtype: 'ndarray', _rvalue: stack.buffer, _rshape: [planes, 40, 60], _rdtype: 'uint8' });
+    void sam.add_point_prompts([[9, 30]], { plane: 2 });
+    const slices = await sam.segment_all_slices({ stream: true });
+    const committed = sam.commit();
+    const found = new Map<number, number>();
+    for await (const item of slices) {
+      const { plane, mask } = item as { plane: number; mask: unknown };
+      const { data, shape } = fromRpcArray(mask);
+      assert.deepEqual(shape, [40, 60]);
+      found.set(
+        plane,
+        (data as Uint8Array).reduce((sum, one) => sum + one, 0),
+      );
+    }
+    assert.deepEqual([...found.keys()].sort(), [0, 1, 2, 3, 4, 5]);
+    assert.ok([...found.values()].every((area) => area === 800));
+    assert.deepEqual((await committed)?.added, [1]);
+    await sam.close();
+  });
+
   it('knows no paths in a page, and says so', async () => {
     const sam = await openService({ worker: brightWorker() });
     await assert.rejects(sam.open_image('/data/cells.tif'), /^SamError: [a-z_]+: .*cells\.tif/);

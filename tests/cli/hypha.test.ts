@@ -30,7 +30,7 @@ describe('server for clients of Hypha', () => {
     socket.send(JSON.stringify({ token, client_id: 'me' }));
     const [hello] = await once(socket, 'message');
     let count = 0;
-    const call = async (method: string, args: readonly unknown[], extra: Message = {}) => {
+    const call = async (method: string, args: readonly unknown[], extra: Message = {}, of = 'services.') => {
       const session = `s${++count}`;
       const answer = new Promise<unknown>((resolve, reject) => {
         const listen = (data: Buffer) => {
@@ -42,7 +42,7 @@ describe('server for clients of Hypha', () => {
         };
         socket.on('message', listen);
       });
-      const main = { type: 'method', from: 'micro-sam/me', to: '*/micro-sam', method: `services.${method}`, session };
+      const main = { type: 'method', from: 'micro-sam/me', to: '*/micro-sam', method: `${of}${method}`, session };
       socket.send(Buffer.concat([encode(main), encode({ args, promise: '*', t: 30, ...extra })]));
       return answer;
     };
@@ -126,6 +126,26 @@ describe('server for clients of Hypha', () => {
       await ask();
     } while (worker.encoded > before + 1 && worker.encoded < planes);
     assert.ok(worker.encoded < planes, 'only what the other asks for is encoded');
+  });
+
+  it('hands out results as they come, to who asked for them, and ends what nobody reads on', async () => {
+    const [reader, other] = [await connected(), await connected()];
+    const planes = 400;
+    const values = Uint8Array.from({ length: planes * 16 * 16 }, (_, p) => (p % 251) ^ (p >> 8));
+    const stack = { _rtype: 'ndarray', _rvalue: values, _rshape: [planes, 16, 16], _rdtype: 'uint8' };
+    const options = { ndim: 2, axes: 'zyx', mode: 'ais', stream: true };
+    const asked = { with_kwargs: true };
+    const stream = (await reader.call('micro-sam.automatic_instance_segmentation', [stack, options], asked)) as Message;
+    assert.equal(stream._rtype, 'generator');
+    const next = String(stream._rmethod);
+    const item = (await reader.call(next, [], {}, '')) as { plane: number; labels: unknown };
+    assert.deepEqual([item.plane, fromRpcArray(item.labels).shape], [0, [16, 16]]);
+    const over = { _rtype: 'stop_iteration' };
+    assert.deepEqual(await other.call(next, [], {}, ''), over);
+    assert.deepEqual(await reader.call(String(stream._rclose_method), [], {}, ''), over);
+    assert.deepEqual(await reader.call(next, [], {}, ''), over);
+    const { encoded } = worker;
+    assert.ok(encoded < planes, `${encoded} encoded`);
   });
 
   it('takes messages in pieces', async () => {

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { encode } from 'fast-png';
+import { connectFromNode } from '../../src/worker/hosts/websocket-client.js';
 import { parseHyphaAddress } from '../../src/worker/hypha/address.js';
 import { HYPHA_SERVER_PACKAGES, hasPython, pythonVenv, runPython, withPython } from '../support/python.js';
 import { diskImage } from '../support/real-worker.js';
@@ -65,10 +66,15 @@ describe('a Hypha server', function () {
     const found = JSON.parse(/SEEN (.*)/.exec(seen)![1]);
     assert.deepEqual([found.type, found.shape, found.score], ['ndarray', [256, 256], 1]);
     assert.ok(found.iou > 0.9 && found.box > 0.9 && found.box < 1.1 && found.steps > 0, JSON.stringify(found));
+    assert.deepEqual(found.planes, [0, 1]);
     assert.match(found.path, /unsupported: .*no paths/);
     assert.match(found.misspelt, /did you mean `labels`/);
 
+    const early = await connectFromNode(url);
+    assert.equal(early.atOnce, 1);
     await startWorker(token, '--workspace', workspace);
+    while ((early.atOnce ?? 1) < 2) await pause(50); // it joins those who are there already
+    await early.close();
     const folder = mkdtempSync(path.join(tmpdir(), 'hypha-images-'));
     const [images, results] = ['images', 'results'].map((name) => path.join(folder, name));
     mkdirSync(images);

@@ -25,6 +25,9 @@ seen = {
     "box": float((sam.segment_from_box(image, box=[78, 58, 162, 142])["mask"] > 0).sum() / disk.sum()),
     "score": sam.evaluate(disk.astype(np.uint16), mask.astype(np.uint16))["sa50"],
 }
+seen["planes"] = [
+    item["plane"] for item in sam.automatic_instance_segmentation(np.stack([image, image]), ndim=2, axes="zyx", stream=True)
+]
 for name, call in {
     "path": lambda: sam.segment_from_points("/etc/hostname", [[1, 1]]),
     "misspelt": lambda: sam.segment_from_points(image, [[1, 1]], lables=[1]),

@@ -44,6 +44,12 @@ describe('Python by Hypha', function () {
       const all = { ...(seen.dtypes as Record<string, number>), fortran: seen.fortran, lists: seen.lists };
       for (const [name, value] of Object.entries(all)) assert.ok(Number(value) > 0.95, `${name}: ${value}`);
       assert.deepEqual(seen.progress, [true, true]);
+      const plane = ['uint32', [256, 256]];
+      assert.deepEqual(
+        seen.planes,
+        [0, 1, 2].map((k) => [k, ...plane]),
+      );
+      assert.deepEqual(seen.slices, [0, 1, 2]);
       assert.deepEqual((seen.large as unknown[])[0], [1536, 1536]);
       assert.match(String(seen.misspelt), /did you mean `track_id`/);
       assert.match(String(seen.outside), /invalid_prompt: .*outside the image/);

@@ -52,6 +52,16 @@ seen["progress"] = [len(steps) > 0, steps[-1]["done"] == steps[-1]["total"]]
 found = sam.segment_from_points(handle, [[720, 504]], task="points")
 seen["large"] = [list(found["mask"].shape), iou(found["mask"][::6, ::6])]
 
+# Results as they come: a generator.
+planes = np.stack([cell, np.roll(cell, 9, axis=0), cell]).astype(np.uint8) * 200
+found = [item for item in sam.automatic_instance_segmentation(planes, ndim=2, axes="zyx", stream=True)]
+seen["planes"] = [[item["plane"], str(item["labels"].dtype), list(item["labels"].shape)] for item in found]
+for item in sam.automatic_instance_segmentation(planes, ndim=2, axes="zyx", stream=True):
+    break
+sam.annotator_3d(planes, name="stack")
+sam.add_point_prompts([[120, 84]], plane=1)
+seen["slices"] = sorted({item["plane"] for item in sam.segment_all_slices(stream=True)})
+
 # Errors are told in words.
 for name, call in {
     "misspelt": lambda: sam.add_point_prompts([[1, 1]], track=3),

@@ -123,6 +123,35 @@ describe('service without an annotator', () => {
     await assert.rejects(automatic_instance_segmentation(square(), { tile_shape: [1, 1] }), /too small/);
   });
 
+  it('hands out planes as they are done, and ends when nobody reads on', async () => {
+    const { automatic_instance_segmentation } = service();
+    const given = { model_type, mode: 'ais', axes: 'zyx', stream: true } as const;
+    const alone = await automatic_instance_segmentation(square('uint8', 3), { ...given, ndim: 2 });
+    const planes: number[] = [];
+    for await (const { plane, labels } of alone) {
+      planes.push(plane);
+      assert.deepEqual([labels._rshape, Math.max(...fromRpcArray(labels).data)], [[48, 64], 1]);
+    }
+    assert.deepEqual(planes, [0, 1, 2]);
+    const through = await automatic_instance_segmentation(square('uint8', 3), { ...given, ndim: 3 });
+    const ids = [];
+    for await (const { labels } of through) ids.push(Math.max(...fromRpcArray(labels).data));
+    assert.deepEqual(ids, [1, 1, 1]);
+
+    const long = await automatic_instance_segmentation(square('uint8', 200), { ...given, ndim: 2 });
+    let read = 0;
+    for await (const _ of long) if (++read === 2) break;
+    await long.ended();
+    assert.deepEqual(await long.next(), { done: true, value: undefined });
+
+    const stopped = await automatic_instance_segmentation(square('uint8', 200), { ...given, ndim: 2, task: 'one' });
+    await stopped.next();
+    await service().cancel('one');
+    const broken = await automatic_instance_segmentation(square(), { ...given, axes: 'yx', tile_shape: [1, 1] });
+    await assert.rejects(broken.next(), /^SamError: invalid_argument: /);
+    await stopped.return();
+  });
+
   it('gives the result also to a caller who never answers what is told of the progress', async () => {
     const progress = () => new Promise(() => undefined);
     const labels = await service().automatic_instance_segmentation(square(), { model_type, mode: 'ais', progress });

@@ -1,6 +1,7 @@
 import { decodeMulti, encode } from '@msgpack/msgpack';
 import { SamError } from '../../errors.js';
 import { joined, MessageCache } from './message-cache.js';
+import { isIterator, Streams } from './streams.js';
 import { errorToWire, fromWire, type MethodReference, toWire } from './values.js';
 
 /**
@@ -18,6 +19,8 @@ export interface PeerOptions {
   readonly services: ReadonlyMap<string, Service>;
   /** The only correspondent, where no server forwards messages. */
   readonly other?: string;
+  /** Something that the server tells all who have subscribed. */
+  readonly onEvent?: (type: string, data: unknown) => void;
   /** Milliseconds without a sign of life after which a call is given up. */
   readonly silence?: number;
 }
@@ -44,6 +47,7 @@ const SILENCE = 180_000;
 export class Peer {
   private readonly waiting = new Map<string, Waiting>();
   private readonly caches = new Map<string, MessageCache>();
+  private readonly streams = new Streams();
   private closed: string | undefined;
 
   constructor(private readonly options: PeerOptions) {}
@@ -57,8 +61,12 @@ export class Peer {
     } catch (cause) {
       throw new SamError('invalid_argument', 'Received something that is not a message of Hypha.', { cause });
     }
+    if (fields.type === 'method') {
+      if (typeof fields.method === 'string') void this.answer(fields.method, fields);
+      return;
+    }
     if (fields.type === 'client_disconnected') this.forget(clientOf(fields));
-    if (fields.type === 'method' && typeof fields.method === 'string') void this.answer(fields.method, fields);
+    this.options.onEvent?.(String(fields.type), fields.data);
   }
 
   /** Calls a function of another and returns what it returns. Rejects with `worker_lost` if that one goes away. */
@@ -95,10 +103,12 @@ export class Peer {
     this.closed = reason;
     for (const { reject } of [...this.waiting.values()]) reject(new SamError('worker_lost', reason));
     this.caches.clear();
+    this.streams.end();
   }
 
   private forget(client: string): void {
     this.caches.delete(client);
+    this.streams.end(client);
     for (const { to, reject } of [...this.waiting.values()])
       if (to === client) reject(new SamError('worker_lost', `${client} went away.`));
   }
@@ -114,7 +124,13 @@ export class Peer {
     const beating = heartbeat && setInterval(() => void tell(heartbeat, []).catch(() => undefined), interval);
     try {
       const result = await this.carryOut(method, fields, from);
-      if (resolve) await tell(resolve, [toWire(result) ?? null]);
+      if (resolve)
+        await tell(resolve, [
+          isIterator(result)
+            ? this.streams.hold(result, { self: this.options.self, reader: from })
+            : (toWire(result) ?? null),
+        ]);
+      else if (isIterator(result)) await result.return?.();
     } catch (error) {
       if (reject) await tell(reject, [errorToWire(error)]).catch(() => undefined);
     } finally {
@@ -130,6 +146,7 @@ export class Peer {
       return this.describe(String(args[0]).split(/[:@]/).at(-1) as string);
     if (method === 'services.built-in.ping') return args[0] ?? 'pong';
     if (method.startsWith('services.built-in.message_cache.')) return this.cachePiece(from, path[1], args);
+    if (method.startsWith('stream.')) return this.streams.read(name, path[0], from);
     const service = this.options.services.get(name);
     const call = service && path.length === 1 && Object.hasOwn(service, path[0]) ? service[path[0]] : undefined;
     if (!method.startsWith('services.') || typeof call !== 'function')
