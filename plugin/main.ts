@@ -1,18 +1,26 @@
 import { MicroSamApp } from './app/app.js';
+import { type DropListeners, listenToDrops } from './dropped-files.js';
 import { rpcWithOpener } from './opener-rpc.js';
+import { UntilHeard } from './until-heard.js';
 
 /**
  * The plugin's window: a page that ImJoy opens (`rpc-window`). `run(ctx)` is called once by whoever opens it, with
  * settings in `ctx.config` and an image in `ctx.data`; the exported functions are what other plugins call.
  */
 const root = document.getElementById('panel') as HTMLElement;
+const drops = new UntilHeard<(listeners: DropListeners) => void>();
+listenToDrops({
+  onFiles: (files) => drops.tell((listeners) => listeners.onFiles(files)),
+  onSlow: (text) => drops.tell((listeners) => listeners.onSlow(text)),
+  onError: (text) => drops.tell((listeners) => listeners.onError(text)),
+});
 
 try {
   const api = await rpcWithOpener({
     name: 'micro-sam',
     description: 'Segment Anything for Microscopy: click cells in an image and get their masks.',
   });
-  await api.export(new MicroSamApp(api, root).service());
+  await api.export(new MicroSamApp(api, root, drops).service());
 } catch (error) {
   const text = document.createElement('p');
   text.textContent =

@@ -22,7 +22,6 @@ import { checkpointsAmong } from '../../src/checkpoints/recognise.js';
 import { asSamError, SamError } from '../../src/errors.js';
 import { httpBytes } from '../../src/io/http-bytes.js';
 import type { ImageInput } from '../../src/io/open.js';
-import type { OpenOptions } from '../../src/io/open-options.js';
 import type { Store } from '../../src/io/store.js';
 import { browserStore } from '../../src/io/stores/browser-store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
@@ -33,7 +32,7 @@ import type { ModelSpec } from '../../src/model/model-spec.js';
 import { adoptModel } from '../../src/model/registry.js';
 import type { Tiling } from '../../src/ndimage/blocking.js';
 import { commandOfKey, paletteModel } from '../../src/presenter/keys.js';
-import type { PanelModel } from '../../src/presenter/panel/panel.js';
+import { type PanelModel, panelModel } from '../../src/presenter/panel/panel.js';
 import { Presenter } from '../../src/presenter/presenter.js';
 import type { Intensities } from '../../src/presenter/table/object-table.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
@@ -44,7 +43,7 @@ import type { TaskOptions } from '../../src/task.js';
 import type { AnnotatedImage } from '../../src/training/annotated.js';
 import type { TrainingHost } from '../../src/training/training-job.js';
 import type { WorkerInfo } from '../../src/worker/sam-worker.js';
-import { listenToDrops } from '../dropped-files.js';
+import type { DropListeners } from '../dropped-files.js';
 import { handTime } from '../hand-time.js';
 import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
 import { keyPress } from '../key-press.js';
@@ -60,14 +59,18 @@ import { severalFilesSheet } from '../panel/several-files-sheet.js';
 import { watchVisibility } from '../panel/visibility.js';
 import { keysToChooseFrom, whichImageSheet } from '../panel/which-image-sheet.js';
 import { isTyping } from '../typing.js';
+import { UntilHeard } from '../until-heard.js';
 import { channelChoices } from './channel-choices.js';
 import { importInWorker } from './import-model.js';
+import { LastAsked, type MayOpen } from './last-asked.js';
 import { recordingChoices } from './recording-choices.js';
 import { download, saveObjects, saveRecording } from './save.js';
 import { askBeforeClosing, openVersions, waysOn } from './saved-choices.js';
 import { openInPage } from './worker.js';
 
 const PUBLIC_VIEWER = 'https://kaibu.org/#/app';
+
+type Opening = NonNullable<Parameters<PageAnnotator['open']>[1]>;
 
 /** What ImJoy hands to a window that it opens. */
 export interface RunContext {
@@ -105,10 +108,15 @@ export class MicroSamApp {
   );
   private trainsByServer?: TrainingHost;
   private store?: Store;
+  private readonly lastAsked = new LastAsked();
+  /** What hands do in the panel; kept until there is a presenter. */
+  private readonly hands = new UntilHeard<(presenter: Presenter) => void>();
 
+  /** @param drops what is dropped on the panel, from its first moment on */
   constructor(
     private readonly api: ImJoyApi,
     root: HTMLElement,
+    private readonly drops: UntilHeard<(listeners: DropListeners) => void>,
   ) {
     let provide: (parts: AnnotatorParts) => void = () => undefined;
     this.annotator = new PageAnnotator(new Promise((resolve) => (provide = resolve)), () =>
@@ -137,8 +145,9 @@ export class MicroSamApp {
         this.improver.setAutomatic(on);
         this.considerSeries();
       },
-      run: (id, args) => this.presenter?.runInOrder(handTime(), id as 'pick_object', args as never),
-      set: (settings) => this.presenter?.runInOrder(handTime(), 'set_settings', settings),
+      run: (id, args) =>
+        this.byHand((presenter, time) => presenter.runInOrder(time, id as 'pick_object', args as never)),
+      set: (settings) => this.byHand((presenter, time) => presenter.runInOrder(time, 'set_settings', settings)),
       dismissMessage: () => this.annotator.session.notify(undefined),
       setEncoding: (change) => this.attempt(() => this.engine?.setEncoding(change)),
       addModel: (declaration) => this.attempt(() => this.engine?.addModel(declaration)),
@@ -150,7 +159,7 @@ export class MicroSamApp {
       intensities: (layer) => this.intensities(layer),
       connectWorker: async (url) => this.engine?.connectWorker(url),
     });
-    this.listen();
+    this.listenToKeys();
     askBeforeClosing(
       this.annotator.session,
       () => this.annotator.saved,
@@ -167,9 +176,15 @@ export class MicroSamApp {
     const { annotator } = this;
     const service = createService({
       session: annotator.session,
-      openImage: (input, options) => this.openAlone(input, options),
+      openImage: (input, options) => {
+        this.lastAsked.ask()();
+        return this.openAlone(input, options);
+      },
       series: () => this.series?.control,
-      openSeries: (images) => this.openSeries(images),
+      openSeries: (images) => {
+        this.lastAsked.ask()();
+        return this.openSeries(images);
+      },
       imageSource: () => annotator.source,
       wholeRecording: () => annotator.wholeRecording(),
       chooseView: (view) => annotator.chooseView(view),
@@ -261,7 +276,8 @@ export class MicroSamApp {
     await engine.listKept();
     if (this.settings.model) await annotator.setEncoding({ model: this.settings.model });
     this.provideParts({ worker: engine.worker, ...parts });
-    if (data.url) void this.open(data.url, data.name);
+    const mayOpen = this.lastAsked.ask();
+    if (data.url) void this.open(data.url, { name: data.name }, mayOpen);
     else if (files.length > 1 || (files.length === 1 && this.settings.output))
       this.attempt(() =>
         this.openSeries(
@@ -273,29 +289,28 @@ export class MicroSamApp {
           { key: this.settings.series, ...(this.settings.output && { output: serverStore(this.settings.output) }) },
         ),
       );
-    else if (files.length > 0) this.attempt(() => this.openFirst(files[0]));
+    else if (files.length > 0) this.attempt(() => this.openFirst(files[0], mayOpen));
     else if (data.image === undefined) void this.openSample(0);
+    this.listenToDrops(); // what a hand drops comes after what the window was started with
     await this.openViewer();
   }
 
   /** What goes wrong is the session's message already. */
-  private async open(
-    input: ImageInput,
-    name?: string,
-    which?: Pick<OpenOptions, 'key' | 'series'>,
-    embeddings?: Store,
-  ): Promise<void> {
-    const plate = which ? undefined : await plateImages(input).catch(() => undefined); // opening says what is wrong
+  private async open(input: ImageInput, options: Opening = {}, mayOpen = this.lastAsked.ask()): Promise<void> {
+    const chosen = options.key !== undefined || options.series !== undefined;
+    const plate = chosen ? undefined : await plateImages(input).catch(() => undefined); // opening says what is wrong
+    if (!mayOpen()) return;
     if (plate) return this.openSeries(plate);
     try {
-      await this.openAlone(input, { ...(name && { name }), ...which, embeddings });
+      await this.openAlone(input, options);
       const { images = [] } = this.annotator.source ?? {};
-      if (images.length > 1 && !which)
-        whichImageSheet(images, (series) => void this.open(input, name, { series })).open();
+      if (images.length > 1 && !chosen)
+        whichImageSheet(images, (series) => void this.open(input, { ...options, series })).open();
     } catch (error) {
       this.redraw();
       const keys = keysToChooseFrom(error);
-      if (keys.length > 0) whichImageSheet(keys, (index) => void this.open(input, name, { key: keys[index] })).open();
+      if (keys.length > 0)
+        whichImageSheet(keys, (index) => void this.open(input, { ...options, key: keys[index] })).open();
     }
     await this.engine?.measureCache().catch(() => undefined);
   }
@@ -308,9 +323,9 @@ export class MicroSamApp {
     this.redraw();
   }
 
-  private async openFirst(file: PageFile): Promise<void> {
+  private async openFirst(file: PageFile, mayOpen: MayOpen): Promise<void> {
     const frames = file.frames && (await Promise.all(file.frames.map((url) => httpBytes(url))));
-    await this.open(frames ?? file.url, file.name, undefined, this.keptEmbeddings(file.embeddings));
+    await this.open(frames ?? file.url, { name: file.name, embeddings: this.keptEmbeddings(file.embeddings) }, mayOpen);
     const { session } = this.annotator;
     if (session.state.image?.name === file.name) this.attempt(() => beginWithObjects(session, file));
   }
@@ -342,6 +357,7 @@ export class MicroSamApp {
         onFiles: (files) => this.openFiles(files),
         onClosed: () => this.lostViewer('The viewer was closed. Nothing is lost.'),
       });
+      if (!this.hands.heard) this.hands.on((act) => this.presenter && act(this.presenter));
     } catch (error) {
       this.lostViewer(`The viewer could not be opened: ${asSamError(error).message}`);
     }
@@ -363,7 +379,10 @@ export class MicroSamApp {
 
   private lostViewer(text: string): void {
     this.viewerGone = true;
-    this.annotator.session.notify({ level: 'warning', text });
+    const { session } = this.annotator;
+    session.notify({ level: 'warning', text });
+    // Without any presenter so far nobody draws the panel.
+    if (!this.presenter) this.panelModel = panelModel(session.shown, { now: Date.now() });
     this.redraw();
   }
 
@@ -423,21 +442,28 @@ export class MicroSamApp {
 
   private openFiles(files: readonly File[]): void {
     if (files.length === 0) return;
+    const mayOpen = this.lastAsked.ask();
     this.attempt(async () => {
       const checkpoints = await checkpointsAmong(files);
       const others = files.filter((file) => !checkpoints.includes(file));
-      if (others.length > 0 && !(await takeTracks(this.annotator.session, others))) this.openImages(others);
+      if (others.length > 0 && !(await takeTracks(this.annotator.session, others))) this.openImages(others, mayOpen);
       if (checkpoints.length > 0) await this.engine?.importAndUse(checkpoints);
     });
   }
 
-  private openImages(files: readonly File[]): void {
-    if (files.length === 1 || isZarr(files)) void this.open(files.length === 1 ? files[0] : [...files]);
+  private openImages(files: readonly File[], mayOpen: MayOpen): void {
+    if (files.length === 1 || isZarr(files)) void this.open(files.length === 1 ? files[0] : [...files], {}, mayOpen);
     else
       severalFilesSheet(files.length, {
-        series: () => this.attempt(async () => this.openSeries(await seriesOfFiles(files))),
+        series: () => this.attempt(() => this.openSeriesOfFiles(files)),
         one: () => void this.open([...files]),
       }).open();
+  }
+
+  private async openSeriesOfFiles(files: readonly File[]): Promise<void> {
+    const mayOpen = this.lastAsked.ask();
+    const images = await seriesOfFiles(files);
+    if (mayOpen()) await this.openSeries(images);
   }
 
   /** @param place of the series that the command line names */
@@ -481,7 +507,7 @@ export class MicroSamApp {
 
   private async openSample(index: number): Promise<void> {
     const sample = SAMPLES[index];
-    await this.open(sample.input(), sample.name);
+    await this.open(sample.input(), { name: sample.name });
     const { session } = this.annotator;
     if (sample.online && session.state.message?.code === 'not_found')
       session.notify({
@@ -541,22 +567,34 @@ export class MicroSamApp {
     this.viewer?.showTiles(tiles).catch(() => undefined); // a viewer that cannot is none the worse
   }
 
-  /** Keys and dropped files that land in the panel instead of the viewer. */
-  private listen(): void {
+  private byHand(act: (presenter: Presenter, time: number) => void): void {
+    const time = handTime();
+    this.hands.tell((presenter) => act(presenter, time));
+  }
+
+  /** Those that land in the panel instead of the viewer. */
+  private listenToKeys(): void {
     document.addEventListener('keydown', (event) => {
       if (isTyping(event.target, event.code)) return;
       const id = commandOfKey(keyPress(event));
-      if (!id || !this.presenter) return;
+      if (!id) return;
       // Where something in the panel has the focus, arrows scroll it.
       if (event.code.startsWith('Arrow') && event.target !== document.body) return;
       event.preventDefault();
-      this.presenter.runInOrder(handTime(event), id as 'commit');
+      const time = handTime(event);
+      this.hands.tell((presenter) => presenter.runInOrder(time, id as 'commit'));
     });
+  }
+
+  private listenToDrops(): void {
+    if (this.drops.heard) return;
     const { session } = this.annotator;
-    listenToDrops({
-      onFiles: (files) => this.openFiles(files),
-      onSlow: (text) => session.notify({ level: 'info', text }),
-      onError: (text) => session.notify({ level: 'error', text }),
-    });
+    this.drops.on((tell) =>
+      tell({
+        onFiles: (files) => this.openFiles(files),
+        onSlow: (text) => session.notify({ level: 'info', text }),
+        onError: (text) => session.notify({ level: 'error', text }),
+      }),
+    );
   }
 }

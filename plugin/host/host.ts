@@ -18,7 +18,7 @@ const TOKEN_KEY = 'micro-sam:token';
 
 async function start(): Promise<void> {
   const settings = await readSettings();
-  const windows = new Windows(document.getElementById('windows') as HTMLElement);
+  const windows = new Windows(document.getElementById('windows') as HTMLElement, showMessage);
   const imjoy: ImJoy = new imjoyCore.ImJoy({
     default_base_frame: addressOf('host/base_frame.html'),
     default_rpc_base_url: addressOf('host/'),

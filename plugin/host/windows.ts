@@ -1,3 +1,6 @@
+import { listenToDrops } from '../dropped-files.js';
+import { UntilHeard } from '../until-heard.js';
+
 /**
  * Where ImJoy's windows go on the page: the viewer left and large, our panel right behind a divider, dialogs above.
  * imjoy-core only announces windows; it finds each by an element with its `window_id`, which must appear at once.
@@ -8,28 +11,38 @@ const WIDTH_KEY = 'micro-sam:panel-width';
 export type WindowRole = 'viewer' | 'panel' | 'dialog';
 
 export class Windows {
-  constructor(private readonly root: HTMLElement) {
+  private readonly drops = new UntilHeard<readonly File[]>();
+  private readonly keys = new UntilHeard<KeyboardEvent>();
+
+  /** @param onMessage says something to people */
+  constructor(
+    private readonly root: HTMLElement,
+    onMessage: (text: string) => void,
+  ) {
     this.setPanelWidth(Number(localStorage.getItem(WIDTH_KEY)) || PANEL_WIDTH.usual);
     document.addEventListener('keydown', (event) => {
       if (event.target === document.body) this.passOn(event);
     });
+    listenToDrops({ onFiles: (files) => this.drops.tell(files), onSlow: onMessage, onError: onMessage });
   }
 
   add(window: ImJoyWindow, role: WindowRole): void {
     document.getElementById('starting')?.remove();
     if (role !== 'dialog') this.root.querySelector(`.window.${role}`)?.remove();
     const element = document.createElement('section');
-    element.className = `window ${role}`;
+    element.className = `window ${role} loading`;
     element.setAttribute('aria-label', window.name);
     element.dataset.window = window.window_id;
     const frame = document.createElement('div');
     frame.className = 'frame';
     frame.id = window.window_id;
     // imjoy-core puts the iframe there, without a title.
-    new MutationObserver(() => frame.querySelector('iframe')?.setAttribute('title', window.name)).observe(frame, {
-      childList: true,
-      subtree: true,
-    });
+    new MutationObserver(() => {
+      const page = frame.querySelector('iframe');
+      if (!page || page.title === window.name) return;
+      page.title = window.name;
+      page.addEventListener('load', () => this.loaded(element, role));
+    }).observe(frame, { childList: true, subtree: true });
     element.append(frame);
     if (role === 'dialog') element.append(closeButton(window));
     this.root.append(element);
@@ -40,9 +53,31 @@ export class Windows {
     this.root.querySelector(`[data-window="${CSS.escape(window.window_id)}"]`)?.remove();
   }
 
+  /** From now on its page hears hands itself; until then what is dropped there falls on this page. */
+  private loaded(element: HTMLElement, role: WindowRole): void {
+    element.classList.remove('loading');
+    if (role === 'panel' && !this.drops.heard) this.drops.on((files) => this.drop(files));
+    if (role === 'viewer' && !this.keys.heard) this.keys.on((event) => this.passOn(event));
+  }
+
+  /** What was dropped beside the windows, or before they were there, is for the panel. */
+  private drop(files: readonly File[]): void {
+    const panel = this.root.querySelector<HTMLIFrameElement>('.window.panel iframe');
+    const view = panel?.contentDocument?.defaultView;
+    if (!view) return;
+    // Made in the panel: files of this page's own class would be none to it.
+    const dataTransfer = new view.DataTransfer();
+    for (const file of files) {
+      const { name, type, lastModified } = file;
+      dataTransfer.items.add(new view.File([file], name, { type, lastModified }));
+    }
+    view.document.dispatchEvent(new view.DragEvent('drop', { dataTransfer }));
+  }
+
   /** Keys pressed while nothing has the focus, as after opening or after a drop, are meant for the viewer. */
   private passOn(event: KeyboardEvent): void {
-    const frame = this.root.querySelector<HTMLIFrameElement>('.window.viewer iframe');
+    const frame = this.root.querySelector<HTMLIFrameElement>('.window.viewer:not(.loading) iframe');
+    if (!frame && !this.keys.heard) this.keys.tell(event);
     frame?.focus();
     // A viewer of another origin hears from the next key on.
     if (frame?.contentDocument?.dispatchEvent(new KeyboardEvent('keydown', event)) === false) event.preventDefault();

@@ -19,6 +19,7 @@ import type {
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
 import { type Hand, Handed, remoteFunctions } from '../remote-functions.js';
+import { UntilHeard } from '../until-heard.js';
 import type { ChannelChange, ChannelControl, StrokeEvent, ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
 import { extentToBox, toYX } from './geometry.js';
@@ -42,7 +43,9 @@ export class KaibuViewer implements Viewer {
   readonly capabilities: ViewerCapabilities;
   readonly #window: KaibuWindow;
   readonly #extras: ViewerExtras | undefined;
-  readonly #listeners = new Set<(event: ViewerEvent) => void>();
+  readonly #events = new UntilHeard<ViewerEvent>(({ kind }) =>
+    kind === 'pointer' || kind === 'view' ? kind : undefined,
+  );
   readonly #commands: CommandWidget;
   readonly #slider: PlaneSlider;
   readonly #objects = new Map<ObjectLayerName, readonly ViewObject[]>();
@@ -53,6 +56,8 @@ export class KaibuViewer implements Viewer {
   #tiles: readonly YXYX[] = [];
   #tool: ViewerTool = { kind: 'point', positive: true, brushSize: 10 };
   #scene: Scene | undefined;
+  /** Of what is in the viewer, also while its layers are made. */
+  #size: Size = [0, 0];
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
   #channels = new Handed();
@@ -117,8 +122,7 @@ export class KaibuViewer implements Viewer {
   showScale?: (scale: { size: number; unit: string } | undefined) => Promise<void>;
 
   on(listener: (event: ViewerEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#events.on(listener);
   }
 
   showImage(name: string, pixels: Tensor<Uint8Array>): Promise<void> {
@@ -219,6 +223,7 @@ export class KaibuViewer implements Viewer {
       pick: (at) => this.#pick(at),
     });
     await within(this.#window.clear_layers(), 'clear_layers');
+    this.#size = size;
     before?.close();
     await addImage(scene);
     await scene.addLayers();
@@ -239,7 +244,7 @@ export class KaibuViewer implements Viewer {
       this.#emit({ kind: 'closed' });
     });
     if (!this.#extras || !this.#window.set_listeners) return;
-    const height = () => this.#scene?.size[0] ?? 0;
+    const height = () => this.#size[0];
     await within(
       this.#window.set_listeners(
         remoteFunctions({
@@ -292,7 +297,7 @@ export class KaibuViewer implements Viewer {
 
   /** The button that means "not this". */
   #negative(at: YX, time: number): void {
-    const [height, width] = this.#scene?.size ?? [0, 0];
+    const [height, width] = this.#size;
     const inside = at[0] >= 0 && at[1] >= 0 && at[0] < height && at[1] < width;
     const prompt = { kind: 'point', id: crypto.randomUUID(), plane: this.#slider.at, at, positive: false } as const;
     if (inside) this.#emit({ kind: 'prompt-added', prompt, negative: true, time });
@@ -301,7 +306,7 @@ export class KaibuViewer implements Viewer {
 
   #emit(event: ViewerEvent): void {
     if (event.kind !== 'pointer' && event.kind !== 'view') this.#scene?.reportMoves();
-    for (const listener of this.#listeners) listener(event);
+    this.#events.tell(event);
   }
 
   /** One after the other; a failure is the caller's and does not stop what comes next. */

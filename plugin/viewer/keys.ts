@@ -86,9 +86,9 @@ async function press(
 /** Part of what is on screen. */
 const ARROW_STEP = 0.15;
 
-/** While an image takes the place of another one, all layers are gone for a moment: keys wait for the new ones. */
+/** Before the first image, and while one takes the place of another, no layer hears: keys wait for those to come. */
 async function hearing(stack: LayerStack): Promise<VectorLayer | undefined> {
-  while (stack.lostListenerFor < PATIENCE_MS) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  while (stack.waitsForListener < PATIENCE_MS) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   return listenerAmong(stack);
 }
 

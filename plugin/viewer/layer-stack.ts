@@ -8,7 +8,7 @@ export class LayerStack {
   readonly #onChange: () => void;
   #layers: ViewerLayer[] = [];
   #selected: ViewerLayer | undefined;
-  #lostListenerAt = -Infinity;
+  #deafSince = 0;
 
   constructor(stage: Stage, onChange: () => void) {
     this.#stage = stage;
@@ -23,9 +23,13 @@ export class LayerStack {
     return this.#selected;
   }
 
-  /** Milliseconds since the last layer that hears keys was removed; infinite while there is one, or never was. */
-  get lostListenerFor(): number {
-    return this.#layers.some(({ hears }) => hears) ? Infinity : performance.now() - this.#lostListenerAt;
+  /**
+   * Milliseconds since the first of the layers came, or the last that hears keys was removed; none while there are no
+   * layers yet, infinite while one hears.
+   */
+  get waitsForListener(): number {
+    if (this.#layers.length === 0) return 0;
+    return this.#layers.some(({ hears }) => hears) ? Infinity : performance.now() - this.#deafSince;
   }
 
   find(key: string): ViewerLayer | undefined {
@@ -34,6 +38,7 @@ export class LayerStack {
 
   /** Adds on top, or at `index` from the bottom, and selects it, as Kaibu does, unless told not to. */
   add(layer: ViewerLayer, { index, selected = true }: { index?: number; selected?: boolean } = {}): void {
+    if (this.#layers.length === 0) this.#deafSince = performance.now();
     this.#layers.splice(index ?? this.#layers.length, 0, layer);
     this.#stage.map.addLayer(layer.ol);
     if (layer.size) {
@@ -58,7 +63,7 @@ export class LayerStack {
     this.#layers = this.#layers.filter((other) => other !== layer);
     this.#stage.map.removeLayer(layer.ol);
     if (this.#selected === layer) this.#selected = undefined;
-    if (layer.hears) this.#lostListenerAt = performance.now();
+    if (layer.hears) this.#deafSince = performance.now();
     layer.setSelected(false);
     layer.dispose();
     release(layer.api);

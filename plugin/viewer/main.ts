@@ -8,9 +8,9 @@ import { PaintInteraction } from './interactions/paint.js';
 import { listenToKeys } from './keys.js';
 import { LayerList } from './layer-list.js';
 import { LayerStack } from './layer-stack.js';
+import { Listeners } from './listeners.js';
 import { moveByWheel } from './plane-wheel.js';
 import { drawsOnClick, watchBand, watchPointer, watchSecondary } from './pointer.js';
-import type { ViewerListeners } from './protocol.js';
 import { viewerFunctions } from './rpc-api.js';
 import { ScaleBar } from './scale-bar.js';
 import { screenshot } from './screenshot.js';
@@ -28,7 +28,7 @@ function element<T extends HTMLElement>(id: string): T {
 }
 
 const stage = new Stage(element('map'));
-const listeners: { current: ViewerListeners } = { current: {} };
+const listeners = new Listeners();
 const notice = element('notice');
 
 function tell(message: string): void {
@@ -46,7 +46,7 @@ const widgets = new Widgets(element('widgets'), (error) =>
   tell(error instanceof Error ? error.message : String(error)),
 );
 const sliders = new Sliders(element('sliders'));
-const paint = new PaintInteraction(stage, (stroke) => listeners.current.stroke?.(stroke));
+const paint = new PaintInteraction(stage, (stroke) => listeners.tell('stroke', stroke));
 stage.map.addInteraction(paint);
 const takeScreenshot = () => screenshot(stage.map, element('scale-bar'));
 
@@ -89,8 +89,9 @@ element('save-picture').addEventListener('click', async () => {
 
 listenToDrops({
   onFiles: (files) => {
-    if (listeners.current.files) listeners.current.files(files);
-    else tell('Nobody is listening for files: drop them on the annotator instead.');
+    if (!listeners.mayHear('files')) return tell('Nobody is listening for files: drop them on the annotator instead.');
+    if (listeners.waits) tell('What was dropped is opened as soon as the annotator is ready.');
+    listeners.tell('files', files);
   },
   onSlow: tell,
   onError: tell,
@@ -105,7 +106,7 @@ const functions = viewerFunctions({
   sliders,
   paint,
   channels: new ChannelControls(element('channels')),
-  sections: new Sections(element('sections'), stage, (at, click) => listeners.current.section?.(at, click)),
+  sections: new Sections(element('sections'), stage, (at, click) => listeners.tell('section', at, click)),
   listeners,
   setBusy: (busy) => {
     element('busy').hidden = !busy;

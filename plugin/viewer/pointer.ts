@@ -5,14 +5,15 @@ import type { LayerStack } from './layer-stack.js';
 import { LabelLayer } from './layers/label-layer.js';
 import type { LabelObject } from './layers/label-raster.js';
 import { VectorLayer } from './layers/vector-layer.js';
-import type { PixelScale, ViewerListeners } from './protocol.js';
+import type { Listeners } from './listeners.js';
+import type { PixelScale } from './protocol.js';
 import type { Stage } from './stage.js';
 
 /** Reports pointer moves and view changes, at most once a frame; shows id and area of the object under the pointer; picks. */
 export function watchPointer(
   stage: Stage,
   stack: LayerStack,
-  listeners: { readonly current: ViewerListeners },
+  listeners: Listeners,
   tooltip: HTMLElement,
   scale: () => PixelScale,
   isDrawing: () => boolean,
@@ -24,7 +25,7 @@ export function watchPointer(
     scheduled = false;
     if (!pending) return;
     const { coordinate } = pending;
-    listeners.current.pointer?.(stage.contains(coordinate) ? [coordinate[0], coordinate[1]] : null);
+    listeners.tell('pointer', stage.contains(coordinate) ? [coordinate[0], coordinate[1]] : null);
     describe();
   };
   const describe = () => {
@@ -48,7 +49,7 @@ export function watchPointer(
   map.getViewport()!.addEventListener('pointerleave', () => {
     pending = undefined;
     tooltip.hidden = true;
-    listeners.current.pointer?.(null);
+    listeners.tell('pointer', null);
   });
   map.on('click', (event) => {
     const { altKey, ctrlKey, shiftKey } = event.originalEvent as MouseEvent;
@@ -60,7 +61,7 @@ export function watchPointer(
   map.on('postrender', describe);
   map.on('moveend', () => {
     const extent = map.getView().calculateExtent(map.getSize());
-    listeners.current.view?.(extent);
+    listeners.tell('view', extent);
   });
 }
 
@@ -90,7 +91,7 @@ export function drawsOnClick(stack: LayerStack): boolean {
 const CLICK_REACH = 6;
 
 /** Reports clicks with the right button, or with Ctrl held where there is one button only; no menu opens over the image. */
-export function watchSecondary({ map }: Stage, listeners: { readonly current: ViewerListeners }): void {
+export function watchSecondary({ map }: Stage, listeners: Listeners): void {
   const viewport = map.getViewport()!;
   let down: PointerEvent | undefined;
   viewport.addEventListener('contextmenu', (event) => event.preventDefault());
@@ -103,13 +104,13 @@ export function watchSecondary({ map }: Stage, listeners: { readonly current: Vi
     if (!start || event.button !== start.button) return;
     if (Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) > CLICK_REACH) return;
     const [x, y] = map.getEventCoordinate(event);
-    listeners.current.secondary?.([x, y], handTime(event));
+    listeners.tell('secondary', [x, y], handTime(event));
   });
 }
 
 /** A box dragged with Shift held chooses objects, whatever tool is in hand. */
-export function watchBand({ map }: Stage, listeners: { readonly current: ViewerListeners }): void {
+export function watchBand({ map }: Stage, listeners: Listeners): void {
   const band = new DragBox({ condition: shiftKeyOnly, className: 'band', minArea: CLICK_REACH ** 2 });
-  band.on('boxend', () => listeners.current.band?.(band.getGeometry().getExtent()));
+  band.on('boxend', () => listeners.tell('band', band.getGeometry().getExtent()));
   map.addInteraction(band);
 }

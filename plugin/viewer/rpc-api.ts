@@ -7,6 +7,7 @@ import type { LayerApi, ViewerLayer } from './layers/layer.js';
 import { RemoteLayer, type RemoteLayerConfig } from './layers/remote-layer.js';
 import type { VectorConfig } from './layers/vector-config.js';
 import { VectorLayer } from './layers/vector-layer.js';
+import type { Listeners } from './listeners.js';
 import type {
   ChannelControl,
   LabelLayerConfig,
@@ -30,7 +31,7 @@ export interface ViewerParts {
   readonly paint: PaintInteraction;
   readonly channels: ChannelControls;
   readonly sections: Sections;
-  readonly listeners: { current: ViewerListeners };
+  readonly listeners: Listeners;
   setBusy(busy: boolean): void;
   openSidebar(open: boolean): void;
   setScale(scale: PixelScale | undefined): void;
@@ -132,7 +133,7 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
 
     get_capabilities: () => EXTRAS,
     set_listeners(listeners: ViewerListeners) {
-      parts.listeners.current = listeners;
+      parts.listeners.set(listeners);
     },
     set_scale(scale: PixelScale | null) {
       parts.setScale(scale ?? undefined);

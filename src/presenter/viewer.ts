@@ -50,6 +50,7 @@ export interface Viewer {
   showScale?(scale: { size: number; unit: string } | undefined): Promise<void>;
   /** PNG bytes. */
   screenshot?(): Promise<Uint8Array>;
+  /** The first listener also hears what was done before it came: all of it, but of moves of pointer and view the last. */
   on(listener: (event: ViewerEvent) => void): () => void;
   readonly capabilities: ViewerCapabilities;
   close(): Promise<void>;

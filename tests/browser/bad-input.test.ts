@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { MINUTES, servedStory } from '../support/browser-story.js';
+import { dropAt, dropPaths } from '../support/drop.js';
 import { startServer } from '../support/start-server.js';
 
 /** What goes wrong around the annotator: each time a plain message, work that goes on, and nothing committed lost. */
@@ -28,6 +32,47 @@ describe('the annotator when things go wrong', function () {
     await annotator.click(centers[3] as [number, number]);
     await annotator.until('a mask after a click', (state) => state.layers.current_object.count === 1);
     await annotator.call('clear_annotations');
+    await annotator.close();
+  });
+
+  async function smallFile(name: string): Promise<string> {
+    const file = path.join(story.folder, name);
+    await writeFile(file, await encodeTiff(cellPhantom({ size: [64, 80], cells: 2 }).image));
+    return file;
+  }
+
+  it('a file dropped before there are any windows is opened, and not the sample', async () => {
+    const page = await (await story.browser.newContext({ viewport: { width: 1400, height: 900 } })).newPage();
+    let release: () => void = () => undefined;
+    const dropped = new Promise<void>((resolve) => (release = resolve));
+    await page.route('**/plugin/main.js', async (route) => {
+      await dropped;
+      await route.continue();
+    });
+    const loading = AnnotatorPage.over(page, story.server.url);
+    await page.locator('.window.panel.loading iframe').waitFor({ state: 'attached' });
+    await dropAt(page, [700, 450], [await smallFile('early.tif')]);
+    release();
+    const annotator = await loading;
+    await annotator.until('the file', ({ image }) => image?.name === 'early.tif', MINUTES);
+    await annotator.ready();
+    assert.equal((await annotator.state()).image?.name, 'early.tif');
+    assert.deepEqual(annotator.errors, []);
+    await annotator.close();
+  });
+
+  it('a file dropped on the viewer before anybody listens to it is opened', async () => {
+    const context = await story.browser.newContext({ viewport: { width: 1400, height: 900 } });
+    await context.addInitScript(deafViewer);
+    const annotator = await AnnotatorPage.over(await context.newPage(), story.server.url);
+    const viewer = await annotator.viewer();
+    await viewer.locator('.ol-viewport').waitFor({ state: 'attached' });
+    await dropPaths(annotator, [await smallFile('unheard.tif')]);
+    await viewer.getByText('is opened as soon as the annotator is ready').waitFor();
+    await viewer.evaluate(() => (window as unknown as { hear(): void }).hear());
+    await annotator.until('the file', ({ image }) => image?.name === 'unheard.tif', MINUTES);
+    await annotator.ready();
+    assert.deepEqual(annotator.errors, []);
     await annotator.close();
   });
 
@@ -73,3 +118,25 @@ describe('the annotator when things go wrong', function () {
     await annotator.close();
   });
 });
+
+/** In the page: what is sent to the viewer's window waits there until `hear` is called, as on a machine kept busy. */
+function deafViewer(): void {
+  if (!location.pathname.includes('/plugin/viewer/')) return;
+  let held: MessageEvent[] | undefined = [];
+  window.addEventListener(
+    'message',
+    (event) => {
+      if (!held) return;
+      held.push(event);
+      event.stopImmediatePropagation();
+    },
+    { capture: true },
+  );
+  const hear = () => {
+    const waiting = held ?? [];
+    held = undefined;
+    for (const { data, origin, source, ports } of waiting)
+      window.dispatchEvent(new MessageEvent('message', { data, origin, source, ports: [...ports] }));
+  };
+  Object.assign(window, { hear });
+}

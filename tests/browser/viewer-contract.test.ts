@@ -17,8 +17,9 @@ describe('the adapter in a browser', () => {
   });
   after(() => site.close());
 
-  viewerContract('our viewer', () => site.open());
-  viewerContract('our viewer with only what Kaibu has', () => site.open('?plain'));
-  if (KAIBU !== undefined && answers) viewerContract('Kaibu', () => site.open(`?src=${encodeURIComponent(KAIBU)}`));
+  viewerContract('our viewer', (deaf) => site.open(deaf ? '?deaf' : ''));
+  viewerContract('our viewer with only what Kaibu has', (deaf) => site.open(deaf ? '?plain&deaf' : '?plain'));
+  if (KAIBU !== undefined && answers)
+    viewerContract('Kaibu', (deaf) => site.open(`?src=${encodeURIComponent(KAIBU)}${deaf ? '&deaf' : ''}`));
   else if (KAIBU !== undefined) it.skip(`Kaibu, which does not answer at ${KAIBU}`);
 });

@@ -7,6 +7,8 @@ import type { Prompt } from '../../src/segmentation/prompts.js';
 /** A viewer, and hands that use it as a person would: by mouse and keyboard, at places of the image. */
 export interface ViewerHarness {
   readonly viewer: Viewer;
+  /** Where it was opened deaf: begins to listen. */
+  listen(): Promise<void>;
   /** All events since the last clearEvents. */
   events(): Promise<ViewerEvent[]>;
   clearEvents(): Promise<void>;
@@ -40,8 +42,12 @@ function image([height, width]: readonly [number, number]): { data: Uint8Array; 
 const square = (top: number, left: number, side: number) =>
   maskFromBitmap(new Uint8Array(side * side).fill(1), [side, side], [top, left]);
 
-/** What the presenter relies on; every Viewer passes it. */
-export function viewerContract(name: string, open: () => Promise<ViewerHarness>): void {
+/**
+ * What the presenter relies on; every Viewer passes it.
+ *
+ * @param open `deaf`: nobody listens to the viewer until `listen`
+ */
+export function viewerContract(name: string, open: (deaf?: boolean) => Promise<ViewerHarness>): void {
   describe(`viewer contract: ${name}`, () => {
     let h: ViewerHarness;
     before(async () => {
@@ -201,6 +207,35 @@ export function viewerContract(name: string, open: () => Promise<ViewerHarness>)
       assert.deepEqual(await h.look(at), bare);
       const seen = (await h.events()).filter(({ kind }) => kind.startsWith('prompt')).map(({ kind }) => kind);
       assert.deepEqual(seen, ['prompt-added']);
+    });
+
+    it('tells the first listener all that was done before, in its order, and of moves the last', async () => {
+      const early = await open(true);
+      try {
+        await early.viewer.showImage('image a', image(SIZE));
+        await early.viewer.setTool({ kind: 'point', positive: true, brushSize: 5 });
+        await early.viewer.showCommands([{ id: 'one', title: 'First' }]);
+        await early.click([30.5, 40.5]);
+        await early.press('s');
+        await early.clickCommand('First');
+        await early.click([-6, 50]);
+        await early.click([90.5, 140.5]);
+        await early.settle();
+        await early.listen();
+        await early.settle();
+        const heard = await early.events();
+        const done = heard.filter(({ kind }) => kind !== 'pointer' && kind !== 'view');
+        assert.deepEqual(
+          done.map((event) =>
+            'prompt' in event && 'at' in event.prompt ? event.prompt.at.map(Math.floor) : event.kind,
+          ),
+          [[30, 40], 'key', 'command', 'prompt-refused', [90, 140]],
+        );
+        assert.ok(heard.filter(({ kind }) => kind === 'pointer').length <= 1);
+        assert.ok(heard.filter(({ kind }) => kind === 'view').length <= 1);
+      } finally {
+        await early.close();
+      }
     });
 
     it('takes no prompt outside the image, and says so', async () => {

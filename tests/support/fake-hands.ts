@@ -7,10 +7,11 @@ import type { ViewerHarness } from '../contracts/viewer.js';
 import { FakeViewer } from './fake-viewer.js';
 
 /** Hands for the FakeViewer: turn what a person does into the events that a real viewer would make of it. */
-export function fakeHands(viewer = new FakeViewer()): ViewerHarness {
+export function fakeHands(viewer = new FakeViewer(), { deaf = false } = {}): ViewerHarness {
   const log: ViewerEvent[] = [];
   let drawn = 0;
-  viewer.on((event) => log.push(event));
+  const listen = () => void viewer.on((event) => log.push(event));
+  if (!deaf) listen();
 
   const imageSize = () => viewer.image?.pixels.shape ?? [0, 0];
   const plane = () => viewer.slider?.at ?? 0;
@@ -43,6 +44,7 @@ export function fakeHands(viewer = new FakeViewer()): ViewerHarness {
 
   return {
     viewer,
+    listen: async () => listen(),
     events: async () => [...log],
     async clearEvents() {
       log.length = 0;

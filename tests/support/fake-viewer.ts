@@ -1,3 +1,4 @@
+import { UntilHeard } from '../../plugin/until-heard.js';
 import { SamError } from '../../src/errors.js';
 import type { Size, Tensor } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
@@ -37,10 +38,12 @@ export class FakeViewer implements Viewer {
   before: (call: string) => Promise<void> = async () => {};
   /** Tells its own writes to its listeners, as some viewers do. */
   echoes = false;
-  private readonly listeners = new Set<(event: ViewerEvent) => void>();
+  private readonly events = new UntilHeard<ViewerEvent>(({ kind }) =>
+    kind === 'pointer' || kind === 'view' ? kind : undefined,
+  );
 
   act(event: ViewerEvent): void {
-    for (const listener of [...this.listeners]) listener(event);
+    this.events.tell(event);
   }
 
   async showImage(name: string, pixels: Tensor<Uint8Array>): Promise<void> {
@@ -104,8 +107,7 @@ export class FakeViewer implements Viewer {
   }
 
   on(listener: (event: ViewerEvent) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    return this.events.on(listener);
   }
 
   async close(): Promise<void> {

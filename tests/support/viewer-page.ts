@@ -88,13 +88,14 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
     page,
     frame,
     viewer: remoteViewer(page),
+    listen: () => page.evaluate(() => void (globalThis as unknown as { listen(): void }).listen()),
     events,
     clearEvents: () => page.evaluate(() => void (globalThis as unknown as { events: unknown[] }).events.splice(0)),
     async event(kind) {
       await page.waitForFunction(
         (wanted) => (globalThis as unknown as { events: ViewerEvent[] }).events.some((event) => event.kind === wanted),
         kind,
-        { timeout: 5000, polling: 20 },
+        { timeout: 60_000, polling: 20 },
       );
       const found = (await events()).find((event) => event.kind === kind);
       return found as Extract<ViewerEvent, { kind: typeof kind }>;

@@ -3,7 +3,7 @@ import type { ViewerEvent } from '../../../src/presenter/viewer.js';
 
 /**
  * A page with ImJoy and one viewer window, driven by a test: `viewer` is the adapter, over real RPC, and `events` what it
- * reported. `?src=` names another viewer than ours.
+ * reported. `?src=` names another viewer than ours; with `?deaf` nobody listens until `listen()`.
  */
 interface Core {
   readonly pm: { readonly internal_plugins: Record<string, { startup: boolean }> };
@@ -41,10 +41,12 @@ const opener = {
   },
 };
 const viewer = await KaibuViewer.open(opener, { src });
-viewer.on((event) => {
-  if (event.kind !== 'view') events.push(event);
-});
-Object.assign(globalThis, { viewer, events, imjoy, closeWindow: () => opened?.close() });
+const listen = () =>
+  viewer.on((event) => {
+    if (event.kind !== 'view') events.push(event);
+  });
+if (!new URLSearchParams(location.search).has('deaf')) listen();
+Object.assign(globalThis, { viewer, events, listen, imjoy, closeWindow: () => opened?.close() });
 document.title = 'ready';
 
 /** The same window as an old Kaibu would look: none of the functions that only our viewer has. */
