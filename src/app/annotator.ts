@@ -192,8 +192,12 @@ export class PageAnnotator {
   /** Shows the open image to the model in another way. Prompts and objects stay; on failure, everything stays. */
   async setEncoding({ pixelSize, ...change }: EncodingChange): Promise<void> {
     await this.afterOpening();
-    if (pixelSize !== undefined) await this.setPixelSize(pixelSize);
-    if (Object.keys(change).length === 0) return;
+    const source = this.opened?.whole;
+    if (Object.keys(change).length > 0) await this.changeEncoding(change);
+    if (pixelSize !== undefined && this.opened?.whole === source) await this.setPixelSize(pixelSize);
+  }
+
+  private async changeEncoding(change: EncodingChange): Promise<void> {
     const wanted: EncodingChange = { ...this.wanted, ...change };
     const { channels, ...encoding } = wanted;
     const { opened, session } = this;

@@ -1,7 +1,7 @@
 import type * as v from 'valibot';
-import { SamError } from '../errors.js';
 import type { ImageInput } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
+import { resolveModel } from '../model/registry.js';
 import { setCommittedObjects } from '../session/edits/edits.js';
 import { needImage, recordsFromLabels } from '../session/layers.js';
 import { labelsOf } from '../session/loading/load-objects.js';
@@ -31,13 +31,14 @@ export function annotatorFunctions(session: AnnotationSession, { openImage, engi
     return async (given: v.InferOutput<typeof schemas.annotator>) => {
       const { image, axes, segmentation_result: begin, model_type: model, tile_shape, halo, ...options } = given;
       const tiles = encodingOf({ tile_shape, halo });
+      const spec = model === undefined ? undefined : resolveModel(model);
+      const isOtherEncoding = spec !== undefined || tiles.tiling !== undefined;
+      if (isOtherEncoding) needed(engine.setEncoding);
+      const objects = begin === undefined ? undefined : await labelsOf(imageInput(begin));
       await openImage(imageInput(image, { ...options, axes }), options);
-      const opened = begin === undefined ? undefined : needImage(session.state);
-      const labels = begin === undefined ? undefined : checkLabels(await labelsOf(imageInput(begin)), opened!);
-      if (opened && session.state.image !== opened)
-        throw new SamError('cancelled', 'Another image was opened meanwhile.');
+      const labels = objects && checkLabels(objects, needImage(session.state));
       await session.run('set_settings', { annotator: kind });
-      if (model !== undefined || tiles.tiling) await needed(engine.setEncoding)({ ...tiles, ...(model && { model }) });
+      if (isOtherEncoding) await needed(engine.setEncoding)({ ...tiles, ...(spec && { model: spec.name }) });
       if (labels) await session.applyInTurn(setCommittedObjects(recordsFromLabels(labels)));
       return describeState(session.state);
     };

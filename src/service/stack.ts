@@ -1,10 +1,13 @@
 import * as v from 'valibot';
+import { SamError } from '../errors.js';
 import { tensor } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { masksEqual, maskToBitmap } from '../ndimage/rle.js';
 import { PROJECTION_NAMES } from '../segmentation/volume/projection.js';
+import type { Edit } from '../session/actions.js';
 import { trackOfPrompt } from '../session/annotator.js';
-import { describeTracks, loadTracks } from '../session/edits/tracking.js';
+import { refusal } from '../session/commands/commands.js';
+import { describeTracks, loadTracks, setCurrentTrack } from '../session/edits/tracking.js';
 import { needImage, recordsFromLabels } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { Lineage, ObjectLayer, SessionSettings } from '../session/state.js';
@@ -111,8 +114,8 @@ export function stackSettingsJson(settings: SessionSettings) {
 export function stackFunctions(session: AnnotationSession, calls: RunningCalls) {
   const edit = (name: string, run: () => Promise<void>) => method(name, [], schemas.none, run);
 
-  const follow = (settings: StackSettings) =>
-    withSettings(session, stackSettingsOf(settings), () => session.run('segment_all'));
+  const follow = (settings: StackSettings, first?: Edit) =>
+    withSettings(session, stackSettingsOf(settings), () => session.run('segment_all'), first);
 
   /** Its result, or with `stream` the object plane by plane: `{ id, plane, mask }`, the mask as uint8 [H, W]. */
   async function run<T>({ stream = false, ...given }: TaskArguments & { stream?: boolean }, job: () => Promise<T>) {
@@ -138,9 +141,18 @@ export function stackFunctions(session: AnnotationSession, calls: RunningCalls) 
     track_object: streamable(
       method('track_object', [], schemas.track, ({ task, progress, stream, id: track, direction, ...settings }) =>
         run({ task, progress, stream }, async () => {
-          if (track !== undefined) await session.run('set_track', { id: track });
-          const followed = session.state.currentTrack;
-          await follow({ ...settings, track_direction: direction });
+          let followed = track;
+          const choose: Edit = {
+            title: 'Choose track',
+            change(state) {
+              followed = track ?? state.currentTrack;
+              if (track === undefined) return state;
+              const reason = refusal('set_track', state);
+              if (reason) throw new SamError('invalid_argument', reason);
+              return setCurrentTrack(track).change(state);
+            },
+          };
+          await follow({ ...settings, track_direction: direction }, choose);
           return tracksJson(session).find((one) => one.id === followed) ?? null;
         }),
       ),

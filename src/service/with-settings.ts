@@ -1,28 +1,31 @@
 import { asSamError } from '../errors.js';
+import type { Edit } from '../session/actions.js';
+import { changeSettings } from '../session/edits/edits.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { SessionSettings } from '../session/state.js';
 
 /**
- * Does something with these settings, which stay; if it is refused or fails, they are as they were. What was cancelled had
+ * Does something with these settings, which stay; if it is refused or fails, everything is as it was. What was cancelled had
  * begun with them, and goes on with them.
+ *
+ * @param also another change that comes before
  */
 export async function withSettings(
   session: AnnotationSession,
   changed: Partial<SessionSettings>,
   action: () => Promise<void>,
+  also?: Edit,
 ): Promise<void> {
-  const names = Object.keys(changed) as (keyof SessionSettings)[];
-  if (names.length === 0) return action();
-  const { settings } = session.state;
-  await session.run('set_settings', changed);
-  const made = session.state.settings;
+  const edits = [...(also ? [also] : []), ...(Object.keys(changed).length > 0 ? [changeSettings(changed)] : [])];
+  if (edits.length === 0) return action();
+  const takeBack = await session.tryInTurn({
+    title: edits[edits.length - 1].title,
+    change: (state) => edits.reduce((made, edit) => edit.change(made), state),
+  });
   try {
     await action();
   } catch (error) {
-    if (asSamError(error).code === 'cancelled') throw error;
-    const untouched = names.filter((name) => session.state.settings[name] === made[name]);
-    const before = Object.fromEntries(untouched.map((name) => [name, settings[name]])) as Partial<SessionSettings>;
-    await session.run('set_settings', before).catch(() => undefined); // the error to tell is the first
+    if (asSamError(error).code !== 'cancelled') takeBack();
     throw error;
   }
 }

@@ -66,3 +66,17 @@ function named(...fates: Fate[]): Exclude<keyof typeof FIELDS, Structured>[] {
     .filter((name) => fates.includes(FIELDS[name]))
     .filter((name) => name !== 'layers' && name !== 'settings');
 }
+
+/**
+ * `now` without what was changed from `before` to `after` of settings and of where one looks; what is another again stays as
+ * it is.
+ */
+export function withoutChange(now: SessionState, before: SessionState, after: SessionState): SessionState {
+  const settings = restored(now.settings, before.settings, after.settings);
+  return { ...restored(now, before, after, named('place')), settings };
+}
+
+function restored<T extends object>(now: T, before: T, after: T, names = Object.keys(after) as (keyof T)[]): T {
+  const changed = names.filter((name) => before[name] !== after[name] && now[name] === after[name]);
+  return { ...now, ...(Object.fromEntries(changed.map((name) => [name, before[name]])) as Partial<T>) };
+}

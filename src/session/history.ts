@@ -78,6 +78,11 @@ export interface StoppedStep {
   readonly again: () => Promise<void>;
 }
 
+export interface HistoryMark {
+  readonly done: readonly Memo[];
+  readonly undone: readonly (Memo | StoppedStep)[];
+}
+
 /** The steps taken and taken back. */
 export class History {
   private readonly done: Memo[] = [];
@@ -122,6 +127,19 @@ export class History {
     if (!memo || memo !== this.done.at(-1) || this.undone.length > 0) return this.record(title, before, after);
     this.done.pop();
     return this.record(memo.title, patchState(before, memo.back), after);
+  }
+
+  /** What there is to undo and to redo now, for `forget`. */
+  mark(): HistoryMark {
+    return { done: [...this.done], undone: [...this.undone] };
+  }
+
+  /** As if the latest step had never been made; false, and nothing done, if others were made after it. */
+  forget(memo: Memo, { done, undone }: HistoryMark): boolean {
+    if (this.done.at(-1) !== memo || this.undone.length > 0) return false;
+    this.done.splice(0, Infinity, ...done);
+    this.undone.splice(0, Infinity, ...undone);
+    return true;
   }
 
   undo(state: SessionState): SessionState | undefined {

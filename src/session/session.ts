@@ -11,7 +11,7 @@ import { besideTheHand } from './edits/automatic-landing.js';
 import { landSegmentation } from './edits/edits.js';
 import { DEFAULT_SETTINGS, emptyState } from './empty-state.js';
 import { expectedState } from './expected.js';
-import { isOtherWork } from './fields.js';
+import { isOtherWork, withoutChange } from './fields.js';
 import { History, type Memo } from './history.js';
 import { layerOf } from './layers.js';
 import {
@@ -154,6 +154,26 @@ export class AnnotationSession implements SessionActions {
   /** The same in its turn, after all commands given so far: for changes that other programs and files make. */
   applyInTurn(edit: Edit): Promise<void> {
     return this.queue.add({ id: 'edit', predict: edit.change }, () => void this.apply(edit));
+  }
+
+  /**
+   * The same for a change that something else is done with. Resolves, when it is made, with what takes it back if that is
+   * refused or fails: then all is as it was, undo and redo included, but for what others have changed meanwhile.
+   */
+  async tryInTurn(edit: Edit): Promise<() => void> {
+    let takeBack = () => {};
+    await this.queue.add({ id: 'edit', predict: edit.change }, () => {
+      const before = this.current;
+      const mark = this.history.mark();
+      const memo = this.apply(edit);
+      const after = this.current;
+      takeBack = () => {
+        const back = withoutChange(this.current, before, after);
+        if (memo && !this.history.forget(memo, mark)) this.apply({ title: edit.title, change: () => back });
+        else this.set({ ...back, history: this.history.titles });
+      };
+    });
+    return takeBack;
   }
 
   undo(): boolean {

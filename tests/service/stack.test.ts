@@ -45,6 +45,27 @@ describe('service: volumes and tracks', () => {
     return service;
   };
 
+  it('what is refused changes neither track nor settings, and leaves what there is to undo and to do again', async () => {
+    const service = await load();
+    await service.set_settings({ batched: true });
+    await service.set_settings({ preserve_mode: 'pixels' });
+    await service.undo();
+    const { message: _, ...before } = await service.get_state();
+    const wrong = [
+      () => service.track_object({ id: 9, iou_threshold: 0.9 }),
+      () => service.track_object({ id: 77 }),
+      () => service.segment_object({ batched: false }),
+      () => service.segment_all_slices({ projection: 'box' }),
+    ];
+    for (const call of wrong) {
+      await assert.rejects(call());
+      const { message: __, ...after } = await service.get_state();
+      assert.deepEqual(after, before);
+    }
+    await service.redo();
+    assert.equal((await service.get_settings()).preserve_mode, 'pixels');
+  });
+
   it('a tracking result is loaded, told, and exported for the Cell Tracking Challenge unchanged', async () => {
     const service = await load();
     assert.deepEqual(await service.get_lineages(), FAMILIES);

@@ -86,12 +86,12 @@ export async function fuzzService(count: number, seed: number): Promise<FuzzOutc
   const random = seededRandom(seed);
   const failures: string[] = [];
   let refused = 0;
-  let service = opened();
+  let service = await opened(seed);
   const names = (Object.keys(service) as (keyof MicroSamService)[]).filter(
     (name) => name !== 'close' && name !== 'run',
   );
   for (let i = 0; i < count; i++) {
-    if (i % 1000 === 999) service = opened(); // what was carried out adds up
+    if (i % 1000 === 999) service = await opened(seed + i); // what was carried out adds up
     const name = names[randomInteger(random, 0, names.length)];
     const args = changedArguments(GOOD[name] ?? [], random);
     const { message: _, ...before } = await service.get_state();
@@ -109,12 +109,15 @@ export async function fuzzService(count: number, seed: number): Promise<FuzzOutc
   return { cases: count, failures, refused };
 }
 
-function opened(): MicroSamService {
+/** A series, a volume or a single image, with a step to undo and one to do again. */
+async function opened(seed: number): Promise<MicroSamService> {
   const session = new AnnotationSession();
-  session.open(
-    { name: 'cells', axes: 'tyx', size: [40, 60], planes: 3, signature: 's' },
-    new DiscAnnotator([40, 60], 3),
-  );
+  const axes = (['tyx', 'zyx', 'yx'] as const)[seed % 3];
+  const planes = axes === 'yx' ? 1 : 3;
+  session.open({ name: 'cells', axes, size: [40, 60], planes, signature: 's' }, new DiscAnnotator([40, 60], planes));
+  await session.run('set_settings', { batched: true });
+  await session.run('set_settings', { preserveMode: 'pixels' });
+  await session.run('undo');
   const worker = brightWorker();
   return createService({ session, openImage: async () => undefined, headless: { worker: () => worker } });
 }
