@@ -4,6 +4,7 @@ import { prefixStore } from '../io/stores/prefix.js';
 import type { Annotator } from '../session/annotator.js';
 import { isUntouched } from '../session/layers.js';
 import { Autosave, restoredText } from '../session/saving/autosave.js';
+import { identityOf } from '../session/saving/home.js';
 import type { Journal } from '../session/saving/journal.js';
 import type { Lease, RequestLease } from '../session/saving/lease.js';
 import { openSavedWork, type SavingPlaces } from '../session/saving/saved-work.js';
@@ -55,7 +56,7 @@ export class SavedImage {
       ...(meanwhile && { meanwhile: prefixStore(meanwhile, 'meanwhile') }),
     };
     const saved = new SavedImage(session, places, image, begin);
-    saved.lease = await lease(image.signature, (held) => saved.changed(held));
+    saved.lease = await lease(identityOf(image), (held) => saved.changed(held));
     if (saved.lease.held) await saved.write(annotator);
     else await saved.read(annotator);
     return saved;

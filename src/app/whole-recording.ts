@@ -5,7 +5,7 @@ import type { Store } from '../io/store.js';
 import { prefixStore } from '../io/stores/prefix.js';
 import { labelExport } from '../session/label-export.js';
 import { needImage } from '../session/layers.js';
-import { rootOf } from '../session/saving/journal.js';
+import { homeOf } from '../session/saving/home.js';
 import { restore } from '../session/saving/restore.js';
 import { nothingSaved } from '../session/saving/saved-fields.js';
 import type { SessionState } from '../session/state.js';
@@ -33,7 +33,8 @@ export function wholeRecording(
       const signature = `${pixels}-${nameOfView(view)}`;
       if (signature === image.signature) return labelExport(state, source);
       const there = { ...image, signature, recording: { times: sizes.t, slices: sizes.z, view } };
-      const found = await restore(prefixStore(store, 'sessions'), rootOf(there), there);
+      const sessions = prefixStore(store, 'sessions');
+      const found = await restore(sessions, await homeOf(sessions, there), there);
       const saved = found.state ?? nothingSaved();
       const settings = { ...state.settings, ...saved.settings };
       return labelExport({ ...state, ...saved, settings, image: there }, viewOfRecording(whole, view));

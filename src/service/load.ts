@@ -36,7 +36,7 @@ export function loadFunctions(session: AnnotationSession) {
       async ({ labels, name, separate }) => {
         const title = name ?? imageName(labels) ?? 'the labels';
         await loadObjects(session, imageInput(labels, { name: title }), title);
-        if (separate) await session.run('separate_objects');
+        if (separate && session.state.layers.committed_objects.objects.size > 0) await session.run('separate_objects');
         return [...session.state.layers.committed_objects.objects.keys()];
       },
     ),

@@ -285,7 +285,7 @@ async function commitAt(session: AnnotationSession, y: number, x: number): Promi
 
 /** What each branch of the image holds. */
 async function branchTexts(store: Store): Promise<string[]> {
-  const roots = rootsOf(await listKeys(store, 'abc/branches/'), WALK_IMAGE);
+  const roots = rootsOf(await listKeys(store, 'abc/branches/'), 'abc');
   return Promise.all(
     roots.map(async (root) => {
       const { restored } = await Journal.open(store, WALK_IMAGE, root);

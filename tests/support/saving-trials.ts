@@ -3,6 +3,7 @@ import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
 import type { Autosave } from '../../src/session/saving/autosave.js';
+import { rootOf } from '../../src/session/saving/home.js';
 import { Journal } from '../../src/session/saving/journal.js';
 import { recordJson } from '../../src/session/saving/records.js';
 import { rootsOf } from '../../src/session/saving/saved-work.js';
@@ -33,7 +34,7 @@ export async function savedTexts(store: Store, image: ImageInfo): Promise<{ main
     session.open(image, undefined, restored);
     return exportSession(session.state);
   };
-  const roots = rootsOf(await listKeys(store), image);
+  const roots = rootsOf(await listKeys(store), rootOf(image));
   return { main: await textOf(), branches: await Promise.all(roots.map((root) => textOf(root))) };
 }
 

@@ -131,7 +131,7 @@ export class Autosave {
       return;
     }
     if (this.kept && this.meanwhile)
-      await forgetMeanwhile(this.meanwhile, this.journal, this.image).then(
+      await forgetMeanwhile(this.meanwhile, this.journal).then(
         () => (this.kept = undefined),
         () => undefined, // brought back as a copy of what is there
       );

@@ -3,6 +3,7 @@ import type { Store } from '../../io/store.js';
 import { listKeys } from '../../io/stores/prefix.js';
 import type { ImageInfo, SessionState } from '../state.js';
 import { changeBetween, wholeState } from './change.js';
+import { claimHome, rootOf } from './home.js';
 import {
   BRANCHES,
   DAMAGED,
@@ -25,10 +26,10 @@ import { sealStored } from './stored.js';
  * the whole. No file is ever overwritten: a change is stored by creating its number, so that of two writers one is told
  * that it is saved. The other goes on in a branch, a journal of its own, which can be opened like an earlier version.
  *
- *     <signature>/journal/<number>       changes
- *     <signature>/snapshots/<number>     states after that change; several are kept (`thinned`)
- *     <signature>/branches/<writer>/…    journals that left this one
- *     <signature>/damaged/…              copies of what could not be read, kept for rescue
+ *     <home>/journal/<number>       changes
+ *     <home>/snapshots/<number>     states after that change; several are kept (`thinned`)
+ *     <home>/branches/<writer>/…    journals that left this one
+ *     <home>/damaged/…              copies of what could not be read, kept for rescue
  */
 export class Journal {
   /** Of this opening of the image, in every file that it writes. */
@@ -46,6 +47,8 @@ export class Journal {
   /** Of the damaged files, those that have no copy yet. */
   private notSetAside: ReadonlySet<string>;
   private inBranch: boolean;
+  /** The folder is this image's, and not that of one of equal pixels and another shape. */
+  private isClaimed: boolean;
 
   private constructor(
     private readonly store: Store,
@@ -62,6 +65,7 @@ export class Journal {
     this.notSetAside = this.damaged;
     this.snapshotDue = this.damaged.size > 0 || found?.isVersion1 === true;
     this.inBranch = root.includes(`/${BRANCHES}`);
+    this.isClaimed = root !== rootOf(image);
   }
 
   /** Reads what is there. `restored` is for `AnnotationSession.open`; `notice` tells of damage. */
@@ -96,6 +100,11 @@ export class Journal {
     return this.head;
   }
 
+  /** The folder of the image's work, in whatever branch this is. */
+  get home(): string {
+    return this.root.split('/')[0];
+  }
+
   /**
    * Stores the change between two states of this image; resolves once it is safe. `from` is the state that was stored
    * last, also after a failure.
@@ -105,6 +114,7 @@ export class Journal {
     const before = attempted && (await this.finishAttempt(from)) ? attempted : from;
     const change = changeBetween(before, to);
     if (!change) return;
+    if (!this.isClaimed) await this.claim(before);
     if (this.pausedBefore()) await this.trySnapshot(before);
     const number = this.head.number + 1;
     const header = { kind: 'change', number, previous: this.head.digest ?? null, writer: this.writer } as const;
@@ -116,13 +126,14 @@ export class Journal {
   }
 
   /** Stores a state as the first one, where nothing was saved before. */
-  beginWith(state: SessionState): Promise<void> {
-    return this.snapshot(state);
+  async beginWith(state: SessionState): Promise<void> {
+    if (!this.isClaimed) await this.claim();
+    await this.snapshot(state);
   }
 
   /** Goes on in a branch that begins with this state. */
   async fork(state: SessionState): Promise<void> {
-    const root = `${rootOf(this.image)}/${BRANCHES}${this.writer}`;
+    const root = `${this.home}/${BRANCHES}${this.writer}`;
     const { root: left } = this;
     this.root = root;
     try {
@@ -132,6 +143,16 @@ export class Journal {
       this.root = left;
       throw error;
     }
+  }
+
+  /** @param before what was stored, where the folder has become another image's */
+  private async claim(before?: SessionState): Promise<void> {
+    const home = await claimHome(this.store, this.image);
+    if (home !== this.root) {
+      [this.root, this.head] = [home, { number: 0 }];
+      if (before) await this.snapshot(before);
+    }
+    this.isClaimed = true;
   }
 
   /** @returns false if the number was another writer's: the journal is a branch now, without the change */
@@ -252,11 +273,6 @@ export interface OpenedJournal {
   readonly notice?: string;
   /** Who stored the last change. */
   readonly writer?: string;
-}
-
-/** Folder of the image's work. */
-export function rootOf({ signature }: Pick<ImageInfo, 'signature'>): string {
-  return encodeURIComponent(signature);
 }
 
 /**

@@ -37,6 +37,8 @@ export interface Found {
   /** Whether a newer version of this program saved here. */
   readonly newer: boolean;
   readonly isVersion1: boolean;
+  /** Something in it reaches outside the image, or was saved of one of another size. */
+  readonly isOfOtherShape: boolean;
 }
 
 export interface Head {
@@ -75,6 +77,7 @@ export async function restore(
 class Restoring {
   private readonly damaged = new Set<string>();
   private newer = false;
+  private isOfOtherShape = false;
   private refusedReads = 0;
 
   constructor(
@@ -126,7 +129,8 @@ class Restoring {
     const read = await this.read(key);
     if (!read) return undefined;
     const { stored, bytes } = read;
-    const { state, refused } = applyStored(nothingSaved(), stored.change, this.image);
+    const { state, refused, outside } = applyStored(nothingSaved(), stored.change, this.image);
+    this.isOfOtherShape ||= outside;
     const sound = stored.damaged + refused === 0;
     if (!sound) this.damaged.add(key);
     const { previous, time } = stored.header ?? {};
@@ -137,7 +141,10 @@ class Restoring {
     const key = `${this.root}/${OLD_SNAPSHOT}`;
     const bytes = await this.bytes(key);
     if (!bytes) return undefined;
-    const snapshot = await readSnapshotOfVersion1(bytes, this.image).catch(() => undefined);
+    const snapshot = await readSnapshotOfVersion1(bytes, this.image).catch((error) => {
+      this.isOfOtherShape ||= asSamError(error).code === 'signature_mismatch';
+      return undefined;
+    });
     if (snapshot) return { ...snapshot, bytes: bytes.length, sound: true };
     this.damaged.add(key);
     return undefined;
@@ -173,6 +180,7 @@ class Restoring {
       }
       const applied = applyStored(state, read.stored.change, this.image);
       state = applied.state;
+      this.isOfOtherShape ||= applied.outside;
       if (read.stored.damaged + applied.refused > 0) this.damaged.add(key);
       time = read.stored.header?.time ?? time;
       writer = read.stored.header?.writer;
@@ -189,6 +197,7 @@ class Restoring {
       damaged: [...this.damaged].sort(),
       newer: this.newer,
       isVersion1: isVersion1 || (base.bytes > 0 && base.time === undefined),
+      isOfOtherShape: this.isOfOtherShape,
     };
   }
 

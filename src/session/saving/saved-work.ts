@@ -1,7 +1,8 @@
 import type { Store } from '../../io/store.js';
 import { deleteAll, listKeys } from '../../io/stores/prefix.js';
 import type { ImageInfo, SessionState } from '../state.js';
-import { Journal, type OpenedJournal, rootOf } from './journal.js';
+import { homeOf } from './home.js';
+import { Journal, type OpenedJournal } from './journal.js';
 import { BRANCHES, keyOf, numbersOf, restore, SNAPSHOTS } from './restore.js';
 import { nothingSaved, restorable } from './saved-fields.js';
 import { readStored } from './stored.js';
@@ -20,28 +21,29 @@ export interface SavingPlaces {
  * back: as the newest change if nothing else was saved since, else as a branch. Only for who may write.
  */
 export async function openSavedWork({ store, meanwhile }: SavingPlaces, image: ImageInfo): Promise<OpenedJournal> {
-  let opened = await Journal.open(store, image);
+  let opened = await Journal.open(store, image, await homeOf(store, image));
+  const { home } = opened.journal;
   if (!meanwhile) return opened;
   // Without the other store, all that matters is in the first.
-  const kept = await listKeys(meanwhile, `${rootOf(image)}/${BRANCHES}`).catch(() => []);
-  for (const root of rootsOf(kept, image)) opened = await bringBack(opened, { store, meanwhile }, image, root);
+  const kept = await listKeys(meanwhile, `${home}/${BRANCHES}`).catch(() => []);
+  for (const root of rootsOf(kept, home)) opened = await bringBack(opened, { store, meanwhile }, image, root);
   return opened;
 }
 
 /** Where changes go while the store is away: a branch of the journal in the other one. */
 export function keepMeanwhile(meanwhile: Store, journal: Journal, written: SessionState): Promise<Journal> {
-  const root = `${rootOf(written.image as ImageInfo)}/${BRANCHES}${journal.writer}`;
+  const root = `${journal.home}/${BRANCHES}${journal.writer}`;
   return Journal.begin(meanwhile, root, written, journal.position);
 }
 
 /** What `keepMeanwhile` kept is in the store now. */
-export async function forgetMeanwhile(meanwhile: Store, journal: Journal, image: ImageInfo): Promise<void> {
-  await deleteAll(meanwhile, `${rootOf(image)}/${BRANCHES}${journal.writer}/`);
+export async function forgetMeanwhile(meanwhile: Store, journal: Journal): Promise<void> {
+  await deleteAll(meanwhile, `${journal.home}/${BRANCHES}${journal.writer}/`);
 }
 
-/** The roots of the branches that these keys belong to. */
-export function rootsOf(keys: readonly string[], image: ImageInfo): string[] {
-  const prefix = `${rootOf(image)}/${BRANCHES}`;
+/** The roots of the branches that these keys below `home` belong to. */
+export function rootsOf(keys: readonly string[], home: string): string[] {
+  const prefix = `${home}/${BRANCHES}`;
   const writers = keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length).split('/')[0]);
   return [...new Set(writers)].map((writer) => prefix + writer);
 }

@@ -83,6 +83,12 @@ export function importSession(text: string, image: ImageInfo): Partial<SessionSt
       'signature_mismatch',
       `The session was made on "${session.image.name}", whose pixels differ from those of "${image.name}". Open that image.`,
     );
+  const [was, is] = [session.image, image].map(({ planes, size }) => [planes, ...size].join(' x '));
+  if (was !== is)
+    throw new SamError(
+      'signature_mismatch',
+      `The session was made on "${session.image.name}" of ${was} pixels; "${image.name}" has ${is}. Open that image.`,
+    );
   const layers = Object.fromEntries(
     Object.entries(session.layers).map(([name, records]) => [name, layerOf(records.map((r) => toRecord(r, image)))]),
   ) as unknown as SessionState['layers'];

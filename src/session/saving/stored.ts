@@ -95,25 +95,31 @@ export async function readSnapshotOfVersion1(
   return { number, state: { ...nothingSaved(), ...state, settings: settings ?? {} } };
 }
 
-/** The state with as much of the change as fits it. @returns what did not, counted */
+/**
+ * The state with as much of the change as fits it.
+ *
+ * @returns what did not, counted, and whether that is because it reaches outside the image
+ */
 export function applyStored(
   state: Restored,
   { fields, objects }: SavedChange,
   image: ImageInfo,
-): { state: Restored; refused: number } {
+): { state: Restored; refused: number; outside: boolean } {
   let refused = 0;
+  let outside = false;
   const attempt = (change: SavedChange): boolean => {
     try {
       state = applyChange(state, change, image);
       return true;
-    } catch {
+    } catch (error) {
+      outside ||= error instanceof SamError && error.code === 'signature_mismatch';
       return false;
     }
   };
-  if (attempt({ fields, objects })) return { state, refused };
+  if (attempt({ fields, objects })) return { state, refused, outside };
   if (!attempt({ fields, objects: [] })) refused++;
   for (const object of objects) if (!attempt({ fields: {}, objects: [object] })) refused++;
-  return { state, refused };
+  return { state, refused, outside };
 }
 
 function changeOfVersion1(json: unknown): SavedChange {

@@ -1,7 +1,7 @@
 import type { Store } from '../../io/store.js';
 import { listKeys } from '../../io/stores/prefix.js';
 import type { ImageInfo, SessionState } from '../state.js';
-import { rootOf } from './journal.js';
+import { homeOf } from './home.js';
 import { DAMAGED, numbersOf, restore, SNAPSHOTS } from './restore.js';
 import { nothingSaved, type Restored, restorable } from './saved-fields.js';
 import { rootsOf } from './saved-work.js';
@@ -22,9 +22,9 @@ export interface SavedVersion {
 
 /** All of them, one after the other: copies first, then snapshots from the newest to the oldest. */
 export async function* savedVersions(store: Store, image: ImageInfo): AsyncGenerator<SavedVersion> {
-  const root = rootOf(image);
+  const root = await homeOf(store, image);
   const keys = await listKeys(store, `${root}/`);
-  for (const branch of rootsOf(keys, image)) {
+  for (const branch of rootsOf(keys, root)) {
     const { state, time } = await restore(store, branch, image);
     if (state) yield version('copy', state, time);
   }
