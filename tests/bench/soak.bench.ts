@@ -59,6 +59,7 @@ interface Reading extends Readonly<Record<(typeof PARTS)[number], number>> {
 }
 
 async function read(devtools: CDPSession, server: RunningServer): Promise<Reading> {
+  await devtools.send('Runtime.discardConsoleEntries'); // the tools keep what was said, with all that it names
   for (let i = 0; i < 3; i++) await devtools.send('HeapProfiler.collectGarbage');
   const usage = await devtools.send('Runtime.getHeapUsage');
   const { nodes, jsEventListeners } = await devtools.send('Memory.getDOMCounters');
