@@ -79,6 +79,7 @@ function watched(runtime: OrtRuntime, ort: OrtModule): OrtRuntime {
         device = await ort.env.webgpu?.device;
         void device?.lost.then(({ message, reason }) => {
           lost = `the graphics device was lost${message || reason ? ` (${message || reason})` : ''}`;
+          quietAfterLoss();
           for (const listener of listeners) listener(lost);
         });
       }
@@ -91,6 +92,23 @@ function watched(runtime: OrtRuntime, ort: OrtModule): OrtRuntime {
     },
   };
 }
+
+/**
+ * What the runtime still does with a device that is lost, in answers that come too late, fails where nobody waits for it
+ * (it destroys buffers that are gone): that is no error of the page's. Everything else is still reported.
+ */
+function quietAfterLoss(): void {
+  const stop = (event: Event) => {
+    const { error, reason } = event as Event & { readonly error?: unknown; readonly reason?: unknown };
+    const { stack = '' } = ((error ?? reason) as Error | undefined) ?? {};
+    if (stack.includes(GPU_RUNTIME_FILE)) event.preventDefault();
+  };
+  globalThis.addEventListener('error', stop);
+  globalThis.addEventListener('unhandledrejection', stop);
+}
+
+/** Of ONNX Runtime's files, the one that only WebGPU uses. */
+const GPU_RUNTIME_FILE = 'ort-wasm-simd-threaded.asyncify';
 
 async function wasmRuntime({ ortBase, threads }: WebRuntimeOptions, reasons: string[]): Promise<OrtRuntime> {
   const ort = (await import('onnxruntime-web/wasm')) as unknown as OrtModule;
