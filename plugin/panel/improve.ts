@@ -168,4 +168,5 @@ const TITLES = {
   instances: 'Finding all objects (mean accuracy)',
   decoder: 'Clicks and boxes (mean overlap)',
   late: 'Both together',
+  full: 'Both together',
 } as const;

@@ -246,6 +246,7 @@ const PHASES = {
   instances: 'Learning to find all objects',
   decoder: 'Learning clicks and boxes',
   late: 'Learning to see',
+  full: 'Learning to see',
 } as const;
 
 function trainingModel({ state, news, curve }: TrainingTask): NonNullable<ImproverModel['training']> {

@@ -57,6 +57,17 @@ export function encoderWithDelta(encoder: Uint8Array, delta: Uint8Array): Uint8A
   return writeModel({ ...model, graph: { ...model.graph, initializers } });
 }
 
+/**
+ * What the weights of an encoder are that were trained: a further training that changes others has to keep them.
+ *
+ * @param encoder with the differences added
+ */
+export function changedWeights(encoder: Uint8Array, delta: Uint8Array): Map<string, Float32Array> {
+  const names = new Set(readModel(delta).graph.initializers.map(({ name }) => name));
+  const tensors = readModel(encoder).graph.initializers.filter(({ name }) => names.has(name));
+  return new Map(tensors.map((tensor) => [tensor.name, valuesOf(tensor)]));
+}
+
 function valuesOf(tensor: OnnxTensor): Float32Array {
   const constant = constantOf(tensor);
   if (constant) return constant.data;

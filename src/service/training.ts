@@ -10,7 +10,7 @@ import type { Size } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { type AnnotatedData, type AnnotatedImage, annotatedData } from '../training/annotated.js';
 import { annotatedPlanes } from '../training/annotated-planes.js';
-import { PRESETS, type Preset, TRAINED_PARTS } from '../training/settings.js';
+import { encoderPart, PRESETS, type Preset, TRAINED_PARTS } from '../training/settings.js';
 import { partsOfPreset, type TrainingHost, type TrainingResult } from '../training/training-job.js';
 import { gainsOf, TrainingTask } from '../training/training-task.js';
 import { method } from './call.js';
@@ -53,6 +53,8 @@ const schemas = {
     n_iterations: steps,
     n_prompt_iterations: steps,
     n_late_iterations: steps,
+    n_full_iterations: steps,
+    batch_size: steps,
     n_canvases: steps,
     seed: v.optional(natural),
     wait: v.optional(v.boolean()),
@@ -81,6 +83,7 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
     if (tasks.get(id)?.state === 'running')
       throw new SamError('invalid_argument', `A training with the task ${JSON.stringify(id)} is under way.`);
     const model = asked.model_type === undefined ? (deps.model?.() ?? resolveModel()) : resolveModel(asked.model_type);
+    if (asked.parts) encoderPart(new Set(asked.parts));
     const host = deps.host(model);
     const { report, ...data } = await dataOf(asked, deps, openInput);
     const preset = asked.preset ?? 'better';
@@ -93,6 +96,7 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
         model,
         preset,
         parts,
+        pictures: asked.batch_size,
         fromScratch: asked.from_scratch,
         seed: asked.seed,
         steps: {
@@ -100,6 +104,7 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
           instances: asked.n_iterations,
           decoder: asked.n_prompt_iterations,
           late: asked.n_late_iterations,
+          full: asked.n_full_iterations,
         },
         data,
       },

@@ -3,6 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { writeModel } from '../onnx/write.js';
 import { lightDecoderModel } from './instances/light-decoder.js';
 import type { Learned } from './learn.js';
+import type { LearnedPart } from './settings.js';
 import type { TrainedParts } from './train-parts.js';
 
 /** What a trained model consists of: the trained parts as ONNX files, and a card that says what they are. */
@@ -14,6 +15,8 @@ export interface ModelCard {
   readonly decoder?: PartCard;
   /** The late part of the encoder, as differences from the base's encoder (model/encoder-delta.ts). */
   readonly late?: PartCard;
+  /** The whole encoder, in the same way. */
+  readonly full?: PartCard;
   readonly seed: number;
   readonly date: string;
   readonly trainedOn: readonly ImageSummary[];
@@ -44,16 +47,14 @@ export interface ImageSummary {
   readonly objects: number;
 }
 
-type CardPart = 'instances' | 'decoder' | 'late';
-
 /** The trained parts as files, and the card. */
 export function trainedFiles(
-  { instances, decoder, late, delta, settings, started }: TrainedParts,
-  about: Omit<ModelCard, CardPart>,
+  { instances, decoder, late, full, delta, settings, started }: TrainedParts,
+  about: Omit<ModelCard, LearnedPart>,
 ): { readonly card: ModelCard; readonly files: ReadonlyMap<string, Uint8Array> } {
   const files = new Map<string, Uint8Array>();
   const add = (
-    part: CardPart,
+    part: LearnedPart,
     { step, accuracy, before }: Learned,
     model: Parameters<typeof writeModel>[0],
   ): PartCard => {
@@ -68,6 +69,7 @@ export function trainedFiles(
     ...(instances && { instances: add('instances', instances, lightDecoderModel(instances.weights)) }),
     ...(decoder && { decoder: add('decoder', decoder, decoder.model) }),
     ...(late && delta && { late: add('late', late, delta) }),
+    ...(full && delta && { full: add('full', full, delta) }),
   };
   return { card, files };
 }

@@ -4,7 +4,7 @@ import type { ModelSpec } from '../model/model-spec.js';
 import type { TaskOptions } from '../task.js';
 import { type Sample, trainingImages } from './annotated.js';
 import { type ModelCard, trainedFiles } from './model-card.js';
-import type { TrainingSettings } from './settings.js';
+import { ENCODER_PARTS, type TrainingSettings } from './settings.js';
 import { type PartsTraining, type TrainingPlace, trainableParts, trainParts } from './train-parts.js';
 import {
   settingsOf,
@@ -13,7 +13,7 @@ import {
   type TrainingResult,
   type TrainingRun,
 } from './training-job.js';
-import { amountOf, TrainingClock, type TrainingSpeed } from './training-time.js';
+import { amountOf, perPhase, TrainingClock, type TrainingSpeed } from './training-time.js';
 
 /** A job done where the trainer is. */
 export interface HostPlace extends TrainingPlace {
@@ -75,8 +75,8 @@ async function partsTraining(job: TrainingJob, place: TrainingPlace, task: TaskO
   const { model, data } = job;
   const possible = await trainableParts(model, place.load, task);
   const parts = new Set(job.parts.filter((part) => possible.has(part)));
-  // Its late part changes the embedding, on which both decoders build.
-  if (!parts.has('instances') || !parts.has('mask_decoder')) parts.delete('late');
+  // The encoder changes the embedding, on which both decoders build.
+  if (!parts.has('instances') || !parts.has('mask_decoder')) for (const part of ENCODER_PARTS) parts.delete(part);
   if (parts.size === 0)
     throw new SamError(
       'unsupported',
@@ -101,7 +101,7 @@ async function measureTraining(
   place: TrainingPlace,
   task: TaskOptions = {},
 ): Promise<TrainingSpeed> {
-  const speed = { pictures: 0, instances: 0, decoder: 0, late: 0 };
+  const speed = perPhase(() => 0);
   let last = 0;
   const two = (settings: TrainingSettings): TrainingSettings => ({
     ...settings,
@@ -109,6 +109,7 @@ async function measureTraining(
     instances: { ...settings.instances, steps: 2 },
     decoder: { ...settings.decoder, steps: 2 },
     late: { ...settings.late, steps: 2 },
+    full: { ...settings.full, steps: 2 },
   });
   await trainParts(
     { ...training, settings: (goesOn) => two(training.settings(goesOn)), heldBack: [] },

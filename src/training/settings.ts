@@ -1,12 +1,44 @@
+import { SamError } from '../errors.js';
+
 /** What a training consists of, and how long each of its parts is: what pages need to know without the trainer. */
 
-/** What a training does, in this order: pictures are made and encoded, then one part learns after the other. */
-export const TRAINING_PHASES = ['pictures', 'instances', 'decoder', 'late'] as const;
+/** What learns, in this order, each for itself but for the encoder, its late part or the whole, with which both decoders do. */
+export const LEARNED_PARTS = ['instances', 'decoder', 'late', 'full'] as const;
+export type LearnedPart = (typeof LEARNED_PARTS)[number];
+
+/** What a training does: pictures are made and encoded, then one part learns after the other. */
+export const TRAINING_PHASES = ['pictures', ...LEARNED_PARTS] as const;
 export type TrainingPhase = (typeof TRAINING_PHASES)[number];
 
-/** What can be trained: the instance decoder, parts of SAM, named as in micro-sam, and the late part of the encoder. */
-export const TRAINED_PARTS = ['instances', 'mask_decoder', 'prompt_encoder', 'late'] as const;
+/**
+ * What can be trained: the instance decoder, parts of SAM, named as in micro-sam, and the late part of the encoder or the
+ * whole.
+ */
+export const TRAINED_PARTS = ['instances', 'mask_decoder', 'prompt_encoder', 'late', 'full'] as const;
 export type TrainedPart = (typeof TRAINED_PARTS)[number];
+
+/** Those that change the embedding, of which a training has one at most. */
+export const ENCODER_PARTS = ['late', 'full'] as const;
+export type EncoderPart = (typeof ENCODER_PARTS)[number];
+
+/**
+ * @returns the part of the encoder that is to learn, if any
+ * @throws SamError `invalid_argument` for parts that do not go together
+ */
+export function encoderPart(parts: ReadonlySet<TrainedPart>): EncoderPart | undefined {
+  const [part, another] = ENCODER_PARTS.filter((each) => parts.has(each));
+  if (another !== undefined)
+    throw new SamError(
+      'invalid_argument',
+      'The parts late and full exclude each other: full is the whole encoder and its late part with it. Name one of them.',
+    );
+  if (part !== undefined && !(parts.has('instances') && parts.has('mask_decoder')))
+    throw new SamError(
+      'invalid_argument',
+      `The part ${part} changes the embedding, which both decoders build on: name instances,mask_decoder,${part}.`,
+    );
+  return part;
+}
 
 export interface TrainingSettings {
   /** Canvases to make; more show the images in more ways, and take 1.5 to 2 seconds of work each. */
@@ -15,6 +47,10 @@ export interface TrainingSettings {
   readonly decoder: Rate;
   /** Of the late part; the decoders learn along with it at rates of their own. */
   readonly late: Rate;
+  /** Of the whole encoder, in the same way. */
+  readonly full: Rate;
+  /** Pictures in a step in which the encoder learns; 1 if absent. */
+  readonly pictures?: number;
   readonly seed: number;
   /** Times that weights are scored on the way. */
   readonly scores: number;
@@ -34,20 +70,21 @@ const WAYS = 12;
 
 /** Steps that fit the time a person has: minutes, a coffee, a night's sleep. Measured in docs/training.md. */
 export const PRESETS = {
-  quick: { canvases: 16, instances: 150, decoder: 30, late: 20 },
-  better: { canvases: 64, instances: 600, decoder: 120, late: 80 },
-  best: { canvases: 400, instances: 2400, decoder: 480, late: 320 },
+  quick: { canvases: 16, instances: 150, decoder: 30, late: 20, full: 20 },
+  better: { canvases: 64, instances: 600, decoder: 120, late: 80, full: 80 },
+  best: { canvases: 400, instances: 2400, decoder: 480, late: 320, full: 320 },
 } as const;
 export type Preset = keyof typeof PRESETS;
 
 /** @param fromStart whether a trained instance decoder is gone on from */
 export function presetSettings(preset: Preset, fromStart: boolean, seed = 1): TrainingSettings {
-  const { canvases, instances, decoder, late } = PRESETS[preset];
+  const { canvases, instances, decoder, late, full } = PRESETS[preset];
   return {
     canvases,
     instances: { steps: instances, learningRate: fromStart ? 1e-3 : 2e-3 },
     decoder: { steps: decoder, learningRate: 1e-4 },
     late: { steps: late, learningRate: 1e-4 },
+    full: { steps: full, learningRate: 1e-4 },
     seed,
     scores: 6,
     patience: 3,

@@ -10,6 +10,7 @@ import { cacheCanvas, cachedCanvas } from './instances/feature-cache.js';
 import { InstanceObjective } from './instances/instance-objective.js';
 import type { TrainingImage } from './labelled-image.js';
 import { JointObjective, type JointPart, type JointWeights, joined, partOf } from './late/joint-objective.js';
+import { type JointPictures, keptPictures, madePictures } from './late/joint-pictures.js';
 import { cachedStage, cacheStage } from './late/stage-cache.js';
 import { type Learned, type Learning, learn, type Score, type TrainingHand, type TrainingRow } from './learn.js';
 import type { Weights } from './parameters.js';
@@ -17,12 +18,21 @@ import { type DecoderPart, trainableDecoder, withWeights } from './prompts/mask-
 import { cachedPrompts, cachePrompts } from './prompts/prompt-cache.js';
 import { PromptObjective } from './prompts/prompt-objective.js';
 import { Random } from './random.js';
-import { canvasCount, TRAINED_PARTS, type TrainedPart, type TrainingPhase, type TrainingSettings } from './settings.js';
+import {
+  canvasCount,
+  type EncoderPart,
+  encoderPart,
+  TRAINED_PARTS,
+  type TrainedPart,
+  type TrainingPhase,
+  type TrainingSettings,
+} from './settings.js';
+import type { TrainerOptions } from './trainer.js';
 
 /**
  * Trains parts of a model on annotated images: canvases are made and encoded once, then the decoders are trained on their
- * features, one after the other, as they share no weights. The late part of the encoder, if it is to learn, learns at last,
- * together with both decoders. Everything is kept in `store` as it comes to be, so that a run that was stopped goes on
+ * features, one after the other, as they share no weights. The encoder or its late part, if it is to learn, learns at last,
+ * together with both decoders; the whole encoder on pictures of their own that are made when it is their turn. Everything is kept in `store` as it comes to be, so that a run that was stopped goes on
  * where it was.
  */
 export interface ModelTraining {
@@ -37,15 +47,15 @@ export interface ModelTraining {
   readonly instances?: Weights;
   /** The mask decoder to go on from, for `mask_decoder` and `prompt_encoder`. */
   readonly decoder?: OnnxModel;
-  /** The late part of the encoder to go on from. */
-  readonly late?: TrainableEncoder;
+  /** The encoder to go on from for `full`, its late part for `late`. */
+  readonly learning?: TrainableEncoder;
   readonly settings: TrainingSettings;
   readonly scores?: {
     readonly instances: Score;
     /** @param file of the decoder with the weights */
     readonly decoder: (decoder: OnnxModel, task: TaskOptions) => Promise<number>;
     /** Of all three together. */
-    readonly late?: (weights: JointWeights, task: TaskOptions) => Promise<number>;
+    readonly joint?: (weights: JointWeights, task: TaskOptions) => Promise<number>;
   };
   readonly onStep?: (row: TrainingRow) => void;
   /** Called after each picture and each step. */
@@ -57,14 +67,17 @@ export interface ModelTraining {
 export interface TrainedModel {
   readonly instances?: Learned;
   readonly decoder?: Learned & { readonly model: OnnxModel };
-  /** Weights of the late part; the decoders' are those that were learned with it. */
+  /** Weights of the late part of the encoder; the decoders' are those that were learned with it. */
   readonly late?: Learned;
+  /** Of the whole encoder, in the same way. */
+  readonly full?: Learned;
 }
 
 export async function trainModel(training: ModelTraining, task: TaskOptions = {}): Promise<TrainedModel> {
   const { images, settings, parts } = training;
   if (images.length === 0) throw new SamError('invalid_argument', 'There are no annotated images to train on.');
   if (parts.size === 0) throw new SamError('invalid_argument', `Name a part to train: ${TRAINED_PARTS.join(', ')}.`);
+  const part = encoderPart(parts);
   const plans = planCanvases(
     images,
     canvasCount(settings, images.length),
@@ -76,12 +89,9 @@ export async function trainModel(training: ModelTraining, task: TaskOptions = {}
   const instances = parts.has('instances') && goesOn() ? await trainInstances(training, plans.length, task) : undefined;
   const learnsDecoder = decoderParts(parts).size > 0 && goesOn();
   const decoder = learnsDecoder ? await trainDecoder(training, plans.length, task) : undefined;
-  if (!parts.has('late') || !goesOn()) return { ...(instances && { instances }), ...(decoder && { decoder }) };
-  if (instances && decoder) return trainLate(training, plans.length, { instances, decoder }, task);
-  throw new SamError(
-    'invalid_argument',
-    'The late part of the encoder changes the embedding, which both decoders build on: train instances and mask_decoder with it.',
-  );
+  if (part && instances && decoder && goesOn())
+    return trainEncoder(training, part, plans.length, { instances, decoder }, task);
+  return { ...(instances && { instances }), ...(decoder && { decoder }) };
 }
 
 const canvasKey = (index: number) => `canvases/${index}.f16`;
@@ -89,7 +99,7 @@ const promptKey = (index: number) => `prompts/${index}.f16`;
 const stageKey = (index: number) => `stages/${index}.f16`;
 
 function decoderParts(parts: ReadonlySet<TrainedPart>): Set<DecoderPart> {
-  return new Set([...parts].filter((part) => part !== 'instances' && part !== 'late'));
+  return new Set((['mask_decoder', 'prompt_encoder'] as const).filter((part) => parts.has(part)));
 }
 
 async function cacheCanvases(
@@ -165,36 +175,45 @@ async function trainDecoder(training: ModelTraining, canvases: number, task: Tas
  */
 const JOINT_RATES: Readonly<Record<JointPart, number>> = { late: 1, encoder: 1, decoder: 0.5, instances: 5 };
 
+/** The whole encoder has many weights, and each picture once: its steps are restless. */
+const AVERAGE: Readonly<Record<EncoderPart, Pick<TrainerOptions, 'average'>>> = { late: {}, full: { average: 0.999 } };
+/** Where the random numbers of pictures that are made at their step begin, apart from those of the others. */
+const FRESH = -2;
+
 /** @param heads the decoders as they are after they were trained on the embedding as it was */
-async function trainLate(
+async function trainEncoder(
   training: ModelTraining,
+  part: EncoderPart,
   canvases: number,
   heads: Required<Pick<TrainedModel, 'instances' | 'decoder'>>,
   task: TaskOptions,
 ): Promise<TrainedModel> {
-  const { runtime, store, settings, scores, late } = training;
-  if (!late)
-    throw new SamError('invalid_argument', 'Give the late part of the encoder that the training goes on from.');
+  const { runtime, settings, scores, learning: encoder } = training;
+  if (!encoder) throw new SamError('invalid_argument', 'Give the encoder that the training goes on from.');
+  const { seed, pictures = 1 } = settings;
   const decoder = trainableDecoder(heads.decoder.model, decoderParts(training.parts));
-  const indices = Array.from({ length: canvases }, (_, index) => index);
-  const pictures = { store, stages: indices.map(stageKey), canvases: indices.map(canvasKey) };
-  const objective = await JointObjective.create(runtime, late, decoder, pictures, { seed: settings.seed });
+  const source = part === 'full' ? freshPictures(training, task) : cachedPictures(training, canvases);
+  const objective = await JointObjective.create(runtime, encoder, decoder, source, { seed, pictures });
   try {
-    const score = scores?.late;
+    const score = scores?.joint;
     const learned = await learn(
       {
         ...commonOf(training),
-        name: 'late',
+        name: part,
         objective,
-        options: { ...settings.late, clip: Number.POSITIVE_INFINITY, seed: settings.seed, rateOf: jointRate },
-        start: joined({ late: late.weights, decoder: decoder.weights, instances: heads.instances.weights }),
-        score: score && ((weights, inner) => score(partsOf(weights), inner)),
+        options: { ...settings[part], clip: Number.POSITIVE_INFINITY, seed, rateOf: jointRate, ...AVERAGE[part] },
+        start: joined({
+          [encoder.part]: encoder.weights,
+          decoder: decoder.weights,
+          instances: heads.instances.weights,
+        }),
+        score: score && ((weights, inner) => score(partsOf(weights, encoder.part), inner)),
       },
-      advancing(training, 'late', task),
+      advancing(training, part, task),
     );
-    const weights = partsOf(learned.weights);
+    const weights = partsOf(learned.weights, encoder.part);
     return {
-      late: { ...learned, weights: weights.late },
+      [part]: { ...learned, weights: weights[encoder.part] ?? new Map() },
       instances: { ...heads.instances, weights: weights.instances },
       decoder: {
         ...heads.decoder,
@@ -207,9 +226,23 @@ async function trainLate(
   }
 }
 
-function partsOf(weights: Weights) {
+/** Pictures that the encoder has not met yet, as many as there are steps for. */
+function freshPictures({ images, settings, learning }: ModelTraining, { signal }: TaskOptions): JointPictures {
+  const { seed, pictures = 1, full, kindWeights } = settings;
+  const count = full.steps * pictures;
+  const plans = planCanvases(images, count, Random.ofStep(seed, FRESH), kindWeights);
+  const pictureOf = (index: number) => makeCanvas(plans[index], { signal });
+  return madePictures({ count, pictureOf, seed, encoderInput: learning?.encoderInput });
+}
+
+function cachedPictures({ store }: ModelTraining, canvases: number): JointPictures {
+  const indices = Array.from({ length: canvases }, (_, index) => index);
+  return keptPictures({ store, stages: indices.map(stageKey), canvases: indices.map(canvasKey) });
+}
+
+function partsOf(weights: Weights, encoder: TrainableEncoder['part']): JointWeights {
   return {
-    late: partOf(weights, 'late'),
+    [encoder]: partOf(weights, encoder),
     decoder: partOf(weights, 'decoder'),
     instances: partOf(weights, 'instances'),
   };

@@ -1,12 +1,13 @@
 import type { Store } from '../io/store.js';
 import { encoderWithEarlyFeatures } from '../model/early-features.js';
-import { encoderDelta, encoderWithDelta } from '../model/encoder-delta.js';
+import { changedWeights, encoderDelta, encoderWithDelta } from '../model/encoder-delta.js';
 import { ImageEncoder } from '../model/image-encoder.js';
 import type { ModelFile, ModelSpec } from '../model/model-spec.js';
 import type { OrtRuntime } from '../model/runtime.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { readModel } from '../onnx/read.js';
 import type { TaskOptions } from '../task.js';
+import { wholeEncoder } from './encoder/trainable-encoder.js';
 import { EARLY } from './instances/feature-cache.js';
 import { weightsOfLightDecoder } from './instances/light-decoder.js';
 import { instanceScore } from './instances/validation.js';
@@ -16,7 +17,7 @@ import { jointScore } from './late/validation.js';
 import type { Weights } from './parameters.js';
 import { trainableDecoder } from './prompts/mask-decoder.js';
 import { promptScore } from './prompts/validation.js';
-import { TRAINED_PARTS, type TrainedPart, type TrainingSettings } from './settings.js';
+import { encoderPart, type LearnedPart, TRAINED_PARTS, type TrainedPart, type TrainingSettings } from './settings.js';
 import { type ModelTraining, type TrainedModel, trainModel } from './train-model.js';
 
 /** Trains parts of a model by its declaration: its files are read, and what they hold is what training goes on from. */
@@ -43,12 +44,14 @@ export interface TrainingPlace {
 export type TrainingListener = Pick<ModelTraining, 'onStep' | 'onAdvance' | 'hand'>;
 
 export interface TrainedParts extends TrainedModel {
-  /** Of the encoder, if its late part was trained. */
+  /** Of the encoder, if it or its late part was trained. */
   readonly delta?: OnnxModel;
   readonly settings: TrainingSettings;
   /** What each part began with. */
-  readonly started: Readonly<Record<'instances' | 'decoder' | 'late', string>>;
+  readonly started: Readonly<Record<LearnedPart, string>>;
 }
+
+const LEARNING = { late: lateStage, full: wholeEncoder };
 
 export async function trainParts(
   { model, parts, fromScratch = false, settings: settingsOf, training, heldBack }: PartsTraining,
@@ -61,7 +64,8 @@ export async function trainParts(
   const settings = settingsOf(instances !== undefined);
   const learnsDecoder = parts.has('mask_decoder') || parts.has('prompt_encoder');
   const decoder = learnsDecoder ? files.decoder : undefined;
-  const late = parts.has('late') ? lateStage(readModel(files.encoder), model) : undefined;
+  const part = encoderPart(parts);
+  const learning = part && LEARNING[part](readModel(files.encoder), model);
   const encoder = await encoderOf(runtime, files.encoder, model, parts);
   try {
     const trained = await trainModel(
@@ -73,21 +77,24 @@ export async function trainParts(
         parts,
         instances,
         ...(decoder && { decoder }),
-        ...(late && { late }),
+        ...(learning && { learning }),
         settings,
         ...(heldBack.length > 0 && {
           scores: {
             instances: instanceScore(runtime, encoder, heldBack),
             decoder: promptScore(runtime, encoder, heldBack),
-            ...(late && decoder && { late: jointScore(runtime, files.encoder, model, decoder, heldBack) }),
+            ...(part && decoder && { joint: jointScore(runtime, files.encoder, model, decoder, heldBack) }),
           },
         }),
         ...listener,
       },
       task,
     );
-    const delta = trained.late && encoderDelta(readModel(await load(model.encoder, task)), trained.late.weights);
-    const started = { instances: instances ? model.name : 'random weights', decoder: model.name, late: model.name };
+    const { weights } = trained.late ?? trained.full ?? {};
+    const changed = weights && new Map([...files.changed, ...weights]);
+    const delta = changed && encoderDelta(readModel(await load(model.encoder, task)), changed);
+    const [own, { name }] = [instances ? model.name : 'random weights', model];
+    const started = { instances: own, decoder: name, late: name, full: name };
     return { ...trained, ...(delta && { delta }), settings, started };
   } finally {
     await encoder.release();
@@ -104,7 +111,7 @@ export async function trainableParts(
   const can = (part: TrainedPart): boolean => {
     try {
       if (part === 'instances') encoderWithEarlyFeatures(encoder, EARLY, model.earlyFeatures);
-      else if (part === 'late') lateStage(readModel(encoder), model);
+      else if (part === 'late' || part === 'full') LEARNING[part](readModel(encoder), model);
       else return trainableDecoder(decoder, new Set([part])).parameters.length > 0;
       return true;
     } catch {
@@ -117,6 +124,8 @@ export async function trainableParts(
 interface Files {
   /** With what earlier training changed of it. */
   readonly encoder: Uint8Array;
+  /** The weights that it changed. */
+  readonly changed: Weights;
   readonly decoder: OnnxModel;
   /** Of the model's own instance decoder, if it is of the kind that is trained here. */
   readonly instances?: Weights;
@@ -125,9 +134,12 @@ interface Files {
 async function readFiles(model: ModelSpec, load: TrainingPlace['load'], task: TaskOptions): Promise<Files> {
   const { encoder, encoderDelta: delta, decoder, instances } = model;
   const base = await load(encoder, task);
+  const difference = delta && (await load(delta, task));
+  const whole = difference ? encoderWithDelta(base, difference) : base;
   const weights = instances && weightsOfLightDecoder(readModel(await load(instances, task)));
   return {
-    encoder: delta ? encoderWithDelta(base, await load(delta, task)) : base,
+    encoder: whole,
+    changed: difference ? changedWeights(whole, difference) : new Map(),
     decoder: readModel(await load(decoder, task)),
     ...(weights && { instances: weights }),
   };

@@ -4,6 +4,7 @@ import type { AnnotatedData } from './annotated.js';
 import type { TrainingRow } from './learn.js';
 import type { ModelCard } from './model-card.js';
 import {
+  type LearnedPart,
   type Preset,
   presetSettings,
   type TrainedPart,
@@ -23,7 +24,9 @@ export interface TrainingJob {
   /** Those of them that the model has learn. */
   readonly parts: readonly TrainedPart[];
   /** Instead of the preset's. */
-  readonly steps?: Partial<Readonly<Record<'canvases' | 'instances' | 'decoder' | 'late', number>>>;
+  readonly steps?: Partial<Readonly<Record<'canvases' | LearnedPart, number>>>;
+  /** Pictures in a step in which the encoder learns. */
+  readonly pictures?: number;
   readonly fromScratch?: boolean;
   readonly seed?: number;
   readonly data: Pick<AnnotatedData, 'training' | 'heldBack'>;
@@ -70,14 +73,16 @@ export function partsOfPreset(preset: Preset): readonly TrainedPart[] {
   return preset === 'best' ? ['instances', 'mask_decoder', 'late'] : ['instances', 'mask_decoder'];
 }
 
-export function settingsOf({ preset, steps = {}, seed }: TrainingJob, goesOn: boolean): TrainingSettings {
+export function settingsOf({ preset, steps = {}, pictures, seed }: TrainingJob, goesOn: boolean): TrainingSettings {
   const settings = presetSettings(preset, goesOn, seed);
-  const { canvases, instances, decoder, late } = settings;
+  const { canvases, instances, decoder, late, full } = settings;
   return {
     ...settings,
     canvases: steps.canvases ?? canvases,
     instances: { ...instances, steps: steps.instances ?? instances.steps },
     decoder: { ...decoder, steps: steps.decoder ?? decoder.steps },
     late: { ...late, steps: steps.late ?? late.steps },
+    full: { ...full, steps: steps.full ?? full.steps },
+    ...(pictures !== undefined && { pictures }),
   };
 }

@@ -2,19 +2,20 @@ import { asSamError, SamError } from '../errors.js';
 import type { DataReport } from './annotated.js';
 import type { TrainingRow } from './learn.js';
 import type { ModelCard } from './model-card.js';
+import { LEARNED_PARTS, type LearnedPart } from './settings.js';
 import { TrainingControls } from './training-controls.js';
 import type { TrainingHost, TrainingJob, TrainingNews, TrainingResult } from './training-job.js';
 
 /** What a part scores on what was kept back. */
 export interface Gain {
-  /** 'instances': mean segmentation accuracy; 'decoder': mean IoU of clicks and boxes; 'late': the mean of both. */
-  readonly part: 'instances' | 'decoder' | 'late';
+  /** 'instances': mean segmentation accuracy; 'decoder': mean IoU of clicks and boxes; 'late' and 'full': the mean of both. */
+  readonly part: LearnedPart;
   readonly before?: number;
   readonly after: number;
 }
 
 export function gainsOf(card: ModelCard): Gain[] {
-  return (['instances', 'decoder', 'late'] as const).flatMap((part) => {
+  return LEARNED_PARTS.flatMap((part) => {
     const { accuracy, before } = card[part] ?? {};
     return accuracy === undefined ? [] : { part, after: accuracy, ...(before !== undefined && { before }) };
   });

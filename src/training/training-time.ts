@@ -1,5 +1,6 @@
 import {
   canvasCount,
+  ENCODER_PARTS,
   TRAINING_PHASES,
   type TrainedPart,
   type TrainingPhase,
@@ -8,6 +9,10 @@ import {
 
 /** Of one picture, and of one step of each part: seconds, or how many there are. */
 export type PerPhase = Readonly<Record<TrainingPhase, number>>;
+
+export function perPhase(of: (phase: TrainingPhase) => number): Record<TrainingPhase, number> {
+  return Object.fromEntries(TRAINING_PHASES.map((phase) => [phase, of(phase)])) as Record<TrainingPhase, number>;
+}
 
 /** Seconds of one of each, and of scoring one image, as measured. */
 export interface TrainingSpeed extends PerPhase {
@@ -26,13 +31,14 @@ export function amountOf(
   images: { readonly training: number; readonly heldBack: number },
 ): TrainingAmount {
   const learnsDecoder = parts.has('mask_decoder') || parts.has('prompt_encoder');
-  const learning = [parts.has('instances'), learnsDecoder, parts.has('late')].filter(Boolean).length;
+  const learning = [parts.has('instances'), learnsDecoder, ENCODER_PARTS.some((part) => parts.has(part))];
   return {
     pictures: canvasCount(settings, images.training),
     instances: parts.has('instances') ? settings.instances.steps : 0,
     decoder: learnsDecoder ? settings.decoder.steps : 0,
     late: parts.has('late') ? settings.late.steps : 0,
-    score: learning * (settings.scores + 1) * images.heldBack,
+    full: parts.has('full') ? settings.full.steps : 0,
+    score: learning.filter(Boolean).length * (settings.scores + 1) * images.heldBack,
   };
 }
 
@@ -42,9 +48,9 @@ export function secondsFor(amount: TrainingAmount, speed: TrainingSpeed): number
 
 /** How long a training will still take: by what was measured before it began, then by its own steps. */
 export class TrainingClock {
-  private readonly done = { pictures: 0, instances: 0, decoder: 0, late: 0 };
-  private readonly spent = { pictures: 0, instances: 0, decoder: 0, late: 0 };
-  private readonly counted = { pictures: 0, instances: 0, decoder: 0, late: 0 };
+  private readonly done = perPhase(() => 0);
+  private readonly spent = perPhase(() => 0);
+  private readonly counted = perPhase(() => 0);
   private last?: number;
 
   constructor(
@@ -85,7 +91,7 @@ export class TrainingClock {
     const { amount, speed, counted, spent } = this;
     const mean = counted[phase] > 0 ? spent[phase] / counted[phase] : undefined;
     if (phase === 'pictures' || counted[phase] * 4 > amount[phase]) return mean ?? speed?.[phase];
-    const steps = amount.instances + amount.decoder + amount.late;
+    const steps = amount.instances + amount.decoder + amount.late + amount.full;
     const step = counted[phase] >= 3 ? mean : speed?.[phase];
     return step === undefined ? mean : step + (speed ? (amount.score * speed.score) / steps : 0);
   }

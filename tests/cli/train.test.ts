@@ -55,6 +55,7 @@ describe('micro-sam train', function () {
     const late = { file: 'late.onnx', sha256: '5'.repeat(64) };
     write('fifth', { base: 'vit_t', instances: { file: 'instances.onnx' }, decoder: { file: 'decoder.onnx' }, late });
     write('sixth', { base: at('fifth'), decoder: { file: 'decoder.onnx' } });
+    write('seventh', { base: at('fifth'), full: { file: 'full.onnx' } });
     const recommended = findModel('msi_lm').defaults;
     assert.deepEqual(findModel(at('third')).defaults, recommended);
     const { predIouThresh, stabilityScoreThresh } = recommended ?? {};
@@ -63,8 +64,11 @@ describe('micro-sam train', function () {
     assert.equal(sixth.encoderDelta?.url, at('fifth', 'late.onnx'));
     assert.deepEqual(modelFields(sixth), modelFields(fifth), 'embeddings of the encoder stay good');
     assert.notEqual(modelFields(fifth).model_hash, modelFields(findModel('vit_t')).model_hash);
+    const seventh = findModel(at('seventh'));
+    assert.equal(seventh.encoderDelta?.url, at('seventh', 'full.onnx'));
+    assert.notEqual(modelFields(seventh).model_name, modelFields(fifth).model_name);
     const model = findModel(at('second'));
-    for (const name of ['first', 'second', 'third', 'fourth', 'fifth', 'sixth']) forgetModel(name);
+    for (const name of ['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh']) forgetModel(name);
     assert.equal(model.instances?.url, at('first', 'instances.onnx'));
     assert.equal(model.decoder.url, at('second', 'decoder.onnx'));
     assert.deepEqual(modelFields(model), modelFields(findModel('vit_t')), 'embeddings of the encoder stay good');
@@ -90,6 +94,8 @@ describe('micro-sam train', function () {
     const named = [...data, '--trained_model_name', 'a'];
     await assert.rejects(train.run([...named, '--parts', 'instances,encoder']), /"encoder"/);
     await assert.rejects(train.run([...named, '--parts', 'late,instances']), /instances,mask_decoder,late/);
+    await assert.rejects(train.run([...named, '--parts', 'instances,mask_decoder,late,full']), /exclude each other/);
+    await assert.rejects(train.run([...named, '--batch_size', '0', '--dry_run']), /--batch_size/);
     await assert.rejects(train.run([...named, '--segmentation_decoder', 'all']), /instances_only/);
   });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { modelFields } from '../../src/embeddings/signature.js';
-import { encoderDelta, encoderWithDelta } from '../../src/model/encoder-delta.js';
+import { changedWeights, encoderDelta, encoderWithDelta } from '../../src/model/encoder-delta.js';
 import { sameFiles } from '../../src/model/model-spec.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { GraphBuilder } from '../../src/onnx/builder.js';
@@ -36,6 +36,18 @@ describe('difference of an encoder', () => {
     }
     assert.deepEqual(weights.get('b')?.data, before.b);
     assert.deepEqual(whole.graph.nodes, readModel(writeModel(encoder())).graph.nodes);
+  });
+
+  it('keeps what was trained before when other weights are trained further', () => {
+    const first = writeModel(encoderDelta(encoder(), new Map([['a', before.a.map((value) => value + 0.25)]])));
+    const trained = encoderWithDelta(writeModel(encoder()), first);
+    const changed = changedWeights(trained, first);
+    assert.deepEqual([...changed.keys()], ['a']);
+    const further = new Map([...changed, ['b', before.b.map((value) => value - 0.5)]] as const);
+    const whole = readModel(encoderWithDelta(writeModel(encoder()), writeModel(encoderDelta(encoder(), further))));
+    const weights = new Map(whole.graph.initializers.map((tensor) => [tensor.name, constantOf(tensor)?.data]));
+    assert.ok(weights.get('a')?.every((value, i) => Math.abs(value - before.a[i] - 0.25) < 1e-6));
+    assert.ok(weights.get('b')?.every((value, i) => Math.abs(value - before.b[i] + 0.5) < 1e-6));
   });
 
   it('is refused where it is of another encoder', () => {

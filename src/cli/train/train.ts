@@ -9,6 +9,8 @@ import type { Learned } from '../../training/learn.js';
 import { type ImageSummary, trainedFiles } from '../../training/model-card.js';
 import { Random } from '../../training/random.js';
 import {
+  type EncoderPart,
+  encoderPart,
   PRESETS,
   type Preset,
   presetSettings,
@@ -44,11 +46,13 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
       --segmentation_decoder S micro-sam's way to say it: instances (all three), instances_only, or none (no instances)
       --from_scratch           start the instance decoder from random weights, even if the model has one
       --preset NAME            quick, better or best: ${presetText('instances')} steps of the instance decoder,
-                               ${presetText('decoder')} of the mask decoder, ${presetText('late')} of the late part
-                               (default: better)
+                               ${presetText('decoder')} of the mask decoder, ${presetText('late')} of the late part, or
+                               ${presetText('full')} of the whole encoder (default: better)
       --n_iterations N         steps of the instance decoder, instead of the preset's
       --n_prompt_iterations N  steps of the mask decoder, instead of the preset's
       --n_late_iterations N    steps of the late part, instead of the preset's
+      --n_full_iterations N    steps of the whole encoder, instead of the preset's
+      --batch_size N           pictures in a step of the late part or the whole encoder (default: 1)
       --n_canvases N           pictures to make of the images, instead of the preset's
       --trained_model_name N   what the result is called; -m N runs it
   -s, --save_root DIR          where results and the state of the run are kept
@@ -58,10 +62,10 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
       --dry_run                say what would be trained on, and stop
 
 Trains the instance decoder, which finds all objects of an image at once, and the mask decoder, which answers clicks and
-boxes. The encoder stays as it is, unless --parts names late too: then the late part of the encoder learns at last, together
-with both decoders, and images are embedded anew with the new model. A run that was stopped goes on when the command is given again.`;
+boxes. The encoder stays as it is, unless --parts names late or full too: then the late part of the encoder, or the whole of
+it, learns at last, together with both decoders, and images are embedded anew with the new model. A run that was stopped goes on when the command is given again.`;
 
-function presetText(part: 'instances' | 'decoder' | 'late'): string {
+function presetText(part: 'instances' | 'decoder' | EncoderPart): string {
   return Object.values(PRESETS)
     .map((preset) => preset[part])
     .join(', ');
@@ -84,6 +88,8 @@ const OPTIONS = {
   n_iterations: { type: 'string' },
   n_prompt_iterations: { type: 'string' },
   n_late_iterations: { type: 'string' },
+  n_full_iterations: { type: 'string' },
+  batch_size: { type: 'string', default: '1' },
   n_canvases: { type: 'string' },
   trained_model_name: { type: 'string' },
   save_root: { type: 'string', short: 's' },
@@ -104,6 +110,7 @@ async function run(args: readonly string[]): Promise<number> {
   const name = nameOf(values);
   const parts = partsOf(values);
   const seed = wholeNumber('seed', values.seed);
+  settingsOf(values, seed, true); // tells what is wrong with them at once
   const signal = interruptible();
   const progress = new ProgressLine(process.stderr);
   progress.start();
@@ -155,7 +162,7 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 /** What the training has brought on the images that were kept back. */
-function gainReport({ instances, decoder, late }: TrainedModel): string[] {
+function gainReport({ instances, decoder, late, full }: TrainedModel): string[] {
   const line = (what: string, learned?: Learned) => {
     if (learned?.accuracy === undefined) return [];
     const before = learned.before === undefined ? '' : `${learned.before.toFixed(3)} → `;
@@ -165,6 +172,7 @@ function gainReport({ instances, decoder, late }: TrainedModel): string[] {
     ...line('Mean segmentation accuracy of all objects found', instances),
     ...line('Mean IoU of objects clicked and boxed', decoder),
     ...line('Mean of both with the late part trained', late),
+    ...line('Mean of both with the whole encoder trained', full),
   ];
 }
 
@@ -179,11 +187,13 @@ function partsOf({ parts, segmentation_decoder: style }: Values): Set<TrainedPar
   const unknown = names.find((part) => !TRAINED_PARTS.includes(part as TrainedPart));
   if (unknown !== undefined)
     throw new UsageError(`--parts names ${TRAINED_PARTS.join(', ')}, with commas between them, not "${unknown}".`);
-  if (names.includes('late') && !(names.includes('instances') && names.includes('mask_decoder')))
-    throw new UsageError(
-      'The late part of the encoder changes what both decoders build on: --parts instances,mask_decoder,late.',
-    );
-  return new Set(names as TrainedPart[]);
+  const named = new Set(names as TrainedPart[]);
+  try {
+    encoderPart(named);
+  } catch (error) {
+    throw new UsageError(`--parts ${parts}: ${(error as Error).message}`);
+  }
+  return named;
 }
 
 /** What micro-sam trains for its `--segmentation_decoder`, but for the encoder. */
@@ -199,19 +209,21 @@ function nameOf({ trained_model_name }: Values): string {
 }
 
 function settingsOf(values: Values, seed: number, fromStart: boolean): TrainingSettings {
-  const { preset, n_iterations, n_prompt_iterations, n_late_iterations, n_canvases } = values;
+  const { preset, n_iterations, n_prompt_iterations, n_late_iterations, n_full_iterations, n_canvases } = values;
   if (!Object.hasOwn(PRESETS, preset))
     throw new UsageError(`--preset is ${Object.keys(PRESETS).join(', ')}, not "${preset}".`);
   const settings = presetSettings(preset as Preset, fromStart, seed);
   const whole = (name: string, text: string | undefined, otherwise: number) =>
     text === undefined ? otherwise : wholeNumber(name, text, 1);
-  const { instances, decoder, late, canvases } = settings;
+  const { instances, decoder, late, full, canvases } = settings;
   return {
     ...settings,
     canvases: whole('n_canvases', n_canvases, canvases),
     instances: { ...instances, steps: whole('n_iterations', n_iterations, instances.steps) },
     decoder: { ...decoder, steps: whole('n_prompt_iterations', n_prompt_iterations, decoder.steps) },
     late: { ...late, steps: whole('n_late_iterations', n_late_iterations, late.steps) },
+    full: { ...full, steps: whole('n_full_iterations', n_full_iterations, full.steps) },
+    pictures: wholeNumber('batch_size', values.batch_size, 1),
   };
 }
 

@@ -50,15 +50,16 @@ function modelIn(folder: string): ModelSpec {
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a trained model cannot be read: ${file}.`, { cause });
   }
-  const { name, base, instances, decoder, late } = card;
-  const parts = [instances, decoder, late].filter((part) => part !== undefined);
+  const { name, base, instances, decoder, late, full } = card;
+  const encoder = full ?? late;
+  const parts = [instances, decoder, encoder].filter((part) => part !== undefined);
   if (typeof name !== 'string' || typeof base !== 'string' || !parts.every(({ file }) => typeof file === 'string'))
     throw new SamError(
       'model_unavailable',
       `${file} does not say name, base and the files of trained parts, as micro-sam train writes it.`,
     );
   const known = findModel(base);
-  const encoderDelta = late ? { url: path.join(folder, late.file), sha256: late.sha256 } : known.encoderDelta;
+  const encoderDelta = encoder ? { url: path.join(folder, encoder.file), sha256: encoder.sha256 } : known.encoderDelta;
   const ownInstances = instances ? path.join(folder, instances.file) : known.instances;
   return registerModel({
     name,
@@ -69,7 +70,7 @@ function modelIn(folder: string): ModelSpec {
     encoderInput: known.encoderInput,
     ...(encoderDelta && { encoderDelta }),
     // With an encoder of its own its embeddings are its own too.
-    ...(!late && { encoderName: known.encoderName ?? known.name }),
+    ...(!encoder && { encoderName: known.encoderName ?? known.name }),
     ...(known.earlyFeatures && { earlyFeatures: known.earlyFeatures }),
     ...(ownInstances && { instances: ownInstances }),
     defaults: instances ? ofMasks(known.defaults) : known.defaults,

@@ -246,9 +246,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
   Log: single((g, d, x) => g.div(d, x)),
   Sin: single((g, d, x) => g.mul(d, g.node('Cos', [x]))),
   Cos: single((g, d, x) => g.neg(g.mul(d, g.node('Sin', [x])))),
+  // The factor in the exponent: these are the largest tensors of an encoder, and each pass over them counts.
   Erf: single((g, d, x) => {
-    const slope = g.node('Exp', [g.neg(g.mul(x, x))]);
-    return g.mul(d, g.mul(slope, g.scalar(2 / Math.sqrt(Math.PI))));
+    const factor = g.scalar(Math.log(2 / Math.sqrt(Math.PI)));
+    return g.mul(d, g.node('Exp', [g.sub(factor, g.mul(x, x))]));
   }),
   Relu: single((g, d, _, y) => g.node('Where', [g.node('Greater', [y, g.scalar(0)]), d, g.scalar(0)])),
   Sigmoid: single((g, d, _, y) => g.mul(d, g.mul(y, g.sub(g.scalar(1), y)))),

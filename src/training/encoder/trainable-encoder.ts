@@ -1,6 +1,6 @@
 import { SamError } from '../../errors.js';
 import { earlyFeature } from '../../model/early-features.js';
-import type { ModelSpec } from '../../model/model-spec.js';
+import { type EncoderInput, type ModelSpec, SAM_ENCODER_INPUT } from '../../model/model-spec.js';
 import { constantOf, removeDeadCode } from '../../onnx/graph.js';
 import { FLOAT, type OnnxGraph, type OnnxModel } from '../../onnx/model.js';
 import { ShapedBuilder } from '../../onnx/shaped-builder.js';
@@ -16,6 +16,8 @@ import type { Parameter, Weights } from '../parameters.js';
 export interface TrainableEncoder {
   /** What its weights are called in a training of several networks: 'late' begins with 's2', 'encoder' with the image. */
   readonly part: 'late' | 'encoder';
+  /** How it takes images. */
+  readonly encoderInput: EncoderInput;
   readonly stages: readonly EncoderStage[];
   readonly parameters: readonly Parameter[];
   /** As they are in the encoder's file. */
@@ -55,7 +57,7 @@ export type EncoderTraits = Partial<Pick<ModelSpec, 'earlyFeatures' | 'encoderIn
  * @throws SamError `unsupported` or `model_unavailable` if the encoder is no TinyViT of MobileSAM's size
  */
 export function wholeEncoder(encoder: OnnxModel, traits: EncoderTraits = {}): TrainableEncoder {
-  const { layout = 'nchw', side = 1024 } = traits.encoderInput ?? {};
+  const { layout, side } = traits.encoderInput ?? SAM_ENCODER_INPUT;
   const shape = layout === 'nchw' ? [1, 3, side, side] : [side, side, 3];
   const image = { name: encoder.graph.inputs[0].name, shape };
   return stagesOf('encoder', encoder, image, ORDER, traits);
@@ -96,7 +98,13 @@ function stagesOf(
     if (!constant) throw new SamError('unsupported', `The weights ${name} are kept outside of the file.`);
     return [name, constant.data.slice()] as const;
   });
-  return { part, stages, parameters, weights: new Map(weights) };
+  return {
+    part,
+    encoderInput: traits.encoderInput ?? SAM_ENCODER_INPUT,
+    stages,
+    parameters,
+    weights: new Map(weights),
+  };
 }
 
 /** What of the graph lies between two tensors. */
