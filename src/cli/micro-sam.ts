@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   automatic_segmentation: async () => (await import('./automatic-segmentation.js')).automatic,
   evaluate: async () => (await import('./evaluate.js')).evaluate,
   import_model: async () => (await import('./import-model.js')).importCommand,
+  export_model: async () => (await import('./export-model.js')).exportCommand,
   train: async () => (await import('./train/train.js')).train,
   serve: async () => (await import('./annotators.js')).serve,
   info: async () => (await import('./info.js')).info,

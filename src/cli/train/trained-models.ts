@@ -20,10 +20,21 @@ export function trainedModelsFolder(): string {
 
 /** A trained or imported model by its name or its folder, else one of the registry. */
 export function findModel(name: string): ModelSpec {
-  const named = /^[\w.-]+$/.test(name) ? path.join(trainedModelsFolder(), name) : undefined;
-  const folder = [named, name].find((each) => each !== undefined && existsSync(path.join(each, MODEL_CARD)));
+  const folder = folderOf(name);
   if (folder !== undefined) return importedModelIn(folder) ?? modelIn(folder);
   return importedModel(name) ?? resolveModel(name);
+}
+
+function folderOf(name: string): string | undefined {
+  const named = /^[\w.-]+$/.test(name) ? path.join(trainedModelsFolder(), name) : undefined;
+  return [named, name].find((each) => each !== undefined && existsSync(path.join(each, MODEL_CARD)));
+}
+
+/** The card of a model that was trained here, by its name or its folder. */
+export function cardOf(name: string): ModelCard | undefined {
+  const folder = folderOf(name);
+  if (folder === undefined || importedModelIn(folder)) return undefined;
+  return JSON.parse(readFileSync(path.join(folder, MODEL_CARD), 'utf8'));
 }
 
 /** All models that were trained or imported on this machine, made known; what cannot be read is told and left out. */
