@@ -119,6 +119,8 @@ describe('train_sam over RPC (real model)', function () {
     await assert.rejects(sam.train_sam('x', [toRpcArray(image)], [toRpcArray(other)]), { message: /the image has/ });
     await assert.rejects(sam.train_sam('../x'), { message: /^invalid_argument: / });
     await assert.rejects(sam.get_training('nobody'), { message: /^not_found: / });
+    const parts = ['instances', 'mask_decoder', 'late', 'full'];
+    await assert.rejects(sam.train_sam({ parts }), { message: /^invalid_argument: .*exclude each other/ });
     const training = sam.train_sam('gone', [toRpcArray(image)], [toRpcArray(labels)], SHORT);
     training.catch(() => undefined);
     const features = () => readdirSync(os.tmpdir()).filter((name) => name.startsWith('micro-sam-training-'));
