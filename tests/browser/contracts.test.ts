@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { DEFAULT_MODEL, registerModel } from '../../src/model/registry.js';
 import { startHyphaWorker } from '../../src/worker/hosts/hypha-server.js';
 import { openSocketInNode } from '../../src/worker/hosts/websocket-client.js';
 import { startWorkerServer } from '../../src/worker/hosts/websocket-server.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
 import { brightWorker } from '../support/bright-worker.js';
+import { bundleForBrowser } from '../support/browser.js';
 import { type ContractsSite, contractsSite } from '../support/contracts-site.js';
+import { docCode, linesOf } from '../support/doc-code.js';
 import { hyphaHub } from '../support/hypha-hub.js';
 import { diskImage } from '../support/real-worker.js';
+import { checkVolumeLabels, writeVolume } from '../support/small-volume.js';
 import { TINY_MODEL } from '../support/tiny-model.js';
 import type { ContractsPage } from './pages/contracts.js';
 
@@ -46,6 +51,24 @@ describe('in a page', function () {
       TINY_MODEL,
     );
     assert.deepEqual(result, { codes: ['worker_lost', 'worker_lost', 'worker_lost'], again: 256 * 64 * 64 });
+    await page.close();
+  });
+
+  it('a whole annotation is the script of docs/scripting.md, in under 20 lines', async function () {
+    this.timeout(600_000);
+    const [, code] = docCode('docs/scripting.md', 'A whole annotation', 'js');
+    assert.ok(linesOf(code) < 20);
+    const entry = path.join(site.folder, 'annotate.mjs');
+    writeFileSync(entry, code);
+    await bundleForBrowser({ annotate: entry }, site.folder);
+    const stack = path.join(site.folder, 'stack.tif');
+    await writeVolume(stack);
+    const page = await site.open();
+    await page.evaluate(() => document.body.append(Object.assign(document.createElement('input'), { type: 'file' })));
+    await page.setInputFiles('input', stack);
+    const downloading = page.waitForEvent('download', { timeout: 600_000 });
+    await page.addScriptTag({ url: '/annotate.js', type: 'module' });
+    await checkVolumeLabels(await (await downloading).path());
     await page.close();
   });
 

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { nodeService } from '../../src/app/node-service.js';
 import { HyphaEndpoint } from '../../src/cli/serve/hypha-endpoint.js';
 import { brightWorker } from '../support/bright-worker.js';
+import { docCode, linesOf } from '../support/doc-code.js';
 import { HYPHA_PACKAGES, hasPython, pythonVenv, withPython } from '../support/python.js';
+import { checkVolumeLabels, writeVolume } from '../support/small-volume.js';
 import { serveSockets } from '../support/socket-server.js';
 import { startServer } from '../support/start-server.js';
 
@@ -57,6 +63,34 @@ describe('Python by Hypha', function () {
       assert.equal(seen.none, false);
     } finally {
       await server.close();
+    }
+  });
+
+  withPython('a whole annotation is the script of docs/scripting.md, in under 20 lines', async () => {
+    const [code] = docCode('docs/scripting.md', 'A whole annotation', 'python');
+    assert.ok(linesOf(code) < 20);
+    const folder = mkdtempSync(path.join(tmpdir(), 'python-script-'));
+    const stack = path.join(folder, 'stack.tif');
+    await writeVolume(stack);
+    const server = await startServer(['--port', '0']);
+    try {
+      const script = Object.entries({
+        'http://127.0.0.1:8765': server.origin,
+        '"token": "..."': `"token": "${server.token}"`,
+        '/data/stack.tif': stack,
+      }).reduce((text, [told, here]) => {
+        assert.ok(text.includes(told), told);
+        return text.replace(told, here);
+      }, code);
+      const child = spawn(python, ['-c', script], { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
+      const [ended] = await once(child, 'exit');
+      assert.equal(ended, 0);
+      const written = readdirSync(folder).filter((name) => name !== 'stack.tif');
+      assert.equal(written.length, 1, written.join());
+      await checkVolumeLabels(path.join(folder, written[0]));
+    } finally {
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 

@@ -104,6 +104,7 @@ export async function bundleForBrowser(entryPoints: Record<string, string>, fold
     format: 'esm',
     platform: 'browser',
     target: 'chrome110',
+    external: ['fs', 'path'], // Emscripten's code asks for these where it runs in Node
     sourcemap: 'inline',
     logLevel: 'warning',
   });
