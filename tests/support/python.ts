@@ -1,5 +1,6 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -83,6 +84,18 @@ export function runPython(python: string, script: string, ...args: readonly stri
   });
   if (result.status !== 0) throw new Error(`${script} failed:\n${result.stderr || result.error}`);
   return result.stdout;
+}
+
+/** The same while this process goes on, e.g. as its server. @returns the lines it printed */
+export async function runPythonBeside(python: string, script: string, ...args: readonly string[]): Promise<string[]> {
+  const child = spawn(python, [path.join('tests', 'integration', script), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let printed = '';
+  child.stdout.on('data', (chunk) => (printed += chunk));
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`${script} ended with code ${code}:\n${printed}`);
+  return printed.trim().split('\n');
 }
 
 /** What the integration tests of formats read with. */

@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { WebSocket, WebSocketServer } from 'ws';
+import { nodeService } from '../../src/app/node-service.js';
+import { HyphaEndpoint } from '../../src/cli/serve/hypha-endpoint.js';
+import { openSocketInNode } from '../../src/worker/hosts/websocket-client.js';
+import { HyphaClient } from '../../src/worker/hypha/client.js';
+import { AnnotatorPage } from '../support/annotator-page.js';
+import { brightWorker } from '../support/bright-worker.js';
+import { launchBrowser } from '../support/browser.js';
+import { existingVenv, HYPHA_PACKAGES, runPythonBeside } from '../support/python.js';
+import { serveSockets } from '../support/socket-server.js';
+import { buildOnce, startServer } from '../support/start-server.js';
+import { atMost, type Figure, median, reported } from './figure.js';
+
+/**
+ * What a call of the service costs beside its work: in the page through ImJoy, and over a WebSocket from Node and from Python
+ * (where the integration tests have made an environment for it); and 64 MB there and back, against a bare WebSocket.
+ */
+export default async (): Promise<Figure[]> => [...(await overWebSocket()), ...(await inPage())];
+
+const CALLS = 200;
+const SERVICE = { id: '*/micro-sam:micro-sam' };
+const LARGE = 64 << 20;
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+async function calls(call: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < CALLS; i++) times.push(await timed(call));
+  return median(times.slice(CALLS / 4));
+}
+
+async function overWebSocket(): Promise<Figure[]> {
+  const token = 'a token of the bench';
+  // Arrays come in and go out; what a model would do with them is left out.
+  const open = () => ({ ...nodeService(brightWorker()), there_and_back: async (image: unknown) => image });
+  const server = await serveSockets([new HyphaEndpoint({ token, open, log: () => undefined })], token);
+  const address = `http://127.0.0.1:${server.port}`;
+  const client = await HyphaClient.connect({ server: address, token, openSocket: openSocketInNode });
+  const bare = await bareSocket();
+  const pixels = new Uint8Array(LARGE);
+  const image = { _rtype: 'ndarray', _rvalue: pixels, _rshape: [8192, 8192], _rdtype: 'uint8' };
+  const ratios: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const there = await timed(() => bare.thereAndBack(pixels));
+    ratios.push((await timed(() => client.call(SERVICE, 'there_and_back', image))) / there);
+  }
+  const node = await calls(() => client.call(SERVICE, 'get_settings'));
+  client.close();
+  bare.close();
+  const python = existingVenv(HYPHA_PACKAGES);
+  const line = python ? (await runPythonBeside(python, 'rpc_bench.py', address, token)).at(-1)! : '';
+  const [ms, seconds] = line.split(' ').map(Number);
+  await server.close();
+  return [
+    atMost('rpc_call_from_node_ms', node, 'ms', 5),
+    atMost('rpc_64_mb_over_bare', median(ratios), 'ratio', 2),
+    ...(python
+      ? [atMost('rpc_call_from_python_ms', ms, 'ms', 5), reported('rpc_64_mb_from_python_s', seconds, 's')]
+      : []),
+  ];
+}
+
+async function bareSocket() {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false, maxPayload: 2 * LARGE });
+  await once(server, 'listening');
+  server.on('connection', (socket) => socket.on('message', (data) => socket.send(data)));
+  const socket = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, { maxPayload: 2 * LARGE });
+  await once(socket, 'open');
+  return {
+    async thereAndBack(bytes: Uint8Array) {
+      const answer = once(socket, 'message');
+      socket.send(bytes);
+      await answer;
+    },
+    close() {
+      socket.terminate();
+      server.close();
+    },
+  };
+}
+
+async function inPage(): Promise<Figure[]> {
+  await buildOnce();
+  const server = await startServer(['--port', '0', '--no-worker']);
+  const browser = await launchBrowser();
+  try {
+    const annotator = await AnnotatorPage.open(browser, server.url);
+    await annotator.ready();
+    const times = await annotator.page.evaluate(async (count) => {
+      const { api } = globalThis as unknown as { api: { getWindow(name: string): Promise<never> } };
+      const sam: { get_settings(): Promise<unknown> } = await api.getWindow('micro-sam');
+      const all: number[] = [];
+      for (let i = 0; i < count; i++) {
+        const start = performance.now();
+        await sam.get_settings();
+        all.push(performance.now() - start);
+      }
+      return all;
+    }, CALLS);
+    return [atMost('rpc_call_in_page_ms', median(times.slice(CALLS / 4)), 'ms', 2)];
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+}
