@@ -20,7 +20,11 @@ try {
     name: 'micro-sam',
     description: 'Segment Anything for Microscopy: click cells in an image and get their masks.',
   });
-  await api.export(new MicroSamApp(api, root, drops).service());
+  const app = new MicroSamApp(api, root, drops);
+  await api.export(app.service());
+  // ImJoy tells the next listener when this one has answered, and removes the page soon.
+  const onClose = () => void app.close();
+  if (typeof api.on === 'function') void Promise.resolve(api.on('close', onClose)).catch(() => undefined);
 } catch (error) {
   const text = document.createElement('p');
   text.textContent =

@@ -45,7 +45,7 @@ import type { TrainingHost } from '../../src/training/training-job.js';
 import type { WorkerInfo } from '../../src/worker/sam-worker.js';
 import type { DropListeners } from '../dropped-files.js';
 import { handTime } from '../hand-time.js';
-import { KaibuViewer } from '../kaibu/kaibu-viewer.js';
+import { KaibuViewer, type WindowPlace } from '../kaibu/kaibu-viewer.js';
 import { keyPress } from '../key-press.js';
 import { helpSheet } from '../panel/help-sheet.js';
 import { improveSheet } from '../panel/improve-sheet.js';
@@ -74,7 +74,12 @@ type Opening = NonNullable<Parameters<PageAnnotator['open']>[1]>;
 
 /** What ImJoy hands to a window that it opens. */
 export interface RunContext {
-  readonly config?: { readonly settings?: PageSettings; readonly viewer?: string };
+  readonly config?: {
+    readonly settings?: PageSettings;
+    readonly viewer?: string;
+    /** What its window is called, and where it goes; the launcher knows how much room there is. */
+    readonly viewer_window?: WindowPlace;
+  };
   readonly data?: { readonly image?: unknown; readonly url?: string; readonly name?: string };
 }
 
@@ -94,6 +99,7 @@ export class MicroSamApp {
   private presenter?: Presenter;
   private panelModel?: PanelModel;
   private settings: PageSettings = {};
+  private viewerWindow: WindowPlace = {};
   private workerInfo?: WorkerInfo;
   private notes: string[] = [];
   private unsaved?: string;
@@ -221,6 +227,12 @@ export class MicroSamApp {
     };
   }
 
+  /** The panel's window is being closed: a viewer without it would be of no use. */
+  async close(): Promise<void> {
+    this.presenter?.close();
+    await Promise.allSettled([this.viewer?.close(), this.annotator.close()]);
+  }
+
   private running(): Engine {
     if (this.engine) return this.engine;
     throw new SamError('no_worker', 'This window has no model yet: call its function run first.');
@@ -247,6 +259,7 @@ export class MicroSamApp {
   private async start({ config = {}, data = {} }: RunContext): Promise<void> {
     const { annotator } = this;
     this.settings = { ...config.settings, ...(config.viewer && { viewer: config.viewer }) };
+    this.viewerWindow = config.viewer_window ?? {};
     const { viewerNote, workerNote, files = [] } = this.settings;
     this.notes.push(...[viewerNote, workerNote].filter((note) => note !== undefined));
     if (viewerNote) void this.api.showMessage(viewerNote);
@@ -347,7 +360,8 @@ export class MicroSamApp {
     this.presenter?.close();
     this.viewerGone = false;
     try {
-      const viewer = await KaibuViewer.open(this.api, { src: this.settings.viewer ?? PUBLIC_VIEWER });
+      const src = this.settings.viewer ?? PUBLIC_VIEWER;
+      const viewer = await KaibuViewer.open(this.api, { ...this.viewerWindow, src });
       this.viewer = viewer;
       void viewer.collapseCommands(this.panelVisible).catch(() => undefined);
       this.presenter = new Presenter(session, viewer, {

@@ -33,7 +33,7 @@ async function start(): Promise<void> {
     },
   });
   imjoy.event_bus.on('add_window', (window) => {
-    const role = window.dialog ? 'dialog' : window.name === 'micro-sam' ? 'panel' : 'viewer';
+    const role = window.dialog ? 'dialog' : /^micro-sam( \d+)?$/.test(window.name) ? 'panel' : 'viewer';
     windows.add(window, role);
   });
   imjoy.event_bus.on('close_window', (window) => windows.remove(window));

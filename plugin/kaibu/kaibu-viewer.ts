@@ -35,6 +35,18 @@ interface WindowOpener {
   getWindow?(name: string): Promise<unknown>;
 }
 
+/** Of a window in ImJoy's app, whose columns and rows are about 30 px; other hosts place windows themselves. */
+export interface WindowPlace {
+  readonly name?: string;
+  readonly x?: number;
+  readonly y?: number;
+  readonly w?: number;
+  readonly h?: number;
+}
+
+/** ImJoy's own default, 20 by 10, leaves no room for an image. */
+const DEFAULT_PLACE: WindowPlace = { name: 'Viewer', w: 28, h: 20 };
+
 /**
  * The Viewer interface over the functions of a Kaibu window: the real one, or ours, which says through
  * `get_capabilities()` what it can do beyond. Calls are carried out one after the other, in the order they came.
@@ -66,7 +78,7 @@ export class KaibuViewer implements Viewer {
    * Opens a viewer window; `src` is the address of a Kaibu, or the name of a window that is open already, for hosts that
    * let only themselves open windows (Jupyter).
    */
-  static async open(imjoy: WindowOpener, options: { src: string; name?: string }): Promise<KaibuViewer> {
+  static async open(imjoy: WindowOpener, options: { src: string } & WindowPlace): Promise<KaibuViewer> {
     if (!/[/:]/.test(options.src)) {
       const found = await within(Promise.resolve(imjoy.getWindow?.(options.src)), 'find the viewer', 60_000);
       if (found) return KaibuViewer.attach(found as KaibuWindow);
@@ -75,7 +87,7 @@ export class KaibuViewer implements Viewer {
         `No window is named ${options.src}. Open the viewer first, or give its address.`,
       );
     }
-    const config = { name: options.name ?? 'Viewer', src: options.src, config: { open_sidebar: false } };
+    const config = { ...DEFAULT_PLACE, ...options, config: { open_sidebar: false } };
     const window = (await within(imjoy.createWindow(config), `open ${options.src}`, 60_000)) as KaibuWindow;
     return KaibuViewer.attach(window);
   }

@@ -57,6 +57,14 @@ api.export({
 });
 </script>`;
 
+interface Place {
+  readonly name: string;
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
+}
+
 interface ClientResult {
   name: string;
   ids: string[][];
@@ -169,7 +177,7 @@ describe('as an ImJoy plugin', function () {
     await annotator.close();
   });
 
-  it('is found by its manifest and opened by its launcher', async () => {
+  it('is found by its manifest, and opened by its launcher: one pair of windows for an image, closed together', async () => {
     const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.viewer();
     const found = await annotator.page.evaluate(async () => {
@@ -178,20 +186,37 @@ describe('as an ImJoy plugin', function () {
           pm: {
             reloadRepository(repository: object): Promise<{ plugins: { name: string; uri: string }[] }>;
           };
+          event_bus: { on(event: string, listener: (window: Place) => void): void };
         };
         api: {
           getPlugin(config: object): Promise<{ open(context: object): Promise<Record<string, () => Promise<object>>> }>;
         };
       };
+      const [opened, closed]: [Place[], string[]] = [[], []];
+      imjoy.event_bus.on('add_window', ({ name, x, y, w, h }) => opened.push({ name, x, y, w, h }));
+      imjoy.event_bus.on('close_window', ({ name }) => closed.push(name));
       const { plugins } = await imjoy.pm.reloadRepository({
         name: 'ours',
         url: `${location.origin}/manifest.imjoy.json`,
       });
       const launcher = await api.getPlugin({ src: plugins[0].uri });
       const settings = { viewer: `${location.origin}/plugin/viewer/index.html` };
-      const service = await launcher.open({ config: { settings }, data: {} });
-      return { name: plugins[0].name, info: await service.get_info() };
+      const [service] = await Promise.all([0, 1].map(() => launcher.open({ config: { settings }, data: {} })));
+      await launcher.open({ config: { settings } });
+      const info = await service.get_info();
+      await service.close();
+      while (closed.length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
+      await launcher.open({ config: { settings } });
+      return { name: plugins[0].name, info, opened, closed };
     });
+    const [panel, viewer] = found.opened;
+    assert.deepEqual(
+      found.opened.map(({ name }) => name),
+      ['micro-sam', 'Viewer', 'micro-sam 2', 'Viewer 2'],
+    );
+    assert.deepEqual(found.closed.sort(), ['Viewer', 'micro-sam']);
+    assert.ok(viewer.w >= 16 && viewer.h >= 16 && panel.h === viewer.h, JSON.stringify(found.opened));
+    assert.deepEqual([viewer.x, viewer.y, panel.x, panel.y], [0, 0, viewer.w, 0]);
     assert.equal(found.name, 'micro-sam');
     assert.equal((found.info as { name: string }).name, 'micro-sam');
     assert.deepEqual(annotator.outside, []);

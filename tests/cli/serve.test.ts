@@ -103,6 +103,17 @@ describe('annotator server', () => {
     assert.equal((await get('/settings.json', { authorization })).status, 200);
   });
 
+  it('lets any page read what ImJoy installs the plugin from, and nothing else', async () => {
+    const get = (target: string) => fetch(server.origin + target, { headers: { origin: 'https://imjoy.io' } });
+    for (const target of ['/plugin/micro-sam.imjoy.html', '/manifest.imjoy.json']) {
+      const response = await get(target);
+      assert.equal(response.headers.get('access-control-allow-origin'), '*');
+      assert.ok(!(await response.text()).includes(server.token));
+    }
+    for (const target of ['/', '/plugin/index.html', '/plugin/main.js', '/plugin/../settings.json', '/files/'])
+      assert.equal((await get(target)).status, 403, target);
+  });
+
   it('does not save a value whose sender died in the middle', async () => {
     const { hostname, port } = new URL(server.origin);
     const socket = net.connect(Number(port), hostname);

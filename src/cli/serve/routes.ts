@@ -15,6 +15,8 @@ export interface Route {
   readonly methods: readonly string[];
   /** Only for who knows the token. */
   readonly secret?: boolean;
+  /** For pages of any origin: it tells nothing of whoever runs the server. */
+  readonly open?: boolean;
   /** May throw: a SamError becomes the status of its code, anything else 500 without details. */
   answer(ask: Ask): Promise<void> | void;
 }
@@ -61,16 +63,23 @@ async function answer(
 ): Promise<void> {
   const origin = `http://${request.headers.host}`;
   const sameOrigin = request.headers.origin === undefined || request.headers.origin === origin;
-  if (!origins().includes(origin) || !sameOrigin) return refuse(response, 403, 'Only pages of this server may ask.');
   const url = addressOf(request.url, origin);
+  const route = routes.find(({ path }) =>
+    path.endsWith('/') ? url?.pathname.startsWith(path) : url?.pathname === path,
+  );
+  if (!origins().includes(origin) || !(sameOrigin || route?.open))
+    return refuse(response, 403, 'Only pages of this server may ask.');
   if (url === undefined) return refuse(response, 400, 'This is not an address of this server.');
-  const route = routes.find(({ path }) => (path.endsWith('/') ? url.pathname.startsWith(path) : url.pathname === path));
   if (route === undefined) return refuse(response, 404, 'There is nothing at this address.');
   if (route.secret && !hasToken(request, token)) return refuse(response, 401, 'The token is missing or wrong.');
   const method = request.method ?? '';
   if (!route.methods.includes(method)) {
     response.setHeader('Allow', route.methods.join(', '));
     return refuse(response, 405, `This address answers ${route.methods.join(', ')}, not ${method}.`);
+  }
+  if (route.open) {
+    response.setHeader('Access-Control-Allow-Origin', '*');
+    response.setHeader('Cross-Origin-Resource-Policy', 'cross-origin');
   }
   await route.answer({ url, request, response });
 }

@@ -105,6 +105,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     ready = resolve;
   });
 
+  const pages = staticFiles(dist, { isolated: foreignViewer === undefined });
   const routes: Route[] = [
     { path: '/files/', methods: READ, answer: (ask) => files.answer(ask) },
     { path: '/settings.json', methods: READ, secret: true, answer: (ask) => sendSettings(settings, ask) },
@@ -113,7 +114,11 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
       ? []
       : [storeRoute(outputStore(options.outputDir, options.onResult), '/output/')]),
     ...(options.embeddings === undefined ? [] : [storeRoute(folderStore(options.embeddings.folder), '/embeddings/')]),
-    { path: '/', methods: READ, answer: staticFiles(dist, { isolated: foreignViewer === undefined }) },
+    // ImJoy reads these from its own origin when it installs the plugin.
+    ...['/manifest.imjoy.json', '/plugin/micro-sam.imjoy.html'].map(
+      (path): Route => ({ path, methods: READ, open: true, answer: pages }),
+    ),
+    { path: '/', methods: READ, answer: pages },
   ];
   const guard = { token, origins: () => origins, log: options.log };
   const server = http.createServer(answerRequests(routes, guard));
