@@ -32,6 +32,8 @@ describe('the annotator when things go wrong', function () {
     await annotator.click(centers[3] as [number, number]);
     await annotator.until('a mask after a click', (state) => state.layers.current_object.count === 1);
     await annotator.call('clear_annotations');
+    // Else the next window begins with what a closed page had not yet taken back.
+    await annotator.until('nothing left to save', ({ autosave }) => autosave === 'saved', MINUTES);
     await annotator.close();
   });
 
@@ -115,6 +117,8 @@ describe('the annotator when things go wrong', function () {
     assert.deepEqual(await annotator.labels('committed_objects'), before);
     await annotator.screenshot('viewer-reopened');
     await annotator.call('clear_annotations');
+    // Else the next window begins with what a closed page had not yet taken back.
+    await annotator.until('nothing left to save', ({ autosave }) => autosave === 'saved', MINUTES);
     await annotator.close();
   });
 });
