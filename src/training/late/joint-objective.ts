@@ -34,6 +34,8 @@ export interface JointOptions {
   readonly objects?: number;
   /** Times that an object is segmented. */
   readonly rounds?: number;
+  /** How often the objects of a picture begin with a mask of the slice or frame before; never if absent. */
+  readonly projected?: number;
   /** Parts of the picture for the instance decoder. */
   readonly crops?: number;
   /**
@@ -80,8 +82,10 @@ export class JointObjective implements Objective {
     encoder: TrainableEncoder,
     decoder: TrainableDecoder,
     pictures: JointPictures | KeptPictures,
-    { seed, pictures: count = 1, objects = 4, rounds = 2, crops = 2, anchor = ANCHOR, clip = CLIP }: JointOptions,
+    options: JointOptions,
   ): Promise<JointObjective> {
+    const { seed, pictures: count = 1, objects = 4, rounds = 2, projected = 0 } = options;
+    const { crops = 2, anchor = ANCHOR, clip = CLIP } = options;
     // Three networks in one process: each takes little memory, and gives it back.
     const lean = { together: objects % 2 === 0 ? 2 : 1, frequent: false };
     const shapes = cropShapes(crops);
@@ -90,7 +94,7 @@ export class JointObjective implements Objective {
       runtime,
       encoder,
       await EncoderSession.create(runtime, encoder),
-      new IterativePrompting(runtime, decoder, { objects, rounds, byEmbedding: true, ...lean }),
+      new IterativePrompting(runtime, decoder, { objects, rounds, projected, byEmbedding: true, ...lean }),
       await GradientSession.create(
         runtime,
         [...DECODER_PARAMETERS, ...cropped],
@@ -98,7 +102,7 @@ export class JointObjective implements Objective {
         { frequent: false },
       ),
       'draw' in pictures ? pictures : keptPictures(pictures),
-      { seed, pictures: count, objects, rounds, crops, anchor, clip },
+      { seed, pictures: count, objects, rounds, projected, crops, anchor, clip },
       { [encoder.part]: encoder.parameters, decoder: decoder.parameters, instances: DECODER_PARAMETERS },
     );
   }

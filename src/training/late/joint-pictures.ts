@@ -5,10 +5,10 @@ import { type EncoderInput, SAM_ENCODER_INPUT } from '../../model/model-spec.js'
 import { encoderTensor } from '../../model/transforms.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import { fromHalf, toHalf } from '../../ndimage/half.js';
-import type { Mask } from '../../ndimage/mask.js';
 import { CANVAS_SIDE, type Canvas } from '../canvas.js';
 import { type CanvasFeatures, cachedCanvas, targetsOf } from '../instances/feature-cache.js';
 import { maskGrid } from '../kept-canvas.js';
+import type { PromptStart } from '../prompts/prompt-objective.js';
 import { inTurn, type Random } from '../random.js';
 import { cachedStage } from './stage-cache.js';
 
@@ -17,7 +17,7 @@ export interface JointPicture {
   /** What the first stage that learns takes. */
   readonly input: Float32Array;
   /** To be prompted; without any, only the instance decoder learns from it. */
-  readonly objects?: readonly Mask[];
+  readonly objects?: readonly PromptStart[];
   /** What the instance decoder is trained on; early features only where they do not change. */
   readonly features: Pick<CanvasFeatures, 'img' | 'target'> & Partial<CanvasFeatures>;
 }
@@ -31,7 +31,7 @@ export interface JointPictures {
   draw(position: number, random: Random, choose: ChooseObjects): Promise<JointPicture>;
 }
 
-type ChooseObjects = (labels: LabelImage) => Mask[] | undefined;
+type ChooseObjects = (labels: LabelImage) => PromptStart[] | undefined;
 
 /**
  * Pictures that were encoded once, up to where the encoder learns: each kept by `cacheStage` and by `cacheCanvas`, at the same

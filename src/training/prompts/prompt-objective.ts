@@ -7,7 +7,7 @@ import { buildPrompts, type ObjectPrompt } from '../../model/transforms.js';
 import type { LabelImage, Size, YXYX } from '../../ndimage/array.js';
 import { innermostPixel } from '../../ndimage/distance.js';
 import type { Mask } from '../../ndimage/mask.js';
-import { maskFromBitmap, masksFromLabels, maskToBitmap } from '../../ndimage/rle.js';
+import { EMPTY_MASK, maskFromBitmap, masksFromLabels, maskToBitmap } from '../../ndimage/rle.js';
 import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
 import { type BuiltLoss, GradientSession } from '../gradient-session.js';
 import { type KeptCanvas, MASK_SIDE } from '../kept-canvas.js';
@@ -15,6 +15,7 @@ import { addTo, type Parameter, type Weights } from '../parameters.js';
 import { Random } from '../random.js';
 import type { Objective } from '../trainer.js';
 import { decoderInputs, type TrainableDecoder } from './mask-decoder.js';
+import { leftBehind, neighbourOf, projectedPrompt } from './projected-prompt.js';
 import { cachedPrompts } from './prompt-cache.js';
 import { measuredIou, promptLoss } from './prompt-loss.js';
 
@@ -30,12 +31,16 @@ export interface PromptOptions {
   readonly objects?: number;
   /** Times that an object is segmented: the start and its corrections. */
   readonly rounds?: number;
+  /** How often the objects of a picture begin with a mask of the slice or frame before (projected-prompt.ts); never if absent. */
+  readonly projected?: number;
 }
 
 /** How often an object begins with a box. */
 const BOXES = 0.4;
 /** How often a point is the innermost one. */
 const INNERMOST = 0.5;
+/** How often the object of a mask of the slice or frame before is not there any more. */
+const ENDED = 0.15;
 /** Boxes are off by up to so much of their length on each side. */
 const BOX_ERROR = 0.05;
 const FRAME = { inputSize: [1024, 1024], originalSize: [MASK_SIDE, MASK_SIDE] } as const;
@@ -101,41 +106,51 @@ export class IterativePrompting {
   private readonly parameters: readonly Parameter[];
   private readonly objects: number;
   private readonly rounds: number;
+  private readonly projected: number;
   private readonly together: number;
   private readonly frequent: boolean;
 
   constructor(
     private readonly runtime: OrtRuntime,
     private readonly decoder: TrainableDecoder,
-    { objects = 4, rounds = 4, byEmbedding = false, together = objects, frequent = true }: PromptingOptions,
+    options: PromptingOptions,
   ) {
+    const { objects = 4, rounds = 4, projected = 0 } = options;
+    const { byEmbedding = false, together = objects, frequent = true } = options;
     const shape = decoderInputs(1, 1)[EMBEDDING_INPUT];
     const embedding: Parameter = { name: EMBEDDING_INPUT, shape, start: { constant: 0 } };
     this.parameters = byEmbedding ? [...decoder.parameters, embedding] : decoder.parameters;
     this.objects = objects;
     this.rounds = rounds;
+    this.projected = projected;
     this.together = together;
     this.frequent = frequent;
   }
 
-  /** Some objects of a picture, repeated where there are too few; `undefined` if there are none. */
-  choose(labels: LabelImage, random: Random): Mask[] | undefined {
+  /** Some objects of a picture and what they are first prompted with; repeated where there are too few, `undefined` without any. */
+  choose(labels: LabelImage, random: Random): PromptStart[] | undefined {
     const all = [...masksFromLabels(labels).values()].filter(({ area }) => area >= SMALLEST);
     if (all.length === 0) return undefined;
     const chosen = random.shuffled(all).slice(0, this.objects);
-    return Array.from({ length: this.objects }, (_, i) => chosen[i % chosen.length]);
+    const projected = this.projected > 0 && random.chance(this.projected);
+    return Array.from({ length: this.objects }, (_, i) => {
+      const object = chosen[i % chosen.length];
+      return projected ? projectedStart(object, labels, random) : { object, prompt: startPrompt(object, random) };
+    });
   }
 
-  async run(embedding: Float32Array, objects: readonly Mask[], weights: Weights, random: Random) {
+  async run(embedding: Float32Array, starts: readonly PromptStart[], weights: Weights, random: Random) {
     const sums = new Map<string, Float32Array>();
-    let prompts = objects.map((object) => startPrompt(object, random));
+    const objects = starts.map(({ object }) => object);
+    let prompts = starts.map(({ prompt }) => prompt);
     let loss = 0;
     for (let round = 0; round < this.rounds; round++) {
+      const targets = starts.map(({ object, afterEnd }) => (round === 0 && afterEnd ? EMPTY_MASK : object));
       const several = prompts.map(({ box }) => round === 0 && box === undefined);
       const found: Float32Array[] = [];
       for (let start = 0; start < objects.length; start += this.together) {
         const some = <T>(items: readonly T[]) => items.slice(start, start + this.together);
-        const part = { embedding, objects: some(objects), prompts: some(prompts), several: some(several) };
+        const part = { embedding, objects: some(targets), prompts: some(prompts), several: some(several) };
         const result = await this.pass(round, weights, part);
         const share = part.objects.length / objects.length / this.rounds;
         loss += result.loss * share;
@@ -143,7 +158,12 @@ export class IterativePrompting {
         found.push(...part.several.map((three, b) => bestMask(result.masks, result.iou, b, three)));
       }
       const withMask = random.chance(0.5);
-      prompts = prompts.map((prompt, b) => corrected(prompt, objects[b], found[b], withMask, random));
+      prompts = prompts.map((prompt, b) => {
+        // Where the object has ended there is nothing to correct: it is prompted where it is.
+        const { afterEnd } = starts[b];
+        if (round === 0 && afterEnd) return corrected(afterEnd, objects[b], afterEnd.maskLogits, withMask, random);
+        return corrected(prompt, objects[b], found[b], withMask, random);
+      });
     }
     return { loss, gradients: sums };
   }
@@ -188,6 +208,14 @@ export class IterativePrompting {
   }
 }
 
+/** An object of a step, and what it is first prompted with. */
+export interface PromptStart {
+  readonly object: Mask;
+  readonly prompt: ObjectPrompt;
+  /** The first prompt is of a mask where no object is any more; this one goes before the corrections. */
+  readonly afterEnd?: ReturnType<typeof projectedPrompt>;
+}
+
 /** One pass over the objects of a step. */
 interface Pass {
   readonly embedding: Float32Array;
@@ -213,6 +241,12 @@ function startPrompt(object: Mask, random: Random): ObjectPrompt {
   const innermost = random.chance(INNERMOST);
   const [y, x] = innermost ? innermostPixel(object) : randomPixels(object, 1, () => random.uniform())[0];
   return { points: [{ at: [y + 0.5, x + 0.5], positive: true }] };
+}
+
+function projectedStart(object: Mask, labels: LabelImage, random: Random): PromptStart {
+  const prompt = projectedPrompt(neighbourOf(object, random));
+  const left = random.chance(ENDED) ? leftBehind(object, labels, random) : undefined;
+  return left ? { object, prompt: projectedPrompt(left), afterEnd: prompt } : { object, prompt };
 }
 
 function inexact([top, left, bottom, right]: YXYX, random: Random): YXYX {
