@@ -20,8 +20,10 @@ import { atLeast, atMost, type Figure, median, reported } from './figure.js';
  * Volumes and time series: how well one true box per object is followed, how fast, and how quickly it is undone. To stay
  * short, of each volume the middle slices are used and some objects, evenly by size. VOLUME_SLICES, VOLUME_OBJECTS,
  * VOLUME_IOU, VOLUME_EXTENSION and TRACK_OBJECTS change that; VOLUME_ITEMS names the items to run, VOLUME_PROJECTIONS the
- * projections, by commas. VOLUME_STEP=3 takes every third slice: a volume whose slices are three times as far apart.
+ * projections, by commas; VOLUME_MODEL the model. VOLUME_STEP=3 takes every third slice: a volume whose slices are three times
+ * as far apart.
  */
+const MODEL = process.env.VOLUME_MODEL ?? 'vit_t';
 const SLICES = Number(process.env.VOLUME_SLICES ?? 8);
 const OBJECTS = Number(process.env.VOLUME_OBJECTS ?? 3);
 const STEP = Number(process.env.VOLUME_STEP ?? 1);
@@ -49,7 +51,7 @@ type Worker = Awaited<ReturnType<typeof realWorker>>;
 
 export default async function run(): Promise<Figure[]> {
   const worker = await realWorker();
-  await worker.load(resolveModel('vit_t'));
+  await worker.load(resolveModel(MODEL));
   const stack = await speedStack(worker);
   const speeds = new Map<string, number>();
   for (const projection of PROJECTION_NAMES) speeds.set(projection, await projectionSpeed(stack, projection));
@@ -73,7 +75,7 @@ async function volumeFigures(worker: Worker, id: string, name: string): Promise<
   const pixels = everyNth(middle(await readStack(dataPath(item.file)), SLICES), STEP);
   const cut = everyNth(middle(await readStack(dataPath(item.labels)), SLICES), STEP);
   const truth: LabelImage = { data: Uint32Array.from(cut.data), shape: cut.shape };
-  const context = stackContext(worker, pixels);
+  const context = stackContext(worker, pixels, MODEL);
   const accuracies: VolumeAccuracy[] = [];
   const options = { projections: PROJECTIONS, iouThreshold: IOU_THRESHOLD, boxExtension: BOX_EXTENSION };
   for (const object of chosen(truth, OBJECTS)) accuracies.push(await volumeAccuracy(context, truth, object, options));
@@ -113,7 +115,7 @@ async function trackingFigures(worker: Worker): Promise<Figure[]> {
   const frames = await readFrames(dataPath(item.file), /^t\d+\.tif$/);
   const truth = await readFrames(dataPath(item.labels), /^man_track\d+\.tif$/);
   const labels: LabelImage = { data: Uint32Array.from(truth.data), shape: truth.shape };
-  const context = stackContext(worker, frames);
+  const context = stackContext(worker, frames, MODEL);
   const size = [frames.shape[1], frames.shape[2]] as const;
   const sums = new Map<string, number>();
   const wrongs = new Map<string, number>();
@@ -152,7 +154,7 @@ interface SpeedStack {
 async function speedStack(worker: Worker): Promise<SpeedStack> {
   const planes = 7;
   const { image, labels } = volumePhantom({ size: [512, 512], planes: 3 * planes });
-  const context = stackContext(worker, middle(image, planes));
+  const context = stackContext(worker, middle(image, planes), MODEL);
   const truth = maskFromLabels(labels, 2, planes + (planes >> 1));
   const { mask } = await segmentFromBox({ ...context, plane: planes >> 1 }, truth.box);
   return { context, planes, mask };
