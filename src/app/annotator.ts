@@ -10,7 +10,7 @@ import type { RecordingExport } from '../io/results/export-recording.js';
 import type { Store } from '../io/store.js';
 import { prefixStore } from '../io/stores/prefix.js';
 import type { ModelSpec } from '../model/model-spec.js';
-import { DEFAULT_MODEL, resolveModel, STACK_MODEL } from '../model/registry.js';
+import { BUILT_IN_MODELS, resolveModel } from '../model/registry.js';
 import { type Tiling, tilesMeeting } from '../ndimage/blocking.js';
 import { ImageDisplay } from '../presenter/image/image-display.js';
 import type { EncodingChange } from '../service/engine.js';
@@ -498,14 +498,14 @@ export class PageAnnotator {
 
   private annotateWith(
     { worker }: AnnotatorParts,
-    { name, defaults }: ModelSpec,
+    { name, defaults, following }: ModelSpec,
     embeddings: ImageEmbeddings,
     image: ImageInfo,
   ) {
     return ({ settings }: Pick<SessionState, 'settings'>) =>
       createAnnotator(
         annotatorKind({ settings, image }),
-        { worker, model: name, embeddings, pace: this.pace },
+        { worker, model: name, embeddings, following, pace: this.pace },
         image.planes,
         defaults && { ...defaults },
       );
@@ -560,22 +560,15 @@ function middlePlane(source: ImageSource): number {
   return present[Math.floor(present.length / 2)] ?? 0;
 }
 
-/**
- * As chosen; else the one that embeddings were made with beforehand; else the one that suits a single plane, or planes
- * through which objects are followed.
- */
-function modelFor(
-  chosen: EncodingChange['model'],
-  opened: Pick<OpenedImage, 'source' | 'keptModel'> | undefined,
-): ModelSpec {
-  if (!opened || chosen) return resolveModel(chosen);
-  return resolveModel(opened.keptModel ?? (planeCount(opened.source) > 1 ? STACK_MODEL : DEFAULT_MODEL));
+/** As chosen; else the one that embeddings were made with beforehand; else the default. */
+function modelFor(chosen: EncodingChange['model'], opened: Pick<OpenedImage, 'keptModel'> | undefined): ModelSpec {
+  return resolveModel(chosen ?? opened?.keptModel);
 }
 
 /** Which of the built-in models made the embeddings of a store, if one did. */
 async function builtInModelOf(store: Store): Promise<string | undefined> {
   const { model_name: name } = (await readAttributes(store)) ?? {};
-  return [DEFAULT_MODEL, STACK_MODEL].find((known) => known === name);
+  return BUILT_IN_MODELS.find((known) => known === name);
 }
 
 /** Of what was made ready and is not shown; its pixels may be those of the image that is open. */

@@ -270,7 +270,7 @@ async function segmentStack(
   try {
     const planes = planeCount(source);
     const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
-    const context = { worker: engine.worker, model: engine.model.name, embeddings };
+    const context = { worker: engine.worker, model: engine.model.name, following: engine.model.following, embeddings };
     const { requests: _, merge: __, ...how } = job.options;
     const kept = new KeptPlanes(job.folder, place.kept, [embeddings.signature, through, how], embeddings.size);
     if (job.force) kept.clear();

@@ -47,7 +47,7 @@ export async function trackAccuracy(
           frames,
           size,
           sliceSegmenter(context),
-          { ...TRACK_OPTIONS, ...settings },
+          { ...TRACK_OPTIONS, ...context.following, ...settings },
           { signal },
         )
       : { masks: new Map(), end: { reason: 'lost', frame: first } };

@@ -52,7 +52,8 @@ export async function volumeAccuracy(
   const start = bounded.get(middle) as Mask;
   const [iou, beyond, missed]: Partial<Record<ProjectionName, number>>[] = [{}, {}, {}];
   for (const projection of projections) {
-    const options: ProjectOptions = { projection, iouThreshold, boxExtension };
+    const { scoreDrop } = context.following ?? {};
+    const options: ProjectOptions = { projection, iouThreshold, boxExtension, scoreDrop };
     const annotated = { masks: new Map([[middle, start]]), stopLower: false, stopUpper: false };
     const found =
       start.area > 0

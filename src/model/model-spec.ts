@@ -30,6 +30,15 @@ export interface ModelSpec {
     readonly boundaryDistanceThreshold?: number;
     readonly foregroundThreshold?: number;
   };
+  /** How objects are followed through planes with it, if not by the general rules. */
+  readonly following?: Following;
+}
+
+export interface Following {
+  /** How the mask of one plane becomes the prompt of the next (segmentation/volume/projection.ts). */
+  readonly projection?: 'mask' | 'soft_mask';
+  /** An object has ended where the predicted IoU falls by so much below that of the plane it is followed from. */
+  readonly scoreDrop?: number;
 }
 
 export const ENCODER_PRECISIONS = ['float32', 'int8'] as const;

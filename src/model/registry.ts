@@ -25,6 +25,7 @@ export interface ModelDeclaration {
   readonly family?: ModelFamily;
   readonly encoderInput?: Partial<EncoderInput>;
   readonly defaults?: ModelSpec['defaults'];
+  readonly following?: ModelSpec['following'];
 }
 
 /** Known ways to export SAM, each with its input conventions. */
@@ -55,8 +56,8 @@ const RECOMMENDED: Readonly<
 
 export const DEFAULT_MODEL = 'msi_lm';
 
-/** The annotator's choice where objects are followed through planes; docs/models/msi_lm.md has the figures. */
-export const STACK_MODEL = 'vit_t';
+/** Those that come with the program. */
+export const BUILT_IN_MODELS = [DEFAULT_MODEL, 'vit_t'] as const;
 
 const models = new Map<string, ModelSpec>();
 
@@ -74,22 +75,22 @@ const MOBILE_SAM = {
   },
 };
 
-/** Trained on microscopy by `npm run models -- lm`: the late part of MobileSAM's encoder and the decoders (docs/models/msi_lm.md). */
+/** Trained on microscopy by `npm run models -- lm`: MobileSAM's encoder and the decoders (docs/models/msi_lm.md). */
 const MICROSCOPY = {
   encoderDelta: {
-    url: 'built-in:msi_lm-late.onnx',
-    bytes: 6_613_079,
-    sha256: 'd9655e8a6599def09947514e866a89bee8ad3c432b7c28f65528869b97570f25',
+    url: 'built-in:msi_lm-encoder.onnx',
+    bytes: 11_499_981,
+    sha256: 'e2555605645a35f94c6caefa897045ed2fbcf107eb1907600e9202985ec5e4aa',
   },
   decoder: {
     url: 'built-in:msi_lm-decoder.onnx',
     bytes: 8_410_848,
-    sha256: '219aabed005ad61fdb091ef1b7424699d59728f5875e035dfb7c84830228c057',
+    sha256: 'b506856d8eb7f0d42f17a678088fffc9934d8330c88dd681a474de47b3f4f906',
   },
   instances: {
     url: 'built-in:msi_lm-instances.onnx',
     bytes: 792_049,
-    sha256: '8fa761bffa8193fdda3bb391512f3f97ab6db915b746a193f7e35674e1f93462',
+    sha256: '2437190bbafbea6e68c7041776a149cb7e9fa3fec203cdd54e36858857f82ff9',
   },
 };
 
@@ -100,8 +101,11 @@ const STOCK_INSTANCES = {
   sha256: '4131aed38321d946df414d1e9d65f110927616de40790b2f0d428e82916e5b83',
 };
 
-/** What suits the maps of its instance decoder on images that it was not trained on. */
-const MAPS = { foregroundThreshold: 0.6, boundaryDistanceThreshold: 0.4 };
+/** What suits the maps of their instance decoders on images that these were not trained on. */
+const MAPS = {
+  msi_lm: { foregroundThreshold: 0.5, boundaryDistanceThreshold: 0.4 },
+  vit_t: { foregroundThreshold: 0.6, boundaryDistanceThreshold: 0.4 },
+};
 
 registerModel({
   name: DEFAULT_MODEL,
@@ -109,7 +113,9 @@ registerModel({
   licence: 'Apache-2.0',
   ...MOBILE_SAM,
   ...MICROSCOPY,
-  defaults: { ...MAPS, predIouThresh: 0.6, stabilityScoreThresh: 0.8 },
+  defaults: { ...MAPS.msi_lm, predIouThresh: 0.6, stabilityScoreThresh: 0.8 },
+  // It has learned to take the mask of the plane before for what it is, and that an object may have ended.
+  following: { projection: 'mask', scoreDrop: 0.2 },
 });
 
 registerModel({
@@ -118,7 +124,7 @@ registerModel({
   licence: 'Apache-2.0',
   ...MOBILE_SAM,
   instances: STOCK_INSTANCES,
-  defaults: MAPS,
+  defaults: MAPS.vit_t,
 });
 
 /**
@@ -141,6 +147,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
   const encoderDelta = declaration.encoderDelta ?? known?.encoderDelta;
   const earlyFeatures = declaration.earlyFeatures ?? known?.earlyFeatures;
   const encoderName = declaration.encoderName ?? known?.encoderName;
+  const following = declaration.following ?? known?.following;
   const spec: ModelSpec = {
     name,
     description: declaration.description ?? known?.description ?? name,
@@ -151,6 +158,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
     ...(instances && { instances: fileOf(instances, name, 'instance decoder') }),
     ...(earlyFeatures && { earlyFeatures }),
     ...(encoderName && { encoderName }),
+    ...(following && { following }),
     encoderInput: { ...base.encoderInput, ...declaration.encoderInput },
     decoderLayout: base.decoderLayout,
     defaults: declaration.defaults ?? known?.defaults ?? recommendedSettings(name),

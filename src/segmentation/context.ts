@@ -1,3 +1,4 @@
+import type { Following } from '../model/model-spec.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';
@@ -35,6 +36,8 @@ export interface SegmentContext {
   readonly worker: SamWorker;
   /** Name of the loaded model that made the embeddings. */
   readonly model: string;
+  /** How the model wants objects to be followed through planes (`ModelSpec.following`). */
+  readonly following?: Following;
   readonly embeddings: EmbeddingSource;
   /** z slice or time frame; 0 for a 2D image. */
   readonly plane: number;

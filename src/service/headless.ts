@@ -188,7 +188,7 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
     onPlane?: (plane: number, labels: LabelImage) => void,
   ): Promise<LabelImage> {
     return using(image, given, task, ({ embeddings, model, planes, volume }, worker) =>
-      automaticStack({ worker, model, embeddings }, planes, {
+      automaticStack({ worker, model, following: resolveModel(model).following, embeddings }, planes, {
         ...task,
         mode,
         through: (ndim ?? (volume ? 3 : 2)) === 3,

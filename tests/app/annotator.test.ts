@@ -109,11 +109,11 @@ describe("an annotator's encoding", () => {
     assert.notEqual(shown(), 'two');
   });
 
-  it('begins with the model that suits single planes, or planes to follow objects through, until one is chosen', async () => {
+  it('begins with the default model, single planes and stacks, until one is chosen', async () => {
     const stack = { data: new Uint8Array(3 * 64 * 64), shape: [3, 64, 64], axes: 'zyx', name: 'stack' } as const;
     assert.equal(annotator.model.name, 'msi_lm');
     await annotator.open(stack as never);
-    assert.equal(annotator.model.name, 'vit_t');
+    assert.equal(annotator.model.name, 'msi_lm');
     const { ended } = await change('one');
     loading.get('one')?.finish();
     assert.equal(await ended, undefined);

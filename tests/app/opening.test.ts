@@ -3,7 +3,7 @@ import { PageAnnotator } from '../../src/app/annotator.js';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
-import { resolveModel, STACK_MODEL } from '../../src/model/registry.js';
+import { DEFAULT_MODEL, resolveModel } from '../../src/model/registry.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { hashEncoder } from '../support/hash-encoder.js';
 import { seededRandom } from '../support/random.js';
@@ -153,7 +153,7 @@ describe('opening an image in a window', () => {
       assert.equal(annotator.model.name, name);
       assert.deepEqual(annotator.embeddingNotes, []);
       await annotator.open(picture);
-      assert.equal(annotator.model.name, STACK_MODEL, 'the choice was of that store');
+      assert.equal(annotator.model.name, DEFAULT_MODEL, 'the choice was of that store');
       await annotator.close();
     }
   });

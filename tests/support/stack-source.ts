@@ -1,4 +1,5 @@
 import { toImage } from '../../src/model/intensity.js';
+import { resolveModel } from '../../src/model/registry.js';
 import type { Embedding } from '../../src/model/sam-tensors.js';
 import type { Size, Tensor } from '../../src/ndimage/array.js';
 import type { StackContext } from '../../src/session/annotators/annotator-stack.js';
@@ -18,6 +19,7 @@ export function stackContext(worker: SamWorker, pixels: Tensor, model = 'vit_t')
   return {
     worker,
     model,
+    following: resolveModel(model).following,
     decoded,
     embeddings: {
       size,

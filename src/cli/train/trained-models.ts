@@ -83,6 +83,7 @@ function modelIn(folder: string): ModelSpec {
     // With an encoder of its own its embeddings are its own too.
     ...(!encoder && { encoderName: known.encoderName ?? known.name }),
     ...(known.earlyFeatures && { earlyFeatures: known.earlyFeatures }),
+    ...(known.following && { following: known.following }),
     ...(ownInstances && { instances: ownInstances }),
     defaults: instances ? ofMasks(known.defaults) : known.defaults,
   });

@@ -1,5 +1,3 @@
-import { TRACK_OPTIONS } from '../../segmentation/tracking/track.js';
-import { PROJECT_OPTIONS } from '../../segmentation/volume/project.js';
 import { PROJECTION_NAMES, type ProjectionName } from '../../segmentation/volume/projection.js';
 import { annotatorKind } from '../../session/annotator.js';
 import type { CommandId } from '../../session/commands/commands.js';
@@ -47,7 +45,7 @@ export function throughSection(
       tooltip: 'How the mask of one plane becomes the prompt of the next.',
       value: settings.projection,
       options: [
-        { value: 'auto', title: `auto: ${kind === '3d' ? PROJECT_OPTIONS.projection : TRACK_OPTIONS.projection}` },
+        { value: 'auto', title: 'auto: as suits the model' },
         ...PROJECTION_NAMES.map((value) => ({ value, title: PROJECTION_TITLES[value] })),
       ],
     },

@@ -27,6 +27,8 @@ export interface TrackOptions {
   readonly boxExtension: number;
   readonly motionSmoothing: number;
   readonly direction: 'forward' | 'backward' | 'both';
+  /** A projection with a mask: the object is lost where the predicted IoU falls by so much; by 0.1 if absent. */
+  readonly scoreDrop?: number;
 }
 
 /** micro-sam's start values, but for the projection, which was `mask` in its earlier versions: cells move (see docs). */
@@ -122,7 +124,7 @@ async function follow(
   const motion = new MotionModel(options.motionSmoothing);
   let previous = annotated.masks.get(start) as Mask;
   const presenceOf = run.projection.useMask
-    ? await presenceTest(run.segment, ...largestOf(annotated.masks), run.projection, task)
+    ? await presenceTest(run.segment, ...largestOf(annotated.masks), run.projection, task, options.scoreDrop)
     : ALWAYS_THERE;
   // A track that holds what was marked is another version of this one.
   const others = (annotated.others ?? []).filter((other) => !isIn(previous, other.get(start)));

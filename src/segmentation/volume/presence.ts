@@ -40,20 +40,24 @@ export function largestOf(marked: ReadonlyMap<number, Mask>): readonly [plane: n
   return [...marked].reduce((best, one) => (one[1].area > best[1].area ? one : best));
 }
 
-/** @param mask of the annotated plane; the model is asked once, for what it says where the object surely is */
+/**
+ * @param mask of the annotated plane; the model is asked once, for what it says where the object surely is
+ * @param scoreDrop as in `Following`
+ */
 export async function presenceTest(
   segment: SliceSegmenter,
   plane: number,
   mask: Mask,
   projection: ResolvedProjection,
   task: TaskOptions,
+  scoreDrop = SCORE_DROP,
 ): Promise<PresenceTest> {
   const { predictedIou, contrast = [] } = await segment(plane, mask, projection, task);
   const channel = contrast.reduce((best, value, c) => (Math.abs(value) > Math.abs(contrast[best]) ? c : best), 0);
   const there = contrast[channel] ?? 0;
   const tells = Math.abs(there) >= CONTRAST_NEEDED;
   return (slice) => {
-    if (slice.predictedIou < predictedIou - SCORE_DROP) return 'gone';
+    if (slice.predictedIou < predictedIou - scoreDrop) return 'gone';
     const now = (slice.contrast ?? contrast)[channel];
     return tells && now / there < CONTRAST_LEFT ? 'faint' : 'there';
   };

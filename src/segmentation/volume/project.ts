@@ -27,6 +27,11 @@ export interface ProjectOptions {
   readonly iouThreshold: number;
   /** Growth of the projected box: pixels if >= 1, else a fraction of its sides (`_process_box` of micro-sam 1.8). */
   readonly boxExtension: number;
+  /**
+   * An object has ended where the predicted IoU falls by so much below that of its annotated slice. Absent: by 0.1 with
+   * 'soft_mask', whatever it is with other projections.
+   */
+  readonly scoreDrop?: number;
 }
 
 /**
@@ -90,8 +95,9 @@ export async function projectThroughVolume(
   };
   let test: Promise<PresenceTest> | undefined;
   const presence = () => {
-    if (!projection.softMask) return Promise.resolve(ALWAYS_THERE);
-    test ??= presenceTest(segment, ...largestOf(annotated.masks), projection, { signal });
+    const isJudged = projection.softMask || (projection.useMask && options.scoreDrop !== undefined);
+    if (!isJudged) return Promise.resolve(ALWAYS_THERE);
+    test ??= presenceTest(segment, ...largestOf(annotated.masks), projection, { signal }, options.scoreDrop);
     return test;
   };
   const run: Run = { step, found, presence, iouThreshold: options.iouThreshold };

@@ -64,7 +64,7 @@ export async function propagateObjects(
   anchors.sort((a, b) => b.score - a.score);
   const labels: LabelImage = { data: new Uint32Array(depth * height * width), shape: linked.shape };
   const segment = options.segment ?? sliceSegmenter(context);
-  const project = { ...PROJECT_OPTIONS, ...options.project };
+  const project = { ...PROJECT_OPTIONS, ...context.following, ...options.project };
   let count = 0;
   for (const [i, { plane, mask }] of anchors.entries()) {
     signal?.throwIfAborted();

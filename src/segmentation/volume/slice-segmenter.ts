@@ -15,7 +15,8 @@ export function sliceSegmenter(context: Omit<SegmentContext, 'plane'>): SliceSeg
       signal,
     });
     const { pixels, size } = context.embeddings;
-    if (!projection.softMask || !pixels || mask.area === 0) return { mask, predictedIou };
+    const isJudged = projection.softMask || (projection.useMask && context.following?.scoreDrop !== undefined);
+    if (!isJudged || !pixels || mask.area === 0) return { mask, predictedIou };
     const box = surroundingsOf(mask, size);
     return { mask, predictedIou, contrast: contrastOf(await pixels({ plane, box }, { signal }), mask, box) };
   };

@@ -33,7 +33,8 @@ export class Annotator3d extends StackAnnotator {
       this.planes,
       this.segmentSlice,
       {
-        projection: settings.projection === 'auto' ? PROJECT_OPTIONS.projection : settings.projection,
+        ...PROJECT_OPTIONS,
+        ...this.following(settings),
         iouThreshold: settings.iouThreshold,
         boxExtension: settings.boxExtension,
       },

@@ -6,6 +6,7 @@ import type { EmbeddingSource } from '../../segmentation/context.js';
 import { isNearEdge } from '../../segmentation/correct-mask.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import { isStopMarker, type PlaneSegmenter } from '../../segmentation/volume/annotated-slices.js';
+import type { ProjectOptions } from '../../segmentation/volume/project.js';
 import type { SliceSegmenter } from '../../segmentation/volume/projection.js';
 import { rememberingSegmenter } from '../../segmentation/volume/remember.js';
 import { sliceSegmenter } from '../../segmentation/volume/slice-segmenter.js';
@@ -22,7 +23,7 @@ import {
 } from '../annotator.js';
 import { samePrompt } from '../edits/prompt-rules.js';
 import { annotatedMask, layerOf, withMasks } from '../layers.js';
-import type { AutomaticThresholds, CandidateMask, ObjectRecord, SessionState } from '../state.js';
+import type { AutomaticThresholds, CandidateMask, ObjectRecord, SessionSettings, SessionState } from '../state.js';
 import { Annotator2d } from './annotator-2d.js';
 import type { AnnotatorContext } from './automatic-planes.js';
 import { AutomaticVolume } from './automatic-volume.js';
@@ -56,6 +57,12 @@ export abstract class StackAnnotator implements Annotator {
     this.flat = new Annotator2d(context, thresholds);
     this.segmentSlice = rememberingSegmenter(sliceSegmenter(context));
     this.volume = new AutomaticVolume(this.flat.automaticPlanes, context, planes, this.segmentSlice);
+  }
+
+  /** What was chosen, else what the model wants. */
+  protected following({ projection }: SessionSettings): Partial<ProjectOptions> {
+    const { following } = this.context;
+    return projection === 'auto' ? { ...following } : { projection, scoreDrop: following?.scoreDrop };
   }
 
   /** Id of the object that is worked on. */

@@ -55,7 +55,8 @@ export class AnnotatorTracking extends StackAnnotator {
       this.context.embeddings.size,
       this.segmentSlice,
       {
-        projection: settings.projection === 'auto' ? TRACK_OPTIONS.projection : settings.projection,
+        ...TRACK_OPTIONS,
+        ...this.following(settings),
         iouThreshold: settings.iouThreshold,
         boxExtension: settings.boxExtension,
         motionSmoothing: settings.motionSmoothing,

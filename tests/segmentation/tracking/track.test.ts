@@ -91,10 +91,11 @@ describe('trackAcrossFrames', () => {
 
   it('followed by masks, an object that the model no longer believes in is lost, however well it overlaps', async () => {
     const staying: SliceSegmenter = async (f, from) => slice(from, f < 5 ? 0.9 : 0.75);
-    const follow = (projection: 'soft_mask' | 'mask' | 'box') =>
-      trackAcrossFrames(annotate([0]), FRAMES, SIZE, staying, { ...TRACK_OPTIONS, projection });
+    const follow = (projection: 'soft_mask' | 'mask' | 'box', scoreDrop?: number) =>
+      trackAcrossFrames(annotate([0]), FRAMES, SIZE, staying, { ...TRACK_OPTIONS, projection, scoreDrop });
     assert.deepEqual((await follow('soft_mask')).end, { reason: 'lost', frame: 5 });
     assert.deepEqual((await follow('mask')).end, { reason: 'lost', frame: 5 });
+    assert.equal((await follow('mask', 0.2)).end.reason, 'end', 'the model says by how much its score falls');
     assert.equal((await follow('box')).end.reason, 'end', 'the rule of micro-sam, overlap alone');
   });
 });

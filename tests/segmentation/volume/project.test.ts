@@ -168,10 +168,14 @@ describe('projectThroughVolume', () => {
 
   it('with a soft mask, ends where the model no longer believes in the object, however well it overlaps', async () => {
     const staying: SliceSegmenter = async (plane, from) => slice(from, plane < 6 || plane > 12 ? 0.78 : 0.9);
-    const rangeWith = async (projection: 'soft_mask' | 'mask') =>
-      (await projectThroughVolume(annotate([9]), DEPTH, staying, { ...PROJECT_OPTIONS, projection })).range;
+    const rangeWith = async (projection: 'soft_mask' | 'mask' | 'box', scoreDrop?: number) =>
+      (await projectThroughVolume(annotate([9]), DEPTH, staying, { ...PROJECT_OPTIONS, projection, scoreDrop })).range;
     assert.deepEqual(await rangeWith('soft_mask'), [6, 12]);
-    assert.deepEqual(await rangeWith('mask'), [0, DEPTH - 1]);
+    assert.deepEqual(await rangeWith('mask'), [0, DEPTH - 1], 'the rule of micro-sam, overlap alone');
+    assert.deepEqual(await rangeWith('mask', 0.1), [6, 12], 'the model says by how much its score falls');
+    assert.deepEqual(await rangeWith('mask', 0.2), [0, DEPTH - 1]);
+    assert.deepEqual(await rangeWith('soft_mask', 0.2), [0, DEPTH - 1]);
+    assert.deepEqual(await rangeWith('box', 0.1), [0, DEPTH - 1], 'without a mask the score says little');
   });
 
   it('with a soft mask, ends where the object no longer stands out, but not where it is faint for a slice or two', async () => {
