@@ -31,7 +31,7 @@ describe('automatic segmentation by an instance decoder, by hand', function () {
       await panel.locator('.image-settings > summary').click();
       await panel.locator('[data-encoding="model"]').selectOption('Add a model …');
       const form = panel.locator('form.add-model');
-      await form.locator('input[type=text]').fill('msi_lm');
+      await form.locator('input[type=text]').fill('vit_t');
       await form.getByLabel('Address of the instance decoder').fill(`${site.url}instances.onnx`);
       await annotator.screenshot('instances-1-add');
       await form.getByText('Add and use').click();

@@ -14,18 +14,23 @@ export function rootOf({ signature }: Pick<ImageInfo, 'signature'>): string {
 
 /** The folder as it is now. */
 export async function homeOf(store: Store, image: ImageInfo): Promise<string> {
-  const root = rootOf(image);
-  const keys = await listKeys(store, `${root}/`);
-  const [first] = keys.filter((key) => key.startsWith(`${root}/${SHAPE}`)).sort();
-  const isOurs = first === undefined ? keys.length === 0 || (await fits(store, root, image)) : first === mark(image);
-  return isOurs ? root : `${root}~${shapeOf(image)}`;
+  return (await lookedFor(store, image)).home;
 }
 
 /** The same for who is about to write there: from now on it is this image's. */
 export async function claimHome(store: Store, image: ImageInfo): Promise<string> {
-  const home = await homeOf(store, image);
-  if (home !== rootOf(image) || !(await store.create(mark(image), Uint8Array.of(1)))) return home;
+  const { home, isMarked } = await lookedFor(store, image);
+  if (home !== rootOf(image) || isMarked || !(await store.create(mark(image), Uint8Array.of(1)))) return home;
   return homeOf(store, image); // another may have come at the same moment
+}
+
+async function lookedFor(store: Store, image: ImageInfo): Promise<{ home: string; isMarked: boolean }> {
+  const root = rootOf(image);
+  const keys = await listKeys(store, `${root}/`);
+  const [first] = keys.filter((key) => key.startsWith(`${root}/${SHAPE}`)).sort();
+  const isMarked = first === mark(image);
+  const isOurs = isMarked || (first === undefined && (keys.length === 0 || (await fits(store, root, image))));
+  return { home: isOurs ? root : `${root}~${shapeOf(image)}`, isMarked };
 }
 
 const SHAPE = 'shape-';
