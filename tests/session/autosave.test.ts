@@ -122,7 +122,9 @@ describe('autosave', () => {
     const expected = exportSession(session.state);
     session.open({ ...WALK_IMAGE, signature: 'next' });
     await session.run('put_prompts', click(40, 30));
-    for (let i = 0; i < 50; i++) await new Promise((resolve) => setTimeout(resolve, 2));
+    const deadline = Date.now() + 30_000;
+    while ((await restoredText(store)) !== expected && Date.now() < deadline)
+      await new Promise((r) => setTimeout(r, 5));
     assert.equal(await restoredText(store), expected);
   });
 
