@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { scoreSegmentation } from '../../src/evaluation/segmentation-accuracy.js';
 import { openNdarray } from '../../src/io/ndarray.js';
@@ -20,14 +19,14 @@ import { atLeast, atMost, type Figure, median, reported } from './figure.js';
 
 /**
  * Automatic segmentation by an instance decoder: how good, how much faster than a grid of points, thresholds, tiles, and
- * volumes. With a decoder for the built-in encoder: INSTANCES=file, or the one among the data. INSTANCE_PARTS=accuracy,time
+ * volumes. With the default model, or with INSTANCES=file, a decoder for the encoder of vit_t. INSTANCE_PARTS=accuracy,time
  * for some parts; INSTANCE_IMAGES=dsb-0,usiigaci for images with such names; INSTANCE_SLICES=n of each volume.
  */
-const DECODER = process.env.INSTANCES ?? dataPath('models/ais_light_skips.onnx');
-const model = { ...resolveModel(), instances: { url: DECODER } };
+const { INSTANCES } = process.env;
+const model = INSTANCES ? { ...resolveModel('vit_t'), instances: { url: INSTANCES } } : resolveModel();
 
 export default async function instancesBench(): Promise<Figure[]> {
-  if (!hasData || !existsSync(DECODER)) return [];
+  if (!hasData) return [];
   const parts: Readonly<Record<string, (worker: SamWorker) => Promise<Figure[]>>> = {
     time,
     accuracy,
