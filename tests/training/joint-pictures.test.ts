@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { makeCanvas, planCanvases } from '../../src/training/canvas.js';
-import { madePictures } from '../../src/training/late/joint-pictures.js';
+import { madePictures } from '../../src/training/joint/joint-pictures.js';
 import { Random } from '../../src/training/random.js';
 import { discs } from '../support/discs.js';
 

@@ -1,10 +1,5 @@
 import type { OnnxModel } from '../../onnx/model.js';
-import {
-  type EncoderTraits,
-  encoderAfter,
-  STAGE_OUTPUTS,
-  type TrainableEncoder,
-} from '../encoder/trainable-encoder.js';
+import { type EncoderTraits, encoderAfter, STAGE_OUTPUTS, type TrainableEncoder } from './trainable-encoder.js';
 
 /**
  * The late part of MobileSAM's encoder (TinyViT): the merging of patches after its third stage, the last stage (two blocks

@@ -3,8 +3,8 @@ import type { Store } from '../../io/store.js';
 import type { Embedding } from '../../model/sam-tensors.js';
 import { elementCount } from '../../onnx/tensor-info.js';
 import type { Canvas } from '../canvas.js';
+import { STAGE, STAGE_NAME } from '../encoder/late-stage.js';
 import { canvasBytes, type KeptCanvas, keptCanvas } from '../kept-canvas.js';
-import { STAGE, STAGE_NAME } from './late-stage.js';
 
 const LENGTH = elementCount(STAGE);
 
