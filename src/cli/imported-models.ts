@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { type Download, download } from '../checkpoints/download.js';
 import {
   IMPORT_CARD,
   type ImportCard,
@@ -11,9 +12,9 @@ import {
 import { publishedCheckpoint } from '../checkpoints/published.js';
 import { SamError } from '../errors.js';
 import type { ByteSource } from '../io/bytes.js';
-import { httpBytes } from '../io/http-bytes.js';
 import { fileBytes } from '../io/node-file.js';
 import { isAddress } from '../io/node-open.js';
+import { folderStore } from '../io/stores/fs.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { modelNames, registerModel } from '../model/registry.js';
 import type { TaskOptions } from '../task.js';
@@ -72,17 +73,25 @@ export interface FileImport extends ImportOptions {
  */
 export async function importModel(checkpoint: string, options: FileImport = {}) {
   const published = existsSync(checkpoint) ? undefined : publishedCheckpoint(checkpoint);
-  const { signal } = options;
-  const sources: ByteSource[] = [];
-  const opened = async (place: string) => {
-    const source = await (isAddress(place) ? httpBytes(place, { signal }) : fileBytes(place));
-    sources.push(source);
-    return source;
+  const { signal, onProgress } = options;
+  const store = folderStore(userDataFolder());
+  const files: ByteSource[] = [];
+  const fetched: Download[] = [];
+  const opened = async (place: string, xxh128?: string) => {
+    if (!isAddress(place)) {
+      const file = await fileBytes(place);
+      files.push(file);
+      return file;
+    }
+    const file = await download(store, place, { xxh128, signal, onProgress });
+    fetched.push(file);
+    return file;
   };
-  const decoderPlace = options.decoderFile ?? published?.decoder;
-  const source = await opened(published?.url ?? checkpoint);
   try {
-    const others = decoderPlace === undefined ? [] : [await opened(decoderPlace)];
+    const source = await opened(published?.url ?? checkpoint, published?.xxh128);
+    const others: ByteSource[] = [];
+    if (options.decoderFile !== undefined) others.push(await opened(options.decoderFile));
+    else if (published?.decoder) others.push(await opened(published.decoder.url, published.decoder.xxh128));
     const named = {
       name: options.name ?? published?.name,
       description: options.description ?? published?.description,
@@ -93,7 +102,9 @@ export async function importModel(checkpoint: string, options: FileImport = {}) 
     const place = isAddress(checkpoint) ? checkpoint.split(/[?#]/)[0] : path.resolve(checkpoint);
     return await intoFolder({ ...source, name: published?.name ?? place }, { ...options, ...named, others, taken });
   } finally {
-    for (const each of sources) await each.close?.();
+    for (const each of files) await each.close?.();
+    // After Cancel it may be asked for again.
+    if (!signal?.aborted) for (const each of fetched) await each.discard();
   }
 }
 

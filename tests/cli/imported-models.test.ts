@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { importedModels, importModel, removeImported } from '../../src/cli/imported-models.js';
@@ -107,6 +109,25 @@ describe('imported models', function () {
     assert.equal(await removeImported('my_cells'), true);
     assert.equal(await removeImported('my_cells'), false);
     assert.throws(() => findModel('../imported/vit_b_lm'), { code: 'model_unavailable' });
+  });
+
+  it('come from an address, too, of which nothing but the model is kept', async () => {
+    const bytes = readFileSync(at('my_cells', 'best.pt'));
+    const server = createServer((_, response) => response.end(bytes));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/fetched.pt?token=1`;
+      const { card } = await importModel(address);
+      assert.deepEqual([card.name, card.source], ['fetched', address]);
+    } finally {
+      server.close();
+    }
+    assert.ok(await removeImported('fetched'));
+    const left = readdirSync(at('data', 'micro-sam'), { recursive: true, withFileTypes: true });
+    assert.deepEqual(
+      left.filter((entry) => entry.isFile() && entry.parentPath.includes('downloads')),
+      [],
+    );
   });
 
   it('leave nothing behind when a checkpoint is damaged', async () => {

@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { openCheckpoint } from '../../src/checkpoints/checkpoint.js';
 import { readDecoderWeights } from '../../src/checkpoints/decoder-weights.js';
+import { PUBLISHED } from '../../src/checkpoints/published.js';
 import type { Tensors } from '../../src/checkpoints/tensor.js';
 import type { ByteSource } from '../../src/io/bytes.js';
 import { fileBytes } from '../../src/io/node-file.js';
@@ -16,7 +17,7 @@ import { emitOfficialDecoder } from '../../src/onnx/sam/emit-official.js';
 import { emitTinyVit } from '../../src/onnx/sam/emit-tiny-vit.js';
 import { emitVit } from '../../src/onnx/sam/emit-vit.js';
 import { joinedParts, modelFiles } from '../../src/onnx/write-parts.js';
-import { packagesFolder, torchPython } from '../support/python.js';
+import { packagesFolder, torchPython, withPython } from '../support/python.js';
 import { sharedRuntime } from '../support/real-worker.js';
 
 /** Largest difference, relative to the largest value. */
@@ -132,6 +133,28 @@ describe('checkpoints that PyTorch wrote give what PyTorch computes', function (
     const bytes = new Uint8Array(readFileSync(path.join(folder, `${name}.${part}.bin`)));
     return { data: new Float32Array(bytes.slice().buffer), shape: shapes[part] };
   }
+});
+
+describe('published checkpoints', function () {
+  this.timeout(600_000);
+
+  withPython('are those of micro-sam, with its addresses and hashes', async () => {
+    const text = readFileSync(path.join(packagesFolder(['micro-sam==1.8.14']), 'micro_sam', 'util.py'), 'utf8');
+    const entries = (value: string) =>
+      new Map(
+        [...text.matchAll(new RegExp(`"(\\w+)": "(${value}[^"]*)"`, 'g'))].map(([, name, found]) => [name, found]),
+      );
+    const [hashes, addresses] = [entries('xxh128:'), entries('https:')];
+    const ours = PUBLISHED.flatMap(({ name, url, xxh128, decoder }) => [
+      [name, url, xxh128],
+      ...(decoder ? [[`${name}_decoder`, decoder.url, decoder.xxh128]] : []),
+    ]);
+    const theirs = [...hashes]
+      .filter(([name]) => name !== 'vit_t') // built in
+      .map(([name, hash]) => [name, addresses.get(name), hash.slice('xxh128:'.length)]);
+    assert.deepEqual(ours.sort(), theirs.sort());
+    assert.equal(ours.length, 23);
+  });
 });
 
 function encoderOf(tensors: Tensors = new Map()): Tensors {
