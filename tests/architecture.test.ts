@@ -7,6 +7,7 @@ import path from 'node:path';
 const LAYERS = [
   'version',
   'errors',
+  'items',
   'task',
   'onnx',
   'ndimage',

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { itemAt } from '../items.js';
 import { LruCache } from './cache.js';
 import { type Chunk, type ChunkedArray, readChunkedRegion } from './chunked-region.js';
 import { memoryDtype } from './elements.js';
@@ -20,43 +21,41 @@ export interface Described {
 
 /** An image over arrays, one per resolution level, whose axes are `letters`: of `tczyx`, or `s` for colours. */
 export function fromChunks(levels: readonly ChunkedArray[], letters: string, described: Described): ImageSource {
-  const [full] = levels;
   const { name } = described;
-  const sizes = levels.map((array) => arrange(array.shape, letters, name).sizes);
+  const arranged = levels.map((array) => ({ array, sizes: arrange(array.shape, letters, name).sizes }));
+  const [full] = arranged;
+  if (full === undefined) throw new SamError('invalid_image', `${name} has no resolution level; it is damaged.`);
   const colour = letters.includes('s');
-  for (const [i, array] of levels.entries())
-    if (
-      array.dtype !== full.dtype ||
-      (['t', 'c', 'z'] as const).some((axis) => axis !== 'z' && sizes[i][axis] !== sizes[0][axis])
-    )
+  for (const [i, { array, sizes }] of arranged.entries())
+    if (array.dtype !== full.array.dtype || sizes.t !== full.sizes.t || sizes.c !== full.sizes.c)
       throw new SamError(
         'invalid_image',
         `Resolution level ${i} of ${name} differs from the first in more than size; it is damaged.`,
       );
   const axes = letters.replace('s', 'c');
   const cache = new LruCache<string, Chunk>(CACHE_BYTES);
-  const { t, c, z } = sizes[0];
-  const dtype = memoryDtype(full.dtype);
+  const { t, c, z } = full.sizes;
+  const dtype = memoryDtype(full.array.dtype);
   const names = namedChannels(c);
   return imageSource(
     {
       name,
       axes: planeAxes(t > 1, z > 1),
-      sizes: sizes[0],
+      sizes: full.sizes,
       dtype,
       channels: names.map((channel, i) => ({ ...channel, ...described.channels[i] })),
       rgb: colour,
       pixelSize: described.pixelSize,
-      levels: sizes.map((level) => [level.y, level.x]),
+      levels: arranged.map(({ sizes }) => [sizes.y, sizes.x]),
       images: described.images,
       ...reports(described),
     },
     async (region, options) => {
-      const array = levels[region.level];
+      const { array, sizes } = itemAt(arranged, region.level);
       // A level may have fewer planes than the image.
-      const plane = Math.min(sizes[region.level].z - 1, Math.floor((region.z * sizes[region.level].z) / z));
+      const plane = Math.min(sizes.z - 1, Math.floor((region.z * sizes.z) / z));
       const out = allocateRegion(dtype, region);
-      return readChunkedRegion(name, array, axes, { ...region, z: plane }, cache, out, options);
+      return readChunkedRegion({ name, array, axes, cache }, { ...region, z: plane }, out, options);
     },
     async () => cache.clear(),
   );

@@ -1,3 +1,5 @@
+import { SamError } from '../errors.js';
+import { itemAt } from '../items.js';
 import type { TypedArray } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import type { LruCache } from './cache.js';
@@ -18,37 +20,41 @@ export interface Chunk {
   readonly strides: readonly number[];
 }
 
-/** Fills `out` with the region of an array whose axes are `axes`: letters of `tczyx`, one per axis. */
+/** An array, what its axes are (letters of `tczyx`, one per axis), and those of its chunks that are kept. */
+interface CachedArray {
+  readonly name: string;
+  readonly array: ChunkedArray;
+  readonly axes: string;
+  readonly cache: LruCache<string, Chunk>;
+}
+
+/** Fills `out` with a region of an array. */
 export async function readChunkedRegion(
-  name: string,
-  array: ChunkedArray,
-  axes: string,
+  { name, array, axes, cache }: CachedArray,
   region: Region,
-  cache: LruCache<string, Chunk>,
   out: TypedArray,
   options: TaskOptions,
 ): Promise<TypedArray> {
   const [y0, x0, y1, x1] = region.box;
-  const wanted: Record<string, readonly number[]> = {
-    t: [region.t],
-    z: [region.z],
-    c: region.channels,
-    y: range(y0, y1),
-    x: range(x0, x1),
-  };
+  const samples = region.channels.length;
+  /** By letter: which positions along the axis are wanted, and how far apart they lie in `out`. */
+  const wanted = new Map<string, { readonly positions: readonly number[]; readonly step: number }>([
+    ['t', { positions: [region.t], step: 0 }],
+    ['z', { positions: [region.z], step: 0 }],
+    ['c', { positions: region.channels, step: 1 }],
+    ['y', { positions: range(y0, y1), step: region.width * samples }],
+    ['x', { positions: range(x0, x1), step: samples }],
+  ]);
   /** Per axis: the chunk index, and which of the wanted positions lie in that chunk. */
-  const perAxis = [...axes].map((axis, i) => split(wanted[axis], array.chunks[i]));
+  const perAxis = [...axes].map((letter, i) => {
+    const along = wanted.get(letter);
+    if (along === undefined) throw new SamError('internal', `An axis "${letter}" of ${name} was asked for.`);
+    return split(along.positions, along.step, itemAt(array.chunks, i));
+  });
   checkBlockCount(
     name,
     perAxis.reduce((count, parts) => count * parts.length, 1),
   );
-  const steps: Record<string, number> = {
-    c: 1,
-    x: region.channels.length,
-    y: region.width * region.channels.length,
-    t: 0,
-    z: 0,
-  };
   await forEachConcurrently(
     product(perAxis),
     async (parts) => {
@@ -57,12 +63,7 @@ export async function readChunkedRegion(
         const value = await array.chunk(index, options);
         return { value, bytes: value.data.byteLength };
       });
-      copy(
-        chunk,
-        parts,
-        [...axes].map((axis) => steps[axis]),
-        out,
-      );
+      copy(chunk, parts, out);
     },
     options.signal,
   );
@@ -73,17 +74,18 @@ interface Part {
   readonly chunk: number;
   readonly inside: readonly number[];
   readonly position: readonly number[];
+  readonly step: number;
 }
 
 function range(start: number, end: number): number[] {
   return Array.from({ length: end - start }, (_, i) => start + i);
 }
 
-function split(positions: readonly number[], chunk: number): Part[] {
-  const parts = new Map<number, { chunk: number; inside: number[]; position: number[] }>();
+function split(positions: readonly number[], step: number, chunk: number): Part[] {
+  const parts = new Map<number, { chunk: number; inside: number[]; position: number[]; step: number }>();
   positions.forEach((at, i) => {
     const index = Math.floor(at / chunk);
-    const part = parts.get(index) ?? { chunk: index, inside: [], position: [] };
+    const part = parts.get(index) ?? { chunk: index, inside: [], position: [], step };
     parts.set(index, part);
     part.inside.push(at - index * chunk);
     part.position.push(i);
@@ -92,29 +94,28 @@ function split(positions: readonly number[], chunk: number): Part[] {
 }
 
 function* product(perAxis: readonly (readonly Part[])[], chosen: readonly Part[] = []): Generator<readonly Part[]> {
-  if (chosen.length === perAxis.length) yield chosen;
-  else for (const part of perAxis[chosen.length]) yield* product(perAxis, [...chosen, part]);
+  const next = perAxis[chosen.length];
+  if (next === undefined) yield chosen;
+  else for (const part of next) yield* product(perAxis, [...chosen, part]);
 }
 
 /** Rows that lie together on both sides are copied at once. */
-function copy(chunk: Chunk, parts: readonly Part[], steps: readonly number[], out: TypedArray): void {
-  const last = parts.length - 1;
-  const { inside: lastInside } = parts[last];
-  const together =
-    chunk.strides[last] === 1 && steps[last] === 1 && lastInside.every((at, i) => at === lastInside[0] + i);
+function copy(chunk: Chunk, parts: readonly Part[], out: TypedArray): void {
+  const axes = parts.map((part, axis) => ({ ...part, stride: itemAt(chunk.strides, axis) }));
+  const last = axes.length - 1;
+  const { inside: lastInside, stride: lastStride, step: lastStep } = itemAt(axes, last);
+  const [start, first] = [itemAt(lastInside, 0), itemAt(itemAt(axes, last).position, 0)];
+  const together = lastStride === 1 && lastStep === 1 && lastInside.every((at, i) => at === start + i);
   const walk = (axis: number, from: number, to: number) => {
-    const { inside, position } = parts[axis];
-    const stride = chunk.strides[axis];
-    const step = steps[axis];
     if (axis === last && together) {
-      const start = from + inside[0];
-      out.set(chunk.data.subarray(start, start + inside.length), to + position[0]);
+      out.set(chunk.data.subarray(from + start, from + start + lastInside.length), to + first);
       return;
     }
+    const { inside, position, stride, step } = axes[axis]!;
     for (let i = 0; i < inside.length; i++) {
-      const source = from + inside[i] * stride;
-      const target = to + position[i] * step;
-      if (axis === last) out[target] = chunk.data[source];
+      const source = from + inside[i]! * stride;
+      const target = to + position[i]! * step;
+      if (axis === last) out[target] = chunk.data[source]!;
       else walk(axis + 1, source, target);
     }
   };

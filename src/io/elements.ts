@@ -49,8 +49,8 @@ export function swapBytes(bytes: Uint8Array, size: number): void {
   if (size === 1) return;
   for (let start = 0; start + size <= bytes.length; start += size)
     for (let low = start, high = start + size - 1; low < high; low++, high--) {
-      const byte = bytes[low];
-      bytes[low] = bytes[high];
+      const byte = bytes[low]!;
+      bytes[low] = bytes[high]!;
       bytes[high] = byte;
     }
 }

@@ -151,7 +151,7 @@ export function addressBeside(url: string, name: string): string {
 }
 
 export function nameOfUrl(url: string): string {
-  const path = url.split(/[?#]/)[0].replace(/\/+$/, '');
+  const path = url.replace(/[?#].*$/s, '').replace(/\/+$/, '');
   return decodeURIComponentOrKeep(path.slice(path.lastIndexOf('/') + 1)) || url;
 }
 

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { itemAt } from '../items.js';
 import { dtypeOf, sizeOf, type TypedArray } from '../ndimage/array.js';
 import type { ChannelInfo, ImageSource } from './image.js';
 import { allocateRegion, colourChannels, type ImageDescription, imageSource, type Region } from './region.js';
@@ -69,8 +70,8 @@ export function arrange(shape: readonly number[], axes: string, name: string, st
   const sizes = { t: 1, c: 1, z: 1, y: 1, x: 1 };
   const steps = { t: 0, c: 0, z: 0, y: 0, x: 0 };
   letters.forEach((letter, axis) => {
-    sizes[letter as keyof typeof sizes] = shape[axis];
-    steps[letter as keyof typeof sizes] = strides[axis];
+    sizes[letter as keyof typeof sizes] = itemAt(shape, axis);
+    steps[letter as keyof typeof sizes] = itemAt(strides, axis);
   });
   return { sizes, strides: steps };
 }
@@ -87,7 +88,7 @@ function gather(data: TypedArray, { strides }: Layout, region: Region, out: Type
     let target = position;
     for (let y = y0; y < y1; y++) {
       let from = plane + channel * strides.c + y * strides.y + x0 * strides.x;
-      for (let x = x0; x < x1; x++, from += strides.x, target += count) out[target] = data[from];
+      for (let x = x0; x < x1; x++, from += strides.x, target += count) out[target] = data[from]!;
     }
   });
   return out;

@@ -35,6 +35,10 @@ export function isAddress(file: string): boolean {
 /** Its name without folder; for a part of a zarr from the zarr on, with slashes: `plate.zarr/A/1/0`. */
 export function nameOfFile(file: string): string {
   // Of an address as openImage names it, but for the parts of a zarr.
-  if (isAddress(file)) return fileNameOf(file.split(/[?#]/)[0]).split('/').map(nameOfUrl).join('/');
+  if (isAddress(file))
+    return fileNameOf(file.replace(/[?#].*$/s, ''))
+      .split('/')
+      .map(nameOfUrl)
+      .join('/');
   return fileNameOf(path.resolve(file).replaceAll(path.sep, '/'));
 }

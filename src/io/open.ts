@@ -70,7 +70,7 @@ async function openStore(store: Store, options: OpenOptions): Promise<ImageSourc
 async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> {
   if (!/^(https?|blob|data):/i.test(url))
     throw new SamError('invalid_argument', `"${url}" is not an address of the web; it should start with https://.`);
-  const path = url.split(/[?#]/)[0];
+  const path = url.replace(/[?#].*$/s, '');
   if (/\.zarr(\/|$)|\/$/i.test(path) && !/\.zip$/i.test(path)) {
     const { httpStore } = await load();
     return openStore(httpStore(url), { name: nameOfUrl(url), ...options });
@@ -195,7 +195,7 @@ async function openFormat(
 }
 
 function withExtensionHint(error: unknown, name: string, format: Format): unknown {
-  const extension = /\.([a-z0-9]+)$/i.exec(name)?.[1].toLowerCase();
+  const extension = /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase();
   if (!(error instanceof SamError) || error.code !== 'invalid_image' || extension === undefined) return error;
   if (EXTENSIONS[format].includes(extension)) return error;
   return new SamError(

@@ -1,3 +1,4 @@
+import { SamError } from '../errors.js';
 import type { ImageSource } from './image.js';
 
 /** Physical size of a pixel and the names its unit goes by in different formats. */
@@ -6,6 +7,7 @@ export type PixelSize = NonNullable<ImageSource['pixelSize']>;
 /** @param sizes of a pixel in µm, z y x or y x */
 export function micrometres(sizes: readonly number[]): PixelSize {
   const [x, y = x, z] = sizes.toReversed();
+  if (x === undefined || y === undefined) throw new SamError('invalid_argument', 'A pixel size of no axis was given.');
   return { ...(z !== undefined && { z }), y, x, unit: 'µm' };
 }
 

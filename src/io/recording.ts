@@ -95,7 +95,7 @@ async function projected(
   most.set(first.data as never);
   for (let z = 1; z < recording.sizes.z; z++) {
     const { data } = await recording.readRegion({ ...request, z }, options);
-    for (let i = 0; i < data.length; i++) if (data[i] > most[i] || Number.isNaN(most[i])) most[i] = data[i];
+    for (let i = 0; i < data.length; i++) if (data[i]! > most[i]! || Number.isNaN(most[i]!)) most[i] = data[i]!;
   }
   return { data: most, shape: first.shape };
 }

@@ -1,4 +1,5 @@
 import { asSamError, SamError } from '../errors.js';
+import { itemAt } from '../items.js';
 import { allocate, type Dtype, sizeOf, type TypedArray, type YXYX } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import type { ImageSource, RegionRequest } from './image.js';
@@ -75,7 +76,7 @@ function resolveRegion(image: ImageDescription, request: RegionRequest): Region 
   const channels = request.channels ?? Array.from({ length: image.sizes.c }, (_, channel) => channel);
   if (channels.length === 0) throw new SamError('invalid_argument', 'No channel was asked for; ask for at least one.');
   for (const channel of channels) checkIndex('channel', channel, image.sizes.c);
-  const [rows, columns] = image.levels[level];
+  const [rows, columns] = itemAt(image.levels, level);
   const box = request.box ?? [0, 0, rows, columns];
   const [y0, x0, y1, x1] = box;
   const inside = y0 >= 0 && x0 >= 0 && y1 > y0 && x1 > x0 && y1 <= rows && x1 <= columns;
@@ -167,7 +168,7 @@ export function copyTile(
     for (const [position, sample] of samples) {
       let source = from + sample;
       let target = to + position;
-      for (let x = left; x < right; x++, source += tile.stride, target += count) out[target] = tile.data[source];
+      for (let x = left; x < right; x++, source += tile.stride, target += count) out[target] = tile.data[source]!;
     }
   }
 }

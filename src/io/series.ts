@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { itemAt } from '../items.js';
 import type { ByteSource } from './bytes.js';
 import { naturalOrder } from './folder/file-names.js';
 import { listFolder } from './folder/listing.js';
@@ -15,14 +16,15 @@ type Open = (source: ByteSource, companions: readonly ByteSource[]) => Promise<I
 export async function openSeries(files: readonly ByteSource[], open: Open): Promise<ImageSource> {
   const { chosen } = listFolder(files.map(({ name }) => name));
   const images = files.length === 1 ? files : files.filter(({ name }) => chosen.includes(name));
-  if (images.length === 0)
+  const sorted = [...images].sort((a, b) => naturalOrder(a.name, b.name));
+  const [firstFile] = sorted;
+  if (firstFile === undefined)
     throw new SamError(
       'unsupported',
-      `None of the ${files.length} files is an image by its name (${files[0].name}, ...); choose images, or open one by itself.`,
+      `None of the ${files.length} files is an image by its name (${files[0]?.name}, ...); choose images, or open one by itself.`,
     );
-  const sorted = [...images].sort((a, b) => naturalOrder(a.name, b.name));
-  const others = files.filter((file) => file !== sorted[0]);
-  const first = await open(sorted[0], others);
+  const others = files.filter((file) => file !== firstFile);
+  const first = await open(firstFile, others);
   // An OME-TIFF that spans the files is the whole image already.
   if (sorted.length === 1) return first;
   if ((first.files?.length ?? 1) > 1)
@@ -36,13 +38,13 @@ export async function openSeries(files: readonly ByteSource[], open: Open): Prom
   if (first.sizes.t > 1)
     throw new SamError(
       'unsupported',
-      `${sorted[0].name} is a time series itself; ${sorted.length} of them cannot be opened as one image. Open them one by one.`,
+      `${firstFile.name} is a time series itself; ${sorted.length} of them cannot be opened as one image. Open them one by one.`,
     );
   const opened = new Map<number, Promise<ImageSource>>([[0, Promise.resolve(first)]]);
   const frame = (t: number) => {
     let image = opened.get(t);
     if (image === undefined) {
-      image = open(sorted[t], []).then((other) => alike(other, first));
+      image = open(itemAt(sorted, t), []).then((other) => alike(other, first));
       opened.set(t, image);
       image.catch(() => opened.delete(t));
     }
@@ -79,7 +81,7 @@ function alike(image: ImageSource, first: ImageSource): ImageSource {
 }
 
 function commonName(files: readonly ByteSource[]): string {
-  const [first, last] = [files[0].name, files[files.length - 1].name];
+  const [first, last] = [files.at(0)?.name ?? '', files.at(-1)?.name ?? ''];
   let end = 0;
   while (end < first.length && first[end] === last[end]) end++;
   const stem = first.slice(0, end).replace(/[\d_\-. ]+$/, '');

@@ -64,7 +64,7 @@ async function readRegion(
   const count = region.channels.length;
   const [y0, x0] = region.box;
   for (const [position, channel] of region.channels.entries()) {
-    const consecutive = region.channels.every((other, i) => other === region.channels[0] + i);
+    const consecutive = region.channels.every((other, i) => other === (region.channels[0] ?? 0) + i);
     if (consecutive && position > 0) break;
     const start = region.t * strides.t + region.z * strides.z + channel * strides.c + y0 * strides.y + x0 * strides.x;
     const axes: Axis[] = [
@@ -95,6 +95,7 @@ async function readAxes(
     return;
   }
   const [outer, ...inner] = axes;
+  if (outer === undefined) return;
   // Rows side by side: over HTTP each is a request that waits for its answer.
   const steps = Array.from({ length: outer.length }, (_, i) => i);
   await forEachConcurrently(
@@ -106,9 +107,11 @@ async function readAxes(
 }
 
 function scatter(data: TypedArray, axes: readonly Axis[], from: number, to: number, out: TypedArray): void {
-  const [{ length, stride, step }, ...inner] = axes;
+  const [axis, ...inner] = axes;
+  if (axis === undefined) return;
+  const { length, stride, step } = axis;
   for (let i = 0; i < length; i++) {
-    if (inner.length === 0) out[to + i * step] = data[from + i * stride];
+    if (inner.length === 0) out[to + i * step] = data[from + i * stride]!;
     else scatter(data, inner, from + i * stride, to + i * step, out);
   }
 }

@@ -31,7 +31,7 @@ function isDigitalMicrograph(head: Uint8Array): boolean {
   const version = head[3];
   if (head[0] !== 0 || head[1] !== 0 || head[2] !== 0 || (version !== 3 && version !== 4)) return false;
   const order = version === 3 ? 8 : 12;
-  return head[order] === 0 && head[order + 1] === 0 && head[order + 2] === 0 && head[order + 3] <= 1;
+  return head[order] === 0 && head[order + 1] === 0 && head[order + 2] === 0 && (head[order + 3] ?? 255) <= 1;
 }
 
 const utf16 = (text: string) => [...text].join('\0');
@@ -226,5 +226,5 @@ export function misleadingFormat(name: string): UnreadableFormat | undefined {
 }
 
 function extensionOf(name: string): string {
-  return /\.([a-z0-9]+)$/i.exec(name)?.[1].toLowerCase() ?? '';
+  return /\.([a-z0-9]+)$/i.exec(name)?.[1]?.toLowerCase() ?? '';
 }

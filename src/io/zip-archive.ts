@@ -143,12 +143,14 @@ function parseDirectory(bytes: Uint8Array, name: string): Map<string, Entry> {
     if (at + 46 > bytes.length || view.getUint32(at, true) !== CENTRAL) throw damaged(name, 'a damaged directory');
     const flags = view.getUint16(at + 8, true);
     const method = view.getUint16(at + 10, true);
-    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((field) => view.getUint16(at + field, true));
+    const length = (field: number) => view.getUint16(at + field, true);
+    const [nameLength, extraLength, commentLength] = [length(28), length(30), length(32)];
     const text = bytes.subarray(at + 46, at + 46 + nameLength);
     const member = new TextDecoder(flags & 2048 ? 'utf-8' : 'latin1').decode(text);
     const extra = bytes.subarray(at + 46 + nameLength, at + 46 + nameLength + extraLength);
-    const [size, packedSize, header] = wideFields(
-      [24, 20, 42].map((field) => view.getUint32(at + field, true)),
+    const field = (from: number) => view.getUint32(at + from, true);
+    const { size, packedSize, header } = wideFields(
+      { size: field(24), packedSize: field(20), header: field(42) },
       extra,
     );
     entries.set(member, {
@@ -166,18 +168,26 @@ function parseDirectory(bytes: Uint8Array, name: string): Map<string, Entry> {
 }
 
 /** Fields that are full are in the zip64 part of the extra field instead, in the same order (4.5.3). */
-function wideFields(fields: readonly number[], extra: Uint8Array): number[] {
+function wideFields(fields: WideFields, extra: Uint8Array): WideFields {
   const view = viewOf(extra);
   for (let at = 0; at + 4 <= extra.length; at += 4 + view.getUint16(at + 2, true)) {
     if (view.getUint16(at, true) !== 1) continue;
     let next = at + 4;
-    return fields.map((field) => {
+    const wide = (field: number) => {
       if (field !== 0xffffffff || next + 8 > extra.length) return field;
       next += 8;
       return uint64(view, next - 8);
-    });
+    };
+    return { size: wide(fields.size), packedSize: wide(fields.packedSize), header: wide(fields.header) };
   }
-  return [...fields];
+  return fields;
+}
+
+interface WideFields {
+  readonly size: number;
+  readonly packedSize: number;
+  /** Where the member's own header begins. */
+  readonly header: number;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

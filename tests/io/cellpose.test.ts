@@ -69,6 +69,8 @@ describe('masks of Cellpose', () => {
 
   it('lie among plain values of Python', () => {
     const pickle = '(dp0\nVa\np1\n(lp2\nI1\naF2.5\naL3L\naI01\nas.';
+    const minusOne = Uint8Array.of(0x8a, 200, ...new Uint8Array(200).fill(255), 0x2e); // LONG1
+    assert.equal(readPickle(minusOne, 'x'), -1);
     const value = readPickle(new TextEncoder().encode(pickle), 'x');
     assert.deepEqual(value, new Map([['a', [1, 2.5, 3, true]]]));
   });

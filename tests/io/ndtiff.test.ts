@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { memoryBytes } from '../../src/io/bytes.js';
 import { openImage } from '../../src/io/open.js';
 import { ndTiff, STEPS } from '../support/recordings.js';
+import { buildTiff, short } from '../support/tiff-builder.js';
 
 /** Files of 6 x 5 pixels whose planes have one value each. */
 describe('NDTiff', () => {
@@ -79,6 +80,15 @@ describe('NDTiff', () => {
     assert.deepEqual((await values(partial)).flat(2), [100, 102, 101, 103, 0, 0, 0, 0]);
     assert.deepEqual(partial.absentPlanes, [2, 3]);
     assert.match(partial.notices?.join(' ') ?? '', /run_NDTiffStack_1\.tif is black/);
+  });
+
+  it('whose planes are in tiles is refused: its index says where strips are', async () => {
+    const files = ndTiff(STEPS.slice(0, 1), 1);
+    const [name] = [...files.keys()].filter((file) => file.endsWith('.tif'));
+    const tiled = { width: 6, height: 5, tile: [16, 16] as const, blocks: [new Uint8Array(256)] };
+    files.set(name, buildTiff([{ ...tiled, tags: [short(258, 8), short(259, 1), short(262, 1)] }]));
+    const image = await open(files, name);
+    await assert.rejects(image.readRegion({}), { code: 'unsupported', message: /tiles/ });
   });
 
   it('with a damaged index, or none, is read as its pages are', async () => {

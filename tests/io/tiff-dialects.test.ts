@@ -301,6 +301,12 @@ describe('Zeiss LSM', () => {
     return bytes;
   }
 
+  it('with nothing but thumbnails is an error, not an image without planes', async () => {
+    const [, thumbnail] = pages(1, 1, lsmInfo({ scan: 0 }));
+    const only = { ...thumbnail, tags: [...(thumbnail.tags ?? []), lsmInfo({ scan: 0 })] };
+    await assert.rejects(open([only], 'a.lsm'), { code: 'invalid_image', message: /thumbnails/ });
+  });
+
   it('names and colours of channels', async () => {
     const names = ['Ch1-T1', 'Ch2-T1'].map((name) => [...new TextEncoder().encode(`${name}\0`)]);
     const build = (colours: number) => buildTiff(pages(1, 2, lsmInfo({ c: 2, scan: 0, colours })));

@@ -1,38 +1,36 @@
 /** CRC-32C (Castagnoli), the checksum of zarr v3's `crc32c` codec (RFC 3720, appendix B.4), eight bytes at a time. */
 export function crc32c(bytes: Uint8Array): number {
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let crc = 0xffffffff;
   let i = 0;
   for (const end = bytes.length - 7; i < end; i += 8) {
-    const low = crc ^ (bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24));
+    const low = crc ^ view.getInt32(i, true);
+    const high = view.getInt32(i + 4, true);
     crc =
-      t7[low & 255] ^
-      t6[(low >>> 8) & 255] ^
-      t5[(low >>> 16) & 255] ^
-      t4[low >>> 24] ^
-      t3[bytes[i + 4]] ^
-      t2[bytes[i + 5]] ^
-      t1[bytes[i + 6]] ^
-      t0[bytes[i + 7]];
+      AFTER_7[low & 255]! ^
+      AFTER_6[(low >>> 8) & 255]! ^
+      AFTER_5[(low >>> 16) & 255]! ^
+      AFTER_4[low >>> 24]! ^
+      AFTER_3[high & 255]! ^
+      AFTER_2[(high >>> 8) & 255]! ^
+      AFTER_1[(high >>> 16) & 255]! ^
+      AFTER_0[high >>> 24]!;
   }
-  for (; i < bytes.length; i++) crc = t0[(crc ^ bytes[i]) & 255] ^ (crc >>> 8);
+  for (const byte of bytes.subarray(i)) crc = AFTER_0[(crc ^ byte) & 255]! ^ (crc >>> 8);
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** TABLES[k][b]: what byte b does to the sum when k bytes follow it. */
-const TABLES = makeTables();
-
-function makeTables(): Int32Array[] {
-  const tables = Array.from({ length: 8 }, () => new Int32Array(256));
-  for (let b = 0; b < 256; b++) {
-    let crc = b;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
-    tables[0][b] = crc;
-  }
-  for (let k = 1; k < 8; k++)
-    for (let b = 0; b < 256; b++) {
-      const before = tables[k - 1][b];
-      tables[k][b] = tables[0][before & 255] ^ (before >>> 8);
-    }
-  return tables;
-}
+/** AFTER_k[b]: what byte b does to the sum when k bytes follow it. */
+const AFTER_0 = new Int32Array(256).map((_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  return crc;
+});
+const followed = (table: Int32Array) => table.map((crc) => AFTER_0[crc & 255]! ^ (crc >>> 8));
+const AFTER_1 = followed(AFTER_0);
+const AFTER_2 = followed(AFTER_1);
+const AFTER_3 = followed(AFTER_2);
+const AFTER_4 = followed(AFTER_3);
+const AFTER_5 = followed(AFTER_4);
+const AFTER_6 = followed(AFTER_5);
+const AFTER_7 = followed(AFTER_6);

@@ -77,7 +77,7 @@ export function isThumbnailName(path: string): boolean {
 export function fileNameOf(path: string): string {
   const names = path.replace(/[\\/]+$/, '').split(/[\\/]/);
   const zarr = names.findIndex((name) => ZARR.test(name));
-  return zarr < 0 ? names[names.length - 1] : names.slice(zarr).join('/');
+  return zarr < 0 ? (names.at(-1) ?? '') : names.slice(zarr).join('/');
 }
 
 /** The folder's part of a path, with a slash at its end, or nothing. */
@@ -88,17 +88,19 @@ export function folderOf(path: string): string {
 
 /** The name without folder and without the extension of an image: `a/cells.ome.tif` → `cells`, `p.zarr/A/1` → `p_A_1`. */
 export function stemOf(path: string): string {
-  const [name, ...below] = fileNameOf(path).split('/');
+  const [name = '', ...below] = fileNameOf(path).split('/');
   const stem = ANY.test(name) ? name.replace(ANY, '').replace(/\.ome$/i, '') : name;
   return [stem, ...below].join('_');
 }
 
 /** The extension as it is in the name, with its dot; nothing if it is none of an image. */
 export function extensionOf(path: string): string {
-  return ANY.exec(fileNameOf(path).split('/')[0])?.[0] ?? '';
+  const [name = ''] = fileNameOf(path).split('/');
+  return ANY.exec(name)?.[0] ?? '';
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
+const withoutEnding = (name: string) => name.replace(/(?!^)\.[^.]*$/, '');
 
 /**
  * As people count: t2 before t10, and before what is only added: cells.tif, cells_labels.tif. Folder by folder. Names that
@@ -106,9 +108,10 @@ const collator = new Intl.Collator('en', { numeric: true });
  */
 export function naturalOrder(a: string, b: string): number {
   const [one, other] = [a.split('/'), b.split('/')];
-  for (let i = 0; i < Math.min(one.length, other.length); i++) {
-    const [stem, otherStem] = [one[i], other[i]].map((name) => name.replace(/(?!^)\.[^.]*$/, ''));
-    const order = collator.compare(stem, otherStem) || collator.compare(one[i], other[i]);
+  for (const [i, name] of one.entries()) {
+    const its = other[i];
+    if (its === undefined) break;
+    const order = collator.compare(withoutEnding(name), withoutEnding(its)) || collator.compare(name, its);
     if (order !== 0) return order;
   }
   return one.length - other.length || (a < b ? -1 : a > b ? 1 : 0);

@@ -27,7 +27,7 @@ export async function partsOfSets(
     folders.set(folderOf(name), [...(folders.get(folderOf(name)) ?? []), name]);
   const parts = new Map<string, string>();
   for (const inFolder of folders.values())
-    if (inFolder.length > 1 || isNdTiffName(inFolder[0]))
+    if (inFolder.length > 1 || inFolder.some(isNdTiffName))
       for (const [part, whole] of await new Folder(inFolder, open, options).parts()) parts.set(part, whole);
   return parts;
 }
@@ -123,7 +123,7 @@ function memberOf(name: string, document: OmeDocument): Member | undefined {
   const rank = files.indexOf(foldedName(fileNameOf(name)));
   if (files.length < 2 || rank < 0) return undefined;
   const isOwn = isOwnPart(document, fileNameOf(name));
-  const images = [...document.images.keys()].filter((i) => document.images[i].tiffData.some(isOwn));
+  const images = document.images.flatMap(({ tiffData }, i) => (tiffData.some(isOwn) ? [i] : []));
   return images.length > 0 ? { name, images: new Set(images), rank } : undefined;
 }
 

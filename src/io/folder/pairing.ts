@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import { sampleFolder, sampleOfImage, sampleOfLabels } from './affixes.js';
 import { fileNameOf, foldedName, folderOf, stemOf } from './file-names.js';
 import { endingOf, resultNames, safeName } from './result-names.js';
@@ -52,7 +53,7 @@ export function pairNames(
     }
     const doubtful = level.filter(open);
     for (const [one, several] of groupBy(doubtful, 'one'))
-      ambiguous.push({ name: ones[one], fits: several.map(({ other }) => others[other]) });
+      ambiguous.push({ name: itemAt(ones, one), fits: several.map(({ other }) => itemAt(others, other)) });
     for (const { one, other } of doubtful) {
       unclear.ones.add(one);
       unclear.others.add(other);
@@ -114,7 +115,7 @@ function allFits(ones: readonly string[], others: readonly string[]): Fit[] {
   for (const [one, keys] of allKeys(ones).entries())
     for (const key of keys)
       for (const { other, key: its } of index.get(foldedName(key.text)) ?? []) {
-        const between = distanceBetween(ones[one], others[other]);
+        const between = distanceBetween(itemAt(ones, one), itemAt(others, other));
         if (between === undefined) continue;
         const naming = key.distance + its.distance + (key.text === its.text ? 0 : 0.25);
         const fit = { one, other, naming, distance: naming + between - (key.special || its.special ? 0.1 : 0) };
@@ -128,8 +129,9 @@ function allFits(ones: readonly string[], others: readonly string[]): Fit[] {
 function allKeys(names: readonly string[]): Key[][] {
   const results = resultNames(names);
   return names.map((name, i) => {
-    const special = results[i] !== safeName(stemOf(name));
-    return [...keysOf(name), { text: results[i], distance: 0, ...(special && { special }) }];
+    const text = itemAt(results, i);
+    const special = text !== safeName(stemOf(name));
+    return [...keysOf(name), { text, distance: 0, ...(special && { special }) }];
   });
 }
 
@@ -187,8 +189,8 @@ export function unpairedText(
 ): string | undefined {
   const sentences = ambiguous.map(({ name, fits }) => `${name} fits several ${sides.others}: ${listed(fits)}.`);
   const doubtful = new Set(ambiguous.flatMap(({ name, fits }) => [name, ...fits]));
-  const missing = alone.map((i) => ones[i]).filter((name) => !doubtful.has(name));
-  const left = othersAlone.map((i) => others[i]).filter((name) => !doubtful.has(name));
+  const missing = alone.map((i) => itemAt(ones, i)).filter((name) => !doubtful.has(name));
+  const left = othersAlone.map((i) => itemAt(others, i)).filter((name) => !doubtful.has(name));
   if (missing.length > 0)
     sentences.push(`${missing.length} ${sides.ones} without ${sides.others}: ${listed(missing)}.`);
   if (left.length > 0) sentences.push(`${left.length} ${sides.others} without ${sides.ones}: ${listed(left)}.`);

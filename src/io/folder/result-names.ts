@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import { extensionOf, fileNameOf, foldedName, folderOf, stemOf } from './file-names.js';
 
 /**
@@ -18,13 +19,13 @@ export function resultNames(names: readonly string[]): string[] {
     taken.add(foldedName(name));
   };
   const several = [...groups.values()].filter((group) => group.length > 1);
-  for (const group of groups.values()) if (group.length === 1) give(group[0], stems[group[0]]);
+  for (const [i, stem] of stems.entries()) if (groups.get(foldedName(stem))?.length === 1) give(i, stem);
   for (const group of several) {
     const scheme = SCHEMES.find((name) => {
-      const folded = group.map((i) => foldedName(safeName(name(names[i]))));
+      const folded = group.map((i) => foldedName(safeName(name(itemAt(names, i)))));
       return new Set(folded).size === group.length && !folded.some((each) => taken.has(each));
     });
-    for (const i of group) give(i, scheme ? safeName(scheme(names[i])) : numbered(stems[i], taken));
+    for (const i of group) give(i, scheme ? safeName(scheme(itemAt(names, i))) : numbered(itemAt(stems, i), taken));
   }
   return results;
 }
@@ -34,7 +35,7 @@ const long = (name: string) => [...parents(name), stemOf(name)].join('_');
 
 /** The extension as a part of a name: `_ome_tif`. */
 export function endingOf(path: string): string {
-  const [name] = fileNameOf(path).split('/');
+  const [name = ''] = fileNameOf(path).split('/');
   if (extensionOf(name) === '') return '';
   return name.slice(stemOf(name).length).toLowerCase().replaceAll('.', '_');
 }
@@ -100,7 +101,7 @@ export function shortNames(paths: readonly string[]): string[] {
   const short = paths.map(fileNameOf);
   const counts = new Map<string, number>();
   for (const name of short) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return paths.map((path, i) => (counts.get(short[i]) === 1 ? short[i] : path));
+  return paths.map((path) => (counts.get(fileNameOf(path)) === 1 ? fileNameOf(path) : path));
 }
 
 /** In bytes; file systems allow 255, and formats add to it. */

@@ -40,14 +40,15 @@ export function jpegHeader(bytes: Uint8Array, name: string): JpegHeader {
   const damaged = (what: string) =>
     new SamError('invalid_image', `${name} is not a complete JPEG: ${what}. Get a complete copy of the file.`);
   if (!isJpeg(bytes)) throw damaged('it does not start like one');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 2; at + 4 <= bytes.length; ) {
     if (bytes[at] !== 0xff) throw damaged('a marker is missing');
-    const marker = bytes[at + 1];
+    const marker = view.getUint8(at + 1);
     if (marker === 0xff) {
       at++;
       continue;
     }
-    const length = (bytes[at + 2] << 8) | bytes[at + 3];
+    const length = view.getUint16(at + 2);
     const frame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
     if (frame) {
       if (at + 10 > bytes.length) break;
@@ -57,10 +58,10 @@ export function jpegHeader(bytes: Uint8Array, name: string): JpegHeader {
           `${name} is a lossless or arithmetic JPEG, which is not read; save it as PNG or TIFF.`,
         );
       return {
-        precision: bytes[at + 4],
-        height: (bytes[at + 5] << 8) | bytes[at + 6],
-        width: (bytes[at + 7] << 8) | bytes[at + 8],
-        components: bytes[at + 9],
+        precision: view.getUint8(at + 4),
+        height: view.getUint16(at + 5),
+        width: view.getUint16(at + 7),
+        components: view.getUint8(at + 9),
       };
     }
     if (marker === 0xd9 || marker === 0xda) break;

@@ -15,12 +15,12 @@ import { openStrided } from '../strided.js';
  * file is unpacked into memory.
  */
 interface NiftiHeader {
-  readonly shape: readonly number[];
+  readonly shape: readonly [x: number, y: number, z: number, t: number, extra: number];
   readonly dtype: FileDtype;
   readonly samples: number;
   readonly littleEndian: boolean;
   readonly offset: number;
-  readonly spacing: readonly number[];
+  readonly spacing: readonly [x: number, y: number, z: number];
   readonly unit: string | undefined;
   readonly valueScale: ImageSource['valueScale'];
 }
@@ -40,6 +40,8 @@ const DTYPES: Record<number, readonly [FileDtype, samples: number]> = {
   2304: ['uint8', 4],
 };
 const UNITS: Record<number, string> = { 1: 'm', 2: 'mm', 3: 'µm' };
+/** Of NIfTI-1 and NIfTI-2; a header begins with its own length. */
+const HEADER_BYTES = [348, 540] as const;
 
 export async function openNifti(source: ByteSource, options: TaskOptions = {}): Promise<ImageSource> {
   const { name } = source;
@@ -100,23 +102,24 @@ function openPlain(source: ByteSource, header: NiftiHeader): ImageSource {
 
 function readHeader(head: Uint8Array, name: string): NiftiHeader {
   const view = new DataView(head.buffer, head.byteOffset, head.length);
-  const size = view.getInt32(0, true);
-  const littleEndian = size === 348 || size === 540;
-  const version = [348, 540].indexOf(littleEndian ? size : view.getInt32(0, false)) + 1;
-  if (version === 0 || head.length < [0, 348, 540][version])
+  const stated = [view.getInt32(0, true), view.getInt32(0, false)];
+  const size = HEADER_BYTES.find((bytes) => stated.includes(bytes));
+  if (size === undefined || head.length < size)
     throw new SamError('invalid_image', `${name} is a truncated or damaged NIfTI: its header is not complete.`);
-  const two = version === 2;
+  const littleEndian = stated[0] === size;
+  const two = size === 540;
   const long = (at: number) => Number(view.getBigInt64(at, littleEndian));
-  const dims = Array.from({ length: 8 }, (_, i) => (two ? long(16 + 8 * i) : view.getInt16(40 + 2 * i, littleEndian)));
-  const spacing = Array.from({ length: 3 }, (_, i) =>
-    two ? view.getFloat64(112 + 8 * i, littleEndian) : view.getFloat32(80 + 4 * i, littleEndian),
-  );
+  const dim = (i: number) => (two ? long(16 + 8 * i) : view.getInt16(40 + 2 * i, littleEndian));
+  const spacing = (i: number) =>
+    two ? view.getFloat64(112 + 8 * i, littleEndian) : view.getFloat32(80 + 4 * i, littleEndian);
   const code = view.getInt16(two ? 12 : 70, littleEndian);
-  const shape = Array.from({ length: 5 }, (_, i) => (i < dims[0] ? dims[i + 1] : 1));
-  if (dims[0] < 1 || dims[0] > 7 || shape.some((length) => length < 1))
-    throw new SamError('invalid_image', `${name} claims the shape [${dims.slice(1, 6)}]; it is damaged.`);
-  if (dims.slice(6, dims[0] + 1).some((length) => length > 1))
-    throw new SamError('unsupported', `${name} has ${dims[0]} axes; NIfTI files of up to 5 are read.`);
+  const rank = dim(0);
+  const length = (i: number) => (i <= rank ? dim(i) : 1);
+  const shape = [length(1), length(2), length(3), length(4), length(5)] as const;
+  if (rank < 1 || rank > 7 || shape.some((length) => length < 1))
+    throw new SamError('invalid_image', `${name} claims the shape [${[1, 2, 3, 4, 5].map(dim)}]; it is damaged.`);
+  if (length(6) > 1 || length(7) > 1)
+    throw new SamError('unsupported', `${name} has ${rank} axes; NIfTI files of up to 5 are read.`);
   const kind = DTYPES[code];
   if (kind === undefined)
     throw new SamError(
@@ -131,16 +134,15 @@ function readHeader(head: Uint8Array, name: string): NiftiHeader {
   if (!Number.isSafeInteger(offset) || offset < 0)
     throw new SamError('invalid_image', `${name} says its pixels start at byte ${offset}; it is damaged.`);
   const units = two ? view.getInt32(500, littleEndian) : view.getUint8(123);
-  const [slope, intercept] = (two ? [176, 184] : [112, 116]).map((at) =>
-    two ? view.getFloat64(at, littleEndian) : view.getFloat32(at, littleEndian),
-  );
+  const slope = two ? view.getFloat64(176, littleEndian) : view.getFloat32(112, littleEndian);
+  const intercept = two ? view.getFloat64(184, littleEndian) : view.getFloat32(116, littleEndian);
   return {
     shape,
     dtype: kind[0],
     samples: kind[1],
     littleEndian,
     offset,
-    spacing,
+    spacing: [spacing(0), spacing(1), spacing(2)],
     unit: UNITS[units & 7],
     valueScale: kind[1] === 1 ? scaleOf(slope, intercept) : undefined,
   };

@@ -61,7 +61,7 @@ async function readHeader(source: ByteSource, options: TaskOptions) {
 async function headerText(source: ByteSource, options: TaskOptions): Promise<{ start: number; header: string }> {
   const { name } = source;
   const prefix = await source.read(0, Math.min(12, source.size), options);
-  const two = prefix[6] >= 2;
+  const two = (prefix[6] ?? 0) >= 2;
   const start = two ? 12 : 10;
   if (prefix.length < start)
     throw new SamError('invalid_image', `${name} is a truncated .npy file; get a complete copy.`);
@@ -73,12 +73,12 @@ async function headerText(source: ByteSource, options: TaskOptions): Promise<{ s
 
 /** The header is a Python dictionary literal: {'descr': '<u2', 'fortran_order': False, 'shape': (10, 20), } */
 function parseHeader(header: string, name: string) {
-  const descr = /'descr'\s*:\s*'([<>|=]?)([a-zA-Z]\d+)'/.exec(header);
-  const shape = /'shape'\s*:\s*\(([\d\s,L]*)\)/.exec(header);
-  const order = /'fortran_order'\s*:\s*(True|False)/.exec(header);
-  if (!shape || !order || !/'descr'/.test(header))
+  const [, byteOrder, kind] = /'descr'\s*:\s*'([<>|=]?)([a-zA-Z]\d+)'/.exec(header) ?? [];
+  const [, lengths] = /'shape'\s*:\s*\(([\d\s,L]*)\)/.exec(header) ?? [];
+  const [, fortran] = /'fortran_order'\s*:\s*(True|False)/.exec(header) ?? [];
+  if (lengths === undefined || fortran === undefined || !/'descr'/.test(header))
     throw new SamError('invalid_image', `${name} has a damaged .npy header; save it again with numpy.save.`);
-  const dtype = descr ? DTYPES[descr[2]] : undefined;
+  const dtype = kind === undefined ? undefined : DTYPES[kind];
   if (dtype === undefined)
     throw new SamError(
       'unsupported',
@@ -86,8 +86,8 @@ function parseHeader(header: string, name: string) {
     );
   return {
     dtype,
-    littleEndian: descr?.[1] !== '>',
-    fortran: order[1] === 'True',
-    shape: shape[1].split(',').flatMap((part) => (part.trim() ? [Number.parseInt(part, 10)] : [])),
+    littleEndian: byteOrder !== '>',
+    fortran: fortran === 'True',
+    shape: lengths.split(',').flatMap((part) => (part.trim() ? [Number.parseInt(part, 10)] : [])),
   };
 }

@@ -76,7 +76,7 @@ class Machine {
 
   run(): PickleValue {
     for (;;) {
-      const code = String.fromCharCode(this.take(1)[0]);
+      const code = String.fromCharCode(this.integer(1));
       if (code === '.') return this.pop();
       const step = STEPS[code];
       if (!step)
@@ -154,7 +154,12 @@ class Machine {
   extend(values: readonly PickleValue[]): void {
     const into = this.top();
     if (Array.isArray(into)) for (const value of values) into.push(value);
-    else if (into instanceof Map) for (let i = 0; i + 1 < values.length; i += 2) into.set(values[i], values[i + 1]);
+    if (!(into instanceof Map)) return;
+    let key: PickleValue | undefined;
+    for (const value of values) {
+      if (key !== undefined) into.set(key, value);
+      key = key === undefined ? value : undefined;
+    }
   }
 
   reduce(): void {
@@ -201,12 +206,12 @@ function called(callee: PickleValue, args: readonly PickleValue[]): PickleValue 
   }
 }
 
-function numbers(value: PickleValue): number[] {
+function numbers(value: PickleValue | undefined): number[] {
   return Array.isArray(value) ? value.map(Number) : [];
 }
 
 /** As a .npy says it: '<u2'. */
-function dtypeText(dtype: PickleValue): string {
+function dtypeText(dtype: PickleValue | undefined): string {
   if (!(dtype instanceof Opaque) || typeof dtype.args[0] !== 'string') return '';
   const order = Array.isArray(dtype.state) ? dtype.state[1] : '|';
   return `${order === '=' ? '<' : order}${dtype.args[0]}`;
@@ -215,11 +220,11 @@ function dtypeText(dtype: PickleValue): string {
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const latin1 = (bytes: Uint8Array) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 
-/** A whole number of any length, two's complement, little-endian. */
+/** A whole number, two's complement, little-endian; of what is longer than any that means something, the lowest bits. */
 function long(bytes: Uint8Array): number | bigint {
-  let value = 0n;
-  for (let i = Math.min(bytes.length, 64) - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]);
-  const signed = bytes.length > 0 && bytes[bytes.length - 1] >= 128 ? value - (1n << BigInt(8 * bytes.length)) : value;
+  const low = bytes.subarray(0, 64);
+  const value = low.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  const signed = BigInt.asIntN(8 * low.length, value);
   const number = Number(signed);
   return Number.isSafeInteger(number) ? number : signed;
 }

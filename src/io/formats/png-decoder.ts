@@ -20,13 +20,12 @@ export interface Png {
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const INDEXED = 3;
-const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
-const DEPTHS: Readonly<Record<number, readonly number[]>> = {
-  0: [1, 2, 4, 8, 16],
-  2: [8, 16],
-  3: [1, 2, 4, 8],
-  4: [8, 16],
-  6: [8, 16],
+const COLOUR_TYPES: Readonly<Record<number, { readonly channels: number; readonly depths: readonly number[] }>> = {
+  0: { channels: 1, depths: [1, 2, 4, 8, 16] },
+  2: { channels: 3, depths: [8, 16] },
+  3: { channels: 1, depths: [1, 2, 4, 8] },
+  4: { channels: 2, depths: [8, 16] },
+  6: { channels: 4, depths: [8, 16] },
 };
 /** Deflate packs no better than this. */
 const DEFLATE_RATIO = 1032;
@@ -80,21 +79,17 @@ function readHeader(bytes: Uint8Array, name: string): Header {
     throw new SamError('invalid_image', `${name} is a truncated PNG; get a complete copy of the file.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const [width, height] = [view.getUint32(16), view.getUint32(20)];
-  const [depth, colourType, compression, filter, interlace] = bytes.subarray(24, 29);
-  const channels = CHANNELS[colourType];
-  if (
-    channels === undefined ||
-    !DEPTHS[colourType].includes(depth) ||
-    compression !== 0 ||
-    filter !== 0 ||
-    interlace > 1
-  )
+  const [depth, colourType] = [view.getUint8(24), view.getUint8(25)];
+  const [compression, filter, interlace] = [view.getUint8(26), view.getUint8(27), view.getUint8(28)];
+  const type = COLOUR_TYPES[colourType];
+  if (type === undefined || !type.depths.includes(depth) || compression !== 0 || filter !== 0 || interlace > 1)
     throw new SamError(
       'invalid_image',
       `${name} is a damaged PNG: colour type ${colourType} of ${depth} bits, compression ${compression}, filter ${filter}, interlace ${interlace}.`,
     );
   if (width === 0 || height === 0)
     throw new SamError('invalid_image', `${name} is ${height} x ${width} pixels; an image needs at least 1 x 1.`);
+  const { channels } = type;
   checkBlockSize(name, 'a picture', [height, width, channels], Math.max(1, depth / 8));
   return { width, height, depth, colourType, channels, interlaced: interlace === 1 };
 }
@@ -171,22 +166,22 @@ function passSize(pass: Pass, { height, width, channels, depth }: Header): Sized
 /** Rows of one filter byte and `rowBytes` bytes, in place (section 9). */
 function undoFilters(rows: Uint8Array, rowBytes: number, pixelBytes: number, name: string): void {
   for (let start = 0; start < rows.length; start += rowBytes + 1) {
-    const filter = rows[start];
+    const filter = rows[start]!;
     if (filter > 4) throw new SamError('invalid_image', `${name} is a damaged PNG: a row has the filter ${filter}.`);
     if (filter === 0) continue;
     const first = start + 1;
     const above = start === 0 ? undefined : first - rowBytes - 1;
     for (let i = 0; i < rowBytes; i++) {
-      const left = i < pixelBytes ? 0 : rows[first + i - pixelBytes];
-      const up = above === undefined ? 0 : rows[above + i];
+      const left = i < pixelBytes ? 0 : rows[first + i - pixelBytes]!;
+      const up = above === undefined ? 0 : rows[above + i]!;
       let predicted = left;
       if (filter === 2) predicted = up;
       else if (filter === 3) predicted = (left + up) >> 1;
       else if (filter === 4) {
-        const corner = above === undefined || i < pixelBytes ? 0 : rows[above + i - pixelBytes];
+        const corner = above === undefined || i < pixelBytes ? 0 : rows[above + i - pixelBytes]!;
         predicted = paeth(left, up, corner);
       }
-      rows[first + i] += predicted;
+      rows[first + i]! += predicted;
     }
   }
 }
@@ -211,11 +206,11 @@ function place(rows: Uint8Array, pass: SizedPass, header: Header, out: Uint8Arra
     const skip = (pass.dx - 1) * channels;
     for (let column = 0, value = 0; column < pass.width; column++, to += skip)
       for (let channel = 0; channel < channels; channel++, value++, to++) {
-        if (depth === 8) out[to] = rows[from + value];
-        else if (depth === 16) out[to] = rows[from + 2 * value] * 256 + rows[from + 2 * value + 1];
+        if (depth === 8) out[to] = rows[from + value]!;
+        else if (depth === 16) out[to] = rows[from + 2 * value]! * 256 + rows[from + 2 * value + 1]!;
         else {
           const bit = value * depth;
-          out[to] = (rows[from + (bit >> 3)] >> (8 - depth - (bit & 7))) & mask;
+          out[to] = (rows[from + (bit >> 3)]! >> (8 - depth - (bit & 7))) & mask;
         }
       }
   }

@@ -29,6 +29,6 @@ function applyPalette({ data, height, width }: Png, { channels, colours }: NonNu
   const out = new Uint8Array(data.length * channels);
   for (let i = 0; i < data.length; i++)
     for (let channel = 0; channel < channels; channel++)
-      out[i * channels + channel] = colours[data[i] * channels + channel] ?? 0;
+      out[i * channels + channel] = colours[data[i]! * channels + channel] ?? 0;
   return { data: out, shape: [height, width, channels] };
 }

@@ -42,7 +42,7 @@ export async function openWebp(source: ByteSource, options: TaskOptions = {}): P
   const channels = opaque ? 3 : 4;
   const data = new Uint8Array(pixels * channels);
   for (let i = 0; i < pixels; i++)
-    for (let channel = 0; channel < channels; channel++) data[i * channels + channel] = picture.data[i * 4 + channel];
+    for (let channel = 0; channel < channels; channel++) data[i * channels + channel] = picture.data[i * 4 + channel]!;
   const shape = [picture.height, picture.width, channels];
   const image = openNdarray({ data, shape, axes: 'yxs', name, channels: colourChannels(channels) });
   return isLossless(bytes) ? image : { ...image, lossy: true };
@@ -72,7 +72,7 @@ const FRAME_HEADER = 16;
 
 /** The first frame of an animation (RFC 9649, 2.7.1); undefined for pictures that do not move. */
 function firstFrame(bytes: Uint8Array): Frame | undefined {
-  if (chunkName(bytes, 12) !== 'VP8X' || (bytes[20] & ANIMATED) === 0) return undefined;
+  if (chunkName(bytes, 12) !== 'VP8X' || ((bytes[20] ?? 0) & ANIMATED) === 0) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 12; at + 8 <= bytes.length; ) {
     const length = view.getUint32(at + 4, true);

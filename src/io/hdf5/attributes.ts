@@ -70,22 +70,22 @@ async function attribute(
   const version = fields.uint(1);
   const shared = fields.uint(1);
   if (version > 1 && shared !== 0) throw damaged(file.name, 'an attribute of a shared type');
-  const lengths = [fields.uint(2), fields.uint(2), fields.uint(2)];
+  const [nameLength, typeLength, spaceLength] = [fields.uint(2), fields.uint(2), fields.uint(2)];
   if (version === 3) fields.skip(1);
   const padded = (length: number) => (version === 1 ? Math.ceil(length / 8) * 8 : length);
-  const [nameLength, typeLength, spaceLength] = lengths;
   const name = fields.text(padded(nameLength));
   const type = fields.part(padded(typeLength));
   const { shape } = parseDataspace(file, fields.part(padded(spaceLength)));
   const count = sizeOf(shape);
-  const kind = type.bytes[0] & 15;
+  const head = type.from(0, 2);
+  const kind = head.uint(1) & 15;
   if (kind === FIXED_TEXT) {
     type.skip(4);
     const size = type.uint(4);
     return [name, texts(count, () => fields.text(size))];
   }
   if (kind === VARIABLE_LENGTH) {
-    if ((type.bytes[1] & 15) !== 1) throw damaged(file.name, 'a list of lists');
+    if ((head.uint(1) & 15) !== 1) throw damaged(file.name, 'a list of lists');
     const pointers = texts(count, () => [fields.uint(4), fields.address(), fields.uint(4)] as const);
     const values: string[] = [];
     for (const [length, address, index] of pointers)

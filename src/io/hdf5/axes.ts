@@ -31,7 +31,8 @@ function matlabAxes(shape: readonly number[], where: string): string {
   const own = shape.toReversed();
   if (own.length < 3 || own.length > 5) return [...guessAxes(own, where)].reverse().join('');
   const colour = own[2] === 3 && own[1] !== 3 && own.length < 5;
-  return [...(colour ? ['yxs', 'yxst'] : ['yxz', 'yxzt', 'yxzct'])[own.length - 3]].reverse().join('');
+  const rest = own.length === 3 ? '' : own.length === 4 ? 't' : 'ct';
+  return [...`yx${colour ? 's' : 'z'}${rest}`].reverse().join('');
 }
 
 function* statedAxes(attributes: Attributes): Generator<[attribute: string, keys: readonly string[] | undefined]> {

@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import { type Cancel, damaged, type Fields, type Hdf5File } from './fields.js';
 
 /**
@@ -48,7 +49,7 @@ export async function openBTree2(file: Hdf5File, address: number, options: Cance
     search.seen.add(node.address);
     const fields = await file.structure(node.address, nodeSize, search);
     fields.expect(node.depth === 0 ? 'BTLF' : 'BTIN');
-    const width = widths[node.depth];
+    const width = itemAt(widths, node.depth);
     const pointer = file.addressSize + width.records + width.total;
     const children = RECORDS_AT + node.records * recordSize;
     const record = (i: number) => fields.from(RECORDS_AT + i * recordSize, recordSize);

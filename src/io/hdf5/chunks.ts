@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import { openExtensibleArray, openFixedArray } from './arrays.js';
 import { firstIndex, openBTree2 } from './btree2.js';
 import type { ChunkIndexInfo } from './dataset.js';
@@ -46,7 +47,8 @@ function numberOf(place: readonly number[], { maxShape, chunks }: ChunkGrid): nu
   const endless = maxShape.indexOf(Number.POSITIVE_INFINITY);
   if (endless > 0) axes.unshift(...axes.splice(endless, 1));
   return axes.reduce(
-    (number, axis, i) => (i === 0 ? 0 : number * Math.ceil(maxShape[axis] / chunks[axis])) + place[axis],
+    (number, axis, i) =>
+      (i === 0 ? 0 : number * Math.ceil(itemAt(maxShape, axis) / itemAt(chunks, axis))) + itemAt(place, axis),
     0,
   );
 }
@@ -84,7 +86,7 @@ async function findInBTree1(
   options: Cancel,
 ): Promise<StoredChunk | undefined> {
   const { addressSize, name } = file;
-  const first = place.map((at, axis) => at * grid.chunks[axis]);
+  const first = place.map((at, axis) => at * itemAt(grid.chunks, axis));
   const keyBytes = 8 + 8 * (place.length + 1);
   let node: number | undefined = address;
   for (let above = 256; node !== undefined; ) {

@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import { allocate, sizeOf } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { Chunk, ChunkedArray } from '../chunked-region.js';
@@ -35,7 +36,7 @@ export async function chunkedDataset(
     async chunk(place, { signal }) {
       const stored = await find(place, { signal });
       if (stored === undefined) return unwritten;
-      const whole = place.every((at, axis) => (at + 1) * chunks[axis] <= shape[axis]);
+      const whole = place.every((at, axis) => (at + 1) * itemAt(chunks, axis) <= itemAt(shape, axis));
       const packed = await file.pixels(stored.address, stored.bytes, { signal });
       const used = storage.plainEdges && !whole ? [] : filters;
       const bytes = await unpackChunk(packed, used, stored.mask, chunkBytes, elementSize, name);
@@ -52,15 +53,17 @@ function contiguousChunks(file: Hdf5File, { shape, dtype, littleEndian, storage 
   const size = bytesPerElement(dtype);
   const strides = stridesOf(shape);
   const cut = strides.findIndex((stride) => stride * size <= PIECE_BYTES);
-  const rows = Math.max(1, Math.floor(PIECE_BYTES / (strides[cut] * size)));
+  const rowLength = itemAt(strides, cut);
+  const rows = Math.max(1, Math.floor(PIECE_BYTES / (rowLength * size)));
   const chunks = shape.map((length, axis) => (axis < cut ? 1 : axis === cut ? Math.min(length, rows) : length));
   return {
     shape,
     chunks,
     dtype,
     async chunk(place, { signal }) {
-      const first = place.reduce((sum, at, axis) => sum + at * chunks[axis] * strides[axis], 0);
-      const count = Math.min(chunks[cut], shape[cut] - place[cut] * chunks[cut]) * strides[cut];
+      const first = place.reduce((sum, at, axis) => sum + at * itemAt(chunks, axis) * itemAt(strides, axis), 0);
+      const most = itemAt(chunks, cut);
+      const count = Math.min(most, itemAt(shape, cut) - itemAt(place, cut) * most) * rowLength;
       const bytes =
         storage.kind === 'compact'
           ? storage.bytes.subarray(first * size, (first + count) * size)

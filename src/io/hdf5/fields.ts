@@ -42,7 +42,7 @@ export async function openHdf5File(source: ByteSource, options: Cancel): Promise
   head.skip(8);
   const version = head.uint(1);
   if (version > 3) throw unsupported(name, `a superblock of version ${version}`);
-  let widths: readonly number[];
+  let widths: readonly [addresses: number, lengths: number];
   if (version < 2) {
     head.skip(4);
     widths = [head.uint(1), head.uint(1)];
@@ -120,7 +120,7 @@ export class Fields {
   uint(size: number): number {
     const bytes = this.take(size);
     let value = 0;
-    for (let i = size - 1; i >= 0; i--) value = value * 256 + bytes[i];
+    for (let i = size - 1; i >= 0; i--) value = value * 256 + bytes[i]!;
     return value;
   }
 

@@ -55,12 +55,11 @@ export async function unpackChunk(
   name: string,
 ): Promise<Uint8Array> {
   let bytes = packed;
-  for (let i = filters.length - 1; i >= 0; i--) {
+  for (const [i, { id, parameters }] of [...filters.entries()].reverse()) {
     if (mask & (1 << i)) continue;
     // A checksum that was added before this filter is still in its output.
     const sums = filters.slice(0, i).filter(({ id }) => id === FLETCHER32).length;
     const limit = expected + sums * FLETCHER_BYTES;
-    const { id, parameters } = filters[i];
     if (id === DEFLATE) bytes = inflatePrefix(Unzlib, bytes, limit, name);
     else if (id === LZF) bytes = decodeLzf(bytes, limit, name);
     else if (id === BLOSC) bytes = await decodeBlosc(bytes, limit);
@@ -81,7 +80,7 @@ function unshuffle(bytes: Uint8Array, size: number): Uint8Array {
   if (size < 2 || count === 0) return bytes;
   const out = bytes.slice();
   for (let byte = 0; byte < size; byte++)
-    for (let i = 0, from = byte * count, to = byte; i < count; i++, from++, to += size) out[to] = bytes[from];
+    for (let i = 0, from = byte * count, to = byte; i < count; i++, from++, to += size) out[to] = bytes[from]!;
   return out;
 }
 
@@ -92,7 +91,7 @@ function decodeLzf(input: Uint8Array, expected: number, name: string): Uint8Arra
   let written = 0;
   let at = 0;
   while (at < input.length && written < expected) {
-    const control = input[at++];
+    const control = input[at++]!;
     if (control < 32) {
       const run = input.subarray(at, at + Math.min(control + 1, expected - written));
       out.set(run, written);
@@ -100,11 +99,14 @@ function decodeLzf(input: Uint8Array, expected: number, name: string): Uint8Arra
       at += control + 1;
       continue;
     }
-    let length = control >> 5;
-    if (length === 7) length += input[at++];
-    let from = written - ((control & 31) << 8) - input[at++] - 1;
-    if (!(from >= 0)) throw new SamError('invalid_image', 'LZF data is damaged: it copies from before its beginning.');
-    for (const end = Math.min(expected, written + length + 2); written < end; ) out[written++] = out[from++];
+    const more = control >> 5 === 7 ? input[at++] : 0;
+    const near = input[at++];
+    if (more === undefined || near === undefined)
+      throw new SamError('invalid_image', 'LZF data is damaged: it ends within a copy.');
+    const length = (control >> 5) + more;
+    let from = written - ((control & 31) << 8) - near - 1;
+    if (from < 0) throw new SamError('invalid_image', 'LZF data is damaged: it copies from before its beginning.');
+    for (const end = Math.min(expected, written + length + 2); written < end; ) out[written++] = out[from++]!;
   }
   return out.subarray(0, written);
 }

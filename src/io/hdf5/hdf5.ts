@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import type { TaskOptions } from '../../task.js';
 import { type ByteSource, memoryBytes } from '../bytes.js';
 import { elementSize, fromChunks } from '../chunked-image.js';
@@ -104,7 +105,7 @@ async function openDataset(
   const pixelSize = elementSize(attributes, axes);
   if (storage.kind === 'chunked' || (storage.kind === 'contiguous' && storage.address === undefined)) {
     const array = await chunkedDataset(file, dataset, options);
-    const colours = axes.includes('s') ? colourChannels(shape[axes.indexOf('s')]) : [];
+    const colours = axes.includes('s') ? colourChannels(itemAt(shape, axes.indexOf('s'))) : [];
     return fromChunks([array], axes, { name, channels: colours, pixelSize, images, notices });
   }
   const layout = arrange(shape, axes, where);

@@ -1,9 +1,11 @@
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import { allocate } from '../../ndimage/array.js';
 import { fromChunks } from '../chunked-image.js';
 import type { Chunk, ChunkedArray } from '../chunked-region.js';
 import { memoryDtype } from '../elements.js';
 import type { ChannelInfo, ImageSource } from '../image.js';
+import { arrange } from '../ndarray.js';
 import type { OpenOptions } from '../open-options.js';
 import { pixelSizeFrom } from '../pixel-size-of.js';
 import { type Attributes, readAttributes, textOf } from './attributes.js';
@@ -47,7 +49,7 @@ export async function openImaris(file: Hdf5File, options: OpenOptions): Promise<
   const channels = await Promise.all(
     Array.from({ length: c }, async (_, i) => channelInfo(await attributesOf(file, `${INFO}/Channel ${i}`, options))),
   );
-  const [, , z, y, x] = levels[0].shape;
+  const { z, y, x } = arrange(itemAt(levels, 0).shape, 'tczyx', name).sizes;
   return fromChunks(levels, 'tczyx', {
     name: options.name ?? name,
     channels,
@@ -104,7 +106,7 @@ async function openLevel(file: Hdf5File, level: number, t: number, c: number, op
     shape: [t, c, ...shape],
     chunks: [1, 1, ...like.chunks],
     dtype: like.dtype,
-    async chunk([ti, ci, ...place]: readonly number[], task): Promise<Chunk> {
+    async chunk([ti = 0, ci = 0, ...place]: readonly number[], task): Promise<Chunk> {
       const part = await dataset(ti, ci);
       if (part === undefined) return unwritten;
       const alike =
@@ -149,8 +151,8 @@ function pixelSizeOf(
 ): ImageSource['pixelSize'] {
   const unit = textOf(attributes, 'Unit') || 'um';
   const length = (axis: number, pixels: number) => {
-    const [low, high] = ['Min', 'Max'].map((end) => Number(textOf(attributes, `Ext${end}${axis}`) ?? Number.NaN));
-    return { length: (high - low) / pixels, unit };
+    const end = (which: 'Min' | 'Max') => Number(textOf(attributes, `Ext${which}${axis}`) ?? Number.NaN);
+    return { length: (end('Max') - end('Min')) / pixels, unit };
   };
   return pixelSizeFrom({ x: length(0, sizes.x), y: length(1, sizes.y), z: length(2, sizes.z) });
 }
@@ -168,6 +170,6 @@ function channelInfo(attributes: Attributes): Partial<ChannelInfo> {
   return {
     ...(name ? { name } : {}),
     ...(rgb.length === 3 && rgb.every(Number.isFinite) ? { color: `#${rgb.map(byte).join('')}` } : {}),
-    ...(low < high ? { limits: [low, high] as const } : {}),
+    ...(low !== undefined && high !== undefined && low < high ? { limits: [low, high] as const } : {}),
   };
 }

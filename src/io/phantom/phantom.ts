@@ -56,15 +56,15 @@ export function cellPhantom({ seed = 7, size = [512, 512], cells = 42 }: Phantom
         const distance = Math.hypot(dy, dx);
         const inside = nucleus.outline(Math.atan2(dy, dx)) - distance;
         const at = y * width + x;
-        if (inside > 0 && inside > depth[at]) {
+        if (inside > 0 && inside > depth[at]!) {
           labels[at] = index + 1;
           depth[at] = inside;
         }
         const edge = 1 / (1 + Math.exp(-inside / 0.9));
-        const texture = 0.72 + 0.5 * (chromatin[at] - 0.5) + 0.6 * (coarse[at] - 0.5);
+        const texture = 0.72 + 0.5 * (chromatin[at]! - 0.5) + 0.6 * (coarse[at]! - 0.5);
         const dome = 0.75 + 0.25 * Math.sqrt(Math.max(0, Math.min(1, inside / nucleus.radius)));
         const blur = inside < 0 ? 0.05 * Math.exp(inside / 7) : 0.05;
-        light[at] += nucleus.brightness * (edge * texture * dome + blur);
+        light[at]! += nucleus.brightness * (edge * texture * dome + blur);
       }
     }
   });
@@ -75,7 +75,7 @@ export function cellPhantom({ seed = 7, size = [512, 512], cells = 42 }: Phantom
       const at = y * width + x;
       const off = Math.hypot((y - height / 2) / height, (x - width / 2) / width);
       const vignette = 1 - 0.55 * off * off;
-      const expected = vignette * (light[at] + 110 * haze[at]);
+      const expected = vignette * (light[at]! + 110 * haze[at]!);
       const shot = gaussian(random) * Math.sqrt(Math.max(expected, 1) / PHOTONS_PER_COUNT);
       const counts = BACKGROUND + expected + shot + READ_NOISE * gaussian(random);
       image[at] = Math.max(0, Math.min(65535, Math.round(counts)));
@@ -122,8 +122,8 @@ function smoothNoise(random: () => number, [height, width]: Size, period: number
       const c = Math.floor(x / period);
       const u = smoothstep(x / period - c);
       const k = r * columns + c;
-      const top = knots[k] * (1 - u) + knots[k + 1] * u;
-      const bottom = knots[k + columns] * (1 - u) + knots[k + columns + 1] * u;
+      const top = knots[k]! * (1 - u) + knots[k + 1]! * u;
+      const bottom = knots[k + columns]! * (1 - u) + knots[k + columns + 1]! * u;
       noise[y * width + x] = top * (1 - v) + bottom * v;
     }
   }

@@ -123,7 +123,7 @@ function imageRuns(mask: Mask, size: Size): CocoRle {
       const y = position % boxHeight;
       const length = Math.min(boxHeight - y, stop - position);
       const start = (left + Math.floor(position / boxHeight)) * size[0] + top + y;
-      if (start === end && counts.length > 0) counts[counts.length - 1] += length;
+      if (start === end && counts.length > 0) counts.push((counts.pop() ?? 0) + length);
       else counts.push(start - end, length);
       end = start + length;
       position += length;

@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import type { LabelImage, Tensor } from '../../ndimage/array.js';
 import { threeAxes } from '../../ndimage/label.js';
 import type { Mask } from '../../ndimage/mask.js';
@@ -139,8 +140,8 @@ function positions(
   unit: string,
   pixelSize: PixelSize | undefined,
 ): Row {
-  const inPixels = axes.map((axis, i) => [`centroid_${axis}_px`, centroid[i]] as const);
-  const physical = axes.map((axis, i) => [`centroid_${axis}_${unit}`, centroid[i] * scale[i]] as const);
+  const inPixels = axes.map((axis, i) => [`centroid_${axis}_px`, itemAt(centroid, i)] as const);
+  const physical = axes.map((axis, i) => [`centroid_${axis}_${unit}`, itemAt(centroid, i) * itemAt(scale, i)] as const);
   return Object.fromEntries(pixelSize ? [...inPixels, ...physical] : inPixels);
 }
 

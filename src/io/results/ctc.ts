@@ -1,6 +1,7 @@
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import type { LabelImage } from '../../ndimage/array.js';
-import { maxLabel } from '../../ndimage/label.js';
+import { maxLabel, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
 import { memoryBytes } from '../bytes.js';
 import type { PixelSize } from '../pixel-size.js';
@@ -30,7 +31,6 @@ export async function labelsToCtc(
   labels: LabelImage,
   { lineages = [], pixelSize, ...task }: { lineages?: Lineages; pixelSize?: PixelSize } & TaskOptions = {},
 ): Promise<NamedBytes[]> {
-  const [frames, height, width] = labels.shape;
   if (labels.shape.length !== 3)
     throw new SamError(
       'unsupported',
@@ -42,6 +42,7 @@ export async function labelsToCtc(
       'unsupported',
       `Cell Tracking Challenge files hold labels up to 65,535 and the highest is ${highest}.`,
     );
+  const [frames, height, width] = threeAxes(labels.shape);
   const digits = Math.max(3, String(frames - 1).length);
   const files: NamedBytes[] = [];
   for (let frame = 0; frame < frames; frame++) {
@@ -60,7 +61,7 @@ export async function labelsToCtc(
 
 /** The tracks of labels [T, H, W], by label. A parent that is nowhere in the labels, or not earlier, is left out. */
 export function tracksOf(labels: LabelImage, lineages: Lineages = []): Track[] {
-  const [frames, height, width] = labels.shape;
+  const [frames, height, width] = threeAxes(labels.shape);
   const spans = new Map<number, [begin: number, end: number]>();
   for (let frame = 0; frame < frames; frame++) {
     const seen = new Set(labels.data.subarray(frame * height * width, (frame + 1) * height * width));
@@ -104,19 +105,19 @@ export async function readCtc(files: readonly NamedBytes[], { signal }: TaskOpti
       'invalid_image',
       'Not a Cell Tracking Challenge folder: expected mask000.tif … and res_track.txt (or man_track…).',
     );
-  const planes: LabelImage[] = [];
+  const planes: { name: string; data: Uint32Array; height: number; width: number }[] = [];
   for (const { name, bytes } of frames) {
     signal?.throwIfAborted();
     const source = await openTiff(memoryBytes(bytes, name));
     const { data } = await source.readRegion({ channels: [0] });
-    planes.push({ data: Uint32Array.from(data), shape: [source.sizes.y, source.sizes.x] });
+    planes.push({ name, data: Uint32Array.from(data), height: source.sizes.y, width: source.sizes.x });
   }
-  const [height, width] = planes[0].shape;
-  const odd = planes.findIndex(({ shape }) => shape[0] !== height || shape[1] !== width);
-  if (odd >= 0)
+  const { height, width } = itemAt(planes, 0);
+  const odd = planes.find((plane) => plane.height !== height || plane.width !== width);
+  if (odd)
     throw new SamError(
       'invalid_image',
-      `${frames[odd].name} is ${planes[odd].shape.join(' x ')} px, the first frame ${height} x ${width}.`,
+      `${odd.name} is ${odd.height} x ${odd.width} px, the first frame ${height} x ${width}.`,
     );
   const data = new Uint32Array(planes.length * height * width);
   planes.forEach((plane, i) => {
@@ -134,12 +135,12 @@ export function parseTracks(text: string): Track[] {
   text.split(/\r?\n/).forEach((line, i) => {
     if (line.trim() === '') return;
     const numbers = line.trim().split(/\s+/).map(Number);
-    if (numbers.length !== 4 || !numbers.every((value) => Number.isInteger(value) && value >= 0))
+    const [label, begin, end, parent] = numbers.filter((value) => Number.isInteger(value) && value >= 0);
+    if (label === undefined || begin === undefined || end === undefined || parent === undefined || numbers.length !== 4)
       throw new SamError(
         'invalid_image',
         `Line ${i + 1} of the track table is "${line}"; expected "label begin end parent".`,
       );
-    const [label, begin, end, parent] = numbers;
     tracks.push({ label, begin, end, parent });
   });
   return tracks;
@@ -151,10 +152,11 @@ export function tracksToLineages(tracks: readonly Track[]): Lineages {
   const lineages: Record<number, number[]>[] = [];
   for (const { label, parent } of [...tracks].sort((a, b) => a.begin - b.begin)) {
     let record = family.get(parent);
-    if (parent === 0 || !record) {
+    const daughters = record?.[parent];
+    if (parent === 0 || !record || !daughters) {
       record = {};
       lineages.push(record);
-    } else record[parent].push(label);
+    } else daughters.push(label);
     record[label] = [];
     family.set(label, record);
   }

@@ -55,9 +55,10 @@ export function factsForExport(
 
 /** The image under the labels, all channels but transparency, read plane by plane, in the unit its file says. */
 export function measuredImage(source: ImageSource, task: TaskOptions = {}): MeasuredImage {
-  const channels = source.channels.map((_, index) => index).filter((index) => source.channels[index].name !== 'Alpha');
+  const shown = [...source.channels.entries()].filter(([, { name }]) => name !== 'Alpha');
+  const channels = shown.map(([index]) => index);
   return {
-    channels: channels.map((index) => source.channels[index].name),
+    channels: shown.map(([, { name }]) => name),
     plane: async (index) => scaled(await readPlane(source, index, { channels }, task), source.valueScale),
   };
 }

@@ -1,4 +1,5 @@
 import type { Dtype, LabelImage, TypedArray } from '../../ndimage/array.js';
+import { threeAxes } from '../../ndimage/label.js';
 import { maskCentroid, masksFromLabels } from '../../ndimage/rle.js';
 import type { PixelSize } from '../pixel-size.js';
 import { longUnit } from '../pixel-size.js';
@@ -15,6 +16,14 @@ import type { ObjectFacts } from './geojson.js';
  */
 const GEFF_VERSION = '1.1.0';
 
+/** An object in one frame, at its centroid. */
+interface Node {
+  readonly track: number;
+  readonly t: number;
+  readonly y: number;
+  readonly x: number;
+}
+
 /** @param labels [T, H, W], the label of a track in all its frames */
 export async function writeGeff(
   store: Store,
@@ -25,18 +34,22 @@ export async function writeGeff(
     objects = [],
   }: { lineages?: Lineages; pixelSize?: PixelSize; objects?: readonly ObjectFacts[] } = {},
 ): Promise<void> {
-  const nodes: { readonly track: number; readonly t: number; readonly y: number; readonly x: number }[] = [];
+  const nodes: Node[] = [];
   const ofTrack = new Map<number, number[]>();
-  for (let t = 0; t < labels.shape[0]; t++)
+  const [frames] = threeAxes(labels.shape);
+  for (let t = 0; t < frames; t++)
     for (const [track, mask] of masksFromLabels(labels, t)) {
       const [y, x] = maskCentroid(mask);
       ofTrack.set(track, [...(ofTrack.get(track) ?? []), nodes.length]);
       nodes.push({ track, t, y: y - 0.5, x: x - 0.5 });
     }
   const edges: number[] = [];
-  for (const own of ofTrack.values()) for (let i = 1; i < own.length; i++) edges.push(own[i - 1], own[i]);
+  const connect = (from: number | undefined, to: number | undefined) => {
+    if (from !== undefined && to !== undefined) edges.push(from, to);
+  };
+  for (const own of ofTrack.values()) for (const [i, node] of own.entries()) connect(node, own[i + 1]);
   for (const { label, parent } of tracksOf(labels, lineages))
-    if (parent !== 0) edges.push(ofTrack.get(parent)!.at(-1)!, ofTrack.get(label)![0]);
+    connect(ofTrack.get(parent)?.at(-1), ofTrack.get(label)?.[0]);
 
   const classes = new Map(
     objects.flatMap(({ id, objectClass }) => (objectClass === undefined ? [] : [[id, objectClass]])),
@@ -55,16 +68,16 @@ export async function writeGeff(
     name: string,
     dtype: Dtype,
     type: { from(values: number[]): TypedArray },
-    value: (k: number) => number,
-  ) => values(name, dtype, type.from(Array.from(nodes, (_, k) => value(k))));
-  await ofNodes('nodes/ids', 'uint32', Uint32Array, (k) => k);
+    value: (node: Node, k: number) => number,
+  ) => values(name, dtype, type.from(nodes.map(value)));
+  await ofNodes('nodes/ids', 'uint32', Uint32Array, (_, k) => k);
   await values('edges/ids', 'uint32', Uint32Array.from(edges));
-  await ofNodes('nodes/props/t/values', 'int32', Int32Array, (k) => nodes[k].t);
-  await ofNodes('nodes/props/y/values', 'float64', Float64Array, (k) => nodes[k].y);
-  await ofNodes('nodes/props/x/values', 'float64', Float64Array, (k) => nodes[k].x);
-  await ofNodes('nodes/props/track_id/values', 'uint32', Uint32Array, (k) => nodes[k].track);
+  await ofNodes('nodes/props/t/values', 'int32', Int32Array, ({ t }) => t);
+  await ofNodes('nodes/props/y/values', 'float64', Float64Array, ({ y }) => y);
+  await ofNodes('nodes/props/x/values', 'float64', Float64Array, ({ x }) => x);
+  await ofNodes('nodes/props/track_id/values', 'uint32', Uint32Array, ({ track }) => track);
   if (classes.size > 0)
-    await ofNodes('nodes/props/class/values', 'uint8', Uint8Array, (k) => classes.get(nodes[k].track) ?? 0);
+    await ofNodes('nodes/props/class/values', 'uint8', Uint8Array, ({ track }) => classes.get(track) ?? 0);
 }
 
 /** By the number of the track and of the class. */
@@ -81,12 +94,8 @@ function extraOf(objects: readonly ObjectFacts[]) {
   return { extra: { tracks: Object.fromEntries(tracks), classes: Object.fromEntries(classes) } };
 }
 
-function metadata(
-  nodes: number,
-  { shape: [frames, height, width] }: LabelImage,
-  hasClasses: boolean,
-  pixelSize?: PixelSize,
-) {
+function metadata(nodes: number, { shape }: LabelImage, hasClasses: boolean, pixelSize?: PixelSize) {
+  const [frames, height, width] = threeAxes(shape);
   const property = (identifier: string, dtype: Dtype) => [identifier, { identifier, dtype, varlength: false }] as const;
   const range = (length: number) => (nodes === 0 ? {} : { min: 0, max: length - 1 });
   const space = (name: 'y' | 'x', length: number) => ({

@@ -150,5 +150,5 @@ function toRings(rings: unknown): Ring[] {
 
 /** (x, y), closed: the first corner comes again at the end. */
 function toCoordinates(ring: Ring): [x: number, y: number][] {
-  return [...ring, ring[0]].map(([y, x]) => [x, y]);
+  return [...ring, ...ring.slice(0, 1)].map(([y, x]) => [x, y]);
 }

@@ -66,7 +66,8 @@ const HEADER = 64;
 const SUBPIXEL = 128;
 
 function ringsOf(view: DataView): Ring[] {
-  const [top, left, bottom, right] = [8, 10, 12, 14].map((at) => view.getInt16(at));
+  const [top, left] = [view.getInt16(8), view.getInt16(10)];
+  const [bottom, right] = [view.getInt16(12), view.getInt16(14)];
   const pathLength = view.getInt32(36);
   switch (view.getUint8(6)) {
     case 0: // polygon
@@ -107,8 +108,9 @@ function path(view: DataView, length: number): YX[][] {
     if (kind === 0) rings.push([]);
     if (kind === 4) i++;
     else if (kind === 0 || kind === 1) {
-      if (rings.length === 0) throw new RangeError('its path does not begin with a move');
-      rings[rings.length - 1].push([number(i + 2), number(i + 1)]);
+      const ring = rings.at(-1);
+      if (ring === undefined) throw new RangeError('its path does not begin with a move');
+      ring.push([number(i + 2), number(i + 1)]);
       i += 3;
     } else throw new RangeError('its path has curves');
   }

@@ -31,9 +31,11 @@ export function encodeRoi(
   const outlines = maskOutlines(mask);
   const [top, left, bottom, right] = mask.box;
   // ImageJ keeps corners of a traced ROI as 16-bit numbers.
-  const simple = outlines.length === 1 && outlines[0].holes.length === 0 && Math.max(bottom, right) <= 0x7fff;
-  const body = simple
-    ? tracedCorners(outlines[0].outer, top, left)
+  const [first, ...more] = outlines;
+  const isTraced = more.length === 0 && first?.holes.length === 0 && Math.max(bottom, right) <= 0x7fff;
+  const traced = isTraced ? first.outer : undefined;
+  const body = traced
+    ? tracedCorners(traced, top, left)
     : compositePath(outlines.flatMap(({ outer, holes }) => [outer, ...holes]));
   const properties = `label: ${label}\n`;
   const secondHeader = HEADER + body.length;
@@ -41,12 +43,12 @@ export function encodeRoi(
   const view = new DataView(bytes.buffer);
   bytes.set([0x49, 0x6f, 0x75, 0x74]); // 'Iout'
   view.setInt16(4, VERSION);
-  bytes[6] = simple ? TRACED : RECTANGLE;
+  bytes[6] = traced ? TRACED : RECTANGLE;
   [top, left, bottom, right].forEach((value, i) => {
     view.setInt16(8 + 2 * i, value);
   });
-  view.setUint16(16, simple ? outlines[0].outer.length : 0);
-  if (!simple) view.setInt32(36, body.length / 4);
+  view.setUint16(16, traced?.length ?? 0);
+  if (!traced) view.setInt32(36, body.length / 4);
   view.setInt32(56, slice);
   view.setInt32(60, secondHeader);
   bytes.set(body, HEADER);

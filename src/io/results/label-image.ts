@@ -44,7 +44,7 @@ export async function readLabelImage(image: ImageSource, task: TaskOptions = {})
 
 /** A picture of colours, or of grey with transparency. */
 function isPicture({ rgb, channels }: ImageSource): boolean {
-  return rgb || (channels.length === 2 && channels[1].name === 'Alpha');
+  return rgb || (channels.length === 2 && channels[1]?.name === 'Alpha');
 }
 
 /** The first of each pixel's samples, once the colours are known to be equal. Transparency does not count. */
@@ -53,7 +53,7 @@ function greyOf(pixels: TypedArray, samples: number, name: string): TypedArray {
   const grey = pixels.slice(0, pixels.length / samples);
   for (let i = 0; i < grey.length; i++) {
     const at = i * samples;
-    grey[i] = pixels[at];
+    grey[i] = pixels[at]!;
     if (samples > 2 && (pixels[at + 1] !== grey[i] || pixels[at + 2] !== grey[i]))
       throw new SamError(
         'invalid_image',

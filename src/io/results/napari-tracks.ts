@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { SamError } from '../../errors.js';
 import type { LabelImage } from '../../ndimage/array.js';
+import { threeAxes } from '../../ndimage/label.js';
 import { maskCentroid, masksFromLabels } from '../../ndimage/rle.js';
 import { type Lineages, tracksOf } from './ctc.js';
 
@@ -21,7 +22,7 @@ export interface NapariTracks {
 
 /** @param labels [T, H, W], the label of a track in all its frames */
 export function napariTracks(labels: LabelImage, lineages: Lineages = []): NapariTracks {
-  const [frames] = labels.shape;
+  const [frames] = threeAxes(labels.shape);
   const rows: [number, number, number, number][] = [];
   for (let frame = 0; frame < frames; frame++)
     for (const [id, mask] of masksFromLabels(labels, frame)) {

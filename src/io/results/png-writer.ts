@@ -11,8 +11,8 @@ import { metresPer, type PixelSize } from '../pixel-size.js';
  * @param labels [H, W]
  */
 export function encodeLabelPng(labels: LabelImage, { pixelSize }: { pixelSize?: PixelSize } = {}): Uint8Array {
-  const [height, width] = labels.shape;
-  if (labels.shape.length !== 2)
+  const [height, width, ...more] = labels.shape;
+  if (height === undefined || width === undefined || more.length > 0)
     throw new SamError('unsupported', `A PNG holds one plane and the labels have the shape [${labels.shape}].`);
   const highest = maxLabel(labels);
   if (highest > 0xffff)
@@ -31,14 +31,14 @@ const SIGNATURE_AND_HEADER = 8 + 25;
 function withPixelSize(png: Uint8Array, { y, x, unit }: PixelSize): Uint8Array {
   const metres = metresPer(unit);
   if (metres === undefined) return png;
-  const perMetre = [x, y].map((size) => Math.round(1 / (size * metres)));
-  if (!perMetre.every((value) => value >= 1 && value <= 0x7fffffff)) return png;
+  const perMetre = { x: Math.round(1 / (x * metres)), y: Math.round(1 / (y * metres)) };
+  if (!Object.values(perMetre).every((value) => value >= 1 && value <= 0x7fffffff)) return png;
   const chunk = new Uint8Array(4 + 4 + 9 + 4);
   const view = new DataView(chunk.buffer);
   view.setUint32(0, 9);
   chunk.set([0x70, 0x48, 0x59, 0x73], 4); // 'pHYs'
-  view.setUint32(8, perMetre[0]);
-  view.setUint32(12, perMetre[1]);
+  view.setUint32(8, perMetre.x);
+  view.setUint32(12, perMetre.y);
   chunk[16] = 1; // the unit is the metre
   view.setUint32(17, crc32(chunk.subarray(4, 17)));
   const out = new Uint8Array(png.length + chunk.length);

@@ -25,8 +25,9 @@ export function directoryStore(root: FileSystemDirectoryHandle, name: string = r
   async function parentOf(key: string, create: boolean): Promise<[FileSystemDirectoryHandle, string]> {
     const parts = checkKey(key).split('/');
     let folder = root;
-    for (const part of parts.slice(0, -1)) folder = await folder.getDirectoryHandle(part, { create });
-    return [folder, parts[parts.length - 1]];
+    const name = parts.pop() ?? '';
+    for (const part of parts) folder = await folder.getDirectoryHandle(part, { create });
+    return [folder, name];
   }
 
   async function folderOf(path: string): Promise<FileSystemDirectoryHandle | undefined> {

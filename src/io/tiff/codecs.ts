@@ -79,7 +79,7 @@ function decodePackBits(input: Uint8Array, expected: number): Uint8Array {
   const output = new Uint8Array(expected);
   let written = 0;
   for (let at = 0; at < input.length && written < expected; ) {
-    const run = (input[at++] << 24) >> 24;
+    const run = (input[at++]! << 24) >> 24;
     if (run >= 0) {
       const literal = input.subarray(at, at + Math.min(run + 1, expected - written));
       output.set(literal, written);

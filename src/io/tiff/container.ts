@@ -10,7 +10,7 @@ export interface TiffFile {
   readonly source: ByteSource;
   readonly littleEndian: boolean;
   readonly big: boolean;
-  readonly directories: readonly TiffDirectory[];
+  readonly directories: readonly [first: TiffDirectory, ...more: TiffDirectory[]];
   /** The chain of directories leads to one that cannot be read: the file is truncated, or was never finished. */
   readonly broken: boolean;
 }
@@ -72,6 +72,8 @@ const MAX_TAGS = 4096;
 
 interface Entry {
   readonly type: number;
+  /** Bytes per value. */
+  readonly size: number;
   readonly count: number;
   readonly offset: number;
 }
@@ -85,8 +87,9 @@ interface Reader {
 
 export function isTiff(head: Uint8Array): boolean {
   if (head.length < 4) return false;
-  const order = String.fromCharCode(head[0], head[1]);
-  const magic = order === 'II' ? head[2] | (head[3] << 8) : order === 'MM' ? (head[2] << 8) | head[3] : 0;
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  const order = String.fromCharCode(view.getUint8(0), view.getUint8(1));
+  const magic = order === 'II' || order === 'MM' ? view.getUint16(2, order === 'II') : 0;
   return magic === 42 || magic === 43;
 }
 
@@ -123,8 +126,9 @@ export async function readTiffFile(
       break;
     }
   }
-  if (directories.length === 0) throw new SamError('invalid_image', `${source.name} is a TIFF without any image.`);
-  return { source, littleEndian, big, directories, broken };
+  const [first, ...more] = directories;
+  if (first === undefined) throw new SamError('invalid_image', `${source.name} is a TIFF without any image.`);
+  return { source, littleEndian, big, directories: [first, ...more], broken };
 }
 
 /** The directories that a page points to (its lower resolutions). */
@@ -161,11 +165,12 @@ async function readDirectory(
     const type = view.getUint16(at + 2, littleEndian);
     const values = big ? toNumber(view.getBigUint64(at + 4, littleEndian)) : view.getUint32(at + 4, littleEndian);
     const field = at + (big ? 12 : 8);
-    const inline = values * (FIELD_BYTES[type] ?? 0) <= (big ? 8 : 4);
+    const size = FIELD_BYTES[type] ?? 0;
+    const inline = values * size <= (big ? 8 : 4);
     const pointer = big ? toNumber(view.getBigUint64(field, littleEndian)) : view.getUint32(field, littleEndian);
     const position = inline ? offset + countBytes + field : pointer;
     const tag = view.getUint16(at, littleEndian);
-    if (FIELD_BYTES[type]) entries.set(tag, { type, count: values, offset: position });
+    if (size > 0) entries.set(tag, { type, size, count: values, offset: position });
   }
   const end = offset + countBytes + count * entryBytes;
   const last = end + (big ? 8 : 4) <= metadata.size ? await viewOf(metadata, end, big ? 8 : 4, options) : undefined;
@@ -177,7 +182,7 @@ async function readDirectory(
 function directoryOf(reader: Reader, offset: number, entries: ReadonlyMap<number, Entry>): TiffDirectory {
   const loaded = new Map<number, Promise<readonly number[]>>();
   const load = (entry: Entry, options: TaskOptions) =>
-    reader.metadata.read(entry.offset, entry.count * FIELD_BYTES[entry.type], options);
+    reader.metadata.read(entry.offset, entry.count * entry.size, options);
   const numbers = (tag: number, options: TaskOptions = {}) => {
     const entry = entries.get(tag);
     if (entry === undefined) return Promise.resolve([]);
@@ -222,9 +227,8 @@ function decodeText(raw: Uint8Array): string {
   }
 }
 
-function parseNumbers(bytes: Uint8Array, { type, count }: Entry, littleEndian: boolean): number[] {
+function parseNumbers(bytes: Uint8Array, { type, size, count }: Entry, littleEndian: boolean): number[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const size = FIELD_BYTES[type];
   return Array.from({ length: count }, (_, i) => {
     const at = i * size;
     if (type === 3) return view.getUint16(at, littleEndian);

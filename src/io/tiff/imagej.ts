@@ -28,6 +28,7 @@ export async function imageJSeries(file: TiffFile, first: TiffPage): Promise<Tif
   const grows = fitted.t * fitted.z * fitted.c !== stated;
   const silent = (['channels', 'slices', 'frames'] as const).some((key) => !fields.has(key)) && stated < planes.count;
   const plain = channelsOf(first, fitted.c);
+  const [channel, ...more] = plain;
   const [low, high] = [Number(fields.get('min')), Number(fields.get('max'))];
   return [
     hyperstack({
@@ -36,7 +37,7 @@ export async function imageJSeries(file: TiffFile, first: TiffPage): Promise<Tif
       planes,
       sizes: fitted,
       order: planeOrder(fields.get('order')),
-      channels: plain.length === 1 && low < high ? [{ ...plain[0], limits: [low, high] }] : plain,
+      channels: channel && more.length === 0 && low < high ? [{ ...channel, limits: [low, high] }] : plain,
       pixelSize: await pixelSizeOf(first, fields),
       notices: grows && !silent ? [contradiction] : [],
     }),

@@ -107,24 +107,25 @@ function encodeDirectory(entries: readonly IfdEntry[], position: number, last: b
   const { offsetBytes, countBytes } = form;
   const entryBytes = 4 + 2 * offsetBytes;
   const tableBytes = countBytes + sorted.length * entryBytes + offsetBytes;
-  const values = sorted.map((entry) => encodeValues(entry, form));
-  const outside = values.map(({ bytes }) => (bytes.length > offsetBytes ? aligned(bytes.length) : 0));
-  const total = aligned(tableBytes) + outside.reduce((sum, length) => sum + length, 0);
+  const values = sorted.map((entry) => {
+    const { type, count, bytes } = encodeValues(entry, form);
+    return { tag: entry.tag, type, count, bytes, outside: bytes.length > offsetBytes ? aligned(bytes.length) : 0 };
+  });
+  const total = aligned(tableBytes) + values.reduce((sum, { outside }) => sum + outside, 0);
   const out = new Uint8Array(total);
   const view = new DataView(out.buffer);
   view.setUint16(0, sorted.length, true); // BigTIFF counts in 8 bytes; the upper ones stay 0
   let free = aligned(tableBytes);
-  sorted.forEach((entry, i) => {
+  values.forEach(({ tag, type, count, bytes, outside }, i) => {
     const at = countBytes + i * entryBytes;
-    const { type, count, bytes } = values[i];
-    view.setUint16(at, entry.tag, true);
+    view.setUint16(at, tag, true);
     view.setUint16(at + 2, type, true);
     form.setOffset(view, at + 4, count);
     if (bytes.length <= offsetBytes) out.set(bytes, at + 4 + offsetBytes);
     else {
       form.setOffset(view, at + 4 + offsetBytes, position + free);
       out.set(bytes, free);
-      free += outside[i];
+      free += outside;
     }
   });
   form.setOffset(view, tableBytes - offsetBytes, last ? 0 : position + total);

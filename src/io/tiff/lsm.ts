@@ -1,3 +1,5 @@
+import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import type { TaskOptions } from '../../task.js';
 import type { ChannelInfo } from '../image.js';
 import { namedChannels } from '../ndarray.js';
@@ -44,6 +46,8 @@ export async function lsmSeries(
     c: 1,
   };
   const pages = (await readablePages(file, 0, options)).filter((page) => !page.reduced);
+  if (pages.length === 0)
+    throw new SamError('invalid_image', `${file.source.name} holds nothing but thumbnails; it is damaged.`);
   const statedPositions = dimension(OFFSET.dimensionP) * dimension(OFFSET.dimensionM);
   const announced = stated.t * stated.z * statedPositions;
   // More pages than it tells of: they are a stack, whatever of.
@@ -52,7 +56,7 @@ export async function lsmSeries(
   const positions = fits ? statedPositions : 1;
   const perPosition = sizes.t * sizes.z;
   const directories = await unwrapped(file, pages, { ...sizes, positions });
-  const planes = await listPlanes(file, { ...first, directory: directories[0] }, pages.length, directories);
+  const planes = await listPlanes(file, { ...first, directory: itemAt(directories, 0) }, pages.length, directories);
   const voxel = (axis: number) => ({ length: view.getFloat64(OFFSET.voxelSize + 8 * axis, true), unit: 'm' });
   const metres = pixelSizeFrom({ x: voxel(0), y: voxel(1), z: voxel(2) });
   const channels = await channelsOf(file, view.getUint32(OFFSET.channelColours, true), first.samples, options);
@@ -98,15 +102,16 @@ async function unwrapped(
   }
   let [turns, last] = [0, 0];
   for (const i of recorded) {
-    const offsets = (await directories[i].numbers(TAG.stripOffsets)).map((offset) => {
+    const directory = itemAt(directories, i);
+    const offsets = (await directory.numbers(TAG.stripOffsets)).map((offset) => {
       if (offset < last) turns += WRAP;
       last = offset;
       return offset + turns;
     });
-    const { numbers } = directories[i];
     directories[i] = {
-      ...directories[i],
-      numbers: (tag, options) => (tag === TAG.stripOffsets ? Promise.resolve(offsets) : numbers(tag, options)),
+      ...directory,
+      numbers: (tag, options) =>
+        tag === TAG.stripOffsets ? Promise.resolve(offsets) : directory.numbers(tag, options),
     };
   }
   return directories;
@@ -124,7 +129,9 @@ async function channelsOf(file: TiffFile, offset: number, count: number, options
   const { source } = file;
   if (offset === 0 || offset + 24 > source.size) return plain;
   const head = await source.read(offset, 24, options);
-  const [bytes, colours, names, coloursAt, namesAt] = new Uint32Array(head.slice().buffer);
+  const fields = new DataView(head.buffer, head.byteOffset, head.length);
+  const field = (i: number) => fields.getUint32(4 * i, true);
+  const [bytes, colours, names, coloursAt, namesAt] = [field(0), field(1), field(2), field(3), field(4)];
   if (colours !== count || names !== count || bytes > 65_536 || offset + bytes > source.size) return plain;
   const block = await source.read(offset, bytes, options);
   const view = new DataView(block.buffer, block.byteOffset, block.length);

@@ -11,7 +11,7 @@ const TABLE = 4096;
 
 /** Old-style data begins with a clear code packed from the low bit: bytes 0, then an odd one. */
 export function isOldStyleLzw(input: Uint8Array): boolean {
-  return input.length > 1 && input[0] === 0 && (input[1] & 1) === 1;
+  return input.length > 1 && input[0] === 0 && ((input[1] ?? 0) & 1) === 1;
 }
 
 /** Decompresses at most `expected` bytes; fewer where the data ends early. */
@@ -34,7 +34,7 @@ export function decodeLzw(input: Uint8Array, expected: number): Uint8Array {
   let position = 0;
   while (written < expected) {
     while (available < width && position < input.length) {
-      bits = old ? bits | (input[position++] << available) : (bits << 8) | input[position++];
+      bits = old ? bits | (input[position++]! << available) : (bits << 8) | input[position++]!;
       available += 8;
     }
     if (available < width) break;
@@ -58,19 +58,19 @@ export function decodeLzw(input: Uint8Array, expected: number): Uint8Array {
       throw new SamError('invalid_image', `LZW data is damaged: code ${code} where at most ${next} is defined.`);
     const repeated = code === next;
     const source = repeated ? previous : code;
-    const length = lengths[source];
+    const length = lengths[source]!;
     let at = source;
     for (let i = written + length - 1; i >= written; i--) {
-      if (i < expected) output[i] = suffix[at];
-      at = prefix[at];
+      if (i < expected) output[i] = suffix[at]!;
+      at = prefix[at]!;
     }
-    const first = output[written];
+    const first = output[written]!;
     if (repeated && written + length < expected) output[written + length] = first;
     written += repeated ? length + 1 : length;
     if (previous >= 0 && next < TABLE) {
       prefix[next] = previous;
       suffix[next] = first;
-      lengths[next] = lengths[previous] + 1;
+      lengths[next] = lengths[previous]! + 1;
       next++;
     }
     previous = code;

@@ -22,8 +22,9 @@ export async function metaMorphSeries(file: TiffFile, first: TiffPage): Promise<
   const planes = await listPlanes(file, first, count);
   const facts = await planeFacts(file, first, count);
   const steps = facts.map(({ distance }) => distance);
-  const isDepth = count > 1 && steps.length > 0 && steps.every((step) => step !== 0);
-  const isTime = !isDepth && facts.length > 1 && facts.every(({ time }, i) => i === 0 || time !== facts[i - 1].time);
+  const [step] = steps;
+  const isDepth = count > 1 && step !== undefined && !steps.includes(0);
+  const isTime = !isDepth && facts.length > 1 && facts.every(({ time }, i) => i === 0 || time !== facts[i - 1]?.time);
   return [
     hyperstack({
       name: file.source.name,
@@ -31,7 +32,7 @@ export async function metaMorphSeries(file: TiffFile, first: TiffPage): Promise<
       planes,
       sizes: { c: 1, t: isTime ? count : 1, z: isTime ? 1 : count },
       order: 'tzc',
-      pixelSize: await pixelSizeOf(file, first, isDepth ? Math.abs(steps[0]) : undefined),
+      pixelSize: await pixelSizeOf(file, first, isDepth ? Math.abs(step) : undefined),
     }),
   ];
 }
@@ -44,10 +45,9 @@ async function planeFacts(file: TiffFile, { directory }: TiffPage, count: number
   const block = await file.source.read(at, bytes);
   const view = new DataView(block.buffer, block.byteOffset, block.length);
   return Array.from({ length: count }, (_, plane) => {
-    const [numerator, denominator, date, time] = [0, 1, 2, 3].map((i) =>
-      view.getUint32((plane * PER_PLANE + i) * 4, file.littleEndian),
-    );
-    return { distance: denominator === 0 ? 0 : numerator / denominator, time: `${date} ${time}` };
+    const field = (i: number) => view.getUint32((plane * PER_PLANE + i) * 4, file.littleEndian);
+    const [numerator, denominator] = [field(0), field(1)];
+    return { distance: denominator === 0 ? 0 : numerator / denominator, time: `${field(2)} ${field(3)}` };
   });
 }
 

@@ -46,9 +46,16 @@ export async function readNdTiffIndex(source: ByteSource, options: TaskOptions):
       const axes = JSON.parse(text());
       const file = text();
       const number = (i: number) => view.getUint32(at + 4 * i, true);
-      const [offset, width, height, , compression, start, length] = [0, 1, 2, 3, 4, 5, 6].map(number);
+      entries.push({
+        axes,
+        file,
+        offset: number(0),
+        width: number(1),
+        height: number(2),
+        compression: number(4),
+        metadata: [number(5), number(6)],
+      });
       at += 32;
-      entries.push({ axes, file, offset, width, height, compression, metadata: [start, length] });
     }
   } catch (error) {
     if (entries.length === 0)
@@ -157,6 +164,8 @@ async function describe(name: string, { planes, axes, files, first, pixelSize }:
           `The planes of ${name} differ in size or type; ${NDTIFF_INDEX} is damaged.`,
         );
       const [start] = await page.directory.numbers(TAG.stripOffsets);
+      if (start === undefined)
+        throw new SamError('unsupported', `${name} has planes in tiles, which are not read. Save it as OME-TIFF.`);
       return { page, shift: entry.offset - start };
     },
   };

@@ -78,14 +78,16 @@ function* elements(xml: string): Generator<Element> {
   let inAnnotations = false;
   const text = without(without(xml, '<!--', '-->'), '<![CDATA[', ']]>');
   // Values of attributes may hold '>', but not '<'.
-  for (const match of text.matchAll(/<(\/?)([\w:.-]+)((?:[^<>"']|"[^"<]*"|'[^'<]*')*)>([^<]*)/g)) {
-    const name = match[2].replace(/^.*:/, '');
-    if (name === 'StructuredAnnotations') inAnnotations = match[1] === '' && !match[3].endsWith('/');
-    if (inAnnotations || match[1] !== '') continue;
+  for (const [, closing, qualified = '', rest = '', content = ''] of text.matchAll(
+    /<(\/?)([\w:.-]+)((?:[^<>"']|"[^"<]*"|'[^'<]*')*)>([^<]*)/g,
+  )) {
+    const name = qualified.replace(/^.*:/, '');
+    if (name === 'StructuredAnnotations') inAnnotations = closing === '' && !rest.endsWith('/');
+    if (inAnnotations || closing !== '') continue;
     const attributes = new Map<string, string>();
-    for (const [, key, double, single] of match[3].matchAll(/([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g))
+    for (const [, key = '', double, single = ''] of rest.matchAll(/([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g))
       attributes.set(key, unescapeXml(double ?? single));
-    yield { name, attributes, text: unescapeXml(match[4].trim()) };
+    yield { name, attributes, text: unescapeXml(content.trim()) };
   }
 }
 

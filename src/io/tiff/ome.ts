@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import type { TaskOptions } from '../../task.js';
 import type { ByteSource } from '../bytes.js';
 import { planeAxes } from '../ndarray.js';
@@ -157,7 +158,7 @@ async function readImage(
     const missing = guess.find((address) => address !== undefined && !files.has(address.file))?.file;
     return { planes: guess.length, missing };
   }
-  const { samples } = start[0];
+  const [{ samples }] = start;
   const addresses = image.sizes.c % samples === 0 ? find(samples) : guess;
   return { planes: addresses.length, series: await describe(image, addresses, start, files, pages) };
 }
@@ -228,11 +229,14 @@ function missingFile(asker: string, name: string): SamError {
   );
 }
 
-type PageReader = (address: PlaneAddress) => Promise<TiffPage[] | undefined>;
+/** A page and its lower resolutions. */
+type Pyramid = readonly [full: TiffPage, ...lower: TiffPage[]];
+
+type PageReader = (address: PlaneAddress) => Promise<Pyramid | undefined>;
 
 /** The page at an address with its lower resolutions; undefined where its file ends before. */
 function pageReader(files: OmeFiles): PageReader {
-  const loaded = new Map<string, Promise<TiffPage[] | undefined>>();
+  const loaded = new Map<string, Promise<Pyramid | undefined>>();
   return (address) => {
     const key = `${address.page} ${address.file ?? ''}`;
     let levels = loaded.get(key);
@@ -245,7 +249,7 @@ function pageReader(files: OmeFiles): PageReader {
   };
 }
 
-async function readPyramid(address: PlaneAddress, files: OmeFiles): Promise<TiffPage[] | undefined> {
+async function readPyramid(address: PlaneAddress, files: OmeFiles): Promise<Pyramid | undefined> {
   const file = await files.open(address.file);
   const directory = file.directories[address.page];
   if (directory === undefined) return undefined;
@@ -259,7 +263,7 @@ async function firstPage(
   addresses: readonly (PlaneAddress | undefined)[],
   files: OmeFiles,
   pages: PageReader,
-): Promise<TiffPage[] | undefined> {
+): Promise<Pyramid | undefined> {
   for (const address of addresses) {
     if (address === undefined || !files.has(address.file)) continue;
     const levels = await pages(address);
@@ -271,7 +275,7 @@ async function firstPage(
 async function describe(
   image: OmeImage,
   addresses: readonly (PlaneAddress | undefined)[],
-  levels: readonly TiffPage[],
+  levels: Pyramid,
   files: OmeFiles,
   pages: PageReader,
 ): Promise<TiffSeries> {
@@ -320,9 +324,10 @@ async function describe(
       const address = addressOf(ti, zi, ci);
       const own = address && (await pages(address));
       if (own === undefined) return undefined;
-      if (own[level] === undefined)
+      const page = own[level];
+      if (page === undefined)
         throw new SamError('invalid_image', `A plane of ${files.name} lacks resolution level ${level}; it is damaged.`);
-      return sameShape(own[level], levels[level]);
+      return sameShape(page, itemAt(levels, level));
     },
   };
 }

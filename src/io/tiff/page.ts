@@ -230,6 +230,11 @@ async function blockRange(
   const offsets = await page.directory.numbers(page.tiled ? TAG.tileOffsets : TAG.stripOffsets, options);
   const lengths = await page.directory.numbers(page.tiled ? TAG.tileByteCounts : TAG.stripByteCounts, options);
   const offset = offsets[index];
+  if (offset === undefined)
+    throw new SamError(
+      'invalid_image',
+      `${page.file.source.name} lists ${offsets.length} blocks and lacks one of them.`,
+    );
   // Old writers leave the byte counts of uncompressed or single-strip pages out.
   return [offset, lengths[index] ?? Math.max(0, page.file.source.size - offset)];
 }
@@ -262,7 +267,7 @@ function unpackBits(bytes: Uint8Array, bits: number, perRow: number, height: num
       let value = 0;
       for (let left = bits; left > 0; ) {
         const here = Math.min(left, 8 - (bit & 7));
-        const part = (bytes[bit >>> 3] >> (8 - (bit & 7) - here)) & ((1 << here) - 1);
+        const part = (bytes[bit >>> 3]! >> (8 - (bit & 7) - here)) & ((1 << here) - 1);
         value = value * 2 ** here + part;
         bit += here;
         left -= here;
@@ -280,7 +285,7 @@ function widen(bytes: Uint8Array, size: number, dtype: FileDtype, littleEndian: 
   const own = new Uint8Array(length * wide);
   for (let i = 0; i < length; i++)
     for (let byte = 0; byte < size; byte++)
-      own[i * wide + byte] = bytes[i * size + (littleEndian ? byte : size - 1 - byte)];
+      own[i * wide + byte] = bytes[i * size + (littleEndian ? byte : size - 1 - byte)]!;
   return viewElements(own.buffer, dtype, length);
 }
 

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import type { TaskOptions } from '../../task.js';
 import type { ChannelInfo, ImageSource } from '../image.js';
 import { namedChannels, planeAxes } from '../ndarray.js';
@@ -69,7 +70,8 @@ export async function listPlanes(
     async at(index) {
       let page = loaded.get(index);
       if (page === undefined) {
-        page = directories[index] === first.directory ? Promise.resolve(first) : readPage(file, directories[index]);
+        const directory = itemAt(directories, index);
+        page = directory === first.directory ? Promise.resolve(first) : readPage(file, directory);
         loaded.set(index, page);
         page.catch(() => loaded.delete(index));
       }
@@ -89,11 +91,13 @@ async function blockStart(page: TiffPage): Promise<number | undefined> {
   const rows = Math.min(await page.directory.number(TAG.rowsPerStrip, page.height), page.height);
   const rowBytes = (page.width * (page.planar ? 1 : page.samples) * page.bits) / 8;
   const strips = Math.ceil(page.height / rows);
+  const [start] = offsets;
+  if (start === undefined) return undefined;
   const together = offsets.every((offset, i) => {
     const [sample, strip] = [Math.floor(i / strips), i % strips];
-    return offset === offsets[0] + (sample * page.height + strip * rows) * rowBytes;
+    return offset === start + (sample * page.height + strip * rows) * rowBytes;
   });
-  return together ? offsets[0] : undefined;
+  return together ? start : undefined;
 }
 
 export interface Hyperstack {

@@ -26,13 +26,13 @@ function undoDifferences(bytes: Uint8Array<ArrayBuffer>, { height, width, sample
   if (size === 8) {
     const values = new BigUint64Array(bytes.buffer, 0, perRow * height);
     for (let y = 0; y < height; y++)
-      for (let i = y * perRow + samples; i < (y + 1) * perRow; i++) values[i] += values[i - samples];
+      for (let i = y * perRow + samples; i < (y + 1) * perRow; i++) values[i]! += values[i - samples]!;
     return;
   }
   const Values = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array }[size as 1 | 2 | 4];
   const values = new Values(bytes.buffer, 0, perRow * height);
   for (let y = 0; y < height; y++)
-    for (let i = y * perRow + samples; i < (y + 1) * perRow; i++) values[i] += values[i - samples];
+    for (let i = y * perRow + samples; i < (y + 1) * perRow; i++) values[i]! += values[i - samples]!;
 }
 
 function undoFloatPlanes(bytes: Uint8Array, { height, width, samples, size }: PredictedBlock): void {
@@ -41,10 +41,10 @@ function undoFloatPlanes(bytes: Uint8Array, { height, width, samples, size }: Pr
   const row = new Uint8Array(rowBytes);
   for (let y = 0; y < height; y++) {
     const start = y * rowBytes;
-    for (let i = start + samples; i < start + rowBytes; i++) bytes[i] += bytes[i - samples];
+    for (let i = start + samples; i < start + rowBytes; i++) bytes[i]! += bytes[i - samples]!;
     row.set(bytes.subarray(start, start + rowBytes));
     // The high bytes of all samples of the row come first, then the next lower, and so on.
     for (let i = 0; i < perRow; i++)
-      for (let byte = 0; byte < size; byte++) bytes[start + i * size + (size - 1 - byte)] = row[byte * perRow + i];
+      for (let byte = 0; byte < size; byte++) bytes[start + i * size + (size - 1 - byte)] = row[byte * perRow + i]!;
   }
 }

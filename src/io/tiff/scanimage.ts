@@ -48,8 +48,8 @@ function arrange(count: number, c: number, statedSlices: number | undefined, fra
 function scanImageFields(text: string): Map<string, string> {
   const fields = new Map<string, string>();
   for (const line of text.split(/[\r\n]+/)) {
-    const match = /^(?:scanimage\.)?SI\d*\.([\w.]+)\s*=\s*(.*?);?\s*$/.exec(line);
-    if (match) fields.set(match[1], match[2]);
+    const [, key, value] = /^(?:scanimage\.)?SI\d*\.([\w.]+)\s*=\s*(.*?);?\s*$/.exec(line) ?? [];
+    if (key !== undefined && value !== undefined) fields.set(key, value);
   }
   return fields;
 }

@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import { sizeOf } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { TiffFile } from './container.js';
@@ -25,7 +26,7 @@ export async function shapedSeries(
   let index = 0;
   while (index < file.directories.length) {
     options.signal?.throwIfAborted();
-    const page = index === 0 ? first : await readPage(file, file.directories[index]);
+    const page = index === 0 ? first : await readPage(file, itemAt(file.directories, index));
     const next = await readSeries(file, page, index);
     if (next === undefined) break;
     series.push(next.series);
@@ -83,8 +84,8 @@ function planesOfSamples(planes: PlaneList, samples: number): PlaneList {
 }
 
 function parseShaped(description: string | undefined): Shaped | undefined {
-  const old = /^shape=\(([\d\s,]+)\)/.exec(description ?? '');
-  if (old) return { shape: wholeNumbers(old[1].split(',').filter(Boolean)) ?? [], ...NOTHING_ELSE };
+  const [, old] = /^shape=\(([\d\s,]+)\)/.exec(description ?? '') ?? [];
+  if (old !== undefined) return { shape: wholeNumbers(old.split(',').filter(Boolean)) ?? [], ...NOTHING_ELSE };
   if (!description?.startsWith('{')) return undefined;
   try {
     const { shape, axes, name, truncated } = JSON.parse(description) as Record<string, unknown>;
@@ -115,8 +116,8 @@ function planeShape({ shape, axes }: Shaped, perPage: number) {
   while (rank > 0 && sizeOf(shape.slice(rank - 1)) <= perPage) rank--;
   if (sizeOf(shape.slice(rank)) !== perPage) return undefined;
   const sizes = { t: 1, z: 1, c: 1 };
-  const long = [...shape.keys()].slice(0, rank).filter((axis) => shape[axis] > 1);
-  const stated = long.map((axis) => axes?.[axis] ?? '');
+  const long = [...shape.entries()].slice(0, rank).filter(([, length]) => length > 1);
+  const stated = long.map(([axis]) => axes?.[axis] ?? '');
   const named = stated.map((letter, i) => letter in sizes && stated.indexOf(letter) === i);
   const free = ['z', 't', 'c'].filter((letter) => !stated.includes(letter));
   const unnamed = named.filter((is) => !is).length;
@@ -124,7 +125,7 @@ function planeShape({ shape, axes }: Shaped, perPage: number) {
   const given = free.slice(0, unnamed);
   const slowestFirst = ['t', 'c', 'z'].filter((letter) => given.includes(letter));
   const order = stated.map((letter, i) => (named[i] ? letter : (slowestFirst.shift() ?? '')));
-  for (const [i, letter] of order.entries()) sizes[letter as 't'] = shape[long[i]];
+  for (const [i, [, length]] of long.entries()) sizes[order[i] as 't'] = length;
   const rest = ['t', 'z', 'c'].filter((letter) => !order.includes(letter));
   return { sizes, order: [...rest, ...order].join('') };
 }

@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import type { ImageSource } from '../image.js';
 import { groupBy } from '../region.js';
 import { TAG } from './container.js';
@@ -6,10 +7,14 @@ import { hyperstack, type PlaneList, type TiffSeries } from './planes.js';
 
 /** Pages of which nothing says what they are: stacks of those that look alike, pyramids where smaller ones follow. */
 
+type Pages = readonly [first: TiffPage, ...more: TiffPage[]];
+
 /** Pages that look alike as stacks, in the order of the first of each. */
 export async function groupedSeries(name: string, pages: readonly TiffPage[]): Promise<TiffSeries[]> {
-  const groups = [...groupBy(pages, shapeOf).values()];
-  const taken = new Set<TiffPage[]>();
+  const groups = [...groupBy(pages, shapeOf).values()].flatMap(([first, ...more]): Pages[] =>
+    first ? [[first, ...more]] : [],
+  );
+  const taken = new Set<Pages>();
   const series: TiffSeries[] = [];
   for (const group of groups) {
     if (taken.has(group)) continue;
@@ -25,7 +30,7 @@ function shapeOf(page: TiffPage): string {
   return [page.height, page.width, page.samples, page.dtype, page.photometric, page.planar].join();
 }
 
-function isLowerLevel(pages: readonly TiffPage[], full: readonly TiffPage[]): boolean {
+function isLowerLevel(pages: Pages, full: Pages): boolean {
   const [small] = pages;
   const [large] = full;
   if (pages.length !== full.length || small.samples !== large.samples || small.dtype !== large.dtype) return false;
@@ -34,10 +39,10 @@ function isLowerLevel(pages: readonly TiffPage[], full: readonly TiffPage[]): bo
   return Math.abs(large.height / factor - small.height) <= 2;
 }
 
-async function stack(name: string, levels: readonly (readonly TiffPage[])[]): Promise<TiffSeries> {
+async function stack(name: string, levels: readonly [full: Pages, ...lower: Pages[]]): Promise<TiffSeries> {
   const [pages] = levels;
   const [first] = pages;
-  const planes: PlaneList = { count: pages.length, at: async (index) => pages[index] };
+  const planes: PlaneList = { count: pages.length, at: async (index) => itemAt(pages, index) };
   const whole = hyperstack({
     name,
     first,
@@ -49,7 +54,7 @@ async function stack(name: string, levels: readonly (readonly TiffPage[])[]): Pr
   return {
     ...whole,
     levels: levels.map(([page]) => [page.height, page.width]),
-    page: async (_t, z, _c, level) => levels[level][z],
+    page: async (_t, z, _c, level) => levels[level]?.[z],
   };
 }
 

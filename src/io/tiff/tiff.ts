@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import type { TypedArray } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { ByteSource } from '../bytes.js';
@@ -197,7 +198,8 @@ async function addSubResolutions(series: TiffSeries): Promise<TiffSeries> {
       if ('shift' in full)
         throw new SamError('invalid_image', `Only the first plane of ${series.name} has resolution level ${level}.`);
       const page = (await load(full))[level - 1];
-      if (page?.width !== lower[level - 1].width || page.height !== lower[level - 1].height)
+      const like = itemAt(lower, level - 1);
+      if (page === undefined || page.width !== like.width || page.height !== like.height)
         throw new SamError('invalid_image', `A page of ${series.name} lacks resolution level ${level}.`);
       return page;
     },

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import { dtypeOf, type Tensor, type TypedArray } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { compress } from '../compression/compress.js';
@@ -82,7 +83,7 @@ function meaningOf({ data, shape }: Tensor, options: TiffWriteOptions): StackMea
     throw new SamError('invalid_argument', `A TIFF of shape [${shape}] cannot have the axes "${axes}".`, {
       details: { shape, axes },
     });
-  const length = (axis: string) => (axes.includes(axis) ? shape[axes.indexOf(axis)] : 1);
+  const length = (axis: string) => (axes.includes(axis) ? itemAt(shape, axes.indexOf(axis)) : 1);
   const rgb = axes.endsWith('s');
   if (rgb && (length('s') !== 3 || length('c') !== 1))
     throw new SamError('unsupported', `Colour pictures have 3 samples and no channel axis, got "${axes}" [${shape}].`);

@@ -1,5 +1,6 @@
 import * as zarr from 'zarrita';
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import { sizeOf, type TypedArray } from '../../ndimage/array.js';
 import { toHalf } from '../../ndimage/half.js';
 import type { ChunkedArray } from '../chunked-region.js';
@@ -151,7 +152,7 @@ function fillBits(fill: unknown, dtype: FileDtype, where: string): number {
       'invalid_image',
       `${where} has ${JSON.stringify(fill)} as the value of its empty pixels, which is no number.`,
     );
-  return dtype === 'float16' ? toHalf(Float32Array.of(value))[0] : value;
+  return dtype === 'float16' ? itemAt(toHalf(Float32Array.of(value)), 0) : value;
 }
 
 /** Shards have to be whole numbers of chunks, and their index has to be of a sane size. */

@@ -37,13 +37,17 @@ export async function writeOmeZarrLabels(
   const isRecording = position !== undefined || times !== undefined;
   const zarr = version === '0.5' ? 3 : 2;
   const isStack = labels.shape.length === 3;
-  const axes = isRecording ? ['t', 'z', 'y', 'x'] : isStack ? [stack, 'y', 'x'] : ['y', 'x'];
+  const axes: readonly ('t' | 'z' | 'y' | 'x')[] = isRecording
+    ? ['t', 'z', 'y', 'x']
+    : isStack
+      ? [stack, 'y', 'x']
+      : ['y', 'x'];
   const datasets: object[] = [];
   let level: Tensor = narrowLabels(labels);
   for (let i = 0; ; i++) {
     options.signal?.throwIfAborted();
     const factor = 2 ** i;
-    const scales: Record<string, number> = {
+    const scales = {
       t: 1,
       z: pixelSize?.z ?? 1,
       y: (pixelSize?.y ?? 1) * factor,
@@ -64,8 +68,8 @@ export async function writeOmeZarrLabels(
       { ...level, shape },
       options,
     );
-    const begins: Record<string, number> = { t: position?.t ?? 0, z: (position?.z ?? 0) * scales.z };
-    const translation = axes.map((axis) => begins[axis] ?? 0);
+    const begins = { t: position?.t ?? 0, z: (position?.z ?? 0) * scales.z, y: 0, x: 0 };
+    const translation = axes.map((axis) => begins[axis]);
     datasets.push({
       path: String(i),
       coordinateTransformations: [
@@ -148,7 +152,7 @@ function halved({ data, shape }: Tensor): Tensor {
   for (let z = 0, to = 0; z < planes; z++)
     for (let y = 0; y < h; y++) {
       const row = (z * height + 2 * y) * width;
-      for (let x = 0; x < w; x++) out[to++] = data[row + 2 * x];
+      for (let x = 0; x < w; x++) out[to++] = data[row + 2 * x]!;
     }
   return { data: out, shape: [...shape.slice(0, -2), h, w] };
 }

@@ -18,13 +18,13 @@ export async function seriesOf(store: Store, key: string, options: ReadOptions):
   const paths = listed ?? (await countedSeries(store, at, options));
   const xml = await store.get(at('OME/METADATA.ome.xml'), options);
   const titles = xml ? parseOmeXml(new TextDecoder().decode(xml)).images.map(({ name }) => name.trim()) : [];
-  const plain = paths.map((path) => `Series ${path}`);
   const named = titles.length === paths.length && titles.every((title) => title !== '');
   const distinct = new Set(titles).size === titles.length;
-  const names = plain.map((name, i) =>
-    named ? (distinct ? titles[i] : `${titles[i]} (${name.toLowerCase()})`) : name,
-  );
-  return paths.map((path, i) => ({ key: at(path), name: names[i] }));
+  return paths.map((path, i) => {
+    const title = named ? titles[i] : undefined;
+    if (title === undefined) return { key: at(path), name: `Series ${path}` };
+    return { key: at(path), name: distinct ? title : `${title} (series ${path})` };
+  });
 }
 
 async function listedSeries(store: Store, path: string, options: ReadOptions): Promise<string[] | undefined> {

@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import { type Dtype, sizeOf, type Tensor, type TypedArray } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { compress } from '../compression/compress.js';
@@ -101,7 +102,7 @@ export async function writeArray(
   { signal }: TaskOptions = {},
 ): Promise<void> {
   await writeArrayMetadata(store, path, array);
-  for (const index of indices(array.shape.map((length, axis) => Math.ceil(length / array.chunks[axis])))) {
+  for (const index of indices(array.shape.map((length, axis) => Math.ceil(length / itemAt(array.chunks, axis))))) {
     signal?.throwIfAborted();
     const chunk = cutChunk(data, array, index);
     if (chunk.some((value) => value !== 0))
@@ -139,7 +140,11 @@ function* indices(counts: readonly number[]): Generator<number[]> {
   const index = counts.map(() => 0);
   for (let left = sizeOf(counts); left > 0; left--) {
     yield [...index];
-    for (let axis = counts.length - 1; axis >= 0 && ++index[axis] === counts[axis]; axis--) index[axis] = 0;
+    for (let axis = counts.length - 1; axis >= 0; axis--) {
+      const next = itemAt(index, axis) + 1;
+      index[axis] = next === counts[axis] ? 0 : next;
+      if (next !== counts[axis]) break;
+    }
   }
 }
 
@@ -147,16 +152,16 @@ function* indices(counts: readonly number[]): Generator<number[]> {
 function cutChunk(data: TypedArray, { shape, chunks }: ZarrArray, index: readonly number[]): TypedArray {
   const out = new (data.constructor as new (length: number) => TypedArray)(sizeOf(chunks));
   const rank = shape.length;
-  const start = index.map((i, axis) => i * chunks[axis]);
-  const extent = chunks.map((length, axis) => Math.min(length, shape[axis] - start[axis]));
-  const rowLength = extent[rank - 1];
+  const start = index.map((i, axis) => i * itemAt(chunks, axis));
+  const extent = chunks.map((length, axis) => Math.min(length, itemAt(shape, axis) - itemAt(start, axis)));
+  const rowLength = itemAt(extent, rank - 1);
   for (const row of indices(extent.slice(0, -1))) {
     let from = 0;
     let to = 0;
     for (let axis = 0; axis < rank; axis++) {
-      const within = axis < rank - 1 ? row[axis] : 0;
-      from = from * shape[axis] + start[axis] + within;
-      to = to * chunks[axis] + within;
+      const within = row[axis] ?? 0;
+      from = from * itemAt(shape, axis) + itemAt(start, axis) + within;
+      to = to * itemAt(chunks, axis) + within;
     }
     out.set(data.subarray(from, from + rowLength), to);
   }

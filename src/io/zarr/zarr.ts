@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import { sizeOf } from '../../ndimage/array.js';
 import { elementSize, fromChunks } from '../chunked-image.js';
 import type { ImageSource } from '../image.js';
@@ -58,7 +59,7 @@ async function openMultiscale(
   // Smaller copies that were never written are no loss.
   const there = nodes.flatMap(({ node, ...level }) => (node?.kind === 'array' ? [{ ...level, node }] : []));
   const absent = nodes.filter(({ node }) => node?.kind !== 'array').map(({ path }) => path);
-  if (absent.includes(image.levels[0].path))
+  if (absent.includes(itemAt(image.levels, 0).path))
     throw new SamError(
       'invalid_image',
       `${where} names a resolution level "${absent[0]}", which is not there; it is incomplete.`,
@@ -68,17 +69,18 @@ async function openMultiscale(
   );
   // The largest is the image, whatever the order in which they are named.
   const levels = [...opened].sort((a, b) => sizeOf(b.array.shape) - sizeOf(a.array.shape));
-  const { axes, notices } = axesOf(image, levels[0].array.shape, where);
+  const full = itemAt(levels, 0);
+  const { axes, notices } = axesOf(image, full.array.shape, where);
   return fromChunks(
     levels.map(({ array }) => array),
     axes,
     {
       name: image.name ?? where,
       channels: image.channels,
-      pixelSize: levels[0].pixelSize,
+      pixelSize: full.pixelSize,
       notices: [
         ...notices,
-        ...(levels[0] === opened[0]
+        ...(full === opened[0]
           ? []
           : [`${where} does not name its largest resolution level first; it is read as the image.`]),
         ...(absent.length > 0
@@ -134,7 +136,8 @@ async function openContainer(
       },
     );
   const paths = [...new Set([...listedArrays(node), ...(await storedArrays(store, key))])];
-  if (paths.length === 1) return openZarr(store, { ...options, key: at(paths[0]) });
+  const [only] = paths;
+  if (only !== undefined && paths.length === 1) return openZarr(store, { ...options, key: at(only) });
   throw new SamError(
     'invalid_argument',
     paths.length === 0
