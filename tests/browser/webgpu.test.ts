@@ -4,7 +4,7 @@ import path from 'node:path';
 import { build } from 'esbuild';
 import { resolveModel } from '../../src/model/registry.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { EMULATED_GPU, launchBrowser } from '../support/browser.js';
 import { type ContractsSite, contractsSite } from '../support/contracts-site.js';
 import { diskImage, realWorker } from '../support/real-worker.js';
 import { type SelfTestVectors, selfTestVectors } from '../support/self-test-vectors.js';
@@ -15,7 +15,6 @@ import { SPARSE_ENCODER, TINY_MODEL } from '../support/tiny-model.js';
  * The web worker on WebGPU, emulated on the processor by Chromium's SwiftShader. The real encoder and decoder take
  * minutes there; a small encoder goes the same way.
  */
-const WEBGPU = ['--enable-unsafe-webgpu'];
 
 describe('WebGPU', function () {
   this.timeout(600_000); // busy machines emulate slowly
@@ -23,7 +22,7 @@ describe('WebGPU', function () {
   let vectors: SelfTestVectors;
 
   before(async function () {
-    site = await contractsSite(WEBGPU);
+    site = await contractsSite(EMULATED_GPU);
     const page = await site.open();
     if (!(await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())))) this.skip();
     await page.close();
@@ -104,7 +103,7 @@ describe('WebGPU', function () {
   /** The annotator in a browser of its own, whose built-in model is the small one and whose worker is this script. */
   async function withAnnotator(script: string, use: (annotator: AnnotatorPage) => Promise<void>): Promise<void> {
     const { encoder } = resolveModel();
-    const browser = await launchBrowser(WEBGPU);
+    const browser = await launchBrowser(EMULATED_GPU);
     const server = await startServer(['--port', '0', '--no-worker']);
     try {
       const page = await (await browser.newContext({ viewport: { width: 1400, height: 900 } })).newPage();

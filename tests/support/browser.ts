@@ -21,16 +21,25 @@ const ARGUMENTS = [
   '--disable-sync',
   '--no-first-run',
   '--font-render-hinting=none',
+];
+
+/** Pages are painted by the processor itself: a graphics card emulated by it takes as much time as all the rest. */
+const NO_GPU = ['--disable-gpu'];
+
+/** A graphics card emulated by the processor, for what asks for WebGPU. */
+export const EMULATED_GPU = [
   '--use-gl=angle',
   '--use-angle=swiftshader',
   '--enable-unsafe-swiftshader',
+  '--enable-unsafe-webgpu',
 ];
 
-export async function launchBrowser(extraArguments: readonly string[] = []): Promise<Browser> {
+/** @param graphics arguments that say who draws */
+export async function launchBrowser(graphics: readonly string[] = NO_GPU): Promise<Browser> {
   return chromium.launch({
     executablePath: installedBrowser() ?? (await packagedBrowser()),
     headless: true,
-    args: [...ARGUMENTS, ...extraArguments],
+    args: [...ARGUMENTS, ...graphics],
   });
 }
 
@@ -39,7 +48,7 @@ export async function launchProfile(folder: string): Promise<BrowserContext> {
   return chromium.launchPersistentContext(folder, {
     executablePath: installedBrowser() ?? (await packagedBrowser()),
     headless: true,
-    args: [...ARGUMENTS],
+    args: [...ARGUMENTS, ...NO_GPU],
     viewport: { width: 1400, height: 900 },
   });
 }

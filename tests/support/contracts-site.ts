@@ -27,13 +27,13 @@ const HTML = `<!doctype html><link rel="icon" href="data:," />
 
 let made = 0;
 
-export async function contractsSite(browserArguments: readonly string[] = []): Promise<ContractsSite> {
+export async function contractsSite(graphics?: readonly string[]): Promise<ContractsSite> {
   const folder = path.join('dist', 'tests', `contracts-${process.pid}-${made++}`);
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, 'index.html'), HTML);
   await Promise.all([buildOnce(), bundleForBrowser({ contracts: 'tests/browser/pages/contracts.ts' }, folder)]);
   const [browser, site] = await Promise.all([
-    launchBrowser(browserArguments),
+    launchBrowser(graphics),
     serveFolders([
       ['/mocha/', 'node_modules/mocha'],
       ['/', folder],
