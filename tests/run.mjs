@@ -1,11 +1,12 @@
 /**
  * Bundles the test (or bench) files with esbuild and runs them.
  *
- *   node tests/run.mjs                            all of them: browser stories in a process beside the others
- *   node tests/run.mjs name ...                   every tests/**\/*.test.ts whose path contains a name
+ *   node tests/run.mjs                            the ordinary tests: browser stories in a process beside the others
+ *   node tests/run.mjs name ...                   every tests/**\/*.test.ts whose path contains a name, thorough ones too
  *   node tests/run.mjs [name ...] --grep=undo     of those, the tests whose title contains this
  *   node tests/run.mjs --unit | --real | --browser   a part of them (parts.mjs)
- *   node tests/run.mjs [name ...] --long          only the tests with "(long)" in their title, which else are left out
+ *   node tests/run.mjs [name ...] --thorough      only the tests with "(thorough)" in their title
+ *   node tests/run.mjs [name ...] --long          only the tests with "(long)" in their title
  *   node tests/run.mjs [name ...] --times         and tells where the time went
  *   node tests/run.mjs --integration [name ...]   those of tests/integration, which need Python
  *   node tests/run.mjs --bench [--json] [name …]  the benches of tests/bench
@@ -17,6 +18,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { isOfPart, PARTS } from './parts.mjs';
 import { timesOf } from './times.mjs';
@@ -24,20 +26,45 @@ import { timesOf } from './times.mjs';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
 
-const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
-const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
-const bench = flags.includes('--bench');
-const integration = flags.includes('--integration');
-const parts = PARTS.filter((part) => flags.includes(`--${part}`));
-const title = flags.find((flag) => flag.startsWith('--grep='))?.slice('--grep='.length);
+const flag = { type: 'boolean', default: false };
+const { values: flags, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    ...Object.fromEntries(PARTS.map((part) => [part, flag])),
+    thorough: flag,
+    long: flag,
+    times: flag,
+    integration: flag,
+    bench: flag,
+    json: flag,
+    grep: { type: 'string' },
+    share: { type: 'string' }, // "1/2": the first of two processes that run every other file each
+  },
+});
+const { bench, integration } = flags;
+const parts = PARTS.filter((part) => flags[part]);
 
-if (names.length === 0 && parts.length === 0 && !bench && !integration) await runAll();
+if (names.length === 0 && !bench && !integration && flags.share === undefined) await runBeside(processes());
 
-/** Neither the browser's stories nor the others keep two cores busy, so they run beside each other. */
-async function runAll() {
+/** Two processes, since neither the browser's stories nor the others keep two cores busy. */
+function processes() {
+  if (parts.length === 0)
+    return [
+      ['--unit', '--real', '--share=1/1'],
+      ['--browser', '--share=1/1'],
+    ];
+  const given = parts.map((part) => `--${part}`);
+  if (parts.includes('browser') || parts.includes('real')) return [[...given, '--share=1/1']];
+  return [
+    [...given, '--share=1/2'],
+    [...given, '--share=2/2'],
+  ];
+}
+
+async function runBeside(argumentsOfEach) {
   const built = await ended(spawn(process.execPath, ['plugin/build.mjs', '--quiet'], { stdio: 'inherit' }));
   if (built !== 0) throw new Error(`The build ended with code ${built}.`);
-  const runs = [runPart(['--unit', '--real'], true), runPart(['--browser'], false)];
+  const runs = argumentsOfEach.map((given, k) => runProcess(given, k === 0));
   const sum = { passed: 0, failed: 0, skipped: 0 };
   for (const run of runs) {
     const { code, text, shown } = await run;
@@ -51,8 +78,9 @@ async function runAll() {
 }
 
 /** @param shown what it prints is shown as it comes */
-async function runPart(part, shown) {
-  const command = [fileURLToPath(import.meta.url), ...part, ...flags];
+async function runProcess(given, shown) {
+  const passedOn = process.argv.slice(2).filter((argument) => !parts.some((part) => argument === `--${part}`));
+  const command = [fileURLToPath(import.meta.url), ...given, ...passedOn];
   const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.on('data', (chunk) => {
@@ -73,12 +101,14 @@ function walk(folder) {
   });
 }
 
+const [share, shares] = (flags.share ?? '1/1').split('/').map(Number);
 const entries = walk('tests')
   .filter((file) => file.endsWith(bench ? '.bench.ts' : '.test.ts'))
   .filter((file) => bench || file.startsWith(path.join('tests', 'integration')) === integration)
   .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
   .filter((file) => parts.length === 0 || parts.some((part) => isOfPart(file, part)))
-  .sort();
+  .sort()
+  .filter((_, k) => k % shares === share - 1);
 
 if (entries.length === 0) {
   console.error(`No ${bench ? 'bench' : 'test'} file matches ${names.join(', ')}.`);
@@ -123,7 +153,7 @@ if (bench) {
       console.error(`${figure.name.padEnd(32)} ${Number(figure.value.toPrecision(4))} ${figure.unit}${limit}`);
     }
   }
-  if (flags.includes('--json')) {
+  if (flags.json) {
     const os = await import('node:os');
     const machine = {
       name: 'machine',
@@ -146,15 +176,15 @@ const mocha = new Mocha({
   forbidOnly: Boolean(process.env.CI),
   retries: process.env.CI ? 1 : 0,
 });
-if (title !== undefined) mocha.fgrep(title);
+if (flags.grep !== undefined) mocha.fgrep(flags.grep);
 for (const file of files) mocha.addFile(file);
 await mocha.loadFilesAsync();
-keep(mocha.suite, (test) => test.title.includes('(long)') === flags.includes('--long'));
+keep(mocha.suite);
 const tried = [];
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const runner = mocha.run((failures) => {
   for (const line of tried) console.log(line);
-  if (flags.includes('--times')) for (const line of times.lines()) console.log(line);
+  if (flags.times) for (const line of times.lines()) console.log(line);
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   process.exit(failures > 0 ? 1 : 0);
 });
@@ -164,7 +194,15 @@ runner.on('pending', () => counts.skipped++);
 runner.on('retry', (test, error) => tried.push(`Tried again: ${test.fullTitle()}\n${error.stack}\n`));
 const times = timesOf(runner, outdir);
 
-function keep(suite, isWanted) {
+/** A run of everything takes minutes: what a shorter test proves in the main is thorough, what takes long is long. */
+function isWanted(test) {
+  const title = test.fullTitle();
+  if (flags.long || title.includes('(long)')) return flags.long && title.includes('(long)');
+  if (flags.thorough) return title.includes('(thorough)');
+  return names.length > 0 || integration || !title.includes('(thorough)');
+}
+
+function keep(suite) {
   suite.tests = suite.tests.filter(isWanted);
-  for (const inner of suite.suites) keep(inner, isWanted);
+  for (const inner of suite.suites) keep(inner);
 }

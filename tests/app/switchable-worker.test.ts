@@ -31,7 +31,7 @@ describe('switchableWorker', () => {
     }
   });
 
-  it('runs models from files of this computer inside the page', async () => {
+  it('runs models from files of this computer inside the page (thorough)', async () => {
     let asked = 0;
     const worker = switchableWorker(await realWorker('outside'), async () => {
       asked++;

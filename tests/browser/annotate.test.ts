@@ -148,7 +148,7 @@ describe('annotating by hand', function () {
     }
   }
 
-  it('goes on in the page when the encoder process is killed in mid-encode, and says so', async () => {
+  it('goes on in the page when the encoder process is killed in mid-encode, and says so (thorough)', async () => {
     let server: RunningServer | undefined;
     try {
       server = await startServer(['--port', '0']);

@@ -109,7 +109,7 @@ describe('automatic segmentation by hand', function () {
     assert.equal(undone.layers.committed_objects.count, 2);
   });
 
-  it('cuts the image into tiles and shows them, also when it is reopened, and keeps the objects', async () => {
+  it('cuts the image into tiles and shows them, also when it is reopened, and keeps the objects (thorough)', async () => {
     const before = await annotator.state();
     await annotator.openSection('image');
     await panel.click('.image-settings summary');
@@ -152,7 +152,7 @@ describe('automatic segmentation by hand', function () {
     assert.deepEqual(annotator.outside, [], 'nothing left this machine');
   });
 
-  it('takes another worker by the address that is typed in, and is left by that one, too', async () => {
+  it('takes another worker by the address that is typed in, and is left by that one, too (thorough)', async () => {
     const other = await startWorkerProcess();
     try {
       if (!(await panel.locator('[aria-label="Address of a worker"]').isVisible()))

@@ -14,7 +14,7 @@ describe('the annotator when things go wrong', function () {
   const story = servedStory();
   const { centers } = cellPhantom();
 
-  it('ten thousand points are refused before they are drawn, and the next click works', async () => {
+  it('ten thousand points are refused before they are drawn, and the next click works (thorough)', async () => {
     const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.ready();
     const points = Array.from({ length: 10_000 }, (_, k) => [5 * Math.floor(k / 100) + 1, 5 * (k % 100) + 1]);
@@ -78,7 +78,7 @@ describe('the annotator when things go wrong', function () {
     await annotator.close();
   });
 
-  it('a viewer that does not answer and a sample without internet are told, and what is there works', async () => {
+  it('a viewer that does not answer and a sample without internet are told, and what is there works (thorough)', async () => {
     const alone = await startServer(['--port', '0', '--viewer', 'http://127.0.0.1:1']);
     try {
       const annotator = await AnnotatorPage.open(story.browser, alone.url);
@@ -96,7 +96,7 @@ describe('the annotator when things go wrong', function () {
     }
   });
 
-  it('offers to reopen a viewer that was closed, which then shows everything', async () => {
+  it('offers to reopen a viewer that was closed, which then shows everything (thorough)', async () => {
     const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.ready();
     const before = await annotator.labels('committed_objects');

@@ -19,7 +19,7 @@ const CASES: readonly (readonly [what: string, encoder: string, decoder: string,
   ['an encoder as the decoder', 'encoder.onnx', 'encoder.onnx', /not a SAM mask decoder.* Declare the decoder file/],
 ];
 
-describe('model files that cannot be used', function () {
+describe('model files that cannot be used (thorough)', function () {
   this.timeout(MINUTES * 1000);
   const story = browserStory();
 

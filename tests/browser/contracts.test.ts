@@ -54,7 +54,7 @@ describe('in a page', function () {
     await page.close();
   });
 
-  it('a whole annotation is the script of docs/scripting.md, in under 20 lines', async function () {
+  it('a whole annotation is the script of docs/scripting.md, in under 20 lines (thorough)', async function () {
     this.timeout(600_000);
     const [, code] = docCode('docs/scripting.md', 'A whole annotation', 'js');
     assert.ok(linesOf(code) < 20);
@@ -95,7 +95,7 @@ describe('in a page', function () {
     await server.close();
   });
 
-  it('reaches the workers that a Hypha server knows', async () => {
+  it('reaches the workers that a Hypha server knows (thorough)', async () => {
     const hub = await hyphaHub();
     const { server, token } = hub;
     const options = { server, token, worker: brightWorker(), openSocket: openSocketInNode };

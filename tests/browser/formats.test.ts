@@ -26,7 +26,7 @@ import { type RunningServer, startServer } from '../support/start-server.js';
 import { madePlate } from '../support/zarr-builder.js';
 
 /** Files of every kind, dropped on the annotator by the browser itself: what is on screen, and what is said of bad ones. */
-describe('dropping files', function () {
+describe('dropping files (thorough)', function () {
   this.timeout(120_000);
   let browser: Browser;
   let server: RunningServer;

@@ -133,7 +133,7 @@ describe('as an ImJoy plugin', function () {
     await annotator.close();
   });
 
-  it('opens a series of files for a plugin and goes through it', async () => {
+  it('opens a series of files for a plugin and goes through it (thorough)', async () => {
     const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.page.route('**/client.imjoy.html*', (route) =>
       route.fulfill({ body: CLIENT, contentType: 'text/html' }),

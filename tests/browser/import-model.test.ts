@@ -30,7 +30,7 @@ function writeCheckpoint(file: string): void {
   renameSync(`${file}.new`, file);
 }
 
-describe('a checkpoint of PyTorch', function () {
+describe('a checkpoint of PyTorch (thorough)', function () {
   this.timeout(4 * MINUTES * 1000);
   const story = browserStory();
   const cell = cellPhantom().centers[3] as YX;

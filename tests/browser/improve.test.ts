@@ -105,7 +105,7 @@ describe("a model made better on one's own objects", function () {
     },
   );
 
-  withData('a page that no server trains for does so itself, in a web worker', async () => {
+  withData('a page that no server trains for does so itself, in a web worker (thorough)', async () => {
     const server = await startServer([DSB(NAMES[0]), '--segmentation_result', DSB(`${NAMES[0]}_labels`)]);
     try {
       const context = await story.browser.newContext({ viewport: { width: 1400, height: 900 } });

@@ -54,7 +54,7 @@ describe('a page that is killed while annotating', function () {
     await context?.close();
   });
 
-  it(`loses nothing committed that the browser's own storage keeps, ${kills} times`, async () => {
+  it(`loses nothing committed that the browser's own storage keeps, ${kills} times (thorough)`, async () => {
     // That storage belongs to the context. Not told of a folder to save in, the page takes the browser's.
     const context = await here.browser.newContext();
     await context.route('**/settings.json', async (route) => {

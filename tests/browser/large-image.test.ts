@@ -35,7 +35,7 @@ describe('large images', function () {
     }
   }
 
-  it('shows a pyramid of 20,000 x 20,000 px over HTTP, and segments a cell in the one tile that is encoded', async () => {
+  it('shows a pyramid of 20,000 x 20,000 px over HTTP, and segments a cell in the one tile that is encoded (thorough)', async () => {
     const size: Size = [20_000, 20_000];
     const zarr = path.join(story.folder, 'tissue.ome.zarr');
     await writeFolder(await pyramidStore({ size, levels: 6 }), zarr);
@@ -76,7 +76,7 @@ describe('large images', function () {
     });
   });
 
-  it('shows a dropped pyramid 100,000 px wide', async () => {
+  it('shows a dropped pyramid 100,000 px wide (thorough)', async () => {
     const size: Size = [8_000, 100_000];
     const zarr = path.join(story.folder, 'wide.ome.zarr');
     await writeFolder(

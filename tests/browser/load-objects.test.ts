@@ -62,7 +62,7 @@ describe('objects of another program', function () {
     }
   });
 
-  it('begin each image of a series, until somebody worked on it', async () => {
+  it('begin each image of a series, until somebody worked on it (thorough)', async () => {
     const server = await startServer(
       [path.join(story.folder, 'images'), '--initial_segmentation_folder', path.join(story.folder, 'labels')],
       { command: 'image_series_annotator' },

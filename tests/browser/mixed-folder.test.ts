@@ -12,7 +12,7 @@ import { browserStory, MINUTES } from '../support/browser-story.js';
 import { buildOnce, startServer } from '../support/start-server.js';
 
 /** A folder as people have it, through automatic segmentation, evaluation, the series annotator and back. */
-describe('a folder of mixed files', function () {
+describe('a folder of mixed files (thorough)', function () {
   this.timeout(900_000);
   const story = browserStory();
   const at = (...names: string[]) => path.join(story.folder, ...names);

@@ -25,7 +25,7 @@ type Act = { readonly wait: number } & (
 
 const { image, centers } = cellPhantom({ seed: 5, size: [160, 160], cells: 9 });
 
-describe('a hand at random in the browser', function () {
+describe('a hand at random in the browser (thorough)', function () {
   this.timeout(300_000 + HANDS * 600_000);
   const here = browserStory();
   let server: RunningServer;

@@ -86,7 +86,7 @@ describe('a server that is started again', function () {
     await annotator.untilLabels('committed_objects', labels, 'everything there again');
   });
 
-  it('takes back what a page kept that was closed before', async () => {
+  it('takes back what a page kept that was closed before (thorough)', async () => {
     await kill();
     await paint([20, 200], 4);
     await keptInBrowser();
@@ -102,7 +102,7 @@ describe('a server that is started again', function () {
     await saved();
   });
 
-  it('offers the earlier versions of the work, and what can be rescued of a damaged one', async () => {
+  it('offers the earlier versions of the work, and what can be rescued of a damaged one (thorough)', async () => {
     await annotator.page.close();
     await kill();
     await makeHistory(server.autosaveDir);

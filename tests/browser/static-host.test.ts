@@ -10,7 +10,7 @@ import { buildOnce } from '../support/start-server.js';
  * dist/ as a web server hands out any folder: without a word about isolation, with its own 404, and behind a proxy that has
  * it below some path of another host, as JupyterHub and institutes do.
  */
-describe('dist/ copied to a host of files', function () {
+describe('dist/ copied to a host of files (thorough)', function () {
   this.timeout(600_000);
   const story = browserStory();
   const PREFIX = '/~lab/proxy/8000/';

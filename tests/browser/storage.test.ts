@@ -63,7 +63,7 @@ describe('when work cannot be saved automatically', function () {
     });
     after(() => server?.stop());
 
-    it('a full browser storage loses nothing, and what is freed is used', async () => {
+    it('a full browser storage loses nothing, and what is freed is used (thorough)', async () => {
       const annotator = await openAlone(server);
       await annotator.ready();
       await commit(annotator, 3, 1);
@@ -88,7 +88,7 @@ describe('when work cannot be saved automatically', function () {
       await annotator.close();
     });
 
-    it('a browser whose database never answers keeps nobody from working', async () => {
+    it('a browser whose database never answers keeps nobody from working (thorough)', async () => {
       const annotator = await openAlone(server, () => {
         Object.defineProperty(IDBFactory.prototype, 'open', { value: () => new EventTarget() });
       });
@@ -98,7 +98,7 @@ describe('when work cannot be saved automatically', function () {
       await annotator.close();
     });
 
-    it('a page that may keep nothing says so at once, and works', async () => {
+    it('a page that may keep nothing says so at once, and works (thorough)', async () => {
       const annotator = await openAlone(server, () => {
         if (!location.pathname.startsWith('/plugin/')) return; // ImJoy itself needs some
         const denied = () => Promise.reject(new DOMException('Access denied.', 'SecurityError'));
@@ -144,7 +144,7 @@ describe('when work cannot be saved automatically', function () {
     });
   });
 
-  it('a folder that cannot be written loses nothing, and is used again when it can', async () => {
+  it('a folder that cannot be written loses nothing, and is used again when it can (thorough)', async () => {
     const autosaveDir = path.join(story.folder, 'autosave');
     const server = await startServer(['--port', '0'], { autosaveDir });
     try {

@@ -75,7 +75,7 @@ describe('one image in two windows', function () {
     }
   });
 
-  it('in two tabs that save in the browser: the second takes over, and gets the image when the first is closed', async () => {
+  it('in two tabs that save in the browser: the second takes over, and gets the image when the first is closed (thorough)', async () => {
     const server = await startServer(['--port', '0']);
     try {
       const context = await aloneContext();

@@ -16,7 +16,7 @@ import { SPARSE_ENCODER, TINY_MODEL } from '../support/tiny-model.js';
  * minutes there; a small encoder goes the same way.
  */
 
-describe('WebGPU', function () {
+describe('WebGPU (thorough)', function () {
   this.timeout(600_000); // busy machines emulate slowly
   let site: ContractsSite;
   let vectors: SelfTestVectors;

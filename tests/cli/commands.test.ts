@@ -74,7 +74,7 @@ describe('micro-sam command line', function () {
     assert.equal(statSync(at('out', 'cells1_labels.tif')).mtimeMs, written);
   });
 
-  it('segments a recording with time and depth time point by time point', async () => {
+  it('segments a recording with time and depth time point by time point (thorough)', async () => {
     const { image } = cellPhantom({ size: [96, 112], cells: 4, seed: 3 });
     const plane = Array.from(image.data);
     const data = Uint8Array.from([...plane, ...plane, ...plane.map(() => 0), ...plane]);
@@ -141,7 +141,7 @@ describe('micro-sam command line', function () {
     assert.match(refused.stdout, /cells1\.tif.*OME-Zarr/s);
   });
 
-  it('precomputes embeddings shard by shard and reuses them', () => {
+  it('precomputes embeddings shard by shard and reuses them (thorough)', () => {
     const args = ['precompute_embeddings', '-i', at('images', 'cells*.tif'), '-e', at('shards'), '--half'];
     assert.equal(micro(...args, '--shard', '2/2').status, 0);
     assert.deepEqual(readdirSync(at('shards')), ['cells2.zarr']);

@@ -52,7 +52,7 @@ const OTHERS = [
 const UNREADABLE = ['f_reports/unknown.nrrd', 'f_reports/pointer.tif'];
 const PARTS = ['p0.ome.tiff', 'p1.ome.tiff', 'slice1.ome.tif', 'slice2.ome.tif'];
 
-describe('a folder with images of every format', function () {
+describe('a folder with images of every format (thorough)', function () {
   this.timeout(600_000);
   const at = (...names: string[]) => path.join(folder, ...names);
   let folder: string;

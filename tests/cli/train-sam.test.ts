@@ -44,7 +44,7 @@ describe('train_sam over RPC (real model)', function () {
     rmSync(data, { recursive: true, force: true });
   });
 
-  it('makes of arrays a model that is in the list at once, and tells how far it is', async () => {
+  it('makes of arrays a model that is in the list at once, and tells how far it is (thorough)', async () => {
     const sam = script(trainingHere());
     const told: TrainingRecord[] = [];
     const record = await sam.train_sam('mine', [toRpcArray(image)], [toRpcArray(labels)], {
@@ -77,7 +77,7 @@ describe('train_sam over RPC (real model)', function () {
     await sam.close();
   });
 
-  it('learns from what is committed in the session, pauses, and keeps the best when it is cancelled', async () => {
+  it('learns from what is committed in the session, pauses, and keeps the best when it is cancelled (thorough)', async () => {
     const sam = script();
     await assert.rejects(sam.train_sam(), { message: /^invalid_argument: There are 0 annotated objects/ });
     await sam.open_image(toRpcArray(image), { name: 'cells' });
@@ -135,7 +135,7 @@ describe('train_sam over RPC (real model)', function () {
     assert.ok(!existsSync(path.join(data, 'micro-sam', 'trained', 'gone')));
   });
 
-  it('is what the server does for its pages, in a process that ends with the page', async () => {
+  it('is what the server does for its pages, in a process that ends with the page (thorough)', async () => {
     const server = await startServer(['--no-worker', '--port', '0']);
     try {
       const settings = await fetch(`${server.origin}/settings.json`, {

@@ -195,7 +195,7 @@ describe('embedding cache', () => {
     await assert.rejects(open(plane(), damaged), withCode('storage', /Delete them/));
   });
 
-  it('of another writer is adopted with its tiling and intensity: zarr v2 and v3, gzip or raw, whole or tiled', async () => {
+  it('of another writer is adopted with its tiling and intensity: zarr v2 and v3, gzip or raw, whole or tiled (thorough)', async () => {
     for (const version of [2, 3] as const)
       for (const compression of ['gzip', 'none'] as const)
         for (const tiled of [false, true]) {
@@ -235,7 +235,7 @@ describe('embedding cache', () => {
         }
   });
 
-  it('cut at a random byte anywhere never gives other features: it is computed again or refused', async () => {
+  it('cut at a random byte anywhere never gives other features: it is computed again or refused (thorough)', async () => {
     const random = seededRandom(77);
     for (const half of [false, true])
       for (const image of [plane(), noiseVolume(2)]) {

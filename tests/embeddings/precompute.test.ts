@@ -102,7 +102,7 @@ describe('precomputing embeddings', () => {
     embeddings.close();
   });
 
-  it('killed at random moments, resumes to the result of an uninterrupted run', async function () {
+  it('killed at random moments, resumes to the result of an uninterrupted run (thorough)', async function () {
     this.timeout(600_000);
     const long = process.env.REPEATS !== undefined;
     const planes = long ? 50 : 16;

@@ -124,7 +124,7 @@ describe('annotator 3d', function () {
     assert.equal(exportSession(session.state), stopped);
   });
 
-  it('slices arrive while it runs; cancelling leaves the object as it was', async () => {
+  it('slices arrive while it runs; cancelling leaves the object as it was (thorough)', async () => {
     await put(boxOf(middle));
     const before = session.state.layers;
     const arrived: number[] = [];

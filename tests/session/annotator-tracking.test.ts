@@ -117,7 +117,7 @@ describe('annotator tracking', function () {
     assert.deepEqual(info_(1)?.range, [0, 2]);
   });
 
-  it('follows backwards and both ways', async () => {
+  it('follows backwards and both ways (thorough)', async () => {
     await put(boxOf(4, 2));
     await session.run('set_settings', { trackDirection: 'backward' });
     await session.run('segment_all');
@@ -128,7 +128,7 @@ describe('annotator tracking', function () {
     assert.ok(maskIou(track(1)!.masks.get(0)!, truth(0, 2)) > 0.7);
   });
 
-  it('a correction in one frame asks the model again from that frame on only; repeating costs nothing', async () => {
+  it('a correction in one frame asks the model again from that frame on only; repeating costs nothing (thorough)', async () => {
     await put(boxOf(0, 2));
     await session.run('segment_all');
     const before = track(1)!.masks;

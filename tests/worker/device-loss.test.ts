@@ -94,7 +94,7 @@ describe('a device that fails in mid-work', function () {
       await worker.close();
     });
 
-  it('is given up when nothing is heard of it', async () => {
+  it('is given up when nothing is heard of it (thorough)', async () => {
     const device = new Device();
     const worker = await workerOn(device, 3000);
     await worker.load(TINY_MODEL);
@@ -104,7 +104,7 @@ describe('a device that fails in mid-work', function () {
     await worker.close();
   });
 
-  it('is not used for a model that is loaded after', async () => {
+  it('is not used for a model that is loaded after (thorough)', async () => {
     const device = new Device();
     const worker = await workerOn(device);
     await worker.load(TINY_MODEL);

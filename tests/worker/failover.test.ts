@@ -52,7 +52,7 @@ describe('failoverWorker', () => {
     await worker.close();
   });
 
-  it('carries a precompute through the death of its worker, with the same features as without it', async () => {
+  it('carries a precompute through the death of its worker, with the same features as without it (thorough)', async () => {
     const source = openNdarray(noiseVolume(5));
     const planes = async (worker: SamWorker, onProgress?: (progress: Progress) => void) => {
       await worker.load(TINY_MODEL);

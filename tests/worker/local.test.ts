@@ -118,7 +118,7 @@ describe('createLocalWorker', () => {
     }
   });
 
-  it('checks size and digest, caches what passed, and downloads again what rotted in the cache', async () => {
+  it('checks size and digest, caches what passed, and downloads again what rotted in the cache (thorough)', async () => {
     const store = memoryStore();
     let loads = 0;
     const fetchBytes = async (url: string) => {
@@ -143,7 +143,7 @@ describe('createLocalWorker', () => {
     assert.equal(loads, 8);
   });
 
-  it('goes on to the next runtime when one fails its self-test, and says so', async () => {
+  it('goes on to the next runtime when one fails its self-test, and says so (thorough)', async () => {
     const real = await sharedRuntime();
     const broken: OrtRuntime = {
       ...real,

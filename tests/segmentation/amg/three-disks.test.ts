@@ -115,7 +115,7 @@ describe('automatic mask generation', function () {
     assert.equal(generateLabels(outside).objects.length, 0);
   });
 
-  it('goes on from what is there: only points in between are run', async () => {
+  it('goes on from what is there: only points in between are run (thorough)', async () => {
     let prompts = 0;
     const counted: SegmentContext = {
       ...context,
@@ -163,7 +163,7 @@ describe('automatic mask generation', function () {
     assert.equal(last, 8);
   });
 
-  it('finds them in tiles, each once, also the one that four tiles share', async () => {
+  it('finds them in tiles, each once, also the one that four tiles share (thorough)', async () => {
     const large = threeDisks(1024);
     const context = await contextFor(large, true);
     const encoded: (number | undefined)[] = [];

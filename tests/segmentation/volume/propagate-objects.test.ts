@@ -35,7 +35,7 @@ describe('objects followed through a volume', function () {
       assert.notEqual(linked.data[(plane * 20 + at[0]) * 30 + at[1]], 0);
   });
 
-  it('are found by maps, outlined and followed by the real model; the mode ais merges the slices instead', async () => {
+  it('are found by maps, outlined and followed by the real model; the mode ais merges the slices instead (thorough)', async () => {
     const { image, labels } = volumePhantom({ size: [128, 160], planes: 5 });
     const worker = await nodeWorker();
     const stack = stackContext(worker, image);
