@@ -1,26 +1,24 @@
 /**
- * An object of functions that the other side of imjoy-rpc may call as often as it likes, which is what `_rintf` says; the
- * mark must be on the very object that holds the function, since core renames nested ones otherwise.
- *
- * imjoy-rpc keeps such an object for as long as the window lives, and so does every window on the way, unless it has a
- * function `on` by which it tells that it is closed. `release` tells so.
+ * Objects of functions between windows. imjoy-rpc keeps one for as long as the window lives that sent it, and so does the
+ * page in between, which sends it on. Both have to be told of its end: the sender's own imjoy-rpc by a function `on` of the
+ * object, the page by whoever got it from there (`letGo`).
  */
-export type RemoteFunctions<T extends object> = T & {
-  readonly _rintf: true;
-  on(event: string, listener: () => unknown): void;
-};
+export type RemoteFunctions<T extends object> = T & { readonly _rintf: true };
 
-const listeners = new WeakMap<object, Set<() => unknown>>();
+type Listener = () => unknown;
+const listeners = new WeakMap<object, Set<Listener>>();
 
+/**
+ * An object of functions that the other side may call as often as it likes, which is what `_rintf` says; the mark must be on
+ * the very object that holds the function, since core renames nested ones otherwise.
+ */
 export function remoteFunctions<T extends object>(functions: T): RemoteFunctions<T> {
-  const closed = new Set<() => unknown>();
-  const object: RemoteFunctions<T> = {
-    ...functions,
-    _rintf: true,
-    on: (event, listener) => {
-      if (event === 'close') closed.add(listener);
-    },
-  };
+  const closed = new Set<Listener>();
+  const object: RemoteFunctions<T> = { ...functions, _rintf: true };
+  // Not sent along: the page would call it by imjoy-rpc, which keeps the arguments of such a call for ever.
+  Object.defineProperty(object, 'on', {
+    value: (event: string, listener: Listener) => event === 'close' && closed.add(listener),
+  });
   listeners.set(object, closed);
   return object;
 }
@@ -35,19 +33,23 @@ export function release(object: RemoteFunctions<object>, late = LATE_MS): void {
     if (typeof value === 'function') functions[name] = () => undefined;
   const closed = listeners.get(object) ?? [];
   listeners.delete(object);
-  const timer: { unref?(): void } | number = setTimeout(() => {
-    for (const listener of closed) void tell(listener);
-  }, late);
-  if (typeof timer === 'object') timer.unref?.();
+  later(late, () => {
+    for (const listener of closed) listener();
+  });
 }
 
-/** The listener may be another window's, which may be gone. */
-async function tell(listener: () => unknown): Promise<void> {
-  try {
-    await listener();
-  } catch {
-    // it keeps nothing then
-  }
+/** `disposeObject` of the ImJoy API, where there is one. */
+export type Dispose = ((object: object) => unknown) | undefined;
+
+/** An object of functions that came from another window is not called any more. */
+export function letGo(received: unknown, dispose: Dispose, late = LATE_MS): void {
+  if (typeof received !== 'object' || received === null || !('_rintf' in received)) return;
+  if (dispose && typeof received._rintf === 'string') later(late, () => dispose(received));
+}
+
+function later(milliseconds: number, job: () => void): void {
+  const timer: { unref?(): void } | number = setTimeout(job, milliseconds);
+  if (typeof timer === 'object') timer.unref?.();
 }
 
 /** Functions that are let go together. */

@@ -18,7 +18,7 @@ import type {
 } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
-import { type Hand, Handed, remoteFunctions } from '../remote-functions.js';
+import { type Dispose, type Hand, Handed, remoteFunctions } from '../remote-functions.js';
 import { UntilHeard } from '../until-heard.js';
 import type { ChannelChange, ChannelControl, StrokeEvent, ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
@@ -33,6 +33,7 @@ import type { KaibuWindow } from './window.js';
 interface WindowOpener {
   createWindow(config: object): Promise<unknown>;
   getWindow?(name: string): Promise<unknown>;
+  disposeObject?(object: object): unknown;
 }
 
 /** Of a window in ImJoy's app, whose columns and rows are about 30 px; other hosts place windows themselves. */
@@ -73,6 +74,7 @@ export class KaibuViewer implements Viewer {
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
   #channels = new Handed();
+  readonly #dispose: Dispose;
 
   /**
    * Opens a viewer window; `src` is the address of a Kaibu, or the name of a window that is open already, for hosts that
@@ -81,7 +83,7 @@ export class KaibuViewer implements Viewer {
   static async open(imjoy: WindowOpener, options: { src: string } & WindowPlace): Promise<KaibuViewer> {
     if (!/[/:]/.test(options.src)) {
       const found = await within(Promise.resolve(imjoy.getWindow?.(options.src)), 'find the viewer', 60_000);
-      if (found) return KaibuViewer.attach(found as KaibuWindow);
+      if (found) return KaibuViewer.attach(found as KaibuWindow, imjoy.disposeObject);
       throw new SamError(
         'viewer_lost',
         `No window is named ${options.src}. Open the viewer first, or give its address.`,
@@ -89,18 +91,19 @@ export class KaibuViewer implements Viewer {
     }
     const config = { ...DEFAULT_PLACE, ...options, config: { open_sidebar: false } };
     const window = (await within(imjoy.createWindow(config), `open ${options.src}`, 60_000)) as KaibuWindow;
-    return KaibuViewer.attach(window);
+    return KaibuViewer.attach(window, imjoy.disposeObject);
   }
 
   /** Over a window that is open already. */
-  static async attach(window: KaibuWindow): Promise<KaibuViewer> {
+  static async attach(window: KaibuWindow, dispose?: Dispose): Promise<KaibuViewer> {
     const extras = window.get_capabilities ? await within(window.get_capabilities(), 'get_capabilities') : undefined;
-    const viewer = new KaibuViewer(window, extras);
+    const viewer = new KaibuViewer(window, extras, dispose);
     await viewer.#listen();
     return viewer;
   }
 
-  private constructor(window: KaibuWindow, extras: ViewerExtras | undefined) {
+  private constructor(window: KaibuWindow, extras: ViewerExtras | undefined, dispose: Dispose) {
+    this.#dispose = dispose;
     this.#window = window;
     this.#extras = extras;
     this.capabilities = { pointer: extras?.pointer === true, painting: extras?.painting === true };
@@ -225,6 +228,7 @@ export class KaibuViewer implements Viewer {
     const before = this.#scene;
     this.#scene = undefined;
     const scene = new Scene(this.#window, name, size, {
+      dispose: this.#dispose,
       extras: this.#extras,
       plane: () => this.#slider.at,
       emit: (event) => {

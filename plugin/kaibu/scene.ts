@@ -3,7 +3,7 @@ import type { Mask } from '../../src/ndimage/mask.js';
 import type { PlaneRenderer, ViewerEvent, ViewerTool, ViewObject, ViewTrack } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
-import { Handed } from '../remote-functions.js';
+import { type Dispose, Handed, letGo } from '../remote-functions.js';
 import type { ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
 import type { Outline } from './geometry.js';
@@ -18,6 +18,7 @@ const OBJECT_LAYERS: readonly ObjectLayerName[] = ['committed_objects', 'auto_se
 
 export interface SceneContext {
   readonly extras: ViewerExtras | undefined;
+  readonly dispose?: Dispose;
   plane(): number;
   emit(event: ViewerEvent): void;
   pick(at: YX): void;
@@ -30,6 +31,7 @@ export class Scene {
   readonly #name: string;
   readonly #context: SceneContext;
   readonly #handed = new Handed();
+  readonly #received: unknown[] = [];
   readonly #objects = new Map<ObjectLayerName, ObjectsOnScreen>();
   #image: ImageOnScreen | undefined;
   #preview: ObjectsOnScreen | undefined;
@@ -44,18 +46,34 @@ export class Scene {
   #shape: Outline = 'box';
 
   constructor(window: KaibuWindow, name: string, size: Size, context: SceneContext) {
-    this.#window = window;
+    this.#window = this.#remembering(window);
     this.#name = name;
     this.size = size;
     this.#context = context;
-    this.#tracks = new MarkLayer(window, 'tracks', context.emit, this.#handed.hand);
-    this.#tiles = new MarkLayer(window, 'tiles', context.emit, this.#handed.hand);
-    this.#closing = new MarkLayer(window, 'closing', context.emit, this.#handed.hand);
+    this.#tracks = new MarkLayer(this.#window, 'tracks', context.emit, this.#handed.hand);
+    this.#tiles = new MarkLayer(this.#window, 'tiles', context.emit, this.#handed.hand);
+    this.#closing = new MarkLayer(this.#window, 'closing', context.emit, this.#handed.hand);
   }
 
-  /** Its layers are gone: nothing is heard of them any more. */
+  /** Its layers are gone: nothing is heard of them any more, and nothing asked. */
   close(): void {
     this.#handed.release();
+    for (const layer of this.#received.splice(0)) letGo(layer, this.#context.dispose);
+  }
+
+  /** The window, whose layers are remembered. */
+  #remembering(window: KaibuWindow): KaibuWindow {
+    const taken = async <T>(layer: Promise<T>): Promise<T> => {
+      this.#received.push(await layer);
+      return layer;
+    };
+    return {
+      ...window,
+      view_image: (...args) => taken(window.view_image(...args)),
+      add_shapes: (...args) => taken(window.add_shapes(...args)),
+      add_layer: (...args) => taken(window.add_layer(...args)),
+      get_layer: (...args) => taken(window.get_layer(...args)),
+    };
   }
 
   shows(name: string, [height, width]: Size): boolean {

@@ -6,6 +6,7 @@ import type { Stage } from './stage.js';
 export class LayerStack {
   readonly #stage: Stage;
   readonly #onChange: () => void;
+  readonly #onRemoved = new Map<ViewerLayer, () => void>();
   #layers: ViewerLayer[] = [];
   #selected: ViewerLayer | undefined;
   #deafSince = 0;
@@ -36,8 +37,17 @@ export class LayerStack {
     return this.#layers.find((layer) => layer.name === key || layer.id === key);
   }
 
-  /** Adds on top, or at `index` from the bottom, and selects it, as Kaibu does, unless told not to. */
-  add(layer: ViewerLayer, { index, selected = true }: { index?: number; selected?: boolean } = {}): void {
+  /**
+   * Adds on top, or at `index` from the bottom, and selects it, as Kaibu does, unless told not to.
+   *
+   * @param onRemoved called once, when it is gone
+   */
+  add(
+    layer: ViewerLayer,
+    { index, selected = true }: { index?: number; selected?: boolean } = {},
+    onRemoved: () => void = () => undefined,
+  ): void {
+    this.#onRemoved.set(layer, onRemoved);
     if (this.#layers.length === 0) this.#deafSince = performance.now();
     this.#layers.splice(index ?? this.#layers.length, 0, layer);
     this.#stage.map.addLayer(layer.ol);
@@ -67,6 +77,8 @@ export class LayerStack {
     layer.setSelected(false);
     layer.dispose();
     release(layer.api);
+    this.#onRemoved.get(layer)?.();
+    this.#onRemoved.delete(layer);
     this.#arrange();
   }
 

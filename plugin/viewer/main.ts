@@ -1,7 +1,9 @@
 import 'ol/ol.css';
 import './styles.css';
+import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
 import { listenToDrops } from '../dropped-files.js';
 import { rpcWithOpener } from '../opener-rpc.js';
+import { type Dispose, letGo } from '../remote-functions.js';
 import { ChannelControls } from './channels.js';
 import { watchSpace } from './held-space.js';
 import { PaintInteraction } from './interactions/paint.js';
@@ -99,6 +101,7 @@ listenToDrops({
 new ResizeObserver(() => stage.map.updateSize()).observe(element('map'));
 if (window.innerWidth < 640) openSidebar(false);
 
+let api: ImJoyApi | undefined;
 const functions = viewerFunctions({
   stage,
   stack,
@@ -118,12 +121,13 @@ const functions = viewerFunctions({
     element('readout').hidden = text === '';
   },
   screenshot: takeScreenshot,
+  letGo: (received) => letGo(received, api?.disposeObject as Dispose),
 });
 
 if (window.self === window.top) {
   tell('This viewer is driven by another window: open it from the annotator.');
 } else {
-  const api = await rpcWithOpener({
+  api = await rpcWithOpener({
     name: 'Kaibu',
     description: 'Viewer for images, objects and prompts',
   });

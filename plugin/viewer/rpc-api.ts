@@ -37,6 +37,8 @@ export interface ViewerParts {
   setScale(scale: PixelScale | undefined): void;
   setReadout(text: string): void;
   screenshot(): Promise<Uint8Array>;
+  /** Functions of the owner's that are not called any more. */
+  letGo(received: unknown): void;
 }
 
 interface LayerConfig {
@@ -83,9 +85,10 @@ const ROOM_FOR_SIDEBAR = 720;
 export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
   const { stage, stack, widgets, sliders, paint } = parts;
 
-  async function addLayer(config: LayerConfig): Promise<LayerApi> {
+  /** @param received the config as it came */
+  async function addLayer(config: LayerConfig, received = config): Promise<LayerApi> {
     const layer = await createLayer(config, stage);
-    stack.add(layer, config);
+    stack.add(layer, config, () => parts.letGo(received));
     return layer.api;
   }
 
@@ -95,8 +98,18 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
     return layer;
   }
 
+  /** Takes the place of what was given before. */
+  function replacing<T>(set: (given: readonly T[]) => void): (given: readonly T[]) => void {
+    let before: readonly T[] = [];
+    return (given) => {
+      set(given);
+      before.forEach(parts.letGo);
+      before = given;
+    };
+  }
+
   const viewImage = (data: unknown, config: LayerConfig = {}) =>
-    addLayer({ name: '2d-image', ...config, type: '2d-image', data });
+    addLayer({ name: '2d-image', ...config, type: '2d-image', data }, config);
 
   return {
     setup() {},
@@ -109,10 +122,11 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
     },
     view_image: viewImage,
     add_image: viewImage,
-    add_shapes: (data: unknown, config: LayerConfig = {}) => addLayer({ ...config, type: 'vector', data: plain(data) }),
+    add_shapes: (data: unknown, config: LayerConfig = {}) =>
+      addLayer({ ...config, type: 'vector', data: plain(data) }, config),
     add_points: (data: unknown, config: LayerConfig = {}) =>
-      addLayer({ ...config, type: 'vector', data: plain(data), shape_type: 'MultiPoint' }),
-    add_layer: addLayer,
+      addLayer({ ...config, type: 'vector', data: plain(data), shape_type: 'MultiPoint' }, config),
+    add_layer: (config: LayerConfig) => addLayer(config),
     get_layer: (key: string) => stack.find(key)?.api,
     get_layer_ids: () => stack.layers.map(({ id }) => id),
     select_layer: (key: { id: string } | string) => stack.select(layerOf(key)),
@@ -125,7 +139,7 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
     select_widget: (key: string | { name: string }) => widgets.select(typeof key === 'string' ? key : key.name),
     set_loader: (busy: boolean) => parts.setBusy(busy),
     set_mode() {},
-    set_sliders: (configs: SliderConfig[]) => sliders.set(configs),
+    set_sliders: replacing<SliderConfig>((configs) => sliders.set(configs)),
     update_slider: (name: string, value: number) => sliders.update(name, value),
     set_timeout: (callback: () => void, delay: number) => window.setTimeout(callback, delay),
     clear_timeout: (id: number) => window.clearTimeout(id),
@@ -138,7 +152,7 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
     set_scale(scale: PixelScale | null) {
       parts.setScale(scale ?? undefined);
     },
-    set_channels: (channels: ChannelControl[]) => parts.channels.set(channels),
+    set_channels: replacing<ChannelControl>((channels) => parts.channels.set(channels)),
     set_sections: (config: SectionConfig | null) => parts.sections.set(config ?? undefined),
     set_tool: (tool: ToolConfig) => paint.setTool(tool),
     set_layer_visible: (key: string, visible: boolean) => layerOf(key).ol.setVisible(visible),

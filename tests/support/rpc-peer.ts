@@ -6,9 +6,15 @@ export type RemoteApi = Readonly<Record<string, (...args: unknown[]) => Promise<
 /**
  * One side of a plain imjoy-rpc connection over a MessagePort, as ImJoy itself makes them: no filter, no own rules.
  *
+ * @param made gets imjoy-rpc's own object
  * @returns the other side's functions
  */
-export async function rpcPeer(port: MessagePort, api: object, name: string): Promise<RemoteApi> {
+export async function rpcPeer(
+  port: MessagePort,
+  api: object,
+  name: string,
+  made: (rpc: object) => void = () => undefined,
+): Promise<RemoteApi> {
   globalThis.ImageData ??= class {} as unknown as typeof ImageData; // imjoy-rpc asks for it, Node has none
   const { RPC } = (await import('imjoy-rpc/dist/imjoy-rpc.js')).default;
   const handlers = new Map<string, Set<Handler>>();
@@ -41,6 +47,7 @@ export async function rpcPeer(port: MessagePort, api: object, name: string): Pro
     { name },
     {},
   );
+  made(rpc);
   const ready = new Promise<RemoteApi>((resolve) => rpc.on('remoteReady', () => resolve(rpc.getRemote() as RemoteApi)));
   void rpc.setInterface(api);
   rpc.requestRemote();
