@@ -60,12 +60,19 @@ function sayWhere(text: string): void {
   else document.getElementById('messages')?.append(messageOf(text, 'late'));
 }
 
-/** The token leaves the address bar, where it is seen, copied and bookmarked; a reload finds it in the tab's own storage. */
+/**
+ * The token leaves the address bar, where it is seen, copied and bookmarked; a reload finds it in the tab's own storage. It
+ * stays where a browser gives none: a reload would not find it.
+ */
 function takeToken(): string {
   const url = new URL(location.href);
   const token = url.searchParams.get('token');
-  if (token === null) return sessionStorage.getItem(TOKEN_KEY) ?? '';
-  sessionStorage.setItem(TOKEN_KEY, token);
+  try {
+    if (token === null) return sessionStorage.getItem(TOKEN_KEY) ?? '';
+    sessionStorage.setItem(TOKEN_KEY, token);
+  } catch {
+    return token ?? '';
+  }
   url.searchParams.delete('token');
   history.replaceState(history.state, '', url);
   return token;

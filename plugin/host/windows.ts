@@ -19,7 +19,7 @@ export class Windows {
     private readonly root: HTMLElement,
     onMessage: (text: string) => void,
   ) {
-    this.setPanelWidth(Number(localStorage.getItem(WIDTH_KEY)) || PANEL_WIDTH.usual);
+    this.setPanelWidth(Number(keptWidth()) || PANEL_WIDTH.usual);
     document.addEventListener('keydown', (event) => {
       if (event.target === document.body) this.passOn(event);
     });
@@ -89,7 +89,7 @@ export class Windows {
     this.root.style.setProperty('--panel', `${clamped}px`);
     const divider = document.getElementById('divider');
     divider?.setAttribute('aria-valuenow', String(clamped));
-    localStorage.setItem(WIDTH_KEY, String(clamped));
+    keptWidth(String(clamped));
   }
 
   private divider(): HTMLElement {
@@ -120,6 +120,16 @@ export class Windows {
       event.preventDefault();
     });
     return divider;
+  }
+}
+
+/** What was kept last, or from now on; a browser that keeps nothing for pages begins with the usual width each time. */
+function keptWidth(width?: string): string | null {
+  try {
+    if (width !== undefined) localStorage.setItem(WIDTH_KEY, width);
+    return localStorage.getItem(WIDTH_KEY);
+  } catch {
+    return null;
   }
 }
 

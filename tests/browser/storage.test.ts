@@ -100,14 +100,12 @@ describe('when work cannot be saved automatically', function () {
 
     it('a page that may keep nothing says so at once, and works (thorough)', async () => {
       const annotator = await openAlone(server, () => {
-        if (!location.pathname.startsWith('/plugin/')) return; // ImJoy itself needs some
-        const denied = () => Promise.reject(new DOMException('Access denied.', 'SecurityError'));
-        Object.defineProperty(StorageManager.prototype, 'getDirectory', { value: denied });
-        Object.defineProperty(IDBFactory.prototype, 'open', {
-          value() {
-            throw new DOMException('Access denied.', 'SecurityError');
-          },
-        });
+        const refuse = () => {
+          throw new DOMException('Access denied.', 'SecurityError');
+        };
+        Object.defineProperty(StorageManager.prototype, 'getDirectory', { value: async () => refuse() });
+        Object.defineProperty(IDBFactory.prototype, 'open', { value: refuse });
+        for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name, { get: refuse });
       });
       await annotator.ready();
       const panel = await annotator.panel();
