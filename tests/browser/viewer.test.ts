@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { decode } from 'fast-png';
 import type { YX } from '../../src/ndimage/array.js';
+import { eventually } from '../support/screen.js';
 import { type ViewerSite, viewerSite } from '../support/viewer-page.js';
 import { checker, disc, viewerStory } from '../support/viewer-story.js';
 
@@ -24,9 +26,15 @@ describe('our viewer in a browser', () => {
     const all = await story.view();
     await story.v.page.mouse.move(...(await story.v.onScreen([60, 60])));
     for (let k = 0; k < 3; k++) await story.v.page.mouse.wheel(0, -200);
-    await story.v.page.waitForTimeout(500);
-    const before = await story.view();
-    assert.ok(before[2] < 0.8 * all[2], 'the wheel zooms in');
+    const before = await eventually(
+      'a view that the wheel has zoomed into, at rest',
+      async () => {
+        const seen = await story.view();
+        await story.v.settle();
+        return seen[2] < 0.8 * all[2] && isDeepStrictEqual(await story.view(), seen) ? seen : undefined;
+      },
+      60,
+    );
     await story.v.viewer.showImage('checker', checker(2));
     await story.v.settle();
     assert.deepEqual(await story.view(), before);

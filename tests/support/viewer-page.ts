@@ -53,6 +53,7 @@ export async function viewerSite(host = 'tests/browser/pages/viewer-host.ts'): P
 
 async function openPage(browser: Browser, site: Site, query: string): Promise<ViewerPage> {
   const page = await browser.newPage({ viewport: { width: 1200, height: 800 } });
+  page.setDefaultTimeout(120_000); // machines that test are busy
   const outside: string[] = [];
   const errors: string[] = [];
   page.on('request', (request) => {
