@@ -16,12 +16,19 @@ const LATE =
   'The annotator is still not open. If this goes on, the browser may keep this page from its storage, as private windows do, or an extension may block it: open the address in an ordinary window, or in another browser.';
 const TOKEN_KEY = 'micro-sam:token';
 
+/** We use no workspaces, and a browser may give no database, or, as WebKit in private windows, never answer. */
+const NOTHING_KEPT = {
+  get: async () => Promise.reject(Object.assign(new Error('Nothing is kept.'), { name: 'not_found' })),
+  put: async () => ({ ok: true }),
+};
+
 async function start(): Promise<void> {
   const settings = await readSettings();
   const windows = new Windows(document.getElementById('windows') as HTMLElement, showMessage);
   const imjoy: ImJoy = new imjoyCore.ImJoy({
     default_base_frame: addressOf('host/base_frame.html'),
     default_rpc_base_url: addressOf('host/'),
+    config_db: NOTHING_KEPT,
     imjoy_api: {
       showDialog: (plugin: unknown, config: ImJoyWindowConfig, extra?: Partial<ImJoyWindowConfig>) =>
         imjoy.pm.createWindow(plugin, config, { ...extra, dialog: true }),
@@ -39,8 +46,6 @@ async function start(): Promise<void> {
   imjoy.event_bus.on('close_window', (window) => windows.remove(window));
   // imjoy-core would load these from the internet.
   for (const internal of Object.values(imjoy.pm.internal_plugins)) internal.startup = false;
-  // We use no workspaces, and where a browser gives no database, as in WebKit's private windows, their list never comes.
-  imjoy.pm.loadWorkspaceList = async () => [];
   const late = setTimeout(() => sayWhere(LATE), LATE_MS);
   await imjoy.start({ workspace: null });
   Object.assign(globalThis, { imjoy, api: imjoy.api });

@@ -17,7 +17,6 @@ interface ImJoyWindowConfig {
 interface ImJoy {
   readonly pm: {
     readonly internal_plugins: Record<string, { startup: boolean }>;
-    loadWorkspaceList(): Promise<readonly string[]>;
     createWindow(plugin: unknown, config: ImJoyWindowConfig, extra?: Partial<ImJoyWindowConfig>): Promise<unknown>;
   };
   readonly api: Record<string, unknown>;
@@ -33,5 +32,7 @@ declare const imjoyCore: {
     readonly default_rpc_base_url: string;
     /** Every function gets the calling plugin as its first argument. */
     readonly imjoy_api: Record<string, (plugin: unknown, ...rest: never[]) => unknown>;
+    /** The PouchDB of its settings; a database of the browser's if absent. */
+    readonly config_db?: { get(key: string): Promise<object>; put(document: object): Promise<unknown> };
   }) => ImJoy;
 };

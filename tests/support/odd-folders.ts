@@ -8,25 +8,41 @@ import type { folderStore } from '../../src/io/stores/fs.js';
  * network, so that others see half a file.
  */
 const ODD_FOLDERS = {
-  'without hard links': `throw Object.assign(new Error('EPERM: operation not permitted, link'), { code: 'EPERM' });`,
+  'without hard links': `
+    export const link = async () => {
+      throw Object.assign(new Error('EPERM: operation not permitted, link'), { code: 'EPERM' });
+    };`,
   'of a network that repeats what it has done': `
-    await real.link(from, to);
-    await real.link(from, to);`,
+    export const link = async (from, to) => {
+      await real.link(from, to);
+      await real.link(from, to);
+    };`,
+  'of a network that forgets what it had opened': `
+    let seed = 1;
+    const stale = () => {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      if (seed < 2 ** 32 / 20) throw Object.assign(new Error('ESTALE: stale file handle'), { code: 'ESTALE' });
+    };
+    const forgetful = (work) => async (...args) => (stale(), work(...args));
+    export const [link, rename, rm, mkdir, readdir, readFile] = [
+      real.link, real.rename, real.rm, real.mkdir, real.readdir, real.readFile,
+    ].map(forgetful);`,
 } as const;
 
 export type OddFolder = keyof typeof ODD_FOLDERS;
 export const oddFolders = Object.keys(ODD_FOLDERS) as OddFolder[];
 
-const fsOf = (link: string) => `
+const fsOf = (kind: OddFolder) => `
   import * as real from 'node:fs/promises';
   export * from 'node:fs/promises';
-  export const link = async (from, to) => {${link}};
+  ${ODD_FOLDERS[kind]}
   export const open = async (file, flags) => {
     const handle = await real.open(file, flags);
     const writeFile = async (bytes) => {
       const half = bytes.length >> 1;
       await handle.write(bytes, 0, half, 0);
       await new Promise((resolve) => setTimeout(resolve, 2));
+      ${kind.includes('forgets') ? 'stale();' : ''}
       await handle.write(bytes, half, bytes.length - half, half);
     };
     return new Proxy(handle, {
@@ -55,7 +71,7 @@ export async function oddFolderStore(kind: OddFolder, scratch: string): Promise<
           onResolve({ filter: /^node:fs\/promises$/ }, ({ importer }) =>
             importer.endsWith('.ts') ? { path: kind, namespace: 'odd' } : { path: 'node:fs/promises', external: true },
           );
-          onLoad({ filter: /.*/, namespace: 'odd' }, () => ({ contents: fsOf(ODD_FOLDERS[kind]), resolveDir: '/' }));
+          onLoad({ filter: /.*/, namespace: 'odd' }, () => ({ contents: fsOf(kind), resolveDir: '/' }));
         },
       },
     ],

@@ -1,4 +1,4 @@
-import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
 import type { Store } from '../store.js';
@@ -24,39 +24,28 @@ export function folderStore(root: string): Store {
     name: root,
     async get(key) {
       try {
-        return new Uint8Array(await readFile(fileOf(key)));
+        return new Uint8Array(await unlessStale(() => readFile(fileOf(key))));
       } catch (error) {
         return missingOr(error, 'read', key);
       }
     },
     async getRange(key, offset, length) {
-      let file: FileHandle | undefined;
       try {
-        file = await open(fileOf(key), 'r');
-        const [start, end] = rangeBounds((await file.stat()).size, offset, length);
-        const bytes = new Uint8Array(end - start);
-        for (let at = 0; at < bytes.length; ) {
-          const { bytesRead } = await file.read(bytes, at, bytes.length - at, start + at);
-          if (bytesRead === 0) return bytes.subarray(0, at);
-          at += bytesRead;
-        }
-        return bytes;
+        return await unlessStale(() => readRange(fileOf(key), offset, length));
       } catch (error) {
         return missingOr(error, 'read', key);
-      } finally {
-        await file?.close();
       }
     },
     async set(key, value) {
       const target = fileOf(key);
       const temporary = temporaryBeside(target);
       try {
-        await prepare(path.dirname(target));
-        await writeAndFlush(temporary, value);
-        await rename(temporary, target);
+        await unlessStale(() => prepare(path.dirname(target)));
+        await unlessStale(() => writeAndFlush(temporary, value));
+        await unlessStale(() => rename(temporary, target));
         await flushFolder(path.dirname(target));
       } catch (error) {
-        await rm(temporary, { force: true }).catch(() => undefined);
+        await remove(temporary);
         throw storageError(error, 'write', key);
       }
     },
@@ -64,20 +53,20 @@ export function folderStore(root: string): Store {
       const target = fileOf(key);
       const temporary = temporaryBeside(target);
       try {
-        await prepare(path.dirname(target));
-        await writeAndFlush(temporary, value);
+        await unlessStale(() => prepare(path.dirname(target)));
+        await unlessStale(() => writeAndFlush(temporary, value));
         const created = await linkOrRefuse(temporary, target);
         if (created) await flushFolder(path.dirname(target));
         return created;
       } catch (error) {
         throw storageError(error, 'write', key);
       } finally {
-        await rm(temporary, { force: true }).catch(() => undefined);
+        await remove(temporary);
       }
     },
     async delete(key) {
       try {
-        await rm(fileOf(key), { force: true });
+        await unlessStale(() => rm(fileOf(key), { force: true }));
       } catch (error) {
         missingOr(error, 'delete', key);
       }
@@ -88,6 +77,35 @@ export function folderStore(root: string): Store {
       for await (const key of walk(root, folder)) if (key.startsWith(prefix)) yield key;
     },
   };
+}
+
+/**
+ * A network folder forgets what it knew of a file that another machine has replaced, or of all when its server starts anew,
+ * and says so without having done anything: it is asked again.
+ */
+async function unlessStale<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++)
+    try {
+      return await work();
+    } catch (error) {
+      if (codeOf(error) !== 'ESTALE' || tries === 4) throw error;
+    }
+}
+
+async function readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    const [start, end] = rangeBounds((await file.stat()).size, offset, length);
+    const bytes = new Uint8Array(end - start);
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesRead } = await file.read(bytes, at, bytes.length - at, start + at);
+      if (bytesRead === 0) return bytes.subarray(0, at);
+      at += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
 }
 
 const TEMPORARY = '.partial-';
@@ -104,7 +122,7 @@ function temporaryBeside(target: string): string {
 /** Gives a written file its name unless that is taken: a hard link is made whole or not at all, on network folders too. */
 async function linkOrRefuse(temporary: string, target: string): Promise<boolean> {
   try {
-    await link(temporary, target);
+    await unlessStale(() => link(temporary, target));
     return true;
   } catch (error) {
     if (codeOf(error) === 'EEXIST') {
@@ -121,24 +139,32 @@ const NO_LINKS = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 
 
 /** For file systems without hard links (memory sticks): a kill in mid-copy leaves a part, which seals detect. */
 async function copyOrRefuse(temporary: string, target: string): Promise<boolean> {
-  const bytes = await readFile(temporary);
+  const bytes = await unlessStale(() => readFile(temporary));
   try {
-    await writeAndFlush(target, bytes);
+    await unlessStale(() => writeAndFlush(target, bytes));
     return true;
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
-    await rm(target, { force: true }).catch(() => undefined);
     throw error;
   }
 }
 
+/** What is only in the way. */
+async function remove(file: string): Promise<void> {
+  await unlessStale(() => rm(file, { force: true })).catch(() => undefined);
+}
+
+/** A new file, whole and on the disk, or none. */
 async function writeAndFlush(file: string, bytes: Uint8Array): Promise<void> {
   const handle = await open(file, 'wx');
+  let isWhole = false;
   try {
     await handle.writeFile(bytes);
     await handle.sync();
+    isWhole = true;
   } finally {
     await handle.close();
+    if (!isWhole) await remove(file);
   }
 }
 
@@ -159,7 +185,8 @@ async function sweep(folder: string): Promise<void> {
 }
 
 async function* walk(root: string, folder: string): AsyncIterable<string> {
-  const entries = await readdir(path.join(root, folder), { withFileTypes: true }).catch((error) => {
+  const within = path.join(root, folder);
+  const entries = await unlessStale(() => readdir(within, { withFileTypes: true })).catch((error) => {
     missingOr(error, 'list', folder);
     return [];
   });
