@@ -8,7 +8,7 @@
  *   node tests/run.mjs [name ...] --thorough      only the tests with "(thorough)" in their title
  *   node tests/run.mjs [name ...] --long          only the tests with "(long)" in their title
  *   node tests/run.mjs [name ...] --times         and tells where the time went
- *   node tests/run.mjs --integration [name ...]   those of tests/integration, which need Python
+ *   node tests/run.mjs --integration [name ...]   those of tests/integration, which need Python or other browsers
  *   node tests/run.mjs --bench [--json] [name …]  the benches of tests/bench
  *
  * Tests run under mocha; its last line is repeated as `N passed, N failed, N skipped`. Where CI is set, a test that fails is
