@@ -17,7 +17,8 @@ const STABILITY_OFFSET = 1;
 /** Cells beyond the box that upsampling may read (see upsample.ts). */
 const MARGIN = 2;
 
-export interface ScoredMask {
+/** One entry of `MaskCandidates`, before they are packed. */
+export interface LowResCandidate {
   readonly prompt: number;
   readonly token: number;
   readonly iou: number;
@@ -43,11 +44,11 @@ export function scoreMasks(
   floors: CandidateFloors,
   side = 1024,
   prompts: (row: number) => number = (row) => row,
-): ScoredMask[] {
+): LowResCandidate[] {
   const { logits, iou, tokens, rows } = decoded;
   const count = tokens.length;
   const [height, width] = [reachable(inputSize[0], side), reachable(inputSize[1], side)];
-  const found: ScoredMask[] = [];
+  const found: LowResCandidate[] = [];
   rows.forEach((prompt, row) => {
     tokens.forEach((token, m) => {
       const score = iou[prompt * count + m];
@@ -70,7 +71,7 @@ export function bestScores({ iou, tokens }: DecodedMasks): Float32Array {
   );
 }
 
-export function packCandidates(bestIou: Float32Array, masks: readonly ScoredMask[]): MaskCandidates {
+export function packCandidates(bestIou: Float32Array, masks: readonly LowResCandidate[]): MaskCandidates {
   const logits = new Float32Array(masks.reduce((sum, mask) => sum + mask.logits.length, 0));
   let offset = 0;
   for (const mask of masks) {

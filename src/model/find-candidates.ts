@@ -2,9 +2,9 @@ import type { TaskOptions } from '../task.js';
 import {
   bestScores,
   type CandidateFloors,
+  type LowResCandidate,
   packCandidates,
   reachable,
-  type ScoredMask,
   scoreMasks,
 } from './candidates.js';
 import { type MaskDecoder, slicePrompts } from './mask-decoder.js';
@@ -26,10 +26,10 @@ export async function findCandidates(
   const { iouFloor, signal, onProgress, side } = options;
   const { inputSize } = embedding;
   const bestIou = new Float32Array(prompts.batch);
-  const objects: ScoredMask[] = [];
-  let backgrounds: ScoredMask[] = [];
+  const objects: LowResCandidate[] = [];
+  let backgrounds: LowResCandidate[] = [];
   const [height, width] = inputSize.map((length) => reachable(length, side));
-  const isBackground = ({ box: [top, left, bottom, right] }: ScoredMask) =>
+  const isBackground = ({ box: [top, left, bottom, right] }: LowResCandidate) =>
     Math.max(top, left) < CELL && bottom > height - 2 * CELL && right > width - 2 * CELL;
 
   for (let first = 0; first < prompts.batch; first += CHUNK) {
@@ -67,8 +67,8 @@ const CHUNK = 4;
 const EDGES = { tokens: [1, 2, 3], background: false } as const;
 
 /** Those that no other one excels in both score and stability. */
-function undominated(masks: readonly ScoredMask[]): ScoredMask[] {
-  const front: ScoredMask[] = [];
+function undominated(masks: readonly LowResCandidate[]): LowResCandidate[] {
+  const front: LowResCandidate[] = [];
   for (const mask of [...masks].sort((a, b) => b.iou - a.iou || b.stability - a.stability))
     if (front.every((other) => other.stability < mask.stability)) front.push(mask);
   return front;

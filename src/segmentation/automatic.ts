@@ -1,6 +1,5 @@
 import { SamError } from '../errors.js';
 import type { LabelImage, YX, YXYX } from '../ndimage/array.js';
-import type { Mask } from '../ndimage/mask.js';
 import type { TaskOptions } from '../task.js';
 import { generateLabels } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
@@ -12,6 +11,7 @@ import { generateInstances, labelsOf } from './instances/generate.js';
 import { initializeInstances } from './instances/initialize.js';
 import { smoothingFor, speckSize } from './instances/post-process.js';
 import { FIRST_SMOOTHING, INSTANCE_SETTINGS, type InstanceSettings, type InstanceState } from './instances/state.js';
+import type { AutomaticObject } from './scored-mask.js';
 import { type MergeOptions, mergeSlices } from './volume/merge.js';
 import type { SliceSegmenter } from './volume/projection.js';
 import { propagateObjects } from './volume/propagate-objects.js';
@@ -67,15 +67,6 @@ export interface AutomaticOptions extends Omit<AmgOptions, 'onPartial' | 'points
   readonly onPartial?: (state: AutomaticState) => void;
   /** What an interrupted run with the same options gave to `onPartial` last: it goes on from there. */
   readonly resume?: AutomaticState;
-}
-
-export interface AutomaticObject {
-  readonly id: number;
-  readonly mask: Mask;
-  /** A pixel inside, or the prompt that found it, in image pixels; with the scores, it tells an object from another. */
-  readonly point: YX;
-  readonly predictedIou?: number;
-  readonly stability?: number;
 }
 
 export interface AutomaticResult {

@@ -10,6 +10,7 @@ import type { TaskOptions } from '../task.js';
 import type { SegmentContext } from './context.js';
 import { type MaskCandidate, segmentBatch } from './from-prompts.js';
 import type { ImagePrompt, PromptPoint } from './image-prompt.js';
+import { type MaskMaybeScored, scoredMask } from './scored-mask.js';
 import { takesFrame } from './tiled.js';
 
 /**
@@ -18,22 +19,17 @@ import { takesFrame } from './tiled.js';
  * of an answer only the part of its change is taken that holds the click: all that nobody complained of stays as it is.
  * Which answer: the one that the model believes in, that leaves most of the mask as it was, and in the middle of whose
  * change the click lies, where people click. docs/correction.md has what this and other rules gave.
+ *
+ * @param points all that are set in this plane, the correcting one among them; the mask holds the others already
+ * @returns scored as the answer that was followed; without scores where none was
  */
-export interface CorrectedMask {
-  readonly mask: Mask;
-  /** The model's own estimate for the answer that was followed; absent where none was. */
-  readonly predictedIou?: number;
-  readonly stability?: number;
-}
-
-/** @param points all that are set in this plane, the correcting one among them; the mask holds the others already */
 export async function correctMask(
   context: SegmentContext,
   mask: Mask,
   click: PromptPoint,
   points: readonly PromptPoint[],
   { signal }: TaskOptions = {},
-): Promise<CorrectedMask> {
+): Promise<MaskMaybeScored> {
   if (honours(mask, [click])) return { mask };
   if (mask.area === 0) return fromPoints(context, click, points, { signal });
   const { size, tiling } = context.embeddings;
@@ -52,7 +48,7 @@ export async function correctMask(
     if (!mayBeAll && takesFrame(edit.mask, frame)) return [];
     const central = centrality(edit.change, click.at);
     const score =
-      Math.min(1, answer.iou) +
+      Math.min(1, answer.predictedIou) +
       maskIou(edit.mask, mask) +
       CENTRALITY * central +
       (answer.prompt === 0 ? FREE_OF_BOX : 0);
@@ -62,7 +58,7 @@ export async function correctMask(
   const agreed = edits.some(({ answer }) => answer.prompt !== best?.answer.prompt);
   const isDoubtful = best && best.central < OFF_CENTRE && best.area > disk && !agreed;
   if (!best || isDoubtful) return { mask: dabbed(mask, click, points, reach, size) };
-  return { mask: best.mask, predictedIou: best.answer.iou, stability: best.answer.stability };
+  return { ...scoredMask(best.answer), mask: best.mask };
 }
 
 /**
@@ -83,8 +79,8 @@ export async function segmentNear(
     { points },
   ];
   const answers = await answersTo(context, prompts, { signal });
-  const score = ({ mask, iou }: MaskCandidate) =>
-    Math.min(1, iou) +
+  const score = ({ mask, predictedIou }: MaskCandidate) =>
+    Math.min(1, predictedIou) +
     AS_NEIGHBOUR * maskIou(mask, neighbour) -
     LARGER * Math.max(0, Math.log(mask.area / neighbour.area));
   return answers.filter(({ mask }) => honours(mask, points)).sort((a, b) => score(b) - score(a));
@@ -96,11 +92,11 @@ async function fromPoints(
   click: PromptPoint,
   points: readonly PromptPoint[],
   task: TaskOptions,
-): Promise<CorrectedMask> {
+): Promise<MaskMaybeScored> {
   const answers = (await answersTo(context, [{ points }], task)).filter(({ mask }) => honours(mask, points));
   if (answers.length === 0) return { mask: dabbed(EMPTY_MASK, click, points, 1, context.embeddings.size) };
-  const best = answers.reduce((a, b) => (b.iou > a.iou ? b : a));
-  return { mask: best.mask, predictedIou: best.iou, stability: best.stability };
+  const best = answers.reduce((a, b) => (b.predictedIou > a.predictedIou ? b : a));
+  return scoredMask(best);
 }
 
 /** Once more from the same points and the mask there is: the answer that honours them, by score and agreement. */
@@ -109,11 +105,11 @@ export async function refineMask(
   mask: Mask,
   points: readonly PromptPoint[],
   { signal }: TaskOptions = {},
-): Promise<CorrectedMask> {
+): Promise<MaskMaybeScored> {
   const answers = await askedInSeveralWays(context, mask, points, undefined, { signal });
-  const score = (answer: MaskCandidate) => Math.min(1, answer.iou) + maskIou(answer.mask, mask);
+  const score = (answer: MaskCandidate) => Math.min(1, answer.predictedIou) + maskIou(answer.mask, mask);
   const [best] = answers.filter((answer) => honours(answer.mask, points)).sort((a, b) => score(b) - score(a));
-  return best ? { mask: best.mask, predictedIou: best.iou, stability: best.stability } : { mask };
+  return best ? scoredMask(best) : { mask };
 }
 
 /** Area of the largest change that a click makes, in disks as wide as the click is away from the mask's edge. */

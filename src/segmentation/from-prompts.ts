@@ -9,6 +9,7 @@ import type { TaskOptions } from '../task.js';
 import type { SegmentContext } from './context.js';
 import { checkBox, checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint } from './image-prompt.js';
 import { pointsFromMask } from './points-from-mask.js';
+import type { ScoredMask } from './scored-mask.js';
 import { agreeingFirst, inStatedBox } from './stated-size.js';
 import { type PlacedPrompt, placePrompt, takesFrame, touchesFrame } from './tiled.js';
 
@@ -37,11 +38,7 @@ export interface SegmentOptions extends TaskOptions {
   readonly objectDiameter?: number;
 }
 
-export interface SegmentedPrompt {
-  /** In image pixels. */
-  readonly mask: Mask;
-  readonly predictedIou: number;
-  readonly stability: number;
+export interface SegmentedPrompt extends ScoredMask {
   readonly lowRes: LowResLogits;
   /**
    * What there is to choose from, best first: three masks for a multimask prompt (four if the size of objects was stated
@@ -56,12 +53,8 @@ export interface SegmentedPrompt {
   readonly notices: readonly string[];
 }
 
-export interface MaskCandidate {
-  readonly mask: Mask;
-  /** The model's own estimate of the IoU, not clipped to 0..1. */
-  readonly iou: number;
-  /** |logits > 1| / |logits > -1| on the 256 grid; 0 if nothing is above -1. */
-  readonly stability: number;
+/** One of the masks that the model gives for a prompt. */
+export interface MaskCandidate extends ScoredMask {
   /** SAM's mask token, 0..3. */
   readonly token: number;
   readonly lowRes: LowResLogits;
@@ -218,7 +211,7 @@ export async function segmentEach(
         const lowRes = logits.slice(start, start + LOGITS);
         return {
           mask: translateMask(upsampler.mask(lowRes), at.frame[0], at.frame[1]),
-          iou: iou[row * tokens.length + m],
+          predictedIou: iou[row * tokens.length + m],
           stability: stabilityScore(lowRes, embedding.inputSize),
           token: tokens[m],
           lowRes: { logits: lowRes, tile },
@@ -286,7 +279,7 @@ function toResult(
   candidates: readonly MaskCandidate[],
   size: Size,
 ): SegmentedPrompt {
-  const [{ mask, iou: predictedIou, stability, lowRes }] = candidates;
+  const [{ mask, predictedIou, stability, lowRes }] = candidates;
   const cut = touchesFrame(mask, frame, size);
   return {
     mask,

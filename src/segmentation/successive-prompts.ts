@@ -4,6 +4,7 @@ import type { TaskOptions } from '../task.js';
 import type { SegmentContext } from './context.js';
 import { correctMask, segmentNear } from './correct-mask.js';
 import type { PointPrompt, Prompt } from './prompts.js';
+import { scoredMask } from './scored-mask.js';
 import { type SegmentedObject, type SegmentedPrompts, segmentPrompts } from './segment-prompts.js';
 
 /**
@@ -80,16 +81,13 @@ async function nearNeighbour(
 ): Promise<SegmentedObject | undefined> {
   const [best, ...others] = await segmentNear(context, neighbour, [point], task);
   if (!best) return undefined;
-  const { mask, iou, stability } = best;
   const different = others.filter((other, i) =>
     [best, ...others.slice(0, i)].every((earlier) => maskIou(earlier.mask, other.mask) < SAME),
   );
   return {
     id: 1,
-    mask,
+    ...scoredMask(best),
     prompts: [point],
-    predictedIou: iou,
-    stability,
     candidates: [best, ...different].slice(0, OFFERED),
   };
 }

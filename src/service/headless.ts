@@ -342,7 +342,7 @@ function maskJson(found: SegmentedPrompt, { size }: ImageEmbeddings, all: boolea
     score: found.predictedIou,
     stability: found.stability,
     ...(all && {
-      candidates: found.candidates.map(({ mask, iou }) => ({ mask: toRpcArray(bitmap(mask)), score: iou })),
+      candidates: found.candidates.map(({ mask, predictedIou: score }) => ({ mask: toRpcArray(bitmap(mask)), score })),
     }),
     ...(found.notices.length > 0 && { notices: [...found.notices] }),
   };

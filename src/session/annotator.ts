@@ -3,8 +3,9 @@ import type { Mask } from '../ndimage/mask.js';
 import type { AutomaticMode, ThresholdsInForce } from '../segmentation/automatic.js';
 import type { AutomaticWork } from '../segmentation/estimate.js';
 import type { Prompt } from '../segmentation/prompts.js';
+import type { ScoredMask } from '../segmentation/scored-mask.js';
 import type { TaskOptions } from '../task.js';
-import type { AnnotatorKind, CandidateMask, Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
+import type { AnnotatorKind, Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
 
 /**
  * The whole difference between annotating a plane, a volume and a time series. An annotator holds the image's
@@ -23,7 +24,7 @@ export interface Annotator {
    * For a mask that was offered to choose from but decoded roughly, how to have it as the model gives it; undefined for
    * every other mask.
    */
-  exactCandidate?(mask: Mask): ((task: TaskOptions) => Promise<CandidateMask>) | undefined;
+  exactCandidate?(mask: Mask): ((task: TaskOptions) => Promise<ScoredMask>) | undefined;
   /** Once more, from the same prompts and the mask in use. */
   refine?(state: SessionState, task: TaskOptions): Promise<Segmentation>;
   /** All slices, or the track through all frames. */

@@ -4,6 +4,7 @@ import type { Size, YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { AutomaticMode, AutomaticThresholds } from '../segmentation/automatic.js';
 import type { Prompt } from '../segmentation/prompts.js';
+import type { ScoredMask } from '../segmentation/scored-mask.js';
 import type { ProjectionName } from '../segmentation/volume/projection.js';
 import type { Progress } from '../task.js';
 
@@ -100,15 +101,9 @@ export interface Candidates {
   readonly objectId: number;
   readonly plane: number;
   /** By ascending area. */
-  readonly masks: readonly CandidateMask[];
+  readonly masks: readonly ScoredMask[];
   /** Index of the mask in use. */
   readonly chosen: number;
-}
-
-export interface CandidateMask {
-  readonly mask: Mask;
-  readonly predictedIou: number;
-  readonly stability?: number;
 }
 
 export type ObjectLayerName = 'current_object' | 'auto_segmentation' | 'committed_objects';

@@ -96,7 +96,7 @@ async function firstClicks(worker: Worker): Promise<Figure[]> {
     await segmentEach(context, points, ({ mask, takesFrame, candidates }, index) => {
       if (!takesFrame && reachesAllSides(mask, size)) wholeFrames++;
       first.push(takesFrame ? 0 : maskIou(mask, some[index]));
-      surest.push(maskIou(candidates.reduce((a, b) => (b.iou > a.iou ? b : a)).mask, some[index]));
+      surest.push(maskIou(candidates.reduce((a, b) => (b.predictedIou > a.predictedIou ? b : a)).mask, some[index]));
     });
     console.error(
       `${id}: ${some.length} clicks, mean IoU ${mean(first).toFixed(3)}, by score ${mean(surest).toFixed(3)}`,

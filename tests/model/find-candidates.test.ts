@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ScoredMask, scoreMasks } from '../../src/model/candidates.js';
+import { type LowResCandidate, scoreMasks } from '../../src/model/candidates.js';
 import { findCandidates } from '../../src/model/find-candidates.js';
 import { createMaskDecoder, type MaskDecoder } from '../../src/model/mask-decoder.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
@@ -40,7 +40,7 @@ describe('candidates of automatic segmentation', function () {
       Array.from({ length: found.count }, (_, i) => [`${found.prompt[i]} ${found.token[i]}`, i] as const),
     );
     const whole = expected.reduce((a, b) => (area(b) > area(a) ? b : a));
-    const isBackground = (mask: ScoredMask) => mask.box.every((side, i) => Math.abs(side - whole.box[i]) < 8);
+    const isBackground = (mask: LowResCandidate) => mask.box.every((side, i) => Math.abs(side - whole.box[i]) < 8);
     let objects = 0;
     for (const mask of expected) {
       const name = `prompt ${mask.prompt}, mask ${mask.token}`;
@@ -65,6 +65,6 @@ describe('candidates of automatic segmentation', function () {
   });
 });
 
-function area({ box }: ScoredMask): number {
+function area({ box }: LowResCandidate): number {
   return (box[2] - box[0]) * (box[3] - box[1]);
 }

@@ -71,9 +71,10 @@ describe('segmentation/from-prompts', function () {
         const result = await segmentFromPoints(context, [positive(cy, cx)]);
         assertFound(result, disk);
         assert.deepEqual(result.candidates.map(({ token }) => token).sort(), [1, 2, 3]);
-        for (let i = 1; i < 3; i++) assert.ok(result.candidates[i - 1].iou >= result.candidates[i].iou);
+        for (let i = 1; i < 3; i++)
+          assert.ok(result.candidates[i - 1].predictedIou >= result.candidates[i].predictedIou);
         assert.equal(result.mask, result.candidates[0].mask);
-        assert.equal(result.predictedIou, result.candidates[0].iou);
+        assert.equal(result.predictedIou, result.candidates[0].predictedIou);
         assert.ok(result.stability > 0.9 && result.stability <= 1);
       });
 

@@ -182,7 +182,9 @@ describe('annotator 2d', function () {
       await click(at);
       const exact = await segmentFromPoints(context, [{ at, positive: true }], { exactLogits: true });
       for (const [index, offered] of session.state.candidates!.masks.entries()) {
-        const expected = exact.candidates.find(({ iou }) => Math.abs(iou - offered.predictedIou) < 1e-4)!;
+        const expected = exact.candidates.find(
+          ({ predictedIou }) => Math.abs(predictedIou - offered.predictedIou) < 1e-4,
+        )!;
         const rough = annotator.exactCandidate(offered.mask) !== undefined;
         if (rough) before.push(maskIou(offered.mask, expected.mask));
         await session.run('choose_candidate', { index });

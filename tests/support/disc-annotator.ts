@@ -80,6 +80,7 @@ export class DiscAnnotator implements Annotator {
             masks: [0.5, 1, 2].map((scale) => ({
               mask: disc(first.at, this.radius * scale),
               predictedIou: 1 - scale / 4,
+              stability: 1,
             })),
           }
         : undefined;

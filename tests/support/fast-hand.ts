@@ -3,13 +3,14 @@ import type { YX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { rasterizeStroke } from '../../src/ndimage/rasterize.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
+import type { ScoredMask } from '../../src/segmentation/scored-mask.js';
 import type { Annotator, AutomaticOptions, Segmentation } from '../../src/session/annotator.js';
 import { COMMAND_LIST, type CommandId, refusal } from '../../src/session/commands/commands.js';
 import { setCommittedObjects } from '../../src/session/edits/edits.js';
 import { withMasks } from '../../src/session/layers.js';
 import { importSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
-import type { CandidateMask, ImageInfo, ObjectRecord, SessionSettings, SessionState } from '../../src/session/state.js';
+import type { ImageInfo, ObjectRecord, SessionSettings, SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
 import { DiscAnnotator } from './disc-annotator.js';
 import { randomInteger } from './random.js';
@@ -278,7 +279,7 @@ class SlowAnnotator extends DiscAnnotator implements Annotator {
   }
 
   /** Asks for one of the offered masks again. */
-  exactCandidate(mask: Mask): ((task: TaskOptions) => Promise<CandidateMask>) | undefined {
+  exactCandidate(mask: Mask): ((task: TaskOptions) => Promise<ScoredMask>) | undefined {
     if (mask.area % 2 === 0) return undefined;
     return async ({ signal }) => {
       await this.pause(1000);

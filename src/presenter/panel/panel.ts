@@ -1,7 +1,8 @@
+import type { ScoredMask } from '../../segmentation/scored-mask.js';
 import type { AutomaticStatus } from '../../session/annotator.js';
 import { planCommit } from '../../session/edits/commit.js';
 import { areaOf } from '../../session/layers.js';
-import type { CandidateMask, Message, RunningTask, SessionSettings, SessionState } from '../../session/state.js';
+import type { Message, RunningTask, SessionSettings, SessionState } from '../../session/state.js';
 import { durationText } from './duration-text.js';
 import { automaticHint, type PanelAutomatic, panelAutomatic } from './panel-automatic.js';
 import {
@@ -35,7 +36,10 @@ export interface PanelModel {
   readonly tools: readonly PanelControl[];
   readonly steps: readonly PanelButton[];
   readonly sections: readonly PanelSection[];
-  readonly candidates?: PanelCandidates;
+  readonly candidates?: {
+    readonly chosen: number;
+    readonly masks: readonly { readonly title: string; readonly score: string; readonly area: number }[];
+  };
   /** Of the current object. */
   readonly object?: PanelObject;
   /** What a commit would overwrite or leave out; absent if it harms nothing. */
@@ -54,11 +58,6 @@ export interface PanelProgress {
   readonly text: string;
   /** Its id, by which the command `cancel` stops it. */
   readonly task: number;
-}
-
-export interface PanelCandidates {
-  readonly chosen: number;
-  readonly masks: readonly { readonly title: string; readonly score: string; readonly area: number }[];
 }
 
 export interface PanelObject {
@@ -187,7 +186,7 @@ export function timeLeft(seconds: number): string {
 
 const CANDIDATE_TITLES = ['Small', 'Medium', 'Large'];
 
-function candidateOf({ mask, predictedIou }: CandidateMask, index: number) {
+function candidateOf({ mask, predictedIou }: ScoredMask, index: number) {
   return {
     title: CANDIDATE_TITLES[index] ?? `Mask ${index + 1}`,
     score: confidenceText(predictedIou),

@@ -5,6 +5,7 @@ import { boxArea, boxIntersection, nonMaximumSuppression } from '../../ndimage/b
 import { labelComponents } from '../../ndimage/label.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { masksFromLabels, paintMask, translateMask } from '../../ndimage/rle.js';
+import type { AutomaticObject, ScoredMask } from '../scored-mask.js';
 import { overlapInside } from './across-tiles.js';
 import { decodeBand } from './band-logits.js';
 import { AMG_THRESHOLDS, type AmgCandidate, type AmgState, type AmgThresholds, type AmgTile } from './state.js';
@@ -19,10 +20,7 @@ import { AMG_THRESHOLDS, type AmgCandidate, type AmgState, type AmgThresholds, t
  */
 
 /** One accepted mask before overlaps are resolved. */
-export interface AmgMask {
-  readonly mask: Mask;
-  readonly predictedIou: number;
-  readonly stability: number;
+export interface AmgMask extends ScoredMask {
   /** The prompt that found it, in image pixels. */
   readonly point: YX;
   readonly token: number;
@@ -30,18 +28,10 @@ export interface AmgMask {
   readonly tile: number;
 }
 
-export interface AmgObject {
-  readonly id: number;
-  readonly mask: Mask;
-  readonly predictedIou: number;
-  readonly stability: number;
-  readonly point: YX;
-}
-
 export interface AmgResult {
   /** [H, W], ids 1..n without gaps. */
   readonly labels: LabelImage;
-  readonly objects: readonly AmgObject[];
+  readonly objects: readonly (AutomaticObject & ScoredMask)[];
 }
 
 const upsampled = new WeakMap<AmgCandidate, Mask>();
@@ -221,7 +211,7 @@ export function generateLabels(state: AmgState, thresholds: Partial<AmgThreshold
   }
   const largest = areas.indexOf(areas.reduce((a, b) => Math.max(a, b)));
   const renumber = new Uint32Array(count + 1);
-  const objects: Omit<AmgObject, 'mask'>[] = [];
+  const objects: Omit<AutomaticObject & ScoredMask, 'mask'>[] = [];
   for (let id = 1; id <= count; id++) {
     const { mask, predictedIou, stability, point } = masks[source[id] - 1];
     const isLeftover = areas[id] < settings.minVisibleShare * mask.area;

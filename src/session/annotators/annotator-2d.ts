@@ -4,8 +4,8 @@ import { tileAt } from '../../ndimage/blocking.js';
 import type { Mask } from '../../ndimage/mask.js';
 import type { EmbeddingSource } from '../../segmentation/context.js';
 import { refineMask } from '../../segmentation/correct-mask.js';
-import type { MaskCandidate } from '../../segmentation/from-prompts.js';
 import type { Prompt } from '../../segmentation/prompts.js';
+import { type ScoredMask, scoredMask } from '../../segmentation/scored-mask.js';
 import { type SegmentedObject, type SegmentedPrompts, segmentPrompts } from '../../segmentation/segment-prompts.js';
 import { type SuccessiveStart, segmentSuccessively } from '../../segmentation/successive-prompts.js';
 import type { TaskOptions } from '../../task.js';
@@ -19,7 +19,7 @@ import {
   type Segmentation,
 } from '../annotator.js';
 import { samePrompt } from '../edits/prompt-rules.js';
-import type { AutomaticThresholds, CandidateMask, Candidates, ObjectRecord, SessionState } from '../state.js';
+import type { AutomaticThresholds, Candidates, ObjectRecord, SessionState } from '../state.js';
 import { type AnnotatorContext, AutomaticPlanes } from './automatic-planes.js';
 
 /**
@@ -31,7 +31,7 @@ import { type AnnotatorContext, AutomaticPlanes } from './automatic-planes.js';
 export class Annotator2d implements Annotator {
   readonly kind = '2d';
   /** Masks to choose from that are rough: what makes them exact. */
-  private readonly rough = new WeakMap<Mask, (task: TaskOptions) => Promise<CandidateMask>>();
+  private readonly rough = new WeakMap<Mask, (task: TaskOptions) => Promise<ScoredMask>>();
   /** What was last previewed: a click where the pointer rested asks the very same, and need not wait. */
   private previewed?: { readonly at: YX; readonly plane: number; readonly found: Promise<SegmentedPrompts> };
 
@@ -122,7 +122,7 @@ export class Annotator2d implements Annotator {
     }
   }
 
-  exactCandidate(mask: Mask): ((task: TaskOptions) => Promise<CandidateMask>) | undefined {
+  exactCandidate(mask: Mask): ((task: TaskOptions) => Promise<ScoredMask>) | undefined {
     return this.rough.get(mask);
   }
 
@@ -168,7 +168,7 @@ export class Annotator2d implements Annotator {
       objectId: object.id,
       plane,
       chosen: found.indexOf(best),
-      masks: found.map(candidateMask),
+      masks: found.map(scoredMask),
     };
   }
 
@@ -177,12 +177,12 @@ export class Annotator2d implements Annotator {
     plane: number,
     token: number,
     { signal }: TaskOptions,
-  ): Promise<CandidateMask> {
+  ): Promise<ScoredMask> {
     const options = { signal, exactLogits: true };
     const { objects } = await segmentPrompts({ ...this.context, plane }, prompts, options);
     const exact = objects[0]?.candidates?.find((candidate) => candidate.token === token);
     if (!exact) throw new SamError('not_found', 'The model does not offer this mask again; segment the object anew.');
-    return candidateMask(exact);
+    return scoredMask(exact);
   }
 }
 
@@ -244,10 +244,6 @@ export async function encodePlane(embeddings: EmbeddingSource, plane: number, ta
 
 /** About 4000 x 4000 pixels; on a slow machine half a minute. */
 const TILES_AHEAD = 16;
-
-function candidateMask({ mask, iou, stability }: MaskCandidate): CandidateMask {
-  return { mask, predictedIou: iou, stability };
-}
 
 function recordOf({ id, mask, prompts, predictedIou, stability }: SegmentedObject, plane: number): ObjectRecord {
   return { id, masks: new Map([[plane, mask]]), prompts, origin: 'interactive', predictedIou, stability };

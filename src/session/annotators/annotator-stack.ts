@@ -5,6 +5,7 @@ import { EMPTY_MASK } from '../../ndimage/rle.js';
 import type { EmbeddingSource } from '../../segmentation/context.js';
 import { isNearEdge } from '../../segmentation/correct-mask.js';
 import type { Prompt } from '../../segmentation/prompts.js';
+import type { ScoredMask } from '../../segmentation/scored-mask.js';
 import { isStopMarker, type PlaneSegmenter } from '../../segmentation/volume/annotated-slices.js';
 import type { ProjectOptions } from '../../segmentation/volume/project.js';
 import type { SliceSegmenter } from '../../segmentation/volume/projection.js';
@@ -23,7 +24,7 @@ import {
 } from '../annotator.js';
 import { samePrompt } from '../edits/prompt-rules.js';
 import { annotatedMask, layerOf, withMasks } from '../layers.js';
-import type { AutomaticThresholds, CandidateMask, ObjectRecord, SessionSettings, SessionState } from '../state.js';
+import type { AutomaticThresholds, ObjectRecord, SessionSettings, SessionState } from '../state.js';
 import { Annotator2d } from './annotator-2d.js';
 import type { AnnotatorContext } from './automatic-planes.js';
 import { AutomaticVolume } from './automatic-volume.js';
@@ -87,7 +88,7 @@ export abstract class StackAnnotator implements Annotator {
     return this.flat.preview(at, plane);
   }
 
-  exactCandidate(mask: Mask): ((task: TaskOptions) => Promise<CandidateMask>) | undefined {
+  exactCandidate(mask: Mask): ((task: TaskOptions) => Promise<ScoredMask>) | undefined {
     return this.flat.exactCandidate(mask);
   }
 

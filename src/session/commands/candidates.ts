@@ -1,7 +1,8 @@
 import { SamError } from '../../errors.js';
+import type { ScoredMask } from '../../segmentation/scored-mask.js';
 import type { Edit, SessionActions } from '../actions.js';
 import { annotatedMask, changeObjects } from '../layers.js';
-import type { CandidateMask, ObjectRecord } from '../state.js';
+import type { ObjectRecord } from '../state.js';
 
 /** Uses another of the masks that the model offered; one that was decoded roughly is first asked for again. */
 export async function chooseCandidate(session: SessionActions, index: number): Promise<void> {
@@ -18,7 +19,7 @@ export async function chooseCandidate(session: SessionActions, index: number): P
 }
 
 /** @param exact takes the place of the one that was offered */
-function useCandidate(index: number, exact?: CandidateMask): Edit {
+function useCandidate(index: number, exact?: ScoredMask): Edit {
   return {
     title: 'Choose mask',
     change(state) {
