@@ -28,6 +28,17 @@ describe('a volume by hand', function () {
       await page.until('a mask in slice 3', (state) => state.layers.current_object.count === 1, MINUTES);
       await page.screenshot('volume-1-clicked');
 
+      const clicked = await page.labels('current_object');
+      await page.press('Shift+s');
+      await page.press('Control+z');
+      const stopped = await page.until(
+        'all slices, taken back while they were looked for',
+        ({ redo, task, waiting }) => redo === 'Segment all slices' && task === null && waiting === 0,
+        MINUTES,
+      );
+      assert.equal(stopped.prompts.length, 1, 'the click is still there');
+      assert.deepEqual(await page.labels('current_object'), clicked);
+
       await page.press('Shift+s');
       const followed = await page.until(
         'all slices',
