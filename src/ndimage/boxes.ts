@@ -26,15 +26,16 @@ export function boxContains([y0, x0, y1, x1]: YXYX, [y, x]: YX): boolean {
   return y >= y0 && y < y1 && x >= x0 && x < x1;
 }
 
+/** The same box, lower bounds first. */
+export function orderedBox([y0, x0, y1, x1]: YXYX): YXYX {
+  return [Math.min(y0, y1), Math.min(x0, x1), Math.max(y0, y1), Math.max(x0, x1)];
+}
+
 /** The box with ordered corners, cut at the image. */
 export function clipBox(box: YXYX, [height, width]: Size): YXYX {
   const clip = (value: number, high: number) => Math.min(Math.max(value, 0), high);
-  return [
-    clip(Math.min(box[0], box[2]), height),
-    clip(Math.min(box[1], box[3]), width),
-    clip(Math.max(box[0], box[2]), height),
-    clip(Math.max(box[1], box[3]), width),
-  ];
+  const [y0, x0, y1, x1] = orderedBox(box);
+  return [clip(y0, height), clip(x0, width), clip(y1, height), clip(x1, width)];
 }
 
 /**

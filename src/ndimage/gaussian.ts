@@ -3,7 +3,8 @@ import { threeAxes } from './label.js';
 
 /**
  * Separable Gaussian in 2D and 3D. Kernel radius ceil(3 sigma), normalised to 1, borders mirrored without repeating the
- * edge pixel (… 2 1 | 0 1 2 …): the definition behind micro-sam's smoothing.
+ * edge pixel (… 2 1 | 0 1 2 …), in single precision with both sides of the kernel added first: the definition behind
+ * micro-sam's smoothing (bioimage-cpp 0.10), and its order of operations, by which maxima of equal height are told apart.
  *
  * @param sigma in pixels, one for all axes or one per axis; 0 leaves an axis alone
  */
@@ -34,19 +35,21 @@ function alongAxis(
   axis: { length: number; stride: number; sigma: number },
 ): Float32Array<ArrayBuffer> {
   const { length, stride } = axis;
-  const kernel = gaussianKernel(axis.sigma);
+  const kernel = Float32Array.from(gaussianKernel(axis.sigma));
   const radius = (kernel.length - 1) / 2;
   const source = new Int32Array(length + 2 * radius); // where each padded position is read from
   for (let i = 0; i < source.length; i++) source[i] = mirror(i - radius, length);
-  const line = new Float64Array(source.length);
+  const line = new Float32Array(source.length);
   const out = new Float32Array(data.length);
   const block = length * stride;
   for (let start = 0; start < data.length; start += block) {
     for (let offset = start; offset < start + stride; offset++) {
       for (let i = 0; i < line.length; i++) line[i] = data[offset + source[i] * stride];
       for (let i = 0; i < length; i++) {
-        let sum = 0;
-        for (let k = 0; k < kernel.length; k++) sum += kernel[k] * line[i + k];
+        const centre = i + radius;
+        let sum = Math.fround(kernel[radius] * line[centre]);
+        for (let k = 1; k <= radius; k++)
+          sum = Math.fround(sum + Math.fround(line[centre - k] + line[centre + k]) * kernel[radius + k]);
         out[offset + i * stride] = sum;
       }
     }

@@ -2,7 +2,7 @@ import type { DecodedMasks, SamPrompts } from '../model/sam-tensors.js';
 import { buildPrompts, groupPrompts } from '../model/transforms.js';
 import { MaskUpsampler } from '../model/upsample.js';
 import type { Size, YXYX } from '../ndimage/array.js';
-import { extendBox } from '../ndimage/boxes.js';
+import { extendBox, orderedBox } from '../ndimage/boxes.js';
 import type { Mask } from '../ndimage/mask.js';
 import { translateMask } from '../ndimage/rle.js';
 import type { TaskOptions } from '../task.js';
@@ -74,14 +74,13 @@ export async function segmentFromPoints(
   return segmentOne(context, { points, previous: options.previous }, options);
 }
 
-/** @param options.boxExtension pixels on each side if >= 1, else a fraction of the box's sides */
+/** @param options.boxExtension pixels on each side if >= 1, else a fraction of the box's sides; before it is rounded */
 export async function segmentFromBox(
   context: SegmentContext,
   box: YXYX,
   options: SegmentOptions & { readonly boxExtension?: number; readonly previous?: LowResLogits } = {},
 ): Promise<SegmentedPrompt> {
-  const { size } = context.embeddings;
-  const extended = extendBox(checkBox(box, size), options.boxExtension ?? 0, size);
+  const extended = extendedBox(box, options.boxExtension, context.embeddings.size);
   return segmentOne(context, { box: extended, previous: options.previous }, options);
 }
 
@@ -131,11 +130,20 @@ export function promptFromMask(mask: Mask, size: Size, options: FromMaskOptions 
     ? pointsFromMask(inside, size, { boxExtension, singlePoint, maxPoints, centred: softMask })
     : undefined;
   return {
-    box: options.box ?? (useBox ? extendBox(inside.box, boxExtension, size) : undefined),
+    box: options.box
+      ? extendedBox(options.box, boxExtension, size)
+      : useBox
+        ? extendBox(inside.box, boxExtension, size)
+        : undefined,
     points: options.points ?? derived,
     mask: useMask ? inside : undefined,
     softMask,
   };
+}
+
+function extendedBox(box: YXYX, extension = 0, size: Size): YXYX {
+  checkBox(box, size);
+  return extendBox(orderedBox(box), extension, size);
 }
 
 async function segmentOne(

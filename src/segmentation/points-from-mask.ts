@@ -1,4 +1,4 @@
-import type { Size } from '../ndimage/array.js';
+import type { Size, YXYX } from '../ndimage/array.js';
 import { extendBox } from '../ndimage/boxes.js';
 import { distanceTransform } from '../ndimage/distance.js';
 import { gaussianFilter } from '../ndimage/gaussian.js';
@@ -10,9 +10,10 @@ import type { PromptPoint } from './image-prompt.js';
 
 /**
  * Point prompts that describe a mask: maxima of the smoothed distance to its outline, inside as positive and outside as
- * negative points. Source: `_compute_points_from_mask` of micro-sam 1.8. The crop is at least one pixel larger than the
- * mask, so that the outline is never cut off. As in micro-sam a point is the index of its pixel, and goes to the
- * model like that, unless centres of pixels are asked for.
+ * negative points. Source: `_compute_points_from_mask` of micro-sam 1.8: only the outline inside the extended box counts,
+ * so that without an extension the points move towards the sides of the box, and a point is the index of its pixel and
+ * goes to the model like that. A mask that fills its box has no outline in it; there, and where centres of pixels are
+ * asked for, the box gets a pixel of room. (micro-sam's distances are those to the box's corner then.)
  */
 export interface PointsFromMaskOptions {
   /** Room for negative points around the mask: pixels if >= 1, else a fraction of its sides. */
@@ -21,7 +22,7 @@ export interface PointsFromMaskOptions {
   readonly singlePoint?: boolean;
   /** At most so many positive and so many negative points, the farthest from the outline. */
   readonly maxPoints?: number;
-  /** Points are the centres of their pixels. */
+  /** Points are the centres of their pixels, and all of the outline counts. */
   readonly centred?: boolean;
 }
 
@@ -35,17 +36,15 @@ export function pointsFromMask(
   size: Size,
   { boxExtension = 0, singlePoint = false, maxPoints = Infinity, centred = false }: PointsFromMaskOptions = {},
 ): PromptPoint[] {
-  const least: Mask['box'] = [mask.box[0] - 1, mask.box[1] - 1, mask.box[2] + 1, mask.box[3] + 1];
   const extended = extendBox(mask.box, boxExtension, size);
-  const top = Math.min(least[0], extended[0]);
-  const left = Math.min(least[1], extended[1]);
-  const height = Math.max(least[2], extended[2]) - top;
-  const width = Math.max(least[3], extended[3]) - left;
-  const shape = [height, width];
-  const inside = maskToBitmap(mask, [height, width], [top, left]);
-  const notOutline = dilate({ data: inside, shape }).data.map((value, p) => (value && !inside[p] ? 0 : 1));
-  const distance = gaussianFilter(distanceTransform({ data: notOutline, shape }), SIGMA).data;
-  const only = (side: 0 | 1) => ({ data: distance.map((value, p) => (inside[p] === side ? value : 0)), shape });
+  const tight = outlineIn(extended, mask);
+  const { top, left, height, width, inside, notOutline } =
+    centred || !tight.notOutline.includes(0) ? outlineIn(withRoom(extended, mask), mask) : tight;
+  const distance = gaussianFilter(distanceTransform({ data: notOutline, shape: [height, width] }), SIGMA).data;
+  const only = (side: 0 | 1) => ({
+    data: distance.map((value, p) => (inside[p] === side ? value : 0)),
+    shape: [height, width],
+  });
   const shift = centred ? 0.5 : 0;
   const toPoint = (y: number, x: number, positive: boolean): PromptPoint => ({
     at: [y + top + shift, x + left + shift],
@@ -64,4 +63,22 @@ export function pointsFromMask(
       .filter(inImage)
       .slice(0, maxPoints);
   return [...points(1, POSITIVE_DISTANCE), ...points(0, NEGATIVE_DISTANCE)];
+}
+
+/** The box, at least a pixel larger than the mask. */
+function withRoom(box: YXYX, { box: [top, left, bottom, right] }: Mask): YXYX {
+  return [
+    Math.min(box[0], top - 1),
+    Math.min(box[1], left - 1),
+    Math.max(box[2], bottom + 1),
+    Math.max(box[3], right + 1),
+  ];
+}
+
+/** The mask cut out of a box; its outline are the background pixels beside it, 0 in `notOutline`. */
+function outlineIn([top, left, bottom, right]: YXYX, mask: Mask) {
+  const shape: Size = [bottom - top, right - left];
+  const inside = maskToBitmap(mask, shape, [top, left]);
+  const notOutline = dilate({ data: inside, shape }).data.map((value, p) => (value && !inside[p] ? 0 : 1));
+  return { top, left, height: shape[0], width: shape[1], inside, notOutline };
 }

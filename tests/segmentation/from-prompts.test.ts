@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import type { Size, Tensor, YX, YXYX } from '../../src/ndimage/array.js';
 import { makeTiling } from '../../src/ndimage/blocking.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
 import { rasterizeStroke } from '../../src/ndimage/rasterize.js';
-import { fullMask, maskToBitmap, paintMask, translateMask } from '../../src/ndimage/rle.js';
+import { fullMask, maskFromBitmap, maskToBitmap, paintMask, translateMask } from '../../src/ndimage/rle.js';
 import type { SegmentContext } from '../../src/segmentation/context.js';
 import {
   segmentBatch,
@@ -257,6 +260,15 @@ describe('segmentation/from-prompts', function () {
   });
 });
 
+/** Of random blobs, what `_compute_points_from_mask` gives: y, x and label. */
+const MICRO_SAM_POINTS: readonly {
+  readonly size: Size;
+  readonly runs: readonly number[];
+  readonly boxExtension: number;
+  readonly singlePoint: boolean;
+  readonly points: readonly (readonly number[])[];
+}[] = JSON.parse(gunzipSync(readFileSync(path.join('tests', 'fixtures', 'points-from-mask.json.gz'))).toString());
+
 describe('segmentation/points-from-mask', () => {
   const size: Size = [120, 100];
 
@@ -270,6 +282,20 @@ describe('segmentation/points-from-mask', () => {
     const [y, x] = points[0].at;
     assert.ok(Math.hypot(y - 60, x - 50) < 2);
     assert.deepEqual(pointsFromMask(disk, size, { singlePoint: true })[0].at, points[0].at);
+  });
+
+  it('are those of micro-sam 1.8.14', () => {
+    for (const { size, runs, points, ...options } of MICRO_SAM_POINTS) {
+      const bitmap = new Uint8Array(size[0] * size[1]);
+      let at = 0;
+      for (const [k, length] of runs.entries()) {
+        bitmap.fill(k % 2, at, at + length);
+        at += length;
+      }
+      const derived = pointsFromMask(maskFromBitmap(bitmap, size), size, options);
+      const text = (rows: readonly (readonly number[])[]) => rows.map(String).sort();
+      assert.deepEqual(text(derived.map(({ at, positive }) => [...at, Number(positive)])), text(points));
+    }
   });
 
   it('a rectangle that fills the image still has its middle', () => {

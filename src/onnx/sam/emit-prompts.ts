@@ -28,6 +28,17 @@ export function emitTokens(
   return g.node('Concat', [output, points], { axis: 1 });
 }
 
+/**
+ * A mask alone has no point, and no padding point either, in segment-anything's `PromptEncoder`; exports to ONNX, which
+ * take at least one point, differ. [B, 5 + N, 256], or [B, 5, 256] where no label [B, N] is more than padding.
+ */
+export function withoutLonePadding(g: GraphBuilder, tokens: string, labels: string): string {
+  const highest = g.reshape(g.node('ReduceMax', [labels], { keepdims: 0 }), 1);
+  const counted = g.node('Cast', [g.node('Greater', [highest, g.scalar(-0.5)])], { to: 7 });
+  const points = g.mul(counted, g.node('Slice', [g.node('Shape', [labels]), g.ints(1), g.ints(2)]));
+  return g.node('Slice', [tokens, g.ints(0), g.add(points, g.ints(5)), g.ints(1)]);
+}
+
 /** The positional encoding of the embedding's 64 x 64 cells: [1, 4096, 256], a constant. */
 export function emitImagePositions(g: GraphBuilder, { prompt }: SamDecoderWeights): string {
   return g.constant('image_positions', [1, PIXELS, WIDTH], imagePositions(prompt.gaussian.data));

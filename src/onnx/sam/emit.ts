@@ -4,7 +4,7 @@ import { type EdgeInputs, emitEdgeHead } from './emit-edge-head.js';
 import { emitFactored } from './emit-factored.js';
 import { emitFactoredImage, FACTORED_IMAGE, type FactoredImage } from './emit-factored-image.js';
 import { emitMaskHead, emitScores, type UpscaledPixels, upscaledFrom } from './emit-heads.js';
-import { emitDense, emitImagePositions, emitTokens } from './emit-prompts.js';
+import { emitDense, emitImagePositions, emitTokens, withoutLonePadding } from './emit-prompts.js';
 import { emitTransformer, type ImageSide, type Projected } from './emit-transformer.js';
 import { CROSS_WIDTH, HEADS, PIXELS, type SamDecoderWeights, WIDTH } from './weights.js';
 
@@ -50,7 +50,9 @@ export function emitPrepare(weights: SamDecoderWeights, variant: 'few' | 'many')
 export function emitDecoder(weights: SamDecoderWeights, variant: DecoderVariant): OnnxModel {
   const g = new GraphBuilder();
   const coords = g.input('point_coords', ['B', 'N', 2]);
-  const tokens = emitTokens(g, weights, coords, g.input('point_labels', ['B', 'N']));
+  const labels = g.input('point_labels', ['B', 'N']);
+  const prompted = emitTokens(g, weights, coords, labels);
+  const tokens = variant === 'masked' ? withoutLonePadding(g, prompted, labels) : prompted;
   const { queries, pixels } = variant === 'few' ? emitFactored(g, weights, tokens, factoredImage()) : transformed();
   const iou = emitScores(g, weights, queries);
   const iouFloor = g.input('iou_floor', [1]);
