@@ -18,6 +18,7 @@ import { Annotator3d } from '../../src/session/annotators/annotator-3d.js';
 import { AnnotatorTracking } from '../../src/session/annotators/annotator-tracking.js';
 import { annotatedMask, layerOf } from '../../src/session/layers.js';
 import { AnnotationSession } from '../../src/session/session.js';
+import { openImages } from '../recipes/training-data.js';
 import { dataItems, dataPath, hasData } from '../support/data.js';
 import { contextOf } from '../support/embedding-source.js';
 import { readGroundTruth } from '../support/ground-truth.js';
@@ -33,12 +34,13 @@ import { atLeast, atMost, type Figure, reported } from './figure.js';
  * (volumes, automatic objects) or anywhere in it (iterative prompting). docs/correction.md has the results.
  *
  * REFINE_PARTS names the parts to run, by commas: click, rounds, automatic (by a grid of points), instances (automatic by
- * the model's instance decoder, in a fiftieth of the time), volume. REFINE_OBJECTS is the number of
+ * the model's instance decoder, in a fiftieth of the time), held (the same on images that neither a model nor a rule has
+ * seen: those held back of the images to train with), volume. REFINE_OBJECTS is the number of
  * objects per image, REFINE_IMAGES parts of the ids of images, REFINE_VOLUMES the volumes and time series by id,
  * REFINE_MODEL the model.
  */
 const MODEL = process.env.REFINE_MODEL ?? 'vit_t';
-const PARTS = (process.env.REFINE_PARTS ?? 'click,rounds,automatic,instances,volume').split(',');
+const PARTS = (process.env.REFINE_PARTS ?? 'click,rounds,automatic,instances,held,volume').split(',');
 const OBJECTS = Number(process.env.REFINE_OBJECTS ?? 2);
 const IMAGES = (process.env.REFINE_IMAGES ?? '').split(',');
 const VOLUMES = (process.env.REFINE_VOLUMES ?? 'qcanet-8cell').split(',');
@@ -55,8 +57,11 @@ export default async function run(): Promise<Figure[]> {
   const figures: Figure[] = [];
   if (PARTS.includes('click')) figures.push(...(await firstClicks(worker)));
   if (PARTS.includes('rounds')) figures.push(...(await rounds(worker)));
-  if (PARTS.includes('automatic')) figures.push(...(await automaticObjects(worker, 'automatic', 'amg')));
-  if (PARTS.includes('instances')) figures.push(...(await automaticObjects(worker, 'instances', 'auto')));
+  if (PARTS.includes('automatic'))
+    figures.push(...(await automaticObjects(worker, flatImages(worker), 'automatic', 'amg')));
+  if (PARTS.includes('instances'))
+    figures.push(...(await automaticObjects(worker, flatImages(worker), 'instances', 'auto')));
+  if (PARTS.includes('held')) figures.push(...(await automaticObjects(worker, heldImages(worker), 'held', 'auto')));
   if (PARTS.includes('volume')) for (const id of VOLUMES) figures.push(...(await volumes(worker, id)));
   await worker.close();
   return figures;
@@ -81,6 +86,20 @@ async function* images(worker: Worker): AsyncGenerator<Labelled> {
     const context = contextOf(worker, pixels, undefined, MODEL);
     const objects = [...masksFromLabels(labels).values()].filter(({ area }) => area >= MIN_PIXELS);
     yield { id: item.id, set, pixels, context, size: context.embeddings.size, objects };
+  }
+}
+
+async function* flatImages(worker: Worker): AsyncGenerator<Labelled> {
+  for await (const image of images(worker)) if (image.set === 'a_lm2d' || image.set === 'b_em') yield image;
+}
+
+async function* heldImages(worker: Worker): AsyncGenerator<Labelled> {
+  for (const { name, set, load } of openImages('held')) {
+    if (!IMAGES.some((part) => name.includes(part))) continue;
+    const { image: pixels, labels } = await load();
+    const context = contextOf(worker, pixels, undefined, MODEL);
+    const objects = [...masksFromLabels(labels).values()].filter(({ area }) => area >= MIN_PIXELS);
+    yield { id: name, set, pixels, context, size: context.embeddings.size, objects };
   }
 }
 
@@ -112,8 +131,7 @@ async function firstClicks(worker: Worker): Promise<Figure[]> {
 async function rounds(worker: Worker): Promise<Figure[]> {
   const sums = new Map<string, number[][]>();
   let worstFall = 0;
-  for await (const { id, set, context, size, objects } of images(worker)) {
-    if (set !== 'a_lm2d' && set !== 'b_em') continue;
+  for await (const { id, set, context, size, objects } of flatImages(worker)) {
     for (const start of ['point', 'box'] as const) {
       const perObject: number[][] = [];
       for (const [k, object] of evenly(objects, OBJECTS).entries())
@@ -163,12 +181,16 @@ async function correctedInRounds(
 }
 
 /** Objects that automatic segmentation found, but not well: one click in the middle of the largest error. */
-async function automaticObjects(worker: Worker, name: string, mode: 'amg' | 'auto'): Promise<Figure[]> {
+async function automaticObjects(
+  worker: Worker,
+  labelled: AsyncIterable<Labelled>,
+  name: string,
+  mode: 'amg' | 'auto',
+): Promise<Figure[]> {
   let [total, up, down, gain] = [0, 0, 0, 0];
   const model = resolveModel(MODEL);
   await worker.load(model);
-  for await (const { id, set, pixels, size, objects } of images(worker)) {
-    if (set !== 'a_lm2d' && set !== 'b_em') continue;
+  for await (const { id, pixels, size, objects } of labelled) {
     const source = openNdarray({ ...pixels, axes: pixels.shape.length === 3 ? 'yxc' : 'yx' } as never);
     const context = { worker, model: MODEL, plane: 0, embeddings: await openEmbeddings({ source, worker, model }) };
     const state = await initializeAutomatic(context, { mode });
