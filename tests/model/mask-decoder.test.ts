@@ -132,7 +132,8 @@ const KINDS: Readonly<Record<string, { labels: readonly number[]; mask?: boolean
   'a mask and twelve points': { labels: [1, 0, 1, 1, 0, 1, 0, 1, 1, 0, 1, 1, -1], mask: true },
 };
 
-describe('mask decoder', () => {
+describe('mask decoder', function () {
+  this.timeout(300_000);
   let real: Embedding;
   before(async () => {
     runtime = await createNodeRuntime({ threads: 2 });
