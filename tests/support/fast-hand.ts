@@ -319,12 +319,19 @@ function discAt(at: YX): ObjectRecord {
   return { id: 1, masks: new Map([[0, rasterizeStroke([at], 5, SIZE)]]), prompts: [], origin: 'loaded' };
 }
 
+/** What the hand works with, if not with discs in planes. */
+export interface HandTools {
+  readonly annotator: (pause: (longest: number) => Promise<void>) => Annotator;
+  readonly settings: Partial<SessionSettings>;
+}
+
 /** The work on each image after the sequence was played. */
 export async function play(
   steps: readonly HandStep[],
-  options: { readonly fast: boolean; readonly random: () => number },
+  options: { readonly fast: boolean; readonly random: () => number; readonly tools?: HandTools },
 ): Promise<string[]> {
   const { fast, random } = options;
+  const { tools = { annotator: (pause) => new SlowAnnotator(pause), settings: { annotator: '2d' } } } = options;
   const clock = new FakeClock();
   const session = new AnnotationSession();
   const kept: (string | undefined)[] = [undefined, undefined];
@@ -342,14 +349,14 @@ export async function play(
     if (session.state.image) kept[shown] = documentOf(session.state);
     shown = index;
     const before = kept[index];
-    session.open(image(index), new SlowAnnotator(pause), before ? importSession(before, image(index)) : undefined);
-    session.apply({ title: 'as planes', change: (s) => ({ ...s, settings: { ...s.settings, annotator: '2d' } }) });
+    session.open(image(index), tools.annotator(pause), before ? importSession(before, image(index)) : undefined);
+    session.apply({ title: 'as planes', change: (s) => ({ ...s, settings: { ...s.settings, ...tools.settings } }) });
     void session.run('compute_embeddings').catch(() => undefined);
   };
   const act = (step: HandStep): Promise<unknown> => {
     if (step.kind === 'image') return open(step.index);
     if (step.kind === 'command') return run(step.id, step.args);
-    if (step.kind === 'model') return Promise.resolve(session.useAnnotator(new SlowAnnotator(pause)));
+    if (step.kind === 'model') return Promise.resolve(session.useAnnotator(tools.annotator(pause)));
     if (step.kind === 'load') return session.applyInTurn(setCommittedObjects([discAt(step.at)]));
     return session.run('put_prompts', { prompts: [step.prompt], byHand: step.negative ? 'negative' : 'tool' });
   };
