@@ -11,7 +11,7 @@ import type { TypedArray } from '../../src/ndimage/array.js';
 import { TINY_MODEL } from '../support/tiny-model.js';
 
 /** Images whose values or sizes are odd, through the whole commands: a result of their size, or a reason. */
-describe('commands over odd images', function () {
+describe('commands over odd images (thorough)', function () {
   this.timeout(300_000);
   let folder: string;
   const at = (...names: string[]) => path.join(folder, ...names);

@@ -97,7 +97,7 @@ describe('segmentation by an instance decoder', function () {
     }
   });
 
-  it('of a large image is done in blocks', () => {
+  it('of a large image is done in blocks (thorough)', () => {
     const { labels } = cellPhantom({ size: [128, 128], cells: 6 });
     const { tiles } = stateOf(labels);
     const [height, width] = [2100, 2000];
@@ -154,7 +154,7 @@ describe('segmentation by an instance decoder', function () {
     assert.ok(score(state) > score(once) + 0.05, `${score(state)} after ${score(once)}`);
   });
 
-  it('does not look closer than pixels are: a small picture of specks takes one run, an empty one a few', async () => {
+  it('does not look closer than pixels are: a small picture of specks takes one run, an empty one a few (thorough)', async () => {
     const runs = async (labels: LabelImage) => {
       const source = oracleSource(labels, NO_EMBEDDING);
       await initializeInstances(contextOf(source));
