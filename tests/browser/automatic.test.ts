@@ -109,7 +109,7 @@ describe('automatic segmentation by hand', function () {
     assert.equal(undone.layers.committed_objects.count, 2);
   });
 
-  it('cuts the image into tiles and shows them, also when it is reopened, and keeps the objects (thorough)', async () => {
+  it('cuts the image into tiles and shows them, also when it is reopened, and keeps the objects', async () => {
     const before = await annotator.state();
     await annotator.openSection('image');
     await panel.click('.image-settings summary');

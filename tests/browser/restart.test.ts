@@ -15,7 +15,7 @@ import { openSaved } from '../support/open-saved.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 
 /** The server goes while its page is open, and comes back: the page goes on, and whatever was done meanwhile is there. */
-describe('a server that is started again', function () {
+describe('a server that is started again (thorough)', function () {
   this.timeout(4 * MINUTES * 1000);
   const story = browserStory();
   const centers = cellPhantom().centers as readonly YX[];
@@ -86,7 +86,7 @@ describe('a server that is started again', function () {
     await annotator.untilLabels('committed_objects', labels, 'everything there again');
   });
 
-  it('takes back what a page kept that was closed before (thorough)', async () => {
+  it('takes back what a page kept that was closed before', async () => {
     await kill();
     await paint([20, 200], 4);
     await keptInBrowser();
@@ -102,7 +102,7 @@ describe('a server that is started again', function () {
     await saved();
   });
 
-  it('offers the earlier versions of the work, and what can be rescued of a damaged one (thorough)', async () => {
+  it('offers the earlier versions of the work, and what can be rescued of a damaged one', async () => {
     await annotator.page.close();
     await kill();
     await makeHistory(server.autosaveDir);
