@@ -54,17 +54,17 @@ function later(milliseconds: number, job: () => void): void {
 
 /** Functions that are let go together. */
 export class Handed {
-  #all: RemoteFunctions<object>[] = [];
+  private all: RemoteFunctions<object>[] = [];
 
   /** As `remoteFunctions`, until `release`. */
   readonly hand = <T extends object>(functions: T): RemoteFunctions<T> => {
     const object = remoteFunctions(functions);
-    this.#all.push(object);
+    this.all.push(object);
     return object;
   };
 
   release(late?: number): void {
-    for (const object of this.#all.splice(0)) release(object, late);
+    for (const object of this.all.splice(0)) release(object, late);
   }
 }
 

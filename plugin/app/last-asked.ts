@@ -3,15 +3,15 @@
  * was asked for earlier gives way to it, and never takes its place.
  */
 export class LastAsked {
-  #asked = 0;
-  #begun = 0;
+  private asked = 0;
+  private begun = 0;
 
   /** To be called when the hand moves; the answer says, when it is about to be opened, whether it still may. */
   ask(): MayOpen {
-    const turn = ++this.#asked;
+    const turn = ++this.asked;
     return () => {
-      if (turn < this.#begun) return false;
-      this.#begun = turn;
+      if (turn < this.begun) return false;
+      this.begun = turn;
       return true;
     };
   }

@@ -7,23 +7,23 @@ const ENTRY_BYTES = 256;
  */
 export class LruCache<Key, Value> {
   readonly limit: number;
-  #bytes = 0;
-  readonly #entries = new Map<Key, { readonly value: Value; readonly bytes: number }>();
-  readonly #loading = new Map<Key, Promise<Value>>();
+  private used = 0;
+  private readonly entries = new Map<Key, { readonly value: Value; readonly bytes: number }>();
+  private readonly loading = new Map<Key, Promise<Value>>();
 
   constructor(limit: number) {
     this.limit = limit;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.used;
   }
 
   get(key: Key): Value | undefined {
-    const entry = this.#entries.get(key);
+    const entry = this.entries.get(key);
     if (entry === undefined) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    this.entries.delete(key);
+    this.entries.set(key, entry);
     return entry.value;
   }
 
@@ -31,24 +31,24 @@ export class LruCache<Key, Value> {
     this.delete(key);
     const bytes = size + ENTRY_BYTES;
     if (bytes > this.limit) return;
-    this.#entries.set(key, { value, bytes });
-    this.#bytes += bytes;
-    for (const oldest of this.#entries.keys()) {
-      if (this.#bytes <= this.limit) break;
+    this.entries.set(key, { value, bytes });
+    this.used += bytes;
+    for (const oldest of this.entries.keys()) {
+      if (this.used <= this.limit) break;
       this.delete(oldest);
     }
   }
 
   delete(key: Key): void {
-    const entry = this.#entries.get(key);
+    const entry = this.entries.get(key);
     if (entry === undefined) return;
-    this.#entries.delete(key);
-    this.#bytes -= entry.bytes;
+    this.entries.delete(key);
+    this.used -= entry.bytes;
   }
 
   clear(): void {
-    this.#entries.clear();
-    this.#bytes = 0;
+    this.entries.clear();
+    this.used = 0;
   }
 
   /**
@@ -58,7 +58,7 @@ export class LruCache<Key, Value> {
   async load(key: Key, load: () => Promise<{ value: Value; bytes: number }>): Promise<Value> {
     const cached = this.get(key);
     if (cached !== undefined) return cached;
-    const pending = this.#loading.get(key);
+    const pending = this.loading.get(key);
     if (pending !== undefined) {
       try {
         return await pending;
@@ -71,11 +71,11 @@ export class LruCache<Key, Value> {
       this.set(key, value, bytes);
       return value;
     });
-    this.#loading.set(key, started);
+    this.loading.set(key, started);
     try {
       return await started;
     } finally {
-      if (this.#loading.get(key) === started) this.#loading.delete(key);
+      if (this.loading.get(key) === started) this.loading.delete(key);
     }
   }
 }

@@ -91,15 +91,15 @@ export async function findSuperblock(source: ByteSource, options: Cancel): Promi
 export class Fields {
   at = 0;
   readonly bytes: Uint8Array;
-  readonly #name: string;
-  readonly #addressSize: number;
-  readonly #lengthSize: number;
+  private readonly name: string;
+  private readonly addressSize: number;
+  private readonly lengthSize: number;
 
   constructor(bytes: Uint8Array, name: string, addressSize = 8, lengthSize = 8) {
     this.bytes = bytes;
-    this.#name = name;
-    this.#addressSize = addressSize;
-    this.#lengthSize = lengthSize;
+    this.name = name;
+    this.addressSize = addressSize;
+    this.lengthSize = lengthSize;
   }
 
   get left(): number {
@@ -111,7 +111,7 @@ export class Fields {
   }
 
   take(length: number): Uint8Array {
-    if (length > this.left) throw damaged(this.#name, 'a structure that ends too early');
+    if (length > this.left) throw damaged(this.name, 'a structure that ends too early');
     this.at += length;
     return this.bytes.subarray(this.at - length, this.at);
   }
@@ -126,13 +126,13 @@ export class Fields {
 
   /** Undefined for the address that means "nowhere". */
   address(): number | undefined {
-    const nowhere = this.bytes.subarray(this.at, this.at + this.#addressSize).every((byte) => byte === 255);
-    const value = this.uint(this.#addressSize);
+    const nowhere = this.bytes.subarray(this.at, this.at + this.addressSize).every((byte) => byte === 255);
+    const value = this.uint(this.addressSize);
     return nowhere ? undefined : value;
   }
 
   length(): number {
-    return this.uint(this.#lengthSize);
+    return this.uint(this.lengthSize);
   }
 
   /** Text that ends at its first zero, or after `length` bytes. */
@@ -144,7 +144,7 @@ export class Fields {
 
   expect(signature: string): void {
     const found = String.fromCharCode(...this.take(signature.length));
-    if (found !== signature) throw damaged(this.#name, `${JSON.stringify(found)} where ${signature} belongs`);
+    if (found !== signature) throw damaged(this.name, `${JSON.stringify(found)} where ${signature} belongs`);
   }
 
   /** `length` bytes at `start` as fields of their own; where this one reads does not change. */
@@ -158,7 +158,7 @@ export class Fields {
 
   /** The next `length` bytes as fields of their own. */
   part(length: number): Fields {
-    return new Fields(this.take(length), this.#name, this.#addressSize, this.#lengthSize);
+    return new Fields(this.take(length), this.name, this.addressSize, this.lengthSize);
   }
 }
 
