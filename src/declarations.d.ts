@@ -5,7 +5,7 @@ declare module '@cornerstonejs/codec-libjpeg-turbo-8bit/decode' {
 }
 
 declare module 'imjoy-rpc/dist/imjoy-rpc.js' {
-  /** The part of imjoy-rpc that worker/connection.ts uses; its own typings are loose. CommonJS, hence a default export. */
+  /** The part of imjoy-rpc that worker/imjoy-peer.ts uses; its own typings are loose. CommonJS, hence a default export. */
   interface RpcConnection {
     readonly peer_id: string;
     on(event: string, handler: (message: never) => void): void;

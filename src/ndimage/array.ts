@@ -49,6 +49,15 @@ export function allocate<D extends Dtype>(dtype: D, length: number): ArrayOf<D> 
   return new CONSTRUCTORS[dtype](length) as ArrayOf<D>;
 }
 
+/** The array of a type that a whole buffer holds. @throws RangeError if it holds no whole number of elements */
+export function arrayOver<D extends Dtype>(dtype: D, buffer: ArrayBuffer): ArrayOf<D> {
+  return new CONSTRUCTORS[dtype](buffer) as ArrayOf<D>;
+}
+
+export function isDtype(name: unknown): name is Dtype {
+  return typeof name === 'string' && Object.hasOwn(CONSTRUCTORS, name);
+}
+
 export function dtypeOf(data: TypedArray): Dtype {
   for (const [name, ArrayType] of Object.entries(CONSTRUCTORS)) if (data instanceof ArrayType) return name as Dtype;
   throw new TypeError(`Not a numeric array: ${Object.prototype.toString.call(data)}`);

@@ -33,21 +33,8 @@ export function serveTraining(channel: Channel, place: (job: TrainingJob) => Pro
   channel.onClose(() => ended.abort());
   channel.onMessage((message) => {
     const request = message as TrainingRequest;
-    if (request.do === 'sample') data[request.side].push(revived(request.sample));
+    if (request.do === 'sample') data[request.side].push(request.sample);
     else if (request.do === 'measure' || request.do === 'train') void work(request);
     else controls.wish(request.do);
   });
-}
-
-/** Arrays of a channel that carries bytes arrive as their buffers. */
-function revived({ image, labels, ...sample }: Sample): Sample {
-  const bytes = (data: ArrayBuffer | ArrayBufferView): ArrayBuffer =>
-    data instanceof ArrayBuffer
-      ? data
-      : (data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer);
-  return {
-    ...sample,
-    image: { ...image, data: new Uint8Array(bytes(image.data)) },
-    labels: { ...labels, data: new Uint32Array(bytes(labels.data)) },
-  };
 }

@@ -1,7 +1,12 @@
 import { SamError } from '../errors.js';
+import { pack, type TypedArray } from '../ndimage/array.js';
+import { isPlainData, isRecord } from './messages.js';
 import { packMessage, unpackMessage } from './wire.js';
 
-/** A way to send whole messages to one peer, whatever carries them. */
+/**
+ * A way to send whole messages to one peer, whatever carries them. A message is plain data; of it, each typed array arrives
+ * as the array it was with only its own bytes, and members that are undefined do not arrive.
+ */
 export interface Channel {
   send(message: object): void;
   onMessage(listener: (message: object) => void): void;
@@ -32,19 +37,23 @@ export function giveAway(...buffers: readonly ArrayBufferLike[]): void {
 
 const given = new WeakSet<ArrayBufferLike>();
 
-/** Those buffers of a message that may be moved, each once. */
-function movable(message: object): ArrayBuffer[] {
-  const found = new Set<ArrayBuffer>();
-  const look = (value: unknown) => {
-    if (typeof value !== 'object' || value === null) return;
-    const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
-    if (buffer instanceof ArrayBuffer) {
-      if (given.has(buffer)) found.add(buffer);
-    } else if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype)
-      for (const item of Object.values(value)) look(item);
-  };
-  look(message);
-  return [...found];
+/**
+ * A message as it is posted: every array in a buffer of its own, since a port sends the whole buffer of a view.
+ *
+ * @param moved is given those buffers that may be moved
+ */
+function posted(value: unknown, moved: Set<ArrayBuffer>): unknown {
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+    const own = value instanceof ArrayBuffer ? value : pack(value as TypedArray);
+    const buffer = own instanceof ArrayBuffer ? own : own.buffer;
+    if (buffer instanceof ArrayBuffer && given.has(buffer)) moved.add(buffer);
+    return own;
+  }
+  if (Array.isArray(value)) return value.map((item) => posted(item, moved));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, posted(item, moved)]])),
+  );
 }
 
 export function portChannel(port: PortLike): Channel {
@@ -54,9 +63,15 @@ export function portChannel(port: PortLike): Channel {
     if (port.terminate) port.terminate();
     else port.close?.();
   };
+  const close = (reason = CLOSED) => {
+    end();
+    closed.fire(reason);
+  };
   port.addEventListener('message', (event) => {
     const { data } = event as MessageEvent<unknown>;
-    if (typeof data === 'object' && data !== null) inbox.deliver(data);
+    if (typeof data !== 'object' || data === null) return;
+    if (isPlainData(data)) inbox.deliver(data);
+    else close('The other side sent what is not a message of this program.');
   });
   for (const type of ['error', 'messageerror', 'close'])
     port.addEventListener(type, (event) => {
@@ -65,16 +80,17 @@ export function portChannel(port: PortLike): Channel {
       if (type !== 'close') end();
     });
   return {
-    send: (message) => port.postMessage(message, movable(message)),
+    send(message) {
+      const moved = new Set<ArrayBuffer>();
+      const data = posted(message, moved);
+      port.postMessage(data, [...moved]);
+    },
     onMessage(listener) {
       inbox.open(listener);
       port.start?.();
     },
     onClose: closed.add,
-    close(reason = CLOSED) {
-      end();
-      closed.fire(reason);
-    },
+    close,
   };
 }
 

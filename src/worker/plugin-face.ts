@@ -2,12 +2,12 @@ import { asSamError, SamError } from '../errors.js';
 import { resolveModel } from '../model/registry.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import { buildPrompts, type ObjectPrompt, postprocessMask, toImage } from '../model/transforms.js';
-import { allocate, type Dtype, dtypeOf, sizeOf, type Tensor, type TypedArray, tensor } from '../ndimage/array.js';
+import { allocate, arrayOver, type Dtype, dtypeOf, isDtype, sizeOf, type Tensor, tensor } from '../ndimage/array.js';
 import { maskToBitmap } from '../ndimage/rle.js';
 import type { Progress } from '../task.js';
 import { VERSION } from '../version.js';
 import type { Channel } from './channel.js';
-import { type Connection, connect, packed } from './connection.js';
+import { offerToImJoy } from './imjoy-peer.js';
 import { modelName } from './model-argument.js';
 import type { SamWorker } from './sam-worker.js';
 
@@ -41,7 +41,7 @@ interface PredictOptions {
 /** Images a plugin client may have open at a time; the oldest is forgotten. */
 const KEPT = 16;
 
-export function servePlugin(channel: Channel, worker: SamWorker): Promise<Connection> {
+export function servePlugin(channel: Channel, worker: SamWorker): Promise<void> {
   const embeddings = new Map<string, Embedding>();
   const tasks = new Map<string, AbortController>();
   channel.onClose(() => {
@@ -106,23 +106,20 @@ export function servePlugin(channel: Channel, worker: SamWorker): Promise<Connec
       }),
     cancel: async (task: string) => tasks.get(task)?.abort(),
   };
-  return connect(channel, api, {
-    asPlugin: true,
-    config: {
-      id: `micro-sam-worker-${Date.now()}`,
-      name: 'micro-sam-worker',
-      type: 'rpc-worker',
-      version: VERSION,
-      description: 'Runs Segment Anything models for other plugins',
-      lang: 'javascript',
-      allow_execution: false,
-    },
+  return offerToImJoy(channel, api, {
+    id: `micro-sam-worker-${Date.now()}`,
+    name: 'micro-sam-worker',
+    type: 'rpc-worker',
+    version: VERSION,
+    description: 'Runs Segment Anything models for other plugins',
+    lang: 'javascript',
+    allow_execution: false,
   });
 }
 
 async function answer<T>(job: () => Promise<T>): Promise<T> {
   try {
-    return packed(await job()) as T;
+    return await job();
   } catch (thrown) {
     const { code, message } = asSamError(thrown);
     throw new Error(`${code}: ${message}`);
@@ -131,14 +128,11 @@ async function answer<T>(job: () => Promise<T>): Promise<T> {
 
 function tensorOf(array: NdArray): Tensor {
   const { _rvalue: buffer, _rshape: shape, _rdtype: dtype } = array ?? {};
-  const known = ['int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'float32', 'float64'].includes(dtype);
-  if (!known || !Array.isArray(shape) || !(buffer instanceof ArrayBuffer))
+  if (!isDtype(dtype) || !Array.isArray(shape) || !(buffer instanceof ArrayBuffer))
     throw new SamError('invalid_image', 'Expected an ndarray { _rtype, _rvalue, _rshape, _rdtype } of a numeric type.');
-  const empty = allocate(dtype, 0);
-  if (buffer.byteLength !== sizeOf(shape) * empty.BYTES_PER_ELEMENT)
+  if (buffer.byteLength !== sizeOf(shape) * allocate(dtype, 0).BYTES_PER_ELEMENT)
     throw new SamError('invalid_image', `${buffer.byteLength} bytes do not fill ${dtype} [${shape}].`);
-  const data = new (empty.constructor as new (buffer: ArrayBuffer) => TypedArray)(buffer);
-  return tensor(data, shape);
+  return tensor(arrayOver(dtype, buffer), shape);
 }
 
 function ndarrayOf({ data, shape }: Tensor): NdArray {

@@ -11,8 +11,8 @@ import type {
 import type { Tensor } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 
-/** Version of `SamWorker` as it goes over a connection: both ends must agree. */
-export const PROTOCOL = 2;
+/** Version of `SamWorker` and of the messages between the ends of a connection, which must agree on it. */
+export const PROTOCOL = 3;
 
 /**
  * Where models run: in this thread, a web worker, a Node process behind a WebSocket, or several of them. Every

@@ -1,28 +1,35 @@
 import { SamError } from '../errors.js';
+import { arrayOver, type Dtype, dtypeOf, isDtype, type TypedArray } from '../ndimage/array.js';
+import { isPlainData } from './messages.js';
 
 /**
- * One imjoy-rpc message as bytes, for transports that carry only bytes: JSON with its buffers lifted out.
+ * One message as bytes, for transports that carry only bytes: JSON with its arrays and buffers lifted out. An array arrives
+ * as the array it was, with only its own bytes.
  *
- *     u32 little endian: length of the header | header, JSON | padding to 8 | buffer 0 | padding to 8 | buffer 1 …
- *     header = { message: …with null for each buffer, buffers: [[path, byteLength], …] }
+ *     u32 little endian: length of the header | header, JSON | padding to 8 | bytes 0 | padding to 8 | bytes 1 …
+ *     header = { message: …with null for each array or buffer, buffers: [[path, byteLength, dtype of an array], …] }
  */
 type Path = readonly (string | number)[];
 
 interface Header {
   readonly message: unknown;
-  readonly buffers: readonly (readonly [path: Path, byteLength: number])[];
+  readonly buffers: readonly (readonly [path: Path, byteLength: number, dtype?: Dtype])[];
 }
 
 const aligned = (length: number) => (length + 7) & ~7;
 
 export function packMessage(message: object): Uint8Array {
-  const buffers: Uint8Array[] = [];
-  const places: [Path, number][] = [];
+  const parts: Uint8Array[] = [];
+  const places: Header['buffers'][number][] = [];
   const lift = (value: unknown, path: Path): unknown => {
-    const bytes = bytesOf(value);
-    if (bytes) {
-      buffers.push(bytes);
-      places.push([path, bytes.byteLength]);
+    if (value instanceof ArrayBuffer) {
+      parts.push(new Uint8Array(value));
+      places.push([path, value.byteLength]);
+      return null;
+    }
+    if (ArrayBuffer.isView(value)) {
+      parts.push(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+      places.push([path, value.byteLength, dtypeOf(value as TypedArray)]);
       return null;
     }
     if (Array.isArray(value)) return value.map((item, i) => lift(item, [...path, i]));
@@ -33,22 +40,16 @@ export function packMessage(message: object): Uint8Array {
     JSON.stringify({ message: lift(message, []), buffers: places } satisfies Header),
   );
   let length = aligned(4 + header.length);
-  const offsets = buffers.map((buffer) => {
+  const offsets = parts.map((part) => {
     const offset = length;
-    length = aligned(length + buffer.length);
+    length = aligned(length + part.length);
     return offset;
   });
   const packed = new Uint8Array(length);
   new DataView(packed.buffer).setUint32(0, header.length, true);
   packed.set(header, 4);
-  for (const [i, buffer] of buffers.entries()) packed.set(buffer, offsets[i]);
+  for (const [i, part] of parts.entries()) packed.set(part, offsets[i]);
   return packed;
-}
-
-function bytesOf(value: unknown): Uint8Array | undefined {
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-  return undefined;
 }
 
 /** @throws SamError `invalid_argument` for anything that `packMessage` did not make */
@@ -58,15 +59,15 @@ export function unpackMessage(packed: Uint8Array): object {
     const { message, buffers } = JSON.parse(
       new TextDecoder('utf-8', { fatal: true }).decode(packed.subarray(4, 4 + length)),
     ) as Header;
-    if (typeof message !== 'object' || message === null) throw new TypeError('No message.');
+    if (typeof message !== 'object' || message === null || !isPlainData(message)) throw new TypeError('No message.');
     let offset = aligned(4 + length);
-    for (const [path, byteLength] of buffers) {
+    for (const [path, byteLength, dtype] of buffers) {
       if (!(byteLength >= 0) || offset + byteLength > packed.byteLength) throw new RangeError('A buffer is cut short.');
+      if (dtype !== undefined && !isDtype(dtype)) throw new TypeError('An array of no known type.');
       const parent = path.slice(0, -1).reduce<object>((at, key) => own(at, key) as object, message);
-      // A buffer of its own: imjoy-rpc hands on the whole buffer of whatever it gets.
-      const bytes = packed.slice(offset, offset + byteLength);
       if (own(parent, path[path.length - 1]) !== null) throw new TypeError('A buffer has no place.');
-      Object.assign(parent, { [path[path.length - 1]]: bytes.buffer });
+      const { buffer } = new Uint8Array(packed.subarray(offset, offset + byteLength));
+      Object.assign(parent, { [path[path.length - 1]]: dtype === undefined ? buffer : arrayOver(dtype, buffer) });
       offset = aligned(offset + byteLength);
     }
     return message;

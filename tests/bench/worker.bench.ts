@@ -10,7 +10,7 @@ import { connectByWs } from '../support/sockets.js';
 import { startWorkerProcess } from '../support/worker-process.js';
 import { atMost, type Figure, median, reported } from './figure.js';
 
-/** What our worker adds to ONNX Runtime, and what RPC adds to a WebSocket. Both sides of a ratio alternate. */
+/** What our worker adds to ONNX Runtime, and what calls add to a WebSocket. Both sides of a ratio alternate. */
 export default async (): Promise<Figure[]> => [...(await encoding()), ...(await memory()), ...(await transfer())];
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
@@ -106,18 +106,20 @@ async function transfer(): Promise<Figure[]> {
       socket.send('please');
       await answer;
     };
-    const times = { bare: [] as number[], ours: [] as number[] };
+    const times = { bare: [] as number[], ours: [] as number[], empty: [] as number[] };
     for (let i = 0; i < 40; i++) {
-      const [a, b] = [await timed(bare), await timed(ours)];
+      const [a, b, c] = [await timed(bare), await timed(ours), await timed(() => worker.info())];
       if (i < 5) continue; // code that is not yet compiled
       times.bare.push(a);
       times.ours.push(b);
+      times.empty.push(c);
     }
     socket.terminate();
     await worker.close();
     return [
       atMost('embedding_transfer_over_ws', median(times.ours) / median(times.bare), 'ratio', 2),
       reported('embedding_transfer_ms', median(times.ours), 'ms'),
+      atMost('worker_call_ms', median(times.empty), 'ms', 5),
     ];
   } finally {
     await child.kill();

@@ -19,8 +19,8 @@ const THREAD = `
     postMessage: (message, transfer) => parentPort.postMessage(message, transfer),
     addEventListener: (type, listener) => type === 'message' && parentPort.on(type, (data) => listener({ data })),
   };
-  const info = async () => ({ name: 'stuck', protocol: 2, runtime: 'none', provider: 'wasm', loaded: [] });
-  await serveWorker(portChannel(port), { info, load: async () => undefined, encode: hang, decode: hang, close: async () => undefined });
+  const info = async () => ({ name: 'stuck', protocol: 3, runtime: 'none', provider: 'wasm', loaded: [] });
+  serveWorker(portChannel(port), { info, load: async () => undefined, encode: hang, decode: hang, close: async () => undefined });
 `;
 
 /** A thread that serves a worker, as a page's web worker does, and hangs in wasm at the first image or prompt. */

@@ -1,8 +1,10 @@
 import { SamError } from '../../src/errors.js';
 import { withExternalData } from '../../src/onnx/external-data.js';
 import { readModel } from '../../src/onnx/read.js';
-import type { Connection } from '../../src/worker/connection.js';
+import { Connection } from '../../src/worker/connection.js';
+import { PROTOCOL } from '../../src/worker/sam-worker.js';
 import { packMessage, unpackMessage } from '../../src/worker/wire.js';
+import { bytesChannel } from './bytes-channel.js';
 import { PLACES, withWeightsIn } from './external-model.js';
 import { randomInteger, seededRandom } from './random.js';
 import { TINY_MODEL } from './tiny-model.js';
@@ -17,7 +19,7 @@ export interface FuzzOutcome {
   readonly refused: number;
 }
 
-const HANG_MS = 5000;
+const HANG_MS = 30_000;
 
 async function attempt(what: string, failures: string[], job: () => unknown): Promise<boolean> {
   const started = performance.now();
@@ -55,9 +57,10 @@ export async function fuzzModels(count: number, seed: number): Promise<FuzzOutco
 export async function fuzzWire(count: number, seed: number): Promise<FuzzOutcome> {
   const random = seededRandom(seed);
   const good = packMessage({
-    type: 'method',
+    type: 'call',
+    id: 1,
     name: 'encode',
-    args: [1, { data: new Uint8Array(30), shape: [2, 5, 3] }],
+    args: ['tiny', { data: new Uint8Array(30), shape: [2, 5, 3] }, new Float64Array(5), new ArrayBuffer(9)],
   });
   const failures: string[] = [];
   let refused = 0;
@@ -87,9 +90,60 @@ function changed(seed: Uint8Array, random: () => number): Uint8Array {
   return bytes;
 }
 
+/**
+ * Messages of a connection with members of other kinds. Whatever comes, the link is either closed with a sentence or goes on
+ * answering, and nothing is thrown into whoever delivers it.
+ */
+export async function fuzzMessages(count: number, seed: number): Promise<FuzzOutcome> {
+  const random = seededRandom(seed);
+  const failures: string[] = [];
+  let refused = 0;
+  for (let i = 0; i < count; i++) {
+    const { here, there } = bytesChannel();
+    new Connection(here, { echo: async (_, ...args) => args, fail: () => Promise.reject(new Error('No.')) });
+    let pongs = 0;
+    let closed: string | undefined;
+    there.onMessage((message) => (message as { type: string }).type === 'pong' && pongs++);
+    here.onClose((reason) => {
+      closed = reason;
+    });
+    const greeting = { type: 'hello', protocol: PROTOCOL };
+    const greeted = random() < 0.95;
+    const messages = [
+      greeted ? greeting : other(greeting, random),
+      ...Array.from({ length: 3 }, () => other(goodMessage(random), random)),
+      { type: 'ping' },
+    ];
+    try {
+      for (const message of messages) if (closed === undefined) there.send(message as object);
+    } catch (error) {
+      if (closed === undefined) failures.push(`message ${seed}/${i}: ${error instanceof Error ? error.stack : error}`);
+    }
+    if (closed !== undefined) refused++;
+    if (closed === undefined ? pongs === 0 : !/^The other side s(ent|peaks) .*\.$/.test(closed))
+      failures.push(`message ${seed}/${i}: ${pongs} answers, closed for ${closed}: ${JSON.stringify(messages)}`);
+    await Promise.resolve(); // a failure of what was called would come now
+  }
+  return { cases: count, failures, refused };
+}
+
+function goodMessage(random: () => number): object {
+  const id = randomInteger(random, 1, 5);
+  const messages = [
+    { type: 'call', id, name: ['echo', 'fail', 'constructor', 'toString'][randomInteger(random, 0, 4)], args: [1, {}] },
+    { type: 'cancel', id },
+    { type: 'progress', id, progress: { done: 1, total: 2, message: 'x' } },
+    { type: 'value', id, value: { a: [1] } },
+    { type: 'error', id, error: { code: 'unsupported', message: 'x', details: {} } },
+    { type: 'hello', protocol: PROTOCOL },
+    { type: 'pong' },
+  ];
+  return messages[randomInteger(random, 0, messages.length)];
+}
+
 /** Calls of the worker's functions with arguments of other kinds in place of one or several good ones. */
 export async function fuzzCalls(
-  { call }: Connection,
+  connection: Connection,
   good: Readonly<Record<string, readonly unknown[]>>,
   count: number,
   seed: number,
@@ -102,8 +156,7 @@ export async function fuzzCalls(
     const name = names[randomInteger(random, 0, names.length)];
     const args = good[name].map((argument) => (random() < 0.6 ? argument : other(argument, random)));
     if (random() < 0.1) args.length = randomInteger(random, 0, args.length + 1);
-    const task = random() < 0.95 ? i : (other(i, random) as number);
-    if (await attempt(`${name} ${seed}/${i}`, failures, () => call(name, task, ...args))) refused++;
+    if (await attempt(`${name} ${seed}/${i}`, failures, () => connection.call(name, args))) refused++;
   }
   return { cases: count, failures, refused };
 }

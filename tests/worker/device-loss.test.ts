@@ -131,7 +131,7 @@ describe('a device that fails in mid-work', function () {
     const worker = await workerOn(device);
     const { port1, port2 } = new MessageChannel();
     const told: WorkerInfo[] = [];
-    void serveWorker(portChannel(port1 as PortLike), worker);
+    serveWorker(portChannel(port1 as PortLike), worker);
     const client = await remoteWorker(portChannel(port2 as PortLike), { onChange: (info) => told.push(info) });
     await client.load(TINY_MODEL);
     device.breakDown('rejects');

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { tensor } from '../../src/ndimage/array.js';
 import { type PortLike, portChannel } from '../../src/worker/channel.js';
-import { connect } from '../../src/worker/connection.js';
+import { Connection } from '../../src/worker/connection.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { serveWorker } from '../../src/worker/served.js';
 import { diskImage, realWorker } from '../support/real-worker.js';
 import { TINY_MODEL } from '../support/tiny-model.js';
-import { type FuzzOutcome, fuzzCalls, fuzzModels, fuzzWire } from '../support/worker-fuzz.js';
+import { type FuzzOutcome, fuzzCalls, fuzzMessages, fuzzModels, fuzzWire } from '../support/worker-fuzz.js';
 
 /** A short run; `MICRO_SAM_FUZZ=200000 node tests/run.mjs worker/fuzz` is the long one. */
 const LONG = Number(process.env.MICRO_SAM_FUZZ ?? 0);
@@ -28,12 +28,15 @@ describe('what is wrong by its grammar', function () {
 
   it('models are read or refused', async () => isFine(await fuzzModels(LONG || 2000, 1)));
 
-  it('messages are read or refused', async () => isFine(await fuzzWire(LONG || 5000, 2)));
+  it('bytes are read as messages or refused', async () => isFine(await fuzzWire(LONG || 5000, 2)));
+
+  it('messages are answered, passed over, or end their connection', async () =>
+    isFine(await fuzzMessages(LONG || 2000, 4)));
 
   it('calls are answered or refused', async () => {
     const { port1, port2 } = new MessageChannel();
-    void serveWorker(portChannel(port1 as PortLike), worker);
-    const client = await connect(portChannel(port2 as PortLike), {});
+    serveWorker(portChannel(port1 as PortLike), worker);
+    const client = new Connection(portChannel(port2 as PortLike), {});
     const image = diskImage(64);
     const embedding = await worker.encode('tiny', image);
     const prompts = { coords: Float32Array.of(512, 512), labels: Float32Array.of(1), batch: 1, points: 1 };

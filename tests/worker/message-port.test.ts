@@ -10,7 +10,7 @@ import { TINY_MODEL } from '../support/tiny-model.js';
 async function overPort() {
   const { worker } = await referenceResults();
   const { port1, port2 } = new MessageChannel();
-  void serveWorker(portChannel(port1 as unknown as PortLike), worker);
+  serveWorker(portChannel(port1 as unknown as PortLike), worker);
   return { worker: await connectWorker(port2 as unknown as PortLike), server: port1 };
 }
 

@@ -6,7 +6,7 @@ import { DEFAULT_MODEL } from '../../src/model/registry.js';
 import { buildPrompts } from '../../src/model/transforms.js';
 import { connectWorker } from '../../src/worker/connect.js';
 import { startWorkerServer, type WorkerServer } from '../../src/worker/hosts/websocket-server.js';
-import type { SamWorker } from '../../src/worker/sam-worker.js';
+import { PROTOCOL, type SamWorker } from '../../src/worker/sam-worker.js';
 import { packMessage, unpackMessage } from '../../src/worker/wire.js';
 import { referenceResults, workerContract } from '../contracts/worker.js';
 import { seededRandom } from '../support/random.js';
@@ -121,17 +121,13 @@ describe('startWorkerServer', () => {
       socket.send(message);
       await once(socket, 'close');
     }
-    for (const message of [
-      { type: 'execute', code: { type: 'script', content: 'process.exit(1)' } },
-      { type: 7 },
-      {},
-    ]) {
-      const socket = new WebSocket(server.url);
-      await once(socket, 'open');
-      socket.send(packMessage(message));
-      socket.close();
-      await once(socket, 'close');
-    }
+    for (const message of [{ type: 'execute', code: { type: 'script', content: 'process.exit(1)' } }, { type: 7 }, {}])
+      for (const first of [[], [{ type: 'hello', protocol: PROTOCOL }]]) {
+        const socket = new WebSocket(server.url);
+        await once(socket, 'open');
+        for (const each of [...first, message]) socket.send(packMessage(each));
+        await once(socket, 'close'); // the server's doing
+      }
     await assert.rejects(good.encode(DEFAULT_MODEL, diskImage()), { code: 'worker_lost' });
     const next = await connectByWs(server.url);
     assert.equal((await next.info()).name, 'reference');
@@ -142,11 +138,75 @@ describe('startWorkerServer', () => {
     const server = await serve();
     const random = seededRandom(8);
     const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)];
-    const callback = { _rtype: 'callback', _rtarget_id: 'x', _rvalue: 0 };
     const values: unknown[] = [
       null,
       1,
       'info',
+      [],
+      [1, 2],
+      {},
+      { code: 'x' },
+      [[]],
+      { done: 1 },
+      { hasOwnProperty: 1 },
+    ];
+    const types = ['hello', 'call', 'cancel', 'progress', 'value', 'error', 'ping', 'method', 7];
+    const names = ['info', 'encode', 'cancel', 'load', '__proto__', 'constructor', 'toString', 'x'.repeat(200)];
+    for (let i = 0; i < 300; i++) {
+      const socket = new WebSocket(server.url);
+      await once(socket, 'open');
+      if (random() < 0.9) socket.send(packMessage({ type: 'hello', protocol: PROTOCOL }));
+      const message = {
+        type: pick(types),
+        id: pick([1, 1, 2, 0, -1, 0.5, 2 ** 60, ...values]),
+        name: pick([...names, ...values]),
+        args: pick([[], [1, {}], ...values]),
+        progress: pick(values),
+        error: pick(values),
+      };
+      for (let twice = 0; twice < 2; twice++) socket.send(packMessage(message));
+      socket.close();
+      await once(socket, 'close');
+    }
+    const nested = `${'['.repeat(3000)}1${']'.repeat(3000)}`;
+    for (const args of [nested, '{"__proto__":{"early":true}}', '{"constructor":1}']) {
+      const header = `{"message":{"type":"call","id":1,"name":"info","args":[${args}]},"buffers":[]}`;
+      const socket = new WebSocket(server.url);
+      await once(socket, 'open');
+      socket.send(packMessage({ type: 'hello', protocol: PROTOCOL }));
+      socket.send(Buffer.concat([Buffer.from(Uint32Array.of(header.length).buffer), Buffer.from(header)]));
+      await once(socket, 'close'); // the server's doing
+    }
+    const next = await connectByWs(server.url);
+    assert.equal((await next.info()).name, 'reference');
+    await next.close();
+  });
+
+  it('tells a client of another version so', async () => {
+    const server = await serve();
+    const socket = new WebSocket(server.url);
+    socket.binaryType = 'arraybuffer';
+    const first = once(socket, 'message');
+    await once(socket, 'open');
+    const [data] = await first;
+    assert.deepEqual(unpackMessage(new Uint8Array(data as ArrayBuffer)), { type: 'hello', protocol: PROTOCOL });
+    socket.send(packMessage({ type: 'hello', protocol: PROTOCOL + 1 }));
+    await once(socket, 'close'); // the server's doing
+    await untilClients(server, 0);
+  });
+});
+
+/** imjoy-rpc trusts its peer; what is checked before is told in imjoy-peer.ts. */
+describe('startWorkerServer for plugins of ImJoy', () => {
+  it('lets go of clients that send malformed calls, and survives them all', async () => {
+    const server = await serve();
+    const random = seededRandom(8);
+    const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)];
+    const callback = { _rtype: 'callback', _rtarget_id: 'x', _rvalue: 0 };
+    const values: unknown[] = [
+      null,
+      1,
+      'get_info',
       [],
       [1, 2],
       {},
@@ -163,9 +223,9 @@ describe('startWorkerServer', () => {
       { _rintf: {}, _rtype: 'ndarray' },
     ];
     const types = ['method', 'callback', 'setInterface', 'init', 'disposeObject', 'interfaceSetAsRemote', 'disconnect'];
-    const names = ['info', 'encode', 'cancel', 'load', '__proto__', 'constructor'];
+    const names = ['get_info', 'encode', 'cancel', 'predict', '__proto__', 'constructor'];
     for (let i = 0; i < 300; i++) {
-      const socket = new WebSocket(server.url);
+      const socket = new WebSocket(`${server.url}&as=plugin`);
       await once(socket, 'open');
       const message = {
         type: pick(types),
@@ -182,8 +242,8 @@ describe('startWorkerServer', () => {
       await once(socket, 'close');
     }
     const nested = `${'['.repeat(3000)}1${']'.repeat(3000)}`;
-    const header = `{"message":{"type":"method","name":"info","object_id":"x","args":[${nested}]},"buffers":[]}`;
-    const socket = new WebSocket(server.url);
+    const header = `{"message":{"type":"method","name":"get_info","object_id":"x","args":[${nested}]},"buffers":[]}`;
+    const socket = new WebSocket(`${server.url}&as=plugin`);
     await once(socket, 'open');
     socket.send(Buffer.concat([Buffer.from(Uint32Array.of(header.length).buffer), Buffer.from(header)]));
     await once(socket, 'close'); // the server's doing
@@ -194,7 +254,7 @@ describe('startWorkerServer', () => {
 
   it('does not let a client reach past the functions it offers', async () => {
     const server = await serve();
-    const socket = new WebSocket(server.url);
+    const socket = new WebSocket(`${server.url}&as=plugin`);
     socket.binaryType = 'arraybuffer';
     const answers: object[] = [];
     await once(socket, 'open');
@@ -209,15 +269,15 @@ describe('startWorkerServer', () => {
     const { api } = await described;
     const call = (name: string, args: unknown[]) => ({
       type: 'method',
-      object_id: api.info._rintf,
+      object_id: api.get_info._rintf,
       name,
       args,
       promise: [0, 1].map((id) => ({ _rtype: 'callback', _rtarget_id: 'x', _rvalue: id })),
     });
     socket.send(packMessage(call('constructor.constructor', ['return process'])));
-    socket.send(packMessage(call('info', [])));
+    socket.send(packMessage(call('get_info', [])));
     while (!answers.some((m) => 'id' in m)) await new Promise((resolve) => setTimeout(resolve, 5));
-    assert.equal(answers.filter((m) => 'id' in m).length, 1, 'only info was answered');
+    assert.equal(answers.filter((m) => 'id' in m).length, 1, 'only get_info was answered');
     socket.terminate();
   });
 });
@@ -298,5 +358,21 @@ describe('packMessage', () => {
     const received = unpackMessage(packMessage(message)) as typeof message;
     assert.deepEqual(new Uint8Array((received.args[0] as { x: ArrayBuffer }).x), a);
     assert.deepEqual(received, message);
+  });
+
+  it('refuses arrays of no known type, and bytes that are no whole number of elements', () => {
+    for (const [message, from, to] of [
+      [{ x: new Float32Array(2) }, 'float32', 'string3'],
+      [{ x: new Uint8Array(10) }, '"uint8"', '"int16"'],
+      [{ x: new Uint8Array(5) }, '"uint8"', '"int16"'],
+    ] as const) {
+      const bytes = Buffer.from(packMessage(message));
+      const at = bytes.indexOf(from);
+      bytes.write(to, at);
+      const read = () => unpackMessage(new Uint8Array(bytes));
+      if (message.x.byteLength === 10) assert.deepEqual(read(), { x: new Int16Array(5) });
+      else assert.throws(read, { code: 'invalid_argument' });
+    }
+    assert.throws(() => packMessage({ x: new BigInt64Array(1) }), TypeError);
   });
 });

@@ -82,10 +82,7 @@ function serviceOf({ worker, functions, modelFolders, log = () => {} }: HyphaWor
   const box = servePostbox((channel) => {
     log(`A client came; ${++clients} are here.`);
     channel.onClose(() => log(`A client left; ${--clients} remain.`));
-    serveWorker(channel, worker, { offer }).catch((error: Error) => {
-      log(`A client could not be served: ${error.message}`);
-      channel.close();
-    });
+    serveWorker(channel, worker, { offer });
   });
   const links: HyphaLinks = {
     open_link: () => box.open(),

@@ -18,7 +18,7 @@ async function start(): Promise<void> {
   const runtimes = await createWebRuntimes({ ortBase: workerFolder('ort'), webgpu });
   // Without a place for files (private windows, plain http) the browser's own HTTP cache has to do.
   const store = await opfsStore('micro-sam-models').catch(() => undefined);
-  await serveWorker(channel, createLocalWorker(runtimes, { name: 'web worker', store, fetchBytes: fetchInWorker }));
+  serveWorker(channel, createLocalWorker(runtimes, { name: 'web worker', store, fetchBytes: fetchInWorker }));
 }
 
 start().catch((error) => scope.reportError(error)); // reaches the page as the Worker's error event

@@ -74,12 +74,12 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
       channel.onClose(() => log(`A client left; ${sockets.clients.size} remain.`));
       const { searchParams } = addressOf(request);
       const offer = isFromHere(request) ? undefined : offeredModels(options.modelFolders);
-      const served =
-        searchParams.get('as') === 'plugin' ? servePlugin(channel, worker) : serveWorker(channel, worker, { offer });
-      served.catch((error: Error) => {
-        log(`A client could not be served: ${error.message}`);
-        client.terminate();
-      });
+      if (searchParams.get('as') === 'plugin')
+        servePlugin(channel, worker).catch((error: Error) => {
+          log(`A client could not be served: ${error.message}`);
+          client.terminate();
+        });
+      else serveWorker(channel, worker, { offer });
       log(`A client came from ${request.headers.origin ?? 'a program'}; ${sockets.clients.size} are here.`);
     });
   });

@@ -100,7 +100,7 @@ const page: ContractsPage = {
     const channel = socketChannel(socket as never);
     const worker = await open(script);
     channel.onClose(() => void worker.close());
-    await serveWorker(channel, worker);
+    serveWorker(channel, worker);
   },
 
   async crash(model) {
