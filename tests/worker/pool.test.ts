@@ -8,7 +8,8 @@ import { startWorkerProcess } from '../support/worker-process.js';
 
 workerContract('a pool', async () => poolWorker([await realWorker('one'), await realWorker('two')]));
 
-describe('poolWorker', () => {
+describe('poolWorker', function () {
+  this.timeout(300_000);
   it('does the jobs of a killed process with another', async () => {
     const doomed = await startWorkerProcess({ threads: 1 });
     const there = await connectByWs(doomed.url);

@@ -152,7 +152,7 @@ describe('startWorkerServer', () => {
     ];
     const types = ['hello', 'call', 'cancel', 'progress', 'value', 'error', 'ping', 'method', 7];
     const names = ['info', 'encode', 'cancel', 'load', '__proto__', 'constructor', 'toString', 'x'.repeat(200)];
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 100; i++) {
       const socket = new WebSocket(server.url);
       await once(socket, 'open');
       if (random() < 0.9) socket.send(packMessage({ type: 'hello', protocol: PROTOCOL }));
@@ -224,7 +224,7 @@ describe('startWorkerServer for plugins of ImJoy', () => {
     ];
     const types = ['method', 'callback', 'setInterface', 'init', 'disposeObject', 'interfaceSetAsRemote', 'disconnect'];
     const names = ['get_info', 'encode', 'cancel', 'predict', '__proto__', 'constructor'];
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 200; i++) {
       const socket = new WebSocket(`${server.url}&as=plugin`);
       await once(socket, 'open');
       const message = {
