@@ -13,6 +13,7 @@ import { zipFiles } from '../io/stores/zip.js';
 import { zarrOfFiles } from '../io/zarr/files.js';
 import { rootOfKeys } from '../io/zarr/keys.js';
 import { plateFields } from '../io/zarr/plate.js';
+import { itemAt } from '../items.js';
 import type { SeriesControl } from '../service/series.js';
 import { labelsOf } from '../session/loading/load-objects.js';
 import { ImageSeries, type SeriesImage } from '../session/series/image-series.js';
@@ -85,11 +86,14 @@ export class PageSeries {
     const names = distinctNames(images.map(({ name }) => name));
     const series = await ImageSeries.open(annotator.session, {
       names,
-      open: (index) =>
-        annotator.open(images[index].input, { name: names[index], embeddings: images[index].embeddings }),
-      precompute: (index, { signal }) => annotator.encodeAhead(images[index].input, names[index], signal),
+      open: async (index) => {
+        const { input, embeddings } = itemAt(images, index);
+        await annotator.open(input, { name: itemAt(names, index), embeddings });
+      },
+      precompute: (index, { signal }) =>
+        annotator.encodeAhead(itemAt(images, index).input, itemAt(names, index), signal),
       initial: async (index) => {
-        const { labels } = images[index];
+        const { labels } = itemAt(images, index);
         return labels === undefined ? undefined : labelsOf(labels);
       },
       source: () => annotator.source,
@@ -124,7 +128,7 @@ export class PageSeries {
     const left: LeftImage[] = [];
     for (const [index, { name }] of images.entries()) {
       const labels = index === current ? undefined : await this.series.savedLabels(index);
-      if (labels) left.push({ name, input: this.inputs[index].input, labels });
+      if (labels) left.push({ name, input: itemAt(this.inputs, index).input, labels });
     }
     return left;
   }

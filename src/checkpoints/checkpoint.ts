@@ -67,7 +67,7 @@ async function openPackage(archive: ZipArchive, options: TaskOptions): Promise<C
       `${name} is a zip archive, but neither a file of PyTorch (data.pkl) nor a bioimage.io package (rdf.yaml and .pt).`,
     );
   const text = new TextDecoder().decode(await archive.read(card, { ...options, limit: 2 ** 20 }));
-  const title = /^name:\s*(.+)$/m.exec(text)?.[1].replace(/^["']|["']\s*$/g, '');
+  const title = /^name:\s*(.+)$/m.exec(text)?.[1]?.replace(/^["']|["']\s*$/g, '');
   let all: Checkpoint = { ...(title && { title }) };
   for (const member of weights.slice(0, MOST_WEIGHTS)) {
     const part = await opened(await archive.open(member, options), options);

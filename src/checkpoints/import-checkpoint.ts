@@ -114,9 +114,12 @@ async function openTogether(
     if (opened.sam) whole = { ...opened, named: source };
     else decoder = opened.decoder;
   }
-  if (sources.length > 1 && whole && !decoder)
-    throw new SamError('model_unavailable', `${sources[1].name} has no instance decoder of micro-sam (UNETR).`);
-  return { ...(whole ?? { named: sources[0] }), ...(decoder && { decoder }) };
+  const [first, second] = sources;
+  if (second && whole && !decoder)
+    throw new SamError('model_unavailable', `${second.name} has no instance decoder of micro-sam (UNETR).`);
+  const found = whole ?? (first && { named: first });
+  if (found === undefined) throw new SamError('invalid_argument', 'No checkpoint was given; give one file at least.');
+  return { ...found, ...(decoder && { decoder }) };
 }
 
 /** The same file, each of whose pieces is shown to `see` when it is made. */

@@ -1,3 +1,4 @@
+import { SamError } from '../errors.js';
 import type { TaskOptions } from '../task.js';
 import type { StoredTensor, Tensors } from './tensor.js';
 
@@ -28,7 +29,8 @@ interface Update {
 function adapted(name: string, tensor: StoredTensor, tensors: Tensors): StoredTensor {
   const updates: Update[] = [];
   const add = (base: string, suffix: string, row: Update['row']) => {
-    const [a, b] = ['a', 'b'].map((part) => tensors.get(`${base}.w_${part}_linear_${suffix}.weight`));
+    const part = (letter: 'a' | 'b') => tensors.get(`${base}.w_${letter}_linear_${suffix}.weight`);
+    const [a, b] = [part('a'), part('b')];
     if (a && b) updates.push({ row, a, b });
   };
   const attention = name.indexOf('.qkv_proj.weight');
@@ -47,20 +49,32 @@ function adapted(name: string, tensor: StoredTensor, tensors: Tensors): StoredTe
 /** W + B A, the product summed in double precision. */
 async function withUpdates(tensor: StoredTensor, updates: readonly Update[], options?: TaskOptions) {
   const weights = await tensor.read(options);
-  const [rows, columns] = tensor.shape;
+  const [rows, columns] = matrixOf(tensor);
   for (const { row, a, b } of updates) {
     const [down, up] = [await a.read(options), await b.read(options)];
-    const rank = a.shape[0];
+    const [rank, width] = matrixOf(a);
+    const [height, inner] = matrixOf(b);
     const first = row(rows);
+    if (width !== columns || inner !== rank || first + height > rows)
+      throw new SamError(
+        'model_unavailable',
+        `A LoRA update of [${b.shape}] times [${a.shape}] does not fit weights of [${tensor.shape}]; get a complete copy of the checkpoint.`,
+      );
     const sums = new Float64Array(columns);
-    for (let r = 0; r < b.shape[0]; r++) {
+    for (let r = 0; r < height; r++) {
       sums.fill(0);
       for (let k = 0; k < rank; k++) {
-        const factor = up[r * rank + k];
-        for (let c = 0; c < columns; c++) sums[c] += factor * down[k * columns + c];
+        const factor = up[r * rank + k]!;
+        for (let c = 0; c < columns; c++) sums[c]! += factor * down[k * columns + c]!;
       }
-      for (let c = 0; c < columns; c++) weights[(first + r) * columns + c] += sums[c];
+      for (let c = 0; c < columns; c++) weights[(first + r) * columns + c]! += sums[c]!;
     }
   }
   return weights;
+}
+
+function matrixOf({ shape }: StoredTensor): [rows: number, columns: number] {
+  const [rows, columns, ...more] = shape;
+  if (rows !== undefined && columns !== undefined && more.length === 0) return [rows, columns];
+  throw new SamError('model_unavailable', `A LoRA update is of [${shape}]; matrices were expected.`);
 }

@@ -49,7 +49,7 @@ export async function readSafetensorsFile(
     if (!type)
       throw new SamError('unsupported', `Tensor '${name.slice(0, 100)}' is ${String(dtype)}, which is not read.`);
     if (!Array.isArray(shape) || !Array.isArray(data_offsets)) throw refuse(`'${name.slice(0, 100)}' lacks its place`);
-    const [from, to] = data_offsets.map(Number);
+    const [from, to] = [Number(data_offsets[0]), Number(data_offsets[1])];
     const sizes = shape.map(Number);
     if (!(from >= 0 && to >= from && start + to <= source.size)) throw refuse(`'${name.slice(0, 100)}' is cut short`);
     const part: ByteSource = {

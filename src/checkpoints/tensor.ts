@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import type { ByteSource } from '../io/bytes.js';
+import { itemAt } from '../items.js';
 import { halfValues } from '../ndimage/half.js';
 import type { TaskOptions } from '../task.js';
 
@@ -33,7 +34,7 @@ type Decode = (view: DataView, at: number) => number;
 const ELEMENTS = {
   float32: [4, (view, at) => view.getFloat32(at, true)],
   float64: [8, (view, at) => view.getFloat64(at, true)],
-  float16: [2, (view, at) => halfValues()[view.getUint16(at, true)]],
+  float16: [2, (view, at) => halfValues()[view.getUint16(at, true)]!],
   bfloat16: [2, (view, at) => bfloat(view.getUint16(at, true))],
   int64: [8, (view, at) => Number(view.getBigInt64(at, true))],
   int32: [4, (view, at) => view.getInt32(at, true)],
@@ -72,7 +73,7 @@ const MOST_ELEMENTS = 2 ** 29;
 export function stridedTensor(view: StridedView): StoredTensor {
   const { name, shape, strides, offset, length } = view;
   const count = shape.reduce((product, n) => product * n, 1);
-  const last = shape.reduce((at, n, axis) => at + (n - 1) * strides[axis], offset);
+  const last = shape.reduce((at, n, axis) => at + (n - 1) * (strides[axis] ?? Number.NaN), offset);
   const isNatural = (n: number) => Number.isSafeInteger(n) && n >= 0;
   const whole = [offset, length, count, ...shape, ...strides].every(isNatural) && strides.length === shape.length;
   const inside = count === 0 || last < length;
@@ -109,10 +110,12 @@ function elements(bytes: Uint8Array, { dtype, shape, strides }: StridedView, cou
   for (let i = 0, at = 0; i < count; i++) {
     out[i] = decode(view, at * size);
     for (let axis = shape.length - 1; axis >= 0; axis--) {
-      at += strides[axis];
-      if (++index[axis] < shape[axis]) break;
-      at -= strides[axis] * shape[axis];
-      index[axis] = 0;
+      const [stride, length] = [strides[axis]!, shape[axis]!];
+      const next = index[axis]! + 1;
+      at += stride;
+      index[axis] = next < length ? next : 0;
+      if (next < length) break;
+      at -= stride * length;
     }
   }
   return out;
@@ -127,6 +130,7 @@ function floats(bytes: Uint8Array): Float32Array<ArrayBuffer> {
 
 export function rowMajor(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length).fill(1);
-  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1] * shape[axis + 1];
+  for (let axis = shape.length - 2; axis >= 0; axis--)
+    strides[axis] = itemAt(strides, axis + 1) * itemAt(shape, axis + 1);
   return strides;
 }

@@ -86,13 +86,14 @@ async function legacyPickles(source: ByteSource, options: TaskOptions) {
     const bytes = await source.read(0, Math.min(size, length), options);
     try {
       let end = 0;
-      const values = [0, 1, 2, 3, 4].map(() => {
+      const next = () => {
         const read = readPickleAt(bytes, end, name);
         end = read.end;
         return read.value;
-      });
-      if (!Array.isArray(values[4])) throw damaged(name, 'it does not list its storages');
-      return { value: values[3], keys: values[4].map(String), end };
+      };
+      const [, , , value, keys] = [next(), next(), next(), next(), next()];
+      if (!Array.isArray(keys)) throw damaged(name, 'it does not list its storages');
+      return { value, keys: keys.map(String), end };
     } catch (error) {
       if (bytes.length === size) throw error;
       if (length >= MOST_PICKLE_BYTES) throw tooLarge(name, length);

@@ -87,7 +87,7 @@ export class Xxh128 {
   private scramble(): void {
     const sums = new BigUint64Array(this.sums.buffer);
     for (let i = 0; i < 8; i++) {
-      const mixed = sums[i] ^ (sums[i] >> 47n) ^ secretAt(SECRET.length - STRIPE + 8 * i);
+      const mixed = sums[i]! ^ (sums[i]! >> 47n) ^ secretAt(SECRET.length - STRIPE + 8 * i);
       sums[i] = mixed * PRIMES_32[0];
     }
   }
@@ -96,7 +96,7 @@ export class Xxh128 {
     const sums = new BigUint64Array(this.sums.buffer);
     let result = start;
     for (let i = 0; i < 8; i += 2) {
-      const product = (sums[i] ^ secretAt(secret + 8 * i)) * (sums[i + 1] ^ secretAt(secret + 8 * i + 8));
+      const product = (sums[i]! ^ secretAt(secret + 8 * i)) * (sums[i + 1]! ^ secretAt(secret + 8 * i + 8));
       result += (product & MASK) ^ (product >> 64n);
     }
     result &= MASK;
@@ -116,19 +116,19 @@ const LAST_SECRET = new Uint32Array(SECRET.slice(SECRET.length - STRIPE - 7).buf
 /** One stripe; every 64-bit number as two halves, since products of BigInts would take a hundred times as long. */
 function accumulate(sums: Uint32Array, data: Uint32Array, at: number, secret: Uint32Array, from: number): void {
   for (let i = 0; i < 16; i += 2) {
-    const low = data[at + i];
-    const high = data[at + i + 1];
+    const low = data[at + i]!;
+    const high = data[at + i + 1]!;
     const other = i ^ 2;
-    const sum = sums[other] + low;
+    const sum = sums[other]! + low;
     sums[other] = sum;
-    sums[other + 1] = sums[other + 1] + high + (sum >= WORD ? 1 : 0);
-    const a = (low ^ secret[from + i]) >>> 0;
-    const b = (high ^ secret[from + i + 1]) >>> 0;
+    sums[other + 1] = sums[other + 1]! + high + (sum >= WORD ? 1 : 0);
+    const a = (low ^ secret[from + i]!) >>> 0;
+    const b = (high ^ secret[from + i + 1]!) >>> 0;
     // a b = p + 2^16 q, both below 2^48 and so exact.
     const p = (a & 0xffff) * b;
     const q = (a >>> 16) * b;
-    const product = sums[i] + (p >>> 0) + (q & 0xffff) * 65536;
-    sums[i + 1] = sums[i + 1] + Math.floor(p / WORD) + Math.floor(q / 65536) + Math.floor(product / WORD);
+    const product = sums[i]! + (p >>> 0) + (q & 0xffff) * 65536;
+    sums[i + 1] = sums[i + 1]! + Math.floor(p / WORD) + Math.floor(q / 65536) + Math.floor(product / WORD);
     sums[i] = product;
   }
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { isResultName, shortNames } from '../io/folder/result-names.js';
 import { isAddress } from '../io/node-open.js';
+import { itemAt } from '../items.js';
 import type { SessionSettings } from '../session/state.js';
 import type { Input } from './batch/input.js';
 import { expandInputs, type InputOptions, listInputs } from './batch/inputs.js';
@@ -177,8 +178,9 @@ async function imagesOf(
   frames: readonly string[] | undefined,
   options: InputOptions,
 ): Promise<Input[]> {
-  if (inputs.length === 0) return [];
-  return frames ? [{ file: inputs[0], name: path.basename(inputs[0]), single: true }] : listInputs(inputs, options);
+  const [first] = inputs;
+  if (first === undefined) return [];
+  return frames ? [{ file: first, name: path.basename(first), single: true }] : listInputs(inputs, options);
 }
 
 function embeddingsIn(place: string, images: readonly Input[]) {
@@ -202,13 +204,15 @@ function seriesResults(output: string, images: readonly Input[], labels: readonl
     names,
     written(key: string): void {
       const i = names.findIndex((name) => isResultName(key, name));
-      if (i >= 0) folder.finish(images[i].file, { by: 'image_series_annotator', formats: ['tiff'], results: [key] });
+      if (i >= 0)
+        folder.finish(itemAt(images, i).file, { by: 'image_series_annotator', formats: ['tiff'], results: [key] });
     },
   };
 }
 
 async function framesOf(inputs: readonly string[], key: string): Promise<string[]> {
-  if (inputs.length === 1 && statSync(inputs[0], { throwIfNoEntry: false })?.isDirectory())
+  const [folder, ...more] = inputs;
+  if (folder !== undefined && more.length === 0 && statSync(folder, { throwIfNoEntry: false })?.isDirectory())
     return expandInputs(inputs, key);
   throw new UsageError(
     '--key says which files of a folder are the frames of one time series: give one folder. Of a file that holds several images, the page asks which.',

@@ -9,6 +9,7 @@ import type { ImageSource } from '../io/image.js';
 import { openFile } from '../io/node-open.js';
 import { micrometres, type PixelSize } from '../io/pixel-size.js';
 import { folderStore } from '../io/stores/fs.js';
+import { itemAt } from '../items.js';
 import { type IntensityPolicy, MIN_MAX, PERCENTILE_1_99 } from '../model/intensity.js';
 import { ENCODER_PRECISIONS, type EncoderPrecision, type ModelSpec } from '../model/model-spec.js';
 import { DEFAULT_MODEL, modelNames, resolveModel } from '../model/registry.js';
@@ -103,15 +104,18 @@ export interface Engine {
 export function joinNumbers(args: readonly string[]): string[] {
   const joined: string[] = [];
   for (let i = 0; i < args.length; i++) {
-    const most = NUMBERS_OF[args[i]];
+    const flag = itemAt(args, i);
+    const most = Object.hasOwn(NUMBERS_OF, flag) ? NUMBERS_OF[flag] : undefined;
     if (most === undefined) {
-      joined.push(args[i]);
+      joined.push(flag);
       continue;
     }
     const numbers = [args[i + 1] ?? ''];
-    while (numbers.length < most && /^\d*\.?\d+$/.test(args[i + 1 + numbers.length] ?? ''))
-      numbers.push(args[i + 1 + numbers.length]);
-    joined.push(`${args[i]}=${numbers.join(',')}`);
+    for (const next of args.slice(i + 2, i + 1 + most)) {
+      if (!/^\d*\.?\d+$/.test(next)) break;
+      numbers.push(next);
+    }
+    joined.push(`${flag}=${numbers.join(',')}`);
     i += numbers.length;
   }
   return joined;
@@ -128,11 +132,12 @@ export function numberFlag(name: string, text: string | undefined): number | und
 
 function pairFlag(name: string, text: string | undefined): [number, number] | undefined {
   if (text === undefined) return undefined;
-  const values = text.split(',').map(Number);
-  if (values.length > 2 || !values.every((value) => Number.isInteger(value) && value >= 0)) {
+  const [y, x = y, ...more] = text.split(',').map(Number);
+  const isWhole = (value: number | undefined): value is number => Number.isInteger(value) && Number(value) >= 0;
+  if (!isWhole(y) || !isWhole(x) || more.length > 0) {
     throw new UsageError(`--${name} takes two whole numbers (y x), not "${text.replace(',', ' ')}".`);
   }
-  return [values[0], values[1] ?? values[0]];
+  return [y, x];
 }
 
 function tilingFlags(flags: EngineFlags): TileChoice | 'none' | undefined {
@@ -149,7 +154,7 @@ function intensityFlag(text: string | undefined): IntensityPolicy | undefined {
   if (text === undefined || text === 'min-max') return text && MIN_MAX;
   if (text === 'percentile') return PERCENTILE_1_99;
   const [low, high] = text.split(',').map(Number);
-  if (low < high) return { kind: 'fixed', ranges: [[low, high]] };
+  if (low !== undefined && high !== undefined && low < high) return { kind: 'fixed', ranges: [[low, high]] };
   throw new UsageError(`--intensity is min-max, percentile or LOW,HIGH, not "${text}".`);
 }
 
@@ -188,10 +193,10 @@ async function modelFlag(flags: EngineFlags): Promise<ModelSpec> {
     const model = await namedModel(model_type);
     return instances ? resolveModel({ name: model.name, instances }) : model;
   }
-  if (checkpoint.length !== 2) {
+  const [encoder, decoder, ...more] = checkpoint;
+  if (encoder === undefined || decoder === undefined || more.length > 0) {
     throw new UsageError('-c is given twice: the encoder ONNX file, then the decoder ONNX file.');
   }
-  const [encoder, decoder] = checkpoint;
   return resolveModel({
     name: model_type === DEFAULT_MODEL ? stemOf(encoder) : model_type,
     encoder,
@@ -225,7 +230,8 @@ async function workerFlag(flags: EngineFlags): Promise<SamWorker> {
   const urls = flags.worker ?? [];
   if (urls.length > 0) {
     const workers = await Promise.all(urls.map((url) => connectFromNode(url)));
-    return workers.length === 1 ? workers[0] : poolWorker(workers);
+    const [only, ...more] = workers;
+    return only && more.length === 0 ? only : poolWorker(workers);
   }
   const device = flags.device ?? 'auto';
   const store = folderStore(path.join(userDataFolder(), 'models'));

@@ -8,6 +8,7 @@ import { scoreSegmentation } from '../evaluation/segmentation-accuracy.js';
 import { readPlane } from '../io/image.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
+import { threeAxes } from '../ndimage/label.js';
 import { generateLabels } from '../segmentation/amg/generate.js';
 import { initializeAmg } from '../segmentation/amg/initialize.js';
 import { automaticSegmentation, recommendedThresholds } from '../segmentation/automatic.js';
@@ -134,7 +135,8 @@ function generator(): () => number {
 }
 
 function promptScores(result: PromptedObjects, reference: LabelImage): Record<string, number> {
-  const labels = masksToLabels(result.masks, [reference.shape[0], reference.shape[1]]);
+  const [, height, width] = threeAxes(reference.shape);
+  const labels = masksToLabels(result.masks, [height, width]);
   return { mean_iou: result.meanIou, ...scoreSegmentation(reference, labels) };
 }
 

@@ -9,6 +9,7 @@ import { scoreSegmentation, separateObjects } from '../evaluation/segmentation-a
 import { resultNames } from '../io/folder/result-names.js';
 import { readPlane } from '../io/image.js';
 import { openFile } from '../io/node-open.js';
+import { itemAt } from '../items.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { piecesOfOneObject } from '../session/edits/separate.js';
@@ -161,7 +162,7 @@ async function scorePredictions(
 /** What rows call each label file. */
 function titlesOf(labels: readonly Input[]): Map<Input, string> {
   const names = resultNames(labels.map(({ name }) => name));
-  return new Map(labels.map((label, i) => [label, names[i]]));
+  return new Map(labels.map((label, i) => [label, itemAt(names, i)]));
 }
 
 async function scoreModels(

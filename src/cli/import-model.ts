@@ -30,8 +30,8 @@ async function run(args: readonly string[]): Promise<number> {
       remove: { type: 'boolean', default: false },
     },
   });
-  const [checkpoint] = positionals;
-  if (positionals.length !== 1) throw new UsageError('One checkpoint is imported at a time.');
+  const [checkpoint, ...more] = positionals;
+  if (checkpoint === undefined || more.length > 0) throw new UsageError('One checkpoint is imported at a time.');
   if (values.name !== undefined && !/^[\w.-]{1,64}$/.test(values.name))
     throw new UsageError(`A name is letters, digits, '.', '_' and '-', not "${values.name}".`);
   if (values.remove) {

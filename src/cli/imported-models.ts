@@ -99,7 +99,7 @@ export async function importModel(checkpoint: string, options: FileImport = {}) 
       source: published?.url ?? (isAddress(checkpoint) ? checkpoint : path.resolve(checkpoint)),
     };
     const taken = modelNames().filter((known) => !importedModels().includes(known));
-    const place = isAddress(checkpoint) ? checkpoint.split(/[?#]/)[0] : path.resolve(checkpoint);
+    const place = isAddress(checkpoint) ? checkpoint.replace(/[?#].*$/s, '') : path.resolve(checkpoint);
     return await intoFolder({ ...source, name: published?.name ?? place }, { ...options, ...named, others, taken });
   } finally {
     for (const each of files) await each.close?.();

@@ -31,12 +31,13 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     await printCommands();
     return name === undefined ? 2 : 0;
   }
-  if (!Object.hasOwn(COMMANDS, name)) {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load === undefined) {
     console.error(`There is no command "${name}".`);
     await printCommands();
     return 2;
   }
-  const command = await COMMANDS[name]();
+  const command = await load();
   if (args.includes('--help') || args.includes('-h')) {
     console.log(`${command.summary}\n\n${command.usage}`);
     return 0;

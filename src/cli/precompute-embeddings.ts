@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { precomputeEmbeddings } from '../embeddings/precompute.js';
 import { shortNames } from '../io/folder/result-names.js';
+import { itemAt } from '../items.js';
 import { BATCH_FLAGS, type BatchItem, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { listInputs } from './batch/inputs.js';
 import { embeddingNames } from './batch/result-records.js';
@@ -34,7 +35,7 @@ async function run(args: readonly string[]): Promise<number> {
   const given = [...(values.input_path ?? []), ...positionals];
   const all = await listInputs(given, { pattern: values.pattern, output: folder, log });
   const titles = shortNames(all.map(({ name }) => name));
-  const jobs = all.map(({ file }, i) => ({ file, title: titles[i] }));
+  const jobs = all.map(({ file }, i) => ({ file, title: itemAt(titles, i) }));
   const names = embeddingNames(all);
   const engine = await startEngine(values);
   try {

@@ -4,6 +4,7 @@ import { naturalOrder } from '../io/folder/file-names.js';
 import { type ImageSource, planeCount, readPlane } from '../io/image.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
+import { threeAxes } from '../ndimage/label.js';
 import type { TaskOptions } from '../task.js';
 import type { BatchRow } from './batch/batch.js';
 
@@ -20,7 +21,7 @@ export class SegmentationReport {
   /** @param labels of all planes; the picture is of the middle one */
   async add(image: string, source: ImageSource, labels: LabelImage, task: TaskOptions): Promise<void> {
     const { setting } = this;
-    const [height, width] = labels.shape.slice(-2);
+    const [, height, width] = threeAxes(labels.shape);
     const plane = planeCount(source) >> 1;
     const prediction = {
       data: labels.data.subarray(plane * height * width).subarray(0, height * width),
@@ -58,7 +59,7 @@ function byImage(a: { readonly image: string }, b: { readonly image: string }): 
 
 function measure({ data }: LabelImage): Record<string, number> {
   const areas = new Map<number, number>();
-  for (let p = 0; p < data.length; p++) if (data[p] !== 0) areas.set(data[p], (areas.get(data[p]) ?? 0) + 1);
+  for (const id of data) if (id !== 0) areas.set(id, (areas.get(id) ?? 0) + 1);
   const sorted = [...areas.values()].sort((a, b) => a - b);
   const covered = sorted.reduce((sum, area) => sum + area, 0) / data.length;
   return { objects: sorted.length, 'median size (px)': sorted[sorted.length >> 1] ?? 0, 'share of the image': covered };

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { SamError } from '../errors.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
+import { itemAt } from '../items.js';
 import type { During } from '../model/ort-runtime.js';
 import { headlessFunctions } from '../service/headless.js';
 import { RunningCalls } from '../service/running-calls.js';
@@ -118,7 +119,7 @@ async function onHypha(values: HyphaValues): Promise<number> {
   const threads = wholeNumber('--threads', values.threads, 1, 1024);
   const flags = ['--device', deviceOf(values.device), ...(threads ? ['--threads', String(threads)] : [])];
   // Clients of Hypha give up a call of which they hear nothing for half a minute, and a process that computes says nothing.
-  const encoder = await startEncoder(process.argv[1], {
+  const encoder = await startEncoder(itemAt(process.argv, 1), {
     flags,
     onEnd(code) {
       console.error(`The process of the model ended (code ${code}), and this worker with it.`);

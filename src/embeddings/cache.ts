@@ -1,6 +1,7 @@
 import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { writeGroup } from '../io/zarr/writer.js';
+import { itemAt } from '../items.js';
 import type { EarlyFeatures, Embedding } from '../model/sam-tensors.js';
 import type { Size } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';
@@ -180,6 +181,6 @@ function signatureAttributes(signature: Signature): Record<string, unknown> {
 }
 
 function outerSize({ tiles }: Tiling, tile = 0): Size {
-  const [y0, x0, y1, x1] = tiles[tile].outer;
+  const [y0, x0, y1, x1] = itemAt(tiles, tile).outer;
   return [y1 - y0, x1 - x0];
 }

@@ -1,6 +1,7 @@
 import { asSamError, SamError } from '../errors.js';
 import { LruCache } from '../io/cache.js';
 import { planeAt, planeCount } from '../io/image.js';
+import { itemAt } from '../items.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
@@ -113,7 +114,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     return toImage(pixels, intensity);
   }
 
-  const boxOf = ({ tile }: Place) => tiling?.tiles[tile as number].outer;
+  const boxOf = ({ tile }: Place) => (tiling && tile !== undefined ? itemAt(tiling.tiles, tile).outer : undefined);
 
   async function encode(at: Place, early: boolean, { signal, onProgress }: TaskOptions): Promise<Embedding> {
     const image = await imageOf(at.plane, boxOf(at), { signal });

@@ -1,4 +1,5 @@
 import { type ImageSource, planeAt, planeCount } from '../io/image.js';
+import { itemAt } from '../items.js';
 import { fixRange, type IntensityPolicy, intensityKey, MIN_MAX, uniteRanges } from '../model/transforms.js';
 import type { Size, YXYX } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
@@ -65,7 +66,8 @@ function policyFromKey(key: string): IntensityPolicy | undefined {
   const ranges = list?.split(';').map((pair) => pair.split(',').map(Number) as [number, number]);
   if (!ranges?.every((pair) => pair.length === 2 && pair.every(Number.isFinite))) return undefined;
   if (kind === 'fixed') return { kind, ranges };
-  return { kind: 'percentile', low: ranges[0][0], high: ranges[0][1] };
+  const [range] = ranges;
+  return range && { kind: 'percentile', low: range[0], high: range[1] };
 }
 
 /**
@@ -82,7 +84,7 @@ async function rangeOfImage(
     0,
     source.levels.findLastIndex((size) => Math.max(...size) >= 1024),
   );
-  const boxes = sampleBoxes(source.levels[level]);
+  const boxes = sampleBoxes(itemAt(source.levels, level));
   const count = planeCount(source);
   const looked = Math.min(count, 32);
   const ranges: IntensityPolicy[] = [];

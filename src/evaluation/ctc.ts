@@ -1,3 +1,4 @@
+import { itemAt } from '../items.js';
 import type { LabelImage } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 
@@ -62,8 +63,8 @@ function matchFrame(reference: LabelImage, computed: LabelImage): FrameMatch {
   const overlap = new Map<number, Map<number, number>>();
   const count = (map: Map<number, number>, key: number) => map.set(key, (map.get(key) ?? 0) + 1);
   for (let p = 0; p < reference.data.length; p++) {
-    const r = reference.data[p];
-    const c = computed.data[p];
+    const r = reference.data[p]!;
+    const c = computed.data[p]!;
     if (r !== 0) count(sizeR, r);
     if (c !== 0) count(sizeC, c);
     if (r === 0 || c === 0) continue;
@@ -102,12 +103,13 @@ function edgesOf({ frames, tracks }: CtcSequence): Map<string, { from: string; t
   };
   for (const track of tracks) {
     const visible = seen(track);
-    for (let i = 1; i < visible.length; i++)
-      add(node(visible[i - 1], track.label), node(visible[i], track.label), false);
+    for (const [i, frame] of visible.slice(1).entries())
+      add(node(itemAt(visible, i), track.label), node(frame, track.label), false);
     const parent = byLabel.get(track.parent);
     const last = parent && seen(parent).at(-1);
-    if (parent && last !== undefined && visible.length > 0)
-      add(node(last, parent.label), node(visible[0], track.label), true);
+    const [first] = visible;
+    if (parent && last !== undefined && first !== undefined)
+      add(node(last, parent.label), node(first, track.label), true);
   }
   return edges;
 }
@@ -125,7 +127,10 @@ export function ctcScores(reference: CtcSequence, computed: CtcSequence, task: T
   const unique = new Map<string, string>(); // computed node → its only reference node
   for (let f = 0; f < total; f++) {
     task.signal?.throwIfAborted();
-    const { match, jaccard, referenceLabels, computedLabels } = matchFrame(reference.frames[f], computed.frames[f]);
+    const { match, jaccard, referenceLabels, computedLabels } = matchFrame(
+      itemAt(reference.frames, f),
+      itemAt(computed.frames, f),
+    );
     const owners = new Map<number, number[]>();
     for (const [r, c] of match) {
       toComputed.set(node(f, r), node(f, c));
@@ -134,10 +139,10 @@ export function ctcScores(reference: CtcSequence, computed: CtcSequence, task: T
     objects += referenceLabels.length;
     fn += referenceLabels.length - match.size;
     for (const c of computedLabels) {
-      const matched = owners.get(c) ?? [];
-      if (matched.length === 0) fp++;
-      else if (matched.length === 1) unique.set(node(f, c), node(f, matched[0]));
-      else ns += matched.length - 1;
+      const [owner, ...more] = owners.get(c) ?? [];
+      if (owner === undefined) fp++;
+      else if (more.length === 0) unique.set(node(f, c), node(f, owner));
+      else ns += more.length;
     }
     for (const r of referenceLabels) jaccardSum += jaccard.get(r) ?? 0;
     task.onProgress?.({ done: f + 1, total, message: `Matched frame ${f + 1} of ${total}` });

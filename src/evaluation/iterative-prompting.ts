@@ -1,8 +1,9 @@
+import { itemAt } from '../items.js';
 import type { LabelImage, Size } from '../ndimage/array.js';
 import { extendBox } from '../ndimage/boxes.js';
 import type { Mask } from '../ndimage/mask.js';
 import { intersectMasks, maskIou, subtractMasks } from '../ndimage/mask-sets.js';
-import { fullMask, masksFromLabels } from '../ndimage/rle.js';
+import { EMPTY_MASK, fullMask, masksFromLabels } from '../ndimage/rle.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import { segmentEach } from '../segmentation/from-prompts.js';
 import type { ImagePrompt, LowResLogits, PromptPoint } from '../segmentation/image-prompt.js';
@@ -85,7 +86,7 @@ export async function evaluateIteratively(
     if (i + 1 === iterations) break;
     prompts = prompts.map((prompt, k) => ({
       ...prompt,
-      points: [...(prompt.points ?? []), ...correctionPoints(objects[k][1], masks[k], size, random)],
+      points: [...(prompt.points ?? []), ...correctionPoints(itemAt(objects, k)[1], itemAt(masks, k), size, random)],
       previous: logits[k],
     }));
   }
@@ -112,7 +113,7 @@ export function correctionPoints(object: Mask, found: Mask, size: Size, random: 
 }
 
 function firstNonEmpty(...masks: readonly Mask[]): Mask {
-  return masks.find((mask) => mask.area > 0) ?? masks[masks.length - 1];
+  return masks.find((mask) => mask.area > 0) ?? EMPTY_MASK;
 }
 
 function objectsOf(reference: LabelImage, { minSize = 0, maxObjects = Infinity }: PromptEvaluationOptions) {
@@ -140,7 +141,7 @@ async function segmentAll(
 }
 
 function scored(objects: readonly (readonly [number, Mask])[], masks: readonly Mask[]): PromptedObjects {
-  const ious = objects.map(([, object], k) => maskIou(object, masks[k]));
+  const ious = objects.map(([, object], k) => maskIou(object, itemAt(masks, k)));
   return {
     ids: objects.map(([id]) => id),
     masks,

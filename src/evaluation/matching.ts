@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { itemAt } from '../items.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { labelSizes } from '../ndimage/label.js';
 
@@ -40,8 +41,8 @@ export function overlapsOf(reference: LabelImage, predicted: LabelImage): Overla
   const a = reference.data;
   const b = predicted.data;
   for (let p = 0; p < a.length; ) {
-    const idA = a[p];
-    const idB = b[p];
+    const idA = a[p]!;
+    const idB = b[p]!;
     const start = p;
     while (p < a.length && a[p] === idA && b[p] === idB) p++;
     if (idA === 0 || idB === 0) continue;
@@ -51,7 +52,7 @@ export function overlapsOf(reference: LabelImage, predicted: LabelImage): Overla
   const pairs = [...shared].map(([key, intersection]): Overlap => {
     const i = Math.floor(key / idsB.length);
     const j = key % idsB.length;
-    const union = (sizesA.get(idsA[i]) as number) + (sizesB.get(idsB[j]) as number) - intersection;
+    const union = (sizesA.get(itemAt(idsA, i)) as number) + (sizesB.get(itemAt(idsB, j)) as number) - intersection;
     return { reference: i, predicted: j, intersection, iou: intersection / union };
   });
   pairs.sort((p, q) => q.iou - p.iou || p.reference - q.reference || p.predicted - q.predicted);
@@ -65,10 +66,10 @@ export function overlapsOf(reference: LabelImage, predicted: LabelImage): Overla
  */
 export function matchObjects({ reference, predicted, pairs }: Overlaps, threshold: number): Overlap[] {
   const edges: Overlap[][] = reference.map(() => []);
-  for (const pair of pairs) if (pair.iou >= threshold) edges[pair.reference].push(pair);
+  for (const pair of pairs) if (pair.iou >= threshold) edges[pair.reference]?.push(pair);
   const takenBy: (Overlap | undefined)[] = predicted.map(() => undefined);
   const augment = (i: number, visited: Set<number>): boolean => {
-    for (const edge of edges[i]) {
+    for (const edge of edges[i] ?? []) {
       if (visited.has(edge.predicted)) continue;
       visited.add(edge.predicted);
       const holder = takenBy[edge.predicted];
@@ -79,8 +80,7 @@ export function matchObjects({ reference, predicted, pairs }: Overlaps, threshol
     }
     return false;
   };
-  const order = edges.map((_, i) => i).filter((i) => edges[i].length > 0);
-  order.sort((i, j) => edges[j][0].iou - edges[i][0].iou);
-  for (const i of order) augment(i, new Set());
+  const best = edges.flatMap(([edge]) => edge ?? []).sort((p, q) => q.iou - p.iou);
+  for (const { reference } of best) augment(reference, new Set());
   return takenBy.filter((pair) => pair !== undefined);
 }

@@ -19,7 +19,7 @@ const BOTH = [255, 255, 255] as const;
 
 /** @param maxSide the picture is shrunk by a whole factor until no side is longer */
 export function renderPicture({ image, reference, prediction }: Picture, maxSide = 640): Uint8Array {
-  const [height, width] = image.shape;
+  const [height = 0, width = 0] = image.shape;
   const step = Math.max(1, Math.ceil(Math.max(height, width) / maxSide));
   const [h, w] = [Math.ceil(height / step), Math.ceil(width / step)];
   const data = new Uint8Array(h * w * 3);
@@ -30,7 +30,7 @@ export function renderPicture({ image, reference, prediction }: Picture, maxSide
       const inPrediction = prediction !== undefined && edgeIn(prediction, y * step, x * step, step);
       const color =
         inReference && inPrediction ? BOTH : inReference ? REFERENCE : inPrediction ? PREDICTION : undefined;
-      for (let c = 0; c < 3; c++) data[3 * (y * w + x) + c] = color ? color[c] : image.data[source + c];
+      data.set(color ?? image.data.subarray(source, source + 3), 3 * (y * w + x));
     }
   }
   return encode({ width: w, height: h, data, depth: 8, channels: 3 });
@@ -38,7 +38,7 @@ export function renderPicture({ image, reference, prediction }: Picture, maxSide
 
 /** True if an object's edge runs through the block: a labelled pixel whose right or lower neighbour differs, or vice versa. */
 function edgeIn({ data, shape }: LabelImage, top: number, left: number, step: number): boolean {
-  const [height, width] = shape;
+  const [height = 0, width = 0] = shape;
   const bottom = Math.min(top + step, height);
   const right = Math.min(left + step, width);
   for (let y = top; y < bottom; y++) {

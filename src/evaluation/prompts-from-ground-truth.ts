@@ -38,9 +38,10 @@ const DILATION = 5;
 
 /** @param random values in [0, 1); seeded for repeatable figures */
 export function promptFromObject(object: Mask, size: Size, setting: PromptSetting, random: () => number): ImagePrompt {
-  const positives = setting.positives > 0 ? [innermostPixel(object)] : [];
-  if (setting.positives > 1) {
-    const [[y, x]] = positives;
+  const centre = setting.positives > 0 ? innermostPixel(object) : undefined;
+  const positives = centre ? [centre] : [];
+  if (centre && setting.positives > 1) {
+    const [y, x] = centre;
     const others = subtractMasks(object, translateMask(fullMask([1, 1]), y, x));
     positives.push(...randomPixels(others, setting.positives - 1, random));
   }
@@ -86,10 +87,9 @@ export function randomPixels(mask: Mask, count: number, random: () => number): Y
   const pixels: YX[] = [];
   let before = 0;
   for (let i = 0, k = 0; i < spans.length && k < ranks.length; i += 3) {
-    const length = spans[i + 2] - spans[i + 1];
-    for (; k < ranks.length && ranks[k] < before + length; k++)
-      pixels.push([spans[i], spans[i + 1] + ranks[k] - before]);
-    before += length;
+    const [y, start, end] = [spans[i]!, spans[i + 1]!, spans[i + 2]!];
+    for (; k < ranks.length && ranks[k]! < before + end - start; k++) pixels.push([y, start + ranks[k]! - before]);
+    before += end - start;
   }
   return pixels;
 }

@@ -1,3 +1,4 @@
+import { itemAt } from '../items.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { labelComponents } from '../ndimage/label.js';
 import { matchObjects, type Overlap, type Overlaps, overlapsOf } from './matching.js';
@@ -62,8 +63,8 @@ export function scoreSegmentation(reference: LabelImage, predicted: LabelImage):
   if (tp + fp + fn === 0) return { msa: 1, sa50: 1, sa75: 1, precision: 1, recall: 1, f1: 1, dice: 1, ...counts };
   return {
     msa: accuracies.reduce((sum, accuracy) => sum + accuracy, 0) / accuracies.length,
-    sa50: accuracies[0],
-    sa75: accuracies[5],
+    sa50: itemAt(accuracies, 0),
+    sa75: itemAt(accuracies, 5),
     precision: ratio(tp, tp + fp),
     recall: ratio(tp, tp + fn),
     f1: ratio(2 * tp, 2 * tp + fp + fn),

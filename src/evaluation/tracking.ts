@@ -1,3 +1,4 @@
+import { itemAt } from '../items.js';
 import type { Size } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { intersectionArea } from '../ndimage/mask-sets.js';
@@ -38,7 +39,7 @@ export async function trackAccuracy(
 ): Promise<TrackAccuracy> {
   const { signal, onProgress: _, ...settings } = options;
   const planes = [...truth.keys()].sort((a, b) => a - b);
-  const [first] = planes;
+  const first = itemAt(planes, 0);
   const start = (await segmentFromBox({ ...context, plane: first }, (truth.get(first) as Mask).box, { signal })).mask;
   const track: Pick<Track, 'masks' | 'end'> =
     start.area > 0

@@ -1,4 +1,6 @@
+import { itemAt } from '../items.js';
 import type { LabelImage } from '../ndimage/array.js';
+import { threeAxes } from '../ndimage/label.js';
 import type { Mask } from '../ndimage/mask.js';
 import { maskFromLabels } from '../ndimage/rle.js';
 import type { SegmentContext } from '../segmentation/context.js';
@@ -42,7 +44,7 @@ export async function volumeAccuracy(
 ): Promise<VolumeAccuracy> {
   const truth = objectOf(labels, id);
   const planes = [...truth.keys()];
-  const middle = planes[planes.length >> 1];
+  const middle = itemAt(planes, planes.length >> 1);
   const fromBox = async (plane: number) => {
     const { box } = truth.get(plane) as Mask;
     return (await segmentFromBox({ ...context, plane }, box, { signal })).mask;
@@ -50,14 +52,17 @@ export async function volumeAccuracy(
   const bounded = new Map<number, Mask>();
   for (const plane of planes) bounded.set(plane, await fromBox(plane));
   const start = bounded.get(middle) as Mask;
-  const [iou, beyond, missed]: Partial<Record<ProjectionName, number>>[] = [{}, {}, {}];
+  type Scores = Partial<Record<ProjectionName, number>>;
+  const [iou, beyond, missed]: [Scores, Scores, Scores] = [{}, {}, {}];
   for (const projection of projections) {
     const { scoreDrop } = context.following ?? {};
     const options: ProjectOptions = { projection, iouThreshold, boxExtension, scoreDrop };
     const annotated = { masks: new Map([[middle, start]]), stopLower: false, stopUpper: false };
     const found =
       start.area > 0
-        ? await projectThroughVolume(annotated, labels.shape[0], sliceSegmenter(context), options, { signal })
+        ? await projectThroughVolume(annotated, threeAxes(labels.shape)[0], sliceSegmenter(context), options, {
+            signal,
+          })
         : { masks: new Map<number, Mask>() };
     iou[projection] = volumeIou(truth, found.masks);
     const right = planes.filter((plane) => found.masks.has(plane)).length;
@@ -70,7 +75,8 @@ export async function volumeAccuracy(
 /** Plane → mask of one label, planes ascending. */
 export function objectOf(labels: LabelImage, id: number): Map<number, Mask> {
   const masks = new Map<number, Mask>();
-  for (let plane = 0; plane < labels.shape[0]; plane++) {
+  const [count] = threeAxes(labels.shape);
+  for (let plane = 0; plane < count; plane++) {
     const mask = maskFromLabels(labels, id, plane);
     if (mask.area > 0) masks.set(plane, mask);
   }

@@ -1,3 +1,4 @@
+import { itemAt } from '../items.js';
 /**
  * Colours of objects: distinct, and the same for an id for as long as the shuffle is the same, so that an object keeps
  * its colour while others come and go.
@@ -6,9 +7,15 @@
 /** @param shuffle any integer; another one gives other colours. Returns '#rrggbb'. */
 export function colorOf(id: number, shuffle = 0): string {
   const turn = fraction(id * GOLDEN + fraction(shuffle * 0.754877666) + 0.13);
-  const shade = (id + shuffle) % 3;
-  return hslToHex(turn, [0.9, 0.7, 0.8][shade], [0.55, 0.65, 0.45][shade]);
+  const { saturation, lightness } = itemAt(SHADES, (id + shuffle) % SHADES.length);
+  return hslToHex(turn, saturation, lightness);
 }
+
+const SHADES = [
+  { saturation: 0.9, lightness: 0.55 },
+  { saturation: 0.7, lightness: 0.65 },
+  { saturation: 0.8, lightness: 0.45 },
+] as const;
 
 /** micro-sam shows the object in work in one colour. */
 export const CURRENT_COLOR = '#ffd400';

@@ -386,7 +386,11 @@ export class Presenter {
   }
 
   /** A click in a section is a point in its slice. */
-  private putPoint([, y, x]: readonly number[], plane: number, click: 'tool' | 'negative'): void {
+  private putPoint(
+    [, y, x]: readonly [z: number, y: number, x: number],
+    plane: number,
+    click: 'tool' | 'negative',
+  ): void {
     const { session } = this;
     const positive = click === 'tool' && session.shown.settings.positive;
     const prompt = { kind: 'point', id: session.newPromptId(), plane, at: [y + 0.5, x + 0.5], positive } as const;

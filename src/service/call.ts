@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { asSamError, ERROR_CODES, type ErrorCode, SamError } from '../errors.js';
+import { asSamError, ERROR_CODES, SamError } from '../errors.js';
+import { itemAt } from '../items.js';
 import { isHandle } from './handle.js';
 import { isArrayLike, plainNumbers, scalarOf } from './ndarray.js';
 import { problemOf, unknownName } from './problem.js';
@@ -44,16 +45,18 @@ function parseArguments<Schema extends ArgumentSchema>(
       `${name} takes ${positional.length === 0 ? 'no arguments by position' : `${positional.length} arguments by position (${positional.join(', ')})`} and one object of options; it got ${rest.length} and ${Object.keys(named).length === 0 ? 'no' : 'an'} object of options.`,
     );
   rest.forEach((value, index) => {
-    if (positional[index] in named)
-      throw new SamError('invalid_argument', `${name} got "${positional[index]}" twice: by position and by name.`);
-    named[positional[index]] = value;
+    const key = itemAt(positional, index);
+    if (Object.hasOwn(named, key))
+      throw new SamError('invalid_argument', `${name} got "${key}" twice: by position and by name.`);
+    named[key] = value;
   });
-  const known = Object.keys(schema.entries);
+  const known = new Map(Object.entries(schema.entries));
   for (const [key, value] of Object.entries(named)) {
-    if (!known.includes(key)) throw new SamError('invalid_argument', `${unknownName(key, name, known)}.`);
+    const entry = known.get(key);
+    if (!entry) throw new SamError('invalid_argument', `${unknownName(key, name, [...known.keys()])}.`);
     named[key] = scalarOf(value);
     // Python's None where the argument may be left out; where null says something, the schema takes it.
-    if (value === null && !v.is(schema.entries[key], null)) delete named[key];
+    if (value === null && !v.is(entry, null)) delete named[key];
   }
   const result = v.safeParse(schema, named);
   if (result.success) return result.output;
@@ -88,7 +91,7 @@ export function encodeError(error: unknown): SamError {
 /** The error behind a text that `encodeError` made; for callers on the other side. */
 export function decodeError(error: unknown): SamError {
   const text = error instanceof Error ? error.message : String(error);
-  const match = /(?:^|\b)([a-z_]+): ([\s\S]*)$/.exec(text);
-  const code = match && ERROR_CODES.find((known) => known === match[1]);
-  return code ? new SamError(code as ErrorCode, match[2]) : new SamError('internal', text);
+  const [, word, message] = /(?:^|\b)([a-z_]+): ([\s\S]*)$/.exec(text) ?? [];
+  const code = ERROR_CODES.find((known) => known === word);
+  return code && message !== undefined ? new SamError(code, message) : new SamError('internal', text);
 }

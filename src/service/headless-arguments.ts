@@ -4,7 +4,7 @@ import { THRESHOLD_ARGUMENTS } from './automatic.js';
 import { halo, tileShape } from './engine.js';
 import { imageOrHandleSchema, imageSchema } from './image.js';
 import { STREAM_ARGUMENTS, TASK_ARGUMENTS } from './running-calls.js';
-import { labelsSchema, rows } from './schemas.js';
+import { labelsSchema, rows, yx, yxyx } from './schemas.js';
 
 /** What the functions without an annotator (headless.ts) take. */
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -30,7 +30,7 @@ const PROMPT_ARGUMENTS = {
   ...TASK_ARGUMENTS,
 };
 const box = v.pipe(
-  rows(4, '[y0, x0, y1, x1]', true),
+  rows(yxyx, '[y0, x0, y1, x1]', true),
   v.transform(([first]) => first as unknown as readonly [number, number, number, number]),
 );
 const flag = v.optional(v.boolean());
@@ -42,7 +42,7 @@ export const schemas = {
     ...IMAGE_ARGUMENTS,
     ...TASK_ARGUMENTS,
   }),
-  points: v.strictObject({ ...PROMPT_ARGUMENTS, points: rows(2, '[y, x]'), labels: v.optional(labelsSchema) }),
+  points: v.strictObject({ ...PROMPT_ARGUMENTS, points: rows(yx, '[y, x]'), labels: v.optional(labelsSchema) }),
   box: v.strictObject({
     ...PROMPT_ARGUMENTS,
     box,
@@ -51,7 +51,7 @@ export const schemas = {
   boxAndPoints: v.strictObject({
     ...PROMPT_ARGUMENTS,
     box,
-    points: rows(2, '[y, x]'),
+    points: rows(yx, '[y, x]'),
     labels: v.optional(labelsSchema),
   }),
   mask: v.strictObject({

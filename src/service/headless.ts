@@ -10,7 +10,8 @@ import type { OpenOptions } from '../io/open-options.js';
 import { readLabelImage } from '../io/results/label-image.js';
 import type { Store } from '../io/store.js';
 import { resolveModel } from '../model/registry.js';
-import { type LabelImage, type Tensor, tensor } from '../ndimage/array.js';
+import { type LabelImage, type Tensor, tensor, type YX } from '../ndimage/array.js';
+import { threeAxes } from '../ndimage/label.js';
 import { maskFromBitmap, maskToBitmap } from '../ndimage/rle.js';
 import { automaticStack } from '../segmentation/automatic-stack.js';
 import type { SegmentContext } from '../segmentation/context.js';
@@ -290,8 +291,8 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
               emit({ plane, labels });
             };
             const all = await automaticLabels(given, task, tell);
-            const [height, width] = all.shape.slice(-2);
-            for (let plane = 0; plane < all.data.length / (height * width); plane++) {
+            const [planes, height, width] = threeAxes(all.shape);
+            for (let plane = 0; plane < planes; plane++) {
               const data = all.data.subarray(plane * height * width, (plane + 1) * height * width);
               if (!isTold.has(plane)) emit({ plane, labels: { data, shape: [height, width] } });
             }
@@ -318,13 +319,10 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
 }
 
 /** @throws SamError `invalid_argument` unless there is one label for each point */
-export function promptPoints(
-  points: readonly (readonly number[])[],
-  labels: readonly (number | boolean)[] | undefined,
-): PromptPoint[] {
+export function promptPoints(points: readonly YX[], labels: readonly (number | boolean)[] | undefined): PromptPoint[] {
   if (labels && labels.length !== points.length)
     throw new SamError('invalid_argument', `There are ${points.length} points but ${labels.length} labels.`);
-  return points.map(([y, x], i) => ({ at: [y, x], positive: labels === undefined || Boolean(labels[i]) }));
+  return points.map((at, i) => ({ at, positive: labels === undefined || Boolean(labels[i]) }));
 }
 
 /** Candidates below a floor are never asked for again, so it lies below what was given. */

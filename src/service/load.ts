@@ -49,7 +49,7 @@ export function loadFunctions(session: AnnotationSession) {
       if (!tracks)
         throw new SamError(
           'invalid_argument',
-          `${files[0].name}${files.length > 1 ? ` and ${files.length - 1} more are` : ' is'} no tracks; expected res_track.txt with mask000.tif …, a zip of these, or <name>_tracks.csv with <name>_graph.json.`,
+          `${files[0]?.name ?? 'Nothing'}${files.length > 1 ? ` and ${files.length - 1} more are` : ' is'} no tracks; expected res_track.txt with mask000.tif …, a zip of these, or <name>_tracks.csv with <name>_graph.json.`,
         );
       await importTracks(session, tracks);
       return tracksJson(session, 'committed_objects');

@@ -116,16 +116,16 @@ export function fromRpcArray(value: unknown): Tensor {
 
 function decode({ _rvalue, _rdtype }: Partial<RpcArray>): TypedArray {
   const code = String(_rdtype).replace(/^[<>|=]/, '');
-  const dtype = Object.hasOwn(CODES, code) ? CODES[code] : code;
-  if (!Object.hasOwn(READERS, dtype))
+  const dtype = (Object.hasOwn(CODES, code) ? CODES[code] : undefined) ?? code;
+  const make = Object.hasOwn(READERS, dtype) ? READERS[dtype] : undefined;
+  const width = WIDTHS[dtype];
+  if (make === undefined || width === undefined)
     throw new SamError(
       'unsupported',
       `Arrays of type ${String(_rdtype).slice(0, 40)} are not supported; convert to ${Object.keys(READERS).slice(0, 8).join(', ')}.`,
     );
-  const make = READERS[dtype];
   const bytes = bytesOf(_rvalue);
-  if (String(_rdtype).startsWith('>')) swapBytes(new Uint8Array(bytes), WIDTHS[dtype]);
-  const width = WIDTHS[dtype];
+  if (String(_rdtype).startsWith('>')) swapBytes(new Uint8Array(bytes), width);
   if (bytes.byteLength % width !== 0)
     throw new SamError('invalid_image', `${bytes.byteLength} bytes are no whole number of ${dtype} values.`);
   return make(bytes);

@@ -1,4 +1,5 @@
 import type * as v from 'valibot';
+import { itemAt } from '../items.js';
 
 /** What is wrong with an argument, in a sentence for whoever wrote the call. */
 export function problemOf(issue: v.BaseIssue<unknown>): string {
@@ -50,7 +51,7 @@ export function unknownName(given: string, called: string, known: readonly strin
 }
 
 function upper(text: string): string {
-  return text[0].toUpperCase() + text.slice(1);
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 function nearest(given: string, known: readonly string[]): string | undefined {
@@ -67,12 +68,15 @@ function nearest(given: string, known: readonly string[]): string | undefined {
 
 /** Letters to change, add or leave out, at least (Levenshtein). */
 function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+  const others = [...b];
+  let row = [...others.keys(), others.length];
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of others.entries()) {
+      const [above, before, left] = [itemAt(row, j + 1), itemAt(row, j), itemAt(next, j)];
+      next.push(Math.min(left + 1, above + 1, before + (letter === other ? 0 : 1)));
+    }
     row = next;
   }
-  return row[b.length];
+  return itemAt(row, others.length);
 }

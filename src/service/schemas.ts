@@ -12,18 +12,22 @@ import { stackSettingsSchema } from './stack.js';
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 const number = v.pipe(v.number(), v.finite());
 
+export const yx = v.tuple([number, number]);
+export const yxyx = v.tuple([number, number, number, number]);
+
 /**
  * Lists of numbers, as nested lists or as an array of two axes.
  *
+ * @param row what one of them is
  * @param single one row is asked for, which may also come by itself
  */
-export function rows(width: number, what: string, single = false) {
+export function rows<Row extends typeof yx | typeof yxyx>(row: Row, what: string, single = false) {
   return v.pipe(
     v.any(),
     v.transform((value) => (isArrayLike(value) ? toRows(value) : value)),
     v.transform((value) => (single && Array.isArray(value) && typeof value[0] === 'number' ? [value] : value)),
     v.array(
-      v.pipe(v.array(number, `expected ${what}`), v.length(width, `expected ${what}`)),
+      v.pipe(v.array(number, `expected ${what}`), v.length(row.items.length, `expected ${what}`), row),
       single ? `expected ${what}` : `expected a list of ${what}`,
     ),
     v.minLength(1, 'the list is empty'),
@@ -31,11 +35,13 @@ export function rows(width: number, what: string, single = false) {
   );
 }
 
-function toRows(value: unknown): number[][] {
+/** Of an array of one axis its numbers, which may be one row. */
+function toRows(value: unknown): number[][] | number[] {
   const { data, shape } = fromRpcArray(value);
-  if (shape.length < 2) return shape.length === 1 ? ([...data] as unknown as number[][]) : [];
-  const width = shape[1];
-  return Array.from({ length: shape[0] ?? 0 }, (_, row) => [...data.subarray(row * width, (row + 1) * width)]);
+  const [count, width] = shape;
+  if (count === undefined) return [];
+  if (width === undefined) return [...data];
+  return Array.from({ length: count }, (_, row) => [...data.subarray(row * width, (row + 1) * width)]);
 }
 
 const list = v.pipe(
@@ -97,17 +103,17 @@ export const schemas = {
     ...stackSettingsSchema,
   }),
   add_point_prompts: v.strictObject({
-    points: rows(2, '[y, x]'),
+    points: rows(yx, '[y, x]'),
     labels: v.optional(labelsSchema),
     ...placed,
   }),
-  add_box_prompts: v.strictObject({ boxes: rows(4, '[y0, x0, y1, x1]'), ...placed }),
+  add_box_prompts: v.strictObject({ boxes: rows(yxyx, '[y0, x0, y1, x1]'), ...placed }),
   add_polygon_prompts: v.strictObject({
-    polygons: v.pipe(v.array(rows(2, '[y, x]')), v.minLength(1, 'the list is empty')),
+    polygons: v.pipe(v.array(rows(yx, '[y, x]')), v.minLength(1, 'the list is empty')),
     ...placed,
   }),
   add_scribble_prompts: v.strictObject({
-    paths: v.pipe(v.array(rows(2, '[y, x]')), v.minLength(1, 'the list is empty')),
+    paths: v.pipe(v.array(rows(yx, '[y, x]')), v.minLength(1, 'the list is empty')),
     labels: v.optional(labelsSchema),
     ...placed,
   }),
@@ -122,7 +128,7 @@ export const schemas = {
   }),
   delete_object: v.strictObject({ id: natural, layer: v.optional(layer) }),
   paint: v.strictObject({
-    path: rows(2, '[y, x]'),
+    path: rows(yx, '[y, x]'),
     tool: v.optional(v.picklist(['brush', 'eraser', 'fill'])),
     radius: v.optional(number),
     layer: v.optional(layer),

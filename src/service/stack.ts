@@ -133,7 +133,8 @@ export function stackFunctions(session: AnnotationSession, calls: RunningCalls) 
       method('segment_all_slices', [], schemas.segment_all, ({ task, progress, stream, ...settings }) =>
         run({ task, progress, stream }, async () => {
           await follow(settings);
-          return planesOf(session, [...session.state.layers.current_object.objects.keys()][0]);
+          const [id] = session.state.layers.current_object.objects.keys();
+          return id === undefined ? [] : planesOf(session, id);
         }),
       ),
     ),

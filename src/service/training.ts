@@ -4,6 +4,7 @@ import type { ImageSource } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
 import { readLabelImage } from '../io/results/label-image.js';
+import { itemAt } from '../items.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { modelNames, resolveModel } from '../model/registry.js';
 import type { Size } from '../ndimage/array.js';
@@ -233,7 +234,7 @@ async function annotatedOf(
   for (const [i, image] of images.entries()) {
     const [source, labelled] = [
       await openInput(imageInput(image, { name: `image ${i + 1}` }), {}),
-      await openInput(imageInput(labels[i], { name: `labels ${i + 1}` }), {}),
+      await openInput(imageInput(itemAt(labels, i), { name: `labels ${i + 1}` }), {}),
     ];
     try {
       all.push(...(await annotatedPlanes(source, await readLabelImage(labelled))));

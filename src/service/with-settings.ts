@@ -17,9 +17,10 @@ export async function withSettings(
   also?: Edit,
 ): Promise<void> {
   const edits = [...(also ? [also] : []), ...(Object.keys(changed).length > 0 ? [changeSettings(changed)] : [])];
-  if (edits.length === 0) return action();
+  const last = edits.at(-1);
+  if (last === undefined) return action();
   const takeBack = await session.tryInTurn({
-    title: edits[edits.length - 1].title,
+    title: last.title,
     change: (state) => edits.reduce((made, edit) => edit.change(made), state),
   });
   try {

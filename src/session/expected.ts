@@ -1,3 +1,4 @@
+import { itemAt } from '../items.js';
 import type { CommandQueue, QueuedCommand } from './command-queue.js';
 import { type History, patchState } from './history.js';
 import type { SessionState } from './state.js';
@@ -22,7 +23,7 @@ export function expectedState(
       const past = before.pop();
       undone.push(now);
       if (past) now = withWorkOf(now, past);
-      else if (done > 0) now = patchState(now, history.steps.done[--done].back);
+      else if (done > 0) now = patchState(now, itemAt(history.steps.done, --done).back);
       continue;
     }
     if (command.id === 'redo') {
@@ -31,7 +32,7 @@ export function expectedState(
         before.push(now);
         now = withWorkOf(now, next);
       } else if (redoable > 0) {
-        const step = history.steps.undone[--redoable];
+        const step = itemAt(history.steps.undone, --redoable);
         if ('forth' in step) now = patchState(now, step.forth);
       }
       continue;

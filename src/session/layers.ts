@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import type { LabelImage, Size, YX } from '../ndimage/array.js';
+import { threeAxes } from '../ndimage/label.js';
 import type { Mask } from '../ndimage/mask.js';
 import { maskContains, masksFromLabels, paintMask } from '../ndimage/rle.js';
 import type { ImageInfo, ObjectLayer, ObjectLayerName, ObjectRecord, SessionState } from './state.js';
@@ -125,7 +126,7 @@ export function isUntouched({ layers, prompts }: SessionState): boolean {
 
 /** The objects of a label image, [H, W] or [planes, H, W]; the inverse of `paintLayer`. */
 export function recordsFromLabels(labels: LabelImage, origin: ObjectRecord['origin'] = 'loaded'): ObjectRecord[] {
-  const planes = labels.shape.length === 3 ? labels.shape[0] : 1;
+  const [planes] = threeAxes(labels.shape);
   const masks = new Map<number, Map<number, Mask>>();
   for (let plane = 0; plane < planes; plane++)
     for (const [id, mask] of masksFromLabels(labels, plane)) {

@@ -1,5 +1,6 @@
 import { asSamError, SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
+import { itemAt } from '../items.js';
 import { encoderWithEarlyFeatures } from '../model/early-features.js';
 import { encoderWithDelta } from '../model/encoder-delta.js';
 import { findCandidates } from '../model/find-candidates.js';
@@ -63,7 +64,7 @@ class LocalWorker implements SamWorker {
   ) {}
 
   async info() {
-    const [{ name, provider, note }] = this.runtimes;
+    const { name, provider, note } = itemAt(this.runtimes, 0);
     const decoders = [...this.models.values()].flatMap(({ spec, decoder }) =>
       decoder.note ? [`${spec.name}: ${decoder.note}`] : [],
     );
@@ -147,9 +148,9 @@ class LocalWorker implements SamWorker {
       for (;;) {
         const model = await this.find(name, options);
         options.signal?.throwIfAborted();
-        const [runtime, next] = this.runtimes;
+        const [, next] = this.runtimes;
         try {
-          return await onDevice(runtime, job(model));
+          return await onDevice(itemAt(this.runtimes, 0), job(model));
         } catch (error) {
           if (options.signal?.aborted || next === undefined || !isDeviceFault(error)) throw error;
           this.giveUp(error.message, next);
@@ -207,7 +208,7 @@ class LocalWorker implements SamWorker {
   /** The same model on the runtime that always works, to compare with. */
   private async onLast(spec: ModelSpec, bytes: ModelParts): Promise<LoadedModel> {
     const made: Partial<Writable<LoadedModel>> = {};
-    await create(made, this.runtimes[this.runtimes.length - 1], spec, bytes, undefined);
+    await create(made, itemAt(this.runtimes, this.runtimes.length - 1), spec, bytes, undefined);
     return made as LoadedModel;
   }
 }
@@ -284,7 +285,7 @@ async function loadFiles(files: readonly ModelFile[], name: string, options: Loa
 }
 
 function checkImage({ data, shape }: Parameters<SamWorker['encode']>[1]): void {
-  const [height, width, channels] = shape;
+  const [height = 0, width = 0, channels] = shape;
   if (shape.length === 3 && channels === 3 && height > 0 && width > 0 && data.length === height * width * 3) return;
   throw new SamError(
     'invalid_image',

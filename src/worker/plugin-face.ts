@@ -1,4 +1,5 @@
 import { asSamError, SamError } from '../errors.js';
+import { itemAt } from '../items.js';
 import { resolveModel } from '../model/registry.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import { buildPrompts, type ObjectPrompt, postprocessMask, toImage } from '../model/transforms.js';
@@ -93,7 +94,9 @@ export function servePlugin(channel: Channel, worker: SamWorker): Promise<void> 
         const single = !box && points.length === 1 && labels[0] === 1;
         const best = decoded.tokens.reduce(
           (chosen, token, m) =>
-            (single ? token > 0 : token === 0) && !(decoded.iou[m] <= (decoded.iou[chosen] ?? -Infinity)) ? m : chosen,
+            (single ? token > 0 : token === 0) && !(itemAt(decoded.iou, m) <= (decoded.iou[chosen] ?? -Infinity))
+              ? m
+              : chosen,
           -1,
         );
         const mask = Math.max(0, best);

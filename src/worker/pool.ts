@@ -65,14 +65,14 @@ export function poolWorker(workers: readonly SamWorker[]): PoolWorker {
         ),
       );
       const answered = infos.filter((info) => info !== undefined);
-      if (answered.length === 0)
-        throw new SamError('worker_lost', 'All workers of the pool went away; start new ones.');
+      const [first] = answered;
+      if (first === undefined) throw new SamError('worker_lost', 'All workers of the pool went away; start new ones.');
       const gone = members.length - answered.length;
       return {
-        ...answered[0],
+        ...first,
         name: `${answered.length} ${answered.length === 1 ? 'worker' : 'workers'}: ${answered.map(({ name }) => name).join(', ')}`,
-        note: gone > 0 ? `${gone} of ${members.length} workers went away.` : answered[0].note,
-        loaded: answered[0].loaded.filter((model) => answered.every(({ loaded }) => loaded.includes(model))),
+        note: gone > 0 ? `${gone} of ${members.length} workers went away.` : first.note,
+        loaded: first.loaded.filter((model) => answered.every(({ loaded }) => loaded.includes(model))),
       };
     },
     async load(model, options) {

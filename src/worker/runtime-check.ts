@@ -62,7 +62,7 @@ function difference(what: string, got: Float32Array, wanted: Float32Array, most:
   if (got.length !== wanted.length) return `${what} are ${got.length} values instead of ${wanted.length}`;
   let worst = 0;
   for (let i = 0; i < got.length; i++) {
-    const off = Math.abs(got[i] - wanted[i]);
+    const off = Math.abs(got[i]! - wanted[i]!);
     worst = Number.isNaN(off) ? Infinity : Math.max(worst, off);
   }
   return worst <= most ? undefined : `${what} are off by ${worst.toPrecision(2)}`;

@@ -130,6 +130,21 @@ describe('a checkpoint of PyTorch', () => {
       false,
     );
   });
+
+  it('with LoRA of another network is refused, not filled with what lies past its end', async () => {
+    const base = 'image_encoder.blocks.0.mlp.';
+    const state = new Map<string, Saved>([
+      ...SAM,
+      [`${base}mlp_layer.lin2.weight`, floatTensor([1, 2], Float32Array.of(1, 1))],
+      [`${base}w_a_linear_2.weight`, floatTensor([2, 2], Float32Array.of(1, 0, 0, 1))],
+      [`${base}w_b_linear_2.weight`, floatTensor([1, 1], Float32Array.of(3))],
+    ]);
+    const { sam } = await open(torchZip(state));
+    await assert.rejects(read(sam, 'image_encoder.blocks.0.mlp.lin2.weight'), {
+      code: 'model_unavailable',
+      message: /does not fit/,
+    });
+  });
 });
 
 describe('other files of weights', () => {

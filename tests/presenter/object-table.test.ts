@@ -51,6 +51,8 @@ describe('object table', () => {
     const { rows, total, problem } = objectTable(layer, { column: 'id', descending: false }, 'size >');
     assert.deepEqual([rows.length, total], [0, 4]);
     assert.match(problem ?? '', /"size>" cannot be read/);
+    const inherited = objectTable(layer, { column: 'id', descending: false }, 'constructor > 0');
+    assert.match(inherited.problem ?? '', /"constructor>0" cannot be read/);
   });
 
   it('measures mean intensities in the background, those of changed objects anew', async () => {

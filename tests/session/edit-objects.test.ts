@@ -112,6 +112,7 @@ describe('objects corrected as a whole', () => {
     assert.equal(objects().size, 2);
     assert.equal(session.state.splitSeed, undefined);
     await assert.rejects(session.run('split_by_hand', { path: [[2, 2]] }), /no object at this place/);
+    await assert.rejects(session.run('split_by_hand', { path: [] }), { code: 'invalid_argument' });
     await assert.rejects(
       session.run('split_by_hand', {
         path: [

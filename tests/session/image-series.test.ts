@@ -338,11 +338,13 @@ describe('image series', () => {
       { name: 'a, "b"', csv: 'label,area\r\n1,5\r\n' },
       { name: 'c', csv: 'area,"mean, DAPI"\r\n7,"x ""y"""\r\n' },
       { name: 'empty', csv: 'label\r\n' },
+      { name: 'short', csv: 'label,area\r\n2\r\n' },
     ]);
     assert.deepEqual(parseCsv(joined), [
       ['image', 'label', 'area', 'mean, DAPI'],
       ['a, "b"', '1', '5', ''],
       ['c', '', '7', 'x "y"'],
+      ['short', '2', '', ''],
     ]);
   });
 });

@@ -115,6 +115,17 @@ describe('importTracks', () => {
       );
     assert.equal(session.state.layers, before);
   });
+
+  it('a track whose list of mothers is empty has none, and is a family of its own', async () => {
+    const session = opened();
+    await importTracks(session, await labelsToCtc(labels));
+    const tracks = napariTracks(labels);
+    const graph = JSON.stringify(Object.fromEntries(truth.map(({ id }) => [id, []])));
+    await importTracks(session, [text('tracks.csv', tracksCsv(tracks)), text('graph.json', graph)]);
+    const families = truth.map(({ id }) => ({ [id]: [] }));
+    assert.deepEqual(session.state.lineages, families);
+  });
+
   it('gives no tracks to an image that was opened while they were read', async () => {
     const session = opened();
     const arriving = importTracks(session, await labelsToCtc(labels));

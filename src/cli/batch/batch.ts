@@ -81,11 +81,11 @@ export function reportBatch(rows: readonly BatchRow[], json = false): number {
   if (json) {
     console.log(JSON.stringify(rows, null, 2));
   } else {
-    const names = rows.map((row) => printable(row.name));
-    const width = Math.min(Math.max(...names.map((name) => name.length), 4), WIDEST_NAME);
-    for (const [i, row] of rows.entries()) {
+    const named = rows.map((row) => ({ ...row, name: printable(row.name) }));
+    const width = Math.min(Math.max(...named.map(({ name }) => name.length), 4), WIDEST_NAME);
+    for (const row of named) {
       console.log(
-        `${names[i].padEnd(width)}  ${row.status.padEnd(9)}  ${duration(row.seconds).padStart(11)}  ${row.detail}`,
+        `${row.name.padEnd(width)}  ${row.status.padEnd(9)}  ${duration(row.seconds).padStart(11)}  ${row.detail}`,
       );
     }
     const count = (status: BatchRow['status']) => rows.filter((row) => row.status === status).length;

@@ -10,6 +10,7 @@ import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
 import { httpStore } from '../../io/stores/http.js';
 import { plateFields } from '../../io/zarr/plate.js';
+import { itemAt } from '../../items.js';
 import { UsageError } from '../command.js';
 import type { Input } from './input.js';
 import { holdsEmbeddings, recordedResults } from './result-records.js';
@@ -39,7 +40,7 @@ export async function listInputs(given: readonly string[], options: InputOptions
   for (const [i, place] of places.entries()) {
     const matches = choose(place, given.length, options, leftOut);
     if (place.found && matches.length === 0)
-      throw new UsageError(nothingMatches(given[i], place, options.pattern, leftOut));
+      throw new UsageError(nothingMatches(itemAt(given, i), place, options.pattern, leftOut));
     for (const name of matches) {
       const images = await imagesIn(join(place.root, name));
       const single = !place.found && images.length === 1;
@@ -47,7 +48,8 @@ export async function listInputs(given: readonly string[], options: InputOptions
         files.set(isAddress(file) ? file : path.resolve(file), { file, ...(single && { single }) });
     }
   }
-  if (files.size === 0) throw new UsageError(nothingMatches(given.join(' '), places[0], options.pattern, leftOut));
+  if (files.size === 0)
+    throw new UsageError(nothingMatches(given.join(' '), itemAt(places, 0), options.pattern, leftOut));
   const common = commonFolder(places.map(({ root }) => root));
   for (const [part, whole] of await partsAmong([...files.keys()])) {
     files.delete(part);
@@ -107,7 +109,7 @@ function found(root: string, names: readonly string[], pattern = ''): Place {
 }
 
 function addressPlace(address: string): Place {
-  const whole = address.split(/[?#]/)[0];
+  const whole = address.replace(/[?#].*$/s, '');
   const bare = whole.replace(/\/+$/, '');
   const name = fileNameOf(bare);
   const root = bare.slice(0, -name.length);
@@ -116,7 +118,12 @@ function addressPlace(address: string): Place {
 
 function nameBelow(common: string, whole: string): string {
   if (!isAddress(whole)) return slashed(whole).slice(common.length);
-  return decodeName(withoutLogin(whole).address.split(/[?#]/)[0].slice(common.length).replace(/\/+$/, ''));
+  return decodeName(
+    withoutLogin(whole)
+      .address.replace(/[?#].*$/s, '')
+      .slice(common.length)
+      .replace(/\/+$/, ''),
+  );
 }
 
 function decodeName(name: string): string {
@@ -187,7 +194,7 @@ async function imagesIn(file: string): Promise<string[]> {
 }
 
 function plateStore(file: string): Store | undefined {
-  if (!isZarrName(file.split(/[?#]/)[0].replace(/[\\/]+$/, ''))) return undefined;
+  if (!isZarrName(file.replace(/[?#].*$/s, '').replace(/[\\/]+$/, ''))) return undefined;
   if (isAddress(file)) return file.includes('?') ? undefined : httpStore(file);
   return kindOf(file) === 'folder' ? folderStore(file) : undefined;
 }
@@ -208,7 +215,7 @@ function slashed(file: string): string {
 
 /** The longest folder above all of these, with a slash at its end. */
 function commonFolder(folders: readonly string[]): string {
-  const [first, ...others] = folders.map((folder) =>
+  const [first = [], ...others] = folders.map((folder) =>
     `${isAddress(folder) ? withoutLogin(folder).address.replace(/\/$/, '') : slashed(path.resolve(folder)).replace(/\/$/, '')}/`
       .split('/')
       .slice(0, -1),
@@ -228,6 +235,7 @@ function commonFolder(folders: readonly string[]): string {
 function matching(root: string, glob: string): string[] {
   const found: string[] = [];
   const walk = (folder: string, below: string, [part, ...tail]: readonly string[]) => {
+    if (part === undefined) return;
     if (part === '**') {
       walk(folder, below, tail);
       for (const name of namesIn(folder))

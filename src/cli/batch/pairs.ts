@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { pairNames, type Sides, unpairedText } from '../../io/folder/pairing.js';
 import { isAddress } from '../../io/node-open.js';
+import { itemAt } from '../../items.js';
 import { UsageError } from '../command.js';
 import type { Input } from './input.js';
 
@@ -20,17 +21,19 @@ export interface PairOptions extends Sides {
  */
 export function pairInputs(ones: readonly Input[], others: readonly Input[], options: PairOptions): [Input, Input][] {
   const { ignoreUnpaired = false, log, itself = false } = options;
-  if (ones.length === 1 && others.length === 1 && ones[0].single && others[0].single) return [[ones[0], others[0]]];
-  const names = [ones, others].map((side) => side.map(({ name }) => name));
-  const same = (i: number, k: number) => !itself && isSameFile(ones[i].file, others[k].file);
-  const pairing = pairNames(names[0], names[1], same);
-  const text = unpairedText(pairing, names[0], names[1], options);
+  const [one, other] = [ones[0], others[0]];
+  if (ones.length === 1 && others.length === 1 && one?.single && other?.single) return [[one, other]];
+  const names = ones.map(({ name }) => name);
+  const otherNames = others.map(({ name }) => name);
+  const same = (i: number, k: number) => !itself && isSameFile(itemAt(ones, i).file, itemAt(others, k).file);
+  const pairing = pairNames(names, otherNames, same);
+  const text = unpairedText(pairing, names, otherNames, options);
   if (text !== undefined && (!ignoreUnpaired || pairing.pairs.length === 0))
     throw new UsageError(
       `${text} Files belong together by their names, as cells.tif and cells_labels.tif.${pairing.pairs.length > 0 ? ' Leave out what has no partner with --ignore_unpaired.' : ''}`,
     );
   if (text !== undefined) log?.(`Left out: ${text}`);
-  return pairing.pairs.map(([i, k]) => [ones[i], others[k]]);
+  return pairing.pairs.map(([i, k]) => [itemAt(ones, i), itemAt(others, k)]);
 }
 
 function isSameFile(a: string, b: string): boolean {

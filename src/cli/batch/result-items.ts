@@ -3,6 +3,7 @@ import path from 'node:path';
 import { SamError } from '../../errors.js';
 import { shortNames } from '../../io/folder/result-names.js';
 import { type ExportFormat, exportLabels, type LabelExport } from '../../io/results/export.js';
+import { itemAt } from '../../items.js';
 import type { TaskOptions } from '../../task.js';
 import type { BatchItem } from './batch.js';
 import type { Input } from './input.js';
@@ -51,12 +52,16 @@ export function resultItems(
         }
     };
     return {
-      name: titles[i],
+      name: itemAt(titles, i),
       exists: () => results.has(file, formats),
       async run(task) {
         if (!force) results.checkFree(file, command);
         const written: string[] = [];
-        const detail = await work({ input, title: titles[i], stem }, (labels) => write(labels, written, task), task);
+        const detail = await work(
+          { input, title: itemAt(titles, i), stem },
+          (labels) => write(labels, written, task),
+          task,
+        );
         results.finish(file, { by: command, formats, results: written });
         return detail;
       },

@@ -17,6 +17,7 @@ import { fileNameOf, foldedName, folderOf } from '../../io/folder/file-names.js'
 import { alternativeNames, isResultName, resultNames } from '../../io/folder/result-names.js';
 import { withoutLogin } from '../../io/http.js';
 import { isAddress } from '../../io/node-open.js';
+import { itemAt } from '../../items.js';
 import { contentOf, type Input } from './input.js';
 
 /**
@@ -88,7 +89,7 @@ export class ResultFolder {
       if (own.has(input.file)) continue;
       const mine = ownFiles?.get(input.file);
       const others = entries.filter((name) => mine === undefined || path.resolve(folder, name) !== path.resolve(mine));
-      const { record, files } = reserve(folder, input, wanted[i], { known, entries: others, force });
+      const { record, files } = reserve(folder, input, itemAt(wanted, i), { known, entries: others, force });
       own.set(input.file, record);
       if (files.length > 0) occupied.set(input.file, files);
     }
@@ -113,7 +114,7 @@ export class ResultFolder {
     if (files)
       throw new SamError(
         'invalid_argument',
-        `${path.join(this.folder, files[0])} is there already, and it is not known of which image it is. Move it, choose another folder, or replace it with --force.`,
+        `${path.join(this.folder, files[0] ?? '')} is there already, and it is not known of which image it is. Move it, choose another folder, or replace it with --force.`,
       );
   }
 
@@ -134,7 +135,7 @@ export class ResultFolder {
     const mine = this.recordOf(file);
     // What another command of the same folder has noted meanwhile stays.
     const record = readRecord(recordFile(this.folder, mine.name)) ?? mine;
-    const names = new Set([...record.results, ...results.map((name) => name.split('/')[0])]);
+    const names = new Set([...record.results, ...results.map((name) => name.replace(/\/.*$/s, ''))]);
     const next: ResultRecord = {
       ...record,
       input: placeFrom(this.folder, file),
@@ -157,7 +158,7 @@ export class ResultFolder {
 /** What the embeddings of each input are called; the embeddings themselves say which pixels they are of. */
 export function embeddingNames(inputs: readonly Input[]): Map<string, string> {
   const names = resultNames(inputs.map(({ name }) => name));
-  return new Map(inputs.map(({ file }, i) => [file, names[i]]));
+  return new Map(inputs.map(({ file }, i) => [file, itemAt(names, i)]));
 }
 
 /** A zarr in which this program or micro-sam keeps embeddings. */

@@ -88,7 +88,9 @@ export class HyphaEndpoint implements SocketRoute {
 function manager(peer: Peer, client: string): Service {
   const idOf = (query: unknown) => {
     const id = typeof query === 'object' && query !== null ? (query as { id?: unknown }).id : query;
-    return String(id).split(/[:/]/).at(-1)!.split('@')[0];
+    return String(id)
+      .replace(/^.*[:/]/s, '')
+      .replace(/@.*$/s, '');
   };
   const info = { id: `*/${MANAGER}:${SERVICE}`, name: SERVICE, type: SERVICE };
   return {

@@ -31,6 +31,7 @@ async function importForScript({ from, name, half }: ImportRequest, task: TaskOp
       places.push(typeof each === 'string' ? each : file);
     }
     const [checkpoint, decoderFile] = places;
+    if (checkpoint === undefined) throw new SamError('invalid_argument', 'No checkpoint was given; give one at least.');
     const { card } = await importModel(checkpoint, { ...task, name, half, decoderFile });
     return findModel(card.name).name;
   } finally {

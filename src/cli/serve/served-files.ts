@@ -37,7 +37,7 @@ export class ServedFiles {
     const id = createHmac('sha256', this.secret).update(place).digest('hex').slice(0, 32);
     this.roots.set(id, file);
     const isFolder = isAddress(file)
-      ? /\/$/.test(file) || isZarrName(file.split(/[?#]/)[0])
+      ? /\/$/.test(file) || isZarrName(file.replace(/[?#].*$/s, ''))
       : statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
     return `/files/${id}/${encodeURIComponent(nameOf(file))}${isFolder ? '/' : ''}`;
   }
@@ -49,7 +49,7 @@ export class ServedFiles {
   }
 
   async answer({ url, request, response }: Ask): Promise<void> {
-    const [, , id, name, ...below] = decodePath(url.pathname);
+    const [, , id = '', name = '', ...below] = decodePath(url.pathname);
     const root = this.roots.get(id);
     if (root === undefined) throw noFile();
     if (name !== nameOf(root)) return this.answerBeside(root, [name, ...below], { request, response });

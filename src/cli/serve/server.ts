@@ -10,6 +10,7 @@ import { SamError } from '../../errors.js';
 import { nameOfFile } from '../../io/node-open.js';
 import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
+import { itemAt } from '../../items.js';
 import type { ModelFile, ModelSpec } from '../../model/model-spec.js';
 import type { SessionSettings } from '../../session/state.js';
 import { failoverWorker } from '../../worker/failover.js';
@@ -129,7 +130,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   const hypha = new HyphaEndpoint({ token, open: openScript, log: options.log });
   const training = new TrainingEndpoint({
     start: () => startTrainingProcess(program),
-    served: (model, origin) => servedModel(model, files, origins.includes(origin) ? origin : origins[0]),
+    served: (model, origin) => servedModel(model, files, origins.includes(origin) ? origin : itemAt(origins, 0)),
   });
   const endSockets = answerSockets(server, [leases, hypha, training], guard);
   const { host = LOOPBACK } = options;

@@ -44,7 +44,7 @@ export function staticFiles(dist: string, { isolated }: { isolated: boolean }): 
   return async ({ url, request, response }) => {
     const names = url.pathname === '/' ? ['index.html'] : decodePath(url.pathname).slice(1);
     const name = names.join('/');
-    if (!FILES.includes(name) && !(FOLDERS.includes(names[0]) && names.length > 1))
+    if (!FILES.includes(name) && !(FOLDERS.includes(names[0] ?? '') && names.length > 1))
       throw new SamError('not_found', 'There is nothing at this address.');
     if (isolated) for (const [header, value] of Object.entries(ISOLATION)) response.setHeader(header, value);
     const policy = policyOf(name);

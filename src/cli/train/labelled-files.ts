@@ -2,8 +2,8 @@ import path from 'node:path';
 import { type ImageSource, planeCount, readPlane } from '../../io/image.js';
 import { openFile } from '../../io/node-open.js';
 import { toImage } from '../../model/intensity.js';
-import { type LabelImage, sizeOf, tensor } from '../../ndimage/array.js';
-import { labelSizes, removeSmall } from '../../ndimage/label.js';
+import { type LabelImage, tensor } from '../../ndimage/array.js';
+import { labelSizes, removeSmall, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
 import { medianDiameter, type TrainingImage } from '../../training/labelled-image.js';
 import { UsageError } from '../command.js';
@@ -52,8 +52,7 @@ export async function labelledPlanes(
 
 async function planesOf(file: LabelledFile, options: LabelledOptions): Promise<LabelledPlane[]> {
   const labels = await readLabels(file.labels, { key: options.labelKey, flag: '--label_key' });
-  const [height, width] = labels.shape.slice(-2);
-  const count = sizeOf(labels.shape) / (height * width);
+  const [count, height, width] = threeAxes(labels.shape);
   const shape = await read(file.image, options.imageKey, async (source) => ({
     ...source.sizes,
     planes: planeCount(source),
@@ -105,8 +104,9 @@ export function dataReport(training: readonly LabelledPlane[], validation: reado
     planes.reduce((total, plane) => total + of(plane), 0);
   const line = (what: string, planes: readonly LabelledPlane[]) => {
     const diameters = planes.flatMap(({ diameter }) => diameter ?? []).sort((a, b) => a - b);
+    const [smallest] = diameters;
     const span =
-      diameters.length === 0 ? '' : `, ${diameters[0].toFixed(0)} to ${diameters.at(-1)?.toFixed(0)} pixels across`;
+      smallest === undefined ? '' : `, ${smallest.toFixed(0)} to ${diameters.at(-1)?.toFixed(0)} pixels across`;
     return `${what}: ${planes.length} image${planes.length === 1 ? '' : 's'}, ${sum(planes, ({ objects }) => objects)} objects${span}`;
   };
   const dropped = sum([...training, ...validation], (plane) => plane.dropped);

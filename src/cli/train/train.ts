@@ -105,7 +105,8 @@ function parse(args: readonly string[]) {
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  if (args[0] === FOR_PARENT && process.send) return trainForParent(args[1]);
+  const [first, second] = args;
+  if (first === FOR_PARENT && second !== undefined && process.send) return trainForParent(second);
   const values = parse(args);
   const name = nameOf(values);
   const parts = partsOf(values);

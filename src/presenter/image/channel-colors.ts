@@ -1,4 +1,5 @@
 import type { ImageSource } from '../../io/image.js';
+import { itemAt } from '../../items.js';
 
 /**
  * The colours of channels before anybody chose: what the file says; else by the dye, protein or wavelength in their names, or
@@ -6,13 +7,13 @@ import type { ImageSource } from '../../io/image.js';
  */
 export function channelColors({ channels }: Pick<ImageSource, 'channels'>, shown: readonly number[]): string[] {
   if (shown.length === 1) return [GREY];
-  const stated = shown.map((channel) => channels[channel].color);
+  const facts = shown.map((channel) => itemAt(channels, channel));
+  const stated = facts.map(({ color }) => color);
   // Many programs write white, or one colour, for every channel.
   const told = new Set(stated).size > 1;
-  const colors = shown.map((channel, i) => {
-    const { name, wavelength } = channels[channel];
-    return (told && stated[i]) || colorOfName(name) || colorOfWavelength(wavelength);
-  });
+  const colors = facts.map(
+    ({ name, color, wavelength }) => (told && color) || colorOfName(name) || colorOfWavelength(wavelength),
+  );
   const known = colors.filter((color) => color !== undefined);
   const palette = shown.length === 3 && known.length === 0 ? THREE : PALETTE;
   const free = palette.filter((color) => !known.includes(color));
@@ -20,7 +21,7 @@ export function channelColors({ channels }: Pick<ImageSource, 'channels'>, shown
   return colors.map((color, i) => {
     const twice = color !== undefined && !(told && stated[i]) && colors.indexOf(color) !== i && color !== GREY;
     if (color !== undefined && !twice) return color;
-    return free.length > 0 ? free[next++ % free.length] : palette[i % palette.length];
+    return free.length > 0 ? itemAt(free, next++ % free.length) : itemAt(palette, i % palette.length);
   });
 }
 

@@ -37,7 +37,7 @@ export class RememberedChannels {
   }
 
   at(channel: number): ChannelSetting {
-    return this.settings[channel];
+    return this.settings[channel] ?? {};
   }
 
   change(channel: number, change: ChannelSetting): void {
@@ -73,7 +73,7 @@ const SHOWN_AT_FIRST = 4;
 
 /** What the eye is given of an image's channels before anybody chose: alpha is none. */
 export function shownChannels({ channels, rgb }: ImageSource): number[] {
-  const drawn = channels.map((_, index) => index).filter((index) => channels[index].name !== 'Alpha');
+  const drawn = channels.flatMap(({ name }, index) => (name === 'Alpha' ? [] : [index]));
   return rgb ? drawn.slice(0, 3) : drawn;
 }
 

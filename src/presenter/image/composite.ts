@@ -21,27 +21,29 @@ export interface PaintedChannel {
 export function composite(
   pixels: Tensor,
   channels: readonly PaintedChannel[],
-  box: YXYX = [0, 0, pixels.shape[0], pixels.shape[1]],
-  [rows, columns]: Size = [pixels.shape[0], pixels.shape[1]],
+  box?: YXYX,
+  size?: Size,
 ): Tensor<Uint8Array> {
-  const [height, width, count = 1] = pixels.shape;
-  const xs = nearest(box[1], box[3], columns, width).map((x) => x * count);
-  const ys = nearest(box[0], box[2], rows, height).map((y) => y * width * count);
+  const [height = 0, width = 0, count = 1] = pixels.shape;
+  const [rows, columns] = size ?? [height, width];
+  const [top, left, bottom, right] = box ?? [0, 0, height, width];
+  const xs = nearest(left, right, columns, width).map((x) => x * count);
+  const ys = nearest(top, bottom, rows, height).map((y) => y * width * count);
   const out = new Uint8ClampedArray(rows * columns * 3);
   for (const { at, limits, color } of channels) {
     const brightness = brightnessOf(pixels.data, limits);
     const weights = rgbOf(color);
     const grey = weights.every((weight) => weight === 1) && channels.length === 1;
-    const used = [0, 1, 2].filter((component) => weights[component] > 0);
+    const used = [...weights.entries()].filter(([, weight]) => weight > 0);
     for (let row = 0, to = 0; row < rows; row++) {
-      const from = ys[row] + at;
+      const from = ys[row]! + at;
       for (let column = 0; column < columns; column++, to += 3) {
-        const value = brightness(pixels.data[from + xs[column]]);
+        const value = brightness(pixels.data[from + xs[column]!]!);
         if (grey) {
           out[to] = value;
           out[to + 1] = value;
           out[to + 2] = value;
-        } else for (const component of used) out[to + component] += value * weights[component];
+        } else for (const [component, weight] of used) out[to + component]! += value * weight;
       }
     }
   }
@@ -68,5 +70,5 @@ function brightnessOf(data: TypedArray, [low, high]: readonly [number, number]):
   };
   if (!(data instanceof Uint8Array || data instanceof Uint16Array) || data.length < 65536) return convert;
   const table = Uint8Array.from({ length: data instanceof Uint8Array ? 256 : 65536 }, (_, value) => convert(value));
-  return (value) => table[value];
+  return (value) => table[value]!;
 }

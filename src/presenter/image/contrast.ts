@@ -1,4 +1,5 @@
 import { type ImageSource, planeAt, planeCount } from '../../io/image.js';
+import { itemAt } from '../../items.js';
 import type { Size, YXYX } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 
@@ -24,9 +25,10 @@ export async function measureContrast(
     0,
     source.levels.findLastIndex((size) => Math.max(...size) >= 512),
   );
-  const [height, width] = source.levels[level];
+  const size = itemAt(source.levels, level);
+  const [height, width] = size;
   const planes = plane === undefined ? spreadPlanes(planeCount(source), height * width) : [plane];
-  const boxes = sampleBoxes(source.levels[level]);
+  const boxes = sampleBoxes(size);
   const samples = MOST_SAMPLES / (planes.length * boxes.length);
   const values: number[][] = channels.map(() => []);
   for (const index of planes)
@@ -36,9 +38,9 @@ export async function measureContrast(
       // Odd, so that columns of an even width are not sampled alone.
       const step = Math.max(1, Math.floor(pixels / samples)) | 1;
       for (let i = 0; i < pixels; i += step)
-        for (let c = 0; c < channels.length; c++) {
-          const value = data[i * channels.length + c];
-          if (Number.isFinite(value)) values[c].push(value);
+        for (const [c, ofChannel] of values.entries()) {
+          const value = data[i * channels.length + c]!;
+          if (Number.isFinite(value)) ofChannel.push(value);
         }
     }
   return values.map(rangeOf);
@@ -70,7 +72,7 @@ function sampleBoxes([height, width]: Size): YXYX[] {
 function rangeOf(values: readonly number[]): ChannelRange {
   if (values.length === 0) return { limits: [0, 1], range: [0, 1] };
   const sorted = Float64Array.from(values).sort();
-  const range = apart(sorted[0], sorted[sorted.length - 1]);
+  const range = apart(itemAt(sorted, 0), itemAt(sorted, sorted.length - 1));
   const low = quantile(sorted, 0.01);
   const high = upperLimit(sorted, low);
   return { limits: low < high ? [low, high] : range, range };
@@ -85,7 +87,7 @@ function upperLimit(sorted: Float64Array, low: number): number {
 }
 
 function quantile(sorted: Float64Array, part: number): number {
-  return sorted[Math.round(part * (sorted.length - 1))];
+  return itemAt(sorted, Math.round(part * (sorted.length - 1)));
 }
 
 function apart(low: number, high: number): readonly [number, number] {

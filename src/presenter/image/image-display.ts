@@ -1,6 +1,7 @@
 import { SamError } from '../../errors.js';
 import { type ImageSource, planeAt } from '../../io/image.js';
 import type { Store } from '../../io/store.js';
+import { itemAt } from '../../items.js';
 import type { Dtype, Size, Tensor, YXYX } from '../../ndimage/array.js';
 import type { SectionSource } from '../sections/section-view.js';
 import { SectionVolume } from '../sections/section-volume.js';
@@ -67,7 +68,7 @@ export class ImageDisplay {
       const used = chosen.limits ?? limits;
       const single = ranges.length === 1;
       return {
-        name: source.rgb ? 'Colour' : source.channels[shown[index]].name,
+        name: source.rgb ? 'Colour' : itemAt(source.channels, itemAt(shown, index)).name,
         ...(!single && { color: chosen.color ?? colors[index] }),
         limits: used,
         range: sliderRange(source.dtype, range, used),
@@ -146,7 +147,7 @@ export class ImageDisplay {
         const { factor, pixels } = this.overviewOf(plane, channels);
         return composite(pixels, positions, scaled(box, 1 / factor, 1 / factor), size);
       }
-      const [height, width] = this.source.levels[level];
+      const [height, width] = itemAt(this.source.levels, level);
       const { y, x } = this.source.sizes;
       const wanted = scaled(box, height / y, width / x);
       const region: YXYX = [
@@ -173,18 +174,19 @@ export class ImageDisplay {
 
   /** Numbers of the channels that are shown, in the file. */
   get visible(): number[] {
-    return this.channels().flatMap(({ visible }, k) => (visible ? [this.shown[k]] : []));
+    return this.channels().flatMap(({ visible }, k) => (visible ? [itemAt(this.shown, k)] : []));
   }
 
   /** The visible channels; `at` counts in the file. */
   private painted(): PaintedChannel[] {
     const { source, shown } = this;
     const channels = this.channels();
-    if (source.rgb && !channels[0].visible) return [];
-    if (source.rgb)
-      return shown.map((at, k) => ({ at, limits: channels[0].limits, color: ['#ff0000', '#00ff00', '#0000ff'][k] }));
+    if (source.rgb) {
+      const { visible, limits } = itemAt(channels, 0);
+      return visible ? shown.map((at, k) => ({ at, limits, color: itemAt(PRIMARIES, k) })) : [];
+    }
     return channels.flatMap(({ visible, limits, color = '#ffffff' }, k) =>
-      visible ? [{ at: shown[k], limits, color }] : [],
+      visible ? [{ at: itemAt(shown, k), limits, color }] : [],
     );
   }
 
@@ -196,7 +198,7 @@ export class ImageDisplay {
       0,
       levels.findLastIndex(([height]) => sizes.y / height <= zoom * 1.01),
     );
-    const [height, width] = levels[level];
+    const [height, width] = itemAt(levels, level);
     const part = scaled(box, height / sizes.y, width / sizes.x);
     return (part[2] - part[0]) * (part[3] - part[1]) <= MOST_PIXELS ? level : undefined;
   }
@@ -211,7 +213,7 @@ export class ImageDisplay {
 
   private async autoLimits(index: number, plane: number): Promise<readonly [number, number]> {
     const { source, shown } = this;
-    if (!source.rgb) return (await measureContrast(source, [shown[index]], { plane }))[0].limits;
+    if (!source.rgb) return itemAt(await measureContrast(source, [itemAt(shown, index)], { plane }), 0).limits;
     const measured = await measureContrast(source, shown, { plane });
     return [Math.min(...measured.map(({ limits }) => limits[0])), Math.max(...measured.map(({ limits }) => limits[1]))];
   }
@@ -226,6 +228,7 @@ export interface DisplayOptions {
   readonly signal?: AbortSignal;
 }
 
+const PRIMARIES = ['#ff0000', '#00ff00', '#0000ff'];
 const STRIP_PIXELS = 1 << 20;
 /** The most that is read of the file for one picture on screen. */
 const MOST_PIXELS = 2 ** 24;
@@ -239,8 +242,8 @@ function scaled([y0, x0, y1, x1]: YXYX, vertical: number, horizontal: number): Y
  * colours, as many programs do with fluorescence, is stretched as grey is.
  */
 function rangeOfColours(dtype: Dtype, measured: readonly ChannelRange[]): ChannelRange {
-  const [first, ...others] = measured;
-  if (others.every((one) => sameRange(one.limits, first.limits) && sameRange(one.range, first.range))) return first;
+  const first = itemAt(measured, 0);
+  if (measured.every((one) => sameRange(one.limits, first.limits) && sameRange(one.range, first.range))) return first;
   if (dtype === 'uint8') return { limits: [0, 255], range: [0, 255] };
   const range = [
     Math.min(...measured.map(({ range }) => range[0])),
@@ -260,7 +263,7 @@ function sameRange(a: readonly [number, number], b: readonly [number, number]): 
 function withFileLimits(source: ImageSource, shown: readonly number[], measured: readonly ChannelRange[]) {
   const whole = WHOLE_RANGE[source.dtype];
   return measured.map((one, k): ChannelRange => {
-    const { limits } = source.channels[shown[k]];
+    const { limits } = itemAt(source.channels, itemAt(shown, k));
     if (!limits || !(limits[0] < limits[1]) || (whole && limits[1] - limits[0] >= whole)) return one;
     if (limits[0] <= one.range[0] && limits[1] >= one.range[1]) return one;
     // A window beside the values would show nothing.

@@ -1,5 +1,6 @@
 import { type ImageSource, planeAt } from '../../io/image.js';
-import { allocate, type Tensor, type YXYX } from '../../ndimage/array.js';
+import { allocate, sizeOf, type Tensor, type YXYX } from '../../ndimage/array.js';
+import { threeAxes } from '../../ndimage/label.js';
 
 /**
  * A small copy of a large plane that has no resolution levels, made in the background: every n-th pixel of every n-th
@@ -23,7 +24,7 @@ export class Overview {
     const { y, x } = source.sizes;
     this.factor = Math.ceil(Math.max(y, x) / SIDE);
     const shape = [Math.ceil(y / this.factor), Math.ceil(x / this.factor), channels.length];
-    this.pixels = { data: allocate(source.dtype, shape[0] * shape[1] * shape[2]), shape };
+    this.pixels = { data: allocate(source.dtype, sizeOf(shape)), shape };
     // A band that cannot be read stays as it is; looking closer tells why.
     this.run().catch(() => undefined);
   }
@@ -56,16 +57,16 @@ export class Overview {
 
   private keep([y0, , y1, x1]: YXYX, data: Tensor['data']): void {
     const { factor, pixels } = this;
-    const [, width, count] = pixels.shape;
+    const [, width, count] = threeAxes(pixels.shape);
     for (let y = y0; y < y1; y += factor)
       for (let x = 0, to = (y / factor) * width * count; x < x1; x += factor)
-        for (let c = 0, from = ((y - y0) * x1 + x) * count; c < count; c++) pixels.data[to++] = data[from++];
+        for (let c = 0, from = ((y - y0) * x1 + x) * count; c < count; c++) pixels.data[to++] = data[from++]!;
   }
 
   /** The last row of a band stands for the bands below that are still to come. */
   private fillBelow(band: number, rows: number, read: Uint8Array): void {
     const { data, shape } = this.pixels;
-    const [height, width, count] = shape;
+    const [height, width, count] = threeAxes(shape);
     const next = read.indexOf(1, band + 1);
     const [start, end] = [(band + 1) * rows, next < 0 ? height : next * rows];
     const from = (start - 1) * width * count;

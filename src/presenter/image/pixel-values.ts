@@ -1,4 +1,5 @@
 import { type ImageSource, planeAt } from '../../io/image.js';
+import { itemAt } from '../../items.js';
 import type { Tensor, YX } from '../../ndimage/array.js';
 import type { ChannelValue } from '../readout.js';
 
@@ -8,8 +9,7 @@ export class PixelValues {
   private readonly channels: readonly number[];
 
   constructor(private readonly source: ImageSource) {
-    const all = source.channels.map((_, index) => index);
-    this.channels = all.filter((index) => source.channels[index].name !== 'Alpha');
+    this.channels = source.channels.flatMap(({ name }, index) => (name === 'Alpha' ? [] : [index]));
   }
 
   /** All channels but transparency, scaled as the file says. @param at [y, x], integers inside the image */
@@ -17,9 +17,9 @@ export class PixelValues {
     const { channels, slope = 1, intercept = 0 } = { channels: this.channels, ...this.source.valueScale };
     const [top, left] = [y - (y % BLOCK), x - (x % BLOCK)];
     const { data, shape } = await this.block(plane, [top, left]);
-    const first = ((y - top) * shape[1] + (x - left)) * channels.length;
+    const first = ((y - top) * itemAt(shape, 1) + (x - left)) * channels.length;
     return channels.map((channel, k) => ({
-      name: this.source.channels[channel].name || `channel ${channel + 1}`,
+      name: this.source.channels[channel]?.name || `channel ${channel + 1}`,
       value: Number(data[first + k]) * slope + intercept,
     }));
   }
@@ -35,7 +35,7 @@ export class PixelValues {
     this.blocks.set(key, reading);
     reading.catch(() => this.blocks.delete(key));
     const [oldest] = this.blocks.keys();
-    if (this.blocks.size > MOST_BLOCKS) this.blocks.delete(oldest);
+    if (oldest !== undefined && this.blocks.size > MOST_BLOCKS) this.blocks.delete(oldest);
     return reading;
   }
 }

@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import { rgbOf } from '../image/composite.js';
 import type { Surface } from './surface.js';
 
@@ -27,11 +28,11 @@ export function drawSurface(
   const nearest = new Float32Array(side * side).fill(Infinity);
   const scale = (zoom * side) / Math.hypot(...shape);
   const reach = Math.max(0.5, scale * 0.8);
-  const rgb = colors.map((color) => rgbOf(color).map((part) => part * 255));
+  const rgb = colors.map(rgbOf);
   const [st, ct, sp, cp] = [Math.sin(turn), Math.cos(turn), Math.sin(tilt), Math.cos(tilt)];
   for (let i = 0; i < objects.length; i++) {
-    const [x, y, z] = [points[3 * i], points[3 * i + 1], points[3 * i + 2]];
-    const [nx, ny, nz] = [normals[3 * i], normals[3 * i + 1], normals[3 * i + 2]];
+    const [x, y, z] = [points[3 * i]!, points[3 * i + 1]!, points[3 * i + 2]!];
+    const [nx, ny, nz] = [normals[3 * i]!, normals[3 * i + 1]!, normals[3 * i + 2]!];
     const side1 = st * x + ct * z;
     const towards = st * nx + ct * nz;
     const normalDepth = sp * ny + cp * towards;
@@ -40,17 +41,17 @@ export function drawSurface(
     const px = side / 2 + scale * (ct * x - st * z);
     const py = side / 2 + scale * (cp * y - sp * side1);
     const light = 0.35 + 0.65 * Math.max(0, -0.85 * normalDepth - 0.5 * (cp * ny - sp * towards));
-    const [r, g, b] = rgb[objects[i]];
+    const [r, g, b] = itemAt(rgb, itemAt(objects, i));
     const right = Math.min(side - 1, Math.round(px + reach));
     const bottom = Math.min(side - 1, Math.round(py + reach));
     for (let v = Math.max(0, Math.round(py - reach)); v <= bottom; v++)
       for (let u = Math.max(0, Math.round(px - reach)); u <= right; u++) {
         const at = v * side + u;
-        if (depth >= nearest[at]) continue;
+        if (depth >= nearest[at]!) continue;
         nearest[at] = depth;
-        picture[4 * at] = r * light;
-        picture[4 * at + 1] = g * light;
-        picture[4 * at + 2] = b * light;
+        picture[4 * at] = 255 * r * light;
+        picture[4 * at + 1] = 255 * g * light;
+        picture[4 * at + 2] = 255 * b * light;
         picture[4 * at + 3] = 255;
       }
   }

@@ -29,8 +29,8 @@ export function surfaceOf(
   { size, slices, spacing }: { readonly size: Size; readonly slices: number; readonly spacing: number },
 ): Surface {
   const cube = Math.max(1, Math.max(...size, slices * spacing) / MOST);
-  const shape = [slices * spacing, size[0], size[1]].map((length) => Math.max(1, Math.round(length / cube)));
-  const [depth, height, width] = shape;
+  const cubes = (length: number) => Math.max(1, Math.round(length / cube));
+  const [depth, height, width] = [cubes(slices * spacing), cubes(size[0]), cubes(size[1])];
   const grid = new Uint32Array(depth * height * width);
   const sliceOf = (z: number) => Math.min(slices - 1, Math.floor(((z + 0.5) * slices) / depth));
   for (const [index, masks] of objects.entries())
@@ -47,9 +47,9 @@ function fill(plane: Uint32Array, [height, width]: Size, mask: Mask, size: Size,
   const spans = maskSpans(mask);
   const [sy, sx] = [height / size[0], width / size[1]];
   for (let i = 0; i < spans.length; i += 3) {
-    const y = Math.min(height - 1, Math.floor((spans[i] + 0.5) * sy));
-    const from = Math.floor((spans[i + 1] + 0.5) * sx);
-    const to = Math.min(width - 1, Math.floor((spans[i + 2] - 0.5) * sx));
+    const y = Math.min(height - 1, Math.floor((spans[i]! + 0.5) * sy));
+    const from = Math.floor((spans[i + 1]! + 0.5) * sx);
+    const to = Math.min(width - 1, Math.floor((spans[i + 2]! - 0.5) * sx));
     plane.fill(value, y * width + from, y * width + to + 1);
   }
 }
@@ -64,7 +64,7 @@ function pointsOf(grid: Uint32Array, depth: number, height: number, width: numbe
   for (let z = 0, i = 0; z < depth; z++)
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++, i++) {
-        const own = grid[i];
+        const own = grid[i]!;
         if (own === 0) continue;
         const inside =
           at(z - 1, y, x) === own &&

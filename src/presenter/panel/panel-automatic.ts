@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import type { AutomaticMode } from '../../segmentation/automatic.js';
 import { type AutomaticStatus, annotatorKind } from '../../session/annotator.js';
 import { chosenAutomatic, drawnBox } from '../../session/commands/automatic-commands.js';
@@ -309,7 +310,7 @@ const MODE_TITLES: Readonly<Record<AutomaticMode, string>> = {
 };
 
 function modesOf({ settings }: SessionState, { modes }: AutomaticStatus): PanelAutomatic['modes'] {
-  const best = { value: '', title: `automatic: ${MODE_TITLES[modes[0]]}` };
+  const best = { value: '', title: `automatic: ${MODE_TITLES[itemAt(modes, 0)]}` };
   const options = [best, ...modes.map((mode) => ({ value: mode, title: MODE_TITLES[mode] }))];
   const { mode } = settings.automatic;
   return { value: mode && modes.includes(mode) ? mode : '', options };

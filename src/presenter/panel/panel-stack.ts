@@ -99,8 +99,9 @@ export function extentText(record: ObjectRecord, state: SessionState): string | 
   const kind = annotatorKind(state);
   if (kind === '2d' || !state.image || state.image.planes === 1) return undefined;
   const planes = [...record.masks.keys()].sort((a, b) => a - b);
-  if (planes.length === 0) return undefined;
-  const [first, last] = [planes[0] + 1, planes[planes.length - 1] + 1];
+  const [lowest, highest] = [planes.at(0), planes.at(-1)];
+  if (lowest === undefined || highest === undefined) return undefined;
+  const [first, last] = [lowest + 1, highest + 1];
   const name = planeName(state);
   if (first === last) return `${name} ${first} only`;
   const missing = last - first + 1 - planes.length;

@@ -196,11 +196,12 @@ function candidateOf({ mask, predictedIou }: ScoredMask, index: number) {
 
 function objectOf(state: SessionState): PanelObject | undefined {
   const records = [...state.layers.current_object.objects.values()];
-  if (records.length === 0) return undefined;
+  const [record] = records;
+  if (record === undefined) return undefined;
   const area = records.reduce((sum, record) => sum + areaOf(record), 0);
   if (records.length > 1) return { title: `${records.length} objects`, area, score: '' };
-  const [{ predictedIou, stability }] = records;
-  const extent = extentText(records[0], state);
+  const { predictedIou, stability } = record;
+  const extent = extentText(record, state);
   const score = [
     predictedIou === undefined ? '' : `model's confidence ${confidenceText(predictedIou)}`,
     stability === undefined ? '' : `stability ${stability.toFixed(2)}`,

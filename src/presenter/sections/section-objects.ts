@@ -1,4 +1,5 @@
 import type { Tensor } from '../../ndimage/array.js';
+import { threeAxes } from '../../ndimage/label.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { rgbOf } from '../image/composite.js';
 
@@ -24,17 +25,18 @@ export interface SectionCut {
 /** Paints into `picture`. */
 export function paintSection(picture: Tensor<Uint8Array>, objects: Iterable<SectionObject>, cut: SectionCut): void {
   const { along, at, firstPlane, places } = cut;
-  const [rows, columns] = picture.shape;
+  const [rows, columns] = threeAxes(picture.shape);
   const slices = along === 'row' ? rows : columns;
   for (const { color, masks } of objects) {
-    const rgb = rgbOf(color).map((part) => part * 255 * OPACITY);
+    const rgb = rgbOf(color);
     for (const [plane, mask] of masks) {
       const slice = plane - firstPlane;
       if (slice < 0 || slice >= slices) continue;
       for (const [begin, end] of along === 'row' ? inRow(mask, at) : inColumn(mask, at))
-        for (let k = firstFrom(places, begin); k < places.length && places[k] < end; k++) {
+        for (let k = firstFrom(places, begin); k < places.length && places[k]! < end; k++) {
           const to = 3 * (along === 'row' ? slice * columns + k : k * columns + slice);
-          for (let c = 0; c < 3; c++) picture.data[to + c] = picture.data[to + c] * (1 - OPACITY) + rgb[c];
+          for (const [c, part] of rgb.entries())
+            picture.data[to + c] = picture.data[to + c]! * (1 - OPACITY) + part * 255 * OPACITY;
         }
     }
   }
@@ -46,9 +48,13 @@ function inRow({ box: [top, left, bottom, right], runs }: Mask, y: number): [num
   const from = (y - top) * (right - left);
   const to = from + right - left;
   const spans: [number, number][] = [];
-  for (let i = 0, position = 0; i < runs.length && position < to; position += runs[i++])
-    if (i % 2 === 1 && position + runs[i] > from)
-      spans.push([left + Math.max(0, position - from), left + Math.min(to, position + runs[i]) - from]);
+  let position = 0;
+  for (const [i, run] of runs.entries()) {
+    if (position >= to) break;
+    const end = position + run;
+    if (i % 2 === 1 && end > from) spans.push([left + Math.max(0, position - from), left + Math.min(to, end) - from]);
+    position = end;
+  }
   return spans;
 }
 
@@ -57,11 +63,12 @@ function inColumn({ box: [top, left, , right], runs }: Mask, x: number): [number
   if (x < left || x >= right) return [];
   const width = right - left;
   const spans: [number, number][] = [];
-  for (let i = 0, position = 0; i < runs.length; position += runs[i++]) {
-    if (i % 2 === 0) continue;
+  let position = 0;
+  for (const [i, run] of runs.entries()) {
     const first = Math.ceil((position - (x - left)) / width);
-    const last = Math.floor((position + runs[i] - 1 - (x - left)) / width);
-    if (last >= first) spans.push([top + first, top + last + 1]);
+    position += run;
+    const last = Math.floor((position - 1 - (x - left)) / width);
+    if (i % 2 === 1 && last >= first) spans.push([top + first, top + last + 1]);
   }
   return spans;
 }
@@ -71,7 +78,7 @@ function firstFrom(places: readonly number[], pixel: number): number {
   let [low, high] = [0, places.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (places[middle] < pixel) low = middle + 1;
+    if (places[middle]! < pixel) low = middle + 1;
     else high = middle;
   }
   return low;

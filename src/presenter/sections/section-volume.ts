@@ -1,5 +1,6 @@
 import { SamError } from '../../errors.js';
 import type { ImageSource } from '../../io/image.js';
+import { itemAt } from '../../items.js';
 import { allocate, type Tensor, type TypedArray } from '../../ndimage/array.js';
 
 /**
@@ -35,7 +36,7 @@ export class SectionVolume {
       0,
       source.levels.findLastIndex(([rows, columns]) => rows >= this.shape[1] && columns >= this.shape[2]),
     );
-    const [rows, columns] = source.levels[this.level];
+    const [rows, columns] = itemAt(source.levels, this.level);
     if (rows * columns > MOST_PIXELS)
       throw new SamError('unsupported', `Slices of ${y} x ${x} pixels are too large for sections.`);
     this.data = allocate(source.dtype, z * this.shape[1] * this.shape[2] * channels.length);
@@ -46,7 +47,7 @@ export class SectionVolume {
     const { source, channels, t, level } = this;
     const [slices, rows, columns] = this.shape;
     const order = [...Array(slices).keys()].sort((a, b) => Math.abs(a - from) - Math.abs(b - from));
-    const [height, width] = source.levels[level];
+    const [height, width] = itemAt(source.levels, level);
     const ys = this.places(rows, source.sizes.y).map((y) => Math.floor((y * height) / source.sizes.y));
     const xs = this.places(columns, source.sizes.x).map((x) => Math.floor((x * width) / source.sizes.x));
     const count = channels.length;
@@ -55,7 +56,7 @@ export class SectionVolume {
       signal.throwIfAborted();
       let to = z * rows * columns * count;
       for (const y of ys)
-        for (const x of xs) for (let c = 0; c < count; c++) this.data[to++] = data[(y * width + x) * count + c];
+        for (const x of xs) for (let c = 0; c < count; c++) this.data[to++] = data[(y * width + x) * count + c]!;
       onSlice();
       await new Promise((resolve) => setTimeout(resolve, 0)); // clicks and slice changes go first
     }
@@ -84,7 +85,7 @@ export class SectionVolume {
     for (let y = 0, to = 0; y < rows; y++)
       for (let z = 0; z < slices; z++) {
         const from = ((z * rows + y) * columns + column) * count;
-        for (let c = 0; c < count; c++) out[to++] = this.data[from + c];
+        for (let c = 0; c < count; c++) out[to++] = this.data[from + c]!;
       }
     return { data: out, shape: [rows, slices, count] };
   }

@@ -75,13 +75,14 @@ export class MeasuredIntensity {
     const boxes = masks.reduce((sum, { box: [y0, x0, y1, x1] }) => sum + (y1 - y0) * (x1 - x0), 0);
     if (boxes < (y * x) / 4 || y * x > LARGE_PLANE) {
       for (const mask of masks) {
-        const { data, shape } = await this.source.readRegion({
+        const [top, left, , right] = mask.box;
+        const { data } = await this.source.readRegion({
           ...planeAt(this.source, plane),
           channels: [0],
           level: 0,
           box: mask.box,
         });
-        this.sums.set(mask, sumUnder(mask, data, shape[1], mask.box[0], mask.box[1]));
+        this.sums.set(mask, sumUnder(mask, data, right - left, top, left));
         if (this.closed) return;
       }
       return;
@@ -98,8 +99,8 @@ function sumUnder(mask: Mask, data: ArrayLike<number | bigint>, width: number, t
   const spans = maskSpans(mask);
   let sum = 0;
   for (let i = 0; i < spans.length; i += 3) {
-    const row = (spans[i] - top) * width - left;
-    for (let p = row + spans[i + 1]; p < row + spans[i + 2]; p++) sum += Number(data[p]);
+    const row = (spans[i]! - top) * width - left;
+    for (let p = row + spans[i + 1]!; p < row + spans[i + 2]!; p++) sum += Number(data[p]);
   }
   return sum;
 }

@@ -1,5 +1,5 @@
 import { SamError } from '../../errors.js';
-import { maskCentroid } from '../../ndimage/rle.js';
+import { EMPTY_MASK, maskCentroid } from '../../ndimage/rle.js';
 import { areaOf } from '../../session/layers.js';
 import type { ObjectLayer, ObjectRecord } from '../../session/state.js';
 
@@ -70,7 +70,7 @@ const known = new WeakMap<ObjectRecord, TableRow>();
 export function rowOf(record: ObjectRecord): TableRow {
   let row = known.get(record);
   if (row) return row;
-  let [plane, largest] = [...record.masks][0];
+  let [plane, largest] = [0, EMPTY_MASK];
   for (const [other, mask] of record.masks) if (mask.area > largest.area) [plane, largest] = [other, mask];
   row = {
     id: record.id,
@@ -117,7 +117,7 @@ function sortBy(
       return Number(a.key === undefined) - Number(b.key === undefined) || a.row.id - b.row.id;
     return sign * (a.key - b.key) || a.row.id - b.row.id;
   });
-  for (let k = 0; k < rows.length; k++) rows[k] = keyed[k].row;
+  rows.splice(0, rows.length, ...keyed.map(({ row }) => row));
 }
 
 /**
@@ -149,17 +149,18 @@ export function parseFilter(
       else tests.push(({ name, comment }) => `${name} ${comment}`.toLowerCase().includes(word));
       continue;
     }
-    const [, what, sign, number] = compared;
-    const value = values[what];
+    const [, what = '', sign = '', number] = compared;
+    const value = Object.hasOwn(values, what) ? values[what] : undefined;
+    const holds = SIGNS[sign];
     const limit = Number(number);
-    if (!value || number === '' || Number.isNaN(limit))
+    if (!value || !holds || number === '' || Number.isNaN(limit))
       throw new SamError(
         'invalid_argument',
         `"${word}" cannot be read. Write for example: size > 200, score < 0.8, intensity > 100, class = 2, flagged.`,
       );
     tests.push((row) => {
       const found = value(row);
-      return found === undefined ? sign === '!=' : SIGNS[sign](found, limit);
+      return found === undefined ? sign === '!=' : holds(found, limit);
     });
   }
   return (row) => tests.every((test) => test(row));

@@ -18,7 +18,7 @@ import {
   promptsOfPlane,
   type Segmentation,
 } from '../annotator.js';
-import { samePrompt } from '../edits/prompt-rules.js';
+import { sameStart } from '../edits/prompt-rules.js';
 import type { AutomaticThresholds, Candidates, ObjectRecord, SessionState } from '../state.js';
 import { type AnnotatorContext, AutomaticPlanes } from './automatic-planes.js';
 
@@ -131,7 +131,8 @@ export class Annotator2d implements Annotator {
     plane: number,
     corrected?: ObjectRecord['corrected'],
   ): Segmentation {
-    const candidates = objects.length === 1 ? this.candidatesOf(objects[0], plane) : undefined;
+    const [only, ...more] = objects;
+    const candidates = only && more.length === 0 ? this.candidatesOf(only, plane) : undefined;
     return {
       layer: 'current_object',
       objects: objects.map((object) => ({ ...recordOf(object, plane), ...(corrected && { corrected }) })),
@@ -159,8 +160,8 @@ export class Annotator2d implements Annotator {
 
   private candidatesOf(object: SegmentedObject, plane: number): Candidates | undefined {
     const found = (object.candidates ?? []).filter(({ mask }) => mask.area > 0);
-    if (found.length < 2) return undefined;
-    const best = found[0];
+    const [best, ...others] = found;
+    if (best === undefined || others.length === 0) return undefined;
     found.sort((a, b) => a.mask.area - b.mask.area);
     for (const { mask, rough, token } of found)
       if (rough) this.rough.set(mask, (task) => this.decodeExactly(object.prompts, plane, token, task));
@@ -201,7 +202,7 @@ function startOf(state: SessionState, prompts: readonly Prompt[]): Start {
   const { corrected } = record;
   const mask = record.masks.get(plane);
   const used = record.prompts.filter((prompt) => prompt.plane === plane);
-  const goesOn = used.length < prompts.length && used.every((prompt, i) => samePrompt(prompt, prompts[i]));
+  const goesOn = used.length < prompts.length && sameStart(used, prompts);
   const adds = prompts
     .slice(used.length)
     .every(({ kind }) => kind === 'point' || (kind === 'mask' && used.length === 0));

@@ -22,7 +22,7 @@ import {
   type Segmentation,
   trackOfPrompt,
 } from '../annotator.js';
-import { samePrompt } from '../edits/prompt-rules.js';
+import { sameStart } from '../edits/prompt-rules.js';
 import { annotatedMask, layerOf, withMasks } from '../layers.js';
 import type { AutomaticThresholds, ObjectRecord, SessionSettings, SessionState } from '../state.js';
 import { Annotator2d } from './annotator-2d.js';
@@ -199,7 +199,7 @@ export abstract class StackAnnotator implements Annotator {
     const before = byPlane(record.prompts);
     const unchanged = (plane: number) => {
       const [a, b] = [now.get(plane) ?? [], before.get(plane) ?? []];
-      return a.length === 0 || (a.length === b.length && a.every((prompt, i) => samePrompt(prompt, b[i])));
+      return a.length === 0 || (a.length === b.length && sameStart(a, b));
     };
     return new Map([...record.masks].filter(([plane]) => !record.projected?.has(plane) && unchanged(plane)));
   }

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { itemAt } from '../../items.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { intersectionArea, subtractMasks } from '../../ndimage/mask-sets.js';
 import { annotatorKind } from '../annotator.js';
@@ -80,7 +81,7 @@ export function planCommit(state: SessionState, options: CommitOptions = {}): Co
   const dropped: DroppedObject[] = [...refused];
 
   const offset = maxId(state.layers.committed_objects);
-  const first = candidates[0].id;
+  const first = itemAt(candidates, 0).id;
   const accepted: ObjectRecord[] = [];
   /** Ids in the source layer → committed ids. */
   const sources = new Map<number, number>();
@@ -161,8 +162,9 @@ export function describePlan(plan: CommitPlan): string | undefined {
   const parts: string[] = [];
   const refused = plan.dropped.filter((drop) => drop.keeps !== undefined);
   const covered = plan.dropped.length - refused.length;
-  if (refused.length > 0) {
-    const [{ keeps, fraction = 0 }] = refused;
+  const [firstRefused] = refused;
+  if (firstRefused) {
+    const { keeps, fraction = 0 } = firstRefused;
     const which = refused.length === 1 ? 'The object was' : `${refused.length} objects were`;
     parts.push(
       `${which} not committed: ${Math.round(fraction * 100)} % of committed object ${keeps} would be hidden. ` +

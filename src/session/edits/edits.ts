@@ -18,7 +18,8 @@ import { removeTrack } from './tracking.js';
 
 /** Adds prompts, or replaces those with the same id. Prompts that are there already change nothing (viewers echo). */
 export function putPrompts(prompts: readonly Prompt[]): Edit {
-  const title = prompts.length === 1 ? `Add ${nameOf(prompts[0])}` : `Add ${prompts.length} prompts`;
+  const [first, ...more] = prompts;
+  const title = first && more.length === 0 ? `Add ${nameOf(first)}` : `Add ${prompts.length} prompts`;
   return {
     title,
     change(state) {
@@ -197,9 +198,11 @@ export function pickObject(layer: 'committed_objects' | 'auto_segmentation', id:
           'invalid_argument',
           'The current object is not committed yet. Commit it (C) or clear it (Shift+C) before you pick another one.',
         );
-      const [[plane, mask]] = record.masks.has(state.plane)
-        ? [[state.plane, record.masks.get(state.plane)!]]
-        : record.masks;
+      const [first] = record.masks;
+      const visible = record.masks.get(state.plane);
+      const shown = visible ? ([state.plane, visible] as const) : first;
+      if (shown === undefined) throw new SamError('not_found', `Object ${id} has no mask in any plane.`);
+      const [plane, mask] = shown;
       const prompts: readonly Prompt[] =
         record.prompts.length > 0 ? record.prompts : [{ kind: 'mask', id: `object-${id}`, plane, mask }];
       const { candidates: _, editing: __, ...rest } = state;

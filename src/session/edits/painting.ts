@@ -33,13 +33,14 @@ export function paint(stroke: Stroke, target?: Target): Edit {
     title,
     change(state) {
       const { size } = needImage(state);
-      if (stroke.path.length === 0 || !stroke.path.flat().every(Number.isFinite))
+      const [start] = stroke.path;
+      if (start === undefined || !stroke.path.flat().every(Number.isFinite))
         throw new SamError('invalid_argument', 'A stroke needs at least one (y, x) position made of numbers.');
       if (stroke.tool !== 'fill' && !(stroke.radius > 0))
         throw new SamError('invalid_argument', `The brush radius is ${stroke.radius}; it must be above 0 pixels.`);
-      const { layer, id } = target ?? targetOf(state, stroke);
+      const { layer, id } = target ?? targetOf(state, stroke, start);
       const old = state.layers[layer].objects.get(id)?.masks.get(state.plane) ?? EMPTY_MASK;
-      if (stroke.tool === 'fill') return withMask(state, layer, id, unionMasks(old, holeAt(old, stroke.path[0])));
+      if (stroke.tool === 'fill') return withMask(state, layer, id, unionMasks(old, holeAt(old, start)));
       const touched = rasterizeStroke(stroke.path, stroke.radius, size);
       return withMask(
         state,
@@ -69,14 +70,13 @@ export function editPolygon(layer: ObjectLayerName, id: number, rings: readonly 
   };
 }
 
-function targetOf(state: SessionState, stroke: Stroke): Target {
+function targetOf(state: SessionState, stroke: Stroke, start: YX): Target {
   const tracking = annotatorKind(state) === 'tracking';
   const { current_object } = state.layers;
   const latest = [...current_object.objects.keys()].at(-1);
   // While tracks are annotated, strokes belong to the current one.
   const current = tracking && latest !== undefined ? state.currentTrack : latest;
   if (current !== undefined) return { layer: 'current_object', id: current };
-  const [start] = stroke.path;
   const { committed_objects } = state.layers;
   const committed = stroke.tool === 'fill' ? enclosing(state, start) : objectAt(committed_objects, state.plane, start);
   if (committed > 0) return { layer: 'committed_objects', id: committed };
@@ -120,7 +120,7 @@ function tryHole(mask: Mask, at: YX): Mask | undefined {
   };
   push(y * width + x);
   while (depth > 0) {
-    const p = stack[--depth];
+    const p = stack[--depth]!;
     const column = p % width;
     if (column === 0 || column === width - 1 || p < width || p >= bitmap.length - width) return undefined;
     push(p - 1);

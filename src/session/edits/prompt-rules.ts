@@ -83,6 +83,14 @@ export function samePrompt(a: Prompt, b: Prompt): boolean {
   return a === b || JSON.stringify(canonical(a)) === JSON.stringify(canonical(b));
 }
 
+/** Whether a list of prompts begins with these. */
+export function sameStart(prompts: readonly Prompt[], all: readonly Prompt[]): boolean {
+  return prompts.every((prompt, i) => {
+    const other = all[i];
+    return other !== undefined && samePrompt(prompt, other);
+  });
+}
+
 function canonical(prompt: Prompt): unknown[] {
   const { kind, id, plane, track } = prompt;
   const common = [kind, id, plane, track?.id, track?.state];

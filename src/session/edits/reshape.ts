@@ -63,12 +63,12 @@ export function mergeObjects(given?: ObjectSet): Edit {
     change(state) {
       needNoTracks(state, 'merge');
       const { layer, ids } = objectsToEdit(state, given);
-      if (ids.length < 2)
+      const [first, ...others] = [...ids].sort((a, b) => a - b);
+      if (first === undefined || others.length === 0)
         throw new SamError(
           'invalid_argument',
           'Choose two or more objects to merge: Shift+click them, or drag over them with Shift.',
         );
-      const [first, ...others] = [...ids].sort((a, b) => a - b);
       const base = layer === 'committed_objects' ? putAside(state, ids) : state;
       const { objects } = base.layers[layer];
       const masks = new Map<number, Mask>();
@@ -111,9 +111,10 @@ export function splitBetween(places: readonly Seed[], given?: ObjectSet): Edit {
     title: 'Split object',
     change(state) {
       needImage(state);
-      if (places.length < 2)
+      const [place] = places;
+      if (place === undefined || places.length < 2)
         throw new SamError('invalid_argument', 'Two places or more are needed to split an object.');
-      const { layer, id } = only(given) ?? underPoint(state, places[0]);
+      const { layer, id } = only(given) ?? underPoint(state, place);
       return split(state, layer, id, ({ masks }) => splitBySeeds(masks, places), 'Click two different places in it.');
     },
   };
@@ -126,6 +127,8 @@ export function splitByHand(path: readonly YX[]): Edit {
     change(state) {
       const { splitSeed, ...rest } = state;
       const [start] = path;
+      if (start === undefined || !path.flat().every(Number.isFinite))
+        throw new SamError('invalid_argument', 'A stroke needs at least one (y, x) position made of numbers.');
       const reach = Math.max(...path.map(([y, x]) => Math.hypot(y - start[0], x - start[1])));
       if (reach > CLICK_PX) return splitAlong(path).change(rest);
       const here: Seed = { plane: state.plane, at: start };
@@ -187,7 +190,8 @@ function underPoint(state: SessionState, { plane, at }: Seed) {
 const TOP_DOWN = ['current_object', 'auto_segmentation', 'committed_objects'] as const;
 
 function only(given: ObjectSet | undefined): { layer: ObjectLayerName; id: number } | undefined {
-  return given && { layer: given.layer, id: given.ids[0] };
+  const id = given?.ids[0];
+  return given && id !== undefined ? { layer: given.layer, id } : undefined;
 }
 
 function needNoTracks(state: SessionState, what: string): void {

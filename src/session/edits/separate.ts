@@ -1,3 +1,4 @@
+import { itemAt } from '../../items.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import { labelComponents } from '../../ndimage/label.js';
 import type { Edit } from '../actions.js';
@@ -61,7 +62,8 @@ interface Piece {
 function piecesOf(labels: LabelImage): Piece[] {
   const { labels: components } = labelComponents(labels, 'all');
   const owner = new Map<number, number>();
-  for (let i = 0; i < components.data.length; i++)
-    if (components.data[i] !== 0 && !owner.has(components.data[i])) owner.set(components.data[i], labels.data[i]);
+  components.data.forEach((component, i) => {
+    if (component !== 0 && !owner.has(component)) owner.set(component, itemAt(labels.data, i));
+  });
   return recordsFromLabels(components).map((record) => ({ of: owner.get(record.id) ?? record.id, record }));
 }

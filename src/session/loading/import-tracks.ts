@@ -121,7 +121,9 @@ function tracksOfPositions(state: SessionState, { rows, graph }: NapariTracks): 
     const rest = new Map([...record.masks].filter(([frame]) => !claimed.get(record.id)?.has(frame)));
     if (rest.size > 0) records.push({ ...record, id: tracks.has(record.id) ? ++next : record.id, masks: rest });
   }
-  const parents = new Map(Object.entries(graph).map(([daughter, [mother]]) => [Number(daughter), mother]));
+  const parents = new Map(
+    Object.entries(graph).flatMap(([daughter, [mother]]) => (mother === undefined ? [] : [[Number(daughter), mother]])),
+  );
   const all = new Map(layerOf(records).objects);
   const lineages = lineagesOf({ tracks: new Map([...all].map(([id, { masks }]) => [id, masks])), parents });
   const notices =

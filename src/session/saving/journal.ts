@@ -1,6 +1,7 @@
 import { SamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
 import { listKeys } from '../../io/stores/prefix.js';
+import { itemAt } from '../../items.js';
 import type { ImageInfo, SessionState } from '../state.js';
 import { changeBetween, wholeState } from './change.js';
 import { claimHome, rootOf } from './home.js';
@@ -102,7 +103,7 @@ export class Journal {
 
   /** The folder of the image's work, in whatever branch this is. */
   get home(): string {
-    return this.root.split('/')[0];
+    return this.root.replace(/\/.*$/s, '');
   }
 
   /**
@@ -287,7 +288,8 @@ export function thinned(numbers: readonly number[], most: number): Set<number> {
     let worst = kept.length - 1;
     let least = Number.POSITIVE_INFINITY;
     for (let i = 3; i < kept.length - 1; i++) {
-      const share = (kept[i - 1] - kept[i + 1]) / (kept[0] - kept[i + 1]);
+      const [before, after] = [itemAt(kept, i - 1), itemAt(kept, i + 1)];
+      const share = (before - after) / (itemAt(kept, 0) - after);
       if (share < least) [worst, least] = [i, share];
     }
     kept.splice(worst, 1);

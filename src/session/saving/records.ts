@@ -96,7 +96,5 @@ function maskJson({ box, runs }: Mask) {
 }
 
 function foreground(runs: readonly number[]): number {
-  let area = 0;
-  for (let i = 1; i < runs.length; i += 2) area += runs[i];
-  return area;
+  return runs.reduce((area, run, i) => (i % 2 === 1 ? area + run : area), 0);
 }

@@ -2,6 +2,7 @@ import { asSamError, SamError } from '../../errors.js';
 import type { ImageSource } from '../../io/image.js';
 import { type ExportFormat, exportLabels } from '../../io/results/export.js';
 import type { Store } from '../../io/store.js';
+import { itemAt } from '../../items.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { setCommittedObjects } from '../edits/edits.js';
@@ -158,7 +159,7 @@ export class ImageSeries {
 
   /** Whether it has no objects, and nobody looked for all of them. */
   isUnsegmented(index: number): boolean {
-    const { state, objects = 0, segmented } = this.list[index];
+    const { state, objects = 0, segmented } = itemAt(this.list, index);
     const open = index === this.position ? this.session.state.layers.committed_objects.objects.size : objects;
     return state !== 'failed' && open === 0 && !segmented;
   }
@@ -167,14 +168,14 @@ export class ImageSeries {
   async markSegmented(): Promise<void> {
     const { position } = this;
     if (position === undefined) return;
-    const { name: _, ...image } = this.list[position];
+    const { name: _, ...image } = itemAt(this.list, position);
     const objects = this.session.state.layers.committed_objects.objects.size;
     await this.mark(position, { ...image, objects, segmented: true });
   }
 
   /** The label image that was written for an image when it was left with objects; undefined without one. */
   async savedLabels(index: number): Promise<Uint8Array | undefined> {
-    const { name, state, objects = 0 } = this.list[index];
+    const { name, state, objects = 0 } = itemAt(this.list, index);
     const result = this.written.get(name);
     const isTiff = (this.parts.format ?? 'tiff') === 'tiff';
     if (state === 'failed' || objects === 0 || result === undefined || !isTiff) return undefined;
@@ -199,7 +200,7 @@ export class ImageSeries {
     const { image } = this.session.state;
     if (position === undefined || this.heading !== undefined) return;
     // The image that was opened last may be another, if the way to a third one ended there.
-    if (image?.name !== this.list[position].name) return;
+    if (image?.name !== itemAt(this.list, position).name) return;
     const { committed_objects } = this.session.state.layers;
     const count = committed_objects.objects.size;
     await this.write(position);
@@ -270,7 +271,7 @@ export class ImageSeries {
     const controller = new AbortController();
     this.opening = controller;
     this.heading = index;
-    const { name } = this.list[index];
+    const { name } = itemAt(this.list, index);
     try {
       await this.parts.open(index, { signal: controller.signal });
       controller.signal.throwIfAborted();
@@ -286,7 +287,7 @@ export class ImageSeries {
     }
     this.heading = undefined;
     this.position = index;
-    await this.mark(index, { state: 'work', objects: this.list[index].objects });
+    await this.mark(index, { state: 'work', objects: itemAt(this.list, index).objects });
     this.computeAhead(index);
   }
 
@@ -294,7 +295,7 @@ export class ImageSeries {
   private async begin(index: number, signal: AbortSignal): Promise<void> {
     const { session } = this;
     const { image } = session.state;
-    if (!image || !isUntouched(session.state) || this.list[index].state !== 'new') return;
+    if (!image || !isUntouched(session.state) || itemAt(this.list, index).state !== 'new') return;
     try {
       const labels = await this.parts.initial?.(index);
       signal.throwIfAborted();
@@ -321,7 +322,7 @@ export class ImageSeries {
       for (let next = index + 1; next <= index + ahead && next < this.list.length; next++) {
         if (controller.signal.aborted) return;
         // A failure is told when the image is opened.
-        if (this.list[next].state !== 'failed')
+        if (itemAt(this.list, next).state !== 'failed')
           await precompute.call(this.parts, next, { signal: controller.signal }).catch(() => undefined);
       }
     };
@@ -370,25 +371,26 @@ export class ImageSeries {
   private async write(index: number): Promise<void> {
     const { state } = this.session;
     if (!state.image) return;
-    const { name, objects: before } = this.list[index];
-    const input = { ...labelExport(state, this.parts.source?.()), name, stem: this.results[index] };
-    const [table] = await exportLabels('csv', input);
+    const { name, objects: before } = itemAt(this.list, index);
+    const stem = itemAt(this.results, index);
+    const input = { ...labelExport(state, this.parts.source?.()), name, stem };
+    const table = itemAt(await exportLabels('csv', input), 0);
     await this.table.set(name, new TextDecoder().decode(table.bytes), input.position);
     if (state.layers.committed_objects.objects.size > 0 || before) {
       for (const file of await exportLabels(this.parts.format ?? 'tiff', input))
         await this.parts.output.set(file.name, file.bytes);
-      this.written.set(name, this.results[index]);
+      this.written.set(name, stem);
     }
   }
 
   /** Resolves when it is stored, with the image that is open. */
   private async mark(index: number, change: Omit<SeriesImage, 'name'>): Promise<void> {
-    const { name, segmented } = this.list[index];
+    const { name, segmented } = itemAt(this.list, index);
     const image = { ...(segmented && { segmented }), ...change };
     this.list = this.list.with(index, { name, ...image });
     this.tell();
     const result = this.written.get(name);
-    const current = this.position === undefined ? undefined : this.list[this.position].name;
+    const current = this.position === undefined ? undefined : itemAt(this.list, this.position).name;
     await this.records.set(name, { ...image, ...(result !== undefined && { result }) }, current);
   }
 

@@ -1,5 +1,6 @@
 import { foldedName } from '../../io/folder/file-names.js';
 import { alternativeNames, resultNames } from '../../io/folder/result-names.js';
+import { itemAt } from '../../items.js';
 
 /**
  * What the results of each image of a series are called: no two the same, and those under which results were written
@@ -18,11 +19,12 @@ export function seriesResults(
   return names.map((name, i) => {
     const own = written.get(name);
     if (own !== undefined) return own;
-    for (const result of alternativeNames(results[i], name))
+    const plain = itemAt(results, i);
+    for (const result of alternativeNames(plain, name))
       if (!taken.has(foldedName(result))) {
         taken.add(foldedName(result));
         return result;
       }
-    return results[i];
+    return plain;
   });
 }

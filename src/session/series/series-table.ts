@@ -131,7 +131,7 @@ function joinParsed(tables: readonly { readonly name: string; readonly table: Pa
 function linesOf(name: string, table: ParsedTable, columns: readonly string[], head: string): string {
   if (table.lines?.columns === head) return table.lines.text;
   const place = columns.map((column) => table.heads.indexOf(column));
-  const text = table.rows.map((row) => lineOf([name, ...place.map((at) => (at < 0 ? '' : row[at]))])).join('');
+  const text = table.rows.map((row) => lineOf([name, ...place.map((at) => row[at] ?? '')])).join('');
   table.lines = { columns: head, text };
   return text;
 }
@@ -148,7 +148,7 @@ export function parseCsv(csv: string): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
   // A cell: quoted with doubled quotes inside, or plain; and what ends it.
-  for (const [, inner, plain, end] of csv.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\n|$)/g)) {
+  for (const [, inner, plain = '', end] of csv.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\n|$)/g)) {
     if (end === '' && row.length === 0 && (inner ?? plain) === '') break;
     row.push(inner === undefined ? plain : inner.replaceAll('""', '"'));
     if (end === ',') continue;

@@ -116,7 +116,9 @@ export class HyphaClient {
 
   /** Calls a function of a service. */
   call({ id }: ServiceInfo, name: string, ...args: readonly unknown[]): Promise<unknown> {
-    const [client, service] = id.split('@')[0].split(':');
+    const [, client, service] = /^([^:@]*):([^:@]*)/.exec(id) ?? [];
+    if (client === undefined || service === undefined)
+      throw new SamError('worker_lost', `"${id}" is no id of a service of Hypha (workspace/client:service@app).`);
     return this.peer.ask(client, `services.${service}.${name}`, args);
   }
 

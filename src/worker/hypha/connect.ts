@@ -88,5 +88,5 @@ function nobody(
 }
 
 function nameOf(id: string): string {
-  return id.split(':').at(-1)!.split('@')[0];
+  return id.replace(/^.*:/s, '').replace(/@.*$/s, '');
 }

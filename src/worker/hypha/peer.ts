@@ -114,9 +114,9 @@ export class Peer {
   }
 
   private async answer(method: string, fields: Fields): Promise<void> {
-    const end = /^(.+)\.(resolve|reject|heartbeat)$/.exec(method);
-    const waiting = end && this.waiting.get(end[1]);
-    if (waiting) return settle(waiting, end[2], fields);
+    const [, asked = '', how = ''] = /^(.+)\.(resolve|reject|heartbeat)$/.exec(method) ?? [];
+    const waiting = this.waiting.get(asked);
+    if (waiting) return settle(waiting, how, fields);
     const { resolve, reject, heartbeat, interval } = promiseOf(fields);
     const from = this.options.other ?? String(fields.from);
     const parent = { parent: fields.session };
@@ -141,14 +141,14 @@ export class Peer {
   private async carryOut(method: string, fields: Fields, from: string): Promise<unknown> {
     const args = fromWire(fields.args ?? [], (reference) => this.callbackOf(reference, from)) as unknown[];
     if (fields.with_kwargs && isObject(args.at(-1))) args.push({ ...(args.pop() as object), _rkwargs: true });
-    const [, name, ...path] = method.split('.');
+    const [, name = '', last = '', ...more] = method.split('.');
     if (method === 'services.built-in.get_service')
       return this.describe(String(args[0]).split(/[:@]/).at(-1) as string);
     if (method === 'services.built-in.ping') return args[0] ?? 'pong';
-    if (method.startsWith('services.built-in.message_cache.')) return this.cachePiece(from, path[1], args);
-    if (method.startsWith('stream.')) return this.streams.read(name, path[0], from);
+    if (method.startsWith('services.built-in.message_cache.')) return this.cachePiece(from, more[0] ?? '', args);
+    if (method.startsWith('stream.')) return this.streams.read(name, last, from);
     const service = this.options.services.get(name);
-    const call = service && path.length === 1 && Object.hasOwn(service, path[0]) ? service[path[0]] : undefined;
+    const call = service && more.length === 0 && Object.hasOwn(service, last) ? service[last] : undefined;
     if (!method.startsWith('services.') || typeof call !== 'function')
       throw new SamError('not_found', `There is no function ${method.slice(0, 200)}.`);
     return (call as Call)(...args);
