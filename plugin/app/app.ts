@@ -27,6 +27,7 @@ import { browserStore } from '../../src/io/stores/browser-store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import { serverStore } from '../../src/io/stores/server.js';
+import { itemAt } from '../../src/items.js';
 import { KEPT_MODELS } from '../../src/model/kept-models.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
 import { adoptModel } from '../../src/model/registry.js';
@@ -290,8 +291,9 @@ export class MicroSamApp {
     if (this.settings.model) await annotator.setEncoding({ model: this.settings.model });
     this.provideParts({ worker: engine.worker, ...parts });
     const mayOpen = this.lastAsked.ask();
+    const [first] = files;
     if (data.url) void this.open(data.url, { name: data.name }, mayOpen);
-    else if (files.length > 1 || (files.length === 1 && this.settings.output))
+    else if (files.length > 1 || (first && this.settings.output))
       this.attempt(() =>
         this.openSeries(
           files.map(({ url, embeddings, ...file }) => ({
@@ -302,7 +304,7 @@ export class MicroSamApp {
           { key: this.settings.series, ...(this.settings.output && { output: serverStore(this.settings.output) }) },
         ),
       );
-    else if (files.length > 0) this.attempt(() => this.openFirst(files[0], mayOpen));
+    else if (first) this.attempt(() => this.openFirst(first, mayOpen));
     else if (data.image === undefined) void this.openSample(0);
     this.listenToDrops(); // what a hand drops comes after what the window was started with
     await this.openViewer();
@@ -417,7 +419,8 @@ export class MicroSamApp {
         loadSheet(session.state.layers.committed_objects.objects.size, (files) =>
           this.attempt(async () => {
             if (await takeTracks(session, files)) return;
-            await loadObjects(session, files.length === 1 ? files[0] : files, files[0].name);
+            const [first, ...more] = files;
+            if (first) await loadObjects(session, more.length === 0 ? first : files, first.name);
           }),
         ).open(),
       export_labels: () =>
@@ -466,7 +469,9 @@ export class MicroSamApp {
   }
 
   private openImages(files: readonly File[], mayOpen: MayOpen): void {
-    if (files.length === 1 || isZarr(files)) void this.open(files.length === 1 ? files[0] : [...files], {}, mayOpen);
+    const [first, ...more] = files;
+    if (first && more.length === 0) void this.open(first, {}, mayOpen);
+    else if (isZarr(files)) void this.open([...files], {}, mayOpen);
     else
       severalFilesSheet(files.length, {
         series: () => this.attempt(() => this.openSeriesOfFiles(files)),
@@ -520,14 +525,14 @@ export class MicroSamApp {
   }
 
   private async openSample(index: number): Promise<void> {
-    const sample = SAMPLES[index];
+    const sample = itemAt(SAMPLES, index);
     await this.open(sample.input(), { name: sample.name });
     const { session } = this.annotator;
     if (sample.online && session.state.message?.code === 'not_found')
       session.notify({
         level: 'error',
         code: 'not_found',
-        text: `The sample "${sample.title}" could not be loaded: it comes from the internet, which cannot be reached. The sample "${SAMPLES[0].title}" works without.`,
+        text: `The sample "${sample.title}" could not be loaded: it comes from the internet, which cannot be reached. The sample "${itemAt(SAMPLES, 0).title}" works without.`,
       });
   }
 

@@ -1,3 +1,4 @@
+import { itemAt } from '../../src/items.js';
 import type { Size, YX, YXYX } from '../../src/ndimage/array.js';
 import { maskOutlines } from '../../src/ndimage/contour.js';
 import { ellipseRing } from '../../src/ndimage/ellipse.js';
@@ -17,23 +18,22 @@ export function toYX([x, y]: XY, height: number): YX {
   return [height - y, x];
 }
 
-/** The part of a map extent [x0, y0, x1, y1] as a box of the image; it may reach beyond it. */
-export function extentToBox([x0, y0, x1, y1]: readonly number[], height: number): YXYX {
+export type MapExtent = readonly [x0: number, y0: number, x1: number, y1: number];
+
+/** The part of a map extent as a box of the image; it may reach beyond it. */
+export function extentToBox([x0, y0, x1, y1]: MapExtent, height: number): YXYX {
   return [height - y1, x0, height - y0, x1];
 }
 
 /** A closed GeoJSON ring (the first vertex comes again at the end). */
 export function toRing(ring: readonly YX[], height: number): XY[] {
-  const closed = ring.map((vertex) => toXY(vertex, height));
-  if (closed.length > 0) closed.push(closed[0]);
-  return closed;
+  return [...ring, ...ring.slice(0, 1)].map((vertex) => toXY(vertex, height));
 }
 
 /** An open ring of image coordinates from a closed one. */
 export function fromRing(ring: readonly XY[], height: number): YX[] {
-  const first = ring[0];
-  const last = ring[ring.length - 1];
-  const open = ring.length > 1 && first[0] === last[0] && first[1] === last[1] ? ring.slice(0, -1) : ring;
+  const [first, last] = [ring.at(0), ring.at(-1)];
+  const open = ring.length > 1 && first?.[0] === last?.[0] && first?.[1] === last?.[1] ? ring.slice(0, -1) : ring;
   return open.map((vertex) => toYX(vertex, height));
 }
 
@@ -83,8 +83,9 @@ const rounded = ([y, x]: YX) => `${Math.round(1e6 * y)} ${Math.round(1e6 * x)}`;
 
 /** Why nothing comes of a feature for which `drawnPrompt` gives nothing. */
 export function whyRefused({ geometry }: Feature): 'outside' | 'empty' {
-  if (geometry.type !== 'Polygon' || geometry.coordinates.length === 0) return 'outside';
-  const [x0, y0, x1, y1] = boundsOf(geometry.coordinates[0]);
+  const outer = geometry.type === 'Polygon' ? geometry.coordinates[0] : undefined;
+  if (outer === undefined) return 'outside';
+  const [x0, y0, x1, y1] = boundsOf(outer);
   return x1 - x0 < 1 || y1 - y0 < 1 ? 'empty' : 'outside';
 }
 
@@ -108,8 +109,9 @@ export function drawnPrompt(
     const inside = at[0] >= 0 && at[1] >= 0 && at[0] < height && at[1] < width;
     return inside ? { id, plane, kind: 'point', at, positive } : undefined;
   }
-  if (geometry.type !== 'Polygon' || geometry.coordinates.length === 0) return undefined;
-  const ring = fromRing(geometry.coordinates[0], height);
+  const outer = geometry.type === 'Polygon' ? geometry.coordinates[0] : undefined;
+  if (outer === undefined) return undefined;
+  const ring = fromRing(outer, height);
   const box = boxOf(ring, size);
   if (box[2] - box[0] < 1 || box[3] - box[1] < 1) return undefined;
   if (kind === 'ellipse') return { id, plane, kind, ring: ring.length > 4 ? ring : ellipseRing(boundsOf(ring)) };
@@ -136,13 +138,17 @@ export function samePlace(a: Prompt, b: Prompt): boolean {
           ? [...prompt.mask.box, ...prompt.mask.runs]
           : prompt.ring.flat();
   const [left, right] = [numbers(a), numbers(b)];
-  return a.kind === b.kind && left.length === right.length && left.every((n, i) => Math.abs(n - right[i]) < 1e-6);
+  return a.kind === b.kind && sameNumbers(left, right);
 }
 
 /** True if both are the same shape in the same place, to a millionth of a pixel. */
 export function sameGeometry(a: Geometry, b: Geometry): boolean {
-  const [left, right] = [a, b].map(({ coordinates }) => (coordinates as readonly unknown[]).flat(4) as number[]);
-  return a.type === b.type && left.length === right.length && left.every((n, i) => Math.abs(n - right[i]) < 1e-6);
+  const numbers = ({ coordinates }: Geometry) => (coordinates as readonly unknown[]).flat(4) as number[];
+  return a.type === b.type && sameNumbers(numbers(a), numbers(b));
+}
+
+function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((n, i) => Math.abs(n - itemAt(b, i)) < 1e-6);
 }
 
 /** The bounding box of a ring, clipped to the image. */

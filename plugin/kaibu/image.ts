@@ -1,9 +1,10 @@
 import { asSamError } from '../../src/errors.js';
 import { pack, type Size, type Tensor } from '../../src/ndimage/array.js';
+import { threeAxes } from '../../src/ndimage/label.js';
 import type { PlaneRenderer } from '../../src/presenter/viewer.js';
 import type { Hand } from '../remote-functions.js';
 import { within } from './callbacks.js';
-import { extentToBox } from './geometry.js';
+import { extentToBox, type MapExtent } from './geometry.js';
 import type { KaibuWindow } from './window.js';
 
 /** An RGB plane [H, W, 3] in the form that Kaibu's 2d-image layers take without a detour over PNG. */
@@ -18,8 +19,8 @@ export function itkStyle({ data, shape }: Tensor<Uint8Array>): object {
 
 /** What Kaibu asks of a remote layer. */
 interface RenderRequest {
-  readonly extent: readonly number[];
-  readonly size: readonly number[];
+  readonly extent: MapExtent;
+  readonly size: readonly [width: number, height: number];
 }
 
 const OUTSIDE = 20;
@@ -46,7 +47,7 @@ function nothingIfOvertaken(error: unknown): ArrayBuffer {
 
 async function renderView({ extent, size: screen }: RenderRequest, size: Size, render: PlaneRenderer) {
   const [y0, x0, , x1] = extentToBox(extent, size[0]);
-  const [width, height] = screen.map((n) => Math.max(1, Math.round(n)));
+  const [width, height] = [Math.max(1, Math.round(screen[0])), Math.max(1, Math.round(screen[1]))];
   const canvas = new Uint8Array(width * height * 3).fill(OUTSIDE);
   const scale = width / (x1 - x0);
   // Whole screen pixels inside the image.
@@ -80,9 +81,9 @@ export function encodeBmp(rgb: Uint8Array, width: number, height: number): Array
   for (let y = 0; y < height; y++) {
     let out = 54 + (height - 1 - y) * stride;
     for (let i = y * width * 3; i < (y + 1) * width * 3; i += 3, out += 3) {
-      bytes[out] = rgb[i + 2];
-      bytes[out + 1] = rgb[i + 1];
-      bytes[out + 2] = rgb[i];
+      bytes[out] = rgb[i + 2]!;
+      bytes[out + 1] = rgb[i + 1]!;
+      bytes[out + 2] = rgb[i]!;
     }
   }
   return bytes.buffer;
@@ -90,16 +91,16 @@ export function encodeBmp(rgb: Uint8Array, width: number, height: number): Array
 
 /** A renderer over a plane that is in memory: nearest pixel. */
 export function planeRenderer({ data, shape }: Tensor<Uint8Array>): PlaneRenderer {
-  const [height, width] = shape;
+  const [height, width] = threeAxes(shape);
   return async ([y0, x0, y1, x1], [rows, columns]) => {
     const out = new Uint8Array(rows * columns * 3);
     for (let j = 0, k = 0; j < rows; j++) {
       const row = Math.min(height - 1, Math.floor(y0 + ((j + 0.5) * (y1 - y0)) / rows)) * width;
       for (let i = 0; i < columns; i++) {
         const at = 3 * (row + Math.min(width - 1, Math.floor(x0 + ((i + 0.5) * (x1 - x0)) / columns)));
-        out[k++] = data[at];
-        out[k++] = data[at + 1];
-        out[k++] = data[at + 2];
+        out[k++] = data[at]!;
+        out[k++] = data[at + 1]!;
+        out[k++] = data[at + 2]!;
       }
     }
     return { data: out, shape: [rows, columns, 3] };
@@ -129,7 +130,8 @@ export async function showPlane(
   // A 2d-image cannot be changed and adding another resets the view; a remote layer above it can.
   let render = planeRenderer(pixels);
   let remote = false;
-  const size: Size = [pixels.shape[0], pixels.shape[1]];
+  const [height, width] = threeAxes(pixels.shape);
+  const size: Size = [height, width];
   return {
     async update(changed) {
       render = planeRenderer(changed);

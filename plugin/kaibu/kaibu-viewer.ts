@@ -1,4 +1,5 @@
 import { asSamError, SamError } from '../../src/errors.js';
+import { itemAt } from '../../src/items.js';
 import type { Size, Tensor, YX, YXYX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { maskContains } from '../../src/ndimage/rle.js';
@@ -22,7 +23,7 @@ import { type Dispose, type Hand, Handed, remoteFunctions } from '../remote-func
 import { UntilHeard } from '../until-heard.js';
 import type { ChannelChange, ChannelControl, StrokeEvent, ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
-import { extentToBox, toYX } from './geometry.js';
+import { extentToBox, type MapExtent, toYX } from './geometry.js';
 import { remoteConfig } from './image.js';
 import { Scene } from './scene.js';
 import { SectionPictures } from './section-pictures.js';
@@ -142,7 +143,7 @@ export class KaibuViewer implements Viewer {
 
   showImage(name: string, pixels: Tensor<Uint8Array>): Promise<void> {
     const [height, width, components] = pixels.shape;
-    if (pixels.shape.length !== 3 || components !== 3)
+    if (height === undefined || width === undefined || components !== 3 || pixels.shape.length > 3)
       return Promise.reject(new SamError('invalid_image', `An image to show is [H, W, 3]; got [${pixels.shape}].`));
     return this.#do(async () => {
       if (this.#scene?.shows(name, [height, width])) return this.#scene.update(pixels);
@@ -270,13 +271,14 @@ export class KaibuViewer implements Viewer {
           secondary: ([x, y]: readonly [number, number], time: number) => this.#negative(toYX([x, y], height()), time),
           stroke: ({ tool, path, radius }: StrokeEvent) => {
             const points: YX[] = [];
-            for (let k = 0; k < path.length; k += 2) points.push(toYX([path[k], path[k + 1]], height()));
+            for (let k = 0; k < path.length; k += 2)
+              points.push(toYX([itemAt(path, k), itemAt(path, k + 1)], height()));
             this.#emit({ kind: 'painted', tool, path: points, radius });
           },
-          view: (extent: readonly number[]) => this.#emit({ kind: 'view', box: extentToBox(extent, height()) }),
+          view: (extent: MapExtent) => this.#emit({ kind: 'view', box: extentToBox(extent, height()) }),
           section: (at: ViewSections['at'], click?: 'tool' | 'negative') =>
             this.#emit({ kind: 'section', at, ...(click && { click }) }),
-          band: (extent: readonly number[]) => this.#emit({ kind: 'band', box: extentToBox(extent, height()) }),
+          band: (extent: MapExtent) => this.#emit({ kind: 'band', box: extentToBox(extent, height()) }),
           files: (files: readonly File[]) => this.#emit({ kind: 'files-dropped', files }),
         }),
       ),

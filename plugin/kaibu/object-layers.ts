@@ -1,3 +1,4 @@
+import { itemAt } from '../../src/items.js';
 import type { Size } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import type { ViewerEvent, ViewObject } from '../../src/presenter/viewer.js';
@@ -55,13 +56,15 @@ export function labelUpdate(objects: readonly ViewObject[], before: readonly Vie
     const old = known.get(object.id);
     return !old || old.mask !== object.mask || old.color !== object.color;
   });
-  const sameOrder = objects.length === before.length && objects.every(({ id }, k) => id === before[k].id);
+  const sameOrder = objects.length === before.length && objects.every(({ id }, k) => id === before[k]?.id);
   if (changed.length === 0 && sameOrder) return undefined;
   const offsets = new Uint32Array(changed.length + 1);
+  let total = 0;
   changed.forEach(({ mask }, k) => {
-    offsets[k + 1] = offsets[k] + mask.runs.length;
+    total += mask.runs.length;
+    offsets[k + 1] = total;
   });
-  const runs = new Uint32Array(offsets[changed.length]);
+  const runs = new Uint32Array(total);
   const boxes = new Int32Array(4 * changed.length);
   changed.forEach(({ mask }, k) => {
     runs.set(mask.runs, offsets[k]);
@@ -171,7 +174,7 @@ function masksByColor(objects: readonly ViewObject[]): Map<string, Mask[]> {
     const known = byColor.get(color);
     if (known) known.push(mask);
     else if (byColor.size < MAX_COLORS) byColor.set(color, [mask]);
-    else [...byColor.values()][id % MAX_COLORS].push(mask);
+    else itemAt([...byColor.values()], id % MAX_COLORS).push(mask);
   }
   return byColor;
 }

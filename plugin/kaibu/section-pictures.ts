@@ -1,4 +1,5 @@
 import type { Tensor } from '../../src/ndimage/array.js';
+import { threeAxes } from '../../src/ndimage/label.js';
 import type { ViewSections } from '../../src/presenter/viewer.js';
 import type { SectionPicture } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
@@ -29,6 +30,7 @@ export class SectionPictures {
   }
 }
 
-function picture({ data, shape: [height, width] }: Tensor<Uint8Array>): SectionPicture {
+function picture({ data, shape }: Tensor<Uint8Array>): SectionPicture {
+  const [height, width] = threeAxes(shape);
   return { width, height, data };
 }

@@ -65,7 +65,7 @@ export class PlaneSlider {
     const wanted = [slider, other].filter((one) => one !== undefined);
     const same =
       wanted.length === this.#shown.length &&
-      wanted.every(({ count, axis }, i) => count === this.#shown[i].count && axis === this.#shown[i].axis);
+      wanted.every(({ count, axis }, i) => count === this.#shown[i]?.count && axis === this.#shown[i]?.axis);
     if (same) for (const { axis, at } of wanted) await within(this.#window.update_slider(axis, at), 'update_slider');
     else {
       const before = this.#sliders;

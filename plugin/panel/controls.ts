@@ -44,7 +44,8 @@ function makeView(control: PanelControl, actions: ControlActions) {
 export function buttonView(first: PanelButton, actions: ControlActions): ControlView<PanelButton> {
   const title = make('span', { className: 'title' });
   const node = make('button', { type: 'button', className: 'command', 'data-command': first.command }, title);
-  if (first.keys.length > 0) node.append(keyCaps(first.keys[0]));
+  const [key] = first.keys;
+  if (key !== undefined) node.append(keyCaps(key));
   // Also while it looks unavailable: what the hand did in the viewer just before may not have been heard of yet. A command
   // that cannot be done when its turn comes says why.
   node.addEventListener('click', () => actions.run(first.command));

@@ -45,7 +45,7 @@ export function icon(paths: string): SVGSVGElement {
 /** 'Ctrl+Shift+Z' as a key cap, with the Mac's signs on a Mac; a gesture ('Drag a prompt') as plain text. */
 export function keyCaps(combination: string): HTMLElement {
   const parts = combination.split('+');
-  if (parts[parts.length - 1].includes(' ')) return make('span', { className: 'gesture' }, combination);
+  if (parts.at(-1)?.includes(' ')) return make('span', { className: 'gesture' }, combination);
   const mac = /Mac|iP(hone|ad)/.test(navigator.platform);
   const text = mac ? parts.map((part) => MAC_SIGNS[part] ?? part).join('') : combination;
   return make('kbd', {}, text);

@@ -1,4 +1,5 @@
 import type { EngineModel } from '../../src/app/engine.js';
+import { itemAt } from '../../src/items.js';
 import type { ModelDeclaration, ModelFamily } from '../../src/model/registry.js';
 import type { EncodingChange } from '../../src/service/engine.js';
 import { make, setChildren, setField, setText } from './dom.js';
@@ -158,8 +159,9 @@ export class ImageSettingsView {
     this.intensity.value = intensity?.kind ?? 'min-max';
     this.range.hidden = intensity?.kind !== 'fixed';
     if (intensity?.kind === 'fixed') {
-      setField(this.low, String(intensity.ranges[0][0]));
-      setField(this.high, String(intensity.ranges[0][1]));
+      const [low, high] = itemAt(intensity.ranges, 0);
+      setField(this.low, String(low));
+      setField(this.high, String(high));
     }
     setField(this.size, objectDiameter ? String(objectDiameter) : '');
     setField(this.pixelSide, pixelSize ? String(pixelSize.x) : '');
@@ -317,7 +319,7 @@ function modelFile(part: string): ModelFileField {
   url.setAttribute('aria-label', `Address of the ${part}`);
   const file = make('input', { type: 'file', accept: '.onnx', className: 'file' });
   file.setAttribute('aria-label', `File of the ${part}`);
-  const title = part[0].toUpperCase() + part.slice(1);
+  const title = part.slice(0, 1).toUpperCase() + part.slice(1);
   return {
     node: make('fieldset', {}, make('legend', {}, title), url, make('span', {}, 'or'), file),
     need(needed) {

@@ -90,7 +90,7 @@ const DETAILS: Readonly<Record<Preset, string>> = {
 };
 const LATE = ' The encoder learns too, so images are embedded anew.';
 
-const capital = (text: string) => text[0].toUpperCase() + text.slice(1);
+const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 function linesOf({ images, trained, heldBack, leftOut, diameters }: Prospect['report']): string[] {
   const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;

@@ -1,4 +1,5 @@
 import type { ImproverModel, Offer } from '../../src/app/improver.js';
+import { itemAt } from '../../src/items.js';
 import { timeLeft } from '../../src/presenter/panel/panel.js';
 import type { ControlActions } from './controls.js';
 import { make, setText } from './dom.js';
@@ -110,7 +111,7 @@ export class ImproveView {
     if (!context) return;
     const { width, height } = this.curve;
     const style = getComputedStyle(this.node);
-    const last = own[own.length - 1].step;
+    const last = itemAt(own, own.length - 1).step;
     const most = Math.max(...own.map(({ loss }) => loss));
     const least = Math.min(...own.map(({ loss }) => loss));
     const at = (step: number, part: number): [number, number] => [

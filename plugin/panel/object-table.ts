@@ -1,3 +1,4 @@
+import { itemAt } from '../../src/items.js';
 import {
   COLUMNS,
   type Column,
@@ -96,12 +97,13 @@ export class ObjectTableView {
         this.layerChoice.append(make('option', { value }, title));
     this.layerChoice.value = this.layer;
     const selected = state.selected?.layer === this.layer ? state.selected.ids : [];
+    const newest = selected.at(-1);
     const chosen = selected !== before?.selected?.ids && selected.some((id) => !this.selected.has(id));
     this.selected = new Set(selected);
     if (state.layers[this.layer] !== this.shownLayer || state.settings.classNames !== before?.settings.classNames)
       this.refresh();
     else this.draw();
-    if (chosen && this.node.open) this.reveal(selected[selected.length - 1]);
+    if (chosen && newest !== undefined && this.node.open) this.reveal(newest);
     this.facts.update(state);
   }
 
@@ -205,7 +207,7 @@ export class ObjectTableView {
     const at = this.rows.findIndex(({ id }) => id === last);
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
     if (step !== undefined && this.rows.length > 0) {
-      const row = this.rows[Math.min(Math.max(at + step, 0), this.rows.length - 1)];
+      const row = itemAt(this.rows, Math.min(Math.max(at + step, 0), this.rows.length - 1));
       this.choose(row, { shiftKey: event.shiftKey, ctrlKey: false, metaKey: false });
       this.reveal(row.id);
     } else if (event.key === 'Enter' && last !== undefined && this.layer === 'committed_objects')
@@ -276,9 +278,9 @@ class FactsForm {
     this.state = state;
     const { layer = 'committed_objects', ids = [] } = state.selected ?? {};
     const records = ids.flatMap((id) => state.layers[layer].objects.get(id) ?? []);
-    this.node.hidden = records.length === 0;
-    if (records.length === 0) return;
     const [first] = records;
+    this.node.hidden = first === undefined;
+    if (first === undefined) return;
     const { area, centroid } = rowOf(first);
     const place = `at y ${centroid[0].toFixed(1)}, x ${centroid[1].toFixed(1)}`;
     setText(

@@ -17,12 +17,12 @@ export class ChannelControls {
     const same =
       channels.length === this.#shown.length &&
       channels.every(({ name, range }, k) => {
-        const { control } = this.#shown[k];
-        return control.name === name && control.range[0] === range[0] && control.range[1] === range[1];
+        const shown = this.#shown[k]?.control;
+        return shown?.name === name && shown.range[0] === range[0] && shown.range[1] === range[1];
       });
     if (same) {
-      this.#shown.forEach((shown, k) => {
-        shown.update(channels[k]);
+      channels.forEach((control, k) => {
+        this.#shown[k]?.update(control);
       });
       return;
     }

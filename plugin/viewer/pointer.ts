@@ -1,6 +1,7 @@
 import { shiftKeyOnly } from 'ol/events/condition.js';
 import DragBox from 'ol/interaction/DragBox.js';
 import { handTime } from '../hand-time.js';
+import { extentOf, pair } from './coordinates.js';
 import type { LayerStack } from './layer-stack.js';
 import { LabelLayer } from './layers/label-layer.js';
 import type { LabelObject } from './layers/label-raster.js';
@@ -19,13 +20,13 @@ export function watchPointer(
   isDrawing: () => boolean,
 ): void {
   const { map } = stage;
-  let pending: { coordinate: readonly number[]; pixel: readonly number[] } | undefined;
+  let pending: { coordinate: readonly [number, number]; pixel: readonly [number, number] } | undefined;
   let scheduled = false;
   const report = () => {
     scheduled = false;
     if (!pending) return;
     const { coordinate } = pending;
-    listeners.tell('pointer', stage.contains(coordinate) ? [coordinate[0], coordinate[1]] : null);
+    listeners.tell('pointer', stage.contains(coordinate) ? coordinate : null);
     describe();
   };
   const describe = () => {
@@ -35,13 +36,13 @@ export function watchPointer(
     tooltip.hidden = hit === undefined;
     if (!hit) return;
     tooltip.textContent = `Object ${hit.object.id} · ${areaText(hit.object.area, scale())}`;
-    const [width, height] = map.getSize() ?? [0, 0];
+    const [width, height] = pair(map.getSize() ?? [0, 0]);
     tooltip.style.left = `${Math.min(pixel[0] + 14, width - tooltip.offsetWidth - 4)}px`;
     tooltip.style.top = `${Math.min(pixel[1] + 18, height - tooltip.offsetHeight - 4)}px`;
   };
   map.on('pointermove', (event) => {
     if (event.dragging) return;
-    pending = { coordinate: event.coordinate, pixel: event.pixel };
+    pending = { coordinate: pair(event.coordinate), pixel: pair(event.pixel) };
     if (scheduled) return;
     scheduled = true;
     requestAnimationFrame(report);
@@ -54,14 +55,14 @@ export function watchPointer(
   map.on('click', (event) => {
     const { altKey, ctrlKey, shiftKey } = event.originalEvent as MouseEvent;
     if (ctrlKey || (!altKey && !shiftKey && isDrawing())) return;
-    const hit = objectUnder(stack, event.coordinate);
+    const hit = objectUnder(stack, pair(event.coordinate));
     if (hit) hit.layer.pick(hit.object.id, shiftKey);
   });
   // Objects come and go under a pointer that rests.
   map.on('postrender', describe);
   map.on('moveend', () => {
     const extent = map.getView().calculateExtent(map.getSize());
-    listeners.tell('view', extent);
+    listeners.tell('view', extentOf(extent));
   });
 }
 
@@ -72,7 +73,7 @@ function areaText(pixels: number, { size, unit }: PixelScale): string {
 
 function objectUnder(
   stack: LayerStack,
-  coordinate: readonly number[],
+  coordinate: readonly [x: number, y: number],
 ): { layer: LabelLayer; object: LabelObject } | undefined {
   for (const layer of [...stack.layers].reverse()) {
     if (!(layer instanceof LabelLayer) || !layer.listed || !layer.ol.getVisible()) continue;
@@ -103,14 +104,13 @@ export function watchSecondary({ map }: Stage, listeners: Listeners): void {
     down = undefined;
     if (!start || event.button !== start.button) return;
     if (Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) > CLICK_REACH) return;
-    const [x, y] = map.getEventCoordinate(event);
-    listeners.tell('secondary', [x, y], handTime(event));
+    listeners.tell('secondary', pair(map.getEventCoordinate(event)), handTime(event));
   });
 }
 
 /** A box dragged with Shift held chooses objects, whatever tool is in hand. */
 export function watchBand({ map }: Stage, listeners: Listeners): void {
   const band = new DragBox({ condition: shiftKeyOnly, className: 'band', minArea: CLICK_REACH ** 2 });
-  band.on('boxend', () => listeners.tell('band', band.getGeometry().getExtent()));
+  band.on('boxend', () => listeners.tell('band', extentOf(band.getGeometry().getExtent())));
   map.addInteraction(band);
 }

@@ -1,3 +1,4 @@
+import type { Extent } from './coordinates.js';
 /**
  * What this viewer says over RPC beyond Kaibu's own functions. A caller learns of it through `get_capabilities()`; a viewer
  * without that function has none of it. Everything here is plain data in x, y with y up, as in the rest of Kaibu's API,
@@ -131,9 +132,9 @@ export interface ViewerListeners {
   readonly pointer?: (at: readonly [x: number, y: number] | null) => void;
   readonly stroke?: (stroke: StrokeEvent) => void;
   /** Visible part of the image: x0, y0, x1, y1. */
-  readonly view?: (extent: readonly number[]) => void;
+  readonly view?: (extent: Extent) => void;
   /** A box dragged with Shift held, over the image: x0, y0, x1, y1. */
-  readonly band?: (extent: readonly number[]) => void;
+  readonly band?: (extent: Extent) => void;
   readonly files?: (files: readonly File[]) => void;
   /** A place chosen in a section, as `SectionConfig.at`; `click`: by a click without a drag, of the left or right button. */
   readonly section?: (at: readonly [z: number, y: number, x: number], click?: 'tool' | 'negative') => void;

@@ -190,9 +190,10 @@ function plain(data: unknown): unknown {
   const ArrayType = NDARRAYS[array._rdtype];
   if (!ArrayType) throw new Error(`Coordinates of type ${array._rdtype} are not supported.`);
   const nest = (values: unknown[], shape: number[]): unknown[] => {
-    if (shape.length <= 1) return values;
-    const length = values.length / shape[0];
-    return Array.from({ length: shape[0] }, (_, i) => nest(values.slice(i * length, (i + 1) * length), shape.slice(1)));
+    const [count, ...inner] = shape;
+    if (count === undefined || inner.length === 0) return values;
+    const length = values.length / count;
+    return Array.from({ length: count }, (_, i) => nest(values.slice(i * length, (i + 1) * length), inner));
   };
   return nest(Array.from(new ArrayType(array._rvalue)), array._rshape);
 }

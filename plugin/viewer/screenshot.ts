@@ -1,4 +1,5 @@
 import type OlMap from 'ol/Map.js';
+import { pair } from './coordinates.js';
 
 /** What the map shows, scale bar included, as PNG bytes. */
 export async function screenshot(map: OlMap, bar: HTMLElement): Promise<Uint8Array> {
@@ -6,7 +7,7 @@ export async function screenshot(map: OlMap, bar: HTMLElement): Promise<Uint8Arr
     map.once('rendercomplete', () => resolve());
     map.render();
   });
-  const [width, height] = map.getSize() ?? [1, 1];
+  const [width, height] = pair(map.getSize() ?? [1, 1]);
   const ratio = window.devicePixelRatio;
   const canvas = new OffscreenCanvas(Math.round(width * ratio), Math.round(height * ratio));
   const context = canvas.getContext('2d')!;

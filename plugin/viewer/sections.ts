@@ -113,6 +113,8 @@ const GAP = 12;
 class SectionFigure {
   readonly node = document.createElement('figure');
   readonly #canvas = document.createElement('canvas');
+  readonly #vertical = document.createElement('i');
+  readonly #horizontal = document.createElement('i');
   readonly #caption = document.createElement('figcaption');
   readonly #name: string;
   #config: SectionConfig | undefined;
@@ -125,7 +127,7 @@ class SectionFigure {
     this.#name = name;
     this.#canvas.dataset.section = name;
     const frame = document.createElement('div');
-    frame.append(this.#canvas, document.createElement('i'), document.createElement('i'));
+    frame.append(this.#canvas, this.#vertical, this.#horizontal);
     this.node.append(this.#caption, frame);
     let pressed: { readonly x: number; readonly y: number; readonly button: number } | undefined;
     const choose = (event: PointerEvent, click?: SectionClick) => {
@@ -180,9 +182,9 @@ class SectionFigure {
     this.#count = count;
     this.#caption.textContent = `${this.#name} · ${where}`;
     const { style } = this.#canvas;
-    [style.width, style.height] = size.map((length) => `${Math.max(1, length)}px`);
-    const [vertical, horizontal] = this.node.querySelectorAll('i');
-    vertical.style.left = `${((at[0] + 0.5) / count[0]) * size[0]}px`;
-    horizontal.style.top = `${((at[1] + 0.5) / count[1]) * size[1]}px`;
+    style.width = `${Math.max(1, size[0])}px`;
+    style.height = `${Math.max(1, size[1])}px`;
+    this.#vertical.style.left = `${((at[0] + 0.5) / count[0]) * size[0]}px`;
+    this.#horizontal.style.top = `${((at[1] + 0.5) / count[1]) * size[1]}px`;
   }
 }

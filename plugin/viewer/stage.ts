@@ -5,6 +5,8 @@ import { defaults as defaultInteractions } from 'ol/interaction/defaults.js';
 import OlMap from 'ol/Map.js';
 import Projection from 'ol/proj/Projection.js';
 import View from 'ol/View.js';
+import { itemAt } from '../../src/items.js';
+import { pair } from './coordinates.js';
 import { movesView } from './held-space.js';
 import type { ViewMove } from './protocol.js';
 
@@ -67,7 +69,8 @@ export class Stage {
   #isFitted(): boolean {
     const view = this.#view();
     return (
-      this.#fitted.length > 0 && this.#fitted.every((value, i) => Math.abs(value - view[i]) <= 1e-6 * Math.abs(value))
+      this.#fitted.length > 0 &&
+      this.#fitted.every((value, i) => Math.abs(value - itemAt(view, i)) <= 1e-6 * Math.abs(value))
     );
   }
 
@@ -80,7 +83,7 @@ export class Stage {
   panBy(right: number, down: number): void {
     const view = this.map.getView();
     const resolution = view.getResolution() ?? 1;
-    const [x, y] = view.getCenter() ?? [0, 0];
+    const [x, y] = pair(view.getCenter() ?? [0, 0]);
     view.setCenter(view.getConstrainedCenter([x + right * resolution, y - down * resolution]));
   }
 
@@ -88,17 +91,17 @@ export class Stage {
     if ('fit' in move) this.fit();
     else if ('zoom' in move) this.zoomBy(move.zoom);
     else {
-      const [width, height] = this.map.getSize() ?? [0, 0];
+      const [width, height] = pair(this.map.getSize() ?? [0, 0]);
       this.panBy(move.by[1] * width, move.by[0] * height);
     }
   }
 
   /** Image (row, column) as real numbers of a map coordinate. */
-  toImage([x, y]: readonly number[]): [row: number, column: number] {
+  toImage([x, y]: readonly [x: number, y: number]): [row: number, column: number] {
     return [(this.size?.[1] ?? 0) - y, x];
   }
 
-  contains([x, y]: readonly number[]): boolean {
+  contains([x, y]: readonly [x: number, y: number]): boolean {
     return this.size !== undefined && x >= 0 && y >= 0 && x < this.size[0] && y < this.size[1];
   }
 }

@@ -21,7 +21,7 @@ const FROM_CORNERS: Readonly<Record<string, (() => GeometryFunction) | undefined
 
 /** The one that fills the box between two corners. */
 function ellipse(corners: unknown, present?: SimpleGeometry): Polygon {
-  const [[xa, ya], [xb, yb]] = corners as [number[], number[]];
+  const [[xa, ya], [xb, yb]] = corners as [[number, number], [number, number]];
   const centre = [(xa + xb) / 2, (ya + yb) / 2];
   const round = fromCircle(new Circle(centre, 1), 64);
   round.scale(Math.abs(xb - xa) / 2, Math.abs(yb - ya) / 2, centre);

@@ -4,6 +4,7 @@ import Polygon from 'ol/geom/Polygon.js';
 import PointerInteraction from 'ol/interaction/Pointer.js';
 import type MapBrowserEvent from 'ol/MapBrowserEvent.js';
 import type VectorSource from 'ol/source/Vector.js';
+import { type Extent, extentOf, pair } from '../coordinates.js';
 import { isSpaceHeld } from '../held-space.js';
 
 const REACH = 8;
@@ -12,8 +13,8 @@ const REACH = 8;
 interface Grip {
   readonly feature: Feature;
   readonly corner?: { readonly x?: 0 | 1; readonly y?: 0 | 1 };
-  /** The box when it was taken hold of: [x0, y0, x1, y1]. */
-  readonly box?: readonly number[];
+  /** The box when it was taken hold of. */
+  readonly box?: Extent;
 }
 
 /**
@@ -26,7 +27,7 @@ export class EditInteraction extends PointerInteraction {
   readonly #onMoved: (feature: Feature) => void;
   #moved = false;
   #grip: Grip | undefined;
-  #last: number[] = [];
+  #last: readonly [x: number, y: number] = [0, 0];
   #selected: Feature | undefined;
 
   constructor(
@@ -49,7 +50,7 @@ export class EditInteraction extends PointerInteraction {
     const { button, ctrlKey } = event.originalEvent;
     if (button !== 0 || ctrlKey || isSpaceHeld() || isPainting(event)) return false;
     this.#grip = this.#gripAt(event);
-    this.#last = event.coordinate;
+    this.#last = pair(event.coordinate);
     this.#moved = false;
     if (!this.#grip) this.#onSelectOnce(undefined);
     return this.#grip !== undefined;
@@ -58,14 +59,14 @@ export class EditInteraction extends PointerInteraction {
   override handleDragEvent(event: MapBrowserEvent<PointerEvent>): void {
     if (!this.#grip) return;
     const { feature, corner, box } = this.#grip;
-    const [x, y] = event.coordinate;
+    const [x, y] = pair(event.coordinate);
     if (corner && box) {
-      const extent = [...box];
-      if (corner.x !== undefined) extent[corner.x * 2] = x;
-      if (corner.y !== undefined) extent[corner.y * 2 + 1] = y;
-      feature.setGeometry(boxPolygon(extent));
+      const [left, bottom, right, top] = box;
+      const [xa, xb] = [corner.x === 0 ? x : left, corner.x === 1 ? x : right];
+      const [ya, yb] = [corner.y === 0 ? y : bottom, corner.y === 1 ? y : top];
+      feature.setGeometry(boxPolygon([xa, ya, xb, yb]));
     } else feature.getGeometry()?.translate(x - this.#last[0], y - this.#last[1]);
-    this.#last = event.coordinate;
+    this.#last = [x, y];
     this.#moved = true;
   }
 
@@ -91,7 +92,7 @@ export class EditInteraction extends PointerInteraction {
 
   #gripAt(event: MapBrowserEvent<PointerEvent>): Grip | undefined {
     const reach = REACH * (event.map.getView().getResolution() ?? 1);
-    const [x, y] = event.coordinate;
+    const [x, y] = pair(event.coordinate);
     let best: Grip | undefined;
     let bestDistance = reach;
     const [low, high] = [
@@ -101,16 +102,14 @@ export class EditInteraction extends PointerInteraction {
     for (const feature of this.#source.getFeaturesInExtent([...low, ...high])) {
       const geometry = feature.getGeometry();
       if (!geometry) continue;
-      const box = geometry instanceof Polygon && isBox(geometry) ? geometry.getExtent() : undefined;
+      const box = geometry instanceof Polygon && isBox(geometry) ? extentOf(geometry.getExtent()) : undefined;
       const corner = box && cornerAt(box, x, y, reach);
-      const nearest =
-        geometry instanceof Polygon
-          ? geometry.getLinearRing(0)!.getClosestPoint([x, y])
-          : geometry.getClosestPoint([x, y]);
-      const distance = Math.hypot(nearest[0] - x, nearest[1] - y) * (geometry instanceof Point ? 0.5 : 1);
+      const edge = geometry instanceof Polygon ? geometry.getLinearRing(0)! : geometry;
+      const [nearX, nearY] = pair(edge.getClosestPoint([x, y]));
+      const distance = Math.hypot(nearX - x, nearY - y) * (geometry instanceof Point ? 0.5 : 1);
       if (distance < bestDistance) {
         bestDistance = distance;
-        best = { feature, corner, box: box?.slice() };
+        best = { feature, corner, box };
       }
     }
     return best;
@@ -130,7 +129,7 @@ function isBox(geometry: Polygon): boolean {
 }
 
 /** A side may have been dragged past the opposite one. */
-function boxPolygon([xa, ya, xb, yb]: number[]): Polygon {
+function boxPolygon([xa, ya, xb, yb]: Extent): Polygon {
   const [x0, x1, y0, y1] = [Math.min(xa, xb), Math.max(xa, xb), Math.min(ya, yb), Math.max(ya, yb)];
   return new Polygon([
     [
@@ -144,7 +143,7 @@ function boxPolygon([xa, ya, xb, yb]: number[]): Polygon {
 }
 
 /** Which of the box's sides are within reach; a corner holds two. */
-function cornerAt(box: readonly number[], x: number, y: number, reach: number): Grip['corner'] {
+function cornerAt(box: Extent, x: number, y: number, reach: number): Grip['corner'] {
   const near = (value: number, low: number, high: number) =>
     Math.abs(value - low) < reach ? 0 : Math.abs(value - high) < reach ? 1 : undefined;
   const corner = { x: near(x, box[0], box[2]), y: near(y, box[1], box[3]) };

@@ -1,5 +1,6 @@
 import PointerInteraction from 'ol/interaction/Pointer.js';
 import type MapBrowserEvent from 'ol/MapBrowserEvent.js';
+import { pair } from '../coordinates.js';
 import { isSpaceHeld } from '../held-space.js';
 import { CanvasLayer, type Viewport } from '../layers/canvas-layer.js';
 import type { PaintTool, StrokeEvent, ToolConfig } from '../protocol.js';
@@ -22,8 +23,8 @@ export class PaintInteraction extends PointerInteraction {
   readonly #onStroke: (stroke: StrokeEvent) => void;
   readonly #layer: CanvasLayer;
   #tool: ToolConfig = { kind: 'none', radius: 0 };
-  #path: number[] = [];
-  #pointer: readonly number[] | undefined;
+  #path: (readonly [x: number, y: number])[] = [];
+  #pointer: readonly [x: number, y: number] | undefined;
 
   constructor(stage: Stage, onStroke: (stroke: StrokeEvent) => void) {
     super();
@@ -54,26 +55,26 @@ export class PaintInteraction extends PointerInteraction {
   override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {
     const { button, altKey, ctrlKey, shiftKey } = event.originalEvent;
     if (!this.active || button !== 0 || altKey || ctrlKey || shiftKey || isSpaceHeld()) return false;
-    this.#path = [...event.coordinate];
+    this.#path = [pair(event.coordinate)];
     this.#layer.changed();
     return true;
   }
 
   override handleDragEvent(event: MapBrowserEvent<PointerEvent>): void {
-    this.#pointer = event.coordinate;
-    if (this.#tool.kind !== 'fill') this.#path.push(...event.coordinate);
+    this.#pointer = pair(event.coordinate);
+    if (this.#tool.kind !== 'fill') this.#path.push(this.#pointer);
     this.#layer.changed();
   }
 
   override handleMoveEvent(event: MapBrowserEvent<PointerEvent>): void {
-    this.#pointer = event.coordinate;
+    this.#pointer = pair(event.coordinate);
     this.#layer.changed();
   }
 
   override handleUpEvent(): boolean {
     const { kind, radius } = this.#tool;
     if (kind !== 'none' && this.#path.length > 0)
-      this.#onStroke({ tool: kind, path: Float64Array.from(this.#path), radius });
+      this.#onStroke({ tool: kind, path: Float64Array.from(this.#path.flat()), radius });
     this.#path = [];
     this.#layer.changed();
     return false;
@@ -82,17 +83,18 @@ export class PaintInteraction extends PointerInteraction {
   #show(context: CanvasRenderingContext2D, view: Viewport): void {
     const { kind, radius } = this.#tool;
     if (kind === 'none') return;
-    const x = (k: number) => (this.#path[k] - view.left) * view.scale;
-    const y = (k: number) => (view.top - this.#path[k + 1]) * view.scale;
-    if (this.#path.length > 0 && kind !== 'fill') {
+    const onCanvas = ([x, y]: readonly [number, number]) =>
+      [(x - view.left) * view.scale, (view.top - y) * view.scale] as const;
+    const [first] = this.#path;
+    if (first && kind !== 'fill') {
       context.globalAlpha = 0.5;
       context.strokeStyle = COLORS[kind];
       context.lineWidth = LINES.includes(kind) ? 2 : 2 * radius * view.scale;
       context.lineCap = 'round';
       context.lineJoin = 'round';
       context.beginPath();
-      context.moveTo(x(0), y(0));
-      for (let k = 0; k < this.#path.length; k += 2) context.lineTo(x(k), y(k));
+      context.moveTo(...onCanvas(first));
+      for (const place of this.#path) context.lineTo(...onCanvas(place));
       context.stroke();
       context.globalAlpha = 1;
     }
@@ -105,13 +107,7 @@ export class PaintInteraction extends PointerInteraction {
       context.strokeStyle = color;
       context.lineWidth = width;
       context.beginPath();
-      context.arc(
-        (this.#pointer[0] - view.left) * view.scale,
-        (view.top - this.#pointer[1]) * view.scale,
-        size,
-        0,
-        2 * Math.PI,
-      );
+      context.arc(...onCanvas(this.#pointer), size, 0, 2 * Math.PI);
       context.stroke();
     }
   }

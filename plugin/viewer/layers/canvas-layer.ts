@@ -1,5 +1,7 @@
 import Layer from 'ol/layer/Layer.js';
 import type { FrameState } from 'ol/Map.js';
+import { itemAt } from '../../../src/items.js';
+import { pair } from '../coordinates.js';
 
 /** The part of the map on a canvas: `scale` canvas pixels per image pixel, image coordinate (left, top) at its corner. */
 export interface Viewport {
@@ -41,9 +43,9 @@ export class CanvasLayer extends Layer {
   override render(frame: FrameState | null): HTMLElement | null {
     if (!frame) return null;
     const viewport = viewportOf(frame);
-    const state = frame.layerStatesArray[frame.layerIndex];
+    const state = itemAt(frame.layerStatesArray, frame.layerIndex);
     this.#element.style.opacity = String(state.opacity);
-    const moving = frame.viewHints[0] > 0 || frame.viewHints[1] > 0;
+    const moving = frame.viewHints.some((hint) => hint > 0);
     if (moving && this.#cost > SLOW_MS && this.#drawn) {
       this.canvas.style.transform = transformBetween(this.#drawn, viewport, frame.pixelRatio);
       return this.#element;
@@ -74,10 +76,11 @@ export class CanvasLayer extends Layer {
 
 export function viewportOf(frame: FrameState): Viewport {
   const { center, resolution } = frame.viewState;
-  const [width, height] = frame.size;
+  const [width, height] = pair(frame.size);
+  const [x, y] = pair(center);
   return {
-    left: center[0] - (width / 2) * resolution,
-    top: center[1] + (height / 2) * resolution,
+    left: x - (width / 2) * resolution,
+    top: y + (height / 2) * resolution,
     scale: frame.pixelRatio / resolution,
     width: Math.round(width * frame.pixelRatio),
     height: Math.round(height * frame.pixelRatio),

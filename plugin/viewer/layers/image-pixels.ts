@@ -1,3 +1,4 @@
+import { itemAt } from '../../../src/items.js';
 /** What `view_image` and `set_image` accept, as pixel values; and values to a canvas under contrast limits. */
 export interface ImagePixels {
   readonly width: number;
@@ -62,7 +63,7 @@ function fromNdarray({ _rdtype, _rshape, _rvalue }: Ndarray): ImagePixels {
   const ArrayType = ARRAYS[_rdtype];
   if (!ArrayType) throw new Error(`Images of type ${_rdtype} are not supported; use one of ${Object.keys(ARRAYS)}.`);
   const [height, width, components = 1] = _rshape;
-  if (_rshape.length < 2 || _rshape.length > 3 || ![1, 3, 4].includes(components))
+  if (height === undefined || width === undefined || _rshape.length > 3 || ![1, 3, 4].includes(components))
     throw new Error(`An image has the shape [H, W], [H, W, 3] or [H, W, 4]; got [${_rshape}].`);
   return {
     width,
@@ -77,7 +78,10 @@ function fromItkStyle({ imageType, size, data }: ItkStyleImage): ImagePixels {
   const { components, componentType, dimension } = imageType;
   if (dimension !== 2 || componentType !== 'uint8_t' || ![1, 3, 4].includes(components))
     throw new Error('An itk-style image has dimension 2, component type uint8_t and 1, 3 or 4 components.');
-  return { width: size[0], height: size[1], components, values: data, finished: components > 1 };
+  const [width, height] = size;
+  if (width === undefined || height === undefined || width * height * components > data.length)
+    throw new Error(`An itk-style image of [${size}] pixels has ${data.length} bytes.`);
+  return { width, height, components, values: data, finished: components > 1 };
 }
 
 function isNdarray(data: unknown): data is Ndarray {
@@ -94,11 +98,14 @@ export function percentileLimits(pixels: ImagePixels): [number, number] {
   const step = components * Math.max(1, Math.floor(values.length / components / 100_000));
   const sample: number[] = [];
   for (let i = 0; i < values.length; i += step)
-    for (let c = 0; c < Math.min(3, components); c++) if (Number.isFinite(values[i + c])) sample.push(values[i + c]);
+    for (let c = 0; c < Math.min(3, components); c++) {
+      const value = values[i + c];
+      if (value !== undefined && Number.isFinite(value)) sample.push(value);
+    }
   if (sample.length === 0) return [0, 1];
   sample.sort((a, b) => a - b);
-  const low = sample[Math.floor(0.01 * (sample.length - 1))];
-  const high = sample[Math.ceil(0.99 * (sample.length - 1))];
+  const low = itemAt(sample, Math.floor(0.01 * (sample.length - 1)));
+  const high = itemAt(sample, Math.ceil(0.99 * (sample.length - 1)));
   return low < high ? [low, high] : [low, low + 1];
 }
 
@@ -107,7 +114,7 @@ export function valueRange(pixels: ImagePixels): [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < pixels.values.length; i++) {
-    const value = pixels.values[i];
+    const value = pixels.values[i]!;
     if (value < low) low = value;
     if (value > high) high = value;
   }
@@ -131,10 +138,10 @@ export function paintPixels(
   const second = components > 1 ? 1 : 0;
   const third = components > 1 ? 2 : 0;
   for (let i = 0, j = 0; j < out.length; i += components, j += 4) {
-    out[j] = (values[i] - low) * factor;
-    out[j + 1] = (values[i + second] - low) * factor;
-    out[j + 2] = (values[i + third] - low) * factor;
-    out[j + 3] = components === 4 ? values[i + 3] : 255;
+    out[j] = (values[i]! - low) * factor;
+    out[j + 1] = (values[i + second]! - low) * factor;
+    out[j + 2] = (values[i + third]! - low) * factor;
+    out[j + 3] = components === 4 ? values[i + 3]! : 255;
   }
   canvas.getContext('2d')!.putImageData(image, 0, 0);
 }

@@ -53,17 +53,19 @@ export class LabelLayer implements ViewerLayer {
     const known = new Map(this.#objects.map((object) => [object.id, object]));
     update.ids.forEach((id, k) => {
       const [y0, x0, y1, x1] = update.boxes.subarray(4 * k, 4 * k + 4);
+      const color = update.colors[k];
+      if (y0 === undefined || x0 === undefined || y1 === undefined || x1 === undefined || color === undefined)
+        throw new Error(`Object ${id} came without its box or its colour.`);
       const runs = update.runs.slice(update.offsets[k], update.offsets[k + 1]);
-      let area = 0;
-      for (let r = 1; r < runs.length; r += 2) area += runs[r];
-      known.set(id, { id, color: update.colors[k], box: [y0, x0, y1, x1], runs, area });
+      const area = runs.reduce((sum, run, r) => (r % 2 === 1 ? sum + run : sum), 0);
+      known.set(id, { id, color, box: [y0, x0, y1, x1], runs, area });
     });
     this.#objects = Array.from(update.order, (id) => known.get(id)).filter((object) => object !== undefined);
     this.ol.changed();
   }
 
   /** The object at a map coordinate. */
-  at(coordinate: readonly number[]): LabelObject | undefined {
+  at(coordinate: readonly [x: number, y: number]): LabelObject | undefined {
     const [row, column] = this.#stage.toImage(coordinate);
     return objectAt(this.#objects, Math.floor(row), Math.floor(column));
   }

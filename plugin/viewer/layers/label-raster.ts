@@ -60,7 +60,7 @@ export function canvasBox(
 
 /** For each canvas pixel, 1 + the index of the topmost object there, or 0. `out` has width x height entries, zeroed. */
 export function paintIndices(objects: readonly LabelObject[], view: RasterView, out: Uint32Array): void {
-  for (let index = 0; index < objects.length; index++) paintObject(objects[index], index + 1, view, out);
+  for (const [index, object] of objects.entries()) paintObject(object, index + 1, view, out);
 }
 
 function paintObject(object: LabelObject, value: number, view: RasterView, out: Uint32Array): void {
@@ -73,7 +73,7 @@ function paintObject(object: LabelObject, value: number, view: RasterView, out: 
   const boxWidth = x1 - x0;
   let position = 0;
   for (let k = 0; k < object.runs.length; k++) {
-    const end = position + object.runs[k];
+    const end = position + object.runs[k]!;
     if (k % 2 === 1) {
       while (position < end) {
         const y = Math.floor(position / boxWidth);
@@ -117,7 +117,7 @@ export function colorize(
     const up = y >= thickness ? -thickness * width : 0;
     const down = y + thickness < height ? thickness * width : 0;
     for (let x = part.left, i = y * width + x; x < part.right; x++, i++) {
-      const value = indices[i];
+      const value = indices[i]!;
       if (value === 0) {
         out[i] = 0;
         continue;
@@ -126,7 +126,7 @@ export function colorize(
       const right = x + thickness < width ? i + thickness : i;
       const inside =
         indices[i + up] === value && indices[i + down] === value && indices[left] === value && indices[right] === value;
-      out[i] = inside ? fills[value] : edges[value];
+      out[i] = inside ? fills[value]! : edges[value]!;
     }
   }
 }
@@ -134,13 +134,14 @@ export function colorize(
 /** The topmost object that covers the image pixel (row, column). */
 export function objectAt(objects: readonly LabelObject[], row: number, column: number): LabelObject | undefined {
   for (let k = objects.length - 1; k >= 0; k--) {
-    const [y0, x0, y1, x1] = objects[k].box;
+    const object = objects[k]!;
+    const [y0, x0, y1, x1] = object.box;
     if (row < y0 || row >= y1 || column < x0 || column >= x1) continue;
     const target = (row - y0) * (x1 - x0) + column - x0;
     let position = 0;
     let run = -1;
-    while (position <= target) position += objects[k].runs[++run];
-    if (run % 2 === 1) return objects[k];
+    while (position <= target) position += object.runs[++run] ?? Infinity;
+    if (run % 2 === 1 && run < object.runs.length) return object;
   }
   return undefined;
 }

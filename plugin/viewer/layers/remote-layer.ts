@@ -1,12 +1,13 @@
 import { remoteFunctions } from '../../remote-functions.js';
+import type { Extent } from '../coordinates.js';
 import { CanvasLayer, type Viewport } from './canvas-layer.js';
 import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
 
 /** What Kaibu asks a remote layer's owner for: a picture of this part of the map. */
 export interface RenderRequest {
-  readonly extent: readonly number[];
-  /** [width, height] of the map on screen, CSS pixels. */
-  readonly size: readonly number[];
+  readonly extent: Extent;
+  /** Of the map on screen, CSS pixels. */
+  readonly size: readonly [width: number, height: number];
   readonly pixelRatio: number;
   readonly viewState: { center: readonly number[]; resolution: number; rotation: number; zoom: number };
 }
@@ -25,7 +26,7 @@ export interface RemoteLayerConfig {
 
 interface Picture {
   readonly bitmap: ImageBitmap;
-  readonly extent: readonly number[];
+  readonly extent: Extent;
 }
 
 /** A request that takes longer is overtaken by the next one, if the view has moved on. */
@@ -90,12 +91,13 @@ export class RemoteLayer implements ViewerLayer {
     for (const picture of [this.#overview, this.#picture]) {
       if (!picture) continue;
       const { bitmap, extent } = picture;
+      const [left, bottom, right, top] = extent;
       context.drawImage(
         bitmap,
-        (extent[0] - view.left) * view.scale,
-        (view.top - extent[3]) * view.scale,
-        (extent[2] - extent[0]) * view.scale,
-        (extent[3] - extent[1]) * view.scale,
+        (left - view.left) * view.scale,
+        (view.top - top) * view.scale,
+        (right - left) * view.scale,
+        (top - bottom) * view.scale,
       );
     }
   }
@@ -105,7 +107,7 @@ export class RemoteLayer implements ViewerLayer {
     const { devicePixelRatio } = window;
     const right = view.left + view.width / view.scale;
     const bottom = view.top - view.height / view.scale;
-    const size = [view.width / devicePixelRatio, view.height / devicePixelRatio];
+    const size = [view.width / devicePixelRatio, view.height / devicePixelRatio] as const;
     const picture = await this.#fetch([view.left, bottom, right, view.top], size);
     if (!picture) return;
     this.#picture?.bitmap.close();
@@ -116,7 +118,7 @@ export class RemoteLayer implements ViewerLayer {
     this.#overviewStale = false;
     const scale = OVERVIEW_SIDE / Math.max(width, height);
     if (view.scale <= scale) return; // the whole image is on screen, and finer
-    const size = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+    const size = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))] as const;
     const picture = await this.#fetch([0, 0, width, height], size);
     this.#overviewStale = picture === undefined;
     if (!picture) return;
@@ -125,19 +127,20 @@ export class RemoteLayer implements ViewerLayer {
   }
 
   /** Undefined if it failed or a newer request has overtaken it. */
-  async #fetch(extent: readonly number[], size: readonly number[]): Promise<Picture | undefined> {
+  async #fetch(extent: Extent, size: RenderRequest['size']): Promise<Picture | undefined> {
     const number = ++this.#newest;
     this.#busy = true;
     this.#askedAt = performance.now();
     const timer = setTimeout(() => this.ol.changed(), PATIENCE_MS + 1);
-    const resolution = (extent[2] - extent[0]) / size[0];
+    const [left, bottom, right, top] = extent;
+    const resolution = (right - left) / size[0];
     try {
       const answer = await this.#render({
         extent,
         size,
         pixelRatio: window.devicePixelRatio,
         viewState: {
-          center: [(extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2],
+          center: [(left + right) / 2, (bottom + top) / 2],
           resolution,
           rotation: 0,
           zoom: -Math.log2(resolution),

@@ -12,6 +12,14 @@ import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
 import { featuresOf, type KeyPress, type VectorConfig, withDefaults } from './vector-config.js';
 import { featureStyle } from './vector-style.js';
 
+/** Which way a feature goes, in map coordinates. */
+const ARROWS: ReadonlyMap<string, readonly [dx: number, dy: number]> = new Map([
+  ['ArrowLeft', [-1, 0]],
+  ['ArrowRight', [1, 0]],
+  ['ArrowUp', [0, 1]],
+  ['ArrowDown', [0, -1]],
+]);
+
 type Change = { readonly added?: Feature; readonly removed?: Feature };
 
 /**
@@ -82,7 +90,7 @@ export class VectorLayer implements ViewerLayer {
     } else if (code === 'KeyZ' && (ctrl_key || meta_key)) this.#undo();
     else if (code.startsWith('Arrow')) {
       const step = ctrl_key || meta_key ? 1 : shift_key ? 30 : 10;
-      const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[code] ?? [0, 0];
+      const [dx, dy] = ARROWS.get(code) ?? [0, 0];
       for (const feature of this.#chosen) feature.getGeometry()?.translate(dx * step, dy * step);
       return this.#chosen.length > 0;
     } else return false;
@@ -200,7 +208,8 @@ export class VectorLayer implements ViewerLayer {
       update_feature: (id: string, geojson: unknown) => {
         const feature = find(id);
         if (!feature) throw new Error(`Feature not found (id=${id})`);
-        const changed = this.#read(geojson)[0];
+        const [changed] = this.#read(geojson);
+        if (!changed) throw new Error('The GeoJSON holds no feature.');
         feature.setGeometry(changed.getGeometry() as Geometry);
         feature.setProperties(changed.getProperties());
       },
