@@ -183,7 +183,7 @@ async function createLayer(config: LayerConfig, stage: Stage): Promise<ViewerLay
 
 /** Coordinates that came as typed arrays or ndarrays, as nested arrays. */
 function plain(data: unknown): unknown {
-  if (ArrayBuffer.isView(data)) return Array.from(data as unknown as ArrayLike<number>);
+  if (ArrayBuffer.isView(data)) return Array.from(data as ArrayBufferView & ArrayLike<number>);
   if (Array.isArray(data)) return data.map(plain);
   const array = data as { _rtype?: string; _rdtype: string; _rvalue: ArrayBuffer; _rshape: number[] } | null;
   if (array?._rtype !== 'ndarray') return data;

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SamError } from '../errors.js';
 import { type FetchOptions, fetchUrl } from './model-file.js';
-import { type During, type OrtModule, ortRuntime } from './ort-runtime.js';
+import { type During, ortModule, ortRuntime } from './ort-runtime.js';
 import type { OrtRuntime } from './runtime.js';
 
 /**
@@ -35,7 +35,7 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
       note = `onnxruntime-node could not be loaded, so the slower wasm build runs: ${(error as Error).message.split('\n')[0]}`;
     }
   }
-  const ort = (await import('onnxruntime-web/wasm')) as unknown as OrtModule;
+  const ort = ortModule(await import('onnxruntime-web/wasm'));
   // In Node its threads would need a worker file beside the bundle; one thread always works.
   ort.env.wasm.numThreads = 1;
   return ortRuntime(ort, {
@@ -48,8 +48,7 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
 }
 
 async function nativeRuntime(threads: number, providers: readonly string[], during?: During): Promise<OrtRuntime> {
-  const imported = (await import('onnxruntime-node')) as unknown as OrtModule & { default?: OrtModule };
-  const ort = imported.default ?? imported;
+  const ort = ortModule(await import('onnxruntime-node'));
   return ortRuntime(ort, {
     name: `onnxruntime-node ${ort.env.versions.node}`,
     provider: `${providers[0]} (${threads} thread${threads === 1 ? '' : 's'})`,

@@ -19,6 +19,12 @@ export interface OrtModule {
   };
 }
 
+/** ONNX Runtime as it was imported, by either package; CommonJS has it under `default`. */
+export function ortModule(imported: object): OrtModule {
+  const module = imported as OrtModule & { readonly default?: OrtModule };
+  return module.default ?? module;
+}
+
 export interface GpuDevice {
   readonly lost: Promise<{ readonly message: string; readonly reason?: string }>;
 }

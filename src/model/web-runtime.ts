@@ -1,4 +1,4 @@
-import { type GpuDevice, type OrtModule, ortRuntime } from './ort-runtime.js';
+import { type GpuDevice, type OrtModule, ortModule, ortRuntime } from './ort-runtime.js';
 import type { OrtRuntime } from './runtime.js';
 
 /**
@@ -46,7 +46,7 @@ async function webgpuRuntime(
       reasons.push('WebGPU is only emulated here, which is slower than wasm');
       return undefined;
     }
-    const ort = (await import('onnxruntime-web/webgpu')) as unknown as OrtModule;
+    const ort = ortModule(await import('onnxruntime-web/webgpu'));
     if (ortBase !== undefined) ort.env.wasm.wasmPaths = ortBase;
     ort.env.wasm.numThreads = 1;
     const runtime = ortRuntime(ort, {
@@ -111,7 +111,7 @@ function quietAfterLoss(): void {
 const GPU_RUNTIME_FILE = 'ort-wasm-simd-threaded.asyncify';
 
 async function wasmRuntime({ ortBase, threads }: WebRuntimeOptions, reasons: string[]): Promise<OrtRuntime> {
-  const ort = (await import('onnxruntime-web/wasm')) as unknown as OrtModule;
+  const ort = ortModule(await import('onnxruntime-web/wasm'));
   if (ortBase !== undefined) ort.env.wasm.wasmPaths = ortBase;
   const isolated = globalThis.crossOriginIsolated === true;
   if (!isolated)

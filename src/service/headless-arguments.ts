@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { itemAt } from '../items.js';
 import { AUTOMATIC_MODES } from '../segmentation/automatic.js';
 import { THRESHOLD_ARGUMENTS } from './automatic.js';
 import { halo, tileShape } from './engine.js';
@@ -31,7 +32,7 @@ const PROMPT_ARGUMENTS = {
 };
 const box = v.pipe(
   rows(yxyx, '[y0, x0, y1, x1]', true),
-  v.transform(([first]) => first as unknown as readonly [number, number, number, number]),
+  v.transform((found) => itemAt(found, 0)),
 );
 const flag = v.optional(v.boolean());
 

@@ -61,8 +61,10 @@ function encoderInput(value: unknown): EncoderInput {
 const LARGEST_SIDE = 4096;
 
 function colour(value: unknown, name: string): readonly [number, number, number] {
-  if (Array.isArray(value) && value.length === 3 && value.every(Number.isFinite))
-    return value as unknown as readonly [number, number, number];
+  const numbers = Array.isArray(value) ? value.filter((part): part is number => Number.isFinite(part)) : [];
+  const [red, green, blue] = numbers;
+  const whole = Array.isArray(value) && value.length === 3;
+  if (whole && red !== undefined && green !== undefined && blue !== undefined) return [red, green, blue];
   throw wrong(`encoderInput.${name}`, 'three numbers', value);
 }
 

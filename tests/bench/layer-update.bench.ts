@@ -97,7 +97,8 @@ function paintTime(objects: readonly ViewObject[]): number {
     const started = performance.now();
     indices.fill(0);
     paintIndices(shown, view, indices);
-    colorize(indices, shown, view, { fill: 0.4, outline: 1 }, 2, pixels, canvasBox(shown, view));
+    const part = canvasBox(shown, view);
+    colorize(indices, shown, { view, style: { fill: 0.4, outline: 1 }, thickness: 2, part }, pixels);
     times.push(performance.now() - started);
   }
   return median(times);

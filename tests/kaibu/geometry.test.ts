@@ -261,7 +261,8 @@ describe('objects for the viewer', () => {
     const indices = new Uint32Array(100);
     paintIndices([square], view, indices);
     const out = new Uint32Array(100);
-    colorize(indices, [square], view, { fill: 0.5, outline: 1 }, 1, out, canvasBox([square], view));
+    const part = canvasBox([square], view);
+    colorize(indices, [square], { view, style: { fill: 0.5, outline: 1 }, thickness: 1, part }, out);
     const rgba = (y: number, x: number) => Array.from(new Uint8Array(out.buffer, 4 * (10 * y + x), 4));
     assert.deepEqual(rgba(0, 0), [0, 0, 0, 0]);
     assert.deepEqual(rgba(2, 4), [255, 128, 0, 255]);

@@ -120,15 +120,8 @@ export class LabelLayer implements ViewerLayer {
     paintIndices(this.#objects, raster, this.#indices);
     const shown = this.#shuffle === 0 ? this.#objects : this.#objects.map((o) => ({ ...o, color: this.#colorOf(o) }));
     const pixels = new Uint32Array(this.#image.data.buffer);
-    colorize(
-      this.#indices,
-      shown,
-      raster,
-      { fill: this.#outline ? 0 : this.#fill, outline: 1 },
-      thickness,
-      pixels,
-      part,
-    );
+    const style = { fill: this.#outline ? 0 : this.#fill, outline: 1 };
+    colorize(this.#indices, shown, { view: raster, style, thickness, part }, pixels);
     context.putImageData(this.#image, 0, 0, left, top, right - left, bottom - top);
   }
 

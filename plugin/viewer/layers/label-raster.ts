@@ -92,18 +92,20 @@ function paintObject(object: LabelObject, value: number, view: RasterView, out: 
   }
 }
 
-/**
- * Indices of paintIndices to RGBA (as little-endian 32-bit words), in one part of the canvas; an outline is 1 canvas pixel
- * wide per `thickness`.
- */
+export interface Colouring {
+  readonly view: RasterView;
+  readonly style: LabelStyle;
+  /** Of outlines, canvas pixels. */
+  readonly thickness: number;
+  readonly part: CanvasBox;
+}
+
+/** Indices of paintIndices to RGBA (as little-endian 32-bit words), in one part of the canvas. */
 export function colorize(
   indices: Uint32Array,
   objects: readonly LabelObject[],
-  view: RasterView,
-  style: LabelStyle,
-  thickness: number,
+  { view, style, thickness, part }: Colouring,
   out: Uint32Array,
-  part: CanvasBox,
 ): void {
   const { width, height } = view;
   const fills = new Uint32Array(objects.length + 1);

@@ -145,17 +145,20 @@ export function isRgb(page: TiffPage): boolean {
   return colour && (page.samples === 3 || page.samples === 4);
 }
 
-/**
- * The block at (row, column) of the grid, for planar pages of one sample: `[tileHeight, tileWidth, samples]`; the last
- * strip is shorter. `shift` moves the page's data in the file (ImageJ stacks that list one page and hold many).
- */
+/** Which block of the grid; for planar pages, of which sample. */
+export interface BlockPlace {
+  readonly row: number;
+  readonly column: number;
+  readonly sample: number;
+  /** The page's data lie further on in the file (ImageJ stacks that list one page and hold many). */
+  readonly shift: number;
+}
+
+/** A block of the grid, for planar pages of one sample: `[tileHeight, tileWidth, samples]`; the last strip is shorter. */
 export async function readBlock(
   page: TiffPage,
-  row: number,
-  column: number,
-  asked: number,
+  { row, column, sample: asked, shift }: BlockPlace,
   options: TaskOptions,
-  shift = 0,
 ): Promise<{ data: TypedArray; height: number }> {
   const sample = page.sample ?? asked;
   const { tileWidth, tileHeight, tiled, compression, bits, file } = page;
@@ -164,7 +167,7 @@ export async function readBlock(
   const rowBytes = Math.ceil((tileWidth * samples * bits) / 8);
   const expected = rowBytes * height;
   if (!tiled && compression === 1) {
-    const bytes = await readRows(page, row * tileHeight, height, rowBytes, sample, options, shift);
+    const bytes = await readRows(page, { first: row * tileHeight, count: height, rowBytes, sample, shift }, options);
     return { data: await finish(page, bytes, height), height };
   }
   const across = Math.ceil(page.width / tileWidth);
@@ -197,15 +200,17 @@ export async function readBlock(
   return { data: await finish(page, bytes, height), height };
 }
 
+interface RowsPlace extends Pick<BlockPlace, 'sample' | 'shift'> {
+  readonly first: number;
+  readonly count: number;
+  readonly rowBytes: number;
+}
+
 /** Rows of an uncompressed plane, wherever its strips lie; neighbouring strips are read together. */
 async function readRows(
   page: TiffPage,
-  first: number,
-  count: number,
-  rowBytes: number,
-  sample: number,
+  { first, count, rowBytes, sample, shift }: RowsPlace,
   options: TaskOptions,
-  shift: number,
 ): Promise<Uint8Array> {
   const rowsPerStrip = Math.min(await page.directory.number(TAG.rowsPerStrip, page.height), page.height);
   const strips = Math.ceil(page.height / rowsPerStrip);

@@ -238,7 +238,7 @@ async function readRegion(
       async ({ row, column, plane, places: samplesOf }) => {
         const key = [region.t, region.z, pageChannel, region.level, plane, row, column].join();
         const block = await cache.load(key, async () => {
-          const value = await readBlock(page, row, column, plane, options, shift);
+          const value = await readBlock(page, { row, column, sample: plane, shift }, options);
           return { value, bytes: value.data.byteLength };
         });
         const tile = { ...block, width: page.tileWidth, stride: samplesPerBlock(page) };

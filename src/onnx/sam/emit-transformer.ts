@@ -59,10 +59,8 @@ export function emitTransformer(
     const hidden = g.node('Relu', [emitLinear(g, queries, `${name}.mlp1`, layer.mlp[0])]);
     queries = norm(g.add(queries, emitLinear(g, hidden, `${name}.mlp2`, layer.mlp[1])), 2);
 
-    const pixels = emitImageToToken(g, g.add(queries, tokens), queries, keysAt, `${name}.i2t`, layer.imageToToken, {
-      project,
-      q: given?.q,
-    });
+    const from = { at: g.add(queries, tokens), values: queries, keysAt };
+    const pixels = emitImageToToken(g, from, `${name}.i2t`, layer.imageToToken, { project, q: given?.q });
     // `Sum`, as `Add` would be fused into a slower operator.
     const sum = g.node('Sum', [keys, pixels]);
     const { weight, bias, epsilon } = layer.norms[3];
@@ -175,9 +173,7 @@ function headColumns({ weight }: Linear): Float32Array {
 /** Attention of every pixel over the tokens. → [B, 4096, 256]; unless `project`, less the mean over channels. */
 function emitImageToToken(
   g: GraphBuilder,
-  at: string,
-  values: string,
-  keysAt: string,
+  { at, values, keysAt }: { readonly at: string; readonly values: string; readonly keysAt: string },
   name: string,
   attention: Attention,
   { project, q }: { project: boolean; q?: string },

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { SamError } from '../../errors.js';
 import { layerOf } from '../layers.js';
-import type { ImageInfo, SessionState } from '../state.js';
+import type { ImageInfo, ObjectLayerName, SessionState } from '../state.js';
 import { natural, recordJson, recordSchema, toRecord } from './records.js';
 import {
   fieldSchemas,
@@ -89,8 +89,11 @@ export function importSession(text: string, image: ImageInfo): Partial<SessionSt
       'signature_mismatch',
       `The session was made on "${session.image.name}" of ${was} pixels; "${image.name}" has ${is}. Open that image.`,
     );
-  const layers = Object.fromEntries(
-    Object.entries(session.layers).map(([name, records]) => [name, layerOf(records.map((r) => toRecord(r, image)))]),
-  ) as unknown as SessionState['layers'];
+  const layer = (name: ObjectLayerName) => layerOf(session.layers[name].map((record) => toRecord(record, image)));
+  const layers = {
+    current_object: layer('current_object'),
+    auto_segmentation: layer('auto_segmentation'),
+    committed_objects: layer('committed_objects'),
+  };
   return restorable({ ...nothingSaved(), ...fieldsFromJson(session, image), layers });
 }

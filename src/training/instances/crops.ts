@@ -14,48 +14,41 @@ export function cropShapes(batch: number, cells = CROP_CELLS): Record<CachedPart
   });
 }
 
+/** A crop, by the cell of its upper left corner, and which item of a batch it is. */
+export interface CropPlace {
+  readonly top: number;
+  readonly left: number;
+  readonly index: number;
+  /** Its side. */
+  readonly cells?: number;
+}
+
 /**
- * Cuts the crop with its upper left corner in cell (top, left) and writes it as item `index` of a batch.
+ * Cuts a crop and writes it as an item of a batch.
  *
  * @param batch one array per part, of the shape that `cropShapes` says
  */
 export function cutCrop(
   features: CanvasFeatures,
-  top: number,
-  left: number,
+  place: CropPlace,
   batch: Readonly<Record<CachedPart, Uint16Array>>,
-  index: number,
-  cells = CROP_CELLS,
 ): void {
-  for (const part of PARTS) cutPart(part, features[part], top, left, batch[part], index, cells);
+  for (const part of PARTS) cutPart(part, features[part], place, batch[part]);
 }
 
 /** The same of one part, which may also be of numbers that are no halves. */
 export function cutPart<T extends Uint16Array | Float32Array>(
   part: CachedPart,
   whole: T,
-  top: number,
-  left: number,
+  place: CropPlace,
   batch: T,
-  index: number,
-  cells = CROP_CELLS,
 ): void {
-  overRows(part, top, left, index, cells, (inWhole, inBatch, length) =>
-    batch.set(whole.subarray(inWhole, inWhole + length), inBatch),
-  );
+  overRows(part, place, (inWhole, inBatch, length) => batch.set(whole.subarray(inWhole, inWhole + length), inBatch));
 }
 
-/** The other way: adds what item `index` of a batch holds to where it was cut from. */
-export function addPart(
-  part: CachedPart,
-  whole: Float32Array,
-  top: number,
-  left: number,
-  batch: Float32Array,
-  index: number,
-  cells = CROP_CELLS,
-): void {
-  overRows(part, top, left, index, cells, (inWhole, inBatch, length) => {
+/** The other way: adds what an item of a batch holds to where it was cut from. */
+export function addPart(part: CachedPart, whole: Float32Array, place: CropPlace, batch: Float32Array): void {
+  overRows(part, place, (inWhole, inBatch, length) => {
     for (let x = 0; x < length; x++) whole[inWhole + x] += batch[inBatch + x];
   });
 }
@@ -63,10 +56,7 @@ export function addPart(
 /** Each row of each channel of a crop: where it begins in the whole part and in the batch, and its length. */
 function overRows(
   part: CachedPart,
-  top: number,
-  left: number,
-  index: number,
-  cells: number,
+  { top, left, index, cells = CROP_CELLS }: CropPlace,
   row: (inWhole: number, inBatch: number, length: number) => void,
 ): void {
   const { channels, side } = CACHED[part];

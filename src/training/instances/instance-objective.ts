@@ -55,7 +55,7 @@ export class InstanceObjective implements Objective {
       if (!features)
         throw new SamError('not_found', `The cached canvas ${key} is missing or damaged in ${this.store.name}.`);
       const [top, left] = drawCorner(features, random);
-      cutCrop(features, top, left, data, i);
+      cutCrop(features, { top, left, index: i }, data);
     }
     const feeds = mapParts((part) => this.runtime.tensor('float32', fromHalf(data[part]), shapes[part]));
     return this.session.run(weights, feeds);

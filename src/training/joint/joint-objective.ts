@@ -58,17 +58,21 @@ export type JointWeights = Readonly<Record<'decoder' | 'instances', Weights> & P
 const CLIP: Readonly<Record<JointPart, number>> = { late: 1, encoder: 1, decoder: 1, instances: 5 };
 const ANCHOR = 0.5;
 
+interface Parts {
+  readonly runtime: OrtRuntime;
+  readonly encoder: TrainableEncoder;
+  readonly encoding: EncoderSession;
+  readonly prompting: IterativePrompting;
+  readonly instances: GradientSession;
+  readonly pictures: JointPictures;
+  readonly options: Required<JointOptions>;
+}
+
 export class JointObjective implements Objective {
   readonly parameters: readonly Parameter[];
 
   private constructor(
-    private readonly runtime: OrtRuntime,
-    private readonly encoder: TrainableEncoder,
-    private readonly encoding: EncoderSession,
-    private readonly prompting: IterativePrompting,
-    private readonly instances: GradientSession,
-    private readonly pictures: JointPictures,
-    private readonly options: Required<JointOptions>,
+    private readonly parts: Parts,
     parameters: Readonly<Partial<Record<JointPart, readonly Parameter[]>>>,
   ) {
     this.parameters = JOINT_PARTS.flatMap((part) =>
@@ -90,25 +94,29 @@ export class JointObjective implements Objective {
     const lean = { together: objects % 2 === 0 ? 2 : 1, frequent: false };
     const shapes = cropShapes(crops);
     const cropped = changing(encoder).map((part): Parameter => ({ name: part, shape: shapes[part], start: ZERO }));
-    return new JointObjective(
+    const parts: Parts = {
       runtime,
       encoder,
-      await EncoderSession.create(runtime, encoder),
-      new IterativePrompting(runtime, decoder, { objects, rounds, projected, byEmbedding: true, ...lean }),
-      await GradientSession.create(
+      encoding: await EncoderSession.create(runtime, encoder),
+      prompting: new IterativePrompting(runtime, decoder, { objects, rounds, projected, byEmbedding: true, ...lean }),
+      instances: await GradientSession.create(
         runtime,
         [...DECODER_PARAMETERS, ...cropped],
         (g) => ({ loss: emitCropLoss(g, crops) }),
         { frequent: false },
       ),
-      'draw' in pictures ? pictures : keptPictures(pictures),
-      { seed, pictures: count, objects, rounds, projected, crops, anchor, clip },
-      { [encoder.part]: encoder.parameters, decoder: decoder.parameters, instances: DECODER_PARAMETERS },
-    );
+      pictures: 'draw' in pictures ? pictures : keptPictures(pictures),
+      options: { seed, pictures: count, objects, rounds, projected, crops, anchor, clip },
+    };
+    return new JointObjective(parts, {
+      [encoder.part]: encoder.parameters,
+      decoder: decoder.parameters,
+      instances: DECODER_PARAMETERS,
+    });
   }
 
   async batch(step: number, weights: Weights) {
-    const count = this.options.pictures;
+    const count = this.parts.options.pictures;
     const sums = new Map<JointPart, Map<string, Float32Array>>();
     let loss = 0;
     for (let i = 0; i < count; i++) {
@@ -122,23 +130,23 @@ export class JointObjective implements Objective {
     }
     const all = new Map<string, Float32Array>();
     for (const [part, gradients] of sums) {
-      clipGradients(gradients, this.options.clip[part]);
+      clipGradients(gradients, this.parts.options.clip[part]);
       for (const [name, gradient] of gradients) all.set(`${part}/${name}`, gradient);
     }
     return { loss, gradients: all };
   }
 
   async release(): Promise<void> {
-    await this.encoding.release();
-    await this.prompting.release();
-    await this.instances.release();
+    await this.parts.encoding.release();
+    await this.parts.prompting.release();
+    await this.parts.instances.release();
   }
 
   /** @returns the gradients by the weights of each part */
   private async ofPicture(position: number, weights: Weights) {
-    const { encoding, prompting, encoder } = this;
-    const random = Random.ofStep(this.options.seed, position);
-    const picture = await this.pictures.draw(position, random, (labels) => prompting.choose(labels, random));
+    const { encoding, prompting, encoder } = this.parts;
+    const random = Random.ofStep(this.parts.options.seed, position);
+    const picture = await this.parts.pictures.draw(position, random, (labels) => prompting.choose(labels, random));
     const encoderWeights = partOf(weights, encoder.part);
     const features = await encoding.forward(picture.input, encoderWeights);
     const prompted = picture.objects
@@ -165,10 +173,10 @@ export class JointObjective implements Objective {
     weights: Weights,
     random: Random,
   ) {
-    const shapes = cropShapes(this.options.crops);
-    const corners = Array.from({ length: this.options.crops }, () => drawCorner(kept, random));
+    const shapes = cropShapes(this.parts.options.crops);
+    const corners = Array.from({ length: this.parts.options.crops }, () => drawCorner(kept, random));
     const cut = <T extends Uint16Array | Float32Array>(part: CachedPart, whole: T, into: T): T => {
-      for (const [i, [top, left]] of corners.entries()) cutPart(part, whole, top, left, into, i);
+      for (const [index, [top, left]] of corners.entries()) cutPart(part, whole, { top, left, index }, into);
       return into;
     };
     const batch = mapParts((part) => {
@@ -177,15 +185,15 @@ export class JointObjective implements Objective {
       const data = changes
         ? cut(part, changes, new Float32Array(length))
         : fromHalf(cut(part, kept[part] as Uint16Array, new Uint16Array(length)));
-      return this.runtime.tensor('float32', data, shapes[part]);
+      return this.parts.runtime.tensor('float32', data, shapes[part]);
     });
-    const { loss, gradients } = await this.instances.run(weights, batch);
+    const { loss, gradients } = await this.parts.instances.run(weights, batch);
     const own = new Map(gradients);
     const byFeatures = new Map<string, Float32Array>();
-    for (const part of changing(this.encoder)) {
+    for (const part of changing(this.parts.encoder)) {
       const whole = new Float32Array((given[part] as Float32Array).length);
       const ofCut = own.get(part) as Float32Array;
-      for (const [i, [top, left]] of corners.entries()) addPart(part, whole, top, left, ofCut, i);
+      for (const [index, [top, left]] of corners.entries()) addPart(part, whole, { top, left, index }, ofCut);
       byFeatures.set(part, whole);
       own.delete(part);
     }
@@ -193,9 +201,9 @@ export class JointObjective implements Objective {
   }
 
   private async anchor(picture: JointPicture, embedding: Float32Array) {
-    const { anchor } = this.options;
+    const { anchor } = this.parts.options;
     if (anchor === 0) return { loss: 0 };
-    const { encoding, encoder } = this;
+    const { encoding, encoder } = this.parts;
     const before = embeddingBefore(picture) ?? (await encoding.forward(picture.input, encoder.weights)).emb;
     const square = before.reduce((sum, value) => sum + value * value, 0);
     const gradient = new Float32Array(embedding.length);
