@@ -67,7 +67,7 @@ export class ServedFiles {
     const needed = this.needed.get(root) ?? find(root).catch(() => []); // opening it says what is wrong with it
     this.needed.set(root, needed);
     if (!(await needed).includes(names.join('/'))) throw noFile();
-    if (isAddress(root)) return sendAddress(addressBeside(root, names[0]), [], request, response);
+    if (isAddress(root)) return sendAddress(addressBeside(root, names[0] ?? ''), [], request, response);
     await sendFile(await fileBelow(path.dirname(root), names), 'application/octet-stream', request, response);
   }
 }
