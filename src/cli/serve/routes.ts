@@ -70,6 +70,7 @@ async function answer(
   if (!origins().includes(origin) || !(sameOrigin || route?.open))
     return refuse(response, 403, 'Only pages of this server may ask.');
   if (url === undefined) return refuse(response, 400, 'This is not an address of this server.');
+  if (saysTwice(request)) return refuse(response, 400, 'Host, origin and token are said once.');
   if (route === undefined) return refuse(response, 404, 'There is nothing at this address.');
   if (route.secret && !hasToken(request, token)) return refuse(response, 401, 'The token is missing or wrong.');
   const method = request.method ?? '';
@@ -89,6 +90,14 @@ function addressOf(target: string | undefined, origin: string): URL | undefined 
   // ImJoy joins addresses with doubled slashes; at the start they would name a host.
   const path = target.replace(/^[/\\]+/, '/');
   return URL.canParse(path, origin) ? new URL(path, origin) : undefined;
+}
+
+const ONCE = new Set(['host', 'origin', 'authorization']);
+
+/** Who asks and where: a proxy might look at another one than we. */
+function saysTwice({ rawHeaders }: IncomingMessage): boolean {
+  const said = rawHeaders.map((text) => text.toLowerCase()).filter((name, i) => i % 2 === 0 && ONCE.has(name));
+  return new Set(said).size < said.length;
 }
 
 function hasToken(request: IncomingMessage, token: string): boolean {

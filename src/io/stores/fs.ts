@@ -10,7 +10,12 @@ import { checkKey, rangeBounds } from './key.js';
  * Temporary files left by a killed process are never listed, and are removed when an hour old.
  */
 export function folderStore(root: string): Store {
-  const fileOf = (key: string) => path.join(root, ...checkKey(key).split('/'));
+  const fileOf = (key: string) => {
+    const names = checkKey(key).split('/');
+    if (names.some((name) => name.startsWith(TEMPORARY)))
+      throw new SamError('invalid_argument', `"${key}" is not a store key: a name may not begin with ${TEMPORARY}.`);
+    return path.join(root, ...names);
+  };
   const swept = new Set<string>();
 
   async function prepare(folder: string): Promise<void> {
