@@ -132,11 +132,12 @@ export class Connection {
     const controller = new AbortController();
     this.running.set(id, controller);
     try {
-      if (!Object.hasOwn(this.functions, name))
+      const called = Object.hasOwn(this.functions, name) ? this.functions[name] : undefined;
+      if (called === undefined)
         throw new SamError('unsupported', `There is no function '${name}' here: both sides must be of one version.`);
       const { signal } = controller;
       const task = { signal, onProgress: (progress: Progress) => this.send({ type: 'progress', id, progress }) };
-      this.send({ type: 'value', id, value: await this.functions[name](task, ...args) });
+      this.send({ type: 'value', id, value: await called.call(this.functions, task, ...args) });
     } catch (thrown) {
       this.send({ type: 'error', id, error: sentError(thrown) });
     } finally {

@@ -40,15 +40,15 @@ export function packMessage(message: object): Uint8Array {
     JSON.stringify({ message: lift(message, []), buffers: places } satisfies Header),
   );
   let length = aligned(4 + header.length);
-  const offsets = parts.map((part) => {
+  const placed = parts.map((part) => {
     const offset = length;
     length = aligned(length + part.length);
-    return offset;
+    return { part, offset };
   });
   const packed = new Uint8Array(length);
   new DataView(packed.buffer).setUint32(0, header.length, true);
   packed.set(header, 4);
-  for (const [i, part] of parts.entries()) packed.set(part, offsets[i]);
+  for (const { part, offset } of placed) packed.set(part, offset);
   return packed;
 }
 
@@ -65,9 +65,10 @@ export function unpackMessage(packed: Uint8Array): object {
       if (!(byteLength >= 0) || offset + byteLength > packed.byteLength) throw new RangeError('A buffer is cut short.');
       if (dtype !== undefined && !isDtype(dtype)) throw new TypeError('An array of no known type.');
       const parent = path.slice(0, -1).reduce<object>((at, key) => own(at, key) as object, message);
-      if (own(parent, path[path.length - 1]) !== null) throw new TypeError('A buffer has no place.');
+      const key = path.at(-1);
+      if (key === undefined || own(parent, key) !== null) throw new TypeError('A buffer has no place.');
       const { buffer } = new Uint8Array(packed.subarray(offset, offset + byteLength));
-      Object.assign(parent, { [path[path.length - 1]]: dtype === undefined ? buffer : arrayOver(dtype, buffer) });
+      Object.assign(parent, { [key]: dtype === undefined ? buffer : arrayOver(dtype, buffer) });
       offset = aligned(offset + byteLength);
     }
     return message;
