@@ -12,6 +12,7 @@ import {
   resolveModel,
 } from '../model/registry.js';
 import type { EncodingChange, EngineDeps, ImportRequest } from '../service/engine.js';
+import { declarationInJson, declarationOf } from '../service/model-declaration.js';
 import { drawnBox } from '../session/commands/automatic-commands.js';
 import type { TaskOptions } from '../task.js';
 import { connectWorker } from '../worker/connect.js';
@@ -40,6 +41,11 @@ export interface EngineOptions {
   readonly onWorker: (notice?: string) => void;
   /** Something that the panel shows is another now. */
   readonly onChanged: () => void;
+}
+
+/** What the form for a model says; what it leaves out, a JSON file may say. */
+export interface AddedModel extends Partial<ModelDeclaration> {
+  readonly declared?: File;
 }
 
 export class Engine implements EngineDeps {
@@ -85,7 +91,10 @@ export class Engine implements EngineDeps {
   };
 
   /** Registers a model and uses it; one that cannot be loaded is neither used nor listed. */
-  async addModel(declaration: ModelDeclaration): Promise<void> {
+  async addModel({ declared, ...form }: AddedModel): Promise<void> {
+    const said = Object.entries(form).filter(([, value]) => value !== undefined && value !== '');
+    const file = declared && declarationInJson(await declared.text(), declared.name);
+    const declaration = declarationOf({ ...file, ...Object.fromEntries(said) }, declared?.name ?? 'The form');
     const earlier = modelNames().includes(declaration.name) ? resolveModel(declaration.name) : undefined;
     const { name } = registerModel(declaration);
     try {

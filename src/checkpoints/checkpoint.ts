@@ -5,7 +5,7 @@ import type { TaskOptions } from '../task.js';
 import { foldLora } from './lora.js';
 import { readSafetensorsFile } from './safetensors-file.js';
 import type { StoredTensor, Tensors } from './tensor.js';
-import { readLegacyTorch, readTorchZip, type TorchValue, torchFolder } from './torch-file.js';
+import { checkUnpacked, readLegacyTorch, readTorchZip, type TorchValue, torchFolder } from './torch-file.js';
 
 /** What a checkpoint of Segment Anything or micro-sam holds; at least one of the two. */
 export interface Checkpoint {
@@ -70,6 +70,7 @@ async function openPackage(archive: ZipArchive, options: TaskOptions): Promise<C
   const title = /^name:\s*(.+)$/m.exec(text)?.[1]?.replace(/^["']|["']\s*$/g, '');
   let all: Checkpoint = { ...(title && { title }) };
   for (const member of weights.slice(0, MOST_WEIGHTS)) {
+    checkUnpacked(archive, member);
     const part = await opened(await archive.open(member, options), options);
     all = { ...part, ...all };
   }

@@ -1,7 +1,7 @@
 import { SamError } from '../errors.js';
 import type { ByteSource } from '../io/bytes.js';
 import { Opaque, PERSISTENT, type PickleValue, readPickle, readPickleAt } from '../io/formats/pickle.js';
-import type { ZipArchive } from '../io/zip-archive.js';
+import type { ZipArchive, ZipMember } from '../io/zip-archive.js';
 import type { TaskOptions } from '../task.js';
 import { bytesOf, type ElementType, isElementType, rowMajor, type StoredTensor, stridedTensor } from './tensor.js';
 
@@ -38,14 +38,36 @@ export async function readTorchZip(archive: ZipArchive, folder: string, options:
     if (order !== 'little')
       throw new SamError('unsupported', `${name} was saved on a big-endian machine, which is not read.`);
   }
+  checkUnpacked(archive, `${folder}data.pkl`);
   const value = readPickle(await archive.read(`${folder}data.pkl`, options), name);
+  let unpacked = 0;
   return contentOf(value, name, ({ key, dtype, length }) => {
     const member = `${folder}data/${key}`;
     const stored = members.get(member)?.size ?? 0;
     // Pickles of untyped storages count bytes.
     if (stored < length * bytesOf(dtype)) throw damaged(name, `storage ${key.slice(0, 40)} has ${stored} bytes`);
-    return (task) => archive.open(member, task);
+    const { stored: isPlain } = checkUnpacked(archive, member);
+    return async (task) => {
+      // What is packed is unpacked whole for every tensor in it.
+      if (!isPlain) unpacked += stored;
+      if (unpacked > MOST_UNPACKED) throw damaged(name, 'it would take too long to unpack');
+      return archive.open(member, task);
+    };
   });
+}
+
+/** Of all reads of packed storages together. PyTorch itself packs nothing. */
+const MOST_UNPACKED = 2 ** 32;
+/** Weights are nearly noise: what is large and was packed to less than this part of it is none, and would fill the memory. */
+const SMALLEST_PART = 1 / 20;
+const LARGE = 2 ** 26;
+
+/** @throws SamError `model_unavailable` for a member that unpacks to what no checkpoint has */
+export function checkUnpacked({ name, members }: ZipArchive, member: string): Pick<ZipMember, 'stored' | 'size'> {
+  const { stored = true, size = 0, packedSize = 0 } = members.get(member) ?? {};
+  if (!stored && size > LARGE && packedSize < size * SMALLEST_PART)
+    throw damaged(name, `${member.slice(-40)} unpacks from ${packedSize} to ${size} bytes, which weights do not`);
+  return { stored, size };
 }
 
 /** @returns undefined if the file is no legacy file of PyTorch */

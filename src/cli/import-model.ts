@@ -7,7 +7,8 @@ import { importedModelsFolder, importModel, removeImported } from './imported-mo
 const usage = `micro-sam import_model CHECKPOINT [options]
 
   CHECKPOINT is a file of PyTorch (.pt, .pth) or safetensors with a model of Segment Anything or micro-sam, as its
-  training writes it, or a bioimage.io package (.zip); or the name of a published one, which is fetched:
+  training writes it, or a bioimage.io package (.zip); or a .json file that declares a model of ONNX files (docs/models.md);
+  or the name of a published one, which is fetched:
   ${PUBLISHED.map(({ name }) => name).join(', ')}.
 
       --decoder FILE         micro-sam's instance decoder, if it is a file of its own (…_decoder.pt)
@@ -49,7 +50,8 @@ async function run(args: readonly string[]): Promise<number> {
     onProgress: (each) => progress.update(each),
   });
   const instances = card.instances ? 'with an instance decoder' : 'without an instance decoder';
-  console.log(`${card.name}: ${card.type} ${instances}${card.half ? ', weights in half precision' : ''}, in ${folder}`);
+  const kind = card.type ?? card.declared?.family ?? 'sam';
+  console.log(`${card.name}: ${kind} ${instances}${card.half ? ', weights in half precision' : ''}, in ${folder}`);
   const use = folder.startsWith(importedModelsFolder()) ? card.name : folder;
   console.log(`Use it with -m ${use}.`);
   return 0;

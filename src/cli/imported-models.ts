@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { type Download, download } from '../checkpoints/download.js';
 import {
   IMPORT_CARD,
@@ -15,10 +17,20 @@ import type { ByteSource } from '../io/bytes.js';
 import { fileBytes } from '../io/node-file.js';
 import { isAddress } from '../io/node-open.js';
 import { folderStore } from '../io/stores/fs.js';
+import { loadModelFile } from '../model/model-file.js';
 import type { ModelSpec } from '../model/model-spec.js';
-import { modelNames, registerModel } from '../model/registry.js';
+import { fetchBytesInNode } from '../model/node-runtime.js';
+import { forgetModel, type ModelDeclaration, modelNames, registerModel, resolveModel } from '../model/registry.js';
 import type { TaskOptions } from '../task.js';
+import { createNodeWorker } from '../worker/hosts/node-worker.js';
+import { declarationIn, isDeclaration } from './declared-models.js';
 import { userDataFolder } from './serve/user-data.js';
+
+/** The card of a model made of a checkpoint, or of one that a JSON file declared. */
+interface InstalledCard extends Omit<ImportCard, 'type' | 'half'>, Partial<Pick<ImportCard, 'type' | 'half'>> {
+  /** What cannot be read off the files. */
+  readonly declared?: Pick<ModelDeclaration, 'family' | 'encoderInput' | 'decoderInput' | 'earlyFeatures' | 'defaults'>;
+}
 
 /** Models made from checkpoints: a folder each, with ONNX files and a card. */
 export function importedModelsFolder(): string {
@@ -36,13 +48,14 @@ export function importedModels(): string[] {
 export function importedModelIn(folder: string): ModelSpec | undefined {
   const file = path.join(folder, IMPORT_CARD);
   if (!existsSync(file)) return undefined;
-  let card: Partial<ImportCard>;
+  let card: Partial<InstalledCard>;
   try {
     card = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a model cannot be read: ${file}.`, { cause });
   }
   const { name, encoder, encoderDigest, decoder, instances, description, licence } = card;
+  const { family, encoderInput, decoderInput, earlyFeatures, defaults } = card.declared ?? {};
   // Cards of trained models name no encoder.
   if (typeof name !== 'string' || typeof encoder !== 'string' || typeof decoder !== 'string') return undefined;
   const at = (part: string) => path.join(folder, path.basename(part));
@@ -50,6 +63,11 @@ export function importedModelIn(folder: string): ModelSpec | undefined {
     name,
     description,
     licence,
+    family,
+    encoderInput,
+    decoderInput,
+    earlyFeatures,
+    defaults,
     encoder: { url: at(encoder), ...(typeof encoderDigest === 'string' && { digest: encoderDigest }) },
     decoder: at(decoder),
     ...(typeof instances === 'string' && { instances: at(instances) }),
@@ -68,10 +86,11 @@ export interface FileImport extends ImportOptions {
 }
 
 /**
- * Imports a checkpoint into a folder: a file, or one that is published, by its name. The folder appears when it is
+ * Imports a checkpoint into a folder: a file, or one that is published, by its name; or a model that a JSON file declares. The folder appears when it is
  * complete; an earlier one is replaced.
  */
 export async function importModel(checkpoint: string, options: FileImport = {}) {
+  if (isDeclaration(checkpoint)) return importDeclared(checkpoint, options);
   const published = existsSync(checkpoint) ? undefined : publishedCheckpoint(checkpoint);
   const { signal, onProgress } = options;
   const store = folderStore(userDataFolder());
@@ -100,7 +119,9 @@ export async function importModel(checkpoint: string, options: FileImport = {}) 
     };
     const taken = modelNames().filter((known) => !importedModels().includes(known));
     const place = isAddress(checkpoint) ? checkpoint.replace(/[?#].*$/s, '') : path.resolve(checkpoint);
-    return await intoFolder({ ...source, name: published?.name ?? place }, { ...options, ...named, others, taken });
+    const from = { ...source, name: published?.name ?? place };
+    const all = { ...options, ...named, others, taken };
+    return await intoFolder(options, (write): Promise<InstalledCard> => importCheckpoint(from, write, all));
   } finally {
     for (const each of files) await each.close?.();
     // After Cancel it may be asked for again.
@@ -108,14 +129,55 @@ export async function importModel(checkpoint: string, options: FileImport = {}) 
   }
 }
 
-async function intoFolder(source: ByteSource, options: FileImport): Promise<{ card: ImportCard; folder: string }> {
+/** Copies the files of a model that a JSON file declares, once they have been opened as it says. */
+async function importDeclared(file: string, options: FileImport): Promise<{ card: InstalledCard; folder: string }> {
+  const { family, earlyFeatures, defaults, ...declaration } = declarationIn(file);
+  const name = options.name ?? declaration.name;
+  const earlier = modelNames().includes(name) ? resolveModel(name) : undefined;
+  const spec = registerModel({ ...declaration, family, earlyFeatures, defaults, name });
+  forgetModel(name, earlier);
+  const { signal, onProgress } = options;
+  const worker = await createNodeWorker();
+  await worker.load(spec, { signal }).finally(() => worker.close());
+  return intoFolder(options, async (write) => {
+    const parts = Object.entries({ encoder: spec.encoder, decoder: spec.decoder, instances: spec.instances });
+    let encoderDigest = '';
+    for (const [part, from] of parts) {
+      if (!from) continue;
+      const bytes = await loadModelFile(from, { fetchBytes: fetchBytesInNode, signal, onProgress });
+      if (part === 'encoder') encoderDigest = bytesToHex(sha256(bytes));
+      await write({ name: `${part}.onnx`, size: bytes.length, pieces: [bytes] }, { signal, onProgress });
+    }
+    const { encoderInput, decoderLayout: decoderInput, description, licence, instances } = spec;
+    const card: InstalledCard = {
+      name,
+      description,
+      ...(licence !== undefined && { licence }),
+      encoder: 'encoder.onnx',
+      decoder: 'decoder.onnx',
+      ...(instances && { instances: 'instances.onnx' }),
+      encoderDigest,
+      declared: { family, encoderInput, decoderInput, earlyFeatures, defaults },
+      source: path.resolve(file),
+    };
+    const text = new TextEncoder().encode(JSON.stringify(card, null, 2));
+    await write({ name: IMPORT_CARD, size: text.length, pieces: [text] }, { signal });
+    return card;
+  });
+}
+
+/** @param make writes the files; the folder appears when it has ended */
+async function intoFolder<Card extends { readonly name: string }>(
+  options: FileImport,
+  make: (write: WriteFile) => Promise<Card>,
+): Promise<{ card: Card; folder: string }> {
   const parent = options.folder === undefined ? importedModelsFolder() : path.dirname(path.resolve(options.folder));
   await mkdir(parent, { recursive: true });
   const part = path.join(parent, `.import-${process.pid}`);
   await rm(part, { recursive: true, force: true });
   await mkdir(part);
   try {
-    const card = await importCheckpoint(source, fileWriter(part), options);
+    const card = await make(fileWriter(part));
     const folder = options.folder === undefined ? path.join(parent, card.name) : path.resolve(options.folder);
     await rm(folder, { recursive: true, force: true });
     await rename(part, folder);

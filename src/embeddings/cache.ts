@@ -17,7 +17,7 @@ import { compareSignatures, SIGNATURE_MEANING, type Signature } from './signatur
 export interface EmbeddingCache {
   /** Attributes found in the store that are not as wanted but do no harm (versions). */
   readonly warnings: readonly (keyof Signature)[];
-  /** The stored embedding, without early features; `undefined` if there is none or it is damaged: it is computed anew. */
+  /** The stored embedding, with its levels where the model has some, without early features; `undefined` if there is none or it is damaged: it is computed anew. */
   get(at: Place): Promise<Embedding | undefined>;
   /** The early features stored beside it, likewise. */
   early(at: Place): Promise<EarlyFeatures | undefined>;
@@ -46,6 +46,8 @@ export interface CacheOptions {
   readonly geometry: CacheGeometry;
   /** Gives each embedding its `id`. */
   idOf(at: Place, features: Embedding['features']): string;
+  /** How many further levels an embedding has to have (`Embedding.levels`). */
+  readonly levels?: number;
   /** Store new embeddings in half precision: half the space, relative error up to 2^-11. */
   readonly half?: boolean;
 }
@@ -71,6 +73,12 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
   const planes = geometry.stack ? geometry.planes : undefined;
 
   const earlyArrays = new EarlyArrays(store, planes);
+  const levelArrays = new EarlyArrays(store, planes, 'levels');
+
+  async function levelsAt({ plane, tile }: Place): Promise<Embedding['levels']> {
+    const stored = Object.values((await levelArrays.get(plane, tile)) ?? {});
+    return stored.length === options.levels ? stored : undefined;
+  }
 
   function arrayAt(at: Place, create: boolean): Promise<FeatureArray | undefined> {
     const path = pathOf(at);
@@ -94,11 +102,15 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
     warnings,
     async get(at) {
       const features = await (await arrayAt(at, false))?.get(at.plane);
-      return features && { features, ...frameOf(at), id: options.idOf(at, features) };
+      if (!features) return undefined;
+      const levels = options.levels ? await levelsAt(at) : undefined;
+      if (options.levels && !levels) return undefined;
+      return { features, ...(levels && { levels }), ...frameOf(at), id: options.idOf(at, features) };
     },
     early: ({ plane, tile }) => earlyArrays.get(plane, tile),
-    async set(at, { features, early }) {
+    async set(at, { features, early, levels }) {
       if (unwritable) throw unwritable;
+      if (levels) await levelArrays.set(byNumber(levels), at.plane, at.tile);
       await (await arrayAt(at, true))?.set(at.plane, features);
       if (early) await earlyArrays.set(early, at.plane, at.tile);
     },
@@ -114,6 +126,10 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
       });
     },
   };
+}
+
+function byNumber(levels: NonNullable<Embedding['levels']>): EarlyFeatures {
+  return Object.fromEntries(levels.map((level, n) => [`level${n}`, level]));
 }
 
 async function begin(store: Store, { signature, geometry: { tiling } }: CacheOptions): Promise<undefined> {

@@ -5,8 +5,9 @@ import { tensor } from '../ndimage/array.js';
 import { planeArray, readPlane, writePlane } from './plane-array.js';
 
 /**
- * Early features beside the embeddings (`Embedding.early`): a group `early` of the same zarr, which micro-sam does not look
- * at, with an array `early/<name>` in half precision, or one for each tile, `early/<tile>/<name>`.
+ * Further features beside the embeddings (`Embedding.early`, `Embedding.levels`): a group `early` or `levels` of the same
+ * zarr, which micro-sam does not look at, with an array `early/<name>` in half precision, or one for each tile,
+ * `early/<tile>/<name>`.
  */
 export class EarlyArrays {
   /** Names and shapes, once they are known. */
@@ -18,6 +19,7 @@ export class EarlyArrays {
   constructor(
     private readonly store: Store,
     private readonly planes: number | undefined,
+    private readonly group: 'early' | 'levels' = 'early',
   ) {}
 
   /** All of a plane or tile; `undefined` if one is missing or damaged. */
@@ -27,7 +29,7 @@ export class EarlyArrays {
     const found = await Promise.all(
       Object.entries(shapes).map(async ([name, shape]) => {
         const array = planeArray(shape, this.planes, 'float16');
-        const bytes = await readPlane(this.store, pathOf(name, tile), array, plane);
+        const bytes = await readPlane(this.store, this.pathOf(name, tile), array, plane);
         return bytes && ([name, tensor(new Uint16Array(bytes), shape)] as const);
       }),
     );
@@ -37,13 +39,13 @@ export class EarlyArrays {
   async set(features: EarlyFeatures, plane: number, tile?: number): Promise<void> {
     const shapes = Object.fromEntries(Object.entries(features).map(([name, { shape }]) => [name, shape]));
     if (JSON.stringify(await this.known()) !== JSON.stringify(shapes)) {
-      await writeGroup(this.store, 'early', 3, { shapes });
+      await writeGroup(this.store, this.group, 3, { shapes });
       this.shapes = Promise.resolve(shapes);
       this.begun.clear();
     }
     for (const [name, { data, shape }] of Object.entries(features)) {
       const array = planeArray(shape, this.planes, 'float16');
-      const path = pathOf(name, tile);
+      const path = this.pathOf(name, tile);
       const begun = this.begun.get(path) ?? writeArrayMetadata(this.store, path, array);
       this.begun.set(path, begun);
       begun.catch(() => this.begun.delete(path));
@@ -53,17 +55,19 @@ export class EarlyArrays {
   }
 
   private known(): Promise<Shapes | undefined> {
-    this.shapes ??= readShapes(this.store);
+    this.shapes ??= readShapes(this.store, this.group);
     return this.shapes;
+  }
+
+  private pathOf(name: string, tile: number | undefined): string {
+    return `${this.group}/${tile === undefined ? '' : `${tile}/`}${name}`;
   }
 }
 
 type Shapes = Readonly<Record<string, readonly number[]>>;
 
-const pathOf = (name: string, tile: number | undefined) => `early/${tile === undefined ? '' : `${tile}/`}${name}`;
-
-async function readShapes(store: Store): Promise<Shapes | undefined> {
-  const bytes = await store.get('early/zarr.json');
+async function readShapes(store: Store, group: string): Promise<Shapes | undefined> {
+  const bytes = await store.get(`${group}/zarr.json`);
   if (!bytes) return undefined;
   try {
     const { shapes } = JSON.parse(new TextDecoder().decode(bytes)).attributes;

@@ -2,6 +2,7 @@ import { asSamError, SamError } from '../errors.js';
 import { LruCache } from '../io/cache.js';
 import { planeAt, planeCount } from '../io/image.js';
 import { itemAt } from '../items.js';
+import { FRAME, type ModelSpec } from '../model/model-spec.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
@@ -22,6 +23,8 @@ export interface ImageEmbeddings {
   readonly size: Size;
   readonly planes: number;
   readonly tiling?: Tiling;
+  /** How images and tiles are fitted into the model's square. */
+  readonly resize: ModelSpec['encoderInput']['resize'];
   /** In pixels, as it was given. */
   readonly objectDiameter?: number;
   readonly signature: Signature;
@@ -82,8 +85,9 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
         planes,
         stack: source.axes !== 'yx',
         tiling,
-        inputSize: (original) => resizedSize(original, model.encoderInput.side, model.encoderInput.resize),
+        inputSize: (original) => resizedSize(original, FRAME, model.encoderInput.resize),
       },
+      levels: model.decoderLayout.levels?.length,
       idOf: (at, features) => idOf(key, at, features),
       half: options.half,
     }));
@@ -178,6 +182,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     size,
     planes,
     tiling,
+    resize: model.encoderInput.resize,
     objectDiameter: options.objectDiameter,
     signature,
     intensity,
@@ -228,8 +233,9 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
   };
 }
 
-function bytesOf({ features, early = {} }: Embedding): number {
-  return Object.values(early).reduce((sum, { data }) => sum + data.byteLength, features.data.byteLength);
+function bytesOf({ features, early = {}, levels = [] }: Embedding): number {
+  const others = [...Object.values(early), ...levels];
+  return others.reduce((sum, { data }) => sum + data.byteLength, features.data.byteLength);
 }
 
 function keyOf({ plane, tile }: Place): string {

@@ -2,10 +2,10 @@ import { SamError } from '../errors.js';
 import { type Tensor, tensor } from '../ndimage/array.js';
 import { toHalf } from '../ndimage/half.js';
 import type { TaskOptions } from '../task.js';
-import type { EncoderInput } from './model-spec.js';
+import { type EncoderInput, FRAME } from './model-spec.js';
 import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
-import type { EarlyFeatures, Embedding } from './sam-tensors.js';
-import { encoderTensor } from './transforms.js';
+import type { Embedding } from './sam-tensors.js';
+import { encoderTensor, resizedSize } from './transforms.js';
 
 const FEATURES = [1, 256, 64, 64];
 
@@ -22,10 +22,12 @@ export class ImageEncoder {
     private readonly input: EncoderInput & { readonly name: string },
     private readonly output: string,
     private readonly early: Readonly<Record<string, string>>,
+    private readonly levels: readonly string[],
   ) {}
 
   /**
    * @param early names of early features and the graph's outputs that hold them
+   * @param levels outputs that go to the mask decoder beside the embedding
    * @throws SamError `model_unavailable` if the bytes are not an encoder that `input` describes
    */
   static async create(
@@ -33,6 +35,7 @@ export class ImageEncoder {
     bytes: Uint8Array,
     input: EncoderInput,
     early: Readonly<Record<string, string>> = {},
+    levels: readonly string[] = [],
   ): Promise<ImageEncoder> {
     let session: OrtSession;
     try {
@@ -45,14 +48,16 @@ export class ImageEncoder {
       );
     }
     const name = input.name ?? only(session.inputNames, /image|input|pixel/i);
-    const own = session.outputNames.filter((output) => !Object.values(early).includes(output));
+    const others = [...Object.values(early), ...levels];
+    const own = session.outputNames.filter((output) => !others.includes(output));
     const output = input.output ?? only(own, /embed|output|feature/i);
-    if (name !== undefined && session.inputNames.includes(name) && output && session.outputNames.includes(output))
-      return new ImageEncoder(runtime, session, { ...input, name }, output, early);
+    const isWhole = output !== undefined && [output, ...levels].every((each) => session.outputNames.includes(each));
+    if (name !== undefined && session.inputNames.includes(name) && isWhole)
+      return new ImageEncoder(runtime, session, { ...input, name }, output, early, levels);
     await session.release();
     throw new SamError(
       'model_unavailable',
-      `This is not a SAM image encoder: it takes ${list(session.inputNames)} and gives ${list(session.outputNames)}, expected one image in and one embedding out.`,
+      `This is not a SAM image encoder: it takes ${list(session.inputNames)} and gives ${list(session.outputNames)}, expected one image in and ${levels.length > 0 ? `${list(levels)} and one embedding` : 'one embedding'} out.`,
       { details: { inputs: [...session.inputNames], outputs: [...session.outputNames] } },
     );
   }
@@ -60,23 +65,28 @@ export class ImageEncoder {
   /** @param image [H, W, 3] uint8 */
   async encode(image: Tensor<Uint8Array>, options: EncodeOptions & TaskOptions = {}): Promise<Embedding> {
     const { signal } = options;
-    const { data, dims, inputSize } = encoderTensor(image, this.input);
+    const { data, dims } = encoderTensor(image, this.input);
     signal?.throwIfAborted();
     const feeds = { [this.input.name]: this.runtime.tensor('float32', data, dims) };
     const early = options.early ? Object.entries(this.early) : [];
-    const outputs = await this.session.run(feeds, [this.output, ...early.map(([, output]) => output)]);
+    const wanted = [this.output, ...this.levels, ...early.map(([, output]) => output)];
+    const outputs = await this.session.run(feeds, wanted);
     signal?.throwIfAborted();
+    const originalSize = [image.shape[0], image.shape[1]] as const;
     const features = outputs[this.output];
     if (String(features.dims) !== String(FEATURES))
       throw new SamError(
         'model_unavailable',
-        `The encoder gives an embedding of shape [${features.dims}], expected [${FEATURES}]: it is not a SAM v1 model.`,
+        `The encoder gives an embedding of shape [${features.dims}], expected [${FEATURES}]: it is no model that is fed as SAM's.`,
       );
     return {
       features: { data: float32Of(features), shape: FEATURES },
-      ...(early.length > 0 && { early: inHalf(early.map(([name, output]) => [name, outputs[output]])) }),
-      inputSize,
-      originalSize: [image.shape[0], image.shape[1]],
+      ...(early.length > 0 && {
+        early: Object.fromEntries(early.map(([name, output]) => [name, inHalf(outputs[output])])),
+      }),
+      ...(this.levels.length > 0 && { levels: this.levels.map((output) => inHalf(outputs[output])) }),
+      inputSize: resizedSize(originalSize, FRAME, this.input.resize),
+      originalSize,
       id: uniqueId(),
     };
   }
@@ -86,8 +96,8 @@ export class ImageEncoder {
   }
 }
 
-function inHalf(outputs: readonly (readonly [name: string, tensor: OrtTensor])[]): EarlyFeatures {
-  return Object.fromEntries(outputs.map(([name, output]) => [name, tensor(toHalf(float32Of(output)), output.dims)]));
+function inHalf(output: OrtTensor): Tensor<Uint16Array> {
+  return tensor(toHalf(float32Of(output)), output.dims);
 }
 
 /** The only name, or the first that looks right. */

@@ -2,7 +2,7 @@ import { SamError } from '../errors.js';
 import { type Size, type Tensor, tensor } from '../ndimage/array.js';
 import { fromHalf } from '../ndimage/half.js';
 import type { TaskOptions } from '../task.js';
-import type { EncoderInput } from './model-spec.js';
+import { FRAME } from './model-spec.js';
 import { resizeImage } from './resize.js';
 import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
 import type { Embedding, InstanceMaps } from './sam-tensors.js';
@@ -21,7 +21,6 @@ export class InstanceDecoder {
   private constructor(
     private readonly runtime: OrtRuntime,
     private readonly session: OrtSession,
-    private readonly input: EncoderInput,
     private readonly embedding: string,
     private readonly image: string | undefined,
     /** Names of the early features that it takes. */
@@ -29,7 +28,7 @@ export class InstanceDecoder {
   ) {}
 
   /** @throws SamError `model_unavailable` if the bytes are no instance decoder */
-  static async create(runtime: OrtRuntime, bytes: Uint8Array, input: EncoderInput): Promise<InstanceDecoder> {
+  static async create(runtime: OrtRuntime, bytes: Uint8Array): Promise<InstanceDecoder> {
     let session: OrtSession;
     try {
       session = await runtime.createSession(bytes);
@@ -45,7 +44,7 @@ export class InstanceDecoder {
     const image = inputNames.find((name) => /^(img|image)/i.test(name) && name !== embedding);
     const early = inputNames.filter((name) => name !== embedding && name !== image);
     if (embedding !== undefined && outputNames.length === 1 && early.every((name) => /^\w+$/.test(name)))
-      return new InstanceDecoder(runtime, session, input, embedding, image, early);
+      return new InstanceDecoder(runtime, session, embedding, image, early);
     await session.release();
     throw new SamError(
       'model_unavailable',
@@ -73,11 +72,11 @@ export class InstanceDecoder {
       feeds[name] = this.runtime.tensor('float32', fromHalf(bits.data), bits.shape);
     }
     if (this.image !== undefined)
-      feeds[this.image] = this.runtime.tensor('float32', ...halfSizeImage(image, inputSize, this.input.side));
+      feeds[this.image] = this.runtime.tensor('float32', ...halfSizeImage(image, inputSize, FRAME));
     signal?.throwIfAborted();
     const [output] = Object.values(await this.session.run(feeds));
     signal?.throwIfAborted();
-    return validPart(output, inputSize, this.input.side);
+    return validPart(output, inputSize, FRAME);
   }
 
   release(): Promise<void> {

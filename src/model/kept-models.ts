@@ -77,8 +77,13 @@ export function declarationOfKept(kept: KeptModel): ModelDeclaration {
 
 /** @param otherMaps its instance decoder is another */
 function partsOf(base: ModelSpec, otherMaps: boolean): Omit<ModelDeclaration, 'name'> {
-  const { decoderLayout: _, encoderPrecision: __, description: ___, defaults, ...parts } = base;
-  return { ...parts, encoderName: base.encoderName ?? base.name, defaults: otherMaps ? ofMasks(defaults) : defaults };
+  const { decoderLayout: decoderInput, encoderPrecision: _, description: __, defaults, ...parts } = base;
+  return {
+    ...parts,
+    decoderInput,
+    encoderName: base.encoderName ?? base.name,
+    defaults: otherMaps ? ofMasks(defaults) : defaults,
+  };
 }
 
 /**

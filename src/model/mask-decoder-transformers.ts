@@ -3,99 +3,134 @@ import { constantOf, producers } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { imagePositions } from '../onnx/sam/positions.js';
 import {
-  applyFloor,
   type DecodedChunk,
   type DecoderGraphs,
   EMBEDDING_SHAPE,
+  LOW_RES,
   openSession,
   type RunOptions,
 } from './mask-decoder-graphs.js';
-import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
+import { namesOf, type Roles } from './mask-decoder-names.js';
+import { chunkOf, levelFeeds, NO_MASKS, withoutMask, withoutPadding } from './mask-decoder-prompts.js';
+import type { DecoderLayout } from './model-spec.js';
+import type { OrtRuntime, OrtSession, OrtTensor } from './runtime.js';
 import type { Embedding, SamPrompts } from './sam-tensors.js';
 
-const INPUTS = ['input_points', 'input_labels', 'image_embeddings', 'image_positional_embeddings'];
+type Role = 'embedding' | 'positions' | 'points' | 'labels' | 'boxes' | 'mask' | 'hasMask' | 'masks' | 'scores';
+
+const ROLES: Roles<Role> = {
+  inputs: {
+    embedding: ['image_embeddings', 'image_embeddings.2'],
+    positions: ['image_positional_embeddings'],
+    points: ['input_points'],
+    labels: ['input_labels'],
+    boxes: ['input_boxes'],
+    mask: ['input_masks'],
+    hasMask: ['has_input_masks'],
+  },
+  outputs: { masks: ['pred_masks'], scores: ['iou_scores'] },
+  optional: ['positions', 'boxes', 'mask', 'hasMask'],
+};
 
 /**
  * Decoders exported from Hugging Face transformers: `input_points` [1, P, N, 2] and int64 `input_labels` [1, P, N] →
- * `pred_masks` [1, P, 3, 256, 256] and `iou_scores` [1, P, 3], masks 1 to 3. They append the padding point themselves and
- * take neither boxes nor masks. The positional encoding that they want with the embedding is a function of the decoder's
- * own projection matrix, so it is computed here and not asked of the encoder.
+ * `pred_masks` [1, P, 3, 256, 256] and `iou_scores` [1, P, 3], masks 1 to 3. They append the padding point themselves.
+ *
+ * Boxes are an input of their own, `input_boxes` [1, 1, 4], x0, y0, x1, y1, where the graph has it: it is [1, 0, 4] for
+ * points alone, and points are [1, 1, 0, 2] for a box alone, as transformers.js feeds them; one prompt at a time. The
+ * positional encoding that SAM 1 wants with the embedding is a function of the decoder's own projection matrix, so it is
+ * computed here and not asked of the encoder. SAM 2 takes two finer levels of features instead.
  */
 export class TransformersDecoder implements DecoderGraphs {
+  readonly batch: number;
+  readonly note: string | undefined;
+
   private constructor(
     private readonly runtime: OrtRuntime,
     private readonly session: OrtSession,
-    private readonly positions: OrtTensor,
-    readonly batch: number,
-  ) {}
+    private readonly names: Readonly<Partial<Record<Role, string>>>,
+    private readonly positions: OrtTensor | undefined,
+    private readonly layout: DecoderLayout,
+    batch: number,
+  ) {
+    this.batch = names.boxes === undefined ? batch : 1;
+    this.note = names.mask === undefined ? NO_MASKS : undefined;
+  }
 
   /** @throws SamError `model_unavailable` */
   static async open(
     runtime: OrtRuntime,
     bytes: Uint8Array,
     model: OnnxModel,
+    layout: DecoderLayout,
     batch: number,
   ): Promise<TransformersDecoder> {
-    const inputs = model.graph.inputs.map((input) => input.name);
-    const missing = INPUTS.filter((name) => !inputs.includes(name));
-    const gaussian = findProjection(model);
-    if (missing.length > 0 || !gaussian)
+    const names = namesOf(model, ROLES, layout);
+    const gaussian = names.positions === undefined ? undefined : findProjection(model);
+    if (names.positions !== undefined && !gaussian)
       throw new SamError(
         'model_unavailable',
-        `This is not a SAM decoder of the transformers family: it takes ${inputs.join(', ')}; ` +
-          (missing.length > 0 ? `missing ${missing.join(', ')}.` : 'its positional encoding was not found.'),
-        { details: { inputs, missing } },
+        'This is not a SAM decoder of the transformers family: its positional encoding was not found.',
       );
-    const channelsLast = imagePositions(gaussian);
-    const data = new Float32Array(channelsLast.length);
-    for (let c = 0; c < 256; c++) for (let p = 0; p < 4096; p++) data[c * 4096 + p] = channelsLast[p * 256 + c];
-    const session = await openSession(runtime, bytes);
-    return new TransformersDecoder(runtime, session, runtime.tensor('float32', data, EMBEDDING_SHAPE), batch);
+    const positions = gaussian && runtime.tensor('float32', channelsFirst(imagePositions(gaussian)), EMBEDDING_SHAPE);
+    return new TransformersDecoder(runtime, await openSession(runtime, bytes), names, positions, layout, batch);
   }
 
   async run(embedding: Embedding, prompts: SamPrompts, { iouFloor }: RunOptions): Promise<DecodedChunk> {
-    if (prompts.maskInput) throw unsupported('mask prompts');
-    if (prompts.labels.some((label) => label > 1)) throw unsupported('boxes');
-    const { coords, labels, batch, points } = withoutPadding(prompts);
-    const { runtime } = this;
-    const { pred_masks, iou_scores } = await this.session.run(
-      {
-        image_embeddings: runtime.tensor('float32', embedding.features.data, EMBEDDING_SHAPE),
-        image_positional_embeddings: this.positions,
-        input_points: runtime.tensor('float32', coords, [1, batch, points, 2]),
-        input_labels: runtime.tensor('int64', BigInt64Array.from(labels, BigInt), [1, batch, points]),
-      },
-      ['pred_masks', 'iou_scores'],
-    );
-    const rows = Array.from({ length: batch }, (_, row) => row);
-    const chunk = { logits: float32Of(pred_masks), iou: float32Of(iou_scores), tokens: [1, 2, 3], rows };
-    return applyFloor(chunk, batch, iouFloor);
+    const { runtime, names, layout } = this;
+    const whole = this.withoutMasks(prompts);
+    const { batch, maskInput } = whole;
+    const { points, labels, boxes } = this.split(withoutPadding(whole));
+    const count = labels.length / batch;
+    const feeds: Record<string, OrtTensor> = levelFeeds(runtime, embedding, layout.levels);
+    const feed = (role: Role, make: () => OrtTensor) => {
+      const name = names[role];
+      if (name !== undefined) feeds[name] = make();
+    };
+    const float = (data: Float32Array, ...shape: number[]) => runtime.tensor('float32', data, shape);
+    feed('embedding', () => float(embedding.features.data, ...EMBEDDING_SHAPE));
+    feed('positions', () => this.positions as OrtTensor);
+    feed('points', () => float(points, 1, batch, count, 2));
+    feed('labels', () => runtime.tensor('int64', BigInt64Array.from(labels, BigInt), [1, batch, count]));
+    feed('boxes', () => float(boxes, 1, boxes.length / 4, 4));
+    feed('mask', () => float(maskInput ?? new Float32Array(batch * LOW_RES), batch, 1, 256, 256));
+    feed('hasMask', () => float(Float32Array.of(maskInput ? 1 : 0), 1));
+    const [masks, scores] = [names.masks as string, names.scores as string];
+    const outputs = await this.session.run(feeds, [masks, scores]);
+    return chunkOf(outputs[masks], outputs[scores], whole, iouFloor);
   }
 
   release(): Promise<void> {
     return this.session.release();
   }
+
+  private withoutMasks(prompts: SamPrompts): SamPrompts {
+    const { maskInput, ...rest } = prompts;
+    if (!maskInput || this.names.mask !== undefined) return prompts;
+    return prompts.batch === 1 ? withoutMask(prompts) : rest;
+  }
+
+  /** Boxes apart from the points, where the graph takes any. */
+  private split({ coords, labels }: SamPrompts) {
+    if (labels.every((label) => label < 2)) return { points: coords, labels, boxes: new Float32Array(0) };
+    if (this.names.boxes === undefined)
+      throw new SamError(
+        'unsupported',
+        'This decoder takes points only, no boxes. Use an official SAM export for them.',
+      );
+    const isPoint = (i: number) => labels[i] === 0 || labels[i] === 1;
+    return {
+      points: coords.filter((_, i) => isPoint(i >> 1)),
+      labels: labels.filter((_, i) => isPoint(i)),
+      boxes: coords.filter((_, i) => labels[i >> 1] > 1),
+    };
+  }
 }
 
-function unsupported(what: string): SamError {
-  return new SamError(
-    'unsupported',
-    `This decoder takes points only, no ${what}. Use an official SAM export for them.`,
-  );
-}
-
-/** Without the last point, if it is padding in every prompt: the graph adds its own. */
-function withoutPadding(prompts: SamPrompts): SamPrompts {
-  const { coords, labels, batch, points } = prompts;
-  const padded = Array.from({ length: batch }, (_, b) => labels[(b + 1) * points - 1]).every((label) => label === -1);
-  if (!padded || points === 1) return prompts;
-  const keep = points - 1;
-  return {
-    batch,
-    points: keep,
-    coords: coords.filter((_, i) => Math.floor(i / 2) % points < keep),
-    labels: labels.filter((_, i) => i % points < keep),
-  };
+function channelsFirst(channelsLast: Float32Array): Float32Array {
+  const data = new Float32Array(channelsLast.length);
+  for (let c = 0; c < 256; c++) for (let p = 0; p < 4096; p++) data[c * 4096 + p] = channelsLast[p * 256 + c];
+  return data;
 }
 
 /** The [2, 128] matrix that coordinates are multiplied with. */

@@ -8,6 +8,7 @@ import { writeModel } from '../onnx/write.js';
 import { BatchedDecoder, UntouchedDecoder } from './mask-decoder-export.js';
 import { FastDecoder } from './mask-decoder-fast.js';
 import { type DecodedChunk, type DecoderGraphs, EMBEDDING_SHAPE, LOW_RES, openSession } from './mask-decoder-graphs.js';
+import { PointsDecoder } from './mask-decoder-points.js';
 import { TransformersDecoder } from './mask-decoder-transformers.js';
 import type { DecoderLayout } from './model-spec.js';
 import type { OrtRuntime } from './runtime.js';
@@ -19,7 +20,8 @@ import type { DecodedMasks, DecodeOptions, Embedding, SamPrompts } from './sam-t
  *
  * - 'fast': written anew from its weights (see onnx/sam/emit.ts), equal to rounding (1e-3 on logits);
  * - 'batched': its own arithmetic, tapped where all four masks and scores are there, for many prompts at once;
- * - 'none': as it is, one prompt at a time, with the one mask it selects (see mask-decoder-export.ts).
+ * - 'none': as it is, one prompt at a time, with the one mask it selects (see mask-decoder-export.ts); all of other
+ *   signatures, too.
  */
 export interface MaskDecoder {
   readonly rewrite: Rewrite;
@@ -42,9 +44,7 @@ export interface MaskDecoder {
 
 export type Rewrite = 'fast' | 'batched' | 'none';
 
-export interface MaskDecoderOptions {
-  /** Default: 'official'. */
-  readonly family?: DecoderLayout['family'];
+export interface MaskDecoderOptions extends Partial<DecoderLayout> {
   /** Go no further than this; for comparisons. Default: 'fast'. */
   readonly rewrite?: Rewrite;
   /** Prompts per run; more costs memory and brings no speed. Default: 2. */
@@ -57,10 +57,16 @@ export async function createMaskDecoder(
   bytes: Uint8Array,
   options: MaskDecoderOptions = {},
 ): Promise<MaskDecoder> {
-  const { family = 'official', rewrite: limit = 'fast', batch = 2 } = options;
+  const { family = 'official', rewrite: limit = 'fast', batch = 2, ...layout } = options;
   const model = readModel(bytes);
-  if (family === 'transformers')
-    return new QueuedDecoder(await TransformersDecoder.open(runtime, bytes, model, batch), 'none');
+  if (family !== 'official') {
+    const declared = { family, ...layout };
+    const graphs =
+      family === 'points'
+        ? await PointsDecoder.open(runtime, bytes, model, declared)
+        : await TransformersDecoder.open(runtime, bytes, model, declared, batch);
+    return new QueuedDecoder(graphs, 'none', graphs.note);
+  }
   expectOfficial(model);
   const reasons: string[] = [];
   const attempt = async (rewrite: Rewrite, open: () => Promise<DecoderGraphs>): Promise<MaskDecoder | undefined> => {

@@ -82,7 +82,7 @@ export interface EncoderInput {
   readonly name?: string;
   /** 'nchw' normalised and padded by us; 'hwc' raw 0..255 RGB (normalised inside the graph). */
   readonly layout: 'nchw' | 'hwc';
-  /** Side of the square the encoder takes, in pixels. */
+  /** Side of the square the encoder takes, in pixels. Prompts and masks are in the frame of 1024, whatever it is. */
   readonly side: number;
   readonly resize: 'longest-side' | 'stretch';
   readonly mean: readonly [number, number, number];
@@ -91,10 +91,32 @@ export interface EncoderInput {
   readonly output?: string;
 }
 
+/** How the decoder's graph takes prompts, and what it calls them. */
 export interface DecoderLayout {
-  /** 'official': Meta's signature; 'transformers': input_points [1, P, N, 2] with int64 labels and three masks. */
-  readonly family: 'official' | 'transformers';
+  /**
+   * 'official': Meta's signature, written anew where it is recognised (mask-decoder.ts). As they are: 'points', with such
+   * prompts under other names or with further levels of features (mask-decoder-points.ts), and 'transformers', with
+   * input_points [1, P, N, 2] and int64 labels (mask-decoder-transformers.ts).
+   */
+  readonly family: (typeof DECODER_FAMILIES)[number];
+  /** What the graph calls an input or output, where not as usual: by role, e.g. `{ masks: 'mask_logits' }`. */
+  readonly names?: Readonly<Record<string, string>>;
+  /** Finer levels of features that the decoder takes beside the embedding, as SAM 2 does. */
+  readonly levels?: readonly FeatureLevel[];
+  /** 'graph': the decoder adds the padding point of prompts without a box itself. */
+  readonly padding?: 'caller' | 'graph';
 }
+
+export const DECODER_FAMILIES = ['official', 'points', 'transformers'] as const;
+
+/** One output of the encoder, [1, C, h, w], and the input of the decoder that takes it. */
+export interface FeatureLevel {
+  readonly output: string;
+  readonly input: string;
+}
+
+/** Side of the square in which prompts are placed, in pixels. */
+export const FRAME = 1024;
 
 export const SAM_ENCODER_INPUT: EncoderInput = {
   layout: 'nchw',

@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
-import { type EncoderInput, type ModelFile, type ModelSpec, SAM_ENCODER_INPUT } from './model-spec.js';
+import { FAMILIES, type ModelFamily } from './families.js';
+import type { DecoderLayout, EncoderInput, ModelFile, ModelSpec } from './model-spec.js';
 
 /**
  * Models by name. Two are built in; any Segment Anything v1 export joins by declaring where its two ONNX files are
@@ -24,21 +25,13 @@ export interface ModelDeclaration {
   /** Default: 'sam', the official export, which micro-sam's own exports follow. */
   readonly family?: ModelFamily;
   readonly encoderInput?: Partial<EncoderInput>;
+  /** What of the decoder's graph is not as its family usually has it. */
+  readonly decoderInput?: Partial<DecoderLayout>;
   readonly defaults?: ModelSpec['defaults'];
   readonly following?: ModelSpec['following'];
 }
 
-/** Known ways to export SAM, each with its input conventions. */
-export type ModelFamily = keyof typeof FAMILIES;
-
-const FAMILIES = {
-  /** [1, 3, 1024, 1024], normalised and padded outside: segment-anything, micro-sam, patho-sam, MobileSAM. */
-  sam: { encoderInput: SAM_ENCODER_INPUT, decoderLayout: { family: 'official' } },
-  /** samexporter: the encoder takes [h, w, 3] in 0..255 and normalises inside the graph. */
-  samexporter: { encoderInput: { ...SAM_ENCODER_INPUT, layout: 'hwc' }, decoderLayout: { family: 'official' } },
-  /** Hugging Face transformers (SlimSAM and others): another decoder signature, no single-mask token. */
-  transformers: { encoderInput: SAM_ENCODER_INPUT, decoderLayout: { family: 'transformers' } },
-} as const satisfies Record<string, Pick<ModelSpec, 'encoderInput' | 'decoderLayout'>>;
+export type { ModelFamily } from './families.js';
 
 /** micro-sam's settings for its finetuned models, which the annotators start from (_model_settings.py of 1.8). */
 const RECOMMENDED: Readonly<
@@ -160,7 +153,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
     ...(encoderName && { encoderName }),
     ...(following && { following }),
     encoderInput: { ...base.encoderInput, ...declaration.encoderInput },
-    decoderLayout: base.decoderLayout,
+    decoderLayout: { ...base.decoderLayout, ...declaration.decoderInput },
     defaults: declaration.defaults ?? known?.defaults ?? recommendedSettings(name),
   };
   models.set(name, spec);

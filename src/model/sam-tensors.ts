@@ -6,6 +6,8 @@ export interface Embedding {
   readonly features: Tensor<Float32Array>;
   /** What the model's instance decoder takes besides, if it was asked for: by name, [1, C, h, w] in half precision. */
   readonly early?: EarlyFeatures;
+  /** Finer levels that the mask decoder takes besides (`DecoderLayout.levels`): [1, C, h, w] in half precision. */
+  readonly levels?: readonly Tensor<Uint16Array>[];
   /** [h, w] of the resized image inside the 1024 square. */
   readonly inputSize: Size;
   /** [h, w] of the image or tile in its own pixels. */

@@ -2,7 +2,7 @@ import { SamError } from '../errors.js';
 import { type Size, type Tensor, tensor, type YX, type YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { maskToBitmap } from '../ndimage/rle.js';
-import type { EncoderInput } from './model-spec.js';
+import { type EncoderInput, FRAME } from './model-spec.js';
 import { resizeImage, triangleKernel } from './resize.js';
 import type { SamPrompts } from './sam-tensors.js';
 import { MaskUpsampler } from './upsample.js';
@@ -16,7 +16,11 @@ export * from './intensity.js';
  */
 
 /** [h, w] of the image inside the model's square. */
-export function resizedSize([height, width]: Size, side = 1024, resize: EncoderInput['resize'] = 'longest-side'): Size {
+export function resizedSize(
+  [height, width]: Size,
+  side = FRAME,
+  resize: EncoderInput['resize'] = 'longest-side',
+): Size {
   if (resize === 'stretch') return [side, side];
   const scale = side / Math.max(height, width);
   return [Math.max(1, Math.floor(height * scale + 0.5)), Math.max(1, Math.floor(width * scale + 0.5))];
@@ -26,6 +30,7 @@ export function resizedSize([height, width]: Size, side = 1024, resize: EncoderI
 export interface EncoderTensor {
   readonly data: Float32Array;
   readonly dims: readonly number[];
+  /** [h, w] of the image in it. */
   readonly inputSize: Size;
 }
 
@@ -162,9 +167,10 @@ const LOGIT = Math.log((1 - 1e-3) / 1e-3);
  * (`_compute_logits_from_mask` of micro_sam/prompt_based_segmentation.py, micro-sam 1.8).
  *
  * @param originalSize [h, w] of the image the mask lies in
+ * @param resize as the encoder's input
  */
-export function maskToLogits(mask: Mask, originalSize: Size): Float32Array {
-  const [height, width] = resizedSize(originalSize, 256);
+export function maskToLogits(mask: Mask, originalSize: Size, resize?: EncoderInput['resize']): Float32Array {
+  const [height, width] = resizedSize(originalSize, 256, resize);
   const [top, left, bottom, right] = mask.box;
   const columns = triangleKernel(originalSize[1], width);
   const rows = triangleKernel(originalSize[0], height);

@@ -1,4 +1,4 @@
-import type { Following } from '../model/model-spec.js';
+import type { EncoderInput, Following } from '../model/model-spec.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';
@@ -14,6 +14,8 @@ export interface EmbeddingSource {
   readonly size: Size;
   /** Absent for an image that is encoded whole. */
   readonly tiling?: Tiling;
+  /** How images and tiles are fitted into the model's square; default: by their longest side. */
+  readonly resize?: EncoderInput['resize'];
   /** Typical object diameter in pixels, if the user stated it: decides between the masks of a single point. */
   readonly objectDiameter?: number;
   /** `tile` counts as in `tiling.tiles` and must be given exactly if there is a tiling. Its frame is the outer box. */

@@ -32,7 +32,7 @@ export interface PlacedPrompt {
 /** @param prompt checked by checkImagePrompt */
 export function placePrompt(
   prompt: ImagePrompt,
-  { size, tiling }: Pick<EmbeddingSource, 'size' | 'tiling'>,
+  { size, tiling, resize }: Pick<EmbeddingSource, 'size' | 'tiling' | 'resize'>,
 ): PlacedPrompt {
   const tile = tiling && tileAt(tiling, promptCentre(prompt));
   const frame: YXYX = tiling && tile !== undefined ? tiling.tiles[tile].outer : [0, 0, size[0], size[1]];
@@ -57,7 +57,7 @@ export function placePrompt(
     prompt: {
       points: points.map(({ at, positive }) => ({ at: [at[0] - frame[0], at[1] - frame[1]], positive })),
       box: prompt.box && boxInFrame(prompt.box, frame),
-      maskLogits: logitsInFrame(prompt, frame, tile),
+      maskLogits: logitsInFrame(prompt, frame, tile, resize),
     },
     notices,
   };
@@ -88,11 +88,12 @@ function logitsInFrame(
   { mask, softMask, previous }: ImagePrompt,
   frame: YXYX,
   tile: number | undefined,
+  resize: EmbeddingSource['resize'],
 ): Float32Array | undefined {
   if (previous && previous.tile === tile) return previous.logits;
   if (!mask) return undefined;
   const size: Size = [frame[2] - frame[0], frame[3] - frame[1]];
-  const logits = maskToLogits(translateMask(cropMask(mask, frame), -frame[0], -frame[1]), size);
+  const logits = maskToLogits(translateMask(cropMask(mask, frame), -frame[0], -frame[1]), size, resize);
   return softMask ? softenEdge(logits) : logits;
 }
 

@@ -8,6 +8,7 @@ import type { Size } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { method } from './call.js';
 import { bytesSchema, tensorSchema } from './image.js';
+import { declarationSchema } from './model-declaration.js';
 import { type RunningCalls, TASK_ARGUMENTS } from './running-calls.js';
 
 /**
@@ -77,17 +78,7 @@ const schemas = {
   connect: v.strictObject({ url: v.optional(v.string()) }),
   load_model: v.strictObject({
     model: v.union(
-      [
-        v.string(),
-        v.strictObject({
-          name: v.string(),
-          encoder: v.optional(v.string()),
-          decoder: v.optional(v.string()),
-          instances: v.optional(v.string()),
-          description: v.optional(v.string()),
-          family: v.optional(v.picklist(['sam', 'samexporter', 'transformers'])),
-        }),
-      ],
+      [v.string(), declarationSchema],
       'expected the name of a model, or { name, encoder, decoder, instances } with the addresses of its ONNX files',
     ),
   }),
@@ -152,7 +143,7 @@ export function engineFunctions(deps: EngineDeps, calls: RunningCalls) {
     delete_model: method('delete_model', ['name'], schemas.delete_model, ({ name }) => needed(deps.deleteModel)(name)),
     /**
      * By name, or by declaration: `{ name, encoder, decoder, instances }` with the addresses of ONNX files, the instance
-     * decoder being optional; `{ name, instances }` adds one to a model.
+     * decoder being optional, and `family` where another exporter wrote them; `{ name, instances }` adds one to a model.
      */
     load_model: method('load_model', ['model'], schemas.load_model, async ({ model }) => {
       const spec = resolveModel(model as string | ModelDeclaration);

@@ -26,7 +26,7 @@ export function imageArgument(value: unknown): Tensor<Uint8Array> {
 
 /** @throws SamError `invalid_argument` */
 export function embeddingArgument(value: unknown): SentEmbedding {
-  const { id, features, early, inputSize, originalSize } = record(value, 'invalid_argument', 'an embedding');
+  const { id, features, early, levels, inputSize, originalSize } = record(value, 'invalid_argument', 'an embedding');
   const fits =
     typeof id === 'string' &&
     id.length <= 100 &&
@@ -34,7 +34,8 @@ export function embeddingArgument(value: unknown): SentEmbedding {
     isSize(originalSize, 2 ** 31) &&
     (!isGiven(features) || isTensor(features, Float32Array, FEATURES)) &&
     (!isGiven(early) ||
-      Object.values(record(early, 'invalid_argument', 'early')).every((one) => isTensor(one, Uint16Array)));
+      Object.values(record(early, 'invalid_argument', 'early')).every((one) => isTensor(one, Uint16Array))) &&
+    (!isGiven(levels) || (Array.isArray(levels) && levels.every((one) => isTensor(one, Uint16Array))));
   if (!fits) throw wrong('invalid_argument', 'an embedding of this program', value);
   return {
     id,
@@ -42,6 +43,7 @@ export function embeddingArgument(value: unknown): SentEmbedding {
     originalSize,
     ...(isGiven(features) && { features: features as Embedding['features'] }),
     ...(isGiven(early) && { early: early as Embedding['early'] }),
+    ...(isGiven(levels) && { levels: levels as Embedding['levels'] }),
   };
 }
 

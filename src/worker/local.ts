@@ -9,7 +9,7 @@ import { InstanceDecoder } from '../model/instance-decoder.js';
 import { int8Encoder } from '../model/int8-encoder.js';
 import { createMaskDecoder, type MaskDecoder } from '../model/mask-decoder.js';
 import { type FetchBytes, loadModelFile } from '../model/model-file.js';
-import { type ModelFile, type ModelSpec, sameFiles } from '../model/model-spec.js';
+import { FRAME, type ModelFile, type ModelSpec, sameFiles } from '../model/model-spec.js';
 import { resolveModel } from '../model/registry.js';
 import type { OrtRuntime } from '../model/runtime.js';
 import type { TaskOptions } from '../task.js';
@@ -103,8 +103,8 @@ class LocalWorker implements SamWorker {
   }
 
   decodeCandidates(...[model, embedding, prompts, options]: Parameters<SamWorker['decodeCandidates']>) {
-    return this.work(model, options, true, ({ decoder, spec }) =>
-      findCandidates(decoder, embedding, prompts, { ...options, side: spec.encoderInput.side }),
+    return this.work(model, options, true, ({ decoder }) =>
+      findCandidates(decoder, embedding, prompts, { ...options, side: FRAME }),
     );
   }
 
@@ -224,11 +224,12 @@ async function create(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   model.spec = spec;
-  if (parts.instances) model.instances = await InstanceDecoder.create(runtime, parts.instances, spec.encoderInput);
+  if (parts.instances) model.instances = await InstanceDecoder.create(runtime, parts.instances);
   signal?.throwIfAborted();
   const encoderFile = spec.encoderPrecision === 'int8' ? int8Encoder(parts.encoder) : parts.encoder;
   const { bytes, outputs } = encoderWithEarlyFeatures(encoderFile, model.instances?.early ?? [], spec.earlyFeatures);
-  model.encoder = await ImageEncoder.create(runtime, bytes, spec.encoderInput, outputs);
+  const levels = spec.decoderLayout.levels?.map(({ output }) => output);
+  model.encoder = await ImageEncoder.create(runtime, bytes, spec.encoderInput, outputs, levels);
   signal?.throwIfAborted();
   model.decoder = await createMaskDecoder(runtime, parts.decoder, spec.decoderLayout);
   signal?.throwIfAborted();

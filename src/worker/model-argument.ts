@@ -1,5 +1,12 @@
 import { SamError } from '../errors.js';
-import { ENCODER_PRECISIONS, type EncoderInput, type ModelFile, type ModelSpec } from '../model/model-spec.js';
+import {
+  DECODER_FAMILIES,
+  type DecoderLayout,
+  ENCODER_PRECISIONS,
+  type EncoderInput,
+  type ModelFile,
+  type ModelSpec,
+} from '../model/model-spec.js';
 
 /**
  * What a client sends as a model, checked before anything is done with it: a name, or all of a declaration. A worker that
@@ -25,7 +32,7 @@ export function modelSpec(value: unknown): ModelSpec {
     ...(isGiven(spec.instances) && { instances: modelFile(spec.instances, 'instances') }),
     ...(isGiven(spec.earlyFeatures) && { earlyFeatures: names(spec.earlyFeatures, 'earlyFeatures') }),
     encoderInput: encoderInput(spec.encoderInput),
-    decoderLayout: { family: oneOf(record(spec.decoderLayout, 'decoderLayout').family, ['official', 'transformers']) },
+    decoderLayout: decoderLayout(spec.decoderLayout),
   };
 }
 
@@ -56,6 +63,27 @@ function encoderInput(value: unknown): EncoderInput {
     ...(typeof name === 'string' && { name }),
     ...(typeof output === 'string' && { output }),
   };
+}
+
+function decoderLayout(value: unknown): DecoderLayout {
+  const layout = record(value, 'decoderLayout');
+  return {
+    family: oneOf(layout.family, DECODER_FAMILIES),
+    ...(isGiven(layout.names) && { names: names(layout.names, 'decoderLayout.names') }),
+    ...(isGiven(layout.levels) && { levels: levels(layout.levels) }),
+    ...(isGiven(layout.padding) && { padding: oneOf(layout.padding, ['caller', 'graph']) }),
+  };
+}
+
+const MOST_LEVELS = 4;
+
+function levels(value: unknown): DecoderLayout['levels'] {
+  const what = 'decoderLayout.levels';
+  if (!Array.isArray(value) || value.length > MOST_LEVELS) throw wrong(what, `a list of at most ${MOST_LEVELS}`, value);
+  return value.map((level) => {
+    const { output, input } = record(level, what);
+    return { output: named(output, what), input: named(input, what) };
+  });
 }
 
 const LARGEST_SIDE = 4096;

@@ -72,7 +72,7 @@ class RemoteWorker implements SamWorker {
 
   /** Names the embedding, and sends it only if the other side does not (any longer) know it. */
   private async withEmbedding<T>(embedding: Embedding, call: (sent: SentEmbedding) => Promise<T>): Promise<T> {
-    const { features, early: _, ...named } = embedding;
+    const { features, levels, early: _, ...named } = embedding;
     if (this.known.has(embedding.id)) {
       try {
         return await call(named);
@@ -80,7 +80,7 @@ class RemoteWorker implements SamWorker {
         if (!(error instanceof SamError) || error.code !== 'no_embedding') throw error;
       }
     }
-    const result = await call({ ...named, features });
+    const result = await call({ ...named, features, ...(levels && { levels }) });
     this.known.add(embedding.id);
     return result;
   }

@@ -195,6 +195,36 @@ describe('what is not a checkpoint, or a damaged one,', () => {
       await assert.rejects(open(file), { name: 'SamError', code: 'model_unavailable', message });
     });
 
+  it('is told when a few kilobytes stand for millions of objects', async () => {
+    for (const code of [0x5d, 0x7d]) {
+      const pickle = new Uint8Array(2 ** 20 + 100).fill(code, 2);
+      pickle.set([0x80, 2]);
+      pickle[pickle.length - 1] = 0x2e;
+      const file = zipSync({ 'a/data.pkl': pickle }, { level: 9 });
+      assert.ok(file.length < 10_000);
+      await assert.rejects(open(file), { code: 'unsupported', message: /more than 1048576 pickled objects/ });
+    }
+  });
+
+  it('is told when what is packed is no weights: bombs, also many that lie in one place', async () => {
+    const bomb = zipSync({ x: new Uint8Array(2 ** 26 + 4) }, { level: 6 });
+    const many = Array.from({ length: 50 }, (_, k): [string, Saved] => [
+      `w${k}`,
+      new SavedTensor([2], new Uint8Array(8)),
+    ]);
+    // The tensors' storages are all the same megabytes of zeros.
+    const file = torchZip(new Map<string, Saved>([...SAM, ...many]));
+    await assert.rejects(open(withMemberOf(file, bomb)), {
+      code: 'model_unavailable',
+      message: /unpacks from \d+ to 67108868 bytes, which weights do not/,
+    });
+    const card = new TextEncoder().encode('name: m\n');
+    await assert.rejects(open(zipSync({ 'rdf.yaml': card, 'w.pt': new Uint8Array(2 ** 26 + 4) })), {
+      code: 'model_unavailable',
+      message: /w\.pt unpacks from/,
+    });
+  });
+
   it('is told when its dictionaries hold themselves many times over', async () => {
     // {0: d, …, 9: d} sixteen deep, by memo: 10^16 paths in a few hundred bytes.
     const levels = Array.from({ length: 16 }, (_, level) => {
@@ -205,3 +235,31 @@ describe('what is not a checkpoint, or a damaged one,', () => {
     await assert.rejects(open(zipSync({ 'a/data.pkl': pickle })), { code: 'model_unavailable', message: /entries/ });
   });
 });
+
+/** The zip with the one member of another zip behind it, to which the entries of all its storages point. */
+function withMemberOf(file: Uint8Array, other: Uint8Array): Uint8Array {
+  const directoryOf = (zip: Uint8Array) => {
+    const end = new DataView(zip.buffer, zip.byteOffset + zip.length - 22);
+    return { at: end.getUint32(16, true), size: end.getUint32(12, true) };
+  };
+  const [own, theirs] = [directoryOf(file), directoryOf(other)];
+  const member = other.subarray(0, theirs.at);
+  const entry = other.subarray(theirs.at, theirs.at + theirs.size);
+  const out = new Uint8Array(file.length + member.length);
+  out.set(file.subarray(0, own.at));
+  out.set(member, own.at);
+  out.set(file.subarray(own.at), own.at + member.length);
+  const view = new DataView(out.buffer);
+  for (let at = own.at + member.length; view.getUint32(at, true) === 0x02014b50; ) {
+    const [nameLength, extra, comment] = [28, 30, 32].map((field) => view.getUint16(at + field, true));
+    const name = new TextDecoder().decode(out.subarray(at + 46, at + 46 + nameLength));
+    if (/\/data\/\d+$/.test(name)) {
+      out.set(entry.subarray(10, 12), at + 10); // method
+      out.set(entry.subarray(20, 28), at + 20); // sizes
+      view.setUint32(at + 42, own.at, true);
+    }
+    at += 46 + nameLength + extra + comment;
+  }
+  view.setUint32(out.length - 22 + 16, own.at + member.length, true);
+  return out;
+}

@@ -15,8 +15,9 @@ import { loadModelFile } from '../../src/model/model-file.js';
 import { fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { forgetModel, resolveModel } from '../../src/model/registry.js';
 import { brightWorker } from '../support/bright-worker.js';
+import { familyModels } from '../support/declared-models.js';
 import { mobileSamState } from '../support/mobile-sam-checkpoint.js';
-import { sharedRuntime } from '../support/real-worker.js';
+import { realWorker, sharedRuntime } from '../support/real-worker.js';
 import { floatTensor, type Saved, torchZip } from '../support/torch-writer.js';
 import { randomUnetrWeights } from '../support/unetr-weights.js';
 
@@ -128,6 +129,38 @@ describe('imported models', function () {
       left.filter((entry) => entry.isFile() && entry.parentPath.includes('downloads')),
       [],
     );
+  });
+
+  it('may be declared by a JSON file with ONNX files of another exporter beside it', async () => {
+    const sam2 = familyModels()[1];
+    mkdirSync(at('sam2'));
+    writeFileSync(at('sam2', 'encoder.onnx'), sam2.encoder);
+    writeFileSync(at('sam2', 'masks.onnx'), sam2.decoder);
+    const declared = { ...sam2.declaration, name: 'my_sam2', encoder: 'encoder.onnx', decoder: 'masks.onnx' };
+    writeFileSync(
+      at('my_sam2.json'),
+      JSON.stringify({ ...declared, encoder: 'sam2/encoder.onnx', decoder: 'sam2/masks.onnx' }),
+    );
+    writeFileSync(at('sam2', 'wrong.json'), JSON.stringify({ ...declared, family: 'efficientvit-sam' }));
+    const there = findModel(at('my_sam2.json'));
+    assert.equal(there.encoder.url, at('sam2', 'encoder.onnx'));
+    forgetModel('my_sam2');
+    await assert.rejects(importModel(at('sam2', 'wrong.json')), { message: /nothing is known of high_res_feats_0/ });
+    assert.ok(!importedModels().includes('my_sam2'));
+
+    const { service, close } = script();
+    const told = await service.import_model(at('my_sam2.json'));
+    assert.deepEqual([told.name, told.instances], ['my_sam2', false]);
+    await close();
+    forgetModel('my_sam2');
+    const model = findModel('my_sam2');
+    assert.deepEqual({ ...model, encoder: 0, decoder: 0 }, { ...there, encoder: 0, decoder: 0 });
+    assert.match(model.encoder.digest ?? '', /^[0-9a-f]{64}$/);
+    const worker = await realWorker();
+    await worker.load(model);
+    await worker.close();
+    assert.ok(await removeImported('my_sam2'));
+    forgetModel('my_sam2');
   });
 
   it('leave nothing behind when a checkpoint is damaged', async () => {

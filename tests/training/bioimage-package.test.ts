@@ -34,7 +34,7 @@ describe('package of bioimage.io', () => {
 
     const { bytes, outputs } = encoderWithEarlyFeatures(file, EARLY);
     const encoder = await ImageEncoder.create(runtime, bytes, model.encoderInput, outputs);
-    const decoder = await InstanceDecoder.create(runtime, writeModel(lightDecoderModel(instances)), model.encoderInput);
+    const decoder = await InstanceDecoder.create(runtime, writeModel(lightDecoderModel(instances)));
     const expected = (await decoder.run(await encoder.encode(image, { early: true }), image)).maps;
     await encoder.release();
     await decoder.release();

@@ -136,7 +136,7 @@ describe('light instance decoder', () => {
 
     const file = writeModel(lightDecoderModel(trainer.weights));
     assert.ok(file.length < 820_000, `${file.length} bytes`);
-    const decoder = await InstanceDecoder.create(runtime, file, SAM_ENCODER_INPUT);
+    const decoder = await InstanceDecoder.create(runtime, file);
     assert.deepEqual([...decoder.early].sort(), [...EARLY].sort());
     const { maps } = await decoder.run(await encoder.encode(canvas.image, { early: true }), canvas.image);
     await decoder.release();

@@ -7,6 +7,7 @@ import { fetchBytesInNode } from '../../model/node-runtime.js';
 import { registerModel, resolveModel } from '../../model/registry.js';
 import type { TaskOptions } from '../../task.js';
 import type { ModelCard, trainedFiles } from '../../training/model-card.js';
+import { declarationIn, isDeclaration } from '../declared-models.js';
 import { importedModel, importedModelIn, importedModels } from '../imported-models.js';
 import { userDataFolder } from '../serve/user-data.js';
 
@@ -18,8 +19,9 @@ export function trainedModelsFolder(): string {
   return path.join(userDataFolder(), 'trained');
 }
 
-/** A trained or imported model by its name or its folder, else one of the registry. */
+/** A trained or imported model by its name or its folder, one that a JSON file declares, else one of the registry. */
 export function findModel(name: string): ModelSpec {
+  if (isDeclaration(name) && existsSync(name)) return registerModel(declarationIn(name));
   const folder = folderOf(name);
   if (folder !== undefined) return importedModelIn(folder) ?? modelIn(folder);
   return importedModel(name) ?? resolveModel(name);
@@ -79,6 +81,7 @@ function modelIn(folder: string): ModelSpec {
     encoder: known.encoder,
     decoder: decoder ? path.join(folder, decoder.file) : known.decoder,
     encoderInput: known.encoderInput,
+    decoderInput: known.decoderLayout,
     ...(encoderDelta && { encoderDelta }),
     // With an encoder of its own its embeddings are its own too.
     ...(!encoder && { encoderName: known.encoderName ?? known.name }),

@@ -38,6 +38,9 @@ export class Opaque {
 /** The name of what a pickle refers to and does not hold; its only argument is the reference. */
 export const PERSISTENT = 'persistent';
 
+/** A list or dictionary takes one byte of a pickle and a hundred of memory: so many steps are a few hundred megabytes. */
+const MOST_STEPS = 2 ** 20;
+
 const MARK = Symbol('mark');
 type Slot = PickleValue | typeof MARK;
 
@@ -75,7 +78,12 @@ class Machine {
   }
 
   run(): PickleValue {
-    for (;;) {
+    for (let steps = 0; ; steps++) {
+      if (steps > MOST_STEPS)
+        throw new SamError(
+          'unsupported',
+          `${this.name} has more than ${MOST_STEPS} pickled objects, which are not read; save arrays of plain numbers, or a state dict.`,
+        );
       const code = String.fromCharCode(this.integer(1));
       if (code === '.') return this.pop();
       const step = STEPS[code];

@@ -1,7 +1,6 @@
 import { scoreSegmentation } from '../../evaluation/segmentation-accuracy.js';
 import type { ImageEncoder } from '../../model/image-encoder.js';
 import { InstanceDecoder } from '../../model/instance-decoder.js';
-import { SAM_ENCODER_INPUT } from '../../model/model-spec.js';
 import type { OrtRuntime } from '../../model/runtime.js';
 import type { Embedding } from '../../model/sam-tensors.js';
 import type { LabelImage, Tensor } from '../../ndimage/array.js';
@@ -39,7 +38,7 @@ export function instanceScore(runtime: OrtRuntime, encoder: ImageEncoder, images
   };
   return async (weights: Weights, { signal }: TaskOptions = {}): Promise<number> => {
     const file = writeModel(lightDecoderModel(weights));
-    const decoder = await InstanceDecoder.create(runtime, file, SAM_ENCODER_INPUT);
+    const decoder = await InstanceDecoder.create(runtime, file);
     try {
       let sum = 0;
       const used = images.slice(0, MOST_IMAGES);
