@@ -116,6 +116,8 @@ export class MicroSamApp {
   private trainsByServer?: TrainingHost;
   private store?: Store;
   private readonly lastAsked = new LastAsked();
+  /** Of the image that `run` is given, which was asked for before anything that hands have dropped. */
+  private turnOfRun?: MayOpen;
   /** What hands do in the panel; kept until there is a presenter. */
   private readonly hands = new UntilHeard<(presenter: Presenter) => void>();
 
@@ -183,15 +185,13 @@ export class MicroSamApp {
     const { annotator } = this;
     const service = createService({
       session: annotator.session,
-      openImage: (input, options) => {
-        this.lastAsked.ask()();
-        return this.openAlone(input, options);
+      openImage: async (input, options) => {
+        const mayOpen = this.turnOfRun ?? this.lastAsked.ask();
+        this.turnOfRun = undefined;
+        if (mayOpen()) await this.openAlone(input, options);
       },
       series: () => this.series?.control,
-      openSeries: (images) => {
-        this.lastAsked.ask()();
-        return this.openSeries(images);
-      },
+      openSeries: (images) => this.openSeries(images),
       imageSource: () => annotator.source,
       wholeRecording: () => annotator.wholeRecording(),
       chooseView: (view) => annotator.chooseView(view),
@@ -221,9 +221,11 @@ export class MicroSamApp {
       subscribe: service.on,
       unsubscribe: service.off,
       run: async (context?: RunContext) => {
-        await this.start(context ?? {});
+        const mayOpen = await this.start(context ?? {});
         const { image, name } = context?.data ?? {};
-        if (image !== undefined && image !== null) await service.open_image(image, { name });
+        if (image === undefined || image === null) return;
+        this.turnOfRun = mayOpen;
+        await service.open_image(image, { name }).finally(() => (this.turnOfRun = undefined));
       },
     };
   }
@@ -257,7 +259,8 @@ export class MicroSamApp {
     return images;
   }
 
-  private async start({ config = {}, data = {} }: RunContext): Promise<void> {
+  /** @returns the turn of what the window is started with */
+  private async start({ config = {}, data = {} }: RunContext): Promise<MayOpen> {
     const { annotator } = this;
     this.settings = { ...config.settings, ...(config.viewer && { viewer: config.viewer }) };
     this.viewerWindow = config.viewer_window ?? {};
@@ -302,12 +305,14 @@ export class MicroSamApp {
             ...(embeddings && { embeddings: this.keptEmbeddings(embeddings) }),
           })),
           { key: this.settings.series, ...(this.settings.output && { output: serverStore(this.settings.output) }) },
+          mayOpen,
         ),
       );
     else if (first) this.attempt(() => this.openFirst(first, mayOpen));
     else if (data.image === undefined) void this.openSample(0);
     this.listenToDrops(); // what a hand drops comes after what the window was started with
     await this.openViewer();
+    return mayOpen;
   }
 
   /** What goes wrong is the session's message already. */
@@ -315,7 +320,7 @@ export class MicroSamApp {
     const chosen = options.key !== undefined || options.series !== undefined;
     const plate = chosen ? undefined : await plateImages(input).catch(() => undefined); // opening says what is wrong
     if (!mayOpen()) return;
-    if (plate) return this.openSeries(plate);
+    if (plate) return this.openSeries(plate, {}, mayOpen);
     try {
       await this.openAlone(input, options);
       const { images = [] } = this.annotator.source ?? {};
@@ -481,26 +486,29 @@ export class MicroSamApp {
 
   private async openSeriesOfFiles(files: readonly File[]): Promise<void> {
     const mayOpen = this.lastAsked.ask();
-    const images = await seriesOfFiles(files);
-    if (mayOpen()) await this.openSeries(images);
+    await this.openSeries(await seriesOfFiles(files), {}, mayOpen);
   }
 
   /** @param place of the series that the command line names */
   private async openSeries(
     images: readonly SeriesInput[],
     place: Pick<SeriesPlace, 'key' | 'output'> = {},
+    mayOpen = this.lastAsked.ask(),
   ): Promise<void> {
+    if (!mayOpen()) return;
     await this.closeSeries();
-    this.series = await PageSeries.open(this.annotator, images, {
+    const series = await PageSeries.open(this.annotator, images, {
       store: this.store ?? memoryStore(),
       download,
       ...place,
     });
-    this.series.subscribe(() => {
+    if (!mayOpen()) return series.close(true); // another image was asked for meanwhile
+    this.series = series;
+    series.subscribe(() => {
       this.redraw();
       this.considerSeries();
     });
-    await this.series.start();
+    await series.start();
     this.redraw();
   }
 

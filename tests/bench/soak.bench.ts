@@ -9,14 +9,15 @@ import { atMost, type Figure, reported } from './figure.js';
 /**
  * Images opened, segmented, committed and closed over and over in one page, each another one: what page, server and
  * encoder process hold at the end over what they held after the tenth, the least of five readings each, since buffers of
- * embeddings come and go. `SOAK_CYCLES` of them (300);
+ * embeddings come and go. Scripts run as bytecode: machine code is made of ever more functions the longer they are used,
+ * a third of a megabyte in thirty images, with no object kept. `SOAK_CYCLES` of them (300);
  * `SOAK_MODEL=tiny` with a model that takes milliseconds; `SOAK_SNAPSHOT=FILE` keeps a heap snapshot of the end, for the
  * memory tab of a browser's developer tools.
  */
 export default async (): Promise<Figure[]> => {
   const cycles = Number(process.env.SOAK_CYCLES ?? 300);
   const server = await startServer(['--port', '0']);
-  const browser = await launchBrowser();
+  const browser = await launchBrowser(['--js-flags=--no-opt --no-maglev --no-sparkplug']);
   try {
     const annotator = await AnnotatorPage.open(browser, server.url);
     await annotator.ready();

@@ -43,25 +43,33 @@ describe('the annotator when things go wrong', function () {
     return file;
   }
 
-  it('a file dropped before there are any windows is opened, and not the sample', async () => {
-    const page = await (await story.browser.newContext({ viewport: { width: 1400, height: 900 } })).newPage();
-    let release: () => void = () => undefined;
-    const dropped = new Promise<void>((resolve) => (release = resolve));
-    await page.route('**/plugin/main.js', async (route) => {
-      await dropped;
-      await route.continue();
+  for (const [given, edited] of [
+    ['the sample', (script: string) => script],
+    ['the image that its window is given', givenAnImage],
+  ] as const)
+    it(`a file dropped before there are any windows is opened, and not ${given}`, async () => {
+      const page = await (await story.browser.newContext({ viewport: { width: 1400, height: 900 } })).newPage();
+      await page.route('**/host/host.js', async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: edited(await response.text()) });
+      });
+      let release: () => void = () => undefined;
+      const dropped = new Promise<void>((resolve) => (release = resolve));
+      await page.route('**/plugin/main.js', async (route) => {
+        await dropped;
+        await route.continue();
+      });
+      const loading = AnnotatorPage.over(page, story.server.url);
+      await page.locator('.window.panel.loading iframe').waitFor({ state: 'attached' });
+      await dropAt(page, [700, 450], [await smallFile('early.tif')]);
+      release();
+      const annotator = await loading;
+      await annotator.until('the file', ({ image }) => image?.name === 'early.tif', MINUTES);
+      await annotator.ready();
+      assert.equal((await annotator.state()).image?.name, 'early.tif');
+      assert.deepEqual(annotator.errors, []);
+      await annotator.close();
     });
-    const loading = AnnotatorPage.over(page, story.server.url);
-    await page.locator('.window.panel.loading iframe').waitFor({ state: 'attached' });
-    await dropAt(page, [700, 450], [await smallFile('early.tif')]);
-    release();
-    const annotator = await loading;
-    await annotator.until('the file', ({ image }) => image?.name === 'early.tif', MINUTES);
-    await annotator.ready();
-    assert.equal((await annotator.state()).image?.name, 'early.tif');
-    assert.deepEqual(annotator.errors, []);
-    await annotator.close();
-  });
 
   it('a file dropped on the viewer before anybody listens to it is opened', async () => {
     const context = await story.browser.newContext({ viewport: { width: 1400, height: 900 } });
@@ -122,6 +130,15 @@ describe('the annotator when things go wrong', function () {
     await annotator.close();
   });
 });
+
+/** The host page, which opens the plugin's window with an image, as other plugins do. */
+function givenAnImage(script: string): string {
+  const image =
+    '{ _rtype: "ndarray", _rvalue: new Uint8Array(6400).fill(9).buffer, _rshape: [80, 80], _rdtype: "uint8" }';
+  const edited = script.replace(/config:\{settings:\w+\}/, (config) => `${config},data:{image:${image},name:"given"}`);
+  assert.notEqual(edited, script);
+  return edited;
+}
 
 /** In the page: what is sent to the viewer's window waits there until `hear` is called, as on a machine kept busy. */
 function deafViewer(): void {
