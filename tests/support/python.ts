@@ -55,13 +55,19 @@ export function torchPython(): string | undefined {
   return candidates.find((python) => python && spawnSync(python, ['-c', 'import torch']).status === 0);
 }
 
-/** A folder with these packages ('name==version') and nothing that they need: for code that is read file by file. */
-export function packagesFolder(packages: readonly string[]): string {
-  const { folder, complete } = venvOf(['--no-deps', ...packages]);
+/**
+ * A folder with these packages ('name==version') and nothing that they need: for code that is read file by file.
+ *
+ * @param python whose version compiled packages must fit; default: python3
+ */
+export function packagesFolder(packages: readonly string[], python?: string): string {
+  const version = python && spawnSync(python, ['-c', 'import platform; print(platform.python_version())']).stdout;
+  const fitting = version ? ['--only-binary=:all:', '--python-version', version.toString().trim()] : [];
+  const { folder, complete } = venvOf(['--no-deps', ...fitting, ...packages]);
   if (!existsSync(complete)) {
     rmSync(folder, { recursive: true, force: true });
-    const quiet = ['--quiet', '--disable-pip-version-check'];
-    execFileSync('python3', ['-m', 'pip', 'install', ...quiet, '--no-deps', '--target', folder, ...packages]);
+    const options = ['--quiet', '--disable-pip-version-check', '--no-deps', ...fitting, '--target', folder];
+    execFileSync('python3', ['-m', 'pip', 'install', ...options, ...packages]);
     writeFileSync(complete, packages.join('\n'));
   }
   return folder;
