@@ -1,13 +1,13 @@
-import type { EngineModel } from '../../src/app/engine.js';
+import type { AddedModel, EngineModel } from '../../src/app/engine.js';
 import { itemAt } from '../../src/items.js';
-import type { ModelDeclaration, ModelFamily } from '../../src/model/registry.js';
+import type { ModelFamily } from '../../src/model/registry.js';
 import type { EncodingChange } from '../../src/service/engine.js';
 import { make, setChildren, setField, setText } from './dom.js';
 import { Sheet } from './menu.js';
 
 export interface EngineActions {
   setEncoding(change: EncodingChange): void;
-  addModel(declaration: ModelDeclaration): void;
+  addModel(model: AddedModel): void;
   /** Files that make one model. */
   importModel(files: readonly File[]): void;
   deleteModel(name: string): void;
@@ -239,7 +239,10 @@ function numberInput(label: string): HTMLInputElement {
 const FAMILIES: readonly (readonly [ModelFamily, string])[] = [
   ['sam', 'segment-anything, micro-sam, MobileSAM'],
   ['samexporter', 'samexporter'],
+  ['efficientvit-sam', 'EfficientViT-SAM'],
+  ['sam2', 'samexporter, SAM 2'],
   ['transformers', 'Hugging Face transformers'],
+  ['transformers-sam2', 'Hugging Face transformers, SAM 2'],
 ];
 
 const CHECKPOINTS = '.pt,.pth,.ckpt,.safetensors,.zip';
@@ -250,6 +253,12 @@ function addModelSheet({ addModel, importModel }: EngineActions): Sheet {
   checkpoint.setAttribute('aria-label', 'Files of a checkpoint');
   const name = make('input', { type: 'text', required: true, pattern: '[\\w.\\-]{1,64}', placeholder: 'vit_b_lm' });
   const family = make('select', {}, ...FAMILIES.map(([value, title]) => make('option', { value }, title)));
+  let chosenFamily: ModelFamily | undefined;
+  family.addEventListener('change', () => {
+    chosenFamily = family.value as ModelFamily;
+  });
+  const declared = make('input', { type: 'file', accept: '.json', className: 'file' });
+  declared.setAttribute('aria-label', 'File that declares the model');
   const encoder = modelFile('encoder');
   const decoder = modelFile('decoder');
   const instances = modelFile('instance decoder');
@@ -263,6 +272,12 @@ function addModelSheet({ addModel, importModel }: EngineActions): Sheet {
     encoder.node,
     decoder.node,
     instances.node,
+    make(
+      'fieldset',
+      { title: 'Says what the form does not, and what is left out there' },
+      make('legend', {}, 'Declaration (JSON), if there is one'),
+      declared,
+    ),
     make('button', { type: 'submit' }, 'Add and use'),
   );
   const sheet = new Sheet(
@@ -283,12 +298,14 @@ function addModelSheet({ addModel, importModel }: EngineActions): Sheet {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     sheet.close();
+    const [file] = declared.files ?? [];
     addModel({
       name: name.value,
       encoder: encoder.address(),
       decoder: decoder.address(),
       instances: instances.address(),
-      family: family.value as ModelFamily,
+      family: chosenFamily ?? (file ? undefined : (family.value as ModelFamily)),
+      ...(file && { declared: file }),
     });
   });
   checkpoint.addEventListener('change', () => {
@@ -298,8 +315,10 @@ function addModelSheet({ addModel, importModel }: EngineActions): Sheet {
   const check = () => {
     const alone =
       instances.address() !== undefined && encoder.address() === undefined && decoder.address() === undefined;
-    encoder.need(!alone);
-    decoder.need(!alone);
+    const isDeclared = (declared.files?.length ?? 0) > 0;
+    name.required = !isDeclared;
+    encoder.need(!alone && !isDeclared);
+    decoder.need(!alone && !isDeclared);
   };
   form.addEventListener('input', check);
   form.addEventListener('change', check);

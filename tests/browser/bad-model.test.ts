@@ -7,6 +7,7 @@ import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { serveFolders } from '../support/browser.js';
 import { browserStory, MINUTES } from '../support/browser-story.js';
+import { familyModels } from '../support/declared-models.js';
 import { startServer } from '../support/start-server.js';
 import { TINY_MODEL } from '../support/tiny-model.js';
 
@@ -80,6 +81,59 @@ describe('model files that cannot be used (thorough)', function () {
       );
       const before = (await annotator.state()).message;
       assert.notEqual(before?.level, 'error');
+      await annotator.close();
+    } finally {
+      await Promise.all([server.stop(), site.close()]);
+    }
+  });
+
+  it('and those of another family are used, with a JSON file for what the form cannot say, or by a call', async () => {
+    const { folder, browser } = story;
+    const { encoder, decoder, declaration } = familyModels()[1]!;
+    await writeFile(path.join(folder, 'sam2.json'), JSON.stringify({ ...declaration, name: 'my_sam2' }));
+    await writeFile(path.join(folder, 'sam2-encoder.onnx'), encoder);
+    await writeFile(path.join(folder, 'sam2-decoder.onnx'), decoder);
+    const [server, site] = await Promise.all([startServer(['--port', '0']), serveFolders([['/', folder]])]);
+    try {
+      const annotator = await AnnotatorPage.open(browser, server.url);
+      await annotator.ready();
+      const panel = await annotator.panel();
+      const inUse = async (name: string) => {
+        await panel.waitForFunction(
+          (wanted) => document.querySelector<HTMLSelectElement>('[data-encoding="model"]')?.value === wanted,
+          name,
+        );
+        await annotator.until('its embedding', (state) => state.task === null && state.embedding === 'ready');
+        await annotator.click(cellPhantom().centers[3] as YX);
+        // Its encoder sees nothing, so that it may find nothing; but it answers.
+        const { message } = await annotator.until(
+          'an answer',
+          (state) =>
+            state.task === null &&
+            state.prompts.length === 1 &&
+            (state.layers.current_object.count === 1 || state.message !== null),
+        );
+        assert.notEqual(message?.level, 'error', message?.text);
+        await annotator.call('clear_annotations');
+      };
+      await annotator.openSection('image');
+      await panel.locator('.image-settings > summary').click();
+      await panel.locator('[data-encoding="model"]').selectOption('Add a model …');
+      const form = panel.locator('form.add-model');
+      await form.getByLabel('File that declares the model').setInputFiles(path.join(folder, 'sam2.json'));
+      for (const part of ['encoder', 'decoder'])
+        await form.getByLabel(`File of the ${part}`).setInputFiles(path.join(folder, `sam2-${part}.onnx`));
+      await form.getByText('Add and use').click();
+      await inUse('my_sam2');
+      await annotator.call('load_model', {
+        model: {
+          name: 'by_call',
+          encoder: `${site.url}sam2-encoder.onnx`,
+          decoder: `${site.url}sam2-decoder.onnx`,
+          family: 'sam2',
+        },
+      });
+      await inUse('by_call');
       await annotator.close();
     } finally {
       await Promise.all([server.stop(), site.close()]);
