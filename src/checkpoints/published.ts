@@ -85,11 +85,12 @@ function meta(name: string, file: string, xxh128: string): PublishedCheckpoint {
   return { name, description, url: `${META}/${file}`, xxh128, licence: 'Apache-2.0' };
 }
 
-/** In the bioimage.io collection. */
+/** In the bioimage.io collection, with the licence that micro-sam's export to it states (micro_sam.bioimageio.export_sam_model). */
 function zoo(name: string, version: string, what: string, xxh128: string, ofDecoder: string): PublishedCheckpoint {
   const file = `${ZOO}/${version}/files/${name.slice(0, 5)}`;
   const decoder = { url: `${file}_decoder.pt`, xxh128: ofDecoder };
-  return { name, description: `micro-sam, for ${what}.`, url: `${file}.pt`, xxh128, decoder };
+  const description = `micro-sam, for ${what}.`;
+  return { name, description, url: `${file}.pt`, xxh128, decoder, licence: 'CC-BY-4.0' };
 }
 
 /** @param weights name of the share, and hash */
