@@ -153,7 +153,7 @@ describe('micro-sam command line', function () {
     assert.equal(features.data_type, 'float16');
   });
 
-  it('scores predictions side by side and the model itself, with a report', () => {
+  it('scores predictions side by side and the model itself, with a report (thorough)', () => {
     const result = micro(
       ...['evaluate', '--labels', at('labels'), '--predictions', at('labels'), '--images', at('images', 'cells*.tif')],
       ...['--names', 'perfect', '--mode', 'prompts', '-o', at('report')],

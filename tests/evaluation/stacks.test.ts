@@ -65,7 +65,7 @@ describe('how well objects are followed', function () {
     assert.ok(iou.soft_mask! > upperBound - 0.15, `${iou.soft_mask}, bound ${upperBound}`);
   });
 
-  it('through time: says where a track first leaves its cell', async () => {
+  it('through time: says where a track first leaves its cell (thorough)', async () => {
     const frames = 4;
     const { image, labels } = dividingPhantom({ planes: frames, size: [128, 160] });
     const context = stackContext(worker, image);

@@ -96,7 +96,7 @@ describe('images of the data folder without a hash', () => {
 });
 
 describe('docs/formats.md', () => {
-  withData('is what `npm run bench formats` writes', async () => {
+  withData('is what `npm run bench formats` writes (thorough)', async () => {
     assert.equal(readFileSync('docs/formats.md', 'utf8'), formatsTable(await readAllItems()));
   });
 });

@@ -65,7 +65,7 @@ function prompt(...points: readonly (readonly [number, number, number])[]): SamP
   };
 }
 
-describe('models of other families, by declaration', function () {
+describe('models of other families, by declaration (thorough)', function () {
   this.timeout(300_000);
   const [point, negative, padding] = [[300, 420, 1] as const, [700, 80, 0] as const, [0, 0, -1] as const];
   const corners = [

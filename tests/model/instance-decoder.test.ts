@@ -97,7 +97,7 @@ describe('instance decoder', function () {
     assert.throws(() => encoderWithEarlyFeatures(tiny, ['s1']), { code: 'model_unavailable', message: /'s1'/ });
   });
 
-  it('leaves the embedding as it is without one, and gives early features in half precision', async () => {
+  it('leaves the embedding as it is without one, and gives early features in half precision (thorough)', async () => {
     const { encoder, encoderDelta, decoder } = resolveModel();
     // A decoder of the same early features as the light one, for the built-in encoder.
     const instances = {
