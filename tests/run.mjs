@@ -1,7 +1,7 @@
 /**
  * Bundles the test (or bench) files with esbuild and runs them.
  *
- *   node tests/run.mjs                            the ordinary tests: browser stories in a process beside the others
+ *   node tests/run.mjs                            the ordinary tests, in three processes, two of them at a time
  *   node tests/run.mjs name ...                   every tests/**\/*.test.ts whose path contains a name, thorough ones too
  *   node tests/run.mjs [name ...] --grep=undo     of those, the tests whose title contains this
  *   node tests/run.mjs --unit | --real | --browser   a part of them (parts.mjs)
@@ -46,13 +46,9 @@ const parts = PARTS.filter((part) => flags[part]);
 
 if (names.length === 0 && !bench && !integration && flags.share === undefined) await runBeside(processes());
 
-/** Two processes, since neither the browser's stories nor the others keep two cores busy. */
+/** Two at a time, since neither the browser's stories nor the others keep two cores busy. */
 function processes() {
-  if (parts.length === 0)
-    return [
-      ['--unit', '--real', '--share=1/1'],
-      ['--browser', '--share=1/1'],
-    ];
+  if (parts.length === 0) return ['--real', '--browser', '--unit'].map((part) => [part, '--share=1/1']);
   const given = parts.map((part) => `--${part}`);
   if (parts.includes('browser') || parts.includes('real')) return [[...given, '--share=1/1']];
   return [
@@ -64,7 +60,8 @@ function processes() {
 async function runBeside(argumentsOfEach) {
   const built = await ended(spawn(process.execPath, ['plugin/build.mjs', '--quiet'], { stdio: 'inherit' }));
   if (built !== 0) throw new Error(`The build ended with code ${built}.`);
-  const runs = argumentsOfEach.map((given, k) => runProcess(given, k === 0));
+  const runs = argumentsOfEach.slice(0, 2).map((given, k) => runProcess(given, k === 0));
+  for (const given of argumentsOfEach.slice(2)) runs.push(Promise.race(runs).then(() => runProcess(given, false)));
   const sum = { passed: 0, failed: 0, skipped: 0 };
   for (const run of runs) {
     const { code, text, shown } = await run;
