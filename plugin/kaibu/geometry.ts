@@ -4,6 +4,7 @@ import { maskOutlines } from '../../src/ndimage/contour.js';
 import { ellipseRing } from '../../src/ndimage/ellipse.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
+import type { Extent } from '../viewer/coordinates.js';
 import type { Feature, Geometry, XY } from './window.js';
 
 /**
@@ -18,10 +19,8 @@ export function toYX([x, y]: XY, height: number): YX {
   return [height - y, x];
 }
 
-export type MapExtent = readonly [x0: number, y0: number, x1: number, y1: number];
-
-/** The part of a map extent as a box of the image; it may reach beyond it. */
-export function extentToBox([x0, y0, x1, y1]: MapExtent, height: number): YXYX {
+/** The part of the map in an extent as a box of the image; it may reach beyond it. */
+export function extentToBox([x0, y0, x1, y1]: Extent, height: number): YXYX {
   return [height - y1, x0, height - y0, x1];
 }
 

@@ -3,8 +3,9 @@ import { pack, type Size, type Tensor } from '../../src/ndimage/array.js';
 import { threeAxes } from '../../src/ndimage/label.js';
 import type { PlaneRenderer } from '../../src/presenter/viewer.js';
 import type { Hand } from '../remote-functions.js';
+import type { Extent } from '../viewer/coordinates.js';
 import { within } from './callbacks.js';
-import { extentToBox, type MapExtent } from './geometry.js';
+import { extentToBox } from './geometry.js';
 import type { KaibuWindow } from './window.js';
 
 /** An RGB plane [H, W, 3] in the form that Kaibu's 2d-image layers take without a detour over PNG. */
@@ -19,7 +20,7 @@ export function itkStyle({ data, shape }: Tensor<Uint8Array>): object {
 
 /** What Kaibu asks of a remote layer. */
 interface RenderRequest {
-  readonly extent: MapExtent;
+  readonly extent: Extent;
   readonly size: readonly [width: number, height: number];
 }
 

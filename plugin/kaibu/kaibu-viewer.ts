@@ -21,9 +21,10 @@ import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
 import { type Dispose, type Hand, Handed, remoteFunctions } from '../remote-functions.js';
 import { UntilHeard } from '../until-heard.js';
+import type { Extent } from '../viewer/coordinates.js';
 import type { ChannelChange, ChannelControl, StrokeEvent, ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
-import { extentToBox, type MapExtent, toYX } from './geometry.js';
+import { extentToBox, toYX } from './geometry.js';
 import { remoteConfig } from './image.js';
 import { Scene } from './scene.js';
 import { SectionPictures } from './section-pictures.js';
@@ -275,10 +276,10 @@ export class KaibuViewer implements Viewer {
               points.push(toYX([itemAt(path, k), itemAt(path, k + 1)], height()));
             this.#emit({ kind: 'painted', tool, path: points, radius });
           },
-          view: (extent: MapExtent) => this.#emit({ kind: 'view', box: extentToBox(extent, height()) }),
+          view: (extent: Extent) => this.#emit({ kind: 'view', box: extentToBox(extent, height()) }),
           section: (at: ViewSections['at'], click?: 'tool' | 'negative') =>
             this.#emit({ kind: 'section', at, ...(click && { click }) }),
-          band: (extent: MapExtent) => this.#emit({ kind: 'band', box: extentToBox(extent, height()) }),
+          band: (extent: Extent) => this.#emit({ kind: 'band', box: extentToBox(extent, height()) }),
           files: (files: readonly File[]) => this.#emit({ kind: 'files-dropped', files }),
         }),
       ),

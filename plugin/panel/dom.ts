@@ -42,6 +42,10 @@ export function icon(paths: string): SVGSVGElement {
   return svg;
 }
 
+export function capital(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
 /** 'Ctrl+Shift+Z' as a key cap, with the Mac's signs on a Mac; a gesture ('Drag a prompt') as plain text. */
 export function keyCaps(combination: string): HTMLElement {
   const parts = combination.split('+');

@@ -2,7 +2,7 @@ import type { AddedModel, EngineModel } from '../../src/app/engine.js';
 import { itemAt } from '../../src/items.js';
 import type { ModelFamily } from '../../src/model/registry.js';
 import type { EncodingChange } from '../../src/service/engine.js';
-import { make, setChildren, setField, setText } from './dom.js';
+import { capital, make, setChildren, setField, setText } from './dom.js';
 import { Sheet } from './menu.js';
 
 export interface EngineActions {
@@ -338,7 +338,7 @@ function modelFile(part: string): ModelFileField {
   url.setAttribute('aria-label', `Address of the ${part}`);
   const file = make('input', { type: 'file', accept: '.onnx', className: 'file' });
   file.setAttribute('aria-label', `File of the ${part}`);
-  const title = part.slice(0, 1).toUpperCase() + part.slice(1);
+  const title = capital(part);
   return {
     node: make('fieldset', {}, make('legend', {}, title), url, make('span', {}, 'or'), file),
     need(needed) {

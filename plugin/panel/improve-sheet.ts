@@ -2,7 +2,7 @@ import type { Prospect } from '../../src/app/improver.js';
 import { asSamError } from '../../src/errors.js';
 import { durationText } from '../../src/presenter/panel/duration-text.js';
 import type { Preset } from '../../src/training/settings.js';
-import { make, setText } from './dom.js';
+import { capital, make, setText } from './dom.js';
 import { Sheet } from './menu.js';
 
 export interface ImproveChoices {
@@ -89,8 +89,6 @@ const DETAILS: Readonly<Record<Preset, string>> = {
   best: 'Longest, for many objects.',
 };
 const LATE = ' The encoder learns too, so images are embedded anew.';
-
-const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 function linesOf({ images, trained, heldBack, leftOut, diameters }: Prospect['report']): string[] {
   const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;

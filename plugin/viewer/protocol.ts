@@ -1,4 +1,5 @@
 import type { Extent } from './coordinates.js';
+
 /**
  * What this viewer says over RPC beyond Kaibu's own functions. A caller learns of it through `get_capabilities()`; a viewer
  * without that function has none of it. Everything here is plain data in x, y with y up, as in the rest of Kaibu's API,

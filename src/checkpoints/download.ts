@@ -1,9 +1,10 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { SamError } from '../errors.js';
-import { type ByteSource, checkRange, MAX_WHOLE_DOWNLOAD } from '../io/bytes.js';
+import { type ByteSource, checkRange } from '../io/bytes.js';
 import { LruCache } from '../io/cache.js';
-import { contentRange, type HttpAnswer, httpGet, nameOfUrl, withoutLogin } from '../io/http.js';
+import { contentRange, type HttpAnswer, nameOfUrl, withoutLogin } from '../io/http.js';
+import { getBytes } from '../io/http-bytes.js';
 import type { Store } from '../io/store.js';
 import { deleteAll, listKeys } from '../io/stores/prefix.js';
 import type { TaskOptions } from '../task.js';
@@ -61,6 +62,11 @@ export async function download(store: Store, url: string, options: DownloadOptio
 
 const DOWNLOADS = 'downloads/';
 
+const REQUEST = {
+  use: 'import',
+  afterFailure: 'What has arrived is kept: asked for again, it goes on from there.',
+} as const;
+
 /** Where the parts of a file lie. */
 interface Parts {
   readonly store: Store;
@@ -86,7 +92,8 @@ async function fetchParts(parts: Parts, url: string, options: TaskOptions): Prom
     const tell = ({ done }: { done: number }) =>
       onProgress?.({ done: at + done, total: Math.max(about?.size ?? 0, at + done), message: `Loading ${name}` });
     const length = about ? Math.min(partBytes, about.size - at) : partBytes;
-    const answer = await get(url, { signal, ...(onProgress && { onProgress: tell }) }, { offset: at, length });
+    const range = { offset: at, length };
+    const answer = await getBytes(url, { ...REQUEST, range, signal, ...(onProgress && { onProgress: tell }) });
     const now = rangeOf(answer, at, partBytes);
     if (!now) return keepWhole(parts, await wholeOf(url, answer, options));
     if (about && (now.size !== about.size || now.version !== about.version)) {
@@ -117,7 +124,7 @@ function rangeOf(answer: HttpAnswer, at: number, most: number): Pick<About, 'siz
 }
 
 async function wholeOf(url: string, answer: HttpAnswer, options: TaskOptions): Promise<Uint8Array> {
-  return (answer.status === 200 ? answer : await get(url, options)).bytes;
+  return (answer.status === 200 ? answer : await getBytes(url, { ...options, ...REQUEST })).bytes;
 }
 
 async function keepWhole({ store, folder, part }: Parts, bytes: Uint8Array): Promise<number> {
@@ -199,31 +206,4 @@ async function removeAbandoned(store: Store, but: string): Promise<void> {
     const about = await aboutOf(store, folder);
     if (about && Date.now() - about.begun > ABANDONED_MS) await deleteAll(store, folder);
   }
-}
-
-/** The whole, or a range of it. */
-async function get(
-  place: string,
-  task: TaskOptions,
-  range?: { readonly offset: number; readonly length: number },
-): Promise<HttpAnswer> {
-  const url = withoutLogin(place).address;
-  const failure = (text: string, cause?: unknown) =>
-    new SamError('not_found', `${url} ${text}. What has arrived is kept: asked for again, it goes on from there.`, {
-      cause,
-    });
-  const check = ({ status, headers }: Response) => {
-    const length = Number(headers.get('content-length') ?? 0);
-    if (status === 200 && length > MAX_WHOLE_DOWNLOAD)
-      throw new SamError(
-        'unsupported',
-        `${url} is ${length} bytes and its server does not answer range requests; download it and import the file.`,
-      );
-  };
-  const answer = await httpGet(place, { ...task, ...(range && { range }), check, failure });
-  if (answer.ok) return answer;
-  const advice = answer.status === 404 || answer.status === 410 ? 'check the address' : 'try again later';
-  throw new SamError('not_found', `${url} answered ${answer.status} ${answer.statusText}; ${advice}.`, {
-    details: { status: answer.status },
-  });
 }

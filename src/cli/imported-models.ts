@@ -3,7 +3,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { type Download, download } from '../checkpoints/download.js';
+import { type CheckpointPlace, withCheckpointFiles } from '../checkpoints/checkpoint-files.js';
 import {
   IMPORT_CARD,
   type ImportCard,
@@ -13,10 +13,11 @@ import {
 } from '../checkpoints/import-checkpoint.js';
 import { publishedCheckpoint } from '../checkpoints/published.js';
 import { SamError } from '../errors.js';
-import type { ByteSource } from '../io/bytes.js';
+import { withoutQuery } from '../io/http.js';
 import { fileBytes } from '../io/node-file.js';
 import { isAddress } from '../io/node-open.js';
 import { folderStore } from '../io/stores/fs.js';
+import { itemAt } from '../items.js';
 import { loadModelFile } from '../model/model-file.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { fetchBytesInNode } from '../model/node-runtime.js';
@@ -86,55 +87,40 @@ export interface FileImport extends ImportOptions {
 }
 
 /**
- * Imports a checkpoint into a folder: a file, or one that is published, by its name; or a model that a JSON file declares. The folder appears when it is
- * complete; an earlier one is replaced.
+ * Imports a checkpoint into a folder: a file, or one that is published, by its name; or a model that a JSON file declares.
+ * The folder appears when it is complete; an earlier one is replaced.
  */
 export async function importModel(checkpoint: string, options: FileImport = {}) {
   if (isDeclaration(checkpoint)) return importDeclared(checkpoint, options);
   const published = existsSync(checkpoint) ? undefined : publishedCheckpoint(checkpoint);
-  const { signal, onProgress } = options;
-  const store = folderStore(userDataFolder());
-  const files: ByteSource[] = [];
-  const fetched: Download[] = [];
-  const opened = async (place: string, xxh128?: string) => {
-    if (!isAddress(place)) {
-      const file = await fileBytes(place);
-      files.push(file);
-      return file;
-    }
-    const file = await download(store, place, { xxh128, signal, onProgress });
-    fetched.push(file);
-    return file;
-  };
-  try {
-    const source = await opened(published?.url ?? checkpoint, published?.xxh128);
-    const others: ByteSource[] = [];
-    if (options.decoderFile !== undefined) others.push(await opened(options.decoderFile));
-    else if (published?.decoder) others.push(await opened(published.decoder.url, published.decoder.xxh128));
-    const named = {
+  const decoder = options.decoderFile === undefined ? published?.decoder : placeOf(options.decoderFile);
+  const places = [published ?? placeOf(checkpoint), ...(decoder ? [decoder] : [])];
+  return withCheckpointFiles(places, folderStore(userDataFolder()), options, async (files) => {
+    const place = isAddress(checkpoint) ? withoutQuery(checkpoint) : path.resolve(checkpoint);
+    const source = { ...itemAt(files, 0), name: published?.name ?? place };
+    const all: ImportOptions = {
+      ...options,
       name: options.name ?? published?.name,
       description: options.description ?? published?.description,
       licence: options.licence ?? published?.licence,
       source: published?.url ?? (isAddress(checkpoint) ? checkpoint : path.resolve(checkpoint)),
+      others: files.slice(1),
+      taken: modelNames().filter((known) => !importedModels().includes(known)),
     };
-    const taken = modelNames().filter((known) => !importedModels().includes(known));
-    const place = isAddress(checkpoint) ? checkpoint.replace(/[?#].*$/s, '') : path.resolve(checkpoint);
-    const from = { ...source, name: published?.name ?? place };
-    const all = { ...options, ...named, others, taken };
-    return await intoFolder(options, (write): Promise<InstalledCard> => importCheckpoint(from, write, all));
-  } finally {
-    for (const each of files) await each.close?.();
-    // After Cancel it may be asked for again.
-    if (!signal?.aborted) for (const each of fetched) await each.discard();
-  }
+    return intoFolder(options, (write): Promise<InstalledCard> => importCheckpoint(source, write, all));
+  });
+}
+
+function placeOf(place: string): CheckpointPlace {
+  return isAddress(place) ? { url: place } : { open: () => fileBytes(place) };
 }
 
 /** Copies the files of a model that a JSON file declares, once they have been opened as it says. */
 async function importDeclared(file: string, options: FileImport): Promise<{ card: InstalledCard; folder: string }> {
-  const { family, earlyFeatures, defaults, ...declaration } = declarationIn(file);
-  const name = options.name ?? declaration.name;
+  const declaration = declarationIn(file);
+  const { name = declaration.name } = options;
   const earlier = modelNames().includes(name) ? resolveModel(name) : undefined;
-  const spec = registerModel({ ...declaration, family, earlyFeatures, defaults, name });
+  const spec = registerModel({ ...declaration, name });
   forgetModel(name, earlier);
   const { signal, onProgress } = options;
   const worker = await createNodeWorker();
@@ -149,6 +135,7 @@ async function importDeclared(file: string, options: FileImport): Promise<{ card
       await write({ name: `${part}.onnx`, size: bytes.length, pieces: [bytes] }, { signal, onProgress });
     }
     const { encoderInput, decoderLayout: decoderInput, description, licence, instances } = spec;
+    const { family, earlyFeatures, defaults } = declaration;
     const card: InstalledCard = {
       name,
       description,

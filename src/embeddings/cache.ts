@@ -5,8 +5,8 @@ import { itemAt } from '../items.js';
 import type { EarlyFeatures, Embedding } from '../model/sam-tensors.js';
 import type { Size } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';
-import { EarlyArrays } from './early-arrays.js';
 import { createFeatureArray, type FeatureArray, openFeatureArray } from './feature-array.js';
+import { FurtherArrays } from './further-arrays.js';
 import { compareSignatures, SIGNATURE_MEANING, type Signature } from './signature.js';
 
 /**
@@ -72,8 +72,8 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
   };
   const planes = geometry.stack ? geometry.planes : undefined;
 
-  const earlyArrays = new EarlyArrays(store, planes);
-  const levelArrays = new EarlyArrays(store, planes, 'levels');
+  const earlyArrays = new FurtherArrays(store, planes);
+  const levelArrays = new FurtherArrays(store, planes, 'levels');
 
   async function levelsAt({ plane, tile }: Place): Promise<Embedding['levels']> {
     const stored = Object.values((await levelArrays.get(plane, tile)) ?? {});

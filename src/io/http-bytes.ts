@@ -12,10 +12,10 @@ const TELLING_LENGTH = 1 << 20;
 /** A file behind an address. Asks for ranges; where the server sends the whole file instead, that copy is kept. */
 export async function httpBytes(url: string, options: TaskOptions = {}): Promise<ByteSource> {
   const name = nameOfUrl(url);
-  const first = await get(url, options, { offset: 0, length: PROBE_LENGTH });
+  const first = await getBytes(url, { ...options, range: { offset: 0, length: PROBE_LENGTH } });
   const size = rangedSize(first);
   if (size === undefined) {
-    const whole = first.status === 206 ? await get(url, options) : first;
+    const whole = first.status === 206 ? await getBytes(url, options) : first;
     return memoryBytes(whole.bytes, name);
   }
   const head = first.bytes;
@@ -62,7 +62,7 @@ async function readPart(
   range: { readonly offset: number; readonly length: number },
   task: TaskOptions,
 ): Promise<Uint8Array> {
-  const { status, bytes } = await get(url, task, range);
+  const { status, bytes } = await getBytes(url, { ...task, range });
   if (status === 206 && bytes.length === range.length) return bytes;
   if (status === 200 && bytes.length === size) return bytes.subarray(range.offset, range.offset + range.length);
   throw new SamError(
@@ -71,20 +71,27 @@ async function readPart(
   );
 }
 
-/** The whole, or a range of it. */
-async function get(
-  place: string,
-  task: TaskOptions,
-  range?: { readonly offset: number; readonly length: number },
-): Promise<HttpAnswer> {
+/** Of a file at an address: all of it, or a range. */
+export interface BytesRequest extends TaskOptions {
+  readonly range?: { readonly offset: number; readonly length: number };
+  /** What is done with it, once it was downloaded by hand because its server answers no ranges. Default: 'open'. */
+  readonly use?: 'open' | 'import';
+  /** What to know if the connection fails: a sentence. */
+  readonly afterFailure?: string;
+}
+
+/** @throws SamError `not_found` for whatever is no success, `unsupported` for what is too large to be read whole */
+export async function getBytes(place: string, request: BytesRequest): Promise<HttpAnswer> {
+  const { range, use = 'open', afterFailure, ...task } = request;
   const url = withoutLogin(place).address;
-  const failure = (text: string, cause?: unknown) => new SamError('not_found', `${url} ${text}.`, { cause });
+  const failure = (text: string, cause?: unknown) =>
+    new SamError('not_found', [`${url} ${text}.`, afterFailure].filter(Boolean).join(' '), { cause });
   const check = ({ status, headers }: Response) => {
     const length = Number(headers.get('content-length') ?? 0);
     if (status === 200 && length > MAX_WHOLE_DOWNLOAD)
       throw new SamError(
         'unsupported',
-        `${url} is ${length} bytes and its server does not answer range requests; download it and open the file.`,
+        `${url} is ${length} bytes and its server does not answer range requests; download it and ${use} the file.`,
       );
   };
   const answer = await httpGet(place, { ...task, ...(range && { range }), check, failure });

@@ -150,8 +150,12 @@ export function addressBeside(url: string, name: string): string {
   return `${new URL(encodeURIComponent(name), href).href}${search}`;
 }
 
+export function withoutQuery(address: string): string {
+  return address.replace(/[?#].*$/s, '');
+}
+
 export function nameOfUrl(url: string): string {
-  const path = url.replace(/[?#].*$/s, '').replace(/\/+$/, '');
+  const path = withoutQuery(url).replace(/\/+$/, '');
   return decodeURIComponentOrKeep(path.slice(path.lastIndexOf('/') + 1)) || url;
 }
 

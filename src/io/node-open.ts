@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { TaskOptions } from '../task.js';
 import { fileNameOf } from './folder/file-names.js';
-import { nameOfUrl } from './http.js';
+import { nameOfUrl, withoutQuery } from './http.js';
 import type { ImageSource } from './image.js';
 import { fileBytes, kindOf } from './node-file.js';
 import { openImage } from './open.js';
@@ -35,10 +35,6 @@ export function isAddress(file: string): boolean {
 /** Its name without folder; for a part of a zarr from the zarr on, with slashes: `plate.zarr/A/1/0`. */
 export function nameOfFile(file: string): string {
   // Of an address as openImage names it, but for the parts of a zarr.
-  if (isAddress(file))
-    return fileNameOf(file.replace(/[?#].*$/s, ''))
-      .split('/')
-      .map(nameOfUrl)
-      .join('/');
+  if (isAddress(file)) return fileNameOf(withoutQuery(file)).split('/').map(nameOfUrl).join('/');
   return fileNameOf(path.resolve(file).replaceAll(path.sep, '/'));
 }

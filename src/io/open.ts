@@ -1,7 +1,7 @@
 import { SamError } from '../errors.js';
 import { type ByteSource, blobBytes, isByteSource, memoryBytes } from './bytes.js';
 import { EXTENSIONS, type Format } from './folder/file-names.js';
-import { addressBeside, nameOfUrl } from './http.js';
+import { addressBeside, nameOfUrl, withoutQuery } from './http.js';
 import { httpBytes } from './http-bytes.js';
 import type { ImageSource } from './image.js';
 import { isNdarray, type NdarrayImage, openNdarray } from './ndarray.js';
@@ -70,7 +70,7 @@ async function openStore(store: Store, options: OpenOptions): Promise<ImageSourc
 async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> {
   if (!/^(https?|blob|data):/i.test(url))
     throw new SamError('invalid_argument', `"${url}" is not an address of the web; it should start with https://.`);
-  const path = url.replace(/[?#].*$/s, '');
+  const path = withoutQuery(url);
   if (/\.zarr(\/|$)|\/$/i.test(path) && !/\.zip$/i.test(path)) {
     const { httpStore } = await load();
     return openStore(httpStore(url), { name: nameOfUrl(url), ...options });

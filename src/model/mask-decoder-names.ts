@@ -1,6 +1,7 @@
 import { SamError } from '../errors.js';
 import type { OnnxModel } from '../onnx/model.js';
 import type { DecoderLayout } from './model-spec.js';
+import type { OrtSession, OrtTensor } from './runtime.js';
 
 /** For each role of a decoder's inputs and outputs the names that exporters give it. */
 export interface Roles<Role extends string> {
@@ -9,6 +10,9 @@ export interface Roles<Role extends string> {
   /** Roles that a graph may lack. */
   readonly optional: readonly Role[];
 }
+
+/** What a graph calls the roles that it has. */
+export type Names<Role extends string> = Readonly<Partial<Record<Role, string>>>;
 
 /**
  * What a decoder's graph calls what: as declared, else the first known name that it has.
@@ -19,7 +23,7 @@ export function namesOf<Role extends string>(
   { graph }: OnnxModel,
   { inputs, outputs, optional }: Roles<Role>,
   { names = {}, levels = [] }: Pick<DecoderLayout, 'names' | 'levels'>,
-): Readonly<Partial<Record<Role, string>>> {
+): Names<Role> {
   const taken = graph.inputs.map(({ name }) => name);
   const given = graph.outputs.map(({ name }) => name);
   const found: Partial<Record<Role, string>> = {};
@@ -46,4 +50,21 @@ export function namesOf<Role extends string>(
     ].join('; ')}. Declare the family that exported it, or what it calls things (decoderInput.names, levels).`,
     { details: { inputs: taken, outputs: given, missing, unknown } },
   );
+}
+
+/** Runs a decoder. @param values for each role of its inputs how to make it; those that the graph lacks are not made */
+export async function runByRoles<Role extends string>(
+  session: OrtSession,
+  names: Names<Role | 'masks' | 'scores'>,
+  values: Readonly<Partial<Record<Role, () => OrtTensor>>>,
+  others: Readonly<Record<string, OrtTensor>>,
+): Promise<{ readonly masks: OrtTensor; readonly scores: OrtTensor }> {
+  const feeds = { ...others };
+  for (const [role, make] of Object.entries(values) as [Role, () => OrtTensor][]) {
+    const name = names[role];
+    if (name !== undefined) feeds[name] = make();
+  }
+  const [masks, scores] = [names.masks as string, names.scores as string];
+  const outputs = await session.run(feeds, [masks, scores]);
+  return { masks: outputs[masks], scores: outputs[scores] };
 }

@@ -7,10 +7,10 @@ import {
   openSession,
   type RunOptions,
 } from './mask-decoder-graphs.js';
-import { namesOf, type Roles } from './mask-decoder-names.js';
+import { type Names, namesOf, type Roles, runByRoles } from './mask-decoder-names.js';
 import { chunkOf, levelFeeds, NO_MASKS, withoutMask, withoutPadding } from './mask-decoder-prompts.js';
 import type { DecoderLayout } from './model-spec.js';
-import type { OrtRuntime, OrtSession, OrtTensor } from './runtime.js';
+import type { OrtRuntime, OrtSession } from './runtime.js';
 import type { Embedding, SamPrompts } from './sam-tensors.js';
 
 type Role = 'embedding' | 'points' | 'labels' | 'mask' | 'hasMask' | 'size' | 'masks' | 'scores';
@@ -40,7 +40,7 @@ export class PointsDecoder implements DecoderGraphs {
   private constructor(
     private readonly runtime: OrtRuntime,
     private readonly session: OrtSession,
-    private readonly names: Readonly<Partial<Record<Role, string>>>,
+    private readonly names: Names<Role>,
     private readonly layout: DecoderLayout,
   ) {
     this.note = names.mask === undefined ? NO_MASKS : undefined;
@@ -62,27 +62,17 @@ export class PointsDecoder implements DecoderGraphs {
     const whole = names.mask === undefined ? withoutMask(prompts) : prompts;
     const { coords, labels, points, maskInput } = layout.padding === 'graph' ? withoutPadding(whole) : whole;
     const float = (data: Float32Array, ...shape: number[]) => runtime.tensor('float32', data, shape);
-    const values: Partial<Record<Role, OrtTensor>> = {
-      embedding: float(embedding.features.data, ...EMBEDDING_SHAPE),
-      points: float(coords, 1, points, 2),
-      labels: float(labels, 1, points),
-      mask: float(maskInput ?? new Float32Array(LOW_RES), 1, 1, 256, 256),
-      hasMask: float(Float32Array.of(maskInput ? 1 : 0), 1),
+    const values = {
+      embedding: () => float(embedding.features.data, ...EMBEDDING_SHAPE),
+      points: () => float(coords, 1, points, 2),
+      labels: () => float(labels, 1, points),
+      mask: () => float(maskInput ?? new Float32Array(LOW_RES), 1, 1, 256, 256),
+      hasMask: () => float(Float32Array.of(maskInput ? 1 : 0), 1),
       // The smallest image there is: the enlarged masks are not used.
-      size: float(Float32Array.of(64, 64), 2),
+      size: () => float(Float32Array.of(64, 64), 2),
     };
-    const feeds = Object.fromEntries(
-      (Object.entries(values) as [Role, OrtTensor][]).flatMap(([role, value]) => {
-        const name = names[role];
-        return name === undefined ? [] : [[name, value]];
-      }),
-    );
-    const [masks, scores] = [names.masks as string, names.scores as string];
-    const outputs = await this.session.run({ ...feeds, ...levelFeeds(runtime, embedding, layout.levels) }, [
-      masks,
-      scores,
-    ]);
-    return chunkOf(outputs[masks], outputs[scores], whole, iouFloor);
+    const levels = levelFeeds(runtime, embedding, layout.levels);
+    return chunkOf(await runByRoles(this.session, names, values, levels), whole, iouFloor);
   }
 
   release(): Promise<void> {

@@ -79,8 +79,7 @@ export function levelFeeds(
  * @param points of each prompt, padding included
  */
 export function chunkOf(
-  masks: OrtTensor,
-  scores: OrtTensor,
+  { masks, scores }: { readonly masks: OrtTensor; readonly scores: OrtTensor },
   { batch, points }: Pick<SamPrompts, 'batch' | 'points'>,
   iouFloor: number,
 ): DecodedChunk {

@@ -10,7 +10,7 @@ import {
   openSession,
   type RunOptions,
 } from './mask-decoder-graphs.js';
-import { namesOf, type Roles } from './mask-decoder-names.js';
+import { type Names, namesOf, type Roles, runByRoles } from './mask-decoder-names.js';
 import { chunkOf, levelFeeds, NO_MASKS, withoutMask, withoutPadding } from './mask-decoder-prompts.js';
 import type { DecoderLayout } from './model-spec.js';
 import type { OrtRuntime, OrtSession, OrtTensor } from './runtime.js';
@@ -48,7 +48,7 @@ export class TransformersDecoder implements DecoderGraphs {
   private constructor(
     private readonly runtime: OrtRuntime,
     private readonly session: OrtSession,
-    private readonly names: Readonly<Partial<Record<Role, string>>>,
+    private readonly names: Names<Role>,
     private readonly positions: OrtTensor | undefined,
     private readonly layout: DecoderLayout,
     batch: number,
@@ -82,22 +82,18 @@ export class TransformersDecoder implements DecoderGraphs {
     const { batch, maskInput } = whole;
     const { points, labels, boxes } = this.split(withoutPadding(whole));
     const count = labels.length / batch;
-    const feeds: Record<string, OrtTensor> = levelFeeds(runtime, embedding, layout.levels);
-    const feed = (role: Role, make: () => OrtTensor) => {
-      const name = names[role];
-      if (name !== undefined) feeds[name] = make();
-    };
     const float = (data: Float32Array, ...shape: number[]) => runtime.tensor('float32', data, shape);
-    feed('embedding', () => float(embedding.features.data, ...EMBEDDING_SHAPE));
-    feed('positions', () => this.positions as OrtTensor);
-    feed('points', () => float(points, 1, batch, count, 2));
-    feed('labels', () => runtime.tensor('int64', BigInt64Array.from(labels, BigInt), [1, batch, count]));
-    feed('boxes', () => float(boxes, 1, boxes.length / 4, 4));
-    feed('mask', () => float(maskInput ?? new Float32Array(batch * LOW_RES), batch, 1, 256, 256));
-    feed('hasMask', () => float(Float32Array.of(maskInput ? 1 : 0), 1));
-    const [masks, scores] = [names.masks as string, names.scores as string];
-    const outputs = await this.session.run(feeds, [masks, scores]);
-    return chunkOf(outputs[masks], outputs[scores], whole, iouFloor);
+    const values = {
+      embedding: () => float(embedding.features.data, ...EMBEDDING_SHAPE),
+      positions: () => this.positions as OrtTensor,
+      points: () => float(points, 1, batch, count, 2),
+      labels: () => runtime.tensor('int64', BigInt64Array.from(labels, BigInt), [1, batch, count]),
+      boxes: () => float(boxes, 1, boxes.length / 4, 4),
+      mask: () => float(maskInput ?? new Float32Array(batch * LOW_RES), batch, 1, 256, 256),
+      hasMask: () => float(Float32Array.of(maskInput ? 1 : 0), 1),
+    };
+    const levels = levelFeeds(runtime, embedding, layout.levels);
+    return chunkOf(await runByRoles(this.session, names, values, levels), whole, iouFloor);
   }
 
   release(): Promise<void> {

@@ -1,4 +1,5 @@
 import { itemAt } from '../items.js';
+
 /**
  * Colours of objects: distinct, and the same for an id for as long as the shuffle is the same, so that an object keeps
  * its colour while others come and go.

@@ -7,7 +7,6 @@ In the folder: decoder.json (torch names -> shapes, in the order of decoder.bin,
 masks are run lengths over the image, row-major, beginning with background. Writes masks.json: per job its masks.
 """
 
-import importlib.util
 import json
 import sys
 import types
@@ -18,23 +17,9 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 import torch
 
+from stand_ins import module_of, stand_in
+
 torch.set_num_threads(1)
-
-
-def stand_in(name, **members):
-    """For what a file imports and these functions do not use."""
-    module = types.ModuleType(name)
-    module.__dict__.update(members)
-    module.__path__ = []
-    sys.modules[name] = module
-
-
-def module_of(name, file):
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Unused:

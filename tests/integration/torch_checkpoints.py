@@ -9,32 +9,14 @@ architecture: <architecture>.pt, inputs and outputs as float32 (.bin), and their
 """
 
 import hashlib
-import importlib.util
 import json
 import sys
-import types
 from functools import partial
 from pathlib import Path
 
 import torch
 
-
-def module_of(name, file):
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def stand_in(name, **members):
-    """For what a file imports and the networks here do not use."""
-    module = types.ModuleType(name)
-    module.__dict__.update(members)
-    module.__path__ = []
-    sys.modules[name] = module
-    return module
-
+from stand_ins import module_of, stand_in
 
 VECTORS = ("rel_pos_h", "rel_pos_w", "attention_biases", "iou_token.weight", "mask_tokens.weight")
 

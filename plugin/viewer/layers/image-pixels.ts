@@ -1,4 +1,5 @@
 import { itemAt } from '../../../src/items.js';
+
 /** What `view_image` and `set_image` accept, as pixel values; and values to a canvas under contrast limits. */
 export interface ImagePixels {
   readonly width: number;

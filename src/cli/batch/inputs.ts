@@ -3,7 +3,7 @@ import path from 'node:path';
 import { fileNameOf, isHiddenName, isN5Name, isZarrName, naturalOrder } from '../../io/folder/file-names.js';
 import { partsOfSets } from '../../io/folder/file-sets.js';
 import { type FolderRole, type LeftOut, listFolder } from '../../io/folder/listing.js';
-import { withoutLogin } from '../../io/http.js';
+import { withoutLogin, withoutQuery } from '../../io/http.js';
 import { fileBytes, kindOf } from '../../io/node-file.js';
 import { isAddress, nameOfFile } from '../../io/node-open.js';
 import type { Store } from '../../io/store.js';
@@ -109,7 +109,7 @@ function found(root: string, names: readonly string[], pattern = ''): Place {
 }
 
 function addressPlace(address: string): Place {
-  const whole = address.replace(/[?#].*$/s, '');
+  const whole = withoutQuery(address);
   const bare = whole.replace(/\/+$/, '');
   const name = fileNameOf(bare);
   const root = bare.slice(0, -name.length);
@@ -118,12 +118,8 @@ function addressPlace(address: string): Place {
 
 function nameBelow(common: string, whole: string): string {
   if (!isAddress(whole)) return slashed(whole).slice(common.length);
-  return decodeName(
-    withoutLogin(whole)
-      .address.replace(/[?#].*$/s, '')
-      .slice(common.length)
-      .replace(/\/+$/, ''),
-  );
+  const path = withoutQuery(withoutLogin(whole).address);
+  return decodeName(path.slice(common.length).replace(/\/+$/, ''));
 }
 
 function decodeName(name: string): string {
@@ -194,7 +190,7 @@ async function imagesIn(file: string): Promise<string[]> {
 }
 
 function plateStore(file: string): Store | undefined {
-  if (!isZarrName(file.replace(/[?#].*$/s, '').replace(/[\\/]+$/, ''))) return undefined;
+  if (!isZarrName(withoutQuery(file).replace(/[\\/]+$/, ''))) return undefined;
   if (isAddress(file)) return file.includes('?') ? undefined : httpStore(file);
   return kindOf(file) === 'folder' ? folderStore(file) : undefined;
 }

@@ -1,7 +1,7 @@
-import { type Download, download } from '../../checkpoints/download.js';
+import { type CheckpointPlace, withCheckpointFiles } from '../../checkpoints/checkpoint-files.js';
 import { publishedCheckpoint } from '../../checkpoints/published.js';
 import { asSamError } from '../../errors.js';
-import { type ByteSource, blobBytes } from '../../io/bytes.js';
+import { blobBytes } from '../../io/bytes.js';
 import { browserStore } from '../../io/stores/browser-store.js';
 import { keepModel } from '../../model/keep-model.js';
 import { KEPT_MODELS, type KeptModel } from '../../model/kept-models.js';
@@ -21,34 +21,23 @@ async function run({ from, ...options }: ImportJob): Promise<KeptModel> {
   const { signal } = cancelled;
   const onProgress = (progress: Progress) => tell({ progress });
   const store = await browserStore(KEPT_MODELS);
-  const fetched: Download[] = [];
-  const opened = async (place: Blob | string, xxh128?: string): Promise<ByteSource> => {
-    if (typeof place !== 'string') return blobBytes(place, nameOf(place));
-    const file = await download(store, place, { xxh128, signal, onProgress });
-    fetched.push(file);
-    return file;
-  };
   const published = typeof from[0] === 'string' ? publishedCheckpoint(from[0]) : undefined;
-  const sources: ByteSource[] = [];
-  try {
-    if (published) {
-      sources.push(await opened(published.url, published.xxh128));
-      if (published.decoder) sources.push(await opened(published.decoder.url, published.decoder.xxh128));
-    } else for (const place of from) sources.push(await opened(place));
-    const [checkpoint, ...others] = sources;
-    const address = published?.url ?? from[0];
-    return await keepModel(store, checkpoint, {
+  const places = published ? [published, ...(published.decoder ? [published.decoder] : [])] : from.map(placeOf);
+  const address = published?.url ?? from[0];
+  return withCheckpointFiles(places, store, { signal, onProgress }, ([checkpoint, ...others]) =>
+    keepModel(store, checkpoint, {
       ...(published && { name: published.name, description: published.description, licence: published.licence }),
       ...options,
       others,
       ...(typeof address === 'string' && { source: address }),
       signal,
       onProgress,
-    });
-  } finally {
-    // After Cancel it may be asked for again.
-    if (!signal.aborted) for (const each of fetched) await each.discard();
-  }
+    }),
+  );
+}
+
+function placeOf(place: Blob | string): CheckpointPlace {
+  return typeof place === 'string' ? { url: place } : { open: () => blobBytes(place, nameOf(place)) };
 }
 
 function nameOf(blob: Blob): string {

@@ -9,7 +9,7 @@ import { planeArray, readPlane, writePlane } from './plane-array.js';
  * zarr, which micro-sam does not look at, with an array `early/<name>` in half precision, or one for each tile,
  * `early/<tile>/<name>`.
  */
-export class EarlyArrays {
+export class FurtherArrays {
   /** Names and shapes, once they are known. */
   private shapes?: Promise<Shapes | undefined>;
   /** Arrays whose metadata are written. */
