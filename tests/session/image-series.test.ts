@@ -58,6 +58,7 @@ class Folder {
     return { session, series, saved: async () => autosave?.flush() };
   }
 
+  /** Once the series is closed: it is written in the background. */
   async table(): Promise<string[][]> {
     return parseCsv(new TextDecoder().decode(await this.output.get(TABLE)));
   }
@@ -97,6 +98,7 @@ describe('image series', () => {
     assert.ok(file);
     const source = await openImage(file, { name: 'a_labels.tif' });
     assert.deepEqual([...(await readPlane(source, 0)).data], [...labels.data]);
+    await series.close();
     const [heads, ...rows] = await folder.table();
     assert.equal(heads[0], 'image');
     assert.deepEqual(
@@ -107,7 +109,6 @@ describe('image series', () => {
         ['volume.tif', '1'],
       ],
     );
-    await series.close();
   });
 
   it('goes on where it stopped after being killed, with uncommitted work', async () => {
@@ -184,8 +185,8 @@ describe('image series', () => {
     assert.match(session.state.message?.text ?? '', /^a\.tif begins without objects: .*\[2,3\].*\[40,60\]/);
     await annotate(session, 10, 10);
     await series.next();
-    assert.equal((await folder.table())[1][0], 'a.tif');
     await series.close();
+    assert.equal((await folder.table())[1][0], 'a.tif');
   });
 
   it('writes nothing under the name of an image that is not the open one', async () => {
@@ -238,11 +239,11 @@ describe('image series', () => {
     assert.deepEqual([series.current, states(series)], [2, 'done new work']);
     const labels = await openImage((await folder.output.get('a_labels.tif')) as Uint8Array);
     assert.ok((await readPlane(labels, 0)).data.some((id) => id > 0));
+    await series.close();
     assert.deepEqual(
       (await folder.table()).slice(1).map(([name]) => name),
       ['a'],
     );
-    await series.close();
   });
 
   it('stays where it is when no other image can be opened', async () => {
