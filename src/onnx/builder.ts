@@ -48,16 +48,18 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Float constant; `base` must be given once only, or always with the same values. */
-  constant(base: string, dims: readonly number[], data: Float32Array): string {
+  /**
+   * Float constant; `base` must be given once only, or always with the same values.
+   *
+   * @param values may be a function, called if the constant is not there yet
+   */
+  constant(base: string, dims: readonly number[], values: Float32Array | (() => Float32Array)): string {
     const name = this.prefix + base;
-    if (!this.initializers.has(name))
-      this.initializers.set(name, {
-        name,
-        dims: [...dims],
-        type: FLOAT,
-        raw: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-      });
+    if (!this.initializers.has(name)) {
+      const data = typeof values === 'function' ? values() : values;
+      const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      this.initializers.set(name, { name, dims: [...dims], type: FLOAT, raw });
+    }
     return name;
   }
 

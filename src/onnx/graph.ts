@@ -1,3 +1,4 @@
+import { fromHalf } from '../ndimage/half.js';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from './model.js';
 import { FLOAT, FLOAT16, INT64 } from './model.js';
 
@@ -86,16 +87,6 @@ function elements({ type, raw, floats, int64s }: OnnxTensor): Float32Array | und
     if (!raw || raw.length % 8 !== 0) return undefined;
     return Float32Array.from(new BigInt64Array(raw.slice().buffer), Number);
   }
-  if (type === FLOAT16 && raw && raw.length % 2 === 0)
-    return Float32Array.from(new Uint16Array(raw.slice().buffer), fromHalf);
+  if (type === FLOAT16 && raw && raw.length % 2 === 0) return fromHalf(new Uint16Array(raw.slice().buffer));
   return undefined;
-}
-
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

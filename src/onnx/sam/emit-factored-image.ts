@@ -92,8 +92,8 @@ export function emitFactoredImage(g: GraphBuilder, weights: SamDecoderWeights, e
 
 /** The positional encoding, [256, 4096]: a constant. */
 export function positionColumns(g: GraphBuilder, { prompt }: SamDecoderWeights): string {
-  const positions = { dims: [PIXELS, WIDTH], data: imagePositions(prompt.gaussian.data) };
-  return g.weight('position_columns', transposed(positions));
+  const columns = () => transposed({ dims: [PIXELS, WIDTH], data: imagePositions(prompt.gaussian.data) }).data;
+  return g.constant('position_columns', [WIDTH, PIXELS], columns);
 }
 
 /** Rows less their mean. */

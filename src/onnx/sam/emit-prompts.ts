@@ -41,7 +41,7 @@ export function withoutLonePadding(g: GraphBuilder, tokens: string, labels: stri
 
 /** The positional encoding of the embedding's 64 x 64 cells: [1, 4096, 256], a constant. */
 export function emitImagePositions(g: GraphBuilder, { prompt }: SamDecoderWeights): string {
-  return g.constant('image_positions', [1, PIXELS, WIDTH], imagePositions(prompt.gaussian.data));
+  return g.constant('image_positions', [1, PIXELS, WIDTH], () => imagePositions(prompt.gaussian.data));
 }
 
 /** Mask logits [B, 1, 256, 256] → dense embedding [B, 256, 64, 64]. */

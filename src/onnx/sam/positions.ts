@@ -5,6 +5,15 @@
  * @param gaussian [2, 128], rows x and y
  */
 export function imagePositions(gaussian: Float32Array): Float32Array {
+  const known = positionsOf.get(gaussian) ?? computePositions(gaussian);
+  positionsOf.set(gaussian, known);
+  return known;
+}
+
+/** Several graphs of one decoder hold them. */
+const positionsOf = new WeakMap<Float32Array, Float32Array>();
+
+function computePositions(gaussian: Float32Array): Float32Array {
   const { fround } = Math;
   const turn = fround(2 * Math.PI);
   const positions = new Float32Array(4096 * 256);
