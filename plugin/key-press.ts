@@ -5,13 +5,13 @@ import type { KeyPress } from '../src/presenter/keys.js';
  * keyboard, wherever they lie. Keys without a Latin sign go by their place.
  */
 export function keyPress(event: KeyboardEvent): KeyPress {
-  const { key, shiftKey: shift } = event;
+  const { key, shiftKey } = event;
   // Right Alt, which types signs like [ on many keyboards, counts as Ctrl and Alt on some systems.
   const typed = event.getModifierState('AltGraph');
   return {
     code: /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : (SIGNS[key] ?? event.code),
     ctrl: !typed && (event.ctrlKey || event.metaKey),
-    shift,
+    shift: shiftKey || key === '?', // has a key of its own on some keyboards
     alt: !typed && event.altKey,
   };
 }

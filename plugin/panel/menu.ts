@@ -27,6 +27,8 @@ export class Sheet {
   open(): void {
     document.body.append(this.dialog);
     this.dialog.showModal();
+    // What the sheet is for has the focus, not the button that closes it.
+    this.dialog.querySelector<HTMLElement>(':is(input, select, button):not(.close)')?.focus();
   }
 
   close(): void {

@@ -43,8 +43,9 @@ export class ObjectTableView {
   });
   private readonly heads = make('div', { className: 'heads', role: 'row' });
   private readonly count = make('p', { className: 'facts' });
-  private readonly body = make('div', { className: 'body', tabIndex: 0, role: 'listbox', 'aria-label': 'Objects' });
-  private readonly rowsNode = make('ul', { className: 'objects' });
+  private readonly grid = make('div', { className: 'grid', tabIndex: 0, role: 'grid', 'aria-label': 'Objects' });
+  private readonly body = make('div', { className: 'body', role: 'presentation' });
+  private readonly rowsNode = make('div', { className: 'objects', role: 'rowgroup' });
   private readonly facts: FactsForm;
   private order: TableOrder = { column: 'id', descending: true };
   private rows: readonly TableRow[] = [];
@@ -60,16 +61,16 @@ export class ObjectTableView {
     private readonly measure: (layer: ObjectLayer) => Intensities | undefined,
   ) {
     this.facts = new FactsForm(actions);
-    this.body.setAttribute('aria-multiselectable', 'true');
+    this.grid.setAttribute('aria-multiselectable', 'true');
     this.body.append(this.rowsNode);
     this.heads.append(...COLUMNS.map((column) => this.head(column)));
+    this.grid.append(this.heads, this.body);
     this.node = make(
       'details',
       { className: 'object-list' },
       this.summary,
       make('div', { className: 'table-tools' }, this.layerChoice, this.filter),
-      this.heads,
-      this.body,
+      this.grid,
       this.count,
       this.facts.node,
     );
@@ -80,7 +81,7 @@ export class ObjectTableView {
       this.refresh();
     });
     this.body.addEventListener('scroll', () => this.draw());
-    this.body.addEventListener('keydown', (event) => this.key(event));
+    this.grid.addEventListener('keydown', (event) => this.key(event));
   }
 
   update(state: SessionState): void {
@@ -130,6 +131,7 @@ export class ObjectTableView {
       table.problem ?? (table.rows.length < table.total ? `${table.rows.length} of ${table.total}` : ''),
     );
     this.rowsNode.style.height = `${this.rows.length * ROW_PX}px`;
+    this.grid.setAttribute('aria-rowcount', String(this.rows.length + 1));
     this.drawn = '';
     this.draw();
   }
@@ -147,6 +149,9 @@ export class ObjectTableView {
       this.rowsNode,
       visible.map((row, k) => this.row(row, first + k)),
     );
+    const newest = visible.findLast(({ id }) => id === this.state?.selected?.ids.at(-1));
+    if (newest) this.grid.setAttribute('aria-activedescendant', `row-${newest.id}`);
+    else this.grid.removeAttribute('aria-activedescendant');
   }
 
   private row(row: TableRow, index: number): HTMLElement {
@@ -161,11 +166,13 @@ export class ObjectTableView {
       score: score === undefined ? '' : Math.min(1, Math.max(0, score)).toFixed(2),
       name: `${flagged ? '⚑ ' : ''}${[name, comment].filter(Boolean).join(' · ')}`,
     };
-    const node = make('li', { 'data-id': String(id), role: 'option', id: `row-${id}` });
+    const node = make('div', { className: 'row', 'data-id': String(id), role: 'row', id: `row-${id}` });
+    node.setAttribute('aria-rowindex', String(index + 2)); // the heads are the first
     node.style.top = `${index * ROW_PX}px`;
     node.setAttribute('aria-selected', String(this.selected.has(id)));
     node.classList.toggle('editing', this.layer === 'committed_objects' && id === editing);
-    for (const column of COLUMNS) node.append(make('span', { className: column, title: cells[column] }, cells[column]));
+    for (const column of COLUMNS)
+      node.append(make('span', { className: column, title: cells[column], role: 'gridcell' }, cells[column]));
     const committed = this.layer === 'committed_objects';
     const edit = make('button', { type: 'button', className: 'pick', title: 'Edit this object again' }, '✎');
     edit.setAttribute('aria-label', `Edit object ${id}`);
@@ -181,7 +188,7 @@ export class ObjectTableView {
       event.stopPropagation();
       this.actions.run('delete_object', { layer: this.layer, id });
     });
-    node.append(edit, remove);
+    node.append(make('span', { role: 'gridcell' }, edit), make('span', { role: 'gridcell' }, remove));
     node.addEventListener('click', (event) => this.choose(row, event));
     node.addEventListener('dblclick', () => committed && this.actions.run('pick_object', { id }));
     return node;
@@ -203,6 +210,7 @@ export class ObjectTableView {
   }
 
   private key(event: KeyboardEvent): void {
+    if (event.target instanceof HTMLButtonElement) return;
     const last = this.state?.selected?.ids.at(-1);
     const at = this.rows.findIndex(({ id }) => id === last);
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
@@ -228,15 +236,17 @@ export class ObjectTableView {
 
   private head(column: Column): HTMLElement {
     const [title, tooltip] = HEADS[column];
+    const head = make('span', { role: 'columnheader' });
     const button = make('button', { type: 'button', className: column, title: `${tooltip}. Click to sort.` }, title);
     button.addEventListener('click', () => {
       const same = this.order.column === column;
       this.order = { column, descending: same ? !this.order.descending : column !== 'name' && column !== 'class' };
-      for (const other of this.heads.children) other.removeAttribute('data-order');
-      button.dataset.order = this.order.descending ? 'down' : 'up';
+      for (const other of this.heads.children) other.removeAttribute('aria-sort');
+      head.setAttribute('aria-sort', this.order.descending ? 'descending' : 'ascending');
       this.refresh();
     });
-    return button;
+    head.append(button);
+    return head;
   }
 }
 

@@ -10,6 +10,7 @@ export interface OpenActions {
 /** Where an image can come from: a file, an address, a sample. */
 export function openSheet(actions: OpenActions): Sheet {
   const picker = make('input', { type: 'file', multiple: true, className: 'file' });
+  picker.setAttribute('aria-label', 'Image files');
   const folder = make('input', { type: 'file', webkitdirectory: true, className: 'file' });
   folder.setAttribute('aria-label', 'A folder of images');
   const address = make('input', { type: 'url', placeholder: 'https://…', required: true });

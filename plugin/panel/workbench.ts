@@ -23,6 +23,8 @@ export interface UserAction {
 export class Workbench {
   readonly node = make('section', { className: 'workbench', 'aria-label': 'Tools and current object' });
   private readonly tools: ControlList;
+  /** What belongs to the tool in hand: it takes the room of what happens, and no button moves. */
+  private readonly ofTool: ControlList;
   private readonly steps: ControlList;
   private readonly progress: ProgressList;
   private readonly message = make('div', { className: 'message', role: 'status' });
@@ -41,19 +43,23 @@ export class Workbench {
 
   constructor(private readonly actions: WorkbenchActions) {
     this.tools = new ControlList('controls', actions);
+    this.ofTool = new ControlList('controls of-tool', actions);
     this.steps = new ControlList('controls steps', actions);
     this.progress = new ProgressList(actions);
     this.object.append(this.objectTitle, this.objectFacts, this.candidates, this.conflict);
     this.node.append(
       this.tools.node,
-      make('div', { className: 'news' }, this.waysOn, this.progress.node, this.message, this.hint),
+      make('div', { className: 'news' }, this.ofTool.node, this.waysOn, this.progress.node, this.message, this.hint),
       this.object,
       this.steps.node,
     );
   }
 
   update(model: PanelModel, actions: readonly UserAction[]): void {
-    this.tools.update(model.tools);
+    this.tools.update(model.tools.filter(({ kind }) => kind !== 'range'));
+    const ofTool = model.tools.filter(({ kind }) => kind === 'range');
+    this.ofTool.update(ofTool);
+    this.ofTool.node.hidden = ofTool.length === 0;
     this.steps.update(model.steps);
     this.renderActions(actions);
     this.progress.update(model.progress);

@@ -53,12 +53,12 @@ export class ChannelControls {
       header.append(color);
     }
     const limits = { min: control.range[0], max: control.range[1], step };
-    const low = slider({ ...limits, value: control.limits[0] }, (value) =>
-      control.change_callback({ limits: [Math.min(value, control.limits[1] - step), control.limits[1]] }),
-    );
-    const high = slider({ ...limits, value: control.limits[1] }, (value) =>
-      control.change_callback({ limits: [control.limits[0], Math.max(value, control.limits[0] + step)] }),
-    );
+    const setLow = (value: number) =>
+      control.change_callback({ limits: [Math.min(value, control.limits[1] - step), control.limits[1]] });
+    const setHigh = (value: number) =>
+      control.change_callback({ limits: [control.limits[0], Math.max(value, control.limits[0] + step)] });
+    const low = slider({ ...limits, value: control.limits[0] }, setLow);
+    const high = slider({ ...limits, value: control.limits[1] }, setHigh);
     const buttons = document.createElement('div');
     buttons.className = 'button-row';
     for (const [title, hint, change] of [
@@ -72,8 +72,8 @@ export class ChannelControls {
       button.addEventListener('click', () => control.change_callback(change));
       buttons.append(button);
     }
-    const black = withValue('Black', low, step);
-    const white = withValue('White', high, step);
+    const black = withNumber('Black', low, setLow);
+    const white = withNumber('White', high, setHigh);
     element.append(header, black.element, white.element, buttons);
     const update = (changed: ChannelControl) => {
       control = changed;
@@ -88,17 +88,25 @@ export class ChannelControls {
   }
 }
 
-/** A labelled slider with its value in numbers, to the step or to four digits. */
-function withValue(title: string, { element: input }: Slider, step: number) {
+/** A labelled slider, and its value in a box, which takes any number in between: the slider itself has steps. */
+function withNumber(title: string, { element: input }: Slider, onValue: (value: number) => unknown) {
   const element = labelled(title, input);
-  const value = document.createElement('span');
-  value.className = 'value';
-  value.ariaHidden = 'true'; // the slider tells it, too
-  element.append(value);
+  const number = document.createElement('input');
+  number.type = 'number';
+  number.className = 'value';
+  number.step = Number(input.step) >= 1 ? '1' : 'any';
+  for (const limit of ['min', 'max'] as const) number[limit] = input[limit];
+  number.setAttribute('aria-label', `${title}, as a number`);
+  number.addEventListener('change', () => {
+    const value = number.valueAsNumber;
+    if (Number.isFinite(value)) onValue(Math.min(Math.max(value, Number(input.min)), Number(input.max)));
+  });
+  element.append(number);
   return {
     element,
     show(shown: number): void {
-      value.textContent = String(step >= 1 ? Math.round(shown) : Number(shown.toPrecision(4)));
+      if (document.activeElement === number) return;
+      number.value = String(Number(input.step) >= 1 ? Math.round(shown) : Number(shown.toPrecision(4)));
     },
   };
 }

@@ -132,7 +132,7 @@ describe('our viewer in a browser', () => {
     await second.getByRole('button', { name: 'Auto' }).click();
     assert.deepEqual(await story.v.event('channel'), { kind: 'channel', index: 1, limits: 'auto' });
     await story.v.clearEvents();
-    await second.getByLabel('White').press('ArrowLeft');
+    await second.getByLabel('White', { exact: true }).press('ArrowLeft');
     const { limits } = await story.v.event('channel');
     assert.ok(limits && limits !== 'auto');
     assert.equal(limits[0], 100);

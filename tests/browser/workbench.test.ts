@@ -3,12 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { Frame } from 'playwright-core';
 import type { YX } from '../../src/ndimage/array.js';
-import { AnnotatorPage } from '../support/annotator-page.js';
+import { AnnotatorPage, type State } from '../support/annotator-page.js';
 import { servedStory } from '../support/browser-story.js';
 
 /** What an annotator needs for every object is in view and does not move, in windows of all sizes, light and dark. */
 
-const STEPS = ['segment_object', 'commit', 'undo', 'redo'];
+const STEPS = ['segment_object', 'commit', 'undo', 'redo'].map((step) => `[data-command="${step}"]`);
+/** Beside the steps: tools, what the panel says, the current object with its masks to choose from. */
+const PLACES = [...STEPS, '.tools', '.label-switch', '.news', '.object', '.candidates'];
 const WINDOWS = [
   { width: 1280, height: 720 },
   { width: 1400, height: 900 },
@@ -16,6 +18,9 @@ const WINDOWS = [
   { width: 640, height: 360 }, // 1280 x 720 at 200 %
   { width: 480, height: 640 }, // a cell of a notebook
 ];
+
+/** What opens a sheet: all keys, all commands, opening, saving. */
+const SHEETS = ['?', 'Control+k', 'Control+o', 'Control+s'];
 
 /** Inside a nucleus of the sample image. */
 const NUCLEUS: YX = [314, 408];
@@ -32,32 +37,42 @@ describe('workbench', function () {
     return page;
   }
 
-  /** Where each step's button is in the panel's window; fails if a part of it is out of sight. */
-  async function stepsIn(panel: Frame): Promise<string> {
-    const places = await panel.evaluate((steps) => {
-      const found = steps.map((step) => document.querySelector(`[data-command="${step}"]`)!.getBoundingClientRect());
-      return found.map(({ top, left, bottom, right }) => ({
-        at: [top, left, bottom, right].map(Math.round),
-        visible: top >= 0 && left >= 0 && bottom <= innerHeight && right <= innerWidth,
-      }));
-    }, STEPS);
-    for (const [k, { at, visible }] of places.entries()) assert.ok(visible, `${STEPS[k]} lies at ${at}`);
+  /** Where each of them is in the panel's window; fails if a part of it is out of sight. */
+  async function placesOf(panel: Frame, selectors: readonly string[]): Promise<string> {
+    const places = await panel.evaluate((selectors) => {
+      const floor = document.querySelector('.steps')!.getBoundingClientRect().top;
+      return selectors.map((selector) => {
+        const element = document.querySelector(selector)!;
+        const { top, left, bottom, right } = element.getBoundingClientRect();
+        const end = element.closest('.steps') ? innerHeight : floor;
+        return {
+          at: [top, left, bottom, right].map(Math.round),
+          visible: top >= 0 && left >= 0 && bottom <= end && right <= innerWidth && bottom > top,
+        };
+      });
+    }, selectors);
+    for (const [k, { at, visible }] of places.entries()) assert.ok(visible, `${selectors[k]} lies at ${at}`);
     return JSON.stringify(places.map(({ at }) => at));
   }
 
-  it('keeps segment, commit and undo in view and in place in windows of all sizes', async () => {
+  it('keeps tools, current object, segment, commit and undo in view and in place in windows of all sizes', async () => {
     const page = await open(WINDOWS[0]);
     const panel = await page.panel();
     for (const viewport of WINDOWS) {
       await page.page.setViewportSize(viewport);
       await panel.waitForFunction((width) => top!.innerWidth === width, viewport.width);
-      const opened = await stepsIn(panel);
+      const opened = await placesOf(panel, STEPS);
       const same = async (when: string) =>
-        assert.equal(await stepsIn(panel), opened, `${when}, ${viewport.width} wide`);
+        assert.equal(await placesOf(panel, STEPS), opened, `${when}, ${viewport.width} wide`);
       await page.call('add_point_prompts', [NUCLEUS], [1]);
       await page.until('a mask', ({ layers }) => layers.current_object.count === 1);
-      await panel.waitForSelector('.object:not(.none)');
+      await panel.waitForSelector('.candidates button');
       await same('with a current object');
+      await page.call('set_settings', { tool: 'brush' });
+      await panel.waitForSelector('.of-tool input[type="number"]');
+      await same('with a brush in hand');
+      await page.call('set_settings', { tool: 'point' });
+      await placesOf(panel, PLACES);
       await page.screenshot(`workbench-${viewport.width}`);
       await page.call('load_objects', new Uint8Array([1, 2, 3])).catch(() => undefined); // says that it cannot
       await panel.click('[data-command="commit"]');
@@ -79,23 +94,62 @@ describe('workbench', function () {
     await viewer.click('#toggle-sidebar');
     await page.click(NUCLEUS);
     await page.until('a mask', ({ layers }) => layers.current_object.count === 1);
+    await page.press('c');
+    await page.until('an object', ({ layers }) => layers.committed_objects.count === 1);
+    await page.click(NUCLEUS);
+    await page.until('a mask', ({ layers }) => layers.current_object.count === 1);
+    await (await page.panel()).evaluate(() => {
+      for (const details of document.querySelectorAll('details')) details.open = true;
+    });
     const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-    const frames = [page.page.mainFrame(), await page.panel(), viewer];
+    const panel = await page.panel();
+    const frames = [page.page.mainFrame(), panel, viewer];
     for (const frame of frames) await frame.evaluate(axe); // not as a script tag: the page allows none from elsewhere
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.page.emulateMedia({ colorScheme });
       await page.screenshot(`workbench-${colorScheme}`);
-      for (const frame of frames) {
-        const faults = await frame.evaluate(async () => {
-          const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
-          const { violations } = await axe.run(document, { iframes: false, resultTypes: ['violations'] });
-          return violations
-            .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-            .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
-        });
-        assert.deepEqual(faults, [], `${colorScheme}: ${frame.url()}`);
+      for (const frame of frames) assert.deepEqual(await faultsOf(frame), [], `${colorScheme}: ${frame.url()}`);
+      for (const key of SHEETS) {
+        await page.press(key);
+        await panel.waitForSelector('dialog[open]');
+        assert.deepEqual(await faultsOf(panel), [], `${colorScheme}: the sheet of ${key}`);
+        await page.screenshot(`sheet-${colorScheme}-${SHEETS.indexOf(key)}`);
+        await page.press('Escape');
+        await panel.waitForSelector('dialog', { state: 'detached' });
       }
     }
     await page.close();
   });
+
+  it('takes what is typed into the list of commands, and zooms after a sheet is closed', async () => {
+    const page = await open({ width: 1280, height: 720 });
+    await page.click(NUCLEUS);
+    const area = (state: State) => state.layers.current_object.objects[0]?.area ?? 0;
+    const before = area(await page.until('a mask', (state) => area(state) > 0));
+    await page.press('Control+k');
+    await (await page.panel()).waitForSelector('dialog[open] input:focus');
+    await page.page.keyboard.type('grow');
+    await page.press('Enter');
+    await page.until('a larger object', (state) => area(state) > before);
+    await page.press('Control+k');
+    await (await page.panel()).waitForSelector('dialog[open] input:focus');
+    await page.press('Escape');
+    const viewer = await page.viewer();
+    const view = () => viewer.evaluate(() => document.getElementById('map')?.dataset.view);
+    const shown = await view();
+    await page.press('+');
+    await viewer.waitForFunction((last) => document.getElementById('map')?.dataset.view !== last, shown);
+    await page.close();
+  });
 });
+
+/** What axe-core finds in a frame that is serious. */
+function faultsOf(frame: Frame): Promise<string[]> {
+  return frame.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
+    const { violations } = await axe.run(document, { iframes: false, resultTypes: ['violations'] });
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
+  });
+}

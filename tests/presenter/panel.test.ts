@@ -175,6 +175,6 @@ describe('panel', () => {
     assert.match(hint() ?? '', /Press C/);
     assert.deepEqual(primary(), ['commit']);
     await session.run('commit');
-    assert.equal(hint(), undefined);
+    assert.equal(hint(), 'Click the next cell.');
   });
 });

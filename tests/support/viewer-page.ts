@@ -69,15 +69,12 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
   if (!frame) throw new Error('The viewer window has no frame.');
   // Buttons, layers and channels lie in the side bar, which is folded until somebody opens it.
   const folded = frame.locator('#toggle-sidebar[aria-expanded="false"]');
-  if (await folded.isVisible()) await folded.click();
+  if (query.includes('src=')) await frame.locator('.floating-menu-btn').click();
+  else if (await folded.isVisible()) await folded.click();
   const events = () => page.evaluate(() => (globalThis as unknown as { events: ViewerEvent[] }).events);
   const allOnScreen = async (places: readonly YX[]): Promise<[number, number][]> => {
-    const [view, map] = await frame.evaluate(() => {
-      const element = document.getElementById('map');
-      const rectangle = element?.getBoundingClientRect();
-      return [element?.dataset.view ?? '[]', [rectangle?.x ?? 0, rectangle?.y ?? 0]] as const;
-    });
-    const [left, top, resolution, , height] = JSON.parse(view) as number[];
+    const { view, map } = await frame.evaluate(placeOfMap);
+    const [left, top, resolution, , height] = view;
     const box = await (await frame.frameElement()).boundingBox();
     return places.map(([y, x]) => [
       (box?.x ?? 0) + map[0] + (x - left) / resolution,
@@ -141,6 +138,28 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
     outside,
     errors,
   };
+}
+
+/** Where a window's map is in it, and what it shows as [left, top, pixels of the image a CSS pixel, width, height], y up. */
+function placeOfMap(): { view: number[]; map: [x: number, y: number] } {
+  const element = document.getElementById('map');
+  const { x = 0, y = 0 } = element?.getBoundingClientRect() ?? {};
+  if (element?.dataset.view) return { view: JSON.parse(element.dataset.view), map: [x, y] };
+  // Kaibu tells nobody: its map is asked, which OpenLayers draws and Vue keeps.
+  interface KaibuMap {
+    getSize(): [number, number];
+    getView(): {
+      calculateExtent(size: readonly number[]): readonly [number, number, number, number];
+      getResolution(): number;
+      getProjection(): { getExtent(): readonly [number, number, number, number] };
+    };
+  }
+  const app = document.getElementById('app') as unknown as { __vue__: { $store: { state: { map: KaibuMap } } } };
+  const shown = app.__vue__.$store.state.map;
+  const view = shown.getView();
+  const [left, , , top] = view.calculateExtent(shown.getSize());
+  const [, , width, height] = view.getProjection().getExtent();
+  return { view: [left, top, view.getResolution(), width, height], map: [x, y] };
 }
 
 /** Methods of the viewer in the page, as if it were here. */

@@ -146,11 +146,11 @@ function hintOf(state: SessionState): string | undefined {
     return 'Click the next cell: that commits this one. Clicks on this one, and negative points (T), correct it.';
   if (current_object.objects.size > 0)
     return committed_objects.objects.size > 0
-      ? undefined
+      ? 'C commits it; more points correct it (T: positive or negative).'
       : 'Add points to correct the mask (T: positive or negative). Press C to commit it.';
   if (state.prompts.length > 0) return state.settings.autoSegment ? undefined : 'Press S to segment.';
   const { tool } = state.settings;
-  if (tool === 'point') return committed_objects.objects.size > 0 ? undefined : 'Click a cell.';
+  if (tool === 'point') return committed_objects.objects.size > 0 ? 'Click the next cell.' : 'Click a cell.';
   return TOOL_HINTS[tool];
 }
 
