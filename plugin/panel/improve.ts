@@ -170,4 +170,5 @@ const TITLES = {
   decoder: 'Clicks and boxes (mean overlap)',
   late: 'Both together',
   full: 'Both together',
+  lora: 'Both together',
 } as const;

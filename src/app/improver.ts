@@ -247,6 +247,7 @@ const PHASES = {
   decoder: 'Learning clicks and boxes',
   late: 'Learning to see',
   full: 'Learning to see',
+  lora: 'Learning to see',
 } as const;
 
 function trainingModel({ state, news, curve }: TrainingTask): NonNullable<ImproverModel['training']> {

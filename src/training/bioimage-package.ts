@@ -160,7 +160,7 @@ function readme({ model, card }: PackagedModel): string {
 function history(card: ModelCard): string[] {
   const rows = (images: ModelCard['trainedOn']) =>
     images.map(({ image, size, objects }) => `- ${image}: ${size.join(' x ')} pixels, ${objects} objects`);
-  const scores = (['instances', 'late', 'full'] as const).flatMap((part) => {
+  const scores = (['instances', 'late', 'full', 'lora'] as const).flatMap((part) => {
     const { accuracy, before, step } = card[part] ?? {};
     if (accuracy === undefined) return [];
     return [`- ${part}, step ${step}: ${before === undefined ? '' : `${before.toFixed(3)} → `}${accuracy.toFixed(3)}`];

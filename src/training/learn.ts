@@ -15,7 +15,7 @@ export interface Learning {
   readonly store: Store;
   /** Times that weights are scored on the way. */
   readonly scores: number;
-  /** Stops when so many scores in a row were no better than the best. */
+  /** Stops when so many scores in a row were behind the best. */
   readonly patience: number;
   /** How good weights are on images that are not trained on; higher is better. Without it the last weights are the best. */
   readonly score?: Score;
@@ -135,13 +135,19 @@ class Best {
     if (step <= this.lastStep) return;
     this.lastStep = step;
     const before = step === 0 ? accuracy : this.found?.before;
-    if (this.found?.accuracy !== undefined && accuracy <= this.found.accuracy) this.since++;
+    if (this.isBehind(accuracy)) this.since++;
     else {
       this.since = 0;
       const copy = new Map([...weights].map(([name, values]) => [name, values.slice()]));
       this.found = { weights: copy, step, accuracy, ...(before !== undefined && { before }) };
     }
     await this.save();
+  }
+
+  /** Of equal scores the later counts, for which the rate has fallen further; what it began with has to be beaten. */
+  private isBehind(accuracy: number): boolean {
+    const { accuracy: best, step } = this.found ?? {};
+    return best !== undefined && (step === 0 ? accuracy <= best : accuracy < best);
   }
 
   private async save(): Promise<void> {

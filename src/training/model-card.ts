@@ -17,6 +17,8 @@ export interface ModelCard {
   readonly late?: PartCard;
   /** The whole encoder, in the same way. */
   readonly full?: PartCard;
+  /** Its attention, in the same way. */
+  readonly lora?: PartCard;
   readonly seed: number;
   readonly date: string;
   readonly trainedOn: readonly ImageSummary[];
@@ -49,7 +51,7 @@ export interface ImageSummary {
 
 /** The trained parts as files, and the card. */
 export function trainedFiles(
-  { instances, decoder, late, full, delta, settings, started }: TrainedParts,
+  { instances, decoder, late, full, lora, delta, settings, started }: TrainedParts,
   about: Omit<ModelCard, LearnedPart>,
 ): { readonly card: ModelCard; readonly files: ReadonlyMap<string, Uint8Array> } {
   const files = new Map<string, Uint8Array>();
@@ -70,6 +72,7 @@ export function trainedFiles(
     ...(decoder && { decoder: add('decoder', decoder, decoder.model) }),
     ...(late && delta && { late: add('late', late, delta) }),
     ...(full && delta && { full: add('full', full, delta) }),
+    ...(lora && delta && { lora: add('lora', lora, delta) }),
   };
   return { card, files };
 }

@@ -110,6 +110,7 @@ async function measureTraining(
     decoder: { ...settings.decoder, steps: 2 },
     late: { ...settings.late, steps: 2 },
     full: { ...settings.full, steps: 2 },
+    lora: { ...settings.lora, steps: 2 },
   });
   await trainParts(
     { ...training, settings: (goesOn) => two(training.settings(goesOn)), heldBack: [] },

@@ -3,7 +3,7 @@ import { SamError } from '../errors.js';
 /** What a training consists of, and how long each of its parts is: what pages need to know without the trainer. */
 
 /** What learns, in this order, each for itself but for the encoder, its late part or the whole, with which both decoders do. */
-export const LEARNED_PARTS = ['instances', 'decoder', 'late', 'full'] as const;
+export const LEARNED_PARTS = ['instances', 'decoder', 'late', 'full', 'lora'] as const;
 export type LearnedPart = (typeof LEARNED_PARTS)[number];
 
 /** What a training does: pictures are made and encoded, then one part learns after the other. */
@@ -12,13 +12,13 @@ export type TrainingPhase = (typeof TRAINING_PHASES)[number];
 
 /**
  * What can be trained: the instance decoder, parts of SAM, named as in micro-sam, and the late part of the encoder or the
- * whole.
+ * whole, or small changes beside its weights (LoRA).
  */
-export const TRAINED_PARTS = ['instances', 'mask_decoder', 'prompt_encoder', 'late', 'full'] as const;
+export const TRAINED_PARTS = ['instances', 'mask_decoder', 'prompt_encoder', 'late', 'full', 'lora'] as const;
 export type TrainedPart = (typeof TRAINED_PARTS)[number];
 
 /** Those that change the embedding, of which a training has one at most. */
-export const ENCODER_PARTS = ['late', 'full'] as const;
+export const ENCODER_PARTS = ['late', 'full', 'lora'] as const;
 export type EncoderPart = (typeof ENCODER_PARTS)[number];
 
 /**
@@ -30,7 +30,7 @@ export function encoderPart(parts: ReadonlySet<TrainedPart>): EncoderPart | unde
   if (another !== undefined)
     throw new SamError(
       'invalid_argument',
-      'The parts late and full exclude each other: full is the whole encoder and its late part with it. Name one of them.',
+      `The parts ${ENCODER_PARTS.join(', ')} exclude each other: each changes the encoder in its own way. Name one of them.`,
     );
   if (part !== undefined && !(parts.has('instances') && parts.has('mask_decoder')))
     throw new SamError(
@@ -49,12 +49,14 @@ export interface TrainingSettings {
   readonly late: Rate;
   /** Of the whole encoder, in the same way. */
   readonly full: Rate;
+  /** Of the changes beside its weights, in the same way. */
+  readonly lora: Rate;
   /** Pictures in a step in which the encoder learns; 1 if absent. */
   readonly pictures?: number;
   readonly seed: number;
   /** Times that weights are scored on the way. */
   readonly scores: number;
-  /** Stops when so many scores in a row were no better than the best. */
+  /** Stops when so many scores in a row were behind the best. */
   readonly patience: number;
   /** Factor on the share of a kind of images. */
   readonly kindWeights?: Readonly<Record<string, number>>;
@@ -70,24 +72,25 @@ const WAYS = 12;
 
 /** Steps that fit the time a person has: minutes, a coffee, a night's sleep. Measured in docs/training.md. */
 export const PRESETS = {
-  quick: { canvases: 16, instances: 150, decoder: 30, late: 20, full: 20 },
-  better: { canvases: 64, instances: 600, decoder: 120, late: 80, full: 80 },
-  best: { canvases: 400, instances: 2400, decoder: 480, late: 320, full: 320 },
+  quick: { canvases: 24, instances: 150, decoder: 60, late: 20, full: 20, lora: 20 },
+  better: { canvases: 64, instances: 600, decoder: 240, late: 80, full: 80, lora: 80 },
+  best: { canvases: 400, instances: 2400, decoder: 960, late: 320, full: 320, lora: 320 },
 } as const;
 export type Preset = keyof typeof PRESETS;
 
 /** @param fromStart whether a trained instance decoder is gone on from */
 export function presetSettings(preset: Preset, fromStart: boolean, seed = 1): TrainingSettings {
-  const { canvases, instances, decoder, late, full } = PRESETS[preset];
+  const { canvases, instances, decoder, late, full, lora } = PRESETS[preset];
   return {
     canvases,
     instances: { steps: instances, learningRate: fromStart ? 1e-3 : 2e-3 },
     decoder: { steps: decoder, learningRate: 1e-4 },
     late: { steps: late, learningRate: 1e-4 },
     full: { steps: full, learningRate: 1e-4 },
+    lora: { steps: lora, learningRate: 1e-4 },
     seed,
     scores: 6,
-    patience: 3,
+    patience: 4,
   };
 }
 

@@ -71,6 +71,8 @@ export interface TrainedModel {
   readonly late?: Learned;
   /** Of the whole encoder, in the same way. */
   readonly full?: Learned;
+  /** Of its attention, to which small changes were learned. */
+  readonly lora?: Learned;
 }
 
 export async function trainModel(training: ModelTraining, task: TaskOptions = {}): Promise<TrainedModel> {
@@ -173,10 +175,15 @@ async function trainDecoder(training: ModelTraining, canvases: number, task: Tas
  * Factors on the learning rate of the encoder: the instance decoder is small and learns fast, the mask decoder has been
  * trained long.
  */
-const JOINT_RATES: Readonly<Record<JointPart, number>> = { late: 1, encoder: 1, decoder: 0.5, instances: 5 };
+const JOINT_RATES: Readonly<Record<JointPart, number>> = { late: 1, encoder: 1, lora: 5, decoder: 0.5, instances: 5 };
 
-/** The whole encoder has many weights, and each picture once: its steps are restless. */
-const AVERAGE: Readonly<Record<EncoderPart, Pick<TrainerOptions, 'average'>>> = { late: {}, full: { average: 0.999 } };
+/** Where each picture comes once, steps are restless. */
+const AVERAGED = { average: 0.999 } as const;
+const AVERAGE: Readonly<Record<EncoderPart, Pick<TrainerOptions, 'average'>>> = {
+  late: {},
+  full: AVERAGED,
+  lora: AVERAGED,
+};
 /** Where the random numbers of pictures that are made at their step begin, apart from those of the others. */
 const FRESH = -2;
 
@@ -192,7 +199,7 @@ async function trainEncoder(
   if (!encoder) throw new SamError('invalid_argument', 'Give the encoder that the training goes on from.');
   const { seed, pictures = 1 } = settings;
   const decoder = trainableDecoder(heads.decoder.model, decoderParts(training.parts));
-  const source = part === 'full' ? freshPictures(training, task) : cachedPictures(training, canvases);
+  const source = part === 'late' ? cachedPictures(training, canvases) : freshPictures(training, part, task);
   const objective = await JointObjective.create(runtime, encoder, decoder, source, { seed, pictures });
   try {
     const score = scores?.joint;
@@ -207,13 +214,13 @@ async function trainEncoder(
           decoder: decoder.weights,
           instances: heads.instances.weights,
         }),
-        score: score && ((weights, inner) => score(partsOf(weights, encoder.part), inner)),
+        score: score && ((weights, inner) => score(partsOf(weights, encoder), inner)),
       },
       advancing(training, part, task),
     );
-    const weights = partsOf(learned.weights, encoder.part);
+    const weights = partsOf(learned.weights, encoder);
     return {
-      [part]: { ...learned, weights: weights[encoder.part] ?? new Map() },
+      [part]: { ...learned, weights: weights.encoder },
       instances: { ...heads.instances, weights: weights.instances },
       decoder: {
         ...heads.decoder,
@@ -227,9 +234,13 @@ async function trainEncoder(
 }
 
 /** Pictures that the encoder has not met yet, as many as there are steps for. */
-function freshPictures({ images, settings, learning }: ModelTraining, { signal }: TaskOptions): JointPictures {
-  const { seed, pictures = 1, full, kindWeights } = settings;
-  const count = full.steps * pictures;
+function freshPictures(
+  { images, settings, learning }: ModelTraining,
+  part: EncoderPart,
+  { signal }: TaskOptions,
+): JointPictures {
+  const { seed, pictures = 1, kindWeights } = settings;
+  const count = settings[part].steps * pictures;
   const plans = planCanvases(images, count, Random.ofStep(seed, FRESH), kindWeights);
   const pictureOf = (index: number) => makeCanvas(plans[index], { signal });
   return madePictures({ count, pictureOf, seed, encoderInput: learning?.encoderInput });
@@ -240,9 +251,9 @@ function cachedPictures({ store }: ModelTraining, canvases: number): JointPictur
   return keptPictures({ store, stages: indices.map(stageKey), canvases: indices.map(canvasKey) });
 }
 
-function partsOf(weights: Weights, encoder: TrainableEncoder['part']): JointWeights {
+function partsOf(weights: Weights, { part, ofFile = (own) => own }: TrainableEncoder): JointWeights {
   return {
-    [encoder]: partOf(weights, encoder),
+    encoder: ofFile(partOf(weights, part)),
     decoder: partOf(weights, 'decoder'),
     instances: partOf(weights, 'instances'),
   };

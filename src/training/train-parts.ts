@@ -8,6 +8,7 @@ import type { OnnxModel } from '../onnx/model.js';
 import { readModel } from '../onnx/read.js';
 import type { TaskOptions } from '../task.js';
 import { lateStage, STAGE_NAME } from './encoder/late-stage.js';
+import { lowRank } from './encoder/low-rank.js';
 import { wholeEncoder } from './encoder/trainable-encoder.js';
 import { EARLY } from './instances/feature-cache.js';
 import { weightsOfLightDecoder } from './instances/light-decoder.js';
@@ -15,9 +16,16 @@ import { instanceScore } from './instances/validation.js';
 import { jointScore } from './joint/validation.js';
 import type { TrainingImage } from './labelled-image.js';
 import type { Weights } from './parameters.js';
-import { trainableDecoder } from './prompts/mask-decoder.js';
+import { type DecoderPart, trainableDecoder } from './prompts/mask-decoder.js';
 import { promptScore } from './prompts/validation.js';
-import { encoderPart, type LearnedPart, TRAINED_PARTS, type TrainedPart, type TrainingSettings } from './settings.js';
+import {
+  type EncoderPart,
+  encoderPart,
+  type LearnedPart,
+  TRAINED_PARTS,
+  type TrainedPart,
+  type TrainingSettings,
+} from './settings.js';
 import { type ModelTraining, type TrainedModel, trainModel } from './train-model.js';
 
 /** Trains parts of a model by its declaration: its files are read, and what they hold is what training goes on from. */
@@ -51,7 +59,11 @@ export interface TrainedParts extends TrainedModel {
   readonly started: Readonly<Record<LearnedPart, string>>;
 }
 
-const LEARNING = { late: lateStage, full: wholeEncoder };
+const LEARNING = {
+  late: lateStage,
+  full: wholeEncoder,
+  lora: (...encoder: Parameters<typeof wholeEncoder>) => lowRank(wholeEncoder(...encoder)),
+};
 
 export async function trainParts(
   { model, parts, fromScratch = false, settings: settingsOf, training, heldBack }: PartsTraining,
@@ -90,11 +102,11 @@ export async function trainParts(
       },
       task,
     );
-    const { weights } = trained.late ?? trained.full ?? {};
+    const { weights } = trained.late ?? trained.full ?? trained.lora ?? {};
     const changed = weights && new Map([...files.changed, ...weights]);
     const delta = changed && encoderDelta(readModel(await load(model.encoder, task)), changed);
     const [own, { name }] = [instances ? model.name : 'random weights', model];
-    const started = { instances: own, decoder: name, late: name, full: name };
+    const started = { instances: own, decoder: name, late: name, full: name, lora: name };
     return { ...trained, ...(delta && { delta }), settings, started };
   } finally {
     await encoder.release();
@@ -111,8 +123,8 @@ export async function trainableParts(
   const can = (part: TrainedPart): boolean => {
     try {
       if (part === 'instances') encoderWithEarlyFeatures(encoder, EARLY, model.earlyFeatures);
-      else if (part === 'late' || part === 'full') LEARNING[part](readModel(encoder), model);
-      else return trainableDecoder(decoder, new Set([part])).parameters.length > 0;
+      else if (part in LEARNING) LEARNING[part as EncoderPart](readModel(encoder), model);
+      else return trainableDecoder(decoder, new Set([part as DecoderPart])).parameters.length > 0;
       return true;
     } catch {
       return false;

@@ -75,7 +75,7 @@ export function partsOfPreset(preset: Preset): readonly TrainedPart[] {
 
 export function settingsOf({ preset, steps = {}, pictures, seed }: TrainingJob, goesOn: boolean): TrainingSettings {
   const settings = presetSettings(preset, goesOn, seed);
-  const { canvases, instances, decoder, late, full } = settings;
+  const { canvases, instances, decoder, late, full, lora } = settings;
   return {
     ...settings,
     canvases: steps.canvases ?? canvases,
@@ -83,6 +83,7 @@ export function settingsOf({ preset, steps = {}, pictures, seed }: TrainingJob, 
     decoder: { ...decoder, steps: steps.decoder ?? decoder.steps },
     late: { ...late, steps: steps.late ?? late.steps },
     full: { ...full, steps: steps.full ?? full.steps },
+    lora: { ...lora, steps: steps.lora ?? lora.steps },
     ...(pictures !== undefined && { pictures }),
   };
 }

@@ -8,7 +8,7 @@ import type { TrainingHost, TrainingJob, TrainingNews, TrainingResult } from './
 
 /** What a part scores on what was kept back. */
 export interface Gain {
-  /** 'instances': mean segmentation accuracy; 'decoder': mean IoU of clicks and boxes; 'late' and 'full': the mean of both. */
+  /** 'instances': mean segmentation accuracy; 'decoder': mean IoU of clicks and boxes; 'late', 'full' and 'lora': the mean of both. */
   readonly part: LearnedPart;
   readonly before?: number;
   readonly after: number;

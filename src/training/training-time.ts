@@ -38,6 +38,7 @@ export function amountOf(
     decoder: learnsDecoder ? settings.decoder.steps : 0,
     late: parts.has('late') ? settings.late.steps : 0,
     full: parts.has('full') ? settings.full.steps : 0,
+    lora: parts.has('lora') ? settings.lora.steps : 0,
     score: learning.filter(Boolean).length * (settings.scores + 1) * images.heldBack,
   };
 }
@@ -91,7 +92,7 @@ export class TrainingClock {
     const { amount, speed, counted, spent } = this;
     const mean = counted[phase] > 0 ? spent[phase] / counted[phase] : undefined;
     if (phase === 'pictures' || counted[phase] * 4 > amount[phase]) return mean ?? speed?.[phase];
-    const steps = amount.instances + amount.decoder + amount.late + amount.full;
+    const steps = amount.instances + amount.decoder + amount.late + amount.full + amount.lora;
     const step = counted[phase] >= 3 ? mean : speed?.[phase];
     return step === undefined ? mean : step + (speed ? (amount.score * speed.score) / steps : 0);
   }

@@ -31,7 +31,7 @@ class FakeHost implements TrainingHost {
 
   async measure() {
     this.measured++;
-    return { pictures: 1, instances: 1, decoder: 1, late: 1, full: 1, score: 1 };
+    return { pictures: 1, instances: 1, decoder: 1, late: 1, full: 1, lora: 0, score: 1 };
   }
 
   train(job: TrainingJob, run: TrainingRun = {}) {

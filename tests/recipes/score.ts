@@ -15,6 +15,7 @@ import { registerModel, resolveModel } from '../../src/model/registry.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
 import { automaticSegmentation, recommendedThresholds } from '../../src/segmentation/automatic.js';
 import { masksToLabels } from '../../src/segmentation/masks-to-labels.js';
+import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { realWorker } from '../support/real-worker.js';
 import { type ValidationImage, validationImages } from './validation-images.js';
 
@@ -27,8 +28,8 @@ const STORED = 'docs/models/scores.csv';
 /** Two machines round differently. */
 const TOLERANCE = 0.002;
 
-const MEASURES = ['point', 'box', 'msa', 'sa50'] as const;
-type Scores = Readonly<Partial<Record<(typeof MEASURES)[number], number>>>;
+export const MEASURES = ['point', 'box', 'msa', 'sa50'] as const;
+export type Scores = Readonly<Partial<Record<(typeof MEASURES)[number], number>>>;
 
 interface Row {
   readonly model: string;
@@ -68,7 +69,12 @@ export default async function score(args: string[]): Promise<number> {
   const rows: Row[] = [];
   for (const image of images)
     for (const model of models) {
-      const row = await rowOf(worker, model, image, values);
+      const row = {
+        model: model.name,
+        set: image.set,
+        image: image.name,
+        scores: await scoresOf(worker, model, image, values),
+      };
       rows.push(row);
       console.log(line(row));
     }
@@ -104,18 +110,19 @@ function sha256Of(file: string): string {
 }
 
 interface Choices {
+  /** prompts, ais, amg. */
   readonly only: string;
   readonly objects: string;
   readonly work: string;
   readonly pictures?: string;
 }
 
-async function rowOf(
-  worker: Awaited<ReturnType<typeof realWorker>>,
+export async function scoresOf(
+  worker: SamWorker,
   model: ModelSpec,
-  { set, name, load }: ValidationImage,
+  { name, load }: ValidationImage,
   { only, objects, work, pictures }: Choices,
-): Promise<Row> {
+): Promise<Scores> {
   const { pixels, labels } = await load();
   const source = openNdarray({ ...pixels, axes: pixels.shape.length === 3 ? 'yxs' : 'yx' } as never);
   const store = folderStore(path.join(work, name.replace(/\W/g, '-')));
@@ -135,20 +142,21 @@ async function rowOf(
       scores.point = points.meanIou;
       scores.box = (await evaluatePrompts(context, labels, STANDARD_SETTINGS[3], options)).meanIou;
     }
-    if (only.includes('ais')) {
+    for (const mode of ['ais', 'amg'] as const) {
+      if (!only.includes(mode)) continue;
       const found = await automaticSegmentation(context, {
-        mode: 'ais',
-        thresholds: recommendedThresholds('ais', model.defaults),
+        mode,
+        thresholds: recommendedThresholds(mode, model.defaults),
       });
       const { msa, sa50 } = scoreSegmentation(labels, found.labels);
-      show('ais', found.labels);
+      show(mode, found.labels);
       Object.assign(scores, { msa, sa50 });
     }
     await embeddings.stored();
   } finally {
     embeddings.close();
   }
-  return { model: model.name, set, image: name, scores };
+  return scores;
 }
 
 function meansOf(rows: readonly Row[]): Row[] {

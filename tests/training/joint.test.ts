@@ -11,6 +11,7 @@ import { readModel } from '../../src/onnx/read.js';
 import { type Canvas, makeCanvas } from '../../src/training/canvas.js';
 import { EncoderSession } from '../../src/training/encoder/encoder-session.js';
 import { lateStage, STAGE_NAME } from '../../src/training/encoder/late-stage.js';
+import { lowRank } from '../../src/training/encoder/low-rank.js';
 import { type TrainableEncoder, wholeEncoder } from '../../src/training/encoder/trainable-encoder.js';
 import { cacheCanvas, EARLY } from '../../src/training/instances/feature-cache.js';
 import { DECODER_PARAMETERS } from '../../src/training/instances/light-decoder.js';
@@ -141,10 +142,43 @@ describe('encoder with both decoders', function () {
     assert.ok(Math.abs(slope - expected) / expected < 0.01, `slope ${slope}, by the gradients ${expected}`);
     await objective.release();
   });
+
+  it('begins as it was where small changes beside its attention learn, which have the gradients that finite differences have (thorough)', async () => {
+    const whole = wholeEncoder(readModel(file));
+    const lora = lowRank(whole);
+    const changes = [...lora.weights.values()].reduce((sum, { length }) => sum + length, 0);
+    assert.ok(changes < 100_000, `${changes} of 5.7 million weights`);
+    assert.deepEqual(lora.ofFile?.(lora.weights).get('onnx::MatMul_2385'), whole.weights.get('onnx::MatMul_2385'));
+    const pictures = madePictures({ count: 1, seed: 1, pictureOf: async () => canvas });
+    const { input } = await pictures.draw(0, new Random(1), () => undefined);
+    const session = await EncoderSession.create(runtime, lora);
+    const start = await session.forward(input, lora.weights);
+    const off = start.emb.map((value, i) => Math.abs(value - encoded.features.data[i]));
+    assert.ok(Math.max(...maxima(off)) < 1e-3, `${Math.max(...maxima(off))}`);
+
+    const random = new Random(4);
+    const some = new Map([...lora.weights].map(([name, values]) => [name, values.map(() => 0.03 * random.normal())]));
+    const given = await session.forward(input, some);
+    const emb = Float32Array.from(given.emb, () => random.normal());
+    const gradients = await session.gradients(input, given, { emb }, some);
+    assert.deepEqual([...gradients.keys()].sort(), lora.parameters.map(({ name }) => name).sort());
+    const direction = alongGradients(some, gradients, [...gradients.keys()]);
+    const at = async (step: number) => dot(emb, (await session.forward(input, shifted(some, direction, step))).emb);
+    const step = 1e-3;
+    const slope = ((await at(step)) - (await at(-step))) / (2 * step);
+    const expected = slopeOf(gradients, direction);
+    assert.ok(Math.abs(slope - expected) / expected < 0.01, `slope ${slope}, by the gradients ${expected}`);
+    await session.release();
+
+    const merged = await EncoderSession.create(runtime, whole);
+    const { emb: ofFile } = await merged.forward(input, new Map([...whole.weights, ...(lora.ofFile?.(some) ?? [])]));
+    assert.ok(Math.max(...maxima(ofFile.map((value, i) => Math.abs(value - given.emb[i])))) < 1e-3);
+    await merged.release();
+  });
 });
 
 /** Gradients as they are. */
-const clip = { late: 1e9, encoder: 1e9, decoder: 1e9, instances: 1e9 };
+const clip = { late: 1e9, encoder: 1e9, lora: 1e9, decoder: 1e9, instances: 1e9 };
 
 function slopeOf(gradients: ReadonlyMap<string, Float32Array>, direction: Weights): number {
   return [...direction].reduce((sum, [name, values]) => sum + dot(gradients.get(name), values), 0);

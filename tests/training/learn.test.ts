@@ -67,12 +67,17 @@ describe('learning', () => {
 
   it('keeps the weights that scored best and stops when the scores get no better', async () => {
     const rows: TrainingRow[] = [];
-    const scores = [0.3, 0.5, 0.4, 0.5, 0.45];
+    const scores = [0.3, 0.5, 0.4, 0.49, 0.45];
     const score = async () => scores[rows.filter(({ accuracy }) => accuracy !== undefined).length] ?? 1;
     const options = { patience: 3, score, onStep: (row: TrainingRow) => void rows.push(row) };
     const { step, accuracy } = await learn(learning(memoryStore(), options));
     assert.deepEqual([step, accuracy], [40, 0.5]);
     assert.equal(rows.at(-1)?.step, 100);
+  });
+
+  it('goes on as long as nothing is found yet, and takes the later of equal scores', async () => {
+    const { step, accuracy } = await learn(learning(memoryStore(), { patience: 3, score: async () => 0 }));
+    assert.deepEqual([step, accuracy], [120, 0]);
   });
 
   it('keeps what it began with if nothing is better', async () => {

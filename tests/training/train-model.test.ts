@@ -31,14 +31,15 @@ describe('training of a model', () => {
       decoder: { steps: 1, learningRate: 1e-5 },
       late: { steps: 1, learningRate: 1e-5 },
       full: { steps: 1, learningRate: 1e-5 },
+      lora: { steps: 1, learningRate: 1e-5 },
     };
     const parts = new Set(['instances', 'mask_decoder', 'late'] as const);
     const ofJoint = [0.2, 0.3, 0.4, 0.5];
     const scores = {
       instances: async () => 1,
       decoder: promptScore(runtime, encoder, images),
-      joint: async ({ encoder, late }: JointWeights) => {
-        assert.ok((encoder ?? late)?.has('neck.2.weight'));
+      joint: async ({ encoder }: JointWeights) => {
+        assert.ok(encoder.has('neck.2.weight'));
         return ofJoint.shift() as number;
       },
     };

@@ -47,11 +47,12 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
       --from_scratch           start the instance decoder from random weights, even if the model has one
       --preset NAME            quick, better or best: ${presetText('instances')} steps of the instance decoder,
                                ${presetText('decoder')} of the mask decoder, ${presetText('late')} of the late part, or
-                               ${presetText('full')} of the whole encoder (default: better)
+                               ${presetText('full')} of the whole encoder, or of lora (default: better)
       --n_iterations N         steps of the instance decoder, instead of the preset's
       --n_prompt_iterations N  steps of the mask decoder, instead of the preset's
       --n_late_iterations N    steps of the late part, instead of the preset's
       --n_full_iterations N    steps of the whole encoder, instead of the preset's
+      --n_lora_iterations N    steps of lora, instead of the preset's
       --batch_size N           pictures in a step of the late part or the whole encoder (default: 1)
       --n_canvases N           pictures to make of the images, instead of the preset's
       --trained_model_name N   what the result is called; -m N runs it
@@ -62,8 +63,9 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
       --dry_run                say what would be trained on, and stop
 
 Trains the instance decoder, which finds all objects of an image at once, and the mask decoder, which answers clicks and
-boxes. The encoder stays as it is, unless --parts names late or full too: then the late part of the encoder, or the whole of
-it, learns at last, together with both decoders, and images are embedded anew with the new model. A run that was stopped goes on when the command is given again.`;
+boxes. The encoder stays as it is, unless --parts names late, full or lora too: then the late part of the encoder, the whole of it,
+or small changes beside the weights of its attention (LoRA) learn at last, together with both decoders, and images are
+embedded anew with the new model. A run that was stopped goes on when the command is given again.`;
 
 function presetText(part: 'instances' | 'decoder' | EncoderPart): string {
   return Object.values(PRESETS)
@@ -89,6 +91,7 @@ const OPTIONS = {
   n_prompt_iterations: { type: 'string' },
   n_late_iterations: { type: 'string' },
   n_full_iterations: { type: 'string' },
+  n_lora_iterations: { type: 'string' },
   batch_size: { type: 'string', default: '1' },
   n_canvases: { type: 'string' },
   trained_model_name: { type: 'string' },
@@ -163,7 +166,7 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 /** What the training has brought on the images that were kept back. */
-function gainReport({ instances, decoder, late, full }: TrainedModel): string[] {
+function gainReport({ instances, decoder, late, full, lora }: TrainedModel): string[] {
   const line = (what: string, learned?: Learned) => {
     if (learned?.accuracy === undefined) return [];
     const before = learned.before === undefined ? '' : `${learned.before.toFixed(3)} → `;
@@ -174,6 +177,7 @@ function gainReport({ instances, decoder, late, full }: TrainedModel): string[] 
     ...line('Mean IoU of objects clicked and boxed', decoder),
     ...line('Mean of both with the late part trained', late),
     ...line('Mean of both with the whole encoder trained', full),
+    ...line('Mean of both with the encoder adapted', lora),
   ];
 }
 
@@ -216,7 +220,7 @@ function settingsOf(values: Values, seed: number, fromStart: boolean): TrainingS
   const settings = presetSettings(preset as Preset, fromStart, seed);
   const whole = (name: string, text: string | undefined, otherwise: number) =>
     text === undefined ? otherwise : wholeNumber(name, text, 1);
-  const { instances, decoder, late, full, canvases } = settings;
+  const { instances, decoder, late, full, lora, canvases } = settings;
   return {
     ...settings,
     canvases: whole('n_canvases', n_canvases, canvases),
@@ -224,6 +228,7 @@ function settingsOf(values: Values, seed: number, fromStart: boolean): TrainingS
     decoder: { ...decoder, steps: whole('n_prompt_iterations', n_prompt_iterations, decoder.steps) },
     late: { ...late, steps: whole('n_late_iterations', n_late_iterations, late.steps) },
     full: { ...full, steps: whole('n_full_iterations', n_full_iterations, full.steps) },
+    lora: { ...lora, steps: whole('n_lora_iterations', values.n_lora_iterations, lora.steps) },
     pictures: wholeNumber('batch_size', values.batch_size, 1),
   };
 }

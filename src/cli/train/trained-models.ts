@@ -63,8 +63,8 @@ function modelIn(folder: string): ModelSpec {
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a trained model cannot be read: ${file}.`, { cause });
   }
-  const { name, base, instances, decoder, late, full } = card;
-  const encoder = full ?? late;
+  const { name, base, instances, decoder, late, full, lora } = card;
+  const encoder = full ?? late ?? lora;
   const parts = [instances, decoder, encoder].filter((part) => part !== undefined);
   if (typeof name !== 'string' || typeof base !== 'string' || !parts.every(({ file }) => typeof file === 'string'))
     throw new SamError(

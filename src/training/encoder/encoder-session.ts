@@ -19,19 +19,26 @@ export class EncoderSession {
   private constructor(
     private readonly runtime: OrtRuntime,
     private readonly stages: readonly StageSession[],
+    /** Of the first stage with weights that change; what comes before it has nothing to learn. */
+    private readonly first: number,
   ) {}
 
   static async create(runtime: OrtRuntime, { stages }: TrainableEncoder): Promise<EncoderSession> {
     const sessions: StageSession[] = [];
+    const first = stages.findIndex(({ parameters }) => parameters.length > 0);
     for (const [index, stage] of stages.entries()) {
       const forwards = await runtime.createSession(forwardGraph(stage));
+      if (index < first) {
+        sessions.push({ stage, forwards });
+        continue;
+      }
       // Nobody asks how the image should change.
-      const parameters = index === 0 ? stage.parameters : [...stage.parameters, parameterOf(stage)];
+      const parameters = index === first ? stage.parameters : [...stage.parameters, parameterOf(stage)];
       const options = { frequent: false };
       const backwards = await GradientSession.create(runtime, parameters, (g) => emitProduct(g, stage), options);
       sessions.push({ stage, forwards, backwards });
     }
-    return new EncoderSession(runtime, sessions);
+    return new EncoderSession(runtime, sessions, first);
   }
 
   /** @param input what the first stage takes @returns what each stage gives */
@@ -62,9 +69,9 @@ export class EncoderSession {
   ): Promise<Map<string, Float32Array>> {
     const all = new Map<string, Float32Array>();
     let later: Float32Array | undefined;
-    for (const [index, { stage, backwards }] of [...this.stages.entries()].reverse()) {
+    for (const [index, { stage, backwards }] of [...this.stages.entries()].slice(this.first).reverse()) {
       const gradient = summed(by[stage.gives], later);
-      if (!gradient) continue;
+      if (!gradient || !backwards) continue;
       const from = index === 0 ? input : (given[this.stages[index - 1].stage.gives] as Float32Array);
       const { gradients } = await backwards.run(weights, {
         [stage.input.name]: this.runtime.tensor('float32', from, stage.input.shape),
@@ -79,7 +86,7 @@ export class EncoderSession {
   async release(): Promise<void> {
     for (const { forwards, backwards } of this.stages) {
       await forwards.release();
-      await backwards.release();
+      await backwards?.release();
     }
   }
 }
@@ -87,7 +94,7 @@ export class EncoderSession {
 interface StageSession {
   readonly stage: EncoderStage;
   readonly forwards: OrtSession;
-  readonly backwards: GradientSession;
+  readonly backwards?: GradientSession;
 }
 
 const RESULT = 'result';

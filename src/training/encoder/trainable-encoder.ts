@@ -14,14 +14,19 @@ import type { Parameter, Weights } from '../parameters.js';
  * (model/early-features.ts) and the embedding.
  */
 export interface TrainableEncoder {
-  /** What its weights are called in a training of several networks: 'late' begins with 's2', 'encoder' with the image. */
-  readonly part: 'late' | 'encoder';
+  /**
+   * What its weights are called in a training of several networks: 'late' begins with 's2', 'encoder' with the image, and so
+   * does 'lora', of which only small changes beside the weights learn (low-rank.ts).
+   */
+  readonly part: 'late' | 'encoder' | 'lora';
   /** How it takes images. */
   readonly encoderInput: EncoderInput;
   readonly stages: readonly EncoderStage[];
   readonly parameters: readonly Parameter[];
-  /** As they are in the encoder's file. */
+  /** What it begins with: as they are in the encoder's file, unless they are none of its own. */
   readonly weights: Weights;
+  /** What the weights of the encoder's file are by those that learn; these themselves if absent. */
+  readonly ofFile?: (weights: Weights) => Weights;
 }
 
 export interface EncoderStage {
@@ -74,7 +79,7 @@ function tensorOf(encoder: OnnxModel, output: StageOutput, { earlyFeatures }: En
 }
 
 function stagesOf(
-  part: TrainableEncoder['part'],
+  part: 'late' | 'encoder',
   encoder: OnnxModel,
   input: Port,
   outputs: readonly StageOutput[],

@@ -49,13 +49,13 @@ export interface JointOptions {
 }
 
 /** The parts that learn; names of parameters begin with that of their part, as both networks have an `onnx::MatMul_…`. */
-export const JOINT_PARTS = ['late', 'encoder', 'decoder', 'instances'] as const;
+export const JOINT_PARTS = ['late', 'encoder', 'lora', 'decoder', 'instances'] as const;
 export type JointPart = (typeof JOINT_PARTS)[number];
 
-/** Weights by part and their own names; of the encoder all, or those of its late part. */
-export type JointWeights = Readonly<Record<'decoder' | 'instances', Weights> & Partial<Record<JointPart, Weights>>>;
+/** Weights by their own names; of the encoder those of its file that have changed. */
+export type JointWeights = Readonly<Record<'encoder' | 'decoder' | 'instances', Weights>>;
 
-const CLIP: Readonly<Record<JointPart, number>> = { late: 1, encoder: 1, decoder: 1, instances: 5 };
+const CLIP: Readonly<Record<JointPart, number>> = { late: 1, encoder: 1, lora: 1, decoder: 1, instances: 5 };
 const ANCHOR = 0.5;
 
 interface Parts {

@@ -30,10 +30,7 @@ export function jointScore(
 ) {
   const base = readModel(encoder);
   return async (weights: JointWeights, task: TaskOptions = {}): Promise<number> => {
-    const changed = encoderWithDelta(
-      encoder,
-      writeModel(encoderDelta(base, weights.encoder ?? weights.late ?? new Map())),
-    );
+    const changed = encoderWithDelta(encoder, writeModel(encoderDelta(base, weights.encoder)));
     const { bytes, outputs } = encoderWithEarlyFeatures(changed, EARLY, earlyFeatures);
     const current = await ImageEncoder.create(runtime, bytes, encoderInput, outputs);
     try {

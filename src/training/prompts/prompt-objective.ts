@@ -115,7 +115,7 @@ export class IterativePrompting {
     private readonly decoder: TrainableDecoder,
     options: PromptingOptions,
   ) {
-    const { objects = 4, rounds = 4, projected = 0 } = options;
+    const { objects = 4, rounds = 2, projected = 0 } = options;
     const { byEmbedding = false, together = objects, frequent = true } = options;
     const shape = decoderInputs(1, 1)[EMBEDDING_INPUT];
     const embedding: Parameter = { name: EMBEDDING_INPUT, shape, start: { constant: 0 } };
