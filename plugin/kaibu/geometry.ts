@@ -43,7 +43,7 @@ export function maskPolygons(mask: Mask, height: number): XY[][][] {
 
 /** Every ring of a polygon or multipolygon, for even-odd filling. */
 export function geometryRings(geometry: Geometry, height: number): YX[][] {
-  if (geometry.type === 'Point') return [];
+  if (geometry.type === 'Point' || geometry.type === 'LineString') return [];
   const polygons = geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates;
   return polygons.flatMap((rings) => rings.map((ring) => fromRing(ring, height)));
 }

@@ -5,11 +5,11 @@ import type { Hand } from '../remote-functions.js';
 import { within } from './callbacks.js';
 import { promptGeometry, toXY } from './geometry.js';
 import { hearing } from './keys.js';
-import type { Geometry, KaibuVectorLayer, KaibuWindow, XY } from './window.js';
+import type { Geometry, KaibuVectorLayer, KaibuWindow } from './window.js';
 
 /** A mark, `[x, y]` with y up, that nobody draws in. */
 export interface Mark {
-  readonly geometry: Geometry | { readonly type: 'LineString'; readonly coordinates: readonly XY[] };
+  readonly geometry: Geometry;
   readonly properties: Readonly<Record<string, unknown>>;
 }
 

@@ -1,4 +1,4 @@
-import type { Size } from '../../src/ndimage/array.js';
+import type { Size, YX } from '../../src/ndimage/array.js';
 import type { ViewerEvent } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { Hand } from '../remote-functions.js';
@@ -28,12 +28,18 @@ const DIVISION = '#ff00ff';
 /** Label of a click that asks for the object under it, where the viewer reports no plain clicks. */
 export const PICK = 'pick';
 
+/** Label of a line that is a stroke of a tool, where the viewer reports no strokes. */
+export const STROKE = 'stroke';
+
 export interface PromptContext {
   readonly size: Size;
   readonly plane: number;
   /** Kind of what is drawn as an outline. */
   readonly shape: Outline;
-  pick(at: readonly [y: number, x: number]): void;
+  /** A click with a tool that draws nothing. */
+  pick(at: YX): void;
+  /** A stroke with a tool that draws no prompt. */
+  stroke(path: readonly YX[]): void;
   emit(event: ViewerEvent): void;
 }
 
@@ -130,9 +136,12 @@ export class PromptLayer {
     const id = idOf(feature);
     if (!id || this.#entering.delete(id) || this.#shown.has(id)) return;
     const context = this.#context();
-    if (feature.properties?.label === PICK) {
+    const { geometry } = feature;
+    const height = context.size[0];
+    if (feature.properties?.label === PICK || feature.properties?.label === STROKE) {
       void this.#layer.remove_features([id]);
-      if (feature.geometry.type === 'Point') context.pick(toYX(feature.geometry.coordinates, context.size[0]));
+      if (geometry.type === 'Point') context.pick(toYX(geometry.coordinates, height));
+      if (geometry.type === 'LineString') context.stroke(geometry.coordinates.map((at) => toYX(at, height)));
       return;
     }
     const positive = feature.properties?.label !== 'negative';

@@ -10,7 +10,7 @@ import type { Outline } from './geometry.js';
 import { type ImageOnScreen, type remoteConfig, showPlane } from './image.js';
 import { closingMark, MarkLayer, tileOutline, trackLine } from './mark-layer.js';
 import { LabelObjects, type ObjectsOnScreen, PolygonObjects } from './object-layers.js';
-import { NEGATIVE, PICK, POSITIVE, type PromptContext, PromptLayer } from './prompt-layer.js';
+import { NEGATIVE, PICK, POSITIVE, type PromptContext, PromptLayer, STROKE } from './prompt-layer.js';
 import type { KaibuWindow } from './window.js';
 
 /** From bottom to top, above the image. Scripts look layers up by these names. */
@@ -44,6 +44,8 @@ export class Scene {
   #drawn: PromptLayer | undefined;
   #render: PlaneRenderer | undefined;
   #shape: Outline = 'box';
+  /** Paints, splits or fills, in a viewer that knows nothing of it. */
+  #painting: PaintingTool | undefined;
 
   constructor(window: KaibuWindow, name: string, size: Size, context: SceneContext) {
     this.#window = this.#remembering(window);
@@ -181,14 +183,15 @@ export class Scene {
   async setTool({ kind, positive, brushSize }: ViewerTool): Promise<void> {
     if (!this.#points || !this.#shapes) return;
     const { extras } = this.#context;
-    const painting =
-      kind === 'brush' || kind === 'eraser' || kind === 'fill' || kind === 'split' || kind === 'scribble';
+    const painting = isPainting(kind) ? ({ tool: kind, radius: brushSize } as const) : undefined;
     if (this.#window.set_tool && extras?.painting)
-      await within(this.#window.set_tool({ kind: painting ? kind : 'none', radius: brushSize }), 'set_tool');
+      await within(this.#window.set_tool({ kind: painting?.tool ?? 'none', radius: brushSize }), 'set_tool');
     const outlines = kind === 'box' || kind === 'polygon' || kind === 'corners' || kind === 'ellipse';
     if (outlines) this.#shape = kind === 'corners' ? 'polygon' : kind;
-    // Without clicks of its own, the viewer tells of a click on an object by a point that is taken away at once.
-    const picks = (kind === 'pan' || painting) && !extras;
+    // Without clicks and strokes of its own, the viewer tells of them by points and lines that are taken away at once.
+    this.#painting = extras ? undefined : painting;
+    const picks = !extras && (kind === 'pan' || kind === 'fill');
+    const strokes = !extras && painting !== undefined && !picks;
     const color = positive ? POSITIVE : NEGATIVE;
     await this.#points.configure({
       draw_enable: kind === 'point' || picks,
@@ -198,14 +201,19 @@ export class Scene {
       draw_face_color: positive ? 'rgba(46, 230, 107, 0.08)' : 'rgba(255, 77, 77, 0.08)',
     });
     await this.#shapes.configure({
-      draw_enable: outlines,
+      draw_enable: outlines || strokes,
       draw_freehand: kind !== 'corners',
       // Kaibu has no ellipse: one is drawn as its box and becomes round when it is finished.
-      draw_shape_type:
-        kind === 'polygon' || kind === 'corners' ? 'Polygon' : kind === 'ellipse' && extras ? 'Ellipse' : 'Rectangle',
-      draw_label: 'positive',
+      draw_shape_type: strokes
+        ? 'LineString'
+        : kind === 'polygon' || kind === 'corners'
+          ? 'Polygon'
+          : kind === 'ellipse' && extras
+            ? 'Ellipse'
+            : 'Rectangle',
+      draw_label: strokes ? STROKE : 'positive',
     });
-    this.#drawn = outlines ? this.#shapes : this.#points;
+    this.#drawn = outlines || strokes ? this.#shapes : this.#points;
     await this.#selectDrawn();
   }
 
@@ -237,8 +245,20 @@ export class Scene {
       size: this.size,
       plane: this.#context.plane(),
       shape: this.#shape,
-      pick: this.#context.pick,
+      pick: (at) => (this.#painting ? this.#paint(this.#painting, [at]) : this.#context.pick(at)),
+      stroke: (path) => this.#painting && this.#paint(this.#painting, path),
       emit: this.#context.emit,
     };
   }
+
+  #paint(tool: PaintingTool, path: readonly YX[]): void {
+    this.#context.emit({ kind: 'painted', ...tool, path });
+  }
+}
+
+type Painted = Extract<ViewerEvent, { kind: 'painted' }>;
+type PaintingTool = Pick<Painted, 'tool' | 'radius'>;
+
+function isPainting(kind: ViewerTool['kind']): kind is Painted['tool'] {
+  return kind === 'brush' || kind === 'eraser' || kind === 'fill' || kind === 'split' || kind === 'scribble';
 }

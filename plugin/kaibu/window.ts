@@ -66,6 +66,7 @@ export type XY = readonly [x: number, y: number];
 
 export type Geometry =
   | { readonly type: 'Point'; readonly coordinates: XY }
+  | { readonly type: 'LineString'; readonly coordinates: readonly XY[] }
   | { readonly type: 'Polygon'; readonly coordinates: readonly (readonly XY[])[] }
   | { readonly type: 'MultiPolygon'; readonly coordinates: readonly (readonly (readonly XY[])[])[] };
 

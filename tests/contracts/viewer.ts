@@ -165,6 +165,31 @@ export function viewerContract(name: string, open: (deaf?: boolean) => Promise<V
       }
     });
 
+    it('reports strokes of the brush and of other tools with their path, and a click that fills, and draws nothing', async () => {
+      const path = [
+        [40.5, 40.5],
+        [40.5, 100.5],
+        [80.5, 120.5],
+      ] as const;
+      for (const kind of ['brush', 'eraser', 'scribble', 'split', 'fill'] as const) {
+        await h.viewer.setTool({ kind, positive: true, brushSize: 6 });
+        await h.clearEvents();
+        if (kind === 'fill') await h.click(path[0]);
+        else await h.drag(path);
+        const painted = await h.event('painted');
+        assert.equal(painted.tool, kind);
+        if (kind === 'brush') assert.equal(painted.radius, 6);
+        for (const [y, x] of kind === 'fill' ? path.slice(0, 1) : path)
+          assert.ok(
+            Math.min(...painted.path.map((at) => Math.hypot(at[0] - y, at[1] - x))) < 1.5,
+            `${kind} ${y}, ${x}`,
+          );
+        await h.settle();
+        const others = (await h.events()).filter((event) => event.kind.startsWith('prompt'));
+        assert.deepEqual(others, [], kind);
+      }
+    });
+
     it('says nothing about prompts that were shown from outside, moved from outside or taken away', async () => {
       const point: Prompt = { id: 'p', kind: 'point', plane: 0, at: [50, 50], positive: true };
       const box: Prompt = { id: 'b', kind: 'box', plane: 0, box: [10, 10, 40, 60] };

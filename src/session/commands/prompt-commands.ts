@@ -146,6 +146,7 @@ export const PROMPT_COMMANDS = {
     title: 'Auto-commit',
     group: 'commit',
     scope: 'session',
+    inViewer: true,
     keys: ['K'],
     tooltip:
       'A click outside of the current object commits it and begins the next one; a click on it, and a negative point, ' +
@@ -160,6 +161,7 @@ export const PROMPT_COMMANDS = {
     title: 'Point / box',
     group: 'prompts',
     scope: 'session',
+    inViewer: true,
     keys: ['P'],
     tooltip: 'Switch between point and box prompts.',
     predict: (state) => otherTool(state).change(state),

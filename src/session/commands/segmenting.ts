@@ -50,6 +50,7 @@ export const SEGMENT_COMMANDS = {
     group: 'segment',
     scope: 'session',
     keys: ['X'],
+    inViewer: true,
     tooltip: 'Use another of the three masks that the model offers for a single point, from small to large.',
     unavailable: (state) =>
       needsCurrent(state) ?? (state.candidates ? undefined : 'Other masks are offered for a single positive point.'),
