@@ -108,8 +108,14 @@ export const schemas = {
     ...placed,
   }),
   add_box_prompts: v.strictObject({ boxes: rows(yxyx, '[y0, x0, y1, x1]'), ...placed }),
+  add_ellipse_prompts: v.strictObject({
+    boxes: rows(yxyx, '[y0, x0, y1, x1]'),
+    labels: v.optional(labelsSchema),
+    ...placed,
+  }),
   add_polygon_prompts: v.strictObject({
     polygons: v.pipe(v.array(rows(yx, '[y, x]')), v.minLength(1, 'the list is empty')),
+    labels: v.optional(labelsSchema),
     ...placed,
   }),
   add_scribble_prompts: v.strictObject({

@@ -4,8 +4,9 @@ import type { RecordingView } from '../io/recording.js';
 import { exportLabels } from '../io/results/export.js';
 import { exportRecording, type RecordingExport, type RecordingFormat } from '../io/results/export-recording.js';
 import { labelsToGeoJson } from '../io/results/geojson.js';
+import type { YX } from '../ndimage/array.js';
 import { ellipseRing } from '../ndimage/ellipse.js';
-import { pointsAlong } from '../segmentation/points-from-shape.js';
+import { pointsAlong, pointsInside } from '../segmentation/points-from-shape.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import { type CommitPlan, planCommit } from '../session/edits/commit.js';
 import { loadSession, setCommittedObjects } from '../session/edits/edits.js';
@@ -74,6 +75,23 @@ export function createService(deps: ServiceDeps) {
   const training = trainingFunctions(deps.training, deps.headless?.openInput);
   const state = () => session.state;
   const noArguments = <R>(name: string, body: () => R | Promise<R>) => method(name, [], schemas.none, body);
+
+  function addShapes(
+    place: Place,
+    kind: 'polygon' | 'ellipse',
+    rings: readonly (readonly YX[])[],
+    labels: readonly (number | boolean)[] | undefined,
+  ): Promise<string[]> {
+    if (labels && labels.length !== rings.length)
+      throw new SamError('invalid_argument', `There are ${rings.length} ${kind}s but ${labels.length} labels.`);
+    const { size } = needImage(state());
+    return addPrompts(place, () =>
+      rings.flatMap((ring, i): Shape[] => {
+        if (labels === undefined || labels[i]) return [{ kind, ring }];
+        return pointsInside(ring, size).map((at) => ({ kind: 'point', at, positive: false }));
+      }),
+    );
+  }
 
   async function addPrompts(place: Place, make: () => readonly Shape[]): Promise<string[]> {
     const { plane = session.shown.plane } = place;
@@ -149,19 +167,30 @@ export function createService(deps: ServiceDeps) {
     add_box_prompts: method('add_box_prompts', ['boxes'], schemas.add_box_prompts, ({ boxes, ...place }) =>
       addPrompts(place, () => boxes.map(([y0, x0, y1, x1]) => ({ kind: 'box', box: [y0, x0, y1, x1] }))),
     ),
-    /** Each fills its box. */
-    add_ellipse_prompts: method('add_ellipse_prompts', ['boxes'], schemas.add_box_prompts, ({ boxes, ...place }) =>
-      addPrompts(place, () =>
-        boxes.map(([y0, x0, y1, x1]) => ({ kind: 'ellipse', ring: ellipseRing([y0, x0, y1, x1]) })),
-      ),
+    /** Each fills its box; a negative one (label 0) is negative points inside of it, as by hand. */
+    add_ellipse_prompts: method(
+      'add_ellipse_prompts',
+      ['boxes', 'labels'],
+      schemas.add_ellipse_prompts,
+      ({ boxes, labels, ...place }) =>
+        addShapes(
+          place,
+          'ellipse',
+          boxes.map(([y0, x0, y1, x1]) => ellipseRing([y0, x0, y1, x1])),
+          labels,
+        ),
     ),
+    /** Negative ones as with ellipses. */
     add_polygon_prompts: method(
       'add_polygon_prompts',
-      ['polygons'],
+      ['polygons', 'labels'],
       schemas.add_polygon_prompts,
-      ({ polygons, ...place }) =>
-        addPrompts(place, () =>
-          polygons.map((ring) => ({ kind: 'polygon', ring: ring.map(([y, x]) => [y, x] as const) })),
+      ({ polygons, labels, ...place }) =>
+        addShapes(
+          place,
+          'polygon',
+          polygons.map((ring) => ring.map(([y, x]) => [y, x] as const)),
+          labels,
         ),
     ),
     /** Points along each stroke, positive (1) or negative (0) as its label says. */

@@ -359,6 +359,27 @@ describe('service', () => {
     await assert.rejects(service.add_point_prompts([int64([5, 6, 7])]), /points\.0: expected \[y, x\]/);
   });
 
+  it('takes negative shapes as negative points inside of them, and refuses labels that are not as many', async () => {
+    const { service } = discService();
+    await service.open_image(arrayImage(40, 40, 'uint8'), { name: 'image' });
+    const square = [
+      [4, 4],
+      [4, 16],
+      [16, 16],
+      [16, 4],
+    ];
+    const [positive, ...negative] = await service.add_polygon_prompts([square, square], [1, 0]);
+    const within = await service.add_ellipse_prompts([[20, 20, 36, 36]], { labels: [0] });
+    assert.ok(negative.length > 0 && within.length > 0);
+    const prompts = (await service.get_prompts()) as { id: string; kind: string; label?: number; at?: number[] }[];
+    assert.equal(prompts.find(({ id }) => id === positive)?.kind, 'polygon');
+    for (const { id, kind, label, at = [] } of prompts.filter((prompt) => prompt.id !== positive)) {
+      const [low, high] = negative.includes(id) ? [4, 16] : [20, 36];
+      assert.ok(kind === 'point' && label === 0 && at.every((place) => place > low && place < high), `${id} at ${at}`);
+    }
+    await assert.rejects(service.add_polygon_prompts([square], [1, 0]), /1 polygons but 2 labels/);
+  });
+
   it('opens images of every dtype, as ImJoy calls its run function too', async () => {
     for (const dtype of ['uint8', 'bool', 'int64', 'float64']) {
       const { service } = discService();
