@@ -107,11 +107,15 @@ export class PolygonObjects implements ObjectsOnScreen {
         ? { add_feature_callback: edited, change_feature_callback: edited, remove_feature_callback: edited }
         : {};
     const adding = window.add_shapes([], hand({ name, ...config, ...hearing(emit) }));
-    objects = new PolygonObjects(await within(adding, `add ${name}`), size);
+    objects = new PolygonObjects(await within(adding, `add ${name}`), size, FILL[name]);
     return objects;
   }
 
-  private constructor(layer: KaibuVectorLayer, size: Size) {
+  private constructor(
+    layer: KaibuVectorLayer,
+    size: Size,
+    private readonly fill: string,
+  ) {
     this.#layer = layer;
     this.#size = size;
   }
@@ -128,12 +132,12 @@ export class PolygonObjects implements ObjectsOnScreen {
     if (sameColors) {
       // One object more changes the feature of one colour.
       for (const [color, list] of changed) {
-        const feature = colorFeature(color, list, this.#size[0]);
+        const feature = colorFeature(color, list, this.#size[0], this.fill);
         this.#written.note(featureId(color), feature.geometry);
         await within(this.#layer.update_feature(featureId(color), JSON.stringify(feature)), 'update_feature');
       }
     } else {
-      const features = objectFeatures(objects, this.#size[0]);
+      const features = objectFeatures(objects, this.#size[0], this.fill);
       for (const { geometry, properties } of features) this.#written.note(String(properties?.id), geometry);
       await within(this.#layer.set_features(collection(features)), 'set_features');
     }
@@ -157,11 +161,18 @@ export class PolygonObjects implements ObjectsOnScreen {
 
 /** A GeoJSON string of all objects, one MultiPolygon per colour. */
 export function objectsGeoJson(objects: readonly ViewObject[], height: number): string {
-  return collection(objectFeatures(objects, height));
+  return collection(objectFeatures(objects, height, FILL.committed_objects));
 }
 
-function objectFeatures(objects: readonly ViewObject[], height: number): Feature[] {
-  return [...masksByColor(objects)].map(([color, masks]) => colorFeature(color, masks, height));
+/** Opacity of the inside, as two hexadecimal digits. Kaibu draws no dashes: what is only proposed is nearly empty. */
+const FILL: Readonly<Record<ObjectLayerName, string>> = {
+  committed_objects: '55',
+  auto_segmentation: '11',
+  current_object: '55',
+};
+
+function objectFeatures(objects: readonly ViewObject[], height: number, fill: string): Feature[] {
+  return [...masksByColor(objects)].map(([color, masks]) => colorFeature(color, masks, height, fill));
 }
 
 function collection(features: readonly Feature[]): string {
@@ -185,11 +196,11 @@ function sameMasks(a: readonly Mask[], b: readonly Mask[] | undefined): boolean 
 
 const featureId = (color: string) => `objects ${color}`;
 
-function colorFeature(color: string, masks: readonly Mask[], height: number): Feature {
+function colorFeature(color: string, masks: readonly Mask[], height: number, fill: string): Feature {
   const coordinates = masks.flatMap((mask): XY[][][] => maskPolygons(mask, height));
   return {
     type: 'Feature',
     geometry: { type: 'MultiPolygon', coordinates },
-    properties: { id: featureId(color), edge_color: color, edge_width: 1.5, face_color: `${color}55` },
+    properties: { id: featureId(color), edge_color: color, edge_width: 1.5, face_color: `${color}${fill}` },
   };
 }

@@ -120,7 +120,11 @@ export class Scene {
       this.#objects.set(
         name,
         extras?.labels
-          ? await LabelObjects.create(this.#window, { type: 'labels', name, size, pick_callback }, hand)
+          ? await LabelObjects.create(
+              this.#window,
+              { type: 'labels', name, size, pick_callback, dashed: name === 'auto_segmentation' },
+              hand,
+            )
           : await PolygonObjects.create(this.#window, name, this.size, emit, hand),
       );
     }

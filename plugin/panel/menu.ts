@@ -28,7 +28,7 @@ export class Sheet {
     document.body.append(this.dialog);
     this.dialog.showModal();
     // What the sheet is for has the focus, not the button that closes it.
-    this.dialog.querySelector<HTMLElement>(':is(input, select, button):not(.close)')?.focus();
+    this.dialog.querySelector<HTMLElement>(':is(input, select, button, canvas):not(.close)')?.focus();
   }
 
   close(): void {

@@ -86,6 +86,8 @@ export interface LabelLayerConfig {
   readonly opacity?: number;
   /** Draw outlines only. */
   readonly outline?: boolean;
+  /** Outlines are dashed, as of what is only proposed. */
+  readonly dashed?: boolean;
   /** False keeps it out of the layer list and from answering clicks and hovers. */
   readonly listed?: boolean;
   /** A click on an object: with the pan tool, or with Alt held in any tool; or with Shift held, which `extend` says. */

@@ -267,6 +267,10 @@ describe('objects for the viewer', () => {
     assert.deepEqual(rgba(0, 0), [0, 0, 0, 0]);
     assert.deepEqual(rgba(2, 4), [255, 128, 0, 255]);
     assert.deepEqual(rgba(4, 4), [255, 128, 0, 128]);
+
+    colorize(indices, [square], { view, style: { fill: 0.5, outline: 1, dashed: true }, thickness: 1, part }, out);
+    for (const rim of [[0, 1, 2, 3, 4, 5].map((k) => rgba(2, 2 + k)), [0, 1, 2, 3, 4, 5].map((k) => rgba(2 + k, 2))])
+      assert.deepEqual(new Set(rim.map(([, , , opacity]) => opacity)), new Set([128, 255]), 'a proposal has dashes');
   });
 });
 

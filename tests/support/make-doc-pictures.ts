@@ -1,9 +1,12 @@
 import { mkdirSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { decode, encode } from 'fast-png';
-import type { Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
+import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
+import { encodeTiff } from '../../src/io/tiff/writer.js';
 import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from './annotator-page.js';
 import { launchBrowser } from './browser.js';
@@ -16,12 +19,13 @@ import { startServer } from './start-server.js';
  *       --outfile=dist/make-doc-pictures.mjs && node dist/make-doc-pictures.mjs
  */
 const FOLDER = path.join('docs', 'images');
+const WINDOW = { width: 1120, height: 720 };
 
 async function makePictures(): Promise<void> {
   mkdirSync(FOLDER, { recursive: true });
   const [browser, server] = await Promise.all([launchBrowser(), startServer(['--port', '0'])]);
   try {
-    const context = await browser.newContext({ viewport: { width: 1120, height: 720 }, acceptDownloads: true });
+    const context = await browser.newContext({ viewport: WINDOW, acceptDownloads: true });
     const annotator = await AnnotatorPage.over(await context.newPage(), server.url);
     await annotator.ready();
     const picture = async (name: string) => {
@@ -85,10 +89,67 @@ async function makePictures(): Promise<void> {
     await annotator.press('Control+s');
     await (await annotator.panel()).getByText('Label image, TIFF').waitFor();
     await picture('saving');
+    await annotator.press('Escape');
+
+    await annotator.press('a');
+    await annotator.until(
+      'automatic objects',
+      ({ layers, task }) => layers.auto_segmentation.count > 0 && task === null,
+    );
+    await picture('automatic');
+    await annotator.press('Shift+a');
+    await annotator.until('all accepted', ({ layers }) => layers.auto_segmentation.count === 0);
+    const panel = await annotator.panel();
+    await panel.locator('.object-list > summary').click();
+    await panel.getByLabel('Filter the objects').fill('size > 1000');
+    await panel.locator('.objects .row').first().click();
+    await annotator.press('1');
+    await annotator.until('a class', ({ layers }) =>
+      layers.committed_objects.objects.some((object) => object.object_class === 1),
+    );
+    await panel.locator('.object-list').evaluate((table) => table.scrollIntoView());
+    await picture('table');
     await context.close();
+    await makeVolumePicture(browser);
   } finally {
     await server.stop();
     await browser.close();
+  }
+}
+
+/** A cell of a volume in all its slices, with sections. */
+async function makeVolumePicture(browser: Browser): Promise<void> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-pictures-'));
+  const file = path.join(folder, 'volume.tif');
+  const { image } = volumePhantom({ seed: 5, size: [256, 320], planes: 12 });
+  await writeFile(file, await encodeTiff(image, { axes: 'zyx' }));
+  const server = await startServer([file, '--port', '0']);
+  try {
+    const context = await browser.newContext({ viewport: WINDOW });
+    const annotator = await AnnotatorPage.over(await context.newPage(), server.url);
+    await annotator.ready();
+    await annotator.press('o');
+    for (const at of [
+      [70, 50],
+      [190, 155],
+    ] as const) {
+      await annotator.click(at);
+      await annotator.until('a mask', ({ layers, task }) => layers.current_object.count > 0 && task === null);
+      await annotator.press('Shift+s');
+      await annotator.until(
+        'all slices',
+        ({ message, task }) => / slices/.test(message?.text ?? '') && task === null,
+        240,
+      );
+      if (at[0] === 70) await annotator.press('c');
+    }
+    await annotator.page.mouse.move(785, 4);
+    await annotator.page.waitForTimeout(1000);
+    await savePicture(annotator.page, 'volume');
+    await context.close();
+  } finally {
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

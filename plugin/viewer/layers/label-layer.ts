@@ -120,7 +120,7 @@ export class LabelLayer implements ViewerLayer {
     paintIndices(this.#objects, raster, this.#indices);
     const shown = this.#shuffle === 0 ? this.#objects : this.#objects.map((o) => ({ ...o, color: this.#colorOf(o) }));
     const pixels = new Uint32Array(this.#image.data.buffer);
-    const style = { fill: this.#outline ? 0 : this.#fill, outline: 1 };
+    const style = { fill: this.#outline ? 0 : this.#fill, outline: 1, dashed: this.#config.dashed === true };
     colorize(this.#indices, shown, { view: raster, style, thickness, part }, pixels);
     context.putImageData(this.#image, 0, 0, left, top, right - left, bottom - top);
   }

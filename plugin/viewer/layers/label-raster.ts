@@ -27,6 +27,7 @@ export interface LabelStyle {
   readonly fill: number;
   /** Opacity of the outline, 0-1. */
   readonly outline: number;
+  readonly dashed?: boolean;
 }
 
 /** Canvas pixels, upper bounds exclusive. */
@@ -100,6 +101,13 @@ export interface Colouring {
   readonly part: CanvasBox;
 }
 
+const DASH = 10;
+
+/** Stripes across the canvas, so that outlines of any direction but one are dashed. */
+function inGap(x: number, y: number): boolean {
+  return (x + 2 * y) % DASH >= DASH / 2;
+}
+
 /** Indices of paintIndices to RGBA (as little-endian 32-bit words), in one part of the canvas. */
 export function colorize(
   indices: Uint32Array,
@@ -128,7 +136,7 @@ export function colorize(
       const right = x + thickness < width ? i + thickness : i;
       const inside =
         indices[i + up] === value && indices[i + down] === value && indices[left] === value && indices[right] === value;
-      out[i] = inside ? fills[value]! : edges[value]!;
+      out[i] = inside || (style.dashed && inGap(x, y)) ? fills[value]! : edges[value]!;
     }
   }
 }
