@@ -6,6 +6,8 @@ import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ViewerHarness } from '../contracts/viewer.js';
 import { FakeViewer } from './fake-viewer.js';
 
+type Painted = Extract<ViewerEvent, { kind: 'painted' }>;
+
 /** Hands for the FakeViewer: turn what a person does into the events that a real viewer would make of it. */
 export function fakeHands(viewer = new FakeViewer(), { deaf = false } = {}): ViewerHarness {
   const log: ViewerEvent[] = [];
@@ -31,11 +33,15 @@ export function fakeHands(viewer = new FakeViewer(), { deaf = false } = {}): Vie
     }
   }
 
+  const stroke = (tool: Painted['tool'], path: readonly YX[]) =>
+    viewer.act({ kind: 'painted', tool, path, radius: viewer.tool?.brushSize ?? 0 });
+
   async function click(at: YX): Promise<void> {
     const [height, width] = imageSize();
     if (at[0] < 0 || at[1] < 0 || at[0] >= height || at[1] >= width)
       viewer.act({ kind: 'prompt-refused', why: 'outside' });
     else if (viewer.tool?.kind === 'pan') pick(at);
+    else if (viewer.tool?.kind === 'fill') stroke('fill', [at]);
     else if (viewer.tool?.kind === 'point') {
       const { positive } = viewer.tool;
       add((id, plane) => ({ kind: 'point', id, plane, at, positive }));
@@ -62,7 +68,9 @@ export function fakeHands(viewer = new FakeViewer(), { deaf = false } = {}): Vie
       const ys = ring.map(([y]) => y);
       const xs = ring.map(([, x]) => x);
       const box = [Math.min(...ys), Math.min(...xs), Math.max(...ys), Math.max(...xs)] as const;
-      if (viewer.tool?.kind === 'box') add((id, plane) => ({ kind: 'box', id, plane, box }));
+      const kind = viewer.tool?.kind;
+      if (kind === 'brush' || kind === 'eraser' || kind === 'scribble' || kind === 'split') stroke(kind, path);
+      else if (viewer.tool?.kind === 'box') add((id, plane) => ({ kind: 'box', id, plane, box }));
       else if (viewer.tool?.kind === 'polygon') add((id, plane) => ({ kind: 'polygon', id, plane, ring }));
       else if (viewer.tool?.kind === 'ellipse') {
         const [y0, x0] = ring[0];
