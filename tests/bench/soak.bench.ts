@@ -27,12 +27,11 @@ export default async (): Promise<Figure[]> => {
     }
     const devtools = await annotator.page.context().newCDPSession(annotator.page);
     const readings: Reading[] = [];
-    for (let cycle = 1; cycle <= cycles; cycle++) {
-      await annotator.page.evaluate(openSegmentCommit, cycle);
-      if (cycle % 10 === 0) {
-        readings.push(await read(devtools, server));
-        console.error(cycle, JSON.stringify(readings.at(-1)));
-      }
+    for (let cycle = 0; cycle < cycles; cycle += BETWEEN) {
+      // Each evaluation leaves its compiled text in the page: that of a test, not of the program.
+      await annotator.page.evaluate(openSegmentCommit, { from: cycle + 1, to: cycle + BETWEEN });
+      readings.push(await read(devtools, server));
+      console.error(cycle + BETWEEN, JSON.stringify(readings.at(-1)));
     }
     if (process.env.SOAK_SNAPSHOT) await keepSnapshot(devtools, process.env.SOAK_SNAPSHOT);
     const least = (part: (typeof PARTS)[number], some: readonly Reading[]) => Math.min(...some.map((at) => at[part]));
@@ -48,6 +47,9 @@ export default async (): Promise<Figure[]> => {
     await server.stop();
   }
 };
+
+/** Images from one reading to the next. */
+const BETWEEN = 10;
 
 const PARTS = ['page', 'server', 'encoder'] as const;
 
@@ -88,7 +90,7 @@ async function keepSnapshot(devtools: CDPSession, file: string): Promise<void> {
 }
 
 /** Runs in the page: nothing from outside of it is there. */
-async function openSegmentCommit(cycle: number): Promise<void> {
+async function openSegmentCommit({ from, to }: { from: number; to: number }): Promise<void> {
   interface Service {
     open_image(image: object, options: object): Promise<void>;
     add_point_prompts(points: number[][]): Promise<unknown>;
@@ -97,22 +99,24 @@ async function openSegmentCommit(cycle: number): Promise<void> {
     get_state(): Promise<{ autosave: string; layers: { committed_objects: { count: number } } }>;
   }
   const { api } = globalThis as unknown as { api: { getWindow(name: string): Promise<Service> } };
-  const service = await api.getWindow('micro-sam');
   const size = 256;
-  const pixels = new Uint8Array(size * size);
-  let noise = cycle;
-  for (let p = 0; p < pixels.length; p++) {
-    noise = (Math.imul(noise, 1664525) + 1013904223) >>> 0;
-    pixels[p] = (noise >>> 27) + (Math.hypot((p >> 8) - 128, (p & 255) - 128) < 40 ? 180 : 20);
-  }
-  const image = { _rtype: 'ndarray', _rvalue: pixels.buffer, _rshape: [size, size], _rdtype: 'uint8' };
-  await service.open_image(image, { name: `image ${cycle}` });
-  await service.add_point_prompts([[128, 128]]);
-  await service.paint([[128, 128]], { tool: 'brush', radius: 5 }); // a model for tests may find nothing
-  await service.commit();
-  for (;;) {
-    const { autosave, layers } = await service.get_state();
-    if (autosave === 'saved' && layers.committed_objects.count > 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  for (let cycle = from; cycle <= to; cycle++) {
+    const service = await api.getWindow('micro-sam');
+    const pixels = new Uint8Array(size * size);
+    let noise = cycle;
+    for (let p = 0; p < pixels.length; p++) {
+      noise = (Math.imul(noise, 1664525) + 1013904223) >>> 0;
+      pixels[p] = (noise >>> 27) + (Math.hypot((p >> 8) - 128, (p & 255) - 128) < 40 ? 180 : 20);
+    }
+    const image = { _rtype: 'ndarray', _rvalue: pixels.buffer, _rshape: [size, size], _rdtype: 'uint8' };
+    await service.open_image(image, { name: `image ${cycle}` });
+    await service.add_point_prompts([[128, 128]]);
+    await service.paint([[128, 128]], { tool: 'brush', radius: 5 }); // a model for tests may find nothing
+    await service.commit();
+    for (;;) {
+      const { autosave, layers } = await service.get_state();
+      if (autosave === 'saved' && layers.committed_objects.count > 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 }

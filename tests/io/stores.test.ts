@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, fork } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
@@ -114,6 +114,18 @@ describe('folder store', () => {
     await store.set('k', Uint8Array.of(1));
     assert.deepEqual(readdirSync(folder).sort(), ['.partial-2-0', 'k']);
     assert.deepEqual(await listKeys(store), ['k']);
+  });
+
+  it('without hard links, gives up what a killed writer has claimed, when it is old', async () => {
+    const store = (await oddFolderStore('without hard links', folder))(path.join(folder, 'claims'));
+    const claim = path.join(folder, 'claims', '.partial-new');
+    mkdirSync(claim, { recursive: true });
+    assert.equal(await store.create('new', Uint8Array.of(1)), false, 'somebody is writing it');
+    assert.equal(await store.get('new'), undefined);
+    const before = new Date(Date.now() - 120_000);
+    utimesSync(claim, before, before);
+    assert.equal(await store.create('new', Uint8Array.of(2)), true);
+    assert.deepEqual(readdirSync(path.join(folder, 'claims')), ['new']);
   });
 
   it('shows the old or the new value, whole, when the writer is killed', async () => {

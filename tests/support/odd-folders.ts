@@ -27,6 +27,16 @@ const ODD_FOLDERS = {
     export const [link, rename, rm, mkdir, readdir, readFile] = [
       real.link, real.rename, real.rm, real.mkdir, real.readdir, real.readFile,
     ].map(forgetful);`,
+  'of a network that lets two make one file': `
+    export const link = async () => {
+      throw Object.assign(new Error('EPERM: operation not permitted, link'), { code: 'EPERM' });
+    };
+    const openNew = async (file) => {
+      if (await real.stat(file).catch(() => undefined))
+        throw Object.assign(new Error('EEXIST: file already exists'), { code: 'EEXIST' });
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      return real.open(file, 'w');
+    };`,
 } as const;
 
 export type OddFolder = keyof typeof ODD_FOLDERS;
@@ -37,7 +47,7 @@ const fsOf = (kind: OddFolder) => `
   export * from 'node:fs/promises';
   ${ODD_FOLDERS[kind]}
   export const open = async (file, flags) => {
-    const handle = await real.open(file, flags);
+    const handle = await ${kind.includes('lets two') ? "(flags === 'wx' ? openNew(file) : real.open(file, flags))" : 'real.open(file, flags)'};
     const writeFile = async (bytes) => {
       const half = bytes.length >> 1;
       await handle.write(bytes, 0, half, 0);

@@ -1,4 +1,4 @@
-import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
 import type { Store } from '../store.js';
@@ -142,17 +142,41 @@ async function linkOrRefuse(temporary: string, target: string): Promise<boolean>
 
 const NO_LINKS = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EXDEV']);
 
-/** For file systems without hard links (memory sticks): a kill in mid-copy leaves a part, which seals detect. */
+/**
+ * For file systems without hard links (memory sticks, SMB): a kill in mid-copy leaves a part, which seals detect. Some of them
+ * let two machines make one file, but none lets two make one folder: who made it may write.
+ */
 async function copyOrRefuse(temporary: string, target: string): Promise<boolean> {
-  const bytes = await unlessStale(() => readFile(temporary));
+  const claim = path.join(path.dirname(target), `${TEMPORARY}${path.basename(target)}`);
+  if (!(await makeClaim(claim, temporary))) return false;
   try {
+    const bytes = await unlessStale(() => readFile(temporary));
     await unlessStale(() => writeAndFlush(target, bytes));
     return true;
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
     throw error;
+  } finally {
+    await unlessStale(() => rmdir(claim)).catch(() => undefined);
   }
 }
+
+/** A claim that a killed program has left is given up, by the clock of the file system, which `temporary` was written by, too. */
+async function makeClaim(claim: string, temporary: string): Promise<boolean> {
+  for (let tries = 0; ; tries++)
+    try {
+      await unlessStale(() => mkdir(claim));
+      return true;
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      const [made, now] = await Promise.all([stat(claim).catch(() => undefined), stat(temporary)]);
+      if (tries > 0 || made === undefined || now.mtimeMs - made.mtimeMs < CLAIM_MS) return false;
+      await rmdir(claim).catch(() => undefined);
+    }
+}
+
+/** To write a file that was written beside it takes less. */
+const CLAIM_MS = 60_000;
 
 /** What is only in the way. */
 async function remove(file: string): Promise<void> {
@@ -185,7 +209,7 @@ async function sweep(folder: string): Promise<void> {
     if (!name.startsWith(TEMPORARY)) continue;
     const file = path.join(folder, name);
     const info = await stat(file).catch(() => undefined);
-    if (info && Date.now() - info.mtimeMs > STALE_MS) await rm(file, { force: true });
+    if (info && Date.now() - info.mtimeMs > STALE_MS) await rm(file, { force: true, recursive: true });
   }
 }
 
