@@ -79,6 +79,8 @@ describe('public API', () => {
     const manifest = JSON.parse(read('manifest.imjoy.json'));
     const launcher = JSON.parse(/<config lang="json">(.*?)<\/config>/s.exec(read('plugin/micro-sam.imjoy.html'))![1]);
     assert.equal(inNode.VERSION, version);
+    assert.match(read('docs/bioengine/manifest.yaml'), new RegExp(`^version: ${version}$`, 'm'));
+    assert.match(read('docs/bioengine/micro_sam_worker.py'), new RegExp(`^VERSION = "${version}"$`, 'm'));
     assert.deepEqual([manifest.version, manifest.plugins[0].version, launcher.version], [version, version, version]);
   });
 });

@@ -111,6 +111,18 @@ describe('a Hypha server', function () {
     const labels = [0, 1, 2, 3].map((n) => readFileSync(path.join(results, `disk${n}_labels.tif`)));
     for (const other of labels.slice(1)) assert.ok(other.equals(labels[0]));
   });
+
+  withPython('is where an application of the BioEngine registers its worker', async () => {
+    const { url, child } = await startWorker();
+    const { workspace, token = '' } = parseHyphaAddress(url); // a workspace of nobody's, as long as somebody is in it
+    const seen = runPython(python, 'bioengine_app.py', origin, workspace, token);
+    child.kill('SIGKILL');
+    assert.deepEqual(JSON.parse(/SEEN (.*)/.exec(seen)![1]!), {
+      place: { server_url: origin, workspace, service_id: 'micro-sam-worker' },
+      score: 1,
+      health: 'The worker has ended.',
+    });
+  });
 });
 
 async function freePort(): Promise<number> {
