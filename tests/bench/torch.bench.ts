@@ -4,12 +4,14 @@ import { joinedParts, modelFiles } from '../../src/onnx/write-parts.js';
 import { torchPython } from '../support/python.js';
 import { seededRandom } from '../support/random.js';
 import { encoderOf, TorchComparison, torchPackages } from '../support/torch-comparison.js';
+import { COMPARED_PARTS, compareSteps } from '../support/torch-training.js';
 import { atMost, type Figure, median, reported } from './figure.js';
 
 /**
  * Against PyTorch, where there is one (Debian: python3-torch): how far what a checkpoint becomes here is from what PyTorch
- * computes with it, relative to the largest value (TORCH_MODELS for other depths, e.g. vit_l,vit_h), and what an encoder
- * costs beside PyTorch's own export of it to ONNX. TORCH_PARTS=difference or speed for one of the two.
+ * computes with it, relative to the largest value (TORCH_MODELS for other depths, e.g. vit_l,vit_h), what an encoder
+ * costs beside PyTorch's own export of it to ONNX, and what a training step costs beside PyTorch's.
+ * TORCH_PARTS=difference, speed or training for one of the three; TORCH_STEPS=late,full for some steps only.
  */
 export default async function run(): Promise<Figure[]> {
   const python = torchPython();
@@ -17,10 +19,11 @@ export default async function run(): Promise<Figure[]> {
     console.error('There is no python3 with PyTorch: nothing is compared.');
     return [];
   }
-  const parts = process.env.TORCH_PARTS?.split(',') ?? ['difference', 'speed'];
+  const parts = process.env.TORCH_PARTS?.split(',') ?? ['difference', 'speed', 'training'];
   return [
     ...(parts.includes('difference') ? await differences(python) : []),
     ...(parts.includes('speed') ? await speed(python) : []),
+    ...(parts.includes('training') ? await training(python) : []),
   ];
 }
 
@@ -87,4 +90,24 @@ async function secondsOf(model: string | Uint8Array, image: Float32Array): Promi
   const { user, system } = process.cpuUsage(begun);
   await session.release();
   return (user + system) / 1e6;
+}
+
+/** Of a step here beside one of PyTorch, in processor time on one thread. */
+const STEP_LIMITS = { instances: 1.2, decoder: 1.2, late: 1.2, full: 2 } as const;
+
+async function training(python: string): Promise<Figure[]> {
+  const chosen = process.env.TORCH_STEPS?.split(',') ?? COMPARED_PARTS;
+  const packages = torchPackages();
+  const figures: Figure[] = [];
+  for (const part of COMPARED_PARTS.filter((each) => chosen.includes(each))) {
+    const { ours, theirs } = await compareSteps(part, { python, packages, steps: part === 'full' ? 4 : 8, threads: 1 });
+    // The first step prepares: memory here, kernels there.
+    const [own, other] = [ours, theirs].map(({ seconds }) => median(seconds.slice(1)));
+    figures.push(
+      reported(`step_${part}_torch`, other, `s of PyTorch ${theirs.torch}`),
+      reported(`step_${part}`, own, 's'),
+      atMost(`step_${part}_over_torch`, own / other, 'times', STEP_LIMITS[part]),
+    );
+  }
+  return figures;
 }

