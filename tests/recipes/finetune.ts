@@ -38,8 +38,9 @@ interface Recipe {
 const RECIPES: Readonly<Record<string, Recipe>> = {
   nuclei: { prefix: 'dsb-', folds: 5, parts: ALL_PARTS },
   'phase contrast': { prefix: 'usiigaci-set', folds: 4, parts: ALL_PARTS },
-  // Two annotated, and the third of them: nuclei of stained cells.
+  // Two annotated, and the third of them.
   cytology: { prefix: 'dsb-1b44d2264383', folds: 1, training: CYTOLOGY },
+  'SEM axons': { prefix: 'axon-', folds: 3 },
 };
 
 const OPTIONS = {
@@ -48,6 +49,8 @@ const OPTIONS = {
   folds: { type: 'string' },
   seed: { type: 'string', default: '1' },
   preset: { type: 'string', default: 'quick' },
+  /** Instead of the recipe's. */
+  parts: { type: 'string' },
   minutes: { type: 'string', default: '60' },
   threads: { type: 'string', default: '2' },
   work: { type: 'string', default: path.join('dist', 'recipes', 'finetune') },
@@ -85,10 +88,11 @@ interface Fold {
 }
 
 /** Folds of both sets in turn, at last the models as they were, whose grid of points takes long. */
-function foldsOf({ sets, folds: chosen }: Values): Fold[] {
+function foldsOf({ sets, folds: chosen, parts: chosenParts }: Values): Fold[] {
   const perSet = Object.entries(RECIPES)
     .filter(([set]) => sets.split(',').includes(set))
-    .map(([set, { prefix, folds, parts = [], ...given }]) => {
+    .map(([set, { prefix, folds, ...given }]) => {
+      const parts = chosenParts === undefined ? (given.parts ?? []) : ['--parts', chosenParts];
       const items = dataItems().filter(({ id }) => id.startsWith(prefix));
       return Array.from({ length: folds + 1 }, (_, k) => (k + 1) % (folds + 1)).map((index): Fold => {
         const isTested = (k: number) => index === 0 || k % folds === index - 1;
