@@ -44,11 +44,13 @@ class MicroSamWorker:
         self.url = json.loads(line)["url"]
 
     async def test_deployment(self):
+        if self.url is None:
+            raise RuntimeError("The worker has not started.")
         self.check_health()
 
     def check_health(self):
-        """Ray starts a replica anew whose worker has ended."""
-        if self.process is None or self.process.returncode is not None:
+        """Ray starts a replica anew whose worker has ended; it asks from the first, before `async_init`."""
+        if self.process is not None and self.process.returncode is not None:
             raise RuntimeError("The worker has ended.")
 
     @schema_method
