@@ -55,7 +55,9 @@ const PARTS = ['page', 'server', 'encoder'] as const;
 
 /** Memory in MB: of the page what lives after a collection, of processes what is resident. */
 interface Reading extends Readonly<Record<(typeof PARTS)[number], number>> {
+  /** JavaScript's, and what the browser itself keeps for the page. */
   readonly heap: number;
+  readonly browser: number;
   readonly buffers: number;
   readonly nodes: number;
   readonly listeners: number;
@@ -71,7 +73,8 @@ async function read(devtools: CDPSession, server: RunningServer): Promise<Readin
     page: (usage.usedSize + embedderHeapUsedSize + backingStorageSize) / 1e6,
     server: residentMb(server.child.pid!),
     encoder: residentMb(encoderPid(server)),
-    heap: (usage.usedSize + embedderHeapUsedSize) / 1e6,
+    heap: usage.usedSize / 1e6,
+    browser: embedderHeapUsedSize / 1e6,
     buffers: backingStorageSize / 1e6,
     nodes,
     listeners: jsEventListeners,
