@@ -41,7 +41,7 @@ describe('a page that is killed while annotating', function () {
   });
   after(() => server?.stop());
 
-  it(`loses nothing committed that the server's folder keeps, ${kills} times`, async () => {
+  it(`loses nothing committed that the server's folder keeps, ${kills} times (thorough)`, async () => {
     let context: BrowserContext | undefined;
     await killAgainAndAgain(
       11,

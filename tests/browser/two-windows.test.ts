@@ -31,7 +31,7 @@ describe('one image in two windows', function () {
       90,
     );
 
-  it('on two servers of one folder: one saves, the other takes over, or works on a copy', async () => {
+  it('on two servers of one folder: one saves, the other takes over, or works on a copy (thorough)', async () => {
     const autosaveDir = path.join(story.folder, 'autosave');
     const servers = [await startServer(['--port', '0'], { autosaveDir })];
     servers.push(await startServer(['--port', '0', '--no-worker'], { autosaveDir }));

@@ -64,7 +64,7 @@ describe('evaluation/iterative-prompting', function () {
     ['dsb-7f4d7b549d0f', 0.863, 0.839],
     ['dsb-2817299fd3b8', 0.861, 0.845],
   ] as const)
-    withData(`${id}: boxes and points reach what the model itself gives`, async () => {
+    withData(`${id}: boxes and points reach what the model itself gives (thorough)`, async () => {
       const { pixels, labels } = await readGroundTruth(id);
       const context = contextOf(worker, pixels);
       const options = { random: seededRandom(1), minSize: 20 };

@@ -106,7 +106,7 @@ describe('how well objects are followed', function () {
     },
   );
 
-  withData('a T98G cell is followed from the box of its first frame', async () => {
+  withData('a T98G cell is followed from the box of its first frame (thorough)', async () => {
     const item = dataItems().find(({ id }) => id === 'usiigaci-t98g-f0')!;
     const read = async (folder: string, name: (frame: string) => string) => {
       const planes = await Promise.all(

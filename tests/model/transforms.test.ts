@@ -188,13 +188,16 @@ describe('maskToLogits', () => {
       const total = all.reduce((a, b) => a + b, 0);
       return all.flatMap((weight, k) => (weight > 0 ? [[k, weight / total]] : []));
     };
+    const columns = Array.from({ length: w }, (_, x) => taps(x, W, w));
     const out = new Float32Array(65536).fill(-logit);
-    for (let y = 0; y < h; y++)
-      for (let x = 0; x < w; x++) {
+    for (let y = 0; y < h; y++) {
+      const rows = taps(y, H, h);
+      for (const [x, column] of columns.entries()) {
         let sum = 0;
-        for (const [r, a] of taps(y, H, h)) for (const [c, b] of taps(x, W, w)) sum += a * b * bitmap[r * W + c];
+        for (const [r, a] of rows) for (const [c, b] of column) sum += a * b * bitmap[r * W + c];
         if (sum > 0.5 + 1e-9) out[y * 256 + x] = logit;
       }
+    }
     return out;
   }
 

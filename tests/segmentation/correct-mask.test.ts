@@ -22,7 +22,7 @@ describe('a corrected mask', function () {
   const disk = (y: number, x: number, radius: number) => rasterizeStroke([[y, x]], radius, SIZE);
 
   it('obeys all points, changes in one piece only, and never becomes the whole image', async () => {
-    for (let seed = 0; seed < 15; seed++) {
+    for (let seed = 0; seed < 8; seed++) {
       const random = seededRandom(seed);
       const context = randomModel(random);
       const within = () => 8 + 48 * random();

