@@ -1,6 +1,9 @@
 import { SamError } from '../errors.js';
 import { type Size, type Tensor, tensor } from '../ndimage/array.js';
 import { fromHalf } from '../ndimage/half.js';
+import { rewriteChannelNorms } from '../onnx/instances/channel-norms.js';
+import { readModel } from '../onnx/read.js';
+import { writeModel } from '../onnx/write.js';
 import type { TaskOptions } from '../task.js';
 import { FRAME } from './model-spec.js';
 import { resizeImage } from './resize.js';
@@ -31,7 +34,7 @@ export class InstanceDecoder {
   static async create(runtime: OrtRuntime, bytes: Uint8Array): Promise<InstanceDecoder> {
     let session: OrtSession;
     try {
-      session = await runtime.createSession(bytes);
+      session = await runtime.createSession(faster(bytes));
     } catch (cause) {
       throw new SamError(
         'model_unavailable',
@@ -84,6 +87,16 @@ export class InstanceDecoder {
   }
 }
 
+/** The same decoder by operators that run faster, if it is one of those that can be rewritten; else as it is. */
+function faster(bytes: Uint8Array): Uint8Array {
+  try {
+    const model = readModel(bytes);
+    return rewriteChannelNorms(model) > 0 ? writeModel(model) : bytes;
+  } catch {
+    return bytes; // the runtime says better what is wrong with it
+  }
+}
+
 /**
  * The image as light instance decoders take it: as for the encoder, x / 255 - 0.45, 0 beyond the image, then the mean of
  * 2 x 2 pixels, times 2.
@@ -100,17 +113,24 @@ export function halfSizeImage(
   const half = side / 2;
   const plane = half * half;
   const out = new Float32Array(3 * plane);
+  // The mean of x / 255 - 0.45 over four pixels, times 2; beyond the image are zeros, not black.
   const scale = 2 / (4 * 255);
   const shift = (2 * 0.45) / 4;
-  for (let y = 0, from = 0; y < height; y++) {
-    const row = (y >> 1) * half;
-    for (let x = 0; x < width; x++, from += 3) {
-      const to = row + (x >> 1);
-      out[to] += data[from] * scale - shift;
-      out[to + plane] += data[from + 1] * scale - shift;
-      out[to + 2 * plane] += data[from + 2] * scale - shift;
+  const row = width * 3;
+  for (let y = 0; y < height; y += 2)
+    for (let x = 0; x < width; x += 2) {
+      const to = (y >> 1) * half + (x >> 1);
+      const from = y * row + x * 3;
+      const [right, below] = [x + 1 < width ? 3 : -1, y + 1 < height ? row : -1];
+      const count = (right < 0 ? 1 : 2) * (below < 0 ? 1 : 2);
+      for (let c = 0; c < 3; c++) {
+        let sum = data[from + c];
+        if (right > 0) sum += data[from + c + right];
+        if (below > 0) sum += data[from + c + below];
+        if (right > 0 && below > 0) sum += data[from + c + below + right];
+        out[to + c * plane] = sum * scale - count * shift;
+      }
     }
-  }
   return [out, [1, 3, half, half]];
 }
 

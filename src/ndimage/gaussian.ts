@@ -39,22 +39,47 @@ function alongAxis(
   const radius = (kernel.length - 1) / 2;
   const source = new Int32Array(length + 2 * radius); // where each padded position is read from
   for (let i = 0; i < source.length; i++) source[i] = mirror(i - radius, length);
-  const line = new Float32Array(source.length);
   const out = new Float32Array(data.length);
   const block = length * stride;
+  if (stride > 1) {
+    for (let start = 0; start < data.length; start += block) alongRows(data, out, start, kernel, source, axis);
+    return out;
+  }
+  const line = new Float32Array(source.length);
   for (let start = 0; start < data.length; start += block) {
-    for (let offset = start; offset < start + stride; offset++) {
-      for (let i = 0; i < line.length; i++) line[i] = data[offset + source[i] * stride];
-      for (let i = 0; i < length; i++) {
-        const centre = i + radius;
-        let sum = Math.fround(kernel[radius] * line[centre]);
-        for (let k = 1; k <= radius; k++)
-          sum = Math.fround(sum + Math.fround(line[centre - k] + line[centre + k]) * kernel[radius + k]);
-        out[offset + i * stride] = sum;
-      }
+    for (let i = 0; i < line.length; i++) line[i] = data[start + source[i]];
+    for (let i = 0; i < length; i++) {
+      const centre = i + radius;
+      let sum = Math.fround(kernel[radius] * line[centre]);
+      for (let k = 1; k <= radius; k++)
+        sum = Math.fround(sum + Math.fround(line[centre - k] + line[centre + k]) * kernel[radius + k]);
+      out[start + i] = sum;
     }
   }
   return out;
+}
+
+/** The same sums, a row of `stride` numbers at a time, in the order in which they lie in memory. */
+function alongRows(
+  data: Float32Array,
+  out: Float32Array,
+  start: number,
+  kernel: Float32Array,
+  source: Int32Array,
+  { length, stride }: { length: number; stride: number },
+): void {
+  const radius = (kernel.length - 1) / 2;
+  const row = (i: number) => start + source[i + radius] * stride;
+  for (let i = 0; i < length; i++) {
+    const to = start + i * stride;
+    const middle = row(i);
+    for (let x = 0; x < stride; x++) out[to + x] = kernel[radius] * data[middle + x];
+    for (let k = 1; k <= radius; k++) {
+      const [before, after, weight] = [row(i - k), row(i + k), kernel[radius + k]];
+      for (let x = 0; x < stride; x++)
+        out[to + x] = Math.fround(out[to + x] + Math.fround(data[before + x] + data[after + x]) * weight);
+    }
+  }
 }
 
 function mirror(index: number, length: number): number {

@@ -5,9 +5,12 @@ export function toHalf(values: Float32Array): Uint16Array {
   for (let i = 0; i < bits.length; i++) {
     const sign = (bits[i] >>> 16) & 0x8000;
     const magnitude = bits[i] & 0x7fffffff;
-    if (magnitude > 0x7f800000) out[i] = sign | 0x7e00;
+    if (magnitude >= 0x38800000 && magnitude < 0x477ff000) {
+      // Nearly all: to nearest, ties to even, by what is added before the shift.
+      const scaled = magnitude - 0x38000000;
+      out[i] = sign | ((scaled + 0xfff + ((scaled >>> 13) & 1)) >>> 13);
+    } else if (magnitude > 0x7f800000) out[i] = sign | 0x7e00;
     else if (magnitude >= 0x477ff000) out[i] = sign | 0x7c00;
-    else if (magnitude >= 0x38800000) out[i] = sign | roundedShift(magnitude - 0x38000000, 13);
     else if (magnitude >= 0x33000000)
       out[i] = sign | roundedShift((magnitude & 0x7fffff) | 0x800000, 126 - (magnitude >>> 23));
     else out[i] = sign;
@@ -40,8 +43,8 @@ function numberOf(bits: number): number {
 
 /** Shifts right, rounding to nearest and ties to even. */
 function roundedShift(value: number, by: number): number {
-  const half = 2 ** (by - 1);
-  const rest = value & (2 ** by - 1);
+  const half = 1 << (by - 1);
+  const rest = value & ((1 << by) - 1);
   const shifted = value >>> by;
   return rest > half || (rest === half && (shifted & 1) === 1) ? shifted + 1 : shifted;
 }

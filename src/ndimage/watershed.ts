@@ -32,24 +32,24 @@ export function watershed(heights: Tensor, seeds: LabelImage, mask?: Tensor): La
     labels[p] = seeds.data[p];
     push(p, level[p]);
   }
+  const inside = mask?.data;
   for (let now = 0; now < LEVELS; now++) {
+    const grow = (q: number, label: number) => {
+      if (labels[q] !== 0 || (inside && inside[q] === 0)) return;
+      labels[q] = label;
+      push(q, level[q] > now ? level[q] : now);
+    };
     for (let p = head[now]; p >= 0; p = head[now]) {
       head[now] = next[p];
+      const label = labels[p];
       const x = p % width;
-      const inPlane = p % plane;
-      for (let side = 0; side < 6; side++) {
-        let q: number;
-        if (side === 0 && p >= plane) q = p - plane;
-        else if (side === 1 && inPlane >= width) q = p - width;
-        else if (side === 2 && x > 0) q = p - 1;
-        else if (side === 3 && x < width - 1) q = p + 1;
-        else if (side === 4 && inPlane < plane - width) q = p + width;
-        else if (side === 5 && p < count - plane) q = p + plane;
-        else continue;
-        if (labels[q] !== 0 || (mask && mask.data[q] === 0)) continue;
-        labels[q] = labels[p];
-        push(q, level[q] > now ? level[q] : now);
-      }
+      const inPlane = depth === 1 ? p : p % plane;
+      if (p >= plane) grow(p - plane, label);
+      if (inPlane >= width) grow(p - width, label);
+      if (x > 0) grow(p - 1, label);
+      if (x < width - 1) grow(p + 1, label);
+      if (inPlane < plane - width) grow(p + width, label);
+      if (p < count - plane) grow(p + plane, label);
     }
   }
   return { data: labels, shape: seeds.shape };
