@@ -1,6 +1,12 @@
-import type { AutomaticSlider, PanelAutomatic } from '../../src/presenter/panel/panel-automatic.js';
+import type {
+  AutomaticSlider,
+  PanelAutomatic,
+  PanelLeftOut,
+  PanelThorough,
+} from '../../src/presenter/panel/panel-automatic.js';
 import type { PanelButton, PanelRange } from '../../src/presenter/panel/panel-controls.js';
 import type { AutomaticMode } from '../../src/segmentation/automatic.js';
+import type { PresetName } from '../../src/segmentation/presets.js';
 import { buttonView, type ControlActions, type ControlView, viewOf } from './controls.js';
 import { make, setChildren, setField, setText } from './dom.js';
 
@@ -29,6 +35,14 @@ export class AutomaticView {
   private readonly deeper = make('div', { className: 'controls' });
   private readonly modes = make('select', { 'data-choice': 'mode' });
   private readonly points = make('select', { 'data-choice': 'points' });
+  private readonly kinds = make('select', { 'data-choice': 'kind' });
+  private readonly kind: HTMLElement;
+  private readonly thorough = make('div', { className: 'controls' });
+  private readonly toggles = new Map<string, ThoroughView>();
+  private readonly leftOut = make('details', { className: 'options', 'data-part': 'left-out' });
+  private readonly leftOutTitle = make('summary');
+  private readonly places = make('ul', { className: 'places' });
+  private placesShown?: PanelLeftOut;
   private readonly how: HTMLElement;
   private readonly grid: HTMLElement;
   private readonly thresholds = make('details', { className: 'options', open: true });
@@ -46,6 +60,16 @@ export class AutomaticView {
     this.modes.addEventListener('change', () =>
       actions.run('change_automatic', { mode: (this.modes.value || null) as AutomaticMode | null }),
     );
+    this.kinds.addEventListener('change', () =>
+      actions.run('change_automatic', { preset: (this.kinds.value || null) as PresetName | null }),
+    );
+    this.kind = make(
+      'label',
+      { className: 'choice', title: 'Settings that suit a kind of image. What was set by hand before is forgotten.' },
+      make('span', {}, 'Image'),
+      this.kinds,
+    );
+    this.leftOut.append(this.leftOutTitle, this.places);
     this.proposal.append(this.proposalText, this.proposalButtons);
     this.where.addEventListener('change', () => actions.set({ applyToVolume: this.where.value === 'all' }));
     this.whereLabel = make('label', { className: 'choice' }, make('span', {}, 'Where'), this.where);
@@ -72,7 +96,8 @@ export class AutomaticView {
       'details',
       { className: 'options' },
       make('summary', {}, 'Search'),
-      make('div', { className: 'controls' }, this.how, this.grid, this.deeper),
+      make('div', { className: 'controls' }, this.kind, this.how, this.grid, this.deeper),
+      this.thorough,
     );
     this.node = make(
       'details',
@@ -87,6 +112,7 @@ export class AutomaticView {
       this.rest,
       this.conflict,
       this.thresholds,
+      this.leftOut,
       options,
     );
   }
@@ -123,6 +149,10 @@ export class AutomaticView {
     setChildren(this.deeper, this.buttonNodes([model.deeper]));
     this.how.hidden = model.modes === undefined;
     this.fill(this.modes, model.modes);
+    this.kind.hidden = model.kinds === undefined;
+    this.fill(this.kinds, model.kinds);
+    this.updateThorough(model.thorough ?? []);
+    this.updateLeftOut(model.leftOut);
     this.grid.hidden = model.points === undefined;
     this.fill(this.points, model.points);
   }
@@ -139,6 +169,34 @@ export class AutomaticView {
       return view.node;
     });
     setChildren(this.merging, nodes);
+  }
+
+  private updateThorough(toggles: readonly PanelThorough[]): void {
+    this.thorough.hidden = toggles.length === 0;
+    const nodes = toggles.map((toggle) => {
+      const view = this.toggles.get(toggle.setting) ?? new ThoroughView(toggle, this.actions);
+      this.toggles.set(toggle.setting, view);
+      view.update(toggle);
+      return view.node;
+    });
+    setChildren(this.thorough, nodes);
+  }
+
+  /** A place that is pressed gets a point, which segments it as a click there does. */
+  private updateLeftOut(leftOut: PanelLeftOut | undefined): void {
+    this.leftOut.hidden = leftOut === undefined;
+    if (!leftOut || JSON.stringify(leftOut) === JSON.stringify(this.placesShown)) return;
+    this.placesShown = leftOut;
+    setText(this.leftOutTitle, leftOut.title);
+    const rows = leftOut.places.map(({ at, text }) => {
+      const button = make('button', { type: 'button', className: 'command', title: 'Put a point there.' }, text);
+      button.addEventListener('click', () => {
+        const prompt = { kind: 'point', id: `left out ${at} ${Date.now()}`, plane: 0, at, positive: true } as const;
+        this.actions.run('put_prompts', { prompts: [prompt], byHand: 'tool' });
+      });
+      return make('li', {}, button);
+    });
+    this.places.replaceChildren(...rows, ...(leftOut.more ? [make('li', { className: 'facts' }, leftOut.more)] : []));
   }
 
   private updateProposal(proposal: PanelAutomatic['proposal']): void {
@@ -190,6 +248,21 @@ export class AutomaticView {
 function show(element: HTMLElement, text: string | undefined): void {
   setText(element, text ?? '');
   element.hidden = text === undefined;
+}
+
+class ThoroughView {
+  readonly node: HTMLElement;
+  private readonly input = make('input', { type: 'checkbox' });
+
+  constructor({ setting, title, tooltip }: PanelThorough, actions: ControlActions) {
+    this.node = make('label', { className: 'toggle', title: tooltip }, this.input, title);
+    this.input.setAttribute('data-thorough', setting);
+    this.input.addEventListener('change', () => actions.run('change_automatic', { [setting]: this.input.checked }));
+  }
+
+  update({ value }: PanelThorough): void {
+    this.input.checked = value;
+  }
 }
 
 let gestures = 0;

@@ -7,15 +7,18 @@ import { isRecording, nameOfView, positionOf, type RecordingView, viewOfRecordin
 import { EXPORT_FORMATS, type ExportFormat, factsForExport, type LabelExport } from '../io/results/export.js';
 import { folderStore } from '../io/stores/fs.js';
 import { addLabelsToImage } from '../io/zarr/ome-zarr-writer.js';
-import type { LabelImage } from '../ndimage/array.js';
+import type { LabelImage, Tensor } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
 import { AUTOMATIC_MODES, type AutomaticThresholds, type AutomaticVolumeOptions } from '../segmentation/automatic.js';
 import { automaticStack } from '../segmentation/automatic-stack.js';
+import { INSTANCE_RULES } from '../segmentation/instances/state.js';
+import { PRESET_NAMES } from '../segmentation/presets.js';
 import type { TaskOptions } from '../task.js';
 import { Queue } from '../worker/queue.js';
 import { BATCH_FLAGS, interruptible, reportBatch, runBatch } from './batch/batch.js';
 import { listInputs } from './batch/inputs.js';
 import { KeptPlanes } from './batch/kept-planes.js';
+import { MapsOnDisk } from './batch/maps-on-disk.js';
 import { type ResultItem, resultItems, writeWhole } from './batch/result-items.js';
 import { embeddingNames } from './batch/result-records.js';
 import { ofShard, parseShard } from './batch/shard.js';
@@ -37,6 +40,12 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
       --mode MODE            ais: all objects in one run, by the model's instance decoder; apg: a point for each object
                              from its maps, then an outline for each point; amg: a grid of points, which every model
                              can; auto (default): the first of these that the model can
+      --preset NAME          settings for a kind of image; what else is given comes first:
+                             ${PRESET_NAMES.join(', ')}
+      --mirror               ais, apg: average with the mirror image of everything (twice the time)
+      --refine               apg: outline each object once more from the box around it
+      --rule NAME            ais: ${INSTANCE_RULES.join(' or ')}, how maps become objects (default: flow for large objects where
+                             the decoder gives vectors)
       --center_distance_threshold X   --boundary_distance_threshold X   --foreground_threshold X
                              ais, apg: the core of an object lies nearer to its centre and farther from its boundary
                              than this, in foreground (all 0.5)
@@ -95,6 +104,10 @@ async function run(args: readonly string[]): Promise<number> {
       into_image: { type: 'string' },
       ndim: { type: 'string', short: 'n' },
       mode: { type: 'string', default: 'auto' },
+      preset: { type: 'string' },
+      mirror: { type: 'boolean' },
+      refine: { type: 'boolean' },
+      rule: { type: 'string' },
       ...(Object.fromEntries(NUMBERS.map((name) => [name, { type: 'string' }])) as Record<
         (typeof NUMBERS)[number],
         { type: 'string' }
@@ -105,6 +118,8 @@ async function run(args: readonly string[]): Promise<number> {
   if (!folder) throw new UsageError('Say where the results go with -o.');
   const mode = ([...AUTOMATIC_MODES, 'auto'] as const).find((name) => name === values.mode);
   if (!mode) throw new UsageError(`--mode is auto, ${AUTOMATIC_MODES.join(', ')}, not "${values.mode}".`);
+  const preset = oneOf('preset', PRESET_NAMES, values.preset);
+  const rule = oneOf('rule', INSTANCE_RULES, values.rule);
   const formats = values.format.split(',').map((name): ExportFormat => {
     if ((EXPORT_FORMATS as readonly string[]).includes(name)) return name as ExportFormat;
     throw new UsageError(`--format is one of ${EXPORT_FORMATS.join(', ')}, not "${name}".`);
@@ -112,7 +127,16 @@ async function run(args: readonly string[]): Promise<number> {
   const { into_image: intoImage } = values;
   const ndim = numberFlag('ndim', values.ndim);
   if (ndim !== undefined && ndim !== 2 && ndim !== 3) throw new UsageError(`--ndim is 2 or 3, not ${ndim}.`);
-  const options = { mode, ...optionsOf(values) };
+  const { mirror, refine } = values;
+  const given = optionsOf(values);
+  const options: AutomaticVolumeOptions = {
+    ...given,
+    ...(mode !== 'auto' && { mode }),
+    ...(preset && { preset }),
+    ...(mirror && { mirror }),
+    ...(refine && { refine }),
+    thresholds: { ...given.thresholds, ...(rule && { rule }) },
+  };
   const { pattern, force } = values;
   const log = (line: string) => console.error(line);
   const all = await listInputs([...(values.input_path ?? []), ...positionals], { pattern, output: folder, log });
@@ -149,6 +173,15 @@ async function run(args: readonly string[]): Promise<number> {
   } finally {
     await engine.close();
   }
+}
+
+/** Maps of a tile are 1.5 MB. */
+const TILES_IN_MEMORY = 128;
+
+function oneOf<T extends string>(flag: string, names: readonly T[], value: string | undefined): T | undefined {
+  const found = names.find((name) => name === value);
+  if (value === undefined || found !== undefined) return found;
+  throw new UsageError(`--${flag} is ${names.join(', ')}, not "${value}".`);
 }
 
 type Numbers = Partial<Record<(typeof NUMBERS)[number], string>>;
@@ -282,8 +315,18 @@ async function segmentStack(
       ...(source.absentPlanes && { absent: source.absentPlanes }),
       ...(planes > 1 && { kept }),
     };
-    const segment = () => automaticStack(context, planes, { ...options, through, recommended: engine.model.defaults });
-    const labels = await (planes > 1 ? job.stacks.run(segment, task) : segment()).catch((error) => {
+    // A few tiles are kept in memory; of more it would be gigabytes.
+    const large = (embeddings.tiling?.tiles.length ?? 1) > TILES_IN_MEMORY;
+    const maps = large && job.options.mode !== 'amg' && engine.model.instances ? new MapsOnDisk() : undefined;
+    const segment = () =>
+      automaticStack(context, planes, {
+        ...options,
+        ...(maps && { keepMaps: (of: Tensor<Uint16Array>) => maps.keep(of) }),
+        through,
+        recommended: engine.model.defaults,
+      });
+    const running = (planes > 1 ? job.stacks.run(segment, task) : segment()).finally(() => maps?.close());
+    const labels = await running.catch((error) => {
       if (asSamError(error).code !== 'cancelled' || kept.count === 0) throw error;
       throw new SamError('cancelled', `Stopped. ${kept.count} of ${planes} planes are kept: run it again to go on.`);
     });

@@ -1,6 +1,7 @@
 import { asSamError } from '../errors.js';
 import { type GridSearch, gridSearch, type LabelledState } from '../evaluation/grid-search.js';
 import { evaluateIteratively, evaluatePrompts, type PromptedObjects } from '../evaluation/iterative-prompting.js';
+import { type LabelledMaps, type MapsSearch, searchMaps } from '../evaluation/maps-search.js';
 import { renderPicture } from '../evaluation/picture.js';
 import { type PromptSetting, STANDARD_SETTINGS } from '../evaluation/prompts-from-ground-truth.js';
 import type { ReportPicture, ScoreRow } from '../evaluation/report.js';
@@ -13,6 +14,7 @@ import { generateLabels } from '../segmentation/amg/generate.js';
 import { initializeAmg } from '../segmentation/amg/initialize.js';
 import { automaticSegmentation, recommendedThresholds } from '../segmentation/automatic.js';
 import type { SegmentContext } from '../segmentation/context.js';
+import { initializeInstances } from '../segmentation/instances/initialize.js';
 import { masksToLabels } from '../segmentation/masks-to-labels.js';
 import type { TaskOptions } from '../task.js';
 import { UsageError } from './command.js';
@@ -20,13 +22,14 @@ import type { Engine } from './engine.js';
 import { checkLabelsFit } from './label-files.js';
 
 /** The model against reference labels: with prompts made from them, click by click, or without prompts. */
-export const EVALUATION_MODES = ['prompts', 'iterative', 'ais', 'apg', 'amg', 'grid'] as const;
+export const EVALUATION_MODES = ['prompts', 'iterative', 'ais', 'apg', 'amg', 'grid', 'maps'] as const;
 export type EvaluationMode = (typeof EVALUATION_MODES)[number];
 
 export interface ModelEvaluation {
   readonly rows: readonly ScoreRow[];
   readonly pictures: readonly ReportPicture[];
   readonly grid?: GridSearch;
+  readonly maps?: MapsSearch;
 }
 
 export interface LabelledFile {
@@ -57,6 +60,7 @@ export async function evaluateModel(
   const rows: ScoreRow[] = [];
   const pictures: ReportPicture[] = [];
   const states: LabelledState[] = [];
+  const maps: LabelledMaps[] = [];
   for (const [index, { image, title, ...file }] of files.entries()) {
     const inner: TaskOptions = {
       signal: task.signal,
@@ -97,6 +101,7 @@ export async function evaluateModel(
                   })
                 ).labels,
               );
+          if (modes.includes('maps')) maps.push({ state: await initializeInstances(context, inner), reference });
           if (modes.includes('amg') || modes.includes('grid')) {
             const state = await initializeAmg(context, inner);
             states.push({ state, reference });
@@ -116,7 +121,8 @@ export async function evaluateModel(
     }
   }
   const grid = modes.includes('grid') && states.length > 0 ? await gridSearch(states, task) : undefined;
-  return { rows, pictures, grid };
+  const search = maps.length > 0 ? await searchMaps(maps, task) : undefined;
+  return { rows, pictures, grid, maps: search };
 }
 
 type AddScores = (name: string, scores: Record<string, number>) => void;

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { asSamError } from '../errors.js';
 import type { GridSearch } from '../evaluation/grid-search.js';
+import { type MapsSearch, mapsFlags } from '../evaluation/maps-search.js';
 import { renderPicture } from '../evaluation/picture.js';
 import { type ReportPicture, reportToHtml, type ScoreRow, scoresToCsv } from '../evaluation/report.js';
 import { scoreSegmentation, separateObjects } from '../evaluation/segmentation-accuracy.js';
@@ -37,6 +38,7 @@ micro-sam evaluate --labels FILES --images FILES --mode MODES [options]  scores 
                              apg        by points from its maps
                              amg        by a grid of points
                              grid       the thresholds of amg that suit these images best
+                             maps       the rule and thresholds of ais that suit these images best
       --models LIST          models to compare, with commas (default: the one of -m)
       --label_key KEY        --prediction_key KEY       dataset inside an HDF5, zarr or npz file
   -o, --output PATH          a .csv file, or a folder for scores.csv and report.html
@@ -54,6 +56,7 @@ interface Scored {
   rows: ScoreRow[];
   pictures: ReportPicture[];
   grids: { model: string; grid: GridSearch }[];
+  maps: { model: string; maps: MapsSearch }[];
 }
 
 function parse(args: readonly string[]) {
@@ -91,7 +94,7 @@ async function run(args: readonly string[]): Promise<number> {
   const signal = interruptible();
   const progress = new ProgressLine(process.stderr, values.json);
   progress.start();
-  const scored: Scored = { rows: [], pictures: [], grids: [] };
+  const scored: Scored = { rows: [], pictures: [], grids: [], maps: [] };
   if (values.predictions) await scorePredictions(values, labels, images, scored, signal, progress);
   if (values.mode) await scoreModels(values, labels, images, scored, signal, progress);
   progress.clear();
@@ -185,10 +188,11 @@ async function scoreModels(
     const engine = await startEngine({ ...values, model_type });
     try {
       const task = { signal, onProgress: progress.update.bind(progress) };
-      const { rows, pictures, grid } = await evaluateModel(engine, files, modes, engine.model.name, task);
+      const { rows, pictures, grid, maps } = await evaluateModel(engine, files, modes, engine.model.name, task);
       scored.rows.push(...rows);
       scored.pictures.push(...pictures);
       if (grid) scored.grids.push({ model: engine.model.name, grid });
+      if (maps) scored.maps.push({ model: engine.model.name, maps });
     } finally {
       await engine.close();
     }
@@ -217,7 +221,7 @@ async function picture(file: string, reference: LabelImage, prediction: LabelIma
   }
 }
 
-function writeReport(output: string, { rows, pictures, grids }: Scored, args: readonly string[]): void {
+function writeReport(output: string, { rows, pictures, grids, maps }: Scored, args: readonly string[]): void {
   const csv = /\.csv$/i.test(output);
   mkdirSync(csv ? path.dirname(path.resolve(output)) : output, { recursive: true });
   writeFileSync(csv ? output : path.join(output, 'scores.csv'), scoresToCsv(rows));
@@ -227,6 +231,7 @@ function writeReport(output: string, { rows, pictures, grids }: Scored, args: re
     date: new Date().toISOString(),
   };
   for (const { model, grid } of grids) facts[`best thresholds of ${model}`] = describe(grid);
+  for (const { model, maps: search } of maps) facts[`best settings of ${model}'s maps`] = describeMaps(search);
   writeFileSync(
     path.join(output, 'report.html'),
     reportToHtml({ title: 'Segmentation scores', rows, pictures, facts }),
@@ -244,13 +249,19 @@ function describe({ best }: GridSearch): string {
   return `predicted IoU ${best.predIouThresh}, stability ${best.stabilityScoreThresh}: mean segmentation accuracy ${best.msa.toFixed(3)}`;
 }
 
-function print({ rows, grids }: Scored, json: boolean): void {
+function describeMaps({ best }: MapsSearch): string {
+  return `${mapsFlags(best)}: mean segmentation accuracy ${best.msa.toFixed(3)}`;
+}
+
+function print({ rows, grids, maps }: Scored, json: boolean): void {
   if (json) {
-    console.log(JSON.stringify({ rows, grids: grids.map(({ model, grid }) => ({ model, ...grid })) }, null, 2));
+    const searches = { grids: grids.map(({ model, grid }) => ({ model, ...grid })), maps };
+    console.log(JSON.stringify({ rows, ...searches }, null, 2));
     return;
   }
   console.log(scoresToCsv(rows).trimEnd());
   for (const { model, grid } of grids) console.log(`${model}: best ${describe(grid)}`);
+  for (const { model, maps: search } of maps) console.log(`${model}: best ${describeMaps(search)}`);
 }
 
 export const evaluate: Command = { summary: 'Score predictions or models against reference labels', usage, run };

@@ -2,6 +2,7 @@ import { asSamError, SamError } from '../errors.js';
 import { LruCache } from '../io/cache.js';
 import { planeAt, planeCount } from '../io/image.js';
 import { itemAt } from '../items.js';
+import { mirroredImage, mirroredMaps } from '../model/mirrored.js';
 import { FRAME, type ModelSpec } from '../model/model-spec.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
@@ -10,6 +11,7 @@ import { makeTiling, type Tiling } from '../ndimage/blocking.js';
 import type { TaskOptions } from '../task.js';
 import { type EmbeddingCache, openEmbeddingCache, type Place, readAttributes } from './cache.js';
 import { contentHash } from './content-hash.js';
+
 import type { EmbeddingOptions } from './options.js';
 import { chosenIntensity, chosenTiling } from './settings.js';
 import { modelFields, pixelSignature, type Signature, signatureKey, WRITER_VERSION } from './signature.js';
@@ -36,7 +38,7 @@ export interface ImageEmbeddings {
    * Maps of the objects of a plane or tile, or of any box of a plane, which is encoded for that alone. Absent if the model
    * has no instance decoder.
    */
-  instanceMaps?(at: Place | { readonly plane: number; readonly box: YXYX }, task?: TaskOptions): Promise<InstanceMaps>;
+  instanceMaps?(at: Place | PlaneBox, task?: TaskOptions): Promise<InstanceMaps>;
   /** The recorded pixels of a part of a plane, of the channels that are encoded: [h, w] or [h, w, c]. */
   pixels(at: { readonly plane: number; readonly box: YXYX }, task?: TaskOptions): Promise<Tensor>;
   /** Whether it is in memory or, whole, on disk. */
@@ -52,6 +54,13 @@ export interface ImageEmbeddings {
   finish(): Promise<void>;
   /** Ends background work. */
   close(): void;
+}
+
+/** Any part of a plane, in pixels; `mirrored`: seen from left to right, with its maps turned back. */
+export interface PlaneBox {
+  readonly plane: number;
+  readonly box: YXYX;
+  readonly mirrored?: boolean;
 }
 
 /** @throws SamError `signature_mismatch` if the store holds embeddings that do not belong to this image and model */
@@ -171,11 +180,13 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     return worker.instanceMaps(model.name, whole, image, task);
   }
 
-  async function mapsOfBox(plane: number, box: YXYX, task: TaskOptions): Promise<InstanceMaps> {
-    const image = await imageOf(plane, box, task);
+  async function mapsOfBox({ plane, box, mirrored }: PlaneBox, task: TaskOptions): Promise<InstanceMaps> {
+    const recorded = await imageOf(plane, box, task);
+    const image = mirrored ? mirroredImage(recorded) : recorded;
     await worker.load(model, task);
     const embedding = await worker.encode(model.name, image, { early: true, ...task });
-    return worker.instanceMaps(model.name, embedding, image, task);
+    const found = await worker.instanceMaps(model.name, embedding, image, task);
+    return mirrored ? mirroredMaps(found) : found;
   }
 
   return {
@@ -198,7 +209,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     },
     ...(model.instances && {
       instanceMaps: (at: Parameters<NonNullable<ImageEmbeddings['instanceMaps']>>[0], task: TaskOptions = {}) =>
-        'box' in at ? mapsOfBox(at.plane, at.box, task) : mapsOf(at, task),
+        'box' in at ? mapsOfBox(at, task) : mapsOf(at, task),
     }),
     pixels: ({ plane, box }, { signal } = {}) =>
       source.readRegion({ ...planeAt(source, plane), channels, box }, { signal }),

@@ -9,12 +9,14 @@ import { masksByPrompt, type PromptedMask } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
 import type { AmgState } from './amg/state.js';
 import type { SegmentContext } from './context.js';
+import { segmentEach } from './from-prompts.js';
 import { seedsInBlocks } from './instances/blocks.js';
 import { generateInstances, labelsOf } from './instances/generate.js';
-import { initializeInstances } from './instances/initialize.js';
+import { type InstanceOptions, initializeInstances } from './instances/initialize.js';
 import { pixelMaps } from './instances/pixel-maps.js';
 import { SEED_THRESHOLDS, type SeedThresholds, seedMask, speckSize } from './instances/post-process.js';
 import type { InstanceState } from './instances/state.js';
+import type { ScoredMask } from './scored-mask.js';
 
 /**
  * Automatic prompt generation: the maps of an instance decoder say where objects are, one point each, and the mask decoder
@@ -29,6 +31,8 @@ export interface ApgState {
   readonly masks: AmgState;
   /** Thresholds that the points were made with: others need another run. */
   readonly seeds: SeedThresholds;
+  /** What the mask decoder makes of the boxes around the masks; by mask, where it was asked. */
+  readonly refined?: ReadonlyMap<Mask, ScoredMask>;
 }
 
 export interface ApgThresholds {
@@ -61,13 +65,27 @@ export interface ApgObject {
 
 export interface ApgResult {
   readonly objects: readonly ApgObject[];
-  readonly rejected: readonly { readonly point: YX; readonly reason: ApgRejection }[];
+  readonly rejected: readonly RejectedPoint[];
+}
+
+/** A point of the maps that gave no object, in image pixels. */
+export interface RejectedPoint {
+  readonly point: YX;
+  readonly reason: ApgRejection;
 }
 
 const LEAST_SEED = 4;
 
-export interface ApgOptions extends Omit<AmgOptions, 'onPartial' | 'points' | 'resume'> {
+export interface ApgOptions
+  extends Omit<AmgOptions, 'onPartial' | 'points' | 'resume'>,
+    Pick<InstanceOptions, 'mirror' | 'keepMaps'> {
   readonly seeds?: Partial<SeedThresholds>;
+  /**
+   * Asks once more with the box around each mask that counts at `thresholds`: outlines are better, for as many more prompts
+   * as there are objects. Default: no.
+   */
+  readonly refine?: boolean;
+  readonly thresholds?: Partial<ApgThresholds>;
   /** What an interrupted run with the same options gave to `onPartial` last. */
   readonly resume?: ApgState;
   readonly onPartial?: (state: ApgState) => void;
@@ -75,7 +93,16 @@ export interface ApgOptions extends Omit<AmgOptions, 'onPartial' | 'points' | 'r
 
 export async function initializeApg(
   context: SegmentContext,
-  { onPartial, onProgress, resume, ...options }: ApgOptions & TaskOptions = {},
+  {
+    onPartial,
+    onProgress,
+    resume,
+    refine = false,
+    thresholds,
+    mirror,
+    keepMaps,
+    ...options
+  }: ApgOptions & TaskOptions = {},
 ): Promise<ApgState> {
   const { region, first, signal } = options;
   const seeds = { ...SEED_THRESHOLDS, ...options.seeds };
@@ -91,6 +118,8 @@ export async function initializeApg(
     region,
     first,
     signal,
+    mirror,
+    keepMaps,
     onProgress,
     resume: resume?.instances,
     ...(onPartial && { onPartial: (instances: InstanceState) => onPartial({ instances, masks: none, seeds }) }),
@@ -105,8 +134,36 @@ export async function initializeApg(
     ...(resume && resume.masks.tiles.length > 0 && { resume: resume.masks }),
     ...(onPartial && { onPartial: (masks: AmgState) => onPartial(stateOf(masks)) }),
   });
-  return stateOf(masks);
+  const state = stateOf(masks);
+  return refine
+    ? { ...state, refined: await refineByBoxes(context, state, thresholds, { signal, onProgress }) }
+    : state;
 }
+
+/** The boxes of all masks that count, as prompts (`refine_with_box_prompts` of micro-sam 1.8, without the 1 % around them). */
+async function refineByBoxes(
+  context: SegmentContext,
+  state: ApgState,
+  thresholds: Partial<ApgThresholds> | undefined,
+  task: TaskOptions,
+): Promise<ReadonlyMap<Mask, ScoredMask>> {
+  const masks = candidatesOf(state, { ...APG_THRESHOLDS, ...thresholds }).map(({ mask }) => mask);
+  const refined = new Map<Mask, ScoredMask>();
+  await segmentEach(
+    context,
+    masks.map(({ box }) => ({ box })),
+    ({ mask, predictedIou, stability }, index) => {
+      // Another object, or none, is no better outline of this one.
+      if (mask.area > 0 && maskIou(mask, masks[index]) >= SAME)
+        refined.set(masks[index], { mask, predictedIou, stability });
+    },
+    task,
+  );
+  return refined;
+}
+
+/** Least IoU of a mask and what the decoder makes of its box, for the one to stand for the other. */
+const SAME = 0.5;
 
 /** One point inside each seed, unsmoothed and 4-connected, as micro-sam has it. */
 export function promptPoints(state: InstanceState, thresholds: SeedThresholds): YX[] {
@@ -129,23 +186,32 @@ function inOrder(list: readonly number[]): number[] {
   return triples.sort((a, b) => a[0] - b[0] || a[1] - b[1]).flat();
 }
 
+/** One mask for each point that has a good one, as it was refined; `rejected` learns of the others. */
+function candidatesOf(state: ApgState, { predIouThresh }: ApgThresholds, rejected: RejectedPoint[] = []) {
+  const objectAt = objectsOfMaps(state);
+  return masksByPrompt(state.masks).flatMap(({ point, masks }): (ScoredMask & { readonly point: YX })[] => {
+    const good = masks.filter((mask) => mask.predictedIou >= predIouThresh);
+    const best = agreeing(good, objectAt(point));
+    if (best) return [{ predictedIou: best.predictedIou, stability: best.stability, mask: best.mask(), point }];
+    rejected.push({ point, reason: good.length === 0 ? 'low score' : 'disagrees with the maps' });
+    return [];
+  });
+}
+
 /** Without the network. Linear in the candidates: each pixel is claimed once, by the mask of the highest score. */
 export function generateApg(state: ApgState, given: Partial<ApgThresholds> = {}): ApgResult {
-  const { predIouThresh, maxOverlap, minObjectSize, maxObjectSize } = { ...APG_THRESHOLDS, ...given };
+  const thresholds = { ...APG_THRESHOLDS, ...given };
+  const { maxOverlap, minObjectSize, maxObjectSize } = thresholds;
   const least = minObjectSize === 'size' ? speckSize(state.instances.diameter ?? 0) : minObjectSize;
   const [height, width] = state.masks.size;
   const claimed = new Uint8Array(height * width);
   const objects: ApgObject[] = [];
-  const rejected: { point: YX; reason: ApgRejection }[] = [];
+  const rejected: RejectedPoint[] = [];
   if (state.masks.tiles.length === 0) return { objects, rejected };
-  const objectAt = objectsOfMaps(state);
-  const candidates = masksByPrompt(state.masks).flatMap(({ point, masks }) => {
-    const good = masks.filter((mask) => mask.predictedIou >= predIouThresh);
-    const best = agreeing(good, objectAt(point));
-    if (best) return { ...best, mask: best.mask(), point };
-    rejected.push({ point, reason: good.length === 0 ? 'low score' : 'disagrees with the maps' });
-    return [];
-  });
+  const candidates = candidatesOf(state, thresholds, rejected).map((candidate) => ({
+    ...candidate,
+    ...state.refined?.get(candidate.mask),
+  }));
   const score = (mask: { predictedIou: number; stability: number }) => mask.predictedIou * mask.stability;
   candidates.sort((a, b) => score(b) - score(a));
   for (const { mask, point, predictedIou, stability } of candidates) {
@@ -219,11 +285,4 @@ function claim(mask: Mask, claimed: Uint8Array, width: number): void {
   const spans = maskSpans(mask);
   for (let i = 0; i < spans.length; i += 3)
     claimed.fill(1, spans[i] * width + spans[i + 1], spans[i] * width + spans[i + 2]);
-}
-
-/** How many candidates went for which reason. */
-export function rejections({ rejected }: ApgResult): Readonly<Partial<Record<ApgRejection, number>>> {
-  const counts: Partial<Record<ApgRejection, number>> = {};
-  for (const { reason } of rejected) counts[reason] = (counts[reason] ?? 0) + 1;
-  return counts;
 }

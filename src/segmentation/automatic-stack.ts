@@ -4,12 +4,14 @@ import type { TaskOptions } from '../task.js';
 import {
   type AutomaticThresholds,
   type AutomaticVolumeOptions,
+  automaticModes,
   automaticSegmentation,
   automaticVolume,
   chooseMode,
   recommendedThresholds,
 } from './automatic.js';
 import { eachPlane, type PlaneTask } from './each-plane.js';
+import { withPreset } from './presets.js';
 
 /** Everything in all planes of an image: objects that go through the planes of a volume, or those of each plane by itself. */
 export interface AutomaticStackOptions extends AutomaticVolumeOptions {
@@ -25,8 +27,9 @@ export interface AutomaticStackOptions extends AutomaticVolumeOptions {
 export async function automaticStack(
   context: Parameters<typeof automaticVolume>[0],
   planes: number,
-  { through, recommended, ...given }: AutomaticStackOptions & TaskOptions,
+  { through, recommended, ...stated }: AutomaticStackOptions & TaskOptions,
 ): Promise<LabelImage> {
+  const given = withPreset(stated, automaticModes(context.embeddings));
   const mode = chooseMode(context.embeddings, given.mode);
   const options = { ...given, thresholds: { ...recommendedThresholds(mode, recommended), ...given.thresholds } };
   if (through && planes > 1) return (await automaticVolume(context, planes, options)).labels;

@@ -4,13 +4,28 @@ import type { TaskOptions } from '../task.js';
 import { generateLabels } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
 import { AMG_THRESHOLDS, type AmgState, type AmgThresholds } from './amg/state.js';
-import { APG_THRESHOLDS, type ApgState, type ApgThresholds, generateApg, initializeApg, rejections } from './apg.js';
+import {
+  APG_THRESHOLDS,
+  type ApgOptions,
+  type ApgState,
+  type ApgThresholds,
+  generateApg,
+  initializeApg,
+  type RejectedPoint,
+} from './apg.js';
+import {
+  AUTOMATIC_MODES,
+  type AutomaticMode,
+  type AutomaticThresholds,
+  type ThresholdName,
+} from './automatic-settings.js';
 import type { EmbeddingSource, SegmentContext } from './context.js';
 import { eachPlane, type PlaneTask } from './each-plane.js';
 import { generateInstances, labelsOf } from './instances/generate.js';
-import { initializeInstances } from './instances/initialize.js';
+import { type InstanceOptions, initializeInstances } from './instances/initialize.js';
 import { smoothingFor, speckSize } from './instances/post-process.js';
 import { FIRST_SMOOTHING, INSTANCE_SETTINGS, type InstanceSettings, type InstanceState } from './instances/state.js';
+import { type PresetName, withPreset } from './presets.js';
 import type { AutomaticObject } from './scored-mask.js';
 import { type MergeOptions, mergeSlices } from './volume/merge.js';
 import type { SliceSegmenter } from './volume/projection.js';
@@ -25,41 +40,24 @@ import { propagateObjects } from './volume/propagate-objects.js';
  *
  * What the network answers is kept (`AutomaticState`), so that other thresholds cost no further run.
  */
-export const AUTOMATIC_MODES = ['ais', 'apg', 'amg'] as const;
-export type AutomaticMode = (typeof AUTOMATIC_MODES)[number];
+export {
+  AUTOMATIC_MODES,
+  type AutomaticMode,
+  type AutomaticThresholds,
+  type ThresholdName,
+} from './automatic-settings.js';
 
 export type AutomaticState =
   | { readonly mode: 'ais'; readonly instances: InstanceState }
   | { readonly mode: 'apg'; readonly apg: ApgState }
   | { readonly mode: 'amg'; readonly amg: AmgState };
 
-/** Names are of all modes; each takes what concerns it. What is absent has the mode's own default. */
-export interface AutomaticThresholds {
-  /** ais, apg: a seed of an object is nearer to its centre than this; 0..1. */
-  readonly centerDistanceThreshold?: number;
-  /** ais, apg: and farther from its boundary (the map is 0 in the middle of an object and 1 at its edge); 0..1. */
-  readonly boundaryDistanceThreshold?: number;
-  /** ais, apg: objects are where the foreground is above this; 0..1. */
-  readonly foregroundThreshold?: number;
-  /** ais: smoothing of the distances in pixels; default: by the size of the objects. */
-  readonly distanceSmoothing?: number;
-  /** ais: smoothing of the foreground in pixels; default: by the size of the objects. */
-  readonly foregroundSmoothing?: number;
-  /** apg, amg. */
-  readonly predIouThresh?: number;
-  /** amg. */
-  readonly stabilityScoreThresh?: number;
-  readonly boxNmsThresh?: number;
-  /** apg: of an object, how much a better one may cover before it counts as the same; 0..1. */
-  readonly maxOverlap?: number;
-  /** In pixels. */
-  readonly minObjectSize?: number;
-  readonly maxObjectSize?: number;
-  /** amg: what remains visible of a mask below smaller ones is dropped if it is less than this share of it; 0..1. */
-  readonly minVisibleShare?: number;
-}
-
-export interface AutomaticOptions extends Omit<AmgOptions, 'onPartial' | 'points' | 'resume'> {
+export interface AutomaticOptions
+  extends Omit<AmgOptions, 'onPartial' | 'points' | 'resume'>,
+    Pick<InstanceOptions, 'mirror' | 'keepMaps'>,
+    Pick<ApgOptions, 'refine'> {
+  /** By the kind of image; what is stated besides comes first. */
+  readonly preset?: PresetName;
   /** Default 'auto': the best that the model has. */
   readonly mode?: AutomaticMode | 'auto';
   readonly thresholds?: AutomaticThresholds & Partial<AmgThresholds>;
@@ -102,8 +100,9 @@ export function chooseMode(
 /** The expensive half: asks the network. */
 export async function initializeAutomatic(
   context: SegmentContext,
-  { mode, onPartial, resume, ...options }: AutomaticOptions & TaskOptions = {},
+  given: AutomaticOptions & TaskOptions = {},
 ): Promise<AutomaticState> {
+  const { mode, onPartial, resume, ...options } = withPreset(given, automaticModes(context.embeddings));
   const chosen = chooseMode(context.embeddings, mode);
   if (chosen === 'amg') {
     const amg = await initializeAmg(context, {
@@ -117,6 +116,7 @@ export async function initializeAutomatic(
     const seeds = seedThresholds(options.thresholds);
     const apg = await initializeApg(context, {
       ...options,
+      thresholds: apgThresholds(options.thresholds ?? {}),
       seeds,
       ...(resume?.mode === 'apg' && { resume: resume.apg }),
       ...(onPartial && { onPartial: (apg: ApgState) => onPartial({ mode: 'apg', apg }) }),
@@ -126,6 +126,8 @@ export async function initializeAutomatic(
   const instances = await initializeInstances(context, {
     region: options.region,
     first: options.first,
+    mirror: options.mirror,
+    keepMaps: options.keepMaps,
     ...(resume?.mode === 'ais' && { resume: resume.instances }),
     requests: options.requests === undefined ? undefined : Math.ceil(options.requests / 2),
     signal: options.signal,
@@ -149,18 +151,19 @@ export function generateAutomatic(
   return region ? found.filter(({ point }) => inside(point, region)) : found;
 }
 
-/** How many points of apg gave no object, by reason. */
+/** The points of apg that gave no object, and why. */
 export function rejectedPoints(
   { apg }: Extract<AutomaticState, { mode: 'apg' }>,
   thresholds: AutomaticThresholds = {},
-): ReturnType<typeof rejections> {
-  return rejections(generateApg(apg, apgThresholds(thresholds)));
+): readonly RejectedPoint[] {
+  return generateApg(apg, apgThresholds(thresholds)).rejected;
 }
 
 export async function automaticSegmentation(
   context: SegmentContext,
-  options: AutomaticOptions & TaskOptions = {},
+  given: AutomaticOptions & TaskOptions = {},
 ): Promise<AutomaticPlane> {
+  const options = withPreset(given, automaticModes(context.embeddings));
   const state = await initializeAutomatic(context, options);
   const objects = generateAutomatic(state, options.thresholds, options.region);
   return { state, objects, labels: labelsOf(objects, context.embeddings.size) };
@@ -202,8 +205,9 @@ export interface AutomaticVolume {
 export async function automaticVolume(
   context: Omit<SegmentContext, 'plane'>,
   planes: number,
-  options: AutomaticVolumeOptions & TaskOptions = {},
+  given: AutomaticVolumeOptions & TaskOptions = {},
 ): Promise<AutomaticVolume> {
+  const options = withPreset(given, automaticModes(context.embeddings));
   const mode = chooseMode(context.embeddings, options.mode);
   const [height, width] = context.embeddings.size;
   const share = mode === 'apg' ? 0.5 : 1;
@@ -270,8 +274,8 @@ function seedThresholds(given: AutomaticThresholds = {}) {
 function instanceSettings(given: AutomaticThresholds): Partial<InstanceSettings> {
   const { distanceSmoothing: distance, foregroundSmoothing: foreground } = given;
   const smoothing = distance === undefined ? undefined : { distance, foreground: foreground ?? Math.min(1, distance) };
-  const { minObjectSize, maxObjectSize } = given;
-  return { ...seedThresholds(given), ...defined({ smoothing, minObjectSize, maxObjectSize }) };
+  const { rule, minObjectSize, maxObjectSize } = given;
+  return { ...seedThresholds(given), ...defined({ rule, smoothing, minObjectSize, maxObjectSize }) };
 }
 
 function apgThresholds({ predIouThresh, maxOverlap, minObjectSize, maxObjectSize }: AutomaticThresholds) {
@@ -292,7 +296,7 @@ function amgThresholds(given: AutomaticThresholds & Partial<AmgThresholds>): Par
   }) as Partial<AmgThresholds>;
 }
 
-export type ThresholdsInForce = Required<AutomaticThresholds>;
+export type ThresholdsInForce = Required<Pick<AutomaticThresholds, ThresholdName>> & Pick<AutomaticThresholds, 'rule'>;
 
 /**
  * What holds in a mode where nothing else is said.

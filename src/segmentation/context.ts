@@ -22,10 +22,12 @@ export interface EmbeddingSource {
   embedding(at: { readonly plane: number; readonly tile?: number }, task?: TaskOptions): Promise<Embedding>;
   /**
    * Maps of objects by the model's instance decoder: of a plane or tile, or of any box of a plane, which is encoded for
-   * that alone. Absent where the model has none.
+   * that alone, perhaps as its mirror image (the maps are turned back). Absent where the model has none.
    */
   instanceMaps?(
-    at: { readonly plane: number; readonly tile?: number } | { readonly plane: number; readonly box: YXYX },
+    at:
+      | { readonly plane: number; readonly tile?: number }
+      | { readonly plane: number; readonly box: YXYX; readonly mirrored?: boolean },
     task?: TaskOptions,
   ): Promise<InstanceMaps>;
   /** The recorded pixels of a part of a plane, [h, w] or [h, w, c]; absent where only embeddings are known. */

@@ -23,6 +23,8 @@ export interface WorkWanted {
   readonly region?: YXYX;
   /** amg. */
   readonly pointsPerSide?: number;
+  /** ais, apg: each image or tile is encoded once more as its mirror image. */
+  readonly mirror?: boolean;
 }
 
 /** Of many places only some are looked up: reading what is kept takes its time. */
@@ -30,7 +32,7 @@ const LOOKED_UP = 8;
 const OBJECTS = 100;
 
 export async function automaticWork(embeddings: EmbeddingSource, wanted: WorkWanted): Promise<AutomaticWork> {
-  const { mode, planes, region, pointsPerSide = defaultGrid(embeddings) } = wanted;
+  const { mode, planes, region, mirror, pointsPerSide = defaultGrid(embeddings) } = wanted;
   const { size, tiling } = embeddings;
   const tilesOfPlane = tiling ? (region ? tilesMeeting(tiling, region) : [...tiling.tiles.keys()]) : [undefined];
   const places = planes.flatMap((plane) => tilesOfPlane.map((tile) => ({ plane, tile })));
@@ -49,7 +51,7 @@ export async function automaticWork(embeddings: EmbeddingSource, wanted: WorkWan
   return {
     planes: planes.length,
     tiles: places.length,
-    encodes: Math.round(places.length * missing),
+    encodes: Math.round(places.length * missing) + (mirror && mode !== 'amg' ? places.length : 0),
     points: Math.round(points),
   };
 }

@@ -1,10 +1,12 @@
 import * as v from 'valibot';
 import { SamError } from '../errors.js';
 import { AUTOMATIC_MODES, type ThresholdsInForce } from '../segmentation/automatic.js';
+import { INSTANCE_RULES } from '../segmentation/instances/state.js';
+import { PRESET_NAMES } from '../segmentation/presets.js';
 import { planAccept } from '../session/edits/automatic-edits.js';
 import { needImage } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
-import type { AutomaticThresholds } from '../session/state.js';
+import type { AutomaticSettings, AutomaticThresholds } from '../session/state.js';
 import { method } from './call.js';
 import { type RunningCalls, TASK_ARGUMENTS } from './running-calls.js';
 import { describeLayer } from './state-json.js';
@@ -15,6 +17,7 @@ const number = v.pipe(v.number(), v.finite());
 const score = v.optional(v.pipe(number, v.minValue(0), v.maxValue(1)));
 const size = v.optional(v.pipe(number, v.minValue(0)));
 export const THRESHOLD_ARGUMENTS = {
+  rule: v.optional(v.picklist(INSTANCE_RULES)),
   center_distance_threshold: score,
   boundary_distance_threshold: score,
   foreground_threshold: score,
@@ -28,11 +31,18 @@ export const THRESHOLD_ARGUMENTS = {
   max_object_size: size,
   min_visible_share: score,
 };
+/** How to search, beside the mode. */
+export const SEARCH_ARGUMENTS = {
+  preset: v.optional(v.picklist(PRESET_NAMES)),
+  mirror: v.optional(v.boolean()),
+  refine: v.optional(v.boolean()),
+};
 const ids = v.optional(v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(1))), v.minLength(1)));
 
 const schemas = {
   run: v.strictObject({
     ...THRESHOLD_ARGUMENTS,
+    ...SEARCH_ARGUMENTS,
     mode: v.optional(v.picklist(['auto', ...AUTOMATIC_MODES])),
     points_per_side: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(128))),
     region: v.optional(v.tuple([number, number, number, number], 'expected [y0, x0, y1, x1]')),
@@ -67,12 +77,16 @@ export function automaticFunctions(session: AnnotationSession, calls: RunningCal
         status?.ran?.mode === 'amg'
           ? { pred_iou_thresh: status.ran.iouFloor, stability_score_thresh: status.ran.stabilityFloor }
           : null,
+      rejected: (status?.rejected ?? []).map(({ point, reason }) => ({ point: [...point], reason })),
     };
   }
 
   async function run({
     mode,
     points_per_side: pointsPerSide,
+    preset,
+    mirror,
+    refine,
     region,
     all_planes: allPlanes,
     deeper,
@@ -83,11 +97,17 @@ export function automaticFunctions(session: AnnotationSession, calls: RunningCal
     const modes = session.annotator?.automaticStatus?.(session.state).modes ?? [];
     if (mode !== undefined && mode !== 'auto' && modes.length > 0 && !modes.includes(mode))
       throw new SamError('unsupported', `The model cannot do ${mode}, only ${modes.join(', ')}.`);
-    const isSaid = mode !== undefined || pointsPerSide !== undefined || Object.keys(changed).length > 0;
-    const before = session.state.settings.automatic;
-    const automatic = {
+    const said = [mode, pointsPerSide, preset, mirror, refine];
+    const isSaid = said.some((value) => value !== undefined) || Object.keys(changed).length > 0;
+    // Another kind of image is a new beginning.
+    const { automatic: known } = session.state.settings;
+    const before: AutomaticSettings = preset === undefined ? known : { preset, thresholds: {} };
+    const automatic: AutomaticSettings = {
+      ...before,
       mode: mode === 'auto' ? undefined : (mode ?? before.mode),
       pointsPerSide: pointsPerSide ?? before.pointsPerSide,
+      mirror: mirror ?? before.mirror,
+      refine: refine ?? before.refine,
       thresholds: { ...before.thresholds, ...changed },
     };
     await withSettings(session, isSaid && modes.length > 0 ? { automatic } : {}, () =>
@@ -100,7 +120,8 @@ export function automaticFunctions(session: AnnotationSession, calls: RunningCal
     /**
      * Fills auto_segmentation with all objects of the visible plane, or of all planes: with the model's instance decoder
      * ('ais'), with prompts from it ('apg'), or with a grid of prompts ('amg'); 'auto' is the first the model can. What the model answered is kept:
-     * a second call with other thresholds does not ask it again, unless they lie below the floors of the first.
+     * a second call with other thresholds does not ask it again, unless they lie below the floors of the first. `preset`
+     * names the kind of image. `rejected` are the points of 'apg' that gave no object, and why.
      */
     automatic_segmentation: method('automatic_segmentation', [], schemas.run, ({ task, progress, ...given }) =>
       calls.runIn(session, { task, progress }, () => run(given)),
@@ -150,6 +171,7 @@ type Given = v.InferOutput<typeof schemas.thresholds>;
 
 export function thresholdsOf(given: Given): AutomaticThresholds {
   const all: AutomaticThresholds = {
+    rule: given.rule,
     centerDistanceThreshold: given.center_distance_threshold,
     boundaryDistanceThreshold: given.boundary_distance_threshold,
     foregroundThreshold: given.foreground_threshold,
@@ -181,5 +203,6 @@ function thresholdsJson(given: ThresholdsInForce) {
     min_object_size: given.minObjectSize,
     max_object_size: Number.isFinite(given.maxObjectSize) ? given.maxObjectSize : null,
     min_visible_share: given.minVisibleShare,
+    ...(given.rule && { rule: given.rule }),
   };
 }

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { itemAt } from '../items.js';
 import { AUTOMATIC_MODES } from '../segmentation/automatic.js';
-import { THRESHOLD_ARGUMENTS } from './automatic.js';
+import { SEARCH_ARGUMENTS, THRESHOLD_ARGUMENTS } from './automatic.js';
 import { halo, tileShape } from './engine.js';
 import { imageOrHandleSchema, imageSchema } from './image.js';
 import { STREAM_ARGUMENTS, TASK_ARGUMENTS } from './running-calls.js';
@@ -72,6 +72,7 @@ export const schemas = {
     gap_closing: v.optional(natural),
     min_z_extent: v.optional(natural),
     ...THRESHOLD_ARGUMENTS,
+    ...SEARCH_ARGUMENTS,
     ...IMAGE_ARGUMENTS,
     ...STREAM_ARGUMENTS,
   }),

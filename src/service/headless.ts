@@ -179,6 +179,9 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
     {
       image,
       mode,
+      preset,
+      mirror,
+      refine,
       ndim,
       points_per_side: pointsPerSide,
       gap_closing,
@@ -191,7 +194,10 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
     return using(image, given, task, ({ embeddings, model, planes, volume }, worker) =>
       automaticStack({ worker, model, following: resolveModel(model).following, embeddings }, planes, {
         ...task,
-        mode,
+        ...(mode !== 'auto' && { mode }),
+        preset,
+        mirror,
+        refine,
         through: (ndim ?? (volume ? 3 : 2)) === 3,
         thresholds: thresholdsOf(given),
         recommended: resolveModel(model).defaults,

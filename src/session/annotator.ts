@@ -1,5 +1,6 @@
 import type { YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
+import type { RejectedPoint } from '../segmentation/apg.js';
 import type { AutomaticMode, ThresholdsInForce } from '../segmentation/automatic.js';
 import type { AutomaticWork } from '../segmentation/estimate.js';
 import type { Prompt } from '../segmentation/prompts.js';
@@ -67,6 +68,8 @@ export interface AutomaticStatus {
   readonly mode: AutomaticMode;
   /** The thresholds in force. */
   readonly thresholds: ThresholdsInForce;
+  /** Of apg: the points of the visible plane that gave no object at these thresholds. */
+  readonly rejected?: readonly RejectedPoint[];
   /** Of stacks: whether the volume was run to its end, and with the settings there are now. */
   readonly volume?: 'none' | 'stale' | 'current';
   /** How the visible plane was run; absent if it was not. Thresholds cannot go below the floors without the model. */

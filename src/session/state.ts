@@ -3,6 +3,7 @@ import type { RecordingView } from '../io/recording.js';
 import type { Size, YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { AutomaticMode, AutomaticThresholds } from '../segmentation/automatic.js';
+import type { PresetName } from '../segmentation/presets.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { ScoredMask } from '../segmentation/scored-mask.js';
 import type { ProjectionName } from '../segmentation/volume/projection.js';
@@ -232,6 +233,12 @@ export interface AutomaticSettings {
   readonly mode?: AutomaticMode;
   /** The model is asked at a grid of this many points along each side of the image or tile; absent: as suits it. */
   readonly pointsPerSide?: number;
+  /** The kind of image; what is set besides comes first. */
+  readonly preset?: PresetName;
+  /** ais, apg: maps are averaged with those of the mirror image. */
+  readonly mirror?: boolean;
+  /** apg: masks are asked for once more by their boxes. */
+  readonly refine?: boolean;
   /** What the user has set; for all others the model's recommendation holds. */
   readonly thresholds: AutomaticThresholds;
 }

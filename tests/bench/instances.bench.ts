@@ -1,11 +1,24 @@
+import { MapsOnDisk } from '../../src/cli/batch/maps-on-disk.js';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { scoreSegmentation } from '../../src/evaluation/segmentation-accuracy.js';
 import { openNdarray } from '../../src/io/ndarray.js';
+import { encoderWithEarlyFeatures } from '../../src/model/early-features.js';
+import { encoderWithDelta } from '../../src/model/encoder-delta.js';
+import { InstanceDecoder } from '../../src/model/instance-decoder.js';
+import { toImage } from '../../src/model/intensity.js';
+import { fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { LabelImage, Tensor } from '../../src/ndimage/array.js';
 import { makeTiling } from '../../src/ndimage/blocking.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
-import { type AutomaticMode, automaticSegmentation, automaticVolume } from '../../src/segmentation/automatic.js';
+import { emitUnetr } from '../../src/onnx/instances/emit-unetr.js';
+import { writeModel } from '../../src/onnx/write.js';
+import {
+  type AutomaticMode,
+  automaticSegmentation,
+  automaticVolume,
+  recommendedThresholds,
+} from '../../src/segmentation/automatic.js';
 import { generateInstances } from '../../src/segmentation/instances/generate.js';
 import { initializeInstances } from '../../src/segmentation/instances/initialize.js';
 import type { InstanceState } from '../../src/segmentation/instances/state.js';
@@ -14,7 +27,8 @@ import { dataItems, dataPath, hasData } from '../support/data.js';
 import { readGroundTruth } from '../support/ground-truth.js';
 import { mosaic } from '../support/mosaic.js';
 import { middle, readFrames, readStack } from '../support/real-stacks.js';
-import { realWorker } from '../support/real-worker.js';
+import { realWorker, sharedRuntime } from '../support/real-worker.js';
+import { randomUnetrWeights } from '../support/unetr-weights.js';
 import { atLeast, atMost, type Figure, median, reported } from './figure.js';
 
 /**
@@ -30,7 +44,9 @@ export default async function instancesBench(): Promise<Figure[]> {
   const parts: Readonly<Record<string, (worker: SamWorker) => Promise<Figure[]>>> = {
     time,
     accuracy,
+    network,
     tiles,
+    large,
     volumes,
   };
   const worker = await realWorker();
@@ -60,7 +76,8 @@ async function time(worker: SamWorker): Promise<Figure[]> {
     const context = await contextOf(worker, square);
     const before = process.cpuUsage();
     const start = performance.now();
-    const { state } = await automaticSegmentation(context, { mode });
+    const thresholds = recommendedThresholds(mode, model.defaults);
+    const { state } = await automaticSegmentation(context, { mode, thresholds });
     const { user, system } = process.cpuUsage(before);
     context.embeddings.close();
     return { state, processor: (user + system) / 1000, clock: performance.now() - start };
@@ -108,7 +125,8 @@ async function accuracy(worker: SamWorker): Promise<Figure[]> {
       const line: string[] = [];
       for (const mode of ['ais', 'apg'] as const) {
         const before = process.cpuUsage();
-        const found = await automaticSegmentation(context, { mode });
+        const thresholds = recommendedThresholds(mode, model.defaults);
+        const found = await automaticSegmentation(context, { mode, thresholds });
         const { user, system } = process.cpuUsage(before);
         const { msa } = scoreSegmentation(labels, found.labels);
         scores.set(mode, [...(scores.get(mode) ?? []), msa]);
@@ -125,6 +143,104 @@ async function accuracy(worker: SamWorker): Promise<Figure[]> {
     );
   }
   return figures;
+}
+
+/** Processor seconds of what the network does for one image, beside the same files in bare ONNX Runtime, in turn. */
+async function network(worker: SamWorker): Promise<Figure[]> {
+  const runtime = await sharedRuntime();
+  const { encoder, encoderDelta, instances } = model;
+  const file = await fetchBytesInNode(encoder.url);
+  const whole = encoderDelta ? encoderWithDelta(file, await fetchBytesInNode(encoderDelta.url)) : file;
+  const early = ['s0', 's1'];
+  const bare = await runtime.createSession(encoderWithEarlyFeatures(whole, early).bytes);
+  const decoder = await runtime.createSession(await fetchBytesInNode(instances?.url ?? ''));
+  const int8 = await realWorker('int8');
+  await int8.load({ ...model, encoderPrecision: 'int8' });
+  const { pixels } = await readGroundTruth('stardist-img2d');
+  const image = toImage(mosaic(pixels, 512));
+  const [input] = bare.inputNames;
+  const noise = (shape: readonly number[]) => {
+    const data = new Float32Array(shape.reduce((a, b) => a * b));
+    return runtime.tensor(
+      'float32',
+      data.map((_, i) => ((i * 7919) % 1009) / 1009 - 0.5),
+      shape,
+    );
+  };
+  const embedding = await worker.encode(model.name, image, { early: true });
+  const square = noise([1, 3, 1024, 1024]);
+  const features = { emb: [1, 256, 64, 64], s1: [1, 128, 128, 128], s0: [1, 64, 256, 256], img: [1, 3, 512, 512] };
+  const feeds = Object.fromEntries(Object.entries(features).map(([name, shape]) => [name, noise(shape)]));
+  const jobs: Readonly<Record<string, () => Promise<unknown>>> = {
+    encoder_bare_s: () => bare.run({ [input as string]: square }),
+    encoder_s: () => worker.encode(model.name, image, { early: true }),
+    encoder_int8_s: () => int8.encode(model.name, image, { early: true }),
+    instance_decoder_bare_s: () => decoder.run(feeds),
+    instance_decoder_s: () => worker.instanceMaps(model.name, embedding, image),
+  };
+  const times = new Map(Object.keys(jobs).map((name) => [name, [] as number[]]));
+  for (let round = 0; round < 6; round++)
+    for (const [name, job] of Object.entries(jobs)) {
+      const before = process.cpuUsage();
+      await job();
+      const { user, system } = process.cpuUsage(before);
+      if (round > 0) times.get(name)?.push((user + system) / 1e6);
+    }
+  await int8.close();
+  await bare.release();
+  await decoder.release();
+  // Of its size, not of its weights, depends how long micro-sam's decoder takes.
+  const unetr = await InstanceDecoder.create(runtime, writeModel(emitUnetr(randomUnetrWeights(false, 32))));
+  const start = process.cpuUsage();
+  await unetr.run(embedding, image);
+  const { user, system } = process.cpuUsage(start);
+  await unetr.release();
+  times.set('unetr_s', [(user + system) / 1e6]);
+  return [...times].map(([name, list]) => reported(name, Math.min(...list), 's'));
+}
+
+/**
+ * Images of 4096 and 8192 pixels (INSTANCE_SIDES=8192,20000) in tiles of 512, with the maps of one real tile in all of them, so
+ * that no network runs: how memory grows besides the labels themselves, with maps on disk as on the command line.
+ */
+async function large(worker: SamWorker): Promise<Figure[]> {
+  const { pixels } = await readGroundTruth('stardist-img2d');
+  const small = await contextOf(worker, mosaic(pixels, 512));
+  const maps = await small.embeddings.instanceMaps?.({ plane: 0 });
+  small.embeddings.close();
+  if (!maps) return [];
+  const sides = (process.env.INSTANCE_SIDES ?? '4096,8192').split(',').map(Number);
+  const grown: number[] = [];
+  for (const side of sides) {
+    const tiling = makeTiling([side, side], [512, 512], [64, 64]);
+    const embeddings = {
+      size: [side, side] as const,
+      tiling,
+      embedding: () => Promise.reject(new Error('Not needed.')),
+    };
+    const context = {
+      worker,
+      model: model.name,
+      plane: 0,
+      embeddings: { ...embeddings, instanceMaps: async () => maps },
+    };
+    const disk = new MapsOnDisk();
+    const [cpu, before] = [process.cpuUsage(), process.memoryUsage().rss];
+    let most = 0;
+    const look = () => {
+      most = Math.max(most, process.memoryUsage().rss - before);
+    };
+    const state = await initializeInstances(context, { keepMaps: (of) => disk.keep(of), onPartial: look });
+    const objects = generateInstances(state);
+    look();
+    disk.close();
+    const { user, system } = process.cpuUsage(cpu);
+    grown.push(most / 2 ** 20);
+    console.error(
+      `${side}: ${objects.length} objects, ${((user + system) / 1e6).toFixed(0)} CPU-s, ${grown.at(-1)?.toFixed(0)} MB`,
+    );
+  }
+  return sides.map((side, i) => reported(`ais_memory_${side}_mb`, grown[i] as number, 'MB'));
 }
 
 /** Mosaics of 1024 and 2048 pixels in tiles of 512. Seams: objects cut or doubled where tiles meet. */
@@ -198,10 +314,16 @@ async function volumes(worker: SamWorker): Promise<Figure[]> {
     const embeddings = await openEmbeddings({ source, worker, model, tiling: 'none' });
     for (const mode of modes) {
       const merge = { gapClosing: 2, minExtent: 2 };
-      const found = await automaticVolume({ worker, model: model.name, embeddings }, truth.shape[0], { mode, merge });
+      const context = { worker, model: model.name, following: model.following, embeddings };
+      const thresholds = recommendedThresholds(mode, model.defaults);
+      const before = process.cpuUsage();
+      const found = await automaticVolume(context, truth.shape[0], { mode, merge, thresholds });
+      const { user, system } = process.cpuUsage(before);
       const { msa, sa50 } = scoreSegmentation(truth, found.labels);
       const ari = adjustedRand(truth.data, found.labels.data);
-      console.error(`${id} ${mode}: mSA ${msa.toFixed(3)}, SA50 ${sa50.toFixed(3)}, ARI ${ari.toFixed(3)}`);
+      console.error(
+        `${id} ${mode}: mSA ${msa.toFixed(3)}, SA50 ${sa50.toFixed(3)}, ARI ${ari.toFixed(3)}, ${((user + system) / 1e6).toFixed(0)} CPU-s`,
+      );
       figures.push(reported(`volume_${mode}_msa_${id}`, msa, 'mSA'), reported(`volume_${mode}_ari_${id}`, ari, 'ARI'));
     }
     embeddings.close();

@@ -62,6 +62,27 @@ describe('automatic segmentation by an instance decoder, by hand', function () {
       const accepted = await annotator.until('all accepted', (now) => count(now) === 0);
       assert.equal(accepted.layers.committed_objects.count, count(found));
       await annotator.screenshot('instances-4-accepted');
+
+      await panel.locator('[data-section="automatic"] summary', { hasText: 'Search' }).click();
+      await panel.locator('[data-choice="kind"]').selectOption('phase_contrast');
+      await panel.waitForFunction(() => document.querySelector<HTMLInputElement>('[data-thorough="mirror"]')?.checked);
+      await annotator.screenshot('instances-5-kind');
+      await panel.locator('[data-choice="kind"]').selectOption('');
+      await panel.locator('[data-choice="mode"]').selectOption('apg');
+      await annotator.press('a');
+      await annotator.until('outlines', (now) => count(now) > 0 && now.task === null, 120);
+      await panel.locator('[data-threshold="predIouThresh"]').evaluate((input: HTMLInputElement) => {
+        input.value = '1';
+        input.dispatchEvent(new Event('input', { bubbles: true }));
+        input.dispatchEvent(new Event('change', { bubbles: true }));
+      });
+      const leftOut = panel.locator('[data-part="left-out"]');
+      await leftOut.locator('summary').click();
+      await leftOut.locator('li button').first().waitFor();
+      assert.match((await leftOut.locator('li button').first().textContent()) ?? '', /score too low/);
+      await annotator.screenshot('instances-6-left-out');
+      await leftOut.locator('li button').first().click();
+      await annotator.until('a point there', (now) => now.prompts.length === 1);
     } finally {
       await site.close();
       await server.stop();

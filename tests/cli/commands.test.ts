@@ -174,6 +174,8 @@ describe('micro-sam command line', function () {
     for (const args of [
       ['automatic_segmentation', '-i', at('images')],
       ['automatic_segmentation', '-i', at('images'), '-o', at('x'), '--mode', 'all'],
+      ['automatic_segmentation', '-i', at('images'), '-o', at('x'), '--preset', 'cats'],
+      ['automatic_segmentation', '-i', at('images'), '-o', at('x'), '--rule', 'cats'],
       ['automatic_segmentation', '-i', at('images'), '-o', at('x'), '--tile_shape', 'a', 'b'],
       ['precompute_embeddings', '-i', at('nothing*.tif'), '-e', at('x')],
       ['evaluate', '--labels', at('labels'), '--predictions', at('images')],

@@ -6,7 +6,7 @@ import { makeTiling } from '../../src/ndimage/blocking.js';
 import { toHalf } from '../../src/ndimage/half.js';
 import { encodeBand } from '../../src/segmentation/amg/band-logits.js';
 import type { AmgCandidate, AmgState } from '../../src/segmentation/amg/state.js';
-import { generateApg, initializeApg, promptPoints, rejections } from '../../src/segmentation/apg.js';
+import { generateApg, initializeApg, promptPoints } from '../../src/segmentation/apg.js';
 import { automaticSegmentation, rejectedPoints } from '../../src/segmentation/automatic.js';
 import { labelsOf } from '../../src/segmentation/instances/generate.js';
 import { SEED_THRESHOLDS } from '../../src/segmentation/instances/post-process.js';
@@ -89,11 +89,15 @@ describe('automatic prompt generation', function () {
         [2, 0.7],
       ],
     );
-    assert.deepEqual(rejections(result), { duplicate: 1, 'low score': 1, size: 1 });
+    assert.deepEqual(result.rejected, [
+      { point: [105, 105], reason: 'low score' },
+      { point: [155, 155], reason: 'size' },
+      { point: [29, 29], reason: 'duplicate' },
+    ]);
     const labels = labelsOf(result.objects, [256, 256]);
     assert.equal(labels.data[30 * 256 + 58], 1, 'what two claim belongs to the better one');
     assert.equal(labels.data[30 * 256 + 80], 2);
-    assert.deepEqual(rejectedPoints({ mode: 'apg', apg: state }), rejections(result));
+    assert.deepEqual(rejectedPoints({ mode: 'apg', apg: state }), result.rejected);
     assert.equal(generateApg(state, { predIouThresh: 0.4 }).objects.length, 3);
     assert.equal(generateApg(state, { maxOverlap: 0.9 }).objects.length, 3);
     assert.equal(generateApg(state, { maxOverlap: 0 }).objects.length, 1);
@@ -117,7 +121,7 @@ describe('automatic prompt generation', function () {
     const { objects } = generateApg(state);
     assert.equal(objects.find(({ point }) => point[0] === 25)?.predictedIou, 0.8);
     const disagreeing = { ...state, masks: masksOf([{ ...far, point: [40, 40] }]) };
-    assert.deepEqual(rejections(generateApg(disagreeing)), { 'disagrees with the maps': 1 });
+    assert.deepEqual(generateApg(disagreeing).rejected, [{ point: [40, 40], reason: 'disagrees with the maps' }]);
   });
 
   it('outlines the objects of an image by the real model, whole and in tiles', async () => {
@@ -129,6 +133,10 @@ describe('automatic prompt generation', function () {
     const { f1 } = scoreSegmentation(labels, result.labels);
     assert.ok(f1 > 0.8, `F1 ${f1}`);
     assert.ok(result.objects.every(({ predictedIou }) => predictedIou! >= 0.6));
+    const refined = await automaticSegmentation(context, { mode: 'apg', refine: true, resume: result.state });
+    assert.ok(refined.state.mode === 'apg' && (refined.state.apg.refined?.size ?? 0) > 0, 'boxes were asked for');
+    assert.notDeepEqual(refined.labels.data, result.labels.data);
+    assert.ok(scoreSegmentation(labels, refined.labels).f1 > 0.8);
     const tiling = makeTiling([256, 256], [128, 256], [24, 0]);
     const tiled = oracleSource(labels, contextOf(worker, image, tiling).embeddings, { tiling });
     const partial: number[] = [];

@@ -3,6 +3,7 @@ import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { panelAutomatic } from '../../src/presenter/panel/panel-automatic.js';
+import { AUTOMATIC_PRESETS } from '../../src/segmentation/presets.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
 import { Annotator2d } from '../../src/session/annotators/annotator-2d.js';
 import { Annotator3d } from '../../src/session/annotators/annotator-3d.js';
@@ -297,6 +298,37 @@ describe('automatic segmentation in a session, with an instance decoder', functi
     assert.equal(other.automaticStatus(session.state).mode, 'amg');
     await session.run('change_automatic', { mode: null });
     assert.equal(status().mode, 'ais');
+  });
+
+  it('takes its settings from the kind of image, and what is set by hand comes first', async () => {
+    const { thresholds = {}, mirror, mode } = AUTOMATIC_PRESETS.phase_contrast;
+    assert.ok(mirror && mode === 'ais');
+    await session.run('change_automatic', { preset: 'phase_contrast' });
+    const status = () => session.annotator!.automaticStatus!(session.state);
+    assert.equal(panel()?.kinds?.value, 'phase_contrast');
+    assert.deepEqual({ ...status().thresholds, ...thresholds }, status().thresholds);
+    assert.equal(panel()?.thorough?.find(({ setting }) => setting === 'mirror')?.value, true);
+    const asked = source.asked.length;
+    await service.automatic_segmentation();
+    assert.equal(source.asked.length, asked + 2, 'the image and its mirror image');
+    await session.run('change_automatic', { mirror: false, thresholds: { foregroundThreshold: 0.37 } });
+    assert.equal(status().thresholds.foregroundThreshold, 0.37);
+    assert.equal(panel()?.thorough?.[0]?.value, false);
+    const amg = await service.automatic_segmentation({ preset: 'phase_contrast', rule: 'flow' });
+    assert.equal(amg.thresholds?.rule, 'flow');
+    await session.run('change_automatic', { preset: null });
+    assert.equal(JSON.stringify(session.state.settings.automatic), '{"thresholds":{}}');
+  });
+
+  it('lists the points of the maps that gave no object, and why', async () => {
+    const rejected = [
+      { point: [10, 20], reason: 'low score' },
+      { point: [30.4, 5], reason: 'duplicate' },
+    ] as const;
+    const status = { ...session.annotator!.automaticStatus!(session.state), rejected };
+    const { leftOut } = panelAutomatic(session.state, status) ?? {};
+    assert.equal(leftOut?.title, '2 places without an object');
+    assert.match(leftOut?.places[1]?.text ?? '', /^y 30, x 5: covered/);
   });
 });
 

@@ -1,10 +1,13 @@
 import { itemAt } from '../../items.js';
-import type { AutomaticMode } from '../../segmentation/automatic.js';
+import type { YX } from '../../ndimage/array.js';
+import type { RejectedPoint } from '../../segmentation/apg.js';
+import type { AutomaticMode, ThresholdName } from '../../segmentation/automatic.js';
+import { AUTOMATIC_PRESETS, PRESET_NAMES, withPreset } from '../../segmentation/presets.js';
 import { type AutomaticStatus, annotatorKind } from '../../session/annotator.js';
 import { chosenAutomatic, drawnBox } from '../../session/commands/automatic-commands.js';
 import { planAccept } from '../../session/edits/automatic-edits.js';
 import { areaOf } from '../../session/layers.js';
-import type { AutomaticThresholds, SessionState } from '../../session/state.js';
+import type { SessionState } from '../../session/state.js';
 import { durationText } from './duration-text.js';
 import { commandButton, confidenceText, type PanelButton, type PanelRange } from './panel-controls.js';
 import { planeName } from './panel-stack.js';
@@ -35,10 +38,31 @@ export interface PanelAutomatic {
   /** Absent where nothing was run: there is nothing to move yet. */
   readonly sliders?: readonly AutomaticSlider[];
   readonly deeper?: PanelButton;
+  /** What kind of image it is; absent where the model has no instance decoder. */
+  readonly kinds?: PanelAutomaticChoice;
+  /** Whether to look twice, for the next run; absent where there are no maps to be better. */
+  readonly thorough?: readonly PanelThorough[];
+  /** What was not found worth an object, and why; absent where nothing was left out. */
+  readonly leftOut?: PanelLeftOut;
   /** How to search, for the next run; absent where the model knows one way only. */
   readonly modes?: PanelAutomaticChoice;
   /** Points along each side, for the next run; 0: as suits the image. Absent where no grid is asked. */
   readonly points?: { readonly value: number; readonly options: readonly { value: number; title: string }[] };
+}
+
+export interface PanelThorough {
+  readonly setting: 'mirror' | 'refine';
+  readonly title: string;
+  readonly tooltip: string;
+  readonly value: boolean;
+}
+
+export interface PanelLeftOut {
+  /** e.g. "3 places without an object". */
+  readonly title: string;
+  readonly places: readonly { readonly at: YX; readonly text: string }[];
+  /** e.g. "and 40 more"; where there are too many for a list. */
+  readonly more?: string;
 }
 
 export interface PanelAutomaticChoice {
@@ -47,7 +71,7 @@ export interface PanelAutomaticChoice {
 }
 
 export interface AutomaticSlider {
-  readonly threshold: keyof AutomaticThresholds;
+  readonly threshold: ThresholdName;
   readonly title: string;
   readonly tooltip: string;
   /** Position; a size in pixels is its square, so that small sizes have room. */
@@ -89,7 +113,9 @@ export function panelAutomatic(state: SessionState, status: AutomaticStatus | un
     ...(conflict && { conflict }),
     ...(status && ran && !arriving && { sliders: sliders(state, status, ran) }),
     ...(ran?.mode === 'amg' && ran.iouFloor > 0 && { deeper: commandButton('search_deeper', state) }),
-    ...(status && status.modes.length > 1 && { modes: modesOf(state, status) }),
+    ...(status && status.modes.length > 1 && { modes: modesOf(state, status), kinds: kindsOf(state) }),
+    ...(status && status.mode !== 'amg' && { thorough: thoroughOf(state, status) }),
+    ...(status?.rejected && status.rejected.length > 0 && !arriving && { leftOut: leftOutOf(status.rejected) }),
     ...(status?.mode !== 'ais' &&
       status?.mode !== 'apg' && {
         points: { value: state.settings.automatic.pointsPerSide ?? 0, options: pointOptions(state) },
@@ -226,7 +252,7 @@ function sliders(
 ): AutomaticSlider[] {
   const [height, width] = state.image!.size;
   const side = Math.ceil(Math.sqrt(height * width));
-  const score = (threshold: keyof AutomaticThresholds, title: string, tooltip: string, floor: number) => ({
+  const score = (threshold: ThresholdName, title: string, tooltip: string, floor: number) => ({
     threshold,
     title,
     tooltip,
@@ -314,6 +340,53 @@ function modesOf({ settings }: SessionState, { modes }: AutomaticStatus): PanelA
   const options = [best, ...modes.map((mode) => ({ value: mode, title: MODE_TITLES[mode] }))];
   const { mode } = settings.automatic;
   return { value: mode && modes.includes(mode) ? mode : '', options };
+}
+
+function kindsOf({ settings }: SessionState): PanelAutomaticChoice {
+  const presets = PRESET_NAMES.map((value) => ({ value, title: AUTOMATIC_PRESETS[value].title }));
+  return { value: settings.automatic.preset ?? '', options: [{ value: '', title: 'not said' }, ...presets] };
+}
+
+function thoroughOf({ settings: { automatic } }: SessionState, { mode, modes }: AutomaticStatus): PanelThorough[] {
+  const { mirror = false, refine = false } = withPreset(automatic, modes);
+  const twice: PanelThorough = {
+    setting: 'mirror',
+    title: 'Look at the mirror image, too',
+    tooltip: 'What the model sees in both is averaged: a little better, for twice the time.',
+    value: mirror,
+  };
+  if (mode !== 'apg') return [twice];
+  const boxes: PanelThorough = {
+    setting: 'refine',
+    title: 'Outline twice',
+    tooltip: 'Each object is outlined once more from the box around it.',
+    value: refine,
+  };
+  return [twice, boxes];
+}
+
+/** More places are no list to go through. */
+const MOST_PLACES = 50;
+
+const REASONS: Readonly<Record<RejectedPoint['reason'], string>> = {
+  'low score': 'score too low',
+  'disagrees with the maps': 'does not match the maps',
+  size: 'too small or large',
+  duplicate: 'covered by surer ones',
+  truncated: 'too little is left of it',
+};
+
+function leftOutOf(rejected: readonly RejectedPoint[]): PanelLeftOut {
+  const { length } = rejected;
+  const places = rejected.slice(0, MOST_PLACES).map(({ point, reason }) => ({
+    at: point,
+    text: `y ${Math.round(point[0])}, x ${Math.round(point[1])}: ${REASONS[reason]}`,
+  }));
+  return {
+    title: `${length} ${length === 1 ? 'place' : 'places'} without an object`,
+    places,
+    ...(length > MOST_PLACES && { more: `and ${length - MOST_PLACES} more` }),
+  };
 }
 
 function pointOptions({ settings }: SessionState): NonNullable<PanelAutomatic['points']>['options'] {

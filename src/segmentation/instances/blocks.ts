@@ -70,21 +70,21 @@ export interface GrownSeed {
 
 /**
  * @param halo how far the surroundings of a block reach
- * @param flood labels of a box from the seeds in it, and its maps
+ * @param flood labels of a box from the seeds in it, and what they were flooded by
  */
 export function growSeeds(
   size: Size,
   seeds: Seeds,
   halo: number,
-  flood: (box: YXYX, seeds: LabelImage) => { labels: LabelImage; maps: { boundary: Tensor } },
+  flood: (box: YXYX, seeds: LabelImage) => { labels: LabelImage; heights: Tensor },
   block = BLOCK,
 ): GrownSeed[] {
   const { tiles } = blocksOf(size, block, halo);
   const spans = new Map<number, number[]>();
   const deepest = new Map<number, { readonly at: YX; readonly height: number }>();
   for (const { inner, outer } of tiles) {
-    const { labels, maps } = flood(outer, paint(seeds, outer));
-    collect(labels, maps.boundary, outer, inner, spans, deepest);
+    const { labels, heights } = flood(outer, paint(seeds, outer));
+    collect(labels, heights, outer, inner, spans, deepest);
   }
   return [...spans]
     .sort(([a], [b]) => a - b)

@@ -4,18 +4,24 @@ import type { Mask } from '../../ndimage/mask.js';
 import { masksFromLabels, paintMask } from '../../ndimage/rle.js';
 import { watershed } from '../../ndimage/watershed.js';
 import { growSeeds, seedsInBlocks } from './blocks.js';
-import { pixelMaps } from './pixel-maps.js';
+import { FLOW_REACH, flowHeights, flowSeeds } from './flow.js';
+import { type BoxMaps, pixelMaps } from './pixel-maps.js';
 import {
   foregroundMask,
   MICRO_SAM_SMOOTHING,
-  type PixelMaps,
   type Smoothing,
   seedMask,
   smoothingFor,
   smoothMaps,
   speckSize,
 } from './post-process.js';
-import { FIRST_SMOOTHING, INSTANCE_SETTINGS, type InstanceSettings, type InstanceState } from './state.js';
+import {
+  FIRST_SMOOTHING,
+  INSTANCE_SETTINGS,
+  type InstanceRule,
+  type InstanceSettings,
+  type InstanceState,
+} from './state.js';
 
 /**
  * The cheap half of segmentation by an instance decoder: maps and thresholds → objects, without the network. Up to 2048 x
@@ -67,23 +73,53 @@ export function smoothingOf({ diameter }: InstanceState, { smoothing }: Instance
   return diameter === undefined ? FIRST_SMOOTHING : smoothingFor(diameter);
 }
 
-type Found = Omit<InstanceObject, 'id'>;
+/** Median diameter, in pixels of what the encoder sees, from which decoders that give vectors are read by them. */
+const LARGE = 64;
+const SIDE = 1024;
 
-function atOnce(state: InstanceState, settings: InstanceSettings, smoothing: Smoothing): Found[] {
-  const maps = rememberedMaps(state, smoothing);
-  const seeds = labelComponents(seedMask(maps, settings), 'all').labels;
-  return objectsIn(maps, seeds, settings.foreground);
+/** The rule that suits the objects. Without vectors it is the watershed: on no images that were looked at is it the worse. */
+export function ruleOf({ size, tiles, diameter = 0 }: InstanceState, { rule }: InstanceSettings): InstanceRule {
+  if (rule !== 'size') return rule;
+  const hasVectors = tiles.length > 0 && tiles.every(({ maps }) => maps.shape[0] === 5);
+  return hasVectors && (diameter * SIDE) / Math.max(...size) >= LARGE ? 'flow' : 'watershed';
 }
 
-function objectsIn(maps: PixelMaps, seeds: LabelImage, foreground: number): Found[] {
-  const labels = watershed(maps.boundary, seeds, foregroundMask(maps, foreground));
-  const points = deepestPixels(labels, maps.boundary);
+type Found = Omit<InstanceObject, 'id'>;
+
+/** What a rule makes of maps: where seeds are, and what they are flooded by. */
+interface Rule {
+  seeds(maps: BoxMaps, settings: InstanceSettings): Tensor<Uint8Array>;
+  heights(maps: BoxMaps): Tensor<Float32Array>;
+  /** How far beyond its pixels a mask of seeds depends on the maps. */
+  reach(smoothing: Smoothing): number;
+}
+
+const RULES: Readonly<Record<InstanceRule, Rule>> = {
+  watershed: {
+    seeds: seedMask,
+    heights: ({ boundary }) => boundary,
+    reach: ({ distance }) => 3 * distance,
+  },
+  flow: {
+    seeds: (maps, { foreground }) => flowSeeds(maps, foreground),
+    heights: flowHeights,
+    reach: ({ distance }) => FLOW_REACH + 3 * distance,
+  },
+};
+
+function atOnce(state: InstanceState, settings: InstanceSettings, smoothing: Smoothing): Found[] {
+  const rule = RULES[ruleOf(state, settings)];
+  const maps = rememberedMaps(state, smoothing);
+  const heights = rule.heights(maps);
+  const seeds = labelComponents(rule.seeds(maps, settings), 'all').labels;
+  const labels = watershed(heights, seeds, foregroundMask(maps, settings.foreground));
+  const points = deepestPixels(labels, heights);
   return [...masksFromLabels(labels)].map(([id, mask]) => ({ mask, point: points.get(id) as YX }));
 }
 
-const remembered = new WeakMap<InstanceState, { readonly key: string; readonly maps: PixelMaps }>();
+const remembered = new WeakMap<InstanceState, { readonly key: string; readonly maps: BoxMaps }>();
 
-function rememberedMaps(state: InstanceState, smoothing: Smoothing): PixelMaps {
+function rememberedMaps(state: InstanceState, smoothing: Smoothing): BoxMaps {
   const key = `${smoothing.foreground} ${smoothing.distance}`;
   const known = remembered.get(state);
   if (known?.key === key) return known.maps;
@@ -93,12 +129,15 @@ function rememberedMaps(state: InstanceState, smoothing: Smoothing): PixelMaps {
 }
 
 function inBlocks(state: InstanceState, settings: InstanceSettings, smoothing: Smoothing): Found[] {
+  const rule = RULES[ruleOf(state, settings)];
   const mapsOf = (box: YXYX) => smoothMaps(pixelMaps(state, box), smoothing);
-  const seeds = seedsInBlocks(state.size, (box) => seedMask(mapsOf(box), settings), Math.ceil(3 * smoothing.distance));
-  const reach = Math.max(128, Math.ceil(3 * (state.diameter ?? 0)));
-  return growSeeds(state.size, seeds, reach, (box, inside) => {
+  const reach = Math.ceil(rule.reach(smoothing));
+  const seeds = seedsInBlocks(state.size, (box) => rule.seeds(mapsOf(box), settings), reach);
+  const halo = Math.max(128, Math.ceil(3 * (state.diameter ?? 0)));
+  return growSeeds(state.size, seeds, halo, (box, inside) => {
     const maps = mapsOf(box);
-    return { maps, labels: watershed(maps.boundary, inside, foregroundMask(maps, settings.foreground)) };
+    const heights = rule.heights(maps);
+    return { heights, labels: watershed(heights, inside, foregroundMask(maps, settings.foreground)) };
   }).map(({ mask, point }) => ({ mask, point }));
 }
 

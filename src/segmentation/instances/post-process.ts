@@ -38,9 +38,10 @@ export interface SeedThresholds {
 
 export const SEED_THRESHOLDS: SeedThresholds = { centre: 0.5, boundary: 0.5, foreground: 0.5 };
 
-export function smoothMaps({ foreground, centre, boundary }: PixelMaps, smoothing: Smoothing): PixelMaps {
+export function smoothMaps<M extends PixelMaps>({ foreground, centre, boundary, ...rest }: M, smoothing: Smoothing) {
   const smooth = (map: Tensor<Float32Array>, sigma: number) => (sigma > 0 ? gaussianFilter(map, sigma) : map);
   return {
+    ...rest,
     foreground: smooth(foreground, smoothing.foreground),
     centre: smooth(centre, smoothing.distance),
     boundary: smooth(boundary, smoothing.distance),

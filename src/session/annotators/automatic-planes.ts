@@ -2,6 +2,7 @@ import { SamError } from '../../errors.js';
 import { tilesMeeting } from '../../ndimage/blocking.js';
 import { AMG_OPTIONS, deepenAmg, defaultGrid } from '../../segmentation/amg/initialize.js';
 import type { AmgState } from '../../segmentation/amg/state.js';
+import type { RejectedPoint } from '../../segmentation/apg.js';
 import {
   type AutomaticMode,
   type AutomaticState,
@@ -17,6 +18,7 @@ import {
 } from '../../segmentation/automatic.js';
 import type { SegmentContext } from '../../segmentation/context.js';
 import { automaticWork, secondsOf } from '../../segmentation/estimate.js';
+import { withPreset } from '../../segmentation/presets.js';
 import type { Pace } from '../../worker/pace.js';
 import type {
   AnnotatorTask,
@@ -41,6 +43,12 @@ export interface AnnotatorContext extends Omit<SegmentContext, 'plane'> {
 export class AutomaticPlanes {
   private readonly planes = new Map<number, PlaneResult>();
   private lastId = 0;
+  /** Asked for with every change of the panel. */
+  private lastRejected?: {
+    readonly found: AutomaticState;
+    readonly key: string;
+    readonly points: readonly RejectedPoint[];
+  };
 
   /** @param defaults the model's own thresholds; else the general ones */
   constructor(
@@ -142,7 +150,7 @@ export class AutomaticPlanes {
       const context = { ...this.context, plane };
       const { tiling } = this.context.embeddings;
       const first = tiling && task.view && tilesMeeting(tiling, task.view);
-      const { thresholds } = state.settings.automatic;
+      const { thresholds } = this.effective(state.settings.automatic);
       const run = { ...wanted, thresholds, first, signal: task.signal, onProgress: task.onProgress };
       const deepened = result.before ?? before?.found;
       if (deepened?.mode === 'amg') {
@@ -183,7 +191,8 @@ export class AutomaticPlanes {
       return (deeper || !done) && !absent.includes(plane);
     });
     const pointsPerSide = automatic.pointsPerSide ?? defaultGrid(embeddings);
-    const work = await automaticWork(embeddings, { mode, planes: open, region, pointsPerSide });
+    const { mirror } = this.effective(automatic);
+    const work = await automaticWork(embeddings, { mode, planes: open, region, mirror, pointsPerSide });
     return { ...work, seconds: secondsOf(work, mode, pace) };
   }
 
@@ -201,24 +210,32 @@ export class AutomaticPlanes {
       mode: this.mode(automatic),
       thresholds: this.thresholds(automatic, known?.found),
       ...(known && { ran: known.run }),
+      ...(known?.found?.mode === 'apg' && known.complete && { rejected: this.rejected(state, known.found) }),
     };
   }
 
   /** Of the mode that was run, or is to be. */
-  private thresholds(automatic: AutomaticSettings, found?: AutomaticState): ThresholdsInForce {
+  private thresholds(given: AutomaticSettings, found?: AutomaticState): ThresholdsInForce {
+    const automatic = this.effective(given);
     const mode = found?.mode ?? this.mode(automatic);
     return thresholdsInForce(mode, automatic.thresholds, this.defaults, found && diameterOf(found));
   }
 
   /** For all planes, each of which goes by the size of its own objects where nothing is set. */
   volumeThresholds({ settings: { automatic } }: SessionState): AutomaticThresholds {
-    const { thresholds } = automatic;
+    const { thresholds } = this.effective(automatic);
     if (this.mode(automatic) === 'amg') return thresholdsInForce('amg', thresholds, this.defaults);
     return { ...recommendedThresholds('ais', this.defaults), ...thresholds };
   }
 
+  /** With what the kind of image says. */
+  private effective(automatic: AutomaticSettings): AutomaticSettings {
+    return withPreset(automatic, automaticModes(this.context.embeddings));
+  }
+
   /** What was chosen for another model is not held against this one. */
-  private mode({ mode }: AutomaticSettings): AutomaticMode {
+  private mode(automatic: AutomaticSettings): AutomaticMode {
+    const { mode } = this.effective(automatic);
     const { embeddings } = this.context;
     return chooseMode(embeddings, mode && automaticModes(embeddings).includes(mode) ? mode : 'auto');
   }
@@ -232,7 +249,9 @@ export class AutomaticPlanes {
     if (mode !== 'amg') {
       const { centerDistanceThreshold, boundaryDistanceThreshold, foregroundThreshold } = this.thresholds(automatic);
       const seeds = `${centerDistanceThreshold} ${boundaryDistanceThreshold} ${foregroundThreshold}`;
-      return { mode, pointsPerSide: 0, iouFloor: 0, stabilityFloor: 0, region, ...(mode === 'apg' && { seeds }) };
+      const { mirror = false, refine = false } = this.effective(automatic);
+      const asked = mode === 'apg' ? { mirror, seeds, refine } : { mirror };
+      return { mode, pointsPerSide: 0, iouFloor: 0, stabilityFloor: 0, region, ...asked };
     }
     const { predIouThresh, stabilityScoreThresh } = this.thresholds(automatic);
     const before = known?.run.mode === 'amg' ? known.run : AMG_OPTIONS;
@@ -250,11 +269,18 @@ export class AutomaticPlanes {
   /** Why points of apg gave no object, for the user; there is nothing to tell of other modes. */
   private leftOut(state: SessionState, { found }: PlaneResult): Pick<Segmentation, 'notice'> {
     if (found?.mode !== 'apg') return {};
-    const counts = Object.entries(rejectedPoints(found, this.thresholds(state.settings.automatic, found)));
-    if (counts.length === 0) return {};
-    const total = counts.reduce((sum, [, count]) => sum + count, 0);
-    const reasons = counts.map(([reason, count]) => `${reason}: ${count}`).join(', ');
-    return { notice: `${total} ${total === 1 ? 'point' : 'points'} of the maps gave no object (${reasons}).` };
+    const { length } = this.rejected(state, found);
+    if (length === 0) return {};
+    return { notice: `${length} ${length === 1 ? 'point' : 'points'} of the maps gave no object; the panel says why.` };
+  }
+
+  private rejected({ settings }: SessionState, found: AutomaticState): readonly RejectedPoint[] {
+    if (found.mode !== 'apg') return [];
+    const thresholds = this.thresholds(settings.automatic, found);
+    const key = JSON.stringify(thresholds);
+    if (this.lastRejected?.found !== found || this.lastRejected.key !== key)
+      this.lastRejected = { found, key, points: rejectedPoints(found, thresholds) };
+    return this.lastRejected.points;
   }
 
   private result(state: SessionState, plane: PlaneResult): Segmentation {
@@ -293,8 +319,13 @@ const NOTHING: Readonly<Record<AutomaticMode, string>> = {
   amg: 'No object passes the thresholds. Lower predicted IoU or stability; for small or faint objects, search deeper.',
 };
 
-/** `seeds`: the thresholds that the prompts of apg were made with. */
-type Run = NonNullable<AutomaticStatus['ran']> & { readonly seeds?: string };
+type Run = NonNullable<AutomaticStatus['ran']> & {
+  readonly mirror?: boolean;
+  /** apg. */
+  readonly refine?: boolean;
+  /** apg: the thresholds that the prompts were made with. */
+  readonly seeds?: string;
+};
 
 /** Automatic objects of other planes, which stay; of one that goes through several, the rest. */
 function othersOf({ plane, layers }: SessionState): ObjectRecord[] {
@@ -308,6 +339,8 @@ function sameRun({ run }: PlaneResult, wanted: Run): boolean {
   return (
     sameGrid(run, wanted) &&
     run.seeds === wanted.seeds &&
+    run.mirror === wanted.mirror &&
+    run.refine === wanted.refine &&
     run.iouFloor <= wanted.iouFloor &&
     run.stabilityFloor <= wanted.stabilityFloor &&
     String(run.region) === String(wanted.region)

@@ -1,5 +1,6 @@
 import { SamError } from '../../errors.js';
 import type { AutomaticMode } from '../../segmentation/automatic.js';
+import type { PresetName } from '../../segmentation/presets.js';
 import type { Edit } from '../actions.js';
 import type { Annotator } from '../annotator.js';
 import { changeObjects, layerOf, needImage } from '../layers.js';
@@ -83,6 +84,11 @@ export interface AutomaticChange {
   readonly mode?: AutomaticMode | null;
   /** Points along each side; null: as suits the image. Used by the next run. */
   readonly pointsPerSide?: number | null;
+  /** The kind of image, whose settings take the place of all that was set before; null: none. */
+  readonly preset?: PresetName | null;
+  /** null: as the preset says. Used by the next run. */
+  readonly mirror?: boolean | null;
+  readonly refine?: boolean | null;
 }
 
 /** Other thresholds, and at once the objects that pass them in the visible plane. */
@@ -94,7 +100,8 @@ export function changeAutomatic(annotator: Annotator | undefined, change: Automa
       const automatic = changedSettings(state.settings.automatic, change);
       if (automatic === state.settings.automatic) return state;
       const next = { ...state, settings: { ...state.settings, automatic } };
-      const result = change.thresholds && annotator?.automaticNow?.(next);
+      const isSeenAtOnce = change.thresholds !== undefined || change.preset !== undefined;
+      const result = isSeenAtOnce ? annotator?.automaticNow?.(next) : undefined;
       if (!result) return next;
       const auto_segmentation = layerOf(result.objects);
       const { chosenAutomatic, ...rest } = next;
@@ -115,7 +122,8 @@ const UNIT_THRESHOLDS = [
   'maxOverlap',
 ] as const;
 
-function changedSettings(before: AutomaticSettings, { thresholds = {}, mode, pointsPerSide }: AutomaticChange) {
+function changedSettings(before: AutomaticSettings, change: AutomaticChange) {
+  const { thresholds = {}, mode, pointsPerSide, preset, mirror, refine } = change;
   for (const name of UNIT_THRESHOLDS) {
     const value = thresholds[name];
     if (value !== undefined && !(value >= 0 && value <= 1))
@@ -131,10 +139,17 @@ function changedSettings(before: AutomaticSettings, { thresholds = {}, mode, poi
     !(Number.isInteger(pointsPerSide) && pointsPerSide >= 1 && pointsPerSide <= 128)
   )
     throw new SamError('invalid_argument', `There must be 1 to 128 points per side, not ${pointsPerSide}.`);
+  // Another kind of image is a new beginning.
+  const base: AutomaticSettings = preset === undefined ? before : { thresholds: {} };
+  const chosen = <T>(given: T | null | undefined, known: T | undefined) =>
+    given === undefined ? known : (given ?? undefined);
   const after: AutomaticSettings = {
-    mode: mode === undefined ? before.mode : (mode ?? undefined),
-    pointsPerSide: pointsPerSide === undefined ? before.pointsPerSide : (pointsPerSide ?? undefined),
-    thresholds: { ...before.thresholds, ...thresholds },
+    preset: chosen(preset, base.preset),
+    mode: chosen(mode, base.mode),
+    pointsPerSide: chosen(pointsPerSide, base.pointsPerSide),
+    mirror: chosen(mirror, base.mirror),
+    refine: chosen(refine, base.refine),
+    thresholds: { ...base.thresholds, ...thresholds },
   };
   return JSON.stringify(after) === JSON.stringify(before) ? before : after;
 }

@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { SamError } from '../../errors.js';
 import { AUTOMATIC_MODES } from '../../segmentation/automatic.js';
+import { INSTANCE_RULES } from '../../segmentation/instances/state.js';
+import { PRESET_NAMES } from '../../segmentation/presets.js';
 import { PROJECTION_NAMES } from '../../segmentation/volume/projection.js';
 import { checkPrompt } from '../edits/prompt-rules.js';
 import { SAVED_FIELDS, type SavedField } from '../fields.js';
@@ -62,8 +64,12 @@ const SETTINGS: { readonly [Name in keyof SessionSettings]: v.GenericSchema<unkn
   automatic: v.object({
     mode: v.optional(v.picklist(AUTOMATIC_MODES)),
     pointsPerSide: v.optional(positive),
+    preset: v.optional(v.picklist(PRESET_NAMES)),
+    mirror: v.optional(v.boolean()),
+    refine: v.optional(v.boolean()),
     thresholds: v.partial(
       v.object({
+        rule: v.picklist(INSTANCE_RULES),
         centerDistanceThreshold: v.number(),
         boundaryDistanceThreshold: v.number(),
         foregroundThreshold: v.number(),

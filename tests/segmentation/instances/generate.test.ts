@@ -86,7 +86,7 @@ describe('segmentation by an instance decoder', function () {
       assert.equal(inBlocks.count, new Set(seeds.data).size - 1);
       const flood = (box: YXYX, inside: LabelImage) => {
         const part = pixelMaps(state, box);
-        return { labels: watershed(part.boundary, inside, foregroundMask(part, 0.5)), maps: part };
+        return { labels: watershed(part.boundary, inside, foregroundMask(part, 0.5)), heights: part.boundary };
       };
       const grown = growSeeds(state.size, inBlocks, 128, flood, 64);
       const painted = labelsOf(
