@@ -20,18 +20,28 @@ export function watchPointer(
   isDrawing: () => boolean,
 ): void {
   const { map } = stage;
-  let pending: { coordinate: readonly [number, number]; pixel: readonly [number, number] } | undefined;
+  let pixel: readonly [x: number, y: number] | undefined;
   let scheduled = false;
+  /** In the image as it lies now: it moves below a pointer that rests, too. */
+  const place = () => {
+    const coordinate = pixel && (map.getCoordinateFromPixel([...pixel]) as number[] | null); // null before the first frame
+    return coordinate ? pair(coordinate) : undefined;
+  };
   const report = () => {
     scheduled = false;
-    if (!pending) return;
-    const { coordinate } = pending;
+    const coordinate = place();
+    if (!coordinate) return;
     listeners.tell('pointer', stage.contains(coordinate) ? coordinate : null);
     describe();
   };
+  const schedule = () => {
+    if (scheduled || !pixel) return;
+    scheduled = true;
+    requestAnimationFrame(report);
+  };
   const describe = () => {
-    if (!pending) return;
-    const { coordinate, pixel } = pending;
+    const coordinate = place();
+    if (!pixel || !coordinate) return;
     const hit = objectUnder(stack, coordinate);
     tooltip.hidden = hit === undefined;
     if (!hit) return;
@@ -42,13 +52,11 @@ export function watchPointer(
   };
   map.on('pointermove', (event) => {
     if (event.dragging) return;
-    pending = { coordinate: pair(event.coordinate), pixel: pair(event.pixel) };
-    if (scheduled) return;
-    scheduled = true;
-    requestAnimationFrame(report);
+    pixel = pair(event.pixel);
+    schedule();
   });
   map.getViewport()!.addEventListener('pointerleave', () => {
-    pending = undefined;
+    pixel = undefined;
     tooltip.hidden = true;
     listeners.tell('pointer', null);
   });
@@ -63,6 +71,7 @@ export function watchPointer(
   map.on('moveend', () => {
     const extent = map.getView().calculateExtent(map.getSize());
     listeners.tell('view', extentOf(extent));
+    schedule();
   });
 }
 

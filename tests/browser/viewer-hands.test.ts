@@ -11,6 +11,14 @@ describe('hands on our viewer', () => {
     const { at } = await story.v.event('pointer');
     assert.deepEqual(at?.map(Math.floor), [77, 99]);
     await story.v.clearEvents();
+    await story.v.press('+');
+    const moved = (await story.v.event('pointer')).at;
+    assert.ok(
+      moved?.some((place, k) => Math.abs(place - (at?.[k] ?? 0)) > 1),
+      'the image moves below it, too',
+    );
+    await story.showAll();
+    await story.v.clearEvents();
     await story.v.page.mouse.move(...(await story.v.onScreen([-5, 20])));
     assert.equal((await story.v.event('pointer')).at, undefined);
   });
@@ -120,22 +128,31 @@ describe('hands on our viewer', () => {
     }
   });
 
-  it('pans with the middle button while the first one paints', async () => {
-    await story.v.viewer.setTool({ kind: 'brush', positive: true, brushSize: 6 });
-    const before = await story.view();
-    const [x, y] = await story.v.onScreen([100, 100]);
-    await story.v.page.mouse.move(x, y);
-    await story.v.page.mouse.down({ button: 'middle' });
-    await story.v.page.mouse.move(x + 30, y + 20, { steps: 3 });
-    await story.v.page.waitForTimeout(200);
-    await story.v.page.mouse.up({ button: 'middle' });
-    await story.v.settle();
-    const after = await story.view();
-    // The first few pixels tell a drag from a click.
-    const moved = (before[0] - after[0]) / before[2];
-    assert.ok(moved > 15 && moved < 31, `moved by ${moved} screen pixels`);
-    assert.equal((await story.v.events()).filter(({ kind }) => kind === 'painted').length, 0);
-    await story.showAll();
+  it('pans with the middle and the right button, and with Space, whatever the first one does', async () => {
+    const { page } = story.v;
+    for (const kind of ['point', 'box', 'polygon', 'corners', 'ellipse', 'brush', 'split', 'pan'] as const) {
+      await story.v.viewer.setTool({ kind, positive: true, brushSize: 6 });
+      for (const button of ['middle', 'right', 'left'] as const) {
+        await story.v.clearEvents();
+        const before = await story.view();
+        const [x, y] = await story.v.onScreen([100, 100]);
+        await page.mouse.move(x, y);
+        if (button === 'left') await page.keyboard.down('Space');
+        await page.mouse.down({ button });
+        await page.mouse.move(x + 30, y + 20, { steps: 3 });
+        await page.waitForTimeout(200);
+        await page.mouse.up({ button });
+        if (button === 'left') await page.keyboard.up('Space');
+        await story.v.settle();
+        const after = await story.view();
+        // The first few pixels tell a drag from a click; what is let go in motion glides on.
+        const moved = (before[0] - after[0]) / before[2];
+        assert.ok(moved > 15 && moved < 90, `${kind}, ${button}: moved by ${moved} screen pixels`);
+        const done = (await story.v.events()).filter((event) => /^(prompt|painted|object)/.test(event.kind));
+        assert.deepEqual(done, [], `${kind}, ${button}`);
+      }
+      await story.showAll();
+    }
   });
 
   it('goes on showing all of the image when the window changes, until the view is moved by hand', async () => {

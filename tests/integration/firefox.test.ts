@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { BrowserContext } from 'playwright-core';
@@ -13,6 +13,7 @@ import { type Site, serveFolders } from '../support/browser.js';
 import { MINUTES } from '../support/browser-story.js';
 import { launchFirefoxProfile, withFirefox } from '../support/firefox.js';
 import { eventually } from '../support/screen.js';
+import { phantomTiff, twoCellsInDepth } from '../support/stack-phantoms.js';
 import { buildOnce, startServer } from '../support/start-server.js';
 
 const GONE = /saved work is probably gone when it is closed/;
@@ -81,6 +82,102 @@ describe('in Firefox', function () {
       await annotator.untilLabels('committed_objects', objects, 'everything there again');
       await annotator.screenshot('firefox');
       assert.deepEqual(annotator.outside, []);
+      assert.deepEqual(annotator.errors, []);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  withFirefox(
+    'a cell of a volume is followed, sections take a click, automatic objects are accepted, all of it is saved',
+    async () => {
+      const file = path.join(folder, 'volume.tif');
+      await writeFile(file, await phantomTiff(twoCellsInDepth(), 'zyx'));
+      const server = await startServer([file, '--port', '0']);
+      try {
+        const annotator = await open(server.url);
+        const panel = await annotator.panel();
+        const committed = (count: number) =>
+          annotator.until(
+            `${count} objects`,
+            ({ layers, task }) => layers.committed_objects.count === count && task === null,
+            MINUTES,
+          );
+        await ready(annotator);
+        await annotator.goToPlane(2);
+        await annotator.click([84, 80]);
+        await annotator.until('a mask', ({ layers }) => layers.current_object.count === 1, MINUTES);
+        await annotator.press('Shift+s');
+        await annotator.until('all slices', ({ message }) => / slices/.test(message?.text ?? ''), MINUTES);
+        await annotator.press('c');
+        await committed(1);
+
+        await annotator.press('o');
+        const viewer = await annotator.viewer();
+        const section = viewer.locator('canvas[data-section="xz"]');
+        await section.click();
+        await annotator.until('a point in a slice', ({ prompts }) => prompts.length === 1, MINUTES);
+        await annotator.press('Shift+c');
+        await annotator.until('nothing begun', ({ prompts, task }) => prompts.length === 0 && task === null, MINUTES);
+        await annotator.press('o');
+
+        await annotator.press('a');
+        await annotator.until(
+          'automatic objects',
+          ({ layers, task }) => layers.auto_segmentation.count > 0 && task === null,
+          MINUTES,
+        );
+        await annotator.screenshot('firefox-volume');
+        await annotator.press('Shift+a');
+        await annotator.until('all of them decided', ({ layers }) => layers.auto_segmentation.count === 0, MINUTES);
+        const { layers } = await annotator.state();
+
+        await annotator.press('Control+s');
+        await panel.getByText('Label image, TIFF').click();
+        const labels = await savedImage(path.join(folder, 'ordinary', 'downloads'));
+        const saved = new Set<number>();
+        for (let z = 0; z < labels.sizes.z; z++) for (const id of (await readPlane(labels, z)).data) saved.add(id);
+        saved.delete(0);
+        assert.equal(saved.size, layers.committed_objects.count);
+        assert.deepEqual(annotator.errors, []);
+      } finally {
+        await server.stop();
+      }
+    },
+  );
+
+  withFirefox('fingers and a right button do what they do elsewhere', async () => {
+    const server = await startServer(['--port', '0']);
+    try {
+      const annotator = await open(server.url);
+      await ready(annotator);
+      const [x, y] = await annotator.onScreen(centers[3]);
+      const viewer = await annotator.viewer();
+      const frame = await (await viewer.frameElement()).boundingBox();
+      // Firefox takes no touches from outside; those that its page would be given are made in it.
+      await viewer.evaluate(
+        ([left, top]) => {
+          const target = document.querySelector('#map .ol-viewport') as HTMLElement;
+          for (const type of ['pointerdown', 'pointerup'])
+            target.dispatchEvent(
+              new PointerEvent(type, {
+                pointerType: 'touch',
+                pointerId: 7,
+                isPrimary: true,
+                clientX: left,
+                clientY: top,
+                bubbles: true,
+                button: 0,
+              }),
+            );
+        },
+        [x - (frame?.x ?? 0), y - (frame?.y ?? 0)],
+      );
+      await annotator.until('a mask', ({ layers }) => layers.current_object.count === 1, MINUTES);
+      await annotator.page.mouse.click(...(await annotator.onScreen([20, 20])), { button: 'right' });
+      await annotator.until('a negative point', ({ prompts }) =>
+        prompts.some((one) => 'label' in one && one.label === 0),
+      );
       assert.deepEqual(annotator.errors, []);
     } finally {
       await server.stop();

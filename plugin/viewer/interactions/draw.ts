@@ -50,9 +50,9 @@ export function drawInteraction(source: VectorSource, config: VectorConfig): Dra
     source,
     type: type as 'Point' | 'Circle' | 'Polygon' | 'LineString',
     geometryFunction: boxed,
-    freehand,
+    // Not the option `freehand`, for which OpenLayers asks no condition.
     condition: plain,
-    freehandCondition: () => false,
+    freehandCondition: freehand ? plain : () => false,
     style: new Style({ stroke, fill, image: new CircleStyle({ radius: 4, stroke }) }),
   });
   // Before the feature reaches the source, so that the add callback sees its properties.
