@@ -31,6 +31,8 @@ export class ImproveView {
   private readonly offered = make('div', { className: 'training offered', role: 'status' });
   private readonly offerText = make('p', { className: 'facts' });
   private readonly gains = make('ul', { className: 'gains' });
+  private readonly pictures = make('div', { className: 'kept-back' });
+  private shown: Offer['pictures'] = [];
   private readonly take = make('button', { type: 'button', className: 'command', 'data-training': 'take' });
   private readonly dismiss = make('button', { type: 'button', className: 'command', 'data-training': 'dismiss' });
   private readonly failure = make('p', { className: 'conflict' });
@@ -50,7 +52,12 @@ export class ImproveView {
       this.curve,
       make('div', { className: 'controls' }, this.pause, this.stop),
     );
-    this.offered.append(this.offerText, this.gains, make('div', { className: 'controls' }, this.take, this.dismiss));
+    this.offered.append(
+      this.offerText,
+      this.gains,
+      this.pictures,
+      make('div', { className: 'controls' }, this.take, this.dismiss),
+    );
     this.node = make(
       'details',
       { className: 'section improve', 'data-section': 'improve', open: true },
@@ -137,7 +144,7 @@ export class ImproveView {
     this.curve.setAttribute('aria-label', this.curve.title);
   }
 
-  private updateOffer({ name, gains, better, taken }: Offer): void {
+  private updateOffer({ name, gains, better, taken, pictures }: Offer): void {
     this.taken = taken;
     const heading = taken
       ? `${name} is in use.`
@@ -156,10 +163,32 @@ export class ImproveView {
       this.gains.replaceChildren(...lines.map((line) => make('li', {}, line)));
     }
     this.gains.hidden = lines.length === 0;
+    this.showPictures(pictures);
     this.take.hidden = !better;
     setText(this.take, taken ? 'Go back to the earlier model' : 'Use it');
     setText(this.dismiss, taken || !better ? 'Close' : 'Not now');
   }
+
+  private showPictures(pictures: Offer['pictures']): void {
+    if (pictures === this.shown) return;
+    this.shown = pictures;
+    this.pictures.replaceChildren(
+      ...pictures.flatMap(({ name, before, after }) => [
+        ...(before ? [captioned(name, 'Before', before)] : []),
+        captioned(name, 'After', after),
+      ]),
+    );
+    this.pictures.hidden = pictures.length === 0;
+  }
+}
+
+/** One of a pair, with what it shows. */
+function captioned(name: string, when: string, png: Uint8Array): HTMLElement {
+  const src = URL.createObjectURL(new Blob([Uint8Array.from(png)], { type: 'image/png' }));
+  const alt = `${name}, ${when.toLowerCase()}: your outlines green, those of the model magenta, white where both agree`;
+  const image = make('img', { src, alt, title: alt });
+  image.addEventListener('load', () => URL.revokeObjectURL(src), { once: true });
+  return make('figure', {}, image, make('figcaption', {}, when));
 }
 
 /** In CSS pixels. */

@@ -10,6 +10,7 @@ import type { Preset } from '../training/settings.js';
 import { partsOfPreset, settingsOf, type TrainingHost, type TrainingJob } from '../training/training-job.js';
 import { type Gain, gainsOf, isBetter, type TrainingState, TrainingTask } from '../training/training-task.js';
 import { amountOf, secondsFor, type TrainingSpeed } from '../training/training-time.js';
+import type { ValidationPicture } from '../training/validation-pictures.js';
 
 /**
  * Makes the model in use better on the objects of the person who works with it: what there is to learn from, how long it takes,
@@ -44,6 +45,8 @@ export interface Offer {
   readonly better: boolean;
   /** It is in use. */
   readonly taken: boolean;
+  /** What was found on what was kept back, before and after. */
+  readonly pictures: readonly ValidationPicture[];
 }
 
 /** For the panel. */
@@ -117,9 +120,9 @@ export class Improver {
     this.task = new TrainingTask(host, job, report, () => this.options.onChanged());
     this.options.onChanged();
     try {
-      const { card, model: trained } = await this.task.finished;
+      const { card, model: trained, pictures = [] } = await this.task.finished;
       adoptModel(trained);
-      this.offer = { name: trained.name, gains: gainsOf(card), better: isBetter(card), taken: false };
+      this.offer = { name: trained.name, gains: gainsOf(card), better: isBetter(card), taken: false, pictures };
     } catch (error) {
       const { code, message } = asSamError(error);
       this.failure = code === 'cancelled' ? undefined : message;

@@ -51,7 +51,7 @@ export interface ImageSummary {
 
 /** The trained parts as files, and the card. */
 export function trainedFiles(
-  { instances, decoder, late, full, lora, delta, settings, started }: TrainedParts,
+  { instances, decoder, late, full, lora, delta, settings, started, pictures }: TrainedParts,
   about: Omit<ModelCard, LearnedPart>,
 ): { readonly card: ModelCard; readonly files: ReadonlyMap<string, Uint8Array> } {
   const files = new Map<string, Uint8Array>();
@@ -74,5 +74,9 @@ export function trainedFiles(
     ...(full && delta && { full: add('full', full, delta) }),
     ...(lora && delta && { lora: add('lora', lora, delta) }),
   };
+  for (const [i, { before, after }] of pictures.entries()) {
+    if (before) files.set(`kept-back-${i + 1}-before.png`, before);
+    files.set(`kept-back-${i + 1}-after.png`, after);
+  }
   return { card, files };
 }

@@ -68,7 +68,7 @@ export async function runJob(job: TrainingJob, place: HostPlace, run: TrainingRu
     trainedOn: learned.map(summaryOf),
     scoredOn: heldBack.map(summaryOf),
   });
-  return { card, model: await place.keep(job, card, files) };
+  return { card, model: await place.keep(job, card, files), pictures: trained.pictures };
 }
 
 async function partsTraining(job: TrainingJob, place: TrainingPlace, task: TaskOptions): Promise<PartsTraining> {

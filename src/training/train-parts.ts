@@ -13,7 +13,7 @@ import { wholeEncoder } from './encoder/trainable-encoder.js';
 import { EARLY } from './instances/feature-cache.js';
 import { weightsOfLightDecoder } from './instances/light-decoder.js';
 import { instanceScore } from './instances/validation.js';
-import { jointScore } from './joint/validation.js';
+import { changedEncoder, jointScore } from './joint/validation.js';
 import type { TrainingImage } from './labelled-image.js';
 import type { Weights } from './parameters.js';
 import { type DecoderPart, trainableDecoder } from './prompts/mask-decoder.js';
@@ -27,6 +27,7 @@ import {
   type TrainingSettings,
 } from './settings.js';
 import { type ModelTraining, type TrainedModel, trainModel } from './train-model.js';
+import { type ValidationPicture, validationPictures } from './validation-pictures.js';
 
 /** Trains parts of a model by its declaration: its files are read, and what they hold is what training goes on from. */
 export interface PartsTraining {
@@ -55,6 +56,8 @@ export interface TrainedParts extends TrainedModel {
   /** Of the encoder, if it or its late part was trained. */
   readonly delta?: OnnxModel;
   readonly settings: TrainingSettings;
+  /** Of images that were kept back, if the instance decoder was trained. */
+  readonly pictures: readonly ValidationPicture[];
   /** What each part began with. */
   readonly started: Readonly<Record<LearnedPart, string>>;
 }
@@ -107,9 +110,50 @@ export async function trainParts(
     const delta = changed && encoderDelta(readModel(await load(model.encoder, task)), changed);
     const [own, { name }] = [instances ? model.name : 'random weights', model];
     const started = { instances: own, decoder: name, late: name, full: name, lora: name };
-    return { ...trained, ...(delta && { delta }), settings, started };
+    const pictures = await picturesOf(
+      trained,
+      { runtime, heldBack, file: files.encoder, model, encoder, instances },
+      task,
+    );
+    return { ...trained, ...(delta && { delta }), settings, pictures, started };
   } finally {
     await encoder.release();
+  }
+}
+
+/** As the model was, and as it is now. */
+async function picturesOf(
+  { instances: learned, late, full, lora }: TrainedModel,
+  {
+    runtime,
+    heldBack,
+    file,
+    model,
+    encoder,
+    instances,
+  }: {
+    readonly runtime: OrtRuntime;
+    readonly heldBack: readonly TrainingImage[];
+    readonly file: Uint8Array;
+    readonly model: ModelSpec;
+    readonly encoder: ImageEncoder;
+    readonly instances?: Weights;
+  },
+  task: TaskOptions,
+): Promise<ValidationPicture[]> {
+  if (!learned || heldBack.length === 0) return [];
+  const changed = late ?? full ?? lora;
+  const now = changed ? await changedEncoder(runtime, file, model, changed.weights) : encoder;
+  try {
+    const before = instances && { encoder, instances };
+    return await validationPictures(
+      runtime,
+      heldBack,
+      { before, after: { encoder: now, instances: learned.weights } },
+      task,
+    );
+  } finally {
+    if (now !== encoder) await now.release();
   }
 }
 

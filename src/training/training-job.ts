@@ -13,6 +13,7 @@ import {
 } from './settings.js';
 import type { TrainingControls } from './training-controls.js';
 import type { TrainingSpeed } from './training-time.js';
+import type { ValidationPicture } from './validation-pictures.js';
 
 /** A training as plain data, which any thread or process can be given. */
 export interface TrainingJob {
@@ -48,6 +49,8 @@ export interface TrainingResult {
   readonly card: ModelCard;
   /** For the registry. */
   readonly model: ModelSpec;
+  /** Of images that were kept back. */
+  readonly pictures?: readonly ValidationPicture[];
 }
 
 export interface TrainingRun extends TaskOptions {

@@ -26,9 +26,43 @@ describe("a model made better on one's own objects", function () {
     await page.page.setViewportSize({ width: 1280, height: 720 });
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.page.emulateMedia({ colorScheme });
+      await section(await page.panel()).scrollIntoViewIfNeeded();
       await page.screenshot(`${name}-${colorScheme}`);
     }
   }
+
+  async function chooseQuick(panel: Frame): Promise<void> {
+    await section(panel).locator('[data-command="improve_model"]').click();
+    const sheet = panel.locator('dialog.sheet');
+    await sheet.locator('[data-preset="quick"]').click();
+    await until(panel, '[data-training="pause"]');
+  }
+
+  withData('the button trains, pauses, keeps the best when stopped, and shows what it gained (thorough)', async () => {
+    const server = await startServer([DSB(NAMES[0]), '--segmentation_result', DSB(`${NAMES[0]}_labels`)]);
+    try {
+      const page = await AnnotatorPage.open(story.browser, server.url);
+      await page.ready();
+      await page.until('its objects', ({ layers }) => layers.committed_objects.count > 0, MINUTES);
+      const panel = await page.panel();
+      await chooseQuick(panel);
+      await section(panel).locator('[data-training="pause"]').click();
+      await panel.getByText('Paused').waitFor();
+      await section(panel).locator('[data-training="pause"]').click();
+      await panel.getByText(/^Learning to find all objects: ([2-9]|\d\d)/).waitFor({ timeout: 1_200_000 });
+      await section(panel).locator('[data-training="stop"]').click();
+      await until(panel, '.offered');
+      await section(panel).locator('.kept-back img').first().waitFor();
+      await pictures(page, 'improve-3-offer');
+      assert.match((await section(panel).locator('.gains').textContent()) ?? '', /0\.\d\d → 0\.\d\d/);
+      assert.deepEqual(await section(panel).locator('.kept-back figcaption').allTextContents(), ['Before', 'After']);
+      assert.ok((await page.call<string[]>('get_model_names')).includes('msi_lm-mine'), 'it is in the list at once');
+      assert.deepEqual(page.errors, []);
+      await page.close();
+    } finally {
+      await server.stop();
+    }
+  });
 
   withData(
     'two images are annotated, the button is pressed, and it pauses, goes on, and keeps the best when stopped (long)',

@@ -31,9 +31,15 @@ describe('micro-sam train', function () {
     const short = ['--n_iterations', '2', '--n_prompt_iterations', '1', '--n_canvases', '2'];
     assert.equal(await train.run([...args, ...short]), 0);
     const card = JSON.parse(readFileSync(at('models', 'mine', MODEL_CARD), 'utf8'));
-    assert.equal(card.trainedOn.length, 2);
-    assert.deepEqual(card.trainedOn[0], { image: 'cells1.tif', size: [120, 160], objects: 6 });
-    assert.deepEqual([card.instances.step, card.decoder.step], [2, 1]);
+    const names = ['cells1.tif', 'cells2.tif'];
+    assert.deepEqual(
+      [card.trainedOn, card.scoredOn].map((of) => of.map(({ image }: { image: string }) => image)),
+      [names, names],
+    );
+    const objects = [...card.trainedOn, ...card.scoredOn].reduce((sum, { objects }) => sum + objects, 0);
+    assert.equal(objects, 12, 'a strip of each is kept back');
+    assert.ok(existsSync(at('models', 'mine', 'kept-back-1-after.png')));
+    assert.deepEqual([card.instances.steps, card.decoder.steps], [2, 1]);
     const model = findModel(at('models', 'mine'));
     forgetModel('mine');
     assert.equal(model.name, 'mine');

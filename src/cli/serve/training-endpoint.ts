@@ -42,8 +42,8 @@ export class TrainingEndpoint implements SocketRoute {
       const answer = message as TrainingAnswer;
       if (client.readyState !== client.OPEN) return;
       if ('result' in answer) {
-        const { card, model } = answer.result;
-        page.send({ result: { card, model: this.options.served(model, origin) } });
+        const model = this.options.served(answer.result.model, origin);
+        page.send({ result: { ...answer.result, model } });
       } else page.send(answer);
     });
     training.onClose((reason) => {

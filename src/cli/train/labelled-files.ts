@@ -1,10 +1,12 @@
 import path from 'node:path';
 import { type ImageSource, planeCount, readPlane } from '../../io/image.js';
 import { openFile } from '../../io/node-open.js';
+import { itemAt } from '../../items.js';
 import { toImage } from '../../model/intensity.js';
 import { type LabelImage, tensor } from '../../ndimage/array.js';
 import { labelSizes, removeSmall, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
+import { annotatedData, LEAST_OBJECTS, type Sample } from '../../training/annotated.js';
 import { medianDiameter, type TrainingImage } from '../../training/labelled-image.js';
 import { UsageError } from '../command.js';
 import { readLabels } from '../label-files.js';
@@ -83,6 +85,37 @@ async function planesOf(file: LabelledFile, options: LabelledOptions): Promise<L
     });
   }
   return found;
+}
+
+/**
+ * Of each of few planes a strip with a quarter of its objects is kept back, as for the annotator's button; nothing of planes
+ * with so few objects that none can be spared.
+ */
+export async function withStrips(
+  planes: readonly LabelledPlane[],
+  options: Pick<LabelledOptions, 'minSize' | 'partial'> & { readonly seed: number },
+  task: TaskOptions,
+): Promise<{ readonly training: LabelledPlane[]; readonly validation: LabelledPlane[] }> {
+  const objects = planes.reduce((sum, plane) => sum + plane.objects, 0);
+  if (objects < 2 * LEAST_OBJECTS) return { training: [...planes], validation: [] };
+  const images = await Promise.all(planes.map(async ({ name, load }) => ({ name, ...(await load(task)) })));
+  const { training, heldBack } = annotatedData(images, options);
+  const planeOf = (sample: Sample): LabelledPlane => {
+    const [height = 0, width = 0] = sample.labels.shape;
+    const plane = itemAt(
+      planes,
+      planes.findIndex(({ name }) => name === sample.name),
+    );
+    return {
+      ...plane,
+      size: [height, width],
+      objects: labelSizes(sample.labels).size,
+      dropped: heldBack.includes(sample) ? 0 : plane.dropped,
+      diameter: medianDiameter(sample.labels),
+      load: async () => sample,
+    };
+  };
+  return { training: training.map(planeOf), validation: heldBack.map(planeOf) };
 }
 
 function imageOf(file: LabelledFile, plane: number, { imageKey }: LabelledOptions) {

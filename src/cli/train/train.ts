@@ -26,7 +26,7 @@ import { pairInputs } from '../batch/pairs.js';
 import { ProgressLine } from '../batch/progress-line.js';
 import { type Command, UsageError } from '../command.js';
 import { numberFlag } from '../engine.js';
-import { dataReport, type LabelledPlane, labelledPlanes } from './labelled-files.js';
+import { dataReport, type LabelledPlane, labelledPlanes, withStrips } from './labelled-files.js';
 import { baseOf, findModel, loadFile, trainedModelsFolder, writeTrained } from './trained-models.js';
 import { FOR_PARENT, trainForParent } from './training-process.js';
 
@@ -36,7 +36,8 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
 
       --images PATH            annotated images: folder, file or pattern; each plane of a stack counts for itself
       --labels PATH            their labels: 0 is background, each object has a number of its own; paired by name
-      --val_images PATH        --val_labels PATH       what to score on; default: a tenth of the images
+      --val_images PATH        --val_labels PATH       what to score on; default: a tenth of the images, of fewer than four
+                               a strip of each
       --image_key KEY          --label_key KEY         dataset inside HDF5, zarr or npz files
       --partial                only some of the objects are labelled: what has no label counts as unknown
       --min_size N             objects of fewer pixels are left out (default: 25)
@@ -251,7 +252,7 @@ async function dataOf(values: Values, seed: number, task: TaskOptions): Promise<
   const all = await planesIn(images, labels, values, task);
   if (all.length === 0)
     throw new UsageError('None of the label images has an object that is large enough (--min_size).');
-  if (!val_images || !val_labels) return split(all, seed);
+  if (!val_images || !val_labels) return split(all, seed, values, task);
   return { training: all, validation: await planesIn(val_images, val_labels, values, task) };
 }
 
@@ -275,10 +276,16 @@ async function planesIn(images: string, labels: string, values: Values, task: Ta
   );
 }
 
-/** A tenth of the files, at least one, to score on; of fewer than four nothing can be spared. */
-function split(planes: readonly LabelledPlane[], seed: number): Data {
+/** A tenth of the files, at least one, to score on; of fewer than four, of which none can be spared, a strip of each. */
+async function split(
+  planes: readonly LabelledPlane[],
+  seed: number,
+  { min_size, partial }: Values,
+  task: TaskOptions,
+): Promise<Data> {
   const files = [...new Set(planes.map(({ file }) => file))];
-  const held = files.length < 4 ? 0 : Math.max(1, Math.round(files.length / 10));
+  if (files.length < 4) return withStrips(planes, { seed, partial, minSize: wholeNumber('min_size', min_size) }, task);
+  const held = Math.max(1, Math.round(files.length / 10));
   const kept = new Set(new Random(seed).shuffled(files).slice(0, held));
   return {
     training: planes.filter(({ file }) => !kept.has(file)),

@@ -37,19 +37,39 @@ export function instanceScore(runtime: OrtRuntime, encoder: ImageEncoder, images
     return known;
   };
   return async (weights: Weights, { signal }: TaskOptions = {}): Promise<number> => {
-    const file = writeModel(lightDecoderModel(weights));
-    const decoder = await InstanceDecoder.create(runtime, file);
+    const finder = await objectFinder(runtime, weights);
     try {
       let sum = 0;
       const used = images.slice(0, MOST_IMAGES);
       for (const image of used) {
         signal?.throwIfAborted();
-        sum += await accuracyOn(image, embed, decoder, { signal });
+        sum += await accuracyOn(image, embed, finder, { signal });
       }
       return sum / used.length;
     } finally {
-      await decoder.release();
+      await finder.release();
     }
+  };
+}
+
+/** Finds all objects of an image with a decoder of such weights. */
+export interface ObjectFinder {
+  /** @param embedding with early features */
+  find(embedding: Embedding, image: Tensor<Uint8Array>, task?: TaskOptions): Promise<LabelImage>;
+  release(): Promise<void>;
+}
+
+export async function objectFinder(runtime: OrtRuntime, weights: Weights): Promise<ObjectFinder> {
+  const decoder = await InstanceDecoder.create(runtime, writeModel(lightDecoderModel(weights)));
+  return {
+    async find(embedding, image, task = {}) {
+      const [height, width] = image.shape;
+      const maps = await decoder.run(embedding, image, task);
+      const first: InstanceState = { size: [height, width], tiles: [tileOf(maps, [0, 0, height, width])] };
+      const diameter = medianDiameter(generateInstances(first, MICRO_SAM_SETTINGS));
+      return labelsOf(generateInstances({ ...first, diameter }), [height, width]);
+    },
+    release: () => decoder.release(),
   };
 }
 
@@ -58,16 +78,11 @@ type Embed = (source: TrainingImage, image: Tensor<Uint8Array>, task: TaskOption
 async function accuracyOn(
   source: TrainingImage,
   embed: Embed,
-  decoder: InstanceDecoder,
+  finder: ObjectFinder,
   task: TaskOptions,
 ): Promise<number> {
   const { image, labels, partial } = await source.load(task);
-  const [height, width] = labels.shape;
-  const maps = await decoder.run(await embed(source, image, task), image, task);
-  const first: InstanceState = { size: [height, width], tiles: [tileOf(maps, [0, 0, height, width])] };
-  const diameter = medianDiameter(generateInstances(first, MICRO_SAM_SETTINGS));
-  const found = generateInstances({ ...first, diameter });
-  const all = labelsOf(found, [height, width]);
+  const all = await finder.find(await embed(source, image, task), image, task);
   return scoreSegmentation(labels, partial ? onLabelled(all, labels) : all).msa;
 }
 

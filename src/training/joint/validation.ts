@@ -10,9 +10,24 @@ import type { TaskOptions } from '../../task.js';
 import { EARLY } from '../instances/feature-cache.js';
 import { instanceScore } from '../instances/validation.js';
 import type { TrainingImage } from '../labelled-image.js';
+import type { Weights } from '../parameters.js';
 import { trainableDecoder, withWeights } from '../prompts/mask-decoder.js';
 import { promptScore } from '../prompts/validation.js';
 import type { JointWeights } from './joint-objective.js';
+
+type Traits = Pick<ModelSpec, 'encoderInput' | 'earlyFeatures'>;
+
+/** The encoder of a file with other weights in it; gives early features too. */
+export async function changedEncoder(
+  runtime: OrtRuntime,
+  file: Uint8Array,
+  { encoderInput, earlyFeatures }: Traits,
+  weights: Weights,
+): Promise<ImageEncoder> {
+  const changed = encoderWithDelta(file, writeModel(encoderDelta(readModel(file), weights)));
+  const { bytes, outputs } = encoderWithEarlyFeatures(changed, EARLY, earlyFeatures);
+  return ImageEncoder.create(runtime, bytes, encoderInput, outputs);
+}
 
 /**
  * Scores the encoder, or its late part, with both decoders as they will be used: images are encoded with the encoder as it is
@@ -24,15 +39,12 @@ import type { JointWeights } from './joint-objective.js';
 export function jointScore(
   runtime: OrtRuntime,
   encoder: Uint8Array,
-  { encoderInput, earlyFeatures }: Pick<ModelSpec, 'encoderInput' | 'earlyFeatures'>,
+  { encoderInput, earlyFeatures }: Traits,
   decoder: OnnxModel,
   images: readonly TrainingImage[],
 ) {
-  const base = readModel(encoder);
   return async (weights: JointWeights, task: TaskOptions = {}): Promise<number> => {
-    const changed = encoderWithDelta(encoder, writeModel(encoderDelta(base, weights.encoder)));
-    const { bytes, outputs } = encoderWithEarlyFeatures(changed, EARLY, earlyFeatures);
-    const current = await ImageEncoder.create(runtime, bytes, encoderInput, outputs);
+    const current = await changedEncoder(runtime, encoder, { encoderInput, earlyFeatures }, weights.encoder);
     try {
       const found = await instanceScore(runtime, current, images)(weights.instances, task);
       const trained = withWeights(trainableDecoder(decoder, new Set()), weights.decoder);
