@@ -1,14 +1,13 @@
 import { createWriteStream, readFileSync } from 'node:fs';
-import type { CDPSession } from 'playwright-core';
-import { AnnotatorPage } from '../support/annotator-page.js';
-import { launchBrowser } from '../support/browser.js';
+import { Devtools, debuggerAddress, openDevtoolsPage } from '../support/devtools.js';
 import { encoderPid, type RunningServer, startServer } from '../support/start-server.js';
 import { TINY_MODEL } from '../support/tiny-model.js';
 import { atMost, type Figure, reported } from './figure.js';
 
 /**
  * Images opened, segmented, committed and closed over and over in one page, each another one: what page, server and
- * encoder process hold at the end over what they held after the tenth, the least of five readings each, since buffers of
+ * encoder process hold at the end over what they held after the tenth (of page and server what lives, of the encoder's
+ * process, whose memory is the runtime's, what is resident), the least of five readings each, since buffers of
  * embeddings come and go. Scripts run as bytecode: machine code is made of ever more functions the longer they are used,
  * a third of a megabyte in thirty images, with no object kept. `SOAK_CYCLES` of them (300);
  * `SOAK_MODEL=tiny` with a model that takes milliseconds; `SOAK_SNAPSHOT=FILE` keeps a heap snapshot of the end, for the
@@ -16,34 +15,31 @@ import { atMost, type Figure, reported } from './figure.js';
  */
 export default async (): Promise<Figure[]> => {
   const cycles = Number(process.env.SOAK_CYCLES ?? 300);
-  const server = await startServer(['--port', '0']);
-  const browser = await launchBrowser(['--js-flags=--no-opt --no-maglev --no-sparkplug']);
+  const server = await startServer(['--port', '0'], { env: { NODE_OPTIONS: '--inspect=127.0.0.1:0' } });
+  const { page, close } = await openDevtoolsPage(server.url, [
+    '--js-flags=--no-opt --no-maglev --no-sparkplug',
+    '--disable-gpu',
+  ]);
+  const inside = await Devtools.connect(debuggerAddress(server.output.stderr)!);
   try {
-    const annotator = await AnnotatorPage.open(browser, server.url);
-    await annotator.ready();
-    if (process.env.SOAK_MODEL === 'tiny') {
-      const { name, encoder, decoder } = TINY_MODEL;
-      await annotator.call('load_model', { model: { name, encoder: encoder.url, decoder: decoder.url } });
-    }
-    const devtools = await annotator.page.context().newCDPSession(annotator.page);
+    await page.evaluate(begin, process.env.SOAK_MODEL === 'tiny' ? TINY_MODEL : undefined);
     const readings: Reading[] = [];
     for (let cycle = 0; cycle < cycles; cycle += BETWEEN) {
-      // Each evaluation leaves its compiled text in the page: that of a test, not of the program.
-      await annotator.page.evaluate(openSegmentCommit, { from: cycle + 1, to: cycle + BETWEEN });
-      readings.push(await read(devtools, server));
+      await page.evaluate(openSegmentCommit, { from: cycle + 1, to: cycle + BETWEEN });
+      readings.push(await read(page, inside, server));
       console.error(cycle + BETWEEN, JSON.stringify(readings.at(-1)));
     }
-    if (process.env.SOAK_SNAPSHOT) await keepSnapshot(devtools, process.env.SOAK_SNAPSHOT);
+    if (process.env.SOAK_SNAPSHOT) await keepSnapshot(page, process.env.SOAK_SNAPSHOT);
     const least = (part: (typeof PARTS)[number], some: readonly Reading[]) => Math.min(...some.map((at) => at[part]));
     const half = Math.min(5, readings.length >> 1);
     const growth = PARTS.map((part) => least(part, readings.slice(-half)) / least(part, readings.slice(0, half)));
     return [
       atMost('soak_growth', Math.max(...growth), 'x', 1.05),
-      ...PARTS.map((part, i) => reported(`soak_growth_${part}`, growth[i], 'x')),
+      ...PARTS.map((part, i) => reported(`soak_growth_${part}`, growth[i]!, 'x')),
       reported('soak_cycles', cycles, 'images'),
     ];
   } finally {
-    await browser.close();
+    await close();
     await server.stop();
   }
 };
@@ -53,43 +49,67 @@ const BETWEEN = 10;
 
 const PARTS = ['page', 'server', 'encoder'] as const;
 
-/** Memory in MB: of the page what lives after a collection, of processes what is resident. */
+/** Memory in MB: of page and server what lives after a collection, of the encoder process what is resident. */
 interface Reading extends Readonly<Record<(typeof PARTS)[number], number>> {
-  /** JavaScript's, and what the browser itself keeps for the page. */
-  readonly heap: number;
-  readonly browser: number;
-  readonly buffers: number;
+  readonly ofPage: object;
+  /** Of the server: scatters by ten megabytes, as its collector takes and gives back room. */
+  readonly resident: number;
   readonly nodes: number;
   readonly listeners: number;
 }
 
-async function read(devtools: CDPSession, server: RunningServer): Promise<Reading> {
-  await devtools.send('Runtime.discardConsoleEntries'); // the tools keep what was said, with all that it names
-  for (let i = 0; i < 3; i++) await devtools.send('HeapProfiler.collectGarbage');
-  const usage = await devtools.send('Runtime.getHeapUsage');
-  const { nodes, jsEventListeners } = await devtools.send('Memory.getDOMCounters');
-  const { embedderHeapUsedSize, backingStorageSize } = usage;
+async function read(page: Devtools, inside: Devtools, server: RunningServer): Promise<Reading> {
+  const [ofPage, ofServer] = [await living(page), await living(inside)];
+  const { nodes, jsEventListeners } = await page.send('Memory.getDOMCounters');
   return {
-    page: (usage.usedSize + embedderHeapUsedSize + backingStorageSize) / 1e6,
-    server: residentMb(server.child.pid!),
+    page: ofPage.all,
+    server: ofServer.all,
     encoder: residentMb(encoderPid(server)),
-    heap: usage.usedSize / 1e6,
-    browser: embedderHeapUsedSize / 1e6,
-    buffers: backingStorageSize / 1e6,
+    ofPage,
+    resident: residentMb(server.child.pid!),
     nodes,
     listeners: jsEventListeners,
   };
+}
+
+/** What lives after a collection, in MB: of scripts, of the browser for the page, and in buffers. */
+async function living(tools: Devtools): Promise<Readonly<Record<'all' | 'heap' | 'browser' | 'buffers', number>>> {
+  for (let i = 0; i < 3; i++) await tools.send('HeapProfiler.collectGarbage');
+  const { usedSize, embedderHeapUsedSize = 0, backingStorageSize = 0 } = await tools.send('Runtime.getHeapUsage');
+  const [heap, browser, buffers] = [usedSize / 1e6, embedderHeapUsedSize / 1e6, backingStorageSize / 1e6];
+  return { all: heap + browser + buffers, heap, browser, buffers };
 }
 
 function residentMb(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-async function keepSnapshot(devtools: CDPSession, file: string): Promise<void> {
+async function keepSnapshot(page: Devtools, file: string): Promise<void> {
   const out = createWriteStream(file);
-  devtools.on('HeapProfiler.addHeapSnapshotChunk', ({ chunk }) => out.write(chunk));
-  await devtools.send('HeapProfiler.takeHeapSnapshot', { reportProgress: false });
+  page.on('HeapProfiler.addHeapSnapshotChunk', ({ chunk }: { chunk: string }) => out.write(chunk));
+  await page.send('HeapProfiler.takeHeapSnapshot', { reportProgress: false });
   await new Promise<void>((resolve) => out.end(resolve));
+}
+
+/** Runs in the page: waits for the window, and gives it a model of tests if it shall have one. */
+async function begin(model: { name: string; encoder: { url: string }; decoder: { url: string } } | undefined) {
+  interface Service {
+    get_state(): Promise<{ embedding: string }>;
+    load_model(options: object): Promise<void>;
+  }
+  const page = globalThis as unknown as { api?: { getWindow(name: string): Promise<Service> } };
+  for (;;) {
+    const service = await page.api?.getWindow('micro-sam').catch(() => undefined);
+    const state = await service?.get_state().catch(() => undefined);
+    if (service && state?.embedding === 'ready') {
+      if (model)
+        await service.load_model({
+          model: { name: model.name, encoder: model.encoder.url, decoder: model.decoder.url },
+        });
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 /** Runs in the page: nothing from outside of it is there. */

@@ -108,4 +108,13 @@ describe('notebooks', function () {
     assert.ok(Number(msa) > 0.4, `msa ${msa}`);
     assert.equal(pictures, 2);
   });
+
+  withPython('finetuning: a model trained on a part segments the rest', async () => {
+    const { said, pictures } = await run('finetuning');
+    const [, before, after] = /instances: ([\d.]+) before, ([\d.]+) after/.exec(said)?.map(Number) ?? assert.fail(said);
+    assert.ok(after >= before, 'the best weights are kept, those of before among them');
+    const [, f1] = /^f1 ([\d.]+)$/m.exec(said) ?? assert.fail(said);
+    assert.ok(Number(f1) > 0.5, `f1 ${f1}`);
+    assert.equal(pictures, 2);
+  });
 });

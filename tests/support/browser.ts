@@ -12,7 +12,7 @@ import sirv from 'sirv';
  */
 const INSTALLED = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'];
 
-const ARGUMENTS = [
+export const ARGUMENTS = [
   '--no-sandbox',
   '--no-zygote',
   '--disable-dev-shm-usage',
@@ -37,7 +37,7 @@ export const EMULATED_GPU = [
 /** @param graphics arguments that say who draws */
 export async function launchBrowser(graphics: readonly string[] = NO_GPU): Promise<Browser> {
   return chromium.launch({
-    executablePath: installedBrowser() ?? (await packagedBrowser()),
+    executablePath: await browserProgram(),
     headless: true,
     args: [...ARGUMENTS, ...graphics],
   });
@@ -46,11 +46,15 @@ export async function launchBrowser(graphics: readonly string[] = NO_GPU): Promi
 /** A browser of its own whose pages find again what they have kept in it, when it is started anew with that folder. */
 export async function launchProfile(folder: string): Promise<BrowserContext> {
   return chromium.launchPersistentContext(folder, {
-    executablePath: installedBrowser() ?? (await packagedBrowser()),
+    executablePath: await browserProgram(),
     headless: true,
     args: [...ARGUMENTS, ...NO_GPU],
     viewport: { width: 1400, height: 900 },
   });
+}
+
+export async function browserProgram(): Promise<string> {
+  return installedBrowser() ?? (await packagedBrowser());
 }
 
 function installedBrowser(): string | undefined {
