@@ -15,7 +15,7 @@ import { atMost, type Figure, reported } from './figure.js';
  */
 export default async (): Promise<Figure[]> => {
   const cycles = Number(process.env.SOAK_CYCLES ?? 300);
-  const server = await startServer(['--port', '0'], { env: { NODE_OPTIONS: '--inspect=127.0.0.1:0' } });
+  const server = await startServer(['--port', '0'], { nodeFlags: ['--inspect=127.0.0.1:0'] });
   const { page, close } = await openDevtoolsPage(server.url, [
     '--js-flags=--no-opt --no-maglev --no-sparkplug',
     '--disable-gpu',

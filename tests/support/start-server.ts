@@ -21,6 +21,8 @@ interface StartOptions {
   /** Where the server keeps the token; a folder of its own if absent. */
   readonly dataHome?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Of Node, for the server alone. */
+  readonly nodeFlags?: readonly string[];
   /** Let it open a browser. */
   readonly open?: boolean;
 }
@@ -45,6 +47,7 @@ export async function startServer(args: readonly string[] = [], options: StartOp
   const child = spawn(
     process.execPath,
     [
+      ...(options.nodeFlags ?? []),
       'dist/cli/micro-sam.js',
       options.command ?? 'annotator_2d',
       ...(options.open ? [] : ['--no-open']),
