@@ -15,11 +15,8 @@ import { atMost, type Figure, reported } from './figure.js';
  */
 export default async (): Promise<Figure[]> => {
   const cycles = Number(process.env.SOAK_CYCLES ?? 300);
-  const server = await startServer(['--port', '0'], { nodeFlags: ['--inspect=127.0.0.1:0'] });
-  const { page, close } = await openDevtoolsPage(server.url, [
-    '--js-flags=--no-opt --no-maglev --no-sparkplug',
-    '--disable-gpu',
-  ]);
+  const server = await startServer(['--port', '0'], { nodeFlags: ['--inspect=127.0.0.1:0', ...BYTECODE] });
+  const { page, close } = await openDevtoolsPage(server.url, [`--js-flags=${BYTECODE.join(' ')}`, '--disable-gpu']);
   const inside = await Devtools.connect(debuggerAddress(server.output.stderr)!);
   try {
     await page.evaluate(begin, process.env.SOAK_MODEL === 'tiny' ? TINY_MODEL : undefined);
@@ -39,10 +36,14 @@ export default async (): Promise<Figure[]> => {
       reported('soak_cycles', cycles, 'images'),
     ];
   } finally {
+    inside.close(); // a process that is looked at does not end
     await close();
     await server.stop();
   }
 };
+
+/** No machine code. */
+const BYTECODE = ['--no-opt', '--no-maglev', '--no-sparkplug'];
 
 /** Images from one reading to the next. */
 const BETWEEN = 10;
