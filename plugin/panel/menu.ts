@@ -19,8 +19,12 @@ export class Sheet {
     this.dialog.addEventListener('click', (event) => {
       if (event.target === this.dialog) this.close();
     });
-    // Keys typed into the sheet are not commands of the annotator.
-    this.dialog.addEventListener('keydown', (event) => event.stopPropagation());
+    this.dialog.addEventListener('keydown', (event) => {
+      event.stopPropagation(); // keys typed into the sheet are not commands of the annotator
+      if (event.key !== 'Escape') return;
+      event.preventDefault();
+      this.close();
+    });
     this.dialog.addEventListener('close', () => this.dialog.remove());
   }
 
@@ -32,7 +36,10 @@ export class Sheet {
   }
 
   close(): void {
+    const { activeElement } = document;
     this.dialog.close();
+    // Else it keeps the focus until the page is painted anew, and keys that follow at once are typed into it.
+    if (activeElement instanceof HTMLElement && this.dialog.contains(activeElement)) activeElement.blur();
   }
 
   /** However it is closed. */

@@ -131,14 +131,16 @@ describe('workbench', function () {
     await page.page.keyboard.type('grow');
     await page.press('Enter');
     await page.until('a larger object', (state) => area(state) > before);
-    await page.press('Control+k');
-    await (await page.panel()).waitForSelector('dialog[open] input:focus');
-    await page.press('Escape');
     const viewer = await page.viewer();
     const view = () => viewer.evaluate(() => document.getElementById('map')?.dataset.view);
-    const shown = await view();
-    await page.press('+');
-    await viewer.waitForFunction((last) => document.getElementById('map')?.dataset.view !== last, shown);
+    for (const key of ['+', '-', '+', '-', '+', '-']) {
+      await page.press('Control+k');
+      await (await page.panel()).waitForSelector('dialog[open] input:focus');
+      const shown = await view();
+      await page.press('Escape');
+      await page.press(key); // at once, before the page is painted without the sheet
+      await viewer.waitForFunction((last) => document.getElementById('map')?.dataset.view !== last, shown);
+    }
     await page.close();
   });
 });

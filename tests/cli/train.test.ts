@@ -26,7 +26,7 @@ describe('micro-sam train', function () {
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('makes of an annotated folder a model that other commands find by its folder', async () => {
+  it('makes of an annotated folder a model that other commands find by its folder (thorough)', async () => {
     const args = ['--images', folder, '--labels', folder, '--trained_model_name', 'mine', '-s', at('models')];
     const short = ['--n_iterations', '2', '--n_prompt_iterations', '1', '--n_canvases', '2'];
     assert.equal(await train.run([...args, ...short]), 0);
