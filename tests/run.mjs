@@ -1,7 +1,7 @@
 /**
  * Bundles the test (or bench) files with esbuild and runs them.
  *
- *   node tests/run.mjs                            the ordinary tests, in three processes, two of them at a time
+ *   node tests/run.mjs                            the ordinary tests, in four processes, two of them at a time
  *   node tests/run.mjs name ...                   every tests/**\/*.test.ts whose path contains a name, thorough ones too
  *   node tests/run.mjs [name ...] --grep=undo     of those, the tests whose title contains this
  *   node tests/run.mjs --unit | --real | --browser   a part of them (parts.mjs)
@@ -48,33 +48,34 @@ if (names.length === 0 && !bench && !integration && flags.share === undefined) a
 
 /** Two at a time, since neither the browser's stories nor the others keep two cores busy. */
 function processes() {
-  if (parts.length === 0) return ['--real', '--browser', '--unit'].map((part) => [part, '--share=1/1']);
-  const given = parts.map((part) => `--${part}`);
-  if (parts.includes('browser') || parts.includes('real')) return [[...given, '--share=1/1']];
+  const whole = parts.filter((part) => part !== 'unit');
+  if (parts.length === 0) whole.push('real', 'browser');
+  const halves = parts.length === 0 || parts.includes('unit') ? ['1/2', '2/2'] : [];
   return [
-    [...given, '--share=1/2'],
-    [...given, '--share=2/2'],
+    ...whole.map((part) => [`--${part}`, '--share=1/1']),
+    ...halves.map((share) => ['--unit', `--share=${share}`]),
   ];
 }
 
 async function runBeside(argumentsOfEach) {
   const built = await ended(spawn(process.execPath, ['plugin/build.mjs', '--quiet'], { stdio: 'inherit' }));
   if (built !== 0) throw new Error(`The build ended with code ${built}.`);
-  const runs = argumentsOfEach.slice(0, 2).map((given, k) => runProcess(given, k === 0));
-  for (const given of argumentsOfEach.slice(2)) runs.push(Promise.race(runs).then(() => runProcess(given, false)));
+  const waiting = [...argumentsOfEach];
   const sum = { passed: 0, failed: 0, skipped: 0 };
-  for (const run of runs) {
-    const { code, text, shown } = await run;
-    if (!shown) process.stdout.write(text);
-    const counts = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(text)?.slice(1).map(Number) ?? [0, 0, 0];
-    for (const [k, name] of Object.keys(sum).entries()) sum[name] += counts[k];
-    if (code !== 0 && counts[1] === 0) sum.failed++; // it died
-  }
+  const runAllWaiting = async () => {
+    for (let given = waiting.shift(); given; given = waiting.shift()) {
+      const { code, text } = await runProcess(given, given === argumentsOfEach[0]);
+      const counts = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(text)?.slice(1).map(Number) ?? [0, 0, 0];
+      for (const [k, name] of Object.keys(sum).entries()) sum[name] += counts[k];
+      if (code !== 0 && counts[1] === 0) sum.failed++; // it died
+    }
+  };
+  await Promise.all([runAllWaiting(), runAllWaiting()]);
   console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
   process.exit(sum.failed > 0 ? 1 : 0);
 }
 
-/** @param shown what it prints is shown as it comes */
+/** @param shown what it prints is shown as it comes, else when it has ended */
 async function runProcess(given, shown) {
   const passedOn = process.argv.slice(2).filter((argument) => !parts.some((part) => argument === `--${part}`));
   const command = [fileURLToPath(import.meta.url), ...given, ...passedOn];
@@ -84,7 +85,9 @@ async function runProcess(given, shown) {
     text += chunk;
     if (shown) process.stdout.write(chunk);
   });
-  return { code: await ended(child), text, shown };
+  const code = await ended(child);
+  if (!shown) process.stdout.write(text);
+  return { code, text };
 }
 
 function ended(child) {
