@@ -1,4 +1,5 @@
 import { blobBytes } from '../io/bytes.js';
+import { openZipArchive } from '../io/zip-archive.js';
 
 /** Which of the files that somebody hands over are models, by their names; a zip by what is in it, since images are zipped, too. */
 export async function checkpointsAmong(files: readonly File[]): Promise<File[]> {
@@ -9,7 +10,6 @@ export async function checkpointsAmong(files: readonly File[]): Promise<File[]> 
 async function isCheckpoint(file: File): Promise<boolean> {
   if (/\.(pt|pth|ckpt|safetensors)$/i.test(file.name)) return true;
   if (!/\.zip$/i.test(file.name)) return false;
-  const { openZipArchive } = await import('../io/zip-archive.js'); // most drops need none of it
   const archive = await openZipArchive(blobBytes(file)).catch(() => undefined); // opening it says what is wrong
   const names = [...(archive?.members.keys() ?? [])];
   return names.some((name) => /^(rdf|bioimageio)\.ya?ml$/i.test(name) || /(^|\/)data\.pkl$/.test(name));
