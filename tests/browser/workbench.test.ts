@@ -91,11 +91,11 @@ describe('workbench', function () {
   it('has no serious fault of accessibility, light and dark', async () => {
     const page = await open({ width: 1280, height: 720 });
     const viewer = await page.viewer();
-    await viewer.click('#toggle-sidebar');
     await page.click(NUCLEUS);
     await page.until('a mask', ({ layers }) => layers.current_object.count === 1);
     await page.press('c');
     await page.until('an object', ({ layers }) => layers.committed_objects.count === 1);
+    await viewer.click('#toggle-sidebar'); // the image moves
     await page.click(NUCLEUS);
     await page.until('a mask', ({ layers }) => layers.current_object.count === 1);
     await (await page.panel()).evaluate(() => {
