@@ -22,7 +22,7 @@ import { MapsOnDisk } from './batch/maps-on-disk.js';
 import { type ResultItem, resultItems, writeWhole } from './batch/result-items.js';
 import { embeddingNames } from './batch/result-records.js';
 import { ofShard, parseShard } from './batch/shard.js';
-import { type Command, UsageError } from './command.js';
+import { type Command, oneOf, UsageError } from './command.js';
 import { ENGINE_FLAGS, ENGINE_USAGE, type Engine, joinNumbers, numberFlag, startEngine } from './engine.js';
 import { SegmentationReport } from './segmentation-report.js';
 
@@ -116,10 +116,9 @@ async function run(args: readonly string[]): Promise<number> {
   });
   const folder = values.output_path;
   if (!folder) throw new UsageError('Say where the results go with -o.');
-  const mode = ([...AUTOMATIC_MODES, 'auto'] as const).find((name) => name === values.mode);
-  if (!mode) throw new UsageError(`--mode is auto, ${AUTOMATIC_MODES.join(', ')}, not "${values.mode}".`);
-  const preset = oneOf('preset', PRESET_NAMES, values.preset);
-  const rule = oneOf('rule', INSTANCE_RULES, values.rule);
+  const mode = oneOf('mode', ['auto', ...AUTOMATIC_MODES], values.mode);
+  const preset = values.preset === undefined ? undefined : oneOf('preset', PRESET_NAMES, values.preset);
+  const rule = values.rule === undefined ? undefined : oneOf('rule', INSTANCE_RULES, values.rule);
   const formats = values.format.split(',').map((name): ExportFormat => {
     if ((EXPORT_FORMATS as readonly string[]).includes(name)) return name as ExportFormat;
     throw new UsageError(`--format is one of ${EXPORT_FORMATS.join(', ')}, not "${name}".`);
@@ -177,12 +176,6 @@ async function run(args: readonly string[]): Promise<number> {
 
 /** Maps of a tile are 1.5 MB. */
 const TILES_IN_MEMORY = 128;
-
-function oneOf<T extends string>(flag: string, names: readonly T[], value: string | undefined): T | undefined {
-  const found = names.find((name) => name === value);
-  if (value === undefined || found !== undefined) return found;
-  throw new UsageError(`--${flag} is ${names.join(', ')}, not "${value}".`);
-}
 
 type Numbers = Partial<Record<(typeof NUMBERS)[number], string>>;
 

@@ -12,3 +12,10 @@ export interface Command {
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
+
+/** @throws UsageError for a value that is none of the names */
+export function oneOf<T extends string>(flag: string, names: readonly T[], value: string): T {
+  const found = names.find((name) => name === value);
+  if (found !== undefined) return found;
+  throw new UsageError(`--${flag} is ${names.join(', ')}, not "${value}".`);
+}

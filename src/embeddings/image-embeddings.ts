@@ -11,7 +11,6 @@ import { makeTiling, type Tiling } from '../ndimage/blocking.js';
 import type { TaskOptions } from '../task.js';
 import { type EmbeddingCache, openEmbeddingCache, type Place, readAttributes } from './cache.js';
 import { contentHash } from './content-hash.js';
-
 import type { EmbeddingOptions } from './options.js';
 import { chosenIntensity, chosenTiling } from './settings.js';
 import { modelFields, pixelSignature, type Signature, signatureKey, WRITER_VERSION } from './signature.js';

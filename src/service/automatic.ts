@@ -3,10 +3,10 @@ import { SamError } from '../errors.js';
 import { AUTOMATIC_MODES, type ThresholdsInForce } from '../segmentation/automatic.js';
 import { INSTANCE_RULES } from '../segmentation/instances/state.js';
 import { PRESET_NAMES } from '../segmentation/presets.js';
-import { planAccept } from '../session/edits/automatic-edits.js';
+import { changedSettings, planAccept } from '../session/edits/automatic-edits.js';
 import { needImage } from '../session/layers.js';
 import type { AnnotationSession } from '../session/session.js';
-import type { AutomaticSettings, AutomaticThresholds } from '../session/state.js';
+import type { AutomaticThresholds } from '../session/state.js';
 import { method } from './call.js';
 import { type RunningCalls, TASK_ARGUMENTS } from './running-calls.js';
 import { describeLayer } from './state-json.js';
@@ -99,17 +99,14 @@ export function automaticFunctions(session: AnnotationSession, calls: RunningCal
       throw new SamError('unsupported', `The model cannot do ${mode}, only ${modes.join(', ')}.`);
     const said = [mode, pointsPerSide, preset, mirror, refine];
     const isSaid = said.some((value) => value !== undefined) || Object.keys(changed).length > 0;
-    // Another kind of image is a new beginning.
-    const { automatic: known } = session.state.settings;
-    const before: AutomaticSettings = preset === undefined ? known : { preset, thresholds: {} };
-    const automatic: AutomaticSettings = {
-      ...before,
-      mode: mode === 'auto' ? undefined : (mode ?? before.mode),
-      pointsPerSide: pointsPerSide ?? before.pointsPerSide,
-      mirror: mirror ?? before.mirror,
-      refine: refine ?? before.refine,
-      thresholds: { ...before.thresholds, ...changed },
-    };
+    const automatic = changedSettings(session.state.settings.automatic, {
+      mode: mode === 'auto' ? null : mode,
+      pointsPerSide,
+      preset,
+      mirror,
+      refine,
+      thresholds: changed,
+    });
     await withSettings(session, isSaid && modes.length > 0 ? { automatic } : {}, () =>
       session.run('automatic_segmentation', { region, allPlanes, deeper, confirmed: true }),
     );

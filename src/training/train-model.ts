@@ -75,6 +75,11 @@ export interface TrainedModel {
   readonly lora?: Learned;
 }
 
+/** What was learned of the encoder, in whichever way; one at most. */
+export function learnedOfEncoder({ late, full, lora }: TrainedModel): Learned | undefined {
+  return late ?? full ?? lora;
+}
+
 export async function trainModel(training: ModelTraining, task: TaskOptions = {}): Promise<TrainedModel> {
   const { images, settings, parts } = training;
   if (images.length === 0) throw new SamError('invalid_argument', 'There are no annotated images to train on.');

@@ -26,7 +26,7 @@ import {
   type TrainedPart,
   type TrainingSettings,
 } from './settings.js';
-import { type ModelTraining, type TrainedModel, trainModel } from './train-model.js';
+import { learnedOfEncoder, type ModelTraining, type TrainedModel, trainModel } from './train-model.js';
 import { type ValidationPicture, validationPictures } from './validation-pictures.js';
 
 /** Trains parts of a model by its declaration: its files are read, and what they hold is what training goes on from. */
@@ -105,7 +105,7 @@ export async function trainParts(
       },
       task,
     );
-    const { weights } = trained.late ?? trained.full ?? trained.lora ?? {};
+    const { weights } = learnedOfEncoder(trained) ?? {};
     const changed = weights && new Map([...files.changed, ...weights]);
     const delta = changed && encoderDelta(readModel(await load(model.encoder, task)), changed);
     const [own, { name }] = [instances ? model.name : 'random weights', model];
@@ -121,28 +121,25 @@ export async function trainParts(
   }
 }
 
+interface Untrained {
+  readonly runtime: OrtRuntime;
+  readonly heldBack: readonly TrainingImage[];
+  /** Of the encoder. */
+  readonly file: Uint8Array;
+  readonly model: ModelSpec;
+  readonly encoder: ImageEncoder;
+  readonly instances?: Weights;
+}
+
 /** As the model was, and as it is now. */
 async function picturesOf(
-  { instances: learned, late, full, lora }: TrainedModel,
-  {
-    runtime,
-    heldBack,
-    file,
-    model,
-    encoder,
-    instances,
-  }: {
-    readonly runtime: OrtRuntime;
-    readonly heldBack: readonly TrainingImage[];
-    readonly file: Uint8Array;
-    readonly model: ModelSpec;
-    readonly encoder: ImageEncoder;
-    readonly instances?: Weights;
-  },
+  trained: TrainedModel,
+  { runtime, heldBack, file, model, encoder, instances }: Untrained,
   task: TaskOptions,
 ): Promise<ValidationPicture[]> {
+  const { instances: learned } = trained;
   if (!learned || heldBack.length === 0) return [];
-  const changed = late ?? full ?? lora;
+  const changed = learnedOfEncoder(trained);
   const now = changed ? await changedEncoder(runtime, file, model, changed.weights) : encoder;
   try {
     const before = instances && { encoder, instances };

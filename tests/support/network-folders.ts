@@ -168,8 +168,11 @@ function run(program: string, args: readonly string[]): Promise<void> {
 function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => setTimeout(() => resolve(false), 50));
-    socket.once('connect', () => socket.destroy());
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => setTimeout(() => resolve(false), 50)); // whoever waits asks again
   });
 }
 

@@ -24,7 +24,7 @@ import { interruptible } from '../batch/batch.js';
 import { listInputs } from '../batch/inputs.js';
 import { pairInputs } from '../batch/pairs.js';
 import { ProgressLine } from '../batch/progress-line.js';
-import { type Command, UsageError } from '../command.js';
+import { type Command, oneOf, UsageError } from '../command.js';
 import { numberFlag } from '../engine.js';
 import { dataReport, type LabelledPlane, labelledPlanes, withStrips } from './labelled-files.js';
 import { baseOf, findModel, loadFile, trainedModelsFolder, writeTrained } from './trained-models.js';
@@ -185,10 +185,8 @@ function gainReport({ instances, decoder, late, full, lora }: TrainedModel): str
 function partsOf({ parts, segmentation_decoder: style }: Values): Set<TrainedPart> {
   if (parts !== undefined && style !== undefined)
     throw new UsageError('--parts and --segmentation_decoder say the same: give one of them.');
-  if (style !== undefined) {
-    if (style in STYLES) return new Set(STYLES[style as keyof typeof STYLES]);
-    throw new UsageError(`--segmentation_decoder is ${Object.keys(STYLES).join(', ')}, not "${style}".`);
-  }
+  if (style !== undefined)
+    return new Set(STYLES[oneOf('segmentation_decoder', Object.keys(STYLES) as (keyof typeof STYLES)[], style)]);
   const names = (parts ?? DEFAULT_PARTS).split(',').map((part) => part.trim());
   const unknown = names.find((part) => !TRAINED_PARTS.includes(part as TrainedPart));
   if (unknown !== undefined)
@@ -216,9 +214,7 @@ function nameOf({ trained_model_name }: Values): string {
 
 function settingsOf(values: Values, seed: number, fromStart: boolean): TrainingSettings {
   const { preset, n_iterations, n_prompt_iterations, n_late_iterations, n_full_iterations, n_canvases } = values;
-  if (!Object.hasOwn(PRESETS, preset))
-    throw new UsageError(`--preset is ${Object.keys(PRESETS).join(', ')}, not "${preset}".`);
-  const settings = presetSettings(preset as Preset, fromStart, seed);
+  const settings = presetSettings(oneOf('preset', Object.keys(PRESETS) as Preset[], preset), fromStart, seed);
   const whole = (name: string, text: string | undefined, otherwise: number) =>
     text === undefined ? otherwise : wholeNumber(name, text, 1);
   const { instances, decoder, late, full, lora, canvases } = settings;

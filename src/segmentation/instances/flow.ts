@@ -20,9 +20,6 @@ export interface Walk {
   readonly step: number;
 }
 
-/** A walker that moves less than this is where it wants to be. */
-const STILL = 0;
-
 /**
  * Every pixel of the mask walks, by the midpoint rule. Where a step would leave the mask it stays.
  *
@@ -41,37 +38,31 @@ export function walk({ y: fieldY, x: fieldX }: Field, mask: Tensor<Uint8Array>, 
     let y = Math.floor(p / width);
     let x = p % width;
     for (let s = 0; s < steps; s++) {
-      let corner = Math.floor(y) * width + Math.floor(x);
-      let right = x < lastX ? 1 : 0;
-      let below = y < lastY ? width : 0;
-      let b = y - Math.floor(y);
-      let a = x - Math.floor(x);
-      let top = dy[corner] + (dy[corner + right] - dy[corner]) * a;
-      let vy = top + (dy[corner + below] + (dy[corner + below + right] - dy[corner + below]) * a - top) * b;
-      top = dx[corner] + (dx[corner + right] - dx[corner]) * a;
-      let vx = top + (dx[corner + below] + (dx[corner + below + right] - dx[corner + below]) * a - top) * b;
-      const middleY = Math.min(Math.max(y - 0.5 * step * vy, 0), lastY);
-      const middleX = Math.min(Math.max(x - 0.5 * step * vx, 0), lastX);
-      corner = Math.floor(middleY) * width + Math.floor(middleX);
-      right = middleX < lastX ? 1 : 0;
-      below = middleY < lastY ? width : 0;
-      b = middleY - Math.floor(middleY);
-      a = middleX - Math.floor(middleX);
-      top = dy[corner] + (dy[corner + right] - dy[corner]) * a;
-      vy = top + (dy[corner + below] + (dy[corner + below + right] - dy[corner + below]) * a - top) * b;
-      top = dx[corner] + (dx[corner + right] - dx[corner]) * a;
-      vx = top + (dx[corner + below] + (dx[corner + below + right] - dx[corner + below]) * a - top) * b;
-      const nextY = y - step * vy;
-      const nextX = x - step * vx;
+      const middleY = Math.min(Math.max(y - 0.5 * step * between(dy, y, x, height, width), 0), lastY);
+      const middleX = Math.min(Math.max(x - 0.5 * step * between(dx, y, x, height, width), 0), lastX);
+      const nextY = y - step * between(dy, middleY, middleX, height, width);
+      const nextX = x - step * between(dx, middleY, middleX, height, width);
       if (nextY < 0 || nextX < 0 || nextY > lastY || nextX > lastX) break;
       if (!inside[Math.round(nextY) * width + Math.round(nextX)]) break;
-      if (Math.abs(nextY - y) < STILL && Math.abs(nextX - x) < STILL) break;
       y = nextY;
       x = nextX;
     }
     ends[walker++] = Math.round(y) * width + Math.round(x);
   }
   return ends;
+}
+
+/** The value between pixels, bilinear; (y, x) inside. */
+function between(data: Float32Array, y: number, x: number, height: number, width: number): number {
+  const row = Math.floor(y);
+  const column = Math.floor(x);
+  const corner = row * width + column;
+  const right = x < width - 1 ? 1 : 0;
+  const below = y < height - 1 ? width : 0;
+  const a = x - column;
+  const top = data[corner] + (data[corner + right] - data[corner]) * a;
+  const bottom = data[corner + below] + (data[corner + below + right] - data[corner + below]) * a;
+  return top + (bottom - top) * (y - row);
 }
 
 /** How many walkers end in each pixel, smoothed; [H, W]. */

@@ -122,7 +122,8 @@ const UNIT_THRESHOLDS = [
   'maxOverlap',
 ] as const;
 
-function changedSettings(before: AutomaticSettings, change: AutomaticChange) {
+/** @throws SamError `invalid_argument` for what is out of its range */
+export function changedSettings(before: AutomaticSettings, change: AutomaticChange): AutomaticSettings {
   const { thresholds = {}, mode, pointsPerSide, preset, mirror, refine } = change;
   for (const name of UNIT_THRESHOLDS) {
     const value = thresholds[name];
