@@ -2,7 +2,6 @@ import type { Size } from '../ndimage/array.js';
 import { type DecoderVariant, emitDecoder, emitPrepare } from '../onnx/sam/emit.js';
 import type { SamDecoderWeights } from '../onnx/sam/weights.js';
 import { writeModel } from '../onnx/write.js';
-import { reachable } from './candidates.js';
 import {
   type DecodedChunk,
   type DecoderGraphs,
@@ -12,6 +11,7 @@ import {
 } from './mask-decoder-graphs.js';
 import { float32Of, type OrtRuntime, type OrtTensor } from './runtime.js';
 import type { EdgeOptions, Embedding, SamPrompts } from './sam-tensors.js';
+import { reachable } from './upsample.js';
 
 /** With more points the graph that makes all pixels does less work than the factored one (measured). */
 const FEW_POINTS = 12;

@@ -60,6 +60,11 @@ function composeTaps(resized: number, original: number, side: number): Taps {
   return { length: original, start, weights, first, end };
 }
 
+/** Length of the part of the 256 grid that some pixel of the image interpolates from. */
+export function reachable(inputLength: number, side: number): number {
+  return Math.min(LOW, Math.floor(((inputLength - 0.5) * LOW) / side - 0.5) + 2);
+}
+
 export class MaskUpsampler {
   private readonly rows: Taps;
   private readonly columns: Taps;

@@ -5,7 +5,7 @@ import type { Mask } from '../ndimage/mask.js';
 import { maskIou } from '../ndimage/mask-sets.js';
 import { maskFromSpans, maskSpans } from '../ndimage/rle.js';
 import type { TaskOptions } from '../task.js';
-import { masksByPrompt, type PromptedMask } from './amg/generate.js';
+import { masksByPrompt } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
 import type { AmgState } from './amg/state.js';
 import type { SegmentContext } from './context.js';
@@ -16,7 +16,7 @@ import { type InstanceOptions, initializeInstances } from './instances/initializ
 import { pixelMaps } from './instances/pixel-maps.js';
 import { SEED_THRESHOLDS, type SeedThresholds, seedMask, speckSize } from './instances/post-process.js';
 import type { InstanceState } from './instances/state.js';
-import type { ScoredMask } from './scored-mask.js';
+import { type AutomaticObject, type ScoredMask, scoredMask } from './scored-mask.js';
 
 /**
  * Automatic prompt generation: the maps of an instance decoder say where objects are, one point each, and the mask decoder
@@ -54,17 +54,8 @@ export const APG_THRESHOLDS: ApgThresholds = {
 /** Why a candidate is no object. */
 export type ApgRejection = 'low score' | 'disagrees with the maps' | 'size' | 'duplicate' | 'truncated';
 
-export interface ApgObject {
-  readonly id: number;
-  readonly mask: Mask;
-  /** Its prompt. */
-  readonly point: YX;
-  readonly predictedIou: number;
-  readonly stability: number;
-}
-
 export interface ApgResult {
-  readonly objects: readonly ApgObject[];
+  readonly objects: readonly Required<AutomaticObject>[];
   readonly rejected: readonly RejectedPoint[];
 }
 
@@ -192,7 +183,7 @@ function candidatesOf(state: ApgState, { predIouThresh }: ApgThresholds, rejecte
   return masksByPrompt(state.masks).flatMap(({ point, masks }): (ScoredMask & { readonly point: YX })[] => {
     const good = masks.filter((mask) => mask.predictedIou >= predIouThresh);
     const best = agreeing(good, objectAt(point));
-    if (best) return [{ predictedIou: best.predictedIou, stability: best.stability, mask: best.mask(), point }];
+    if (best) return [{ ...scoredMask(best), point }];
     rejected.push({ point, reason: good.length === 0 ? 'low score' : 'disagrees with the maps' });
     return [];
   });
@@ -205,7 +196,7 @@ export function generateApg(state: ApgState, given: Partial<ApgThresholds> = {})
   const least = minObjectSize === 'size' ? speckSize(state.instances.diameter ?? 0) : minObjectSize;
   const [height, width] = state.masks.size;
   const claimed = new Uint8Array(height * width);
-  const objects: ApgObject[] = [];
+  const objects: Required<AutomaticObject>[] = [];
   const rejected: RejectedPoint[] = [];
   if (state.masks.tiles.length === 0) return { objects, rejected };
   const candidates = candidatesOf(state, thresholds, rejected).map((candidate) => ({
@@ -233,6 +224,8 @@ export function generateApg(state: ApgState, given: Partial<ApgThresholds> = {})
 /** Least IoU of a mask and the object of the maps that both are to be of. */
 const AGREEMENT = 0.3;
 
+type PromptedMask = ReturnType<typeof masksByPrompt>[number]['masks'][number];
+
 /** The mask that agrees best with an object; without one, that of the highest score. */
 function agreeing(masks: readonly PromptedMask[], object: Mask | undefined): PromptedMask | undefined {
   if (!object)
@@ -242,7 +235,7 @@ function agreeing(masks: readonly PromptedMask[], object: Mask | undefined): Pro
   for (const candidate of masks) {
     // The box says cheaply that a mask shows the background; it comes from a coarse grid.
     if (boxIou(candidate.box, object.box) < AGREEMENT / 2) continue;
-    const iou = maskIou(candidate.mask(), object);
+    const iou = maskIou(candidate.mask, object);
     if (iou < most) continue;
     most = iou;
     best = candidate;

@@ -10,8 +10,11 @@ import type { TaskOptions } from '../task.js';
 import type { SegmentContext } from './context.js';
 import { type MaskCandidate, segmentBatch } from './from-prompts.js';
 import type { ImagePrompt, PromptPoint } from './image-prompt.js';
-import { type MaskMaybeScored, scoredMask } from './scored-mask.js';
+import { type ScoredMask, scoredMask } from './scored-mask.js';
 import { takesFrame } from './tiled.js';
+
+/** Without scores where the hand, and no answer of the model, decided. */
+type CorrectedMask = Pick<ScoredMask, 'mask'> & Partial<ScoredMask>;
 
 /**
  * A correcting click: "this belongs to it, too", or "this does not". SAM, asked from the clicks alone, finds another
@@ -29,7 +32,7 @@ export async function correctMask(
   click: PromptPoint,
   points: readonly PromptPoint[],
   { signal }: TaskOptions = {},
-): Promise<MaskMaybeScored> {
+): Promise<CorrectedMask> {
   if (honours(mask, [click])) return { mask };
   if (mask.area === 0) return fromPoints(context, click, points, { signal });
   const { size, tiling } = context.embeddings;
@@ -92,7 +95,7 @@ async function fromPoints(
   click: PromptPoint,
   points: readonly PromptPoint[],
   task: TaskOptions,
-): Promise<MaskMaybeScored> {
+): Promise<CorrectedMask> {
   const answers = (await answersTo(context, [{ points }], task)).filter(({ mask }) => honours(mask, points));
   if (answers.length === 0) return { mask: dabbed(EMPTY_MASK, click, points, 1, context.embeddings.size) };
   const best = answers.reduce((a, b) => (b.predictedIou > a.predictedIou ? b : a));
@@ -105,7 +108,7 @@ export async function refineMask(
   mask: Mask,
   points: readonly PromptPoint[],
   { signal }: TaskOptions = {},
-): Promise<MaskMaybeScored> {
+): Promise<CorrectedMask> {
   const answers = await askedInSeveralWays(context, mask, points, undefined, { signal });
   const score = (answer: MaskCandidate) => Math.min(1, answer.predictedIou) + maskIou(answer.mask, mask);
   const [best] = answers.filter((answer) => honours(answer.mask, points)).sort((a, b) => score(b) - score(a));

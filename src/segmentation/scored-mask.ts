@@ -11,12 +11,10 @@ export interface ScoredMask {
   readonly stability: number;
 }
 
-/** A mask of which the model may have said nothing: painted, or changed by hand. */
-export type MaskMaybeScored = Pick<ScoredMask, 'mask'> & Partial<ScoredMask>;
-
-/** One of the objects that an automatic segmentation finds. */
-export interface AutomaticObject extends MaskMaybeScored {
+/** One of the objects that an automatic segmentation finds; maps give no scores. */
+export interface AutomaticObject extends Partial<ScoredMask> {
   readonly id: number;
+  readonly mask: Mask;
   /** A pixel inside, or the prompt that found it, in image pixels; with the scores, it tells an object from another. */
   readonly point: YX;
 }

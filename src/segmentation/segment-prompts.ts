@@ -8,16 +8,17 @@ import type { SegmentContext } from './context.js';
 import { type MaskCandidate, segmentEach } from './from-prompts.js';
 import { checkImagePrompt, type ImagePrompt, type PromptPoint } from './image-prompt.js';
 import type { PointPrompt, Prompt } from './prompts.js';
-import type { MaskMaybeScored } from './scored-mask.js';
+import type { ScoredMask } from './scored-mask.js';
 
 /**
  * What the segment command means: which of the prompts a person has set belong to one object, as in micro-sam's
  * annotators. With `batched` every positive point is an object, and all negative points speak against each; a box gets
  * the negative points inside it, and a drawn shape counts as its box.
  */
-export interface SegmentedObject extends MaskMaybeScored {
+export interface SegmentedObject extends Partial<ScoredMask> {
   /** 1, 2, … in the order of the prompts; prompts that found nothing leave a gap. */
   readonly id: number;
+  readonly mask: Mask;
   /** What it was made from. */
   readonly prompts: readonly Prompt[];
   /** To choose from, best first; more than one for a single positive point. Kept up to `KEEP_CANDIDATES` objects. */

@@ -1,5 +1,5 @@
 import type { YXYX } from '../ndimage/array.js';
-import type { Annotator, AnnotatorTask, Segmentation } from './annotator.js';
+import type { Annotator, AnnotatorTask, LayerContent } from './annotator.js';
 import type { Memo } from './history.js';
 import type { Message, SessionState, TaskSlot } from './state.js';
 
@@ -16,7 +16,7 @@ export interface SessionActions {
   prepare(): Promise<void>;
   segment(
     name: string,
-    work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<Segmentation>,
+    work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<LayerContent>,
     options?: SegmentOptions,
   ): Promise<void>;
   cancel(which?: number | TaskSlot): void;
@@ -29,7 +29,7 @@ export interface SegmentOptions {
   /** The state in which it was asked for, if that is not the present one: what the hand did since then stays. */
   readonly since?: SessionState;
   /** What the work has found when it is stopped or fails: it lands, as the result would have. */
-  readonly soFar?: (annotator: Annotator, state: SessionState) => Promise<Segmentation | undefined>;
+  readonly soFar?: (annotator: Annotator, state: SessionState) => Promise<LayerContent | undefined>;
 }
 
 /** One way to change the state, as a value. `change` is pure; it may throw a SamError and then nothing happens. */

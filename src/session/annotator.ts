@@ -6,7 +6,7 @@ import type { AutomaticWork } from '../segmentation/estimate.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { ScoredMask } from '../segmentation/scored-mask.js';
 import type { TaskOptions } from '../task.js';
-import type { AnnotatorKind, Candidates, Lineage, ObjectRecord, SessionState } from './state.js';
+import type { AnnotatorKind, CandidateChoice, Lineage, ObjectRecord, SessionState } from './state.js';
 
 /**
  * The whole difference between annotating a plane, a volume and a time series. An annotator holds the image's
@@ -18,7 +18,7 @@ export interface Annotator {
   /** Makes the embedding of the plane, so that later calls answer at once. */
   prepare(plane: number, task: TaskOptions): Promise<void>;
   /** Segments the visible plane from the prompts. */
-  segment(state: SessionState, task: TaskOptions): Promise<Segmentation>;
+  segment(state: SessionState, task: TaskOptions): Promise<LayerContent>;
   /** The mask that a click at `at` would give; the click itself then has its answer. */
   preview(at: YX, plane: number): Promise<Mask | undefined>;
   /**
@@ -27,16 +27,16 @@ export interface Annotator {
    */
   exactCandidate?(mask: Mask): ((task: TaskOptions) => Promise<ScoredMask>) | undefined;
   /** Once more, from the same prompts and the mask in use. */
-  refine?(state: SessionState, task: TaskOptions): Promise<Segmentation>;
+  refine?(state: SessionState, task: TaskOptions): Promise<LayerContent>;
   /** All slices, or the track through all frames. */
-  segmentAll?(state: SessionState, task: AnnotatorTask): Promise<Segmentation>;
+  segmentAll?(state: SessionState, task: AnnotatorTask): Promise<LayerContent>;
   /** Without prompts: the visible plane, or all planes (`settings.applyToVolume`), into auto_segmentation. */
-  automatic?(state: SessionState, task: AnnotatorTask, options?: AutomaticOptions): Promise<Segmentation>;
+  automatic?(state: SessionState, task: AnnotatorTask, options?: AutomaticOptions): Promise<LayerContent>;
   /** The automatic objects of the visible plane at other thresholds, without the model; undefined if it was not run. */
-  automaticNow?(state: SessionState): Segmentation | undefined;
+  automaticNow?(state: SessionState): LayerContent | undefined;
   automaticStatus?(state: SessionState): AutomaticStatus;
   /** What an automatic segmentation that was stopped has found; running it again goes on from there. */
-  automaticSoFar?(state: SessionState): Promise<Segmentation | undefined>;
+  automaticSoFar?(state: SessionState): Promise<LayerContent | undefined>;
   /** How much work it would be, and how long it would take; undefined if nobody can tell. */
   automaticEstimate?(state: SessionState, options?: AutomaticOptions): Promise<AutomaticEstimate | undefined>;
   /** Encodes ahead what is likely to be looked at next; returns at once. */
@@ -46,7 +46,7 @@ export interface Annotator {
 
 export interface AnnotatorTask extends TaskOptions {
   /** The result as far as it is, for the view; the final one replaces it. */
-  readonly onPartial?: (result: Segmentation) => void;
+  readonly onPartial?: (result: LayerContent) => void;
   /** What is on screen, in pixels, where the viewer tells: to be worked on first. */
   readonly view?: YXYX;
 }
@@ -84,10 +84,10 @@ export interface AutomaticStatus {
 }
 
 /** New content of a whole layer. */
-export interface Segmentation {
+export interface LayerContent {
   readonly layer: 'current_object' | 'auto_segmentation';
   readonly objects: readonly ObjectRecord[];
-  readonly candidates?: Candidates;
+  readonly candidates?: CandidateChoice;
   /** New value of the state's `dismissed`. */
   readonly dismissed?: readonly number[];
   /** New families of the tracks in current_object, and the track to go on with. */

@@ -2,13 +2,13 @@ import { asSamError, SamError } from '../errors.js';
 import type { YXYX } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import type { Edit, SegmentOptions, SessionActions } from './actions.js';
-import { type Annotator, type AnnotatorTask, promptsOfPlane, type Segmentation } from './annotator.js';
+import { type Annotator, type AnnotatorTask, type LayerContent, promptsOfPlane } from './annotator.js';
 import { CommandQueue } from './command-queue.js';
 import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal } from './commands/commands.js';
 import { segmentNow } from './commands/segmenting.js';
 import { segmentAllTitle } from './commands/volume-commands.js';
 import { besideTheHand } from './edits/automatic-landing.js';
-import { landSegmentation } from './edits/edits.js';
+import { landContent } from './edits/edits.js';
 import { DEFAULT_SETTINGS, emptyState } from './empty-state.js';
 import { expectedState } from './expected.js';
 import { isOtherWork, withoutChange } from './fields.js';
@@ -294,7 +294,7 @@ export class AnnotationSession implements SessionActions {
    */
   async segment(
     name: string,
-    work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<Segmentation>,
+    work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<LayerContent>,
     options: SegmentOptions = {},
   ): Promise<void> {
     this.needWritable();
@@ -326,7 +326,7 @@ export class AnnotationSession implements SessionActions {
     { amend, since = this.current }: SegmentOptions,
   ): Promise<void> {
     const arrived = new Map<ObjectLayerName, ObjectLayer>();
-    const onPartial = (partial: Segmentation) => {
+    const onPartial = (partial: LayerContent) => {
       if (task.signal.aborted) return;
       const { layer, objects } = besideTheHand(partial, since, this.current);
       arrived.set(layer, layerOf(objects));
@@ -346,12 +346,12 @@ export class AnnotationSession implements SessionActions {
 
   private land(
     name: string,
-    result: Segmentation,
+    result: LayerContent,
     arrived: ReadonlyMap<ObjectLayerName, ObjectLayer> = new Map(),
     amend?: Memo,
   ): void {
     const before = this.current;
-    const edit = landSegmentation(name, result);
+    const edit = landContent(name, result);
     const after = edit.change(before);
     this.history.amend(amend, name, before, after);
     const landed = this.withMessage(withoutArrived(after, arrived), edit.notice);

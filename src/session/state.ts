@@ -43,7 +43,7 @@ export interface SessionState {
    */
   readonly editing?: number;
   /** The masks the model offered for the current object, to choose from. */
-  readonly candidates?: Candidates;
+  readonly candidates?: CandidateChoice;
   /** Objects that commands work on together (selection.ts); some may be gone. Not part of undo. */
   readonly selected?: { readonly layer: ObjectLayerName; readonly ids: readonly number[] };
   /** The first of two places between which an object is to be split: pixel (y, x) of a plane. Not part of undo. */
@@ -97,7 +97,7 @@ export interface Message {
   readonly offer?: 'separate_objects' | 'undo';
 }
 
-export interface Candidates {
+export interface CandidateChoice {
   /** Of the current object. */
   readonly objectId: number;
   readonly plane: number;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { type LowResCandidate, scoreMasks } from '../../src/model/candidates.js';
-import { findCandidates } from '../../src/model/find-candidates.js';
+
+import { findCandidates, scoreMasks } from '../../src/model/find-candidates.js';
 import { createMaskDecoder, type MaskDecoder } from '../../src/model/mask-decoder.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
 import { buildPrompts } from '../../src/model/transforms.js';
@@ -9,6 +9,8 @@ import { withData } from '../support/data.js';
 import { contextOf } from '../support/embedding-source.js';
 import { readGroundTruth } from '../support/ground-truth.js';
 import { nodeWorker } from '../support/node-engine.js';
+
+type Candidate = ReturnType<typeof scoreMasks>[number];
 
 const FLOORS = { iouFloor: 0.6, stabilityFloor: 0.6, side: 1024 };
 
@@ -40,7 +42,7 @@ describe('candidates of automatic segmentation', function () {
       Array.from({ length: found.count }, (_, i) => [`${found.prompt[i]} ${found.token[i]}`, i] as const),
     );
     const whole = expected.reduce((a, b) => (area(b) > area(a) ? b : a));
-    const isBackground = (mask: LowResCandidate) => mask.box.every((side, i) => Math.abs(side - whole.box[i]) < 8);
+    const isBackground = (mask: Candidate) => mask.box.every((side, i) => Math.abs(side - whole.box[i]) < 8);
     let objects = 0;
     for (const mask of expected) {
       const name = `prompt ${mask.prompt}, mask ${mask.token}`;
@@ -65,6 +67,6 @@ describe('candidates of automatic segmentation', function () {
   });
 });
 
-function area({ box }: LowResCandidate): number {
+function area({ box }: Candidate): number {
   return (box[2] - box[0]) * (box[3] - box[1]);
 }

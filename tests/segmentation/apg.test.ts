@@ -40,7 +40,7 @@ describe('automatic prompt generation', function () {
   });
 
   /** Squares of 40 cells on the 256 grid, each the only mask of its prompt. */
-  const square = (at: YX, iou: number, side = 40): { point: YX; candidate: Omit<AmgCandidate, 'prompt'> } => {
+  const square = (at: YX, predictedIou: number, side = 40): { point: YX; candidate: Omit<AmgCandidate, 'prompt'> } => {
     const [y, x] = at;
     const logits = Float32Array.from({ length: (side + 6) ** 2 }, (_, i) => {
       const inside = (k: number) => k >= 3 && k < side + 3;
@@ -48,7 +48,10 @@ describe('automatic prompt generation', function () {
     });
     const crop = [y - 3, x - 3, y + side + 3, x + side + 3] as const;
     const box = [y, x, y + side, x + side] as const;
-    return { point: [y + 5, x + 5], candidate: { token: 1, iou, stability: 1, box, logits: encodeBand(logits, crop) } };
+    return {
+      point: [y + 5, x + 5],
+      candidate: { token: 1, predictedIou, stability: 1, box, logits: encodeBand(logits, crop) },
+    };
   };
   const masksOf = (squares: readonly ReturnType<typeof square>[]): AmgState => ({
     size: [256, 256],

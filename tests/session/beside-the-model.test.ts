@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Annotator, Segmentation } from '../../src/session/annotator.js';
+import type { Annotator, LayerContent } from '../../src/session/annotator.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
@@ -12,7 +12,7 @@ const POINT = { kind: 'point', id: 'a', plane: 0, at: [20, 30], positive: true }
 class StackAnnotator extends DiscAnnotator implements Annotator {
   readonly searched: number[] = [];
 
-  async segmentAll(state: SessionState, { signal }: TaskOptions): Promise<Segmentation> {
+  async segmentAll(state: SessionState, { signal }: TaskOptions): Promise<LayerContent> {
     await this.gate;
     signal?.throwIfAborted();
     const [record] = state.layers.current_object.objects.values();
@@ -25,7 +25,7 @@ class StackAnnotator extends DiscAnnotator implements Annotator {
     return { planes: 1, tiles: 1, points: 0, encodes: 0, seconds: 1 };
   }
 
-  async automatic({ plane }: SessionState): Promise<Segmentation> {
+  async automatic({ plane }: SessionState): Promise<LayerContent> {
     this.searched.push(plane);
     return { layer: 'auto_segmentation', objects: [] };
   }

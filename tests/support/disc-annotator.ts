@@ -3,7 +3,7 @@ import type { Mask } from '../../src/ndimage/mask.js';
 import { subtractMasks, unionMasks } from '../../src/ndimage/mask-sets.js';
 import { rasterizePolygon, rasterizeStroke } from '../../src/ndimage/rasterize.js';
 import { EMPTY_MASK } from '../../src/ndimage/rle.js';
-import type { Annotator, Segmentation } from '../../src/session/annotator.js';
+import type { Annotator, LayerContent } from '../../src/session/annotator.js';
 import { promptsOfPlane } from '../../src/session/annotator.js';
 import type { ObjectRecord, SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
@@ -31,7 +31,7 @@ export class DiscAnnotator implements Annotator {
     }
   }
 
-  async segment(state: SessionState, { signal }: TaskOptions): Promise<Segmentation> {
+  async segment(state: SessionState, { signal }: TaskOptions): Promise<LayerContent> {
     this.calls++;
     await this.gate;
     signal?.throwIfAborted();

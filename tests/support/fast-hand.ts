@@ -4,7 +4,7 @@ import type { Mask } from '../../src/ndimage/mask.js';
 import { rasterizeStroke } from '../../src/ndimage/rasterize.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ScoredMask } from '../../src/segmentation/scored-mask.js';
-import type { Annotator, AutomaticOptions, Segmentation } from '../../src/session/annotator.js';
+import type { Annotator, AutomaticOptions, LayerContent } from '../../src/session/annotator.js';
 import { COMMAND_LIST, type CommandId, refusal } from '../../src/session/commands/commands.js';
 import { setCommittedObjects } from '../../src/session/edits/edits.js';
 import { withMasks } from '../../src/session/layers.js';
@@ -251,14 +251,14 @@ class SlowAnnotator extends DiscAnnotator implements Annotator {
     await known;
   }
 
-  override async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+  override async segment(state: SessionState, task: TaskOptions): Promise<LayerContent> {
     await this.prepare(state.plane);
     await this.pause(1000);
     return super.segment(state, task);
   }
 
   /** The mask in use, grown by a disc around its first point. */
-  async refine(state: SessionState, { signal }: TaskOptions): Promise<Segmentation> {
+  async refine(state: SessionState, { signal }: TaskOptions): Promise<LayerContent> {
     await this.pause(1000);
     signal?.throwIfAborted();
     const objects = [...state.layers.current_object.objects.values()].map((record): ObjectRecord => {
@@ -268,7 +268,7 @@ class SlowAnnotator extends DiscAnnotator implements Annotator {
     return { layer: 'current_object', objects };
   }
 
-  async segmentAll(state: SessionState, { signal }: TaskOptions): Promise<Segmentation> {
+  async segmentAll(state: SessionState, { signal }: TaskOptions): Promise<LayerContent> {
     for (let plane = 0; plane < PLANES; plane++) await this.pause(700);
     signal?.throwIfAborted();
     const objects = [...state.layers.current_object.objects.values()].flatMap((record) => {
@@ -294,7 +294,7 @@ class SlowAnnotator extends DiscAnnotator implements Annotator {
   }
 
   /** Three discs in the plane, or in each. */
-  async automatic(state: SessionState, { signal }: TaskOptions, options: AutomaticOptions = {}): Promise<Segmentation> {
+  async automatic(state: SessionState, { signal }: TaskOptions, options: AutomaticOptions = {}): Promise<LayerContent> {
     await this.pause(2000);
     signal?.throwIfAborted();
     const { plane, settings, layers } = state;

@@ -40,5 +40,5 @@ export class FrameCandidates {
 }
 
 function excels(a: AmgCandidate, b: AmgCandidate): boolean {
-  return a.iou >= b.iou && a.stability >= b.stability;
+  return a.predictedIou >= b.predictedIou && a.stability >= b.stability;
 }

@@ -20,7 +20,7 @@ import { AMG_THRESHOLDS, type AmgCandidate, type AmgState, type AmgThresholds, t
  */
 
 /** One accepted mask before overlaps are resolved. */
-export interface AmgMask extends ScoredMask {
+interface AmgMask extends ScoredMask {
   /** The prompt that found it, in image pixels. */
   readonly point: YX;
   readonly token: number;
@@ -31,7 +31,7 @@ export interface AmgMask extends ScoredMask {
 export interface AmgResult {
   /** [H, W], ids 1..n without gaps. */
   readonly labels: LabelImage;
-  readonly objects: readonly (AutomaticObject & ScoredMask)[];
+  readonly objects: readonly Required<AutomaticObject>[];
 }
 
 const upsampled = new WeakMap<AmgCandidate, Mask>();
@@ -79,43 +79,38 @@ function survivorsOf(tile: AmgTile, state: AmgState, thresholds: AmgThresholds):
   const { objectDiameter } = state;
   const kept = tile.candidates.filter(
     (c) =>
-      (predIouThresh <= 0 || c.iou > predIouThresh) &&
+      (predIouThresh <= 0 || c.predictedIou > predIouThresh) &&
       (stabilityScoreThresh <= 0 || c.stability >= stabilityScoreThresh) &&
       !isCut(c.box, tile.frame, state) &&
       (objectDiameter === undefined || isPlausible(c.box, objectDiameter)),
   );
   const order = nonMaximumSuppression(
     kept.map((c) => c.box),
-    Float64Array.from(kept, (c) => c.iou),
+    Float64Array.from(kept, (c) => c.predictedIou),
     thresholds.boxNmsThresh,
   );
   return order.map((i) => kept[i]);
 }
 
-/** A mask that was found from a prompt; made when it is asked for. */
-export interface PromptedMask {
-  readonly predictedIou: number;
-  readonly stability: number;
-  /** In image pixels, from the 256 grid. */
-  readonly box: YXYX;
-  mask(): Mask;
-}
-
-/** All prompts that have found something, in image pixels, each with its masks. */
-export function masksByPrompt(state: AmgState): { readonly point: YX; readonly masks: readonly PromptedMask[] }[] {
+/** All prompts that have found something, in image pixels, each with its masks and their boxes from the 256 grid. */
+export function masksByPrompt(
+  state: AmgState,
+): { readonly point: YX; readonly masks: readonly (ScoredMask & { readonly box: YXYX })[] }[] {
   return state.tiles.flatMap((tile) => {
     const upsampler = upsamplerOf(tile);
     const [top, left] = tile.frame;
-    const found = new Map<number, PromptedMask[]>();
+    const found = new Map<number, (ScoredMask & { readonly box: YXYX })[]>();
     for (const candidate of tile.candidates) {
-      const { prompt, iou, stability, box } = candidate;
+      const { prompt, predictedIou, stability, box } = candidate;
       const masks = found.get(prompt) ?? [];
       found.set(prompt, masks);
       masks.push({
-        predictedIou: iou,
+        predictedIou,
         stability,
         box: [box[0] + top, box[1] + left, box[2] + top, box[3] + left],
-        mask: () => maskOf(tile, candidate, upsampler),
+        get mask() {
+          return maskOf(tile, candidate, upsampler); // most are never looked at
+        },
       });
     }
     return [...found].map(([prompt, masks]) => {
@@ -133,7 +128,7 @@ function amgMask(tile: AmgTile, index: number, candidate: AmgCandidate, upsample
   const [y, x] = tile.points[candidate.prompt];
   return {
     mask: maskOf(tile, candidate, upsampler),
-    predictedIou: candidate.iou,
+    predictedIou: candidate.predictedIou,
     stability: candidate.stability,
     point: [y + tile.frame[0], x + tile.frame[1]],
     token: candidate.token,
@@ -211,7 +206,7 @@ export function generateLabels(state: AmgState, thresholds: Partial<AmgThreshold
   }
   const largest = areas.indexOf(areas.reduce((a, b) => Math.max(a, b)));
   const renumber = new Uint32Array(count + 1);
-  const objects: Omit<AutomaticObject & ScoredMask, 'mask'>[] = [];
+  const objects: Omit<Required<AutomaticObject>, 'mask'>[] = [];
   for (let id = 1; id <= count; id++) {
     const { mask, predictedIou, stability, point } = masks[source[id] - 1];
     const isLeftover = areas[id] < settings.minVisibleShare * mask.area;

@@ -75,7 +75,7 @@ function unpack(
     candidates.push({
       prompt: firstPrompt + found.prompt[i],
       token: found.token[i],
-      iou: found.iou[i],
+      predictedIou: found.iou[i],
       stability: comparableStability(found.stability[i], diameter),
       box: [y0 * toY, x0 * toX, Math.min(y1 * toY, frameHeight), Math.min(x1 * toX, frameWidth)],
       logits: encodeBand(found.logits.subarray(offset, offset + length), [top, left, bottom, right]),

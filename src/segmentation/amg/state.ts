@@ -40,7 +40,7 @@ export interface AmgCandidate {
   readonly prompt: number;
   /** SAM mask token, 1..3. */
   readonly token: number;
-  readonly iou: number;
+  readonly predictedIou: number;
   /** If the size was stated: as for large objects (`comparableStability`). */
   readonly stability: number;
   /** Bounding box in frame pixels, from the 256 grid. */

@@ -1,8 +1,9 @@
 import type { LabelImage, Size, Tensor, YX, YXYX } from '../../ndimage/array.js';
 import { labelComponents } from '../../ndimage/label.js';
-import type { Mask } from '../../ndimage/mask.js';
+
 import { masksFromLabels, paintMask } from '../../ndimage/rle.js';
 import { watershed } from '../../ndimage/watershed.js';
+import type { AutomaticObject } from '../scored-mask.js';
 import { growSeeds, seedsInBlocks } from './blocks.js';
 import { FLOW_REACH, flowHeights, flowSeeds } from './flow.js';
 import { type BoxMaps, pixelMaps } from './pixel-maps.js';
@@ -23,25 +24,19 @@ import {
   type InstanceState,
 } from './state.js';
 
-/**
- * The cheap half of segmentation by an instance decoder: maps and thresholds → objects, without the network. Up to 2048 x
- * 2048 pixels at once, and the smoothed maps are remembered, so that moving a threshold costs one watershed; larger images
- * block by block (blocks.ts).
- */
-export interface InstanceObject {
-  readonly id: number;
-  readonly mask: Mask;
-  /** Its pixel farthest from the boundary, as the decoder sees it: stays the same while thresholds move. */
-  readonly point: YX;
-}
-
 /** Pixels that are handled at once: four of their maps are 64 MB. */
 export const AT_ONCE = 2 ** 22;
 
+/**
+ * The cheap half of segmentation by an instance decoder: maps and thresholds → objects, without the network. Up to 2048 x
+ * 2048 pixels at once, and the smoothed maps are remembered, so that moving a threshold costs one watershed; larger images
+ * block by block (blocks.ts). The point of an object is its pixel farthest from the boundary, as the decoder sees it: it
+ * stays the same while thresholds move.
+ */
 export function generateInstances(
   state: InstanceState,
   given: Partial<InstanceSettings> = {},
-): readonly InstanceObject[] {
+): readonly AutomaticObject[] {
   const settings = { ...INSTANCE_SETTINGS, ...given };
   const smoothing = smoothingOf(state, settings);
   const [height, width] = state.size;
@@ -53,14 +48,14 @@ export function generateInstances(
 }
 
 /** Objects → [H, W] labels. */
-export function labelsOf(objects: readonly Pick<InstanceObject, 'id' | 'mask'>[], size: Size): LabelImage {
+export function labelsOf(objects: readonly Pick<AutomaticObject, 'id' | 'mask'>[], size: Size): LabelImage {
   const labels: LabelImage = { data: new Uint32Array(size[0] * size[1]), shape: size };
   for (const { id, mask } of objects) paintMask(labels, mask, id);
   return labels;
 }
 
 /** Median diameter of disks of the objects' areas, in pixels; `undefined` without any object. */
-export function medianDiameter(objects: readonly Pick<InstanceObject, 'mask'>[]): number | undefined {
+export function medianDiameter(objects: readonly Pick<AutomaticObject, 'mask'>[]): number | undefined {
   const areas = objects.map(({ mask }) => mask.area).filter((area) => area > 10);
   if (areas.length === 0) return undefined;
   areas.sort((a, b) => a - b);
@@ -84,7 +79,7 @@ export function ruleOf({ size, tiles, diameter = 0 }: InstanceState, { rule }: I
   return hasVectors && (diameter * SIDE) / Math.max(...size) >= LARGE ? 'flow' : 'watershed';
 }
 
-type Found = Omit<InstanceObject, 'id'>;
+type Found = Omit<AutomaticObject, 'id'>;
 
 /** What a rule makes of maps: where seeds are, and what they are flooded by. */
 interface Rule {

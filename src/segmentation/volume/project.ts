@@ -50,7 +50,7 @@ export interface AnnotatedSlices {
   readonly within?: { readonly lowest?: number; readonly highest?: number };
 }
 
-export interface ProjectedObject {
+interface ProjectedObject {
   readonly masks: ReadonlyMap<number, Mask>;
   /** Lowest and highest plane that holds the object, both inclusive. */
   readonly range: readonly [number, number];

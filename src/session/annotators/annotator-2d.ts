@@ -15,11 +15,11 @@ import {
   type AutomaticEstimate,
   type AutomaticOptions,
   type AutomaticStatus,
+  type LayerContent,
   promptsOfPlane,
-  type Segmentation,
 } from '../annotator.js';
 import { sameStart } from '../edits/prompt-rules.js';
-import type { AutomaticThresholds, Candidates, ObjectRecord, SessionState } from '../state.js';
+import type { AutomaticThresholds, CandidateChoice, ObjectRecord, SessionState } from '../state.js';
 import { type AnnotatorContext, AutomaticPlanes } from './automatic-planes.js';
 
 /**
@@ -45,12 +45,12 @@ export class Annotator2d implements Annotator {
     this.automaticPlanes = new AutomaticPlanes(context, thresholds);
   }
 
-  automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<Segmentation> {
+  automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<LayerContent> {
     if (state.settings.applyToVolume) return this.automaticPlanes.runAll(state, task);
     return this.automaticPlanes.run(state, options, task);
   }
 
-  automaticNow(state: SessionState): Segmentation | undefined {
+  automaticNow(state: SessionState): LayerContent | undefined {
     return state.settings.applyToVolume ? undefined : this.automaticPlanes.current(state);
   }
 
@@ -58,7 +58,7 @@ export class Annotator2d implements Annotator {
     return this.automaticPlanes.status(state);
   }
 
-  async automaticSoFar(state: SessionState): Promise<Segmentation | undefined> {
+  async automaticSoFar(state: SessionState): Promise<LayerContent | undefined> {
     return state.settings.applyToVolume ? this.automaticPlanes.allSoFar(state) : this.automaticPlanes.soFar(state);
   }
 
@@ -77,24 +77,24 @@ export class Annotator2d implements Annotator {
     void this.preview(centre, plane).catch(() => undefined); // told to whoever clicks
   }
 
-  async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+  async segment(state: SessionState, task: TaskOptions): Promise<LayerContent> {
     const { plane, settings } = state;
     const context = { ...this.context, plane };
     const prompts = promptsOfPlane(state);
     const severalObjects = settings.batched || prompts.filter(({ kind }) => kind !== 'point').length > 1;
     if (severalObjects || prompts.length === 0) {
       const { batched } = settings;
-      return this.toSegmentation(await segmentPrompts(context, prompts, { ...task, batched }), plane);
+      return this.toContent(await segmentPrompts(context, prompts, { ...task, batched }), plane);
     }
     const start = startOf(state, prompts);
     const found =
       (start.mask || start.neighbour ? undefined : await this.fromPreview(prompts, task)) ??
       (await segmentSuccessively(context, prompts, start, task));
     const objects = found.objects.map((object) => ({ ...object, prompts }));
-    return this.toSegmentation({ ...found, objects }, plane, start.corrected);
+    return this.toContent({ ...found, objects }, plane, start.corrected);
   }
 
-  async refine(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+  async refine(state: SessionState, task: TaskOptions): Promise<LayerContent> {
     const { plane } = state;
     const record = onlyRecord(state);
     const mask = record?.masks.get(plane);
@@ -103,7 +103,7 @@ export class Annotator2d implements Annotator {
     const points = prompts.filter((prompt) => prompt.kind === 'point');
     const refined = await refineMask({ ...this.context, plane }, mask, points, task);
     const object = { id: record.id, prompts, ...refined };
-    return this.toSegmentation({ objects: [object], notices: [] }, plane, record.corrected);
+    return this.toContent({ objects: [object], notices: [] }, plane, record.corrected);
   }
 
   async preview(at: YX, plane: number): Promise<Mask | undefined> {
@@ -126,11 +126,11 @@ export class Annotator2d implements Annotator {
     return this.rough.get(mask);
   }
 
-  private toSegmentation(
+  private toContent(
     { objects, notices }: SegmentedPrompts,
     plane: number,
     corrected?: ObjectRecord['corrected'],
-  ): Segmentation {
+  ): LayerContent {
     const [only, ...more] = objects;
     const candidates = only && more.length === 0 ? this.candidatesOf(only, plane) : undefined;
     return {
@@ -158,7 +158,7 @@ export class Annotator2d implements Annotator {
     return found;
   }
 
-  private candidatesOf(object: SegmentedObject, plane: number): Candidates | undefined {
+  private candidatesOf(object: SegmentedObject, plane: number): CandidateChoice | undefined {
     const found = (object.candidates ?? []).filter(({ mask }) => mask.area > 0);
     const [best, ...others] = found;
     if (best === undefined || others.length === 0) return undefined;

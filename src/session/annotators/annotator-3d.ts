@@ -1,6 +1,6 @@
 import { annotatedPlanes } from '../../segmentation/volume/annotated-slices.js';
 import { PROJECT_OPTIONS, projectThroughVolume } from '../../segmentation/volume/project.js';
-import type { AnnotatorTask, Segmentation } from '../annotator.js';
+import type { AnnotatorTask, LayerContent } from '../annotator.js';
 import type { ObjectRecord, SessionState } from '../state.js';
 import { StackAnnotator } from './annotator-stack.js';
 import { reachOf } from './object-reach.js';
@@ -20,7 +20,7 @@ export class Annotator3d extends StackAnnotator {
     return state.prompts;
   }
 
-  async segmentAll(state: SessionState, task: AnnotatorTask): Promise<Segmentation> {
+  async segmentAll(state: SessionState, task: AnnotatorTask): Promise<LayerContent> {
     const { settings } = state;
     const own = this.recordOf(state);
     const prompts = this.promptsOf(state);

@@ -18,8 +18,8 @@ import {
   type AutomaticEstimate,
   type AutomaticOptions,
   type AutomaticStatus,
+  type LayerContent,
   promptsOfPlane,
-  type Segmentation,
   trackOfPrompt,
 } from '../annotator.js';
 import { sameStart } from '../edits/prompt-rules.js';
@@ -68,7 +68,7 @@ export abstract class StackAnnotator implements Annotator {
 
   /** Id of the object that is worked on. */
   protected abstract objectId(state: SessionState): number;
-  abstract segmentAll(state: SessionState, task: AnnotatorTask): Promise<Segmentation>;
+  abstract segmentAll(state: SessionState, task: AnnotatorTask): Promise<LayerContent>;
 
   async prepare(plane: number, task: TaskOptions): Promise<void> {
     await this.flat.prepare(plane, task);
@@ -92,13 +92,13 @@ export abstract class StackAnnotator implements Annotator {
     return this.flat.exactCandidate(mask);
   }
 
-  automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<Segmentation> {
+  automatic(state: SessionState, task: AnnotatorTask, options: AutomaticOptions = {}): Promise<LayerContent> {
     if (!state.settings.applyToVolume) return this.flat.automatic(state, task, options);
     return this.volume.run(state, task);
   }
 
   /** Of single planes; a volume is merged anew by running it again, which needs no network either. */
-  automaticNow(state: SessionState): Segmentation | undefined {
+  automaticNow(state: SessionState): LayerContent | undefined {
     return state.settings.applyToVolume ? undefined : this.flat.automaticNow(state);
   }
 
@@ -106,7 +106,7 @@ export abstract class StackAnnotator implements Annotator {
     return { ...this.flat.automaticStatus(state), volume: this.volume.status(state) };
   }
 
-  automaticSoFar(state: SessionState): Promise<Segmentation | undefined> {
+  automaticSoFar(state: SessionState): Promise<LayerContent | undefined> {
     return state.settings.applyToVolume ? this.volume.soFar(state) : this.flat.automaticSoFar(state);
   }
 
@@ -119,18 +119,18 @@ export abstract class StackAnnotator implements Annotator {
     clearTimeout(this.waiting);
   }
 
-  async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+  async segment(state: SessionState, task: TaskOptions): Promise<LayerContent> {
     const prompts = promptsOfPlane(state);
     if (isStopMarker(prompts) && !this.cuts(state, prompts)) return this.withoutPlane(state, this.stopNotice(state));
     return this.segmentPlane(state, task);
   }
 
-  refine(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+  refine(state: SessionState, task: TaskOptions): Promise<LayerContent> {
     return this.inPlane(state, (view) => this.flat.refine(view, task));
   }
 
   /** The visible plane from its prompts, or from those of another plane of the same object. */
-  protected segmentPlane(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+  protected segmentPlane(state: SessionState, task: TaskOptions): Promise<LayerContent> {
     return this.inPlane(state, (view) => this.flat.segment(view, task));
   }
 
@@ -175,13 +175,13 @@ export abstract class StackAnnotator implements Annotator {
   }
 
   /** The layer with one record replaced; dropped if nothing of it is left. */
-  protected withRecord(state: SessionState, record: ObjectRecord): Segmentation {
+  protected withRecord(state: SessionState, record: ObjectRecord): LayerContent {
     const others = [...state.layers.current_object.objects.values()].filter(({ id }) => id !== record.id);
     return { layer: 'current_object', objects: [...others, ...(withMasks(record, record.masks) ? [record] : [])] };
   }
 
   /** The object without the visible plane. */
-  protected withoutPlane(state: SessionState, notice: string): Segmentation {
+  protected withoutPlane(state: SessionState, notice: string): LayerContent {
     const record = this.recordOf(state);
     const changed = annotatedMask(record, state.plane, EMPTY_MASK);
     const corrected = correctedFrom(record, state.plane);
@@ -206,8 +206,8 @@ export abstract class StackAnnotator implements Annotator {
 
   private async inPlane(
     state: SessionState,
-    run: (view: SessionState) => Promise<Segmentation>,
-  ): Promise<Segmentation> {
+    run: (view: SessionState) => Promise<LayerContent>,
+  ): Promise<LayerContent> {
     const shapes = promptsOfPlane(state).filter(({ kind }) => kind !== 'point').length;
     if (shapes > 1)
       throw new SamError(

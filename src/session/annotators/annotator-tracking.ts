@@ -2,7 +2,7 @@ import type { Mask } from '../../ndimage/mask.js';
 import { TRACK_OPTIONS, type Track, trackAcrossFrames } from '../../segmentation/tracking/track.js';
 import { annotatedPlanes } from '../../segmentation/volume/annotated-slices.js';
 import type { TaskOptions } from '../../task.js';
-import { type AnnotatorTask, promptsOfPlane, type Segmentation } from '../annotator.js';
+import { type AnnotatorTask, type LayerContent, promptsOfPlane } from '../annotator.js';
 import { describeTracks, divideTrack, withDaughters } from '../edits/tracking.js';
 import type { ObjectRecord, SessionSettings, SessionState } from '../state.js';
 import { StackAnnotator } from './annotator-stack.js';
@@ -19,7 +19,7 @@ export class AnnotatorTracking extends StackAnnotator {
     return state.currentTrack;
   }
 
-  override async segment(state: SessionState, task: TaskOptions): Promise<Segmentation> {
+  override async segment(state: SessionState, task: TaskOptions): Promise<LayerContent> {
     if (!divisionsOf(promptsOfPlane(state)).has(state.plane)) return super.segment(state, task);
     const track = this.recordOf(state);
     if (!track.masks.has(state.plane - 1))
@@ -34,7 +34,7 @@ export class AnnotatorTracking extends StackAnnotator {
     };
   }
 
-  async segmentAll(state: SessionState, task: AnnotatorTask): Promise<Segmentation> {
+  async segmentAll(state: SessionState, task: AnnotatorTask): Promise<LayerContent> {
     const { settings } = state;
     const own = this.recordOf(state);
     const prompts = this.promptsOf(state);

@@ -25,7 +25,7 @@ import type {
   AutomaticEstimate,
   AutomaticOptions,
   AutomaticStatus,
-  Segmentation,
+  LayerContent,
 } from '../annotator.js';
 import { layerOf, maxId, withMasks } from '../layers.js';
 import type { AutomaticSettings, AutomaticThresholds, ObjectRecord, SessionState } from '../state.js';
@@ -57,7 +57,7 @@ export class AutomaticPlanes {
   ) {}
 
   /** Runs the network over the plane, or not at all if its answers are there already. */
-  async run(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<Segmentation> {
+  async run(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<LayerContent> {
     if (state.image?.absentPlanes?.includes(state.plane))
       throw new SamError(
         'invalid_argument',
@@ -72,7 +72,7 @@ export class AutomaticPlanes {
   }
 
   /** Every plane by itself. Planes that were run before are not run again. */
-  async runAll(state: SessionState, task: AnnotatorTask): Promise<Segmentation> {
+  async runAll(state: SessionState, task: AnnotatorTask): Promise<LayerContent> {
     const planes = planesOf(state);
     let objects: readonly ObjectRecord[] = [];
     for (const [i, plane] of planes.entries()) {
@@ -97,7 +97,7 @@ export class AutomaticPlanes {
   }
 
   /** The same, of those planes that were run, the last of them perhaps in part. */
-  allSoFar(state: SessionState): Segmentation | undefined {
+  allSoFar(state: SessionState): LayerContent | undefined {
     const { automatic } = state.settings;
     const done = planesOf(state).filter((plane) => {
       const result = this.planes.get(plane);
@@ -166,7 +166,7 @@ export class AutomaticPlanes {
   }
 
   /** What an interrupted run has found in the visible plane so far. */
-  soFar(state: SessionState): Segmentation | undefined {
+  soFar(state: SessionState): LayerContent | undefined {
     const result = this.planes.get(state.plane);
     if (!result?.found || result.complete) return undefined;
     const { notice: _, ...segmentation } = this.result(state, result);
@@ -197,7 +197,7 @@ export class AutomaticPlanes {
   }
 
   /** The objects of the visible plane at the settings' thresholds; undefined where nothing was run. No network. */
-  current(state: SessionState): Segmentation | undefined {
+  current(state: SessionState): LayerContent | undefined {
     const result = this.planes.get(state.plane);
     return result?.found && this.result(state, result);
   }
@@ -267,7 +267,7 @@ export class AutomaticPlanes {
   }
 
   /** Why points of apg gave no object, for the user; there is nothing to tell of other modes. */
-  private leftOut(state: SessionState, { found }: PlaneResult): Pick<Segmentation, 'notice'> {
+  private leftOut(state: SessionState, { found }: PlaneResult): Pick<LayerContent, 'notice'> {
     if (found?.mode !== 'apg') return {};
     const { length } = this.rejected(state, found);
     if (length === 0) return {};
@@ -283,7 +283,7 @@ export class AutomaticPlanes {
     return this.lastRejected.points;
   }
 
-  private result(state: SessionState, plane: PlaneResult): Segmentation {
+  private result(state: SessionState, plane: PlaneResult): LayerContent {
     if (!plane.found) throw new SamError('internal', 'The automatic segmentation of this plane is not finished.');
     const dismissed = new Set(state.dismissed);
     const thresholds = this.thresholds(state.settings.automatic, plane.found);

@@ -2,7 +2,7 @@ import type { LabelImage } from '../../ndimage/array.js';
 import { type AutomaticState, automaticVolume } from '../../segmentation/automatic.js';
 import type { SegmentContext } from '../../segmentation/context.js';
 import type { SliceSegmenter } from '../../segmentation/volume/projection.js';
-import type { AnnotatorTask, AutomaticEstimate, Segmentation } from '../annotator.js';
+import type { AnnotatorTask, AutomaticEstimate, LayerContent } from '../annotator.js';
 import { recordsFromLabels } from '../layers.js';
 import type { ObjectRecord, SessionState } from '../state.js';
 import { type AutomaticPlanes, throttled } from './automatic-planes.js';
@@ -29,7 +29,7 @@ export class AutomaticVolume {
     private readonly segment: SliceSegmenter,
   ) {}
 
-  async run(state: SessionState, task: AnnotatorTask): Promise<Segmentation> {
+  async run(state: SessionState, task: AnnotatorTask): Promise<LayerContent> {
     const { mode } = this.single.status(state);
     const { absentPlanes = [] } = state.image ?? {};
     const share = mode === 'apg' ? 0.5 : 1;
@@ -76,7 +76,7 @@ export class AutomaticVolume {
   }
 
   /** What a run that was stopped has found: the slices that are done, merged, or the objects that were followed. */
-  async soFar(state: SessionState): Promise<Segmentation | undefined> {
+  async soFar(state: SessionState): Promise<LayerContent | undefined> {
     const states = this.known(state);
     if (states.size === 0) return undefined;
     const labels = this.followed ?? (await this.merge(state, states, { mode: this.sliceMode(state) }));

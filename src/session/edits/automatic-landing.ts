@@ -1,5 +1,5 @@
 import { intersectionArea } from '../../ndimage/mask-sets.js';
-import type { Segmentation } from '../annotator.js';
+import type { LayerContent } from '../annotator.js';
 import { maxId } from '../layers.js';
 import type { ObjectLayer, ObjectRecord, SessionState } from '../state.js';
 
@@ -9,7 +9,7 @@ import type { ObjectLayer, ObjectRecord, SessionState } from '../state.js';
  *
  * @param before the state that it began from
  */
-export function besideTheHand(result: Segmentation, before: SessionState, now: SessionState): Segmentation {
+export function besideTheHand(result: LayerContent, before: SessionState, now: SessionState): LayerContent {
   const [began, present] = [before.layers.auto_segmentation, now.layers.auto_segmentation];
   if (result.layer !== 'auto_segmentation' || began === present) return result;
   const untouched = (id: number) => began.objects.get(id) === present.objects.get(id);

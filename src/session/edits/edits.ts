@@ -2,7 +2,7 @@ import { SamError } from '../../errors.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import { NOTHING_HERE } from '../../segmentation/segment-prompts.js';
 import type { Edit } from '../actions.js';
-import { annotatorKind, type Segmentation, trackOfPrompt } from '../annotator.js';
+import { annotatorKind, type LayerContent, trackOfPrompt } from '../annotator.js';
 import { changeObjects, layerOf, needImage, withMasks } from '../layers.js';
 import type { CorrectedFrom, ObjectLayerName, ObjectRecord, SessionSettings, SessionState } from '../state.js';
 import { isRefused, positiveAgain, withoutCurrent } from './closing.js';
@@ -131,7 +131,7 @@ export function clearPrompts(): Edit {
 }
 
 /** Puts the result of a segmentation into its layer, replacing what was there. */
-export function landSegmentation(title: string, result: Segmentation): Edit {
+export function landContent(title: string, result: LayerContent): Edit {
   const objects = result.objects.flatMap((record) => withMasks(record, record.masks) ?? []);
   const text = result.notice ?? (objects.length === 0 ? NOTHING_HERE : '');
   return {

@@ -13,7 +13,14 @@ describe('candidates of a frame', () => {
   const all = Array.from({ length: 400 }, (_, i): AmgCandidate => {
     const [y, x] = [4 * side(), 4 * side()];
     const box: YXYX = [y, x, y + 6 + side(), x + 6 + side()];
-    return { prompt: i, token: 1 + (i % 3), iou: 0.6 + random() * 0.4, stability: random(), box, logits: LOGITS };
+    return {
+      prompt: i,
+      token: 1 + (i % 3),
+      predictedIou: 0.6 + random() * 0.4,
+      stability: random(),
+      box,
+      logits: LOGITS,
+    };
   });
   const frame = new FrameCandidates();
   for (let i = 0; i < all.length; i += 50) frame.add(all.slice(i, i + 50));
@@ -23,10 +30,10 @@ describe('candidates of a frame', () => {
     for (let i = 0; i < 200; i++) {
       const [iou, stability, nms] = [0.6 + random() * 0.4, random(), random() * 0.99];
       const survivors = (candidates: readonly AmgCandidate[]) => {
-        const kept = candidates.filter((c) => c.iou > iou && c.stability >= stability);
+        const kept = candidates.filter((c) => c.predictedIou > iou && c.stability >= stability);
         const order = nonMaximumSuppression(
           kept.map(({ box }) => box),
-          kept.map((c) => c.iou),
+          kept.map((c) => c.predictedIou),
           nms,
         );
         return order.map((at) => kept[at].prompt);
@@ -38,7 +45,7 @@ describe('candidates of a frame', () => {
   it('stay one array while nothing is added', () => {
     const before = frame.list();
     assert.equal(frame.list(), before);
-    frame.add([{ ...all[0], prompt: 400, iou: 1, stability: 1 }]);
+    frame.add([{ ...all[0], prompt: 400, predictedIou: 1, stability: 1 }]);
     assert.deepEqual(
       frame.list().filter(({ box }) => String(box) === String(all[0].box)),
       [frame.list().at(-1)],
