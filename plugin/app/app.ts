@@ -1,5 +1,5 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
-import { annotatedBefore, annotatedNow } from '../../src/app/annotated-images.js';
+import { allAnnotated } from '../../src/app/annotated-images.js';
 import { type AnnotatorParts, PageAnnotator } from '../../src/app/annotator.js';
 import { displayOptions } from '../../src/app/display.js';
 import { Engine } from '../../src/app/engine.js';
@@ -191,13 +191,13 @@ export class MicroSamApp {
         if (mayOpen()) await this.openAlone(input, options);
       },
       series: () => this.series?.control,
-      openSeries: (images) => this.openSeries(images),
+      openSeries: (images, output) => this.openSeries(images, { output }),
       imageSource: () => annotator.source,
       wholeRecording: () => annotator.wholeRecording(),
       chooseView: (view) => annotator.chooseView(view),
       info: async () => ({ model: annotator.model.name, worker: await this.engine?.worker.info() }),
       engine: {
-        precompute: async (planes, task) => this.running().precompute?.(planes, task),
+        precompute: async (...given) => this.running().precompute(...given),
         connectWorker: async (url) => this.running().connectWorker(url),
         setEncoding: async (change) => this.running().setEncoding(change),
         importModel: async (request, task) => this.running().importModel(request, task),
@@ -250,13 +250,7 @@ export class MicroSamApp {
   private async annotated(task: TaskOptions): Promise<AnnotatedImage[]> {
     const { annotator, series } = this;
     await annotator.session.settled();
-    const images = await annotatedNow(annotator, task);
-    for (const left of (await series?.leftImages()) ?? []) {
-      task.signal?.throwIfAborted();
-      // One that was moved or changed since is no reason to learn nothing.
-      images.push(...(await annotatedBefore(left, annotator.encodingSettings, task).catch(() => [])));
-    }
-    return images;
+    return allAnnotated(annotator, await series?.leftImages(), task);
   }
 
   /** @returns the turn of what the window is started with */

@@ -9,8 +9,23 @@ import type { AnnotatedImage } from '../training/annotated.js';
 import { annotatedPlanes } from '../training/annotated-planes.js';
 import { defaultChannels, type PageAnnotator } from './annotator.js';
 
-/** What is committed on the open image, as the model is shown it; of a stack each plane with objects. */
-export async function annotatedNow(annotator: PageAnnotator, { signal }: TaskOptions = {}): Promise<AnnotatedImage[]> {
+/** What is committed on the open image and on those of its series that were left, as the model is shown them. */
+export async function allAnnotated(
+  annotator: PageAnnotator,
+  before: readonly LeftImage[] = [],
+  task: TaskOptions = {},
+): Promise<AnnotatedImage[]> {
+  const images = await annotatedNow(annotator, task);
+  for (const left of before) {
+    task.signal?.throwIfAborted();
+    // One that was moved or changed since is no reason to learn nothing.
+    images.push(...(await annotatedBefore(left, annotator.encodingSettings, task).catch(() => [])));
+  }
+  return images;
+}
+
+/** Of a stack each plane with objects. */
+async function annotatedNow(annotator: PageAnnotator, { signal }: TaskOptions): Promise<AnnotatedImage[]> {
   const { session, source, channels } = annotator;
   const { image, layers } = session.state;
   if (!image || !source || layers.committed_objects.objects.size === 0) return [];
@@ -27,11 +42,10 @@ export interface LeftImage {
   readonly labels: Uint8Array;
 }
 
-/** The same of an image that is not open. One that cannot be read any more is left out. */
-export async function annotatedBefore(
+async function annotatedBefore(
   { name, input, labels }: LeftImage,
   { intensity }: Pick<EncodingChange, 'intensity'>,
-  { signal }: TaskOptions = {},
+  { signal }: TaskOptions,
 ): Promise<AnnotatedImage[]> {
   const source = await openImage(input, { name, signal });
   try {

@@ -247,7 +247,11 @@ export class PageAnnotator {
   }
 
   /** Encodes planes ahead, with all their tiles; what is on screen first. */
-  async precompute(planes: readonly number[] | undefined, { signal, onProgress }: TaskOptions): Promise<void> {
+  async precompute(
+    planes: readonly number[] | undefined,
+    { signal, onProgress }: TaskOptions,
+    onPlane?: (plane: number) => void,
+  ): Promise<void> {
     const { embeddings } = this.opened ?? {};
     if (!embeddings) throw new SamError('no_image', 'No image is open. Open an image first.');
     const { state, view } = this.session;
@@ -257,12 +261,14 @@ export class PageAnnotator {
     const tiles = tiling ? [...new Set([...seen, ...tiling.tiles.keys()])] : [undefined];
     const total = wanted.length * tiles.length;
     let done = 0;
-    for (const plane of wanted)
+    for (const plane of wanted) {
       for (const tile of tiles) {
         signal?.throwIfAborted();
         await embeddings.embedding({ plane, tile }, { signal });
         onProgress?.({ done: ++done, total, message: `Encoded ${done} of ${total}` });
       }
+      onPlane?.(plane);
+    }
     if (!planes) await embeddings.finish();
   }
 

@@ -11,10 +11,10 @@ import {
   registerModel,
   resolveModel,
 } from '../model/registry.js';
-import type { EncodingChange, EngineDeps, ImportRequest } from '../service/engine.js';
+import type { EncodingChange, EngineDeps, ImportRequest, PrecomputePlanes } from '../service/engine.js';
 import { declarationInJson, declarationOf } from '../service/model-declaration.js';
 import { drawnBox } from '../session/commands/automatic-commands.js';
-import type { TaskOptions } from '../task.js';
+import type { Progress, TaskOptions } from '../task.js';
 import { connectWorker } from '../worker/connect.js';
 import { failoverWorker } from '../worker/failover.js';
 import type { ImportJob } from '../worker/import-job.js';
@@ -80,12 +80,18 @@ export class Engine implements EngineDeps {
     }
   };
 
-  precompute: EngineDeps['precompute'] = (planes, { signal }) => {
+  precompute: PrecomputePlanes = (planes, { signal, onProgress }, onPlane) => {
     const { annotator } = this.options;
     return annotator.session.task(
       'precompute',
       'Compute all embeddings',
-      (task) => annotator.precompute(planes, task),
+      (task) => {
+        const tell = (progress: Progress) => {
+          task.onProgress(progress);
+          onProgress?.(progress);
+        };
+        return annotator.precompute(planes, { ...task, onProgress: tell }, onPlane);
+      },
       signal,
     );
   };

@@ -8,8 +8,9 @@ import { createService, type MicroSamService } from '../service/service.js';
 import type { TrainingDeps } from '../service/training.js';
 import { forwardWork } from '../worker/forward.js';
 import type { SamWorker } from '../worker/sam-worker.js';
-import { annotatedNow } from './annotated-images.js';
+import { allAnnotated } from './annotated-images.js';
 import { PageAnnotator } from './annotator.js';
+import { PageSeries } from './series.js';
 
 /**
  * The annotator of one script, without a window: the functions of docs/scripting.md, with an image of its own, which nobody
@@ -57,16 +58,34 @@ export function scriptService(
     close: async () => undefined, // others may use it, too
   };
   const lease = async () => ({ held: true, take: async () => undefined, release: async () => undefined });
-  const annotator = new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease }), () => undefined);
+  const store = memoryStore();
+  const annotator = new PageAnnotator(Promise.resolve({ worker, store, lease }), () => undefined);
+  let series: PageSeries | undefined;
+  const closeSeries = async () => {
+    const open = series;
+    series = undefined;
+    await open?.close();
+  };
   const named = (input: ImageInput, options: OpenOptions): OpenOptions =>
     typeof input === 'string' && options.name === undefined && nameOf ? { ...options, name: nameOf(input) } : options;
   return createService({
     session: annotator.session,
-    openImage: async (input, options) => annotator.open(await inputOf(input), named(input, options)),
+    openImage: async (input, options) => {
+      const given = await inputOf(input);
+      await closeSeries();
+      await annotator.open(given, named(input, options));
+    },
+    series: () => series?.control,
+    async openSeries(images, output) {
+      const given = await Promise.all(images.map(async ({ name, input }) => ({ name, input: await inputOf(input) })));
+      await closeSeries();
+      series = await PageSeries.open(annotator, given, { store, output, download: () => undefined });
+      await series.start();
+    },
     imageSource: () => annotator.source,
     info: async () => ({ model: annotator.model.name, worker: await worker.info() }),
     engine: {
-      precompute: (planes, task) => annotator.precompute(planes, task),
+      precompute: (planes, task, onPlane) => annotator.precompute(planes, task, onPlane),
       setEncoding: (change) => annotator.setEncoding(change),
       ...engine,
     },
@@ -79,11 +98,14 @@ export function scriptService(
       training: {
         host: training,
         adopt: ({ model }) => adoptModel(model),
-        annotated: (task) => annotatedNow(annotator, task),
+        annotated: async (task) => allAnnotated(annotator, await series?.leftImages(), task),
         model: () => annotator.model,
         window: () => annotator.tiling?.tileShape,
       },
     }),
-    close: () => annotator.close(),
+    async close() {
+      await series?.close(true);
+      await annotator.close();
+    },
   });
 }

@@ -9,6 +9,8 @@ export interface PrecomputeOptions {
   readonly first?: readonly Place[];
   /** How many to have in work at once: 1 for one worker, `worker.atOnce` for a pool, as a function since workers come and go. */
   readonly concurrency?: number | (() => number);
+  /** A plane is there, with all its tiles. */
+  readonly onPlane?: (plane: number) => void;
 }
 
 export interface PrecomputeResult {
@@ -25,11 +27,12 @@ export interface PrecomputeResult {
  */
 export async function precomputeEmbeddings(
   embeddings: ImageEmbeddings,
-  { first = [], concurrency = 1 }: PrecomputeOptions = {},
+  { first = [], concurrency = 1, onPlane }: PrecomputeOptions = {},
   { signal, onProgress }: TaskOptions = {},
 ): Promise<PrecomputeResult> {
   const places = ordered(embeddings, first);
   const what = embeddings.tiling ? 'tile' : 'plane';
+  const left = Array.from({ length: embeddings.planes }, () => embeddings.tiling?.tiles.length ?? 1);
   let done = 0;
   let reused = 0;
   const atOnce = typeof concurrency === 'function' ? concurrency : () => concurrency;
@@ -41,6 +44,7 @@ export async function precomputeEmbeddings(
       await embeddings.stored();
     }
     done++;
+    if (--left[at.plane]! === 0) onPlane?.(at.plane);
     onProgress?.({ done, total: places.length, message: `Encoded ${what} ${done} of ${places.length}` });
   };
   await severalAtOnce(places, atOnce, encode, { signal });

@@ -16,8 +16,7 @@ import { type RunningCalls, TASK_ARGUMENTS } from './running-calls.js';
  * touches prompts or objects.
  */
 export interface EngineDeps {
-  /** Encodes these planes (default: all) and keeps the embeddings. */
-  precompute?(planes: readonly number[] | undefined, task: TaskOptions): Promise<void>;
+  readonly precompute?: PrecomputePlanes;
   /** Uses the worker at this address; without one, the page's own. Resolves with what it says of itself. */
   connectWorker?(url: string | undefined): Promise<Record<string, unknown>>;
   /** Changes how the image goes to the model; embeddings are made anew. */
@@ -27,6 +26,17 @@ export interface EngineDeps {
   /** Deletes a model that was imported. */
   deleteModel?(name: string): Promise<void>;
 }
+
+/**
+ * Encodes these planes (default: all) and keeps the embeddings.
+ *
+ * @param onPlane is told of each plane that is there with all its tiles
+ */
+export type PrecomputePlanes = (
+  planes: readonly number[] | undefined,
+  task: TaskOptions,
+  onPlane?: (plane: number) => void,
+) => Promise<void>;
 
 export interface ImportRequest {
   /** Files that make one model, in any order: its checkpoint, and its instance decoder if that is a file of its own. */

@@ -41,7 +41,7 @@ export const schemas = {
     image: v.optional(imageSchema),
     planes: v.optional(v.pipe(v.array(natural), v.minLength(1))),
     ...IMAGE_ARGUMENTS,
-    ...TASK_ARGUMENTS,
+    ...STREAM_ARGUMENTS,
   }),
   points: v.strictObject({ ...PROMPT_ARGUMENTS, points: rows(yx, '[y, x]'), labels: v.optional(labelsSchema) }),
   box: v.strictObject({

@@ -27,7 +27,8 @@ import type { TaskOptions } from '../task.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 import { thresholdsOf } from './automatic.js';
 import { method } from './call.js';
-import { needed } from './engine.js';
+import { needed, type PrecomputePlanes } from './engine.js';
+import { folderOf } from './folder.js';
 import { type EmbeddingsHandle, isHandle } from './handle.js';
 import { type ImageArguments, type PromptArguments, schemas } from './headless-arguments.js';
 import { imageInput, imageName, type ServiceImage } from './image.js';
@@ -47,7 +48,7 @@ export interface HeadlessDeps {
   /** The folder of this path, to keep embeddings in. */
   readonly folder?: (path: string) => Store;
   /** Encodes these planes of the image that is open (default: all). */
-  readonly precompute?: (planes: readonly number[] | undefined, task: TaskOptions) => Promise<void>;
+  readonly precompute?: PrecomputePlanes;
 }
 
 /** Images whose embeddings are kept for their callers; of each at most 256 MB. The one that was used least lately goes first. */
@@ -60,6 +61,12 @@ interface Opened {
   /** Planes are slices, not frames. */
   readonly volume: boolean;
   close(): Promise<void>;
+}
+
+interface EncodedPlane {
+  readonly plane: number;
+  /** What stands for the image, of which these planes are encoded already; absent where it is the one that is open. */
+  readonly embeddings?: EmbeddingsHandle;
 }
 
 interface SegmentedPlane {
@@ -77,7 +84,8 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
     const model = resolveModel(given.model_type);
     if (given.halo && !given.tile_shape) throw new SamError('invalid_argument', 'A halo needs a tile_shape.');
     const tiling = given.tile_shape && checkTiles({ tileShape: given.tile_shape, halo: given.halo ?? [0, 0] });
-    const store = given.embedding_path === undefined ? undefined : folderOf(given.embedding_path);
+    const { embedding_path: path } = given;
+    const store = path === undefined ? undefined : folderOf(deps.folder, path, 'embedding_path');
     const worker = await needed(deps.worker)();
     const source = await openInput(imageInput(image, { name, axes }), { name, key, series, signal: task.signal });
     try {
@@ -100,14 +108,6 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
     }
   }
 
-  function folderOf(path: string): Store {
-    if (deps.folder) return deps.folder(path);
-    throw new SamError(
-      'unsupported',
-      'A page has no folders: leave embedding_path out, or call the service of `npm start`.',
-    );
-  }
-
   function keptOf({ embedding_id: id }: EmbeddingsHandle): Opened {
     const opened = kept.get(id);
     if (!opened)
@@ -118,6 +118,39 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
     kept.delete(id);
     kept.set(id, opened);
     return opened;
+  }
+
+  async function encodeAll(
+    image: ServiceImage,
+    { planes, ...given }: ImageArguments & { readonly planes?: readonly number[] },
+    task: TaskOptions,
+    onPlane?: (found: EncodedPlane) => void,
+  ): Promise<EmbeddingsHandle> {
+    const worker = await needed(deps.worker)();
+    const opened = await open(image, given, task);
+    const first = planes?.map((plane) => ({ plane }));
+    try {
+      // Who is told of the planes works with them while the others are encoded.
+      const early = onPlane && (await keep(opened));
+      await precomputeEmbeddings(
+        opened.embeddings,
+        {
+          ...(first && !opened.embeddings.tiling && { first }),
+          concurrency: () => worker.atOnce ?? 1,
+          ...(early && { onPlane: (plane) => onPlane({ plane, embeddings: early }) }),
+        },
+        task,
+      );
+      return early ?? (await keep(opened));
+    } catch (error) {
+      if (!onPlane || !task.signal?.aborted) await drop(opened);
+      throw error;
+    }
+  }
+
+  async function drop(opened: Opened): Promise<void> {
+    for (const [id, one] of kept) if (one === opened) kept.delete(id);
+    await opened.close();
   }
 
   async function keep(opened: Opened): Promise<EmbeddingsHandle> {
@@ -213,29 +246,23 @@ export function headlessFunctions(deps: Partial<HeadlessDeps>, calls: RunningCal
     /**
      * Encodes an image, all planes and tiles, and keeps the embeddings; what it returns takes the image's place in the
      * functions below. Without an image: encodes planes of the one that is open ahead, so that clicks are answered at once.
+     * With `stream` plane by plane as they are encoded, as `{ plane, embeddings }`: what would be returned can be used at once,
+     * and also when nobody reads on; what it lacks is encoded when it is asked for.
      */
-    precompute_image_embeddings: method(
-      'precompute_image_embeddings',
-      ['image'],
-      schemas.precompute,
-      ({ image, planes, ...given }) =>
-        calls.run(given, async (task) => {
-          if (image === undefined) return needed(deps.precompute)(planes, task);
-          const worker = await needed(deps.worker)();
-          const opened = await open(image, given, task);
-          try {
-            const first = planes?.map((plane) => ({ plane }));
-            await precomputeEmbeddings(
-              opened.embeddings,
-              { ...(first && !opened.embeddings.tiling && { first }), concurrency: () => worker.atOnce ?? 1 },
-              task,
-            );
-          } catch (error) {
-            await opened.close();
-            throw error;
-          }
-          return keep(opened);
-        }),
+    precompute_image_embeddings: streamable(
+      method(
+        'precompute_image_embeddings',
+        ['image'],
+        schemas.precompute,
+        async ({ image, planes, stream = false, ...given }) => {
+          const encode = async (task: TaskOptions, onPlane?: (found: EncodedPlane) => void) =>
+            image === undefined
+              ? needed(deps.precompute)(planes, task, onPlane && ((plane) => onPlane({ plane })))
+              : encodeAll(image, { planes, ...given }, task, onPlane);
+          if (!stream) return await calls.run(given, encode);
+          return calls.stream(given, encode, (found) => found);
+        },
+      ),
     ),
     /**
      * The object at these points: `{ mask, score, stability }`, the mask as uint8 [H, W]. Labels are 1 inside of it, 0

@@ -16,10 +16,12 @@ export interface ResultStream<Item> extends AsyncIterableIterator<Item> {
 /**
  * @param work hands out each result; it is stopped by the signal
  * @param show makes of a result what the reader gets, when the reader asks
+ * @param options.latestOnly a result takes the place of one that nobody has read
  */
 export function resultStream<Result, Item>(
   work: (emit: (result: Result) => void, signal: AbortSignal) => Promise<unknown>,
   show: (result: Result) => Item,
+  { latestOnly = false }: { readonly latestOnly?: boolean } = {},
 ): ResultStream<Item> {
   const stop = new AbortController();
   const results: Result[] = [];
@@ -29,6 +31,7 @@ export function resultStream<Result, Item>(
     for (const reader of readers.splice(0)) reader();
   };
   const emit = (result: Result) => {
+    if (latestOnly) results.length = 0;
     results.push(result);
     wake();
   };

@@ -230,7 +230,7 @@ export function createService(deps: ServiceDeps) {
     ...automaticFunctions(session, calls),
     ...editFunctions(session),
     ...stackFunctions(session, calls),
-    ...seriesFunctions(deps),
+    ...seriesFunctions({ ...deps, folder: deps.headless?.folder }, session, calls),
     ...loadFunctions(session),
     ...engineFunctions(deps.engine ?? {}, calls),
     ...headlessFunctions({ ...deps.headless, precompute: deps.engine?.precompute }, calls),

@@ -16,7 +16,8 @@ import { partsOfPreset, type TrainingHost, type TrainingResult } from '../traini
 import { gainsOf, TrainingTask } from '../training/training-task.js';
 import { method } from './call.js';
 import { imageInput, imageSchema, type ServiceImage } from './image.js';
-import { latestOnly, TASK_ARGUMENTS } from './running-calls.js';
+import { resultStream, streamable } from './result-stream.js';
+import { latestOnly, STREAM_ARGUMENTS } from './running-calls.js';
 
 /** Training over RPC, under the name of micro-sam's `micro_sam.training.train_sam`. */
 export interface TrainingDeps {
@@ -60,7 +61,7 @@ const schemas = {
     n_canvases: steps,
     seed: v.optional(natural),
     wait: v.optional(v.boolean()),
-    ...TASK_ARGUMENTS,
+    ...STREAM_ARGUMENTS,
   }),
   task: v.strictObject({ task: taskName }),
   pause: v.strictObject({ task: taskName, paused: v.optional(v.boolean()) }),
@@ -78,9 +79,9 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
     throw new SamError('not_found', `There is no training ${JSON.stringify(task)}; train_sam tells its task.`);
   }
 
-  async function train(asked: Asked): Promise<TrainingRecord> {
+  /** @param onNews called when the record has become another */
+  async function begin(asked: Asked, onNews?: (record: TrainingRecord) => void): Promise<BegunTraining> {
     if (!deps) throw new SamError('unsupported', 'Models cannot be trained here.');
-    const { wait = true, progress } = asked;
     const id = asked.task ?? `training-${++count}`;
     if (tasks.get(id)?.state === 'running')
       throw new SamError('invalid_argument', `A training with the task ${JSON.stringify(id)} is under way.`);
@@ -90,7 +91,6 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
     const { report, ...data } = await dataOf(asked, deps, openInput);
     const preset = asked.preset ?? 'better';
     const parts = (asked.parts ?? partsOfPreset(preset)).filter((part) => host.parts.includes(part));
-    const tell = progress && latestOnly<TrainingRecord>(progress as (record: TrainingRecord) => unknown);
     const task = new TrainingTask(
       host,
       {
@@ -112,15 +112,44 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
         data,
       },
       report,
-      () => tell?.tell(recordOf(id, task, host)),
+      () => onNews?.(recordOf(id, task, host)),
     );
     tasks.set(id, task);
     const adopted = task.finished.then((result) => deps.adopt(result));
+    return { task, adopted, record: () => recordOf(id, task, host) };
+  }
+
+  const teller = ({ progress }: Asked) =>
+    progress && latestOnly<TrainingRecord>(progress as (record: TrainingRecord) => unknown);
+
+  async function train({ wait = true, ...asked }: Asked): Promise<TrainingRecord> {
+    const tell = teller(asked);
+    const { adopted, record } = await begin(asked, tell?.tell);
     if (wait) {
       await adopted;
       await tell?.finished();
     } else adopted.catch(() => undefined); // told by get_training
-    return recordOf(id, task, host);
+    return record();
+  }
+
+  /** What the record has become, as often as it is asked for; the last one is that of the finished model. */
+  function trainAndTell(asked: Asked) {
+    return resultStream<TrainingRecord, TrainingRecord>(
+      async (emit, stopped) => {
+        const tell = teller(asked);
+        const { task, adopted, record } = await begin(asked, (news) => {
+          emit(news);
+          tell?.tell(news);
+        });
+        const stop = () => task.wish('enough');
+        if (stopped.aborted) stop();
+        stopped.addEventListener('abort', stop, { once: true });
+        await adopted;
+        emit(record());
+      },
+      (record) => record,
+      { latestOnly: true },
+    );
   }
 
   return {
@@ -128,9 +157,14 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
       /**
        * Trains a model on images and labels, or on what is committed in this window if none are given; the model is known
        * at once by its name. Resolves when it is done, or at once with `wait: false`. `cancel(task)` ends it with the best so
-       * far. `progress` is told the record that `get_training` tells.
+       * far. `progress` is told the record that `get_training` tells; with `stream` the records are handed out, each when it is
+       * asked for, and who reads on no more ends the training with the best so far.
        */
-      train_sam: method('train_sam', ['name', 'images', 'labels'], schemas.train_sam, train),
+      train_sam: streamable(
+        method('train_sam', ['name', 'images', 'labels'], schemas.train_sam, async ({ stream = false, ...asked }) =>
+          stream ? trainAndTell(asked) : train(asked),
+        ),
+      ),
       /** How far a training is: state, curve, seconds left, scores before and after. */
       get_training: method('get_training', ['task'], schemas.task, ({ task }) => recordOf(task, find(task))),
       /** Lets a training rest, or go on. */
@@ -148,6 +182,13 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
       for (const task of tasks.values()) task.drop();
     },
   };
+}
+
+interface BegunTraining {
+  readonly task: TrainingTask;
+  /** The model is known now. */
+  readonly adopted: Promise<void>;
+  readonly record: () => TrainingRecord;
 }
 
 /** A training as plain data. */

@@ -47,11 +47,16 @@ describe('train_sam over RPC (real model)', function () {
   it('makes of arrays a model that is in the list at once, and tells how far it is (thorough)', async () => {
     const sam = script(trainingHere());
     const told: TrainingRecord[] = [];
-    const record = await sam.train_sam('mine', [toRpcArray(image)], [toRpcArray(labels)], {
+    const records: TrainingRecord[] = [];
+    const training = await sam.train_sam('mine', [toRpcArray(image)], [toRpcArray(labels)], {
       ...SHORT,
       task: 'a',
+      stream: true,
       progress: (news: TrainingRecord) => void told.push(structuredClone(news)),
     });
+    for await (const record of training) records.push(record);
+    assert.ok(records.some(({ phase, state }) => phase === 'instances' && state === 'running'));
+    const record = records.at(-1)!;
     assert.equal(record.state, 'done');
     assert.equal(record.task, 'a');
     assert.ok(record.data.trained >= 5 && record.data.held_back > 0);

@@ -21,8 +21,8 @@ describe('Python by Hypha', function () {
     if (hasPython) python = await pythonVenv(HYPHA_PACKAGES);
   });
 
-  function run(url: string, token: string): Promise<Record<string, unknown>> {
-    const child = spawn(python, ['tests/integration/python_client.py', url, token], {
+  function run(url: string, token: string, ...what: string[]): Promise<Record<string, unknown>> {
+    const child = spawn(python, ['tests/integration/python_client.py', url, token, ...what], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
@@ -56,6 +56,17 @@ describe('Python by Hypha', function () {
         [0, 1, 2].map((k) => [k, ...plane]),
       );
       assert.deepEqual(seen.slices, [0, 1, 2]);
+      const found = (rows: unknown) =>
+        (rows as unknown[][]).map((row) => [...row.slice(0, -1), Number(row.at(-1)) > 0.9]);
+      assert.deepEqual(
+        found(seen.encoded),
+        [0, 1, 2].map((k) => [k, k !== 1]),
+      );
+      assert.deepEqual(
+        found(seen.series),
+        ['a', 'b', 'c'].map((name) => [name, 1, true]),
+      );
+      assert.deepEqual(seen.awaited, [0, 1, 2]);
       assert.deepEqual((seen.large as unknown[])[0], [1536, 1536]);
       assert.match(String(seen.misspelt), /did you mean `track_id`/);
       assert.match(String(seen.outside), /invalid_prompt: .*outside the image/);
@@ -97,7 +108,7 @@ describe('Python by Hypha', function () {
   withPython('the server of npm start answers it, with the real model', async () => {
     const server = await startServer();
     try {
-      const { clicked } = await run(server.origin, server.token);
+      const { clicked } = await run(server.origin, server.token, 'clicked');
       assert.ok((clicked as number[])[3] > 0.9, `IoU ${(clicked as number[])[3]}`);
     } finally {
       await server.stop();

@@ -1,9 +1,11 @@
-"""A script against the server: `python_client.py URL TOKEN`; prints what it saw as JSON."""
+"""A script against the server: `python_client.py URL TOKEN [clicked]`, all of it or one click; prints what it saw as JSON."""
 
+import asyncio
 import json
 import sys
 import time
 
+import hypha_rpc
 import numpy as np
 from hypha_rpc.sync import connect_to_server
 
@@ -33,6 +35,10 @@ sam.add_point_prompts([[120, 84]], labels=np.array([1]))
 committed = sam.commit()
 labels = sam.get_layer("committed_objects")
 seen["clicked"] = [type(labels).__name__, str(labels.dtype), list(labels.shape), iou(labels), committed["added"]]
+if "clicked" in sys.argv:
+    server.disconnect()
+    print("SEEN " + json.dumps(seen))
+    sys.exit()
 
 # Every type of numbers, and scalars of numpy.
 seen["dtypes"] = {}
@@ -58,9 +64,33 @@ found = [item for item in sam.automatic_instance_segmentation(planes, ndim=2, ax
 seen["planes"] = [[item["plane"], str(item["labels"].dtype), list(item["labels"].shape)] for item in found]
 for item in sam.automatic_instance_segmentation(planes, ndim=2, axes="zyx", stream=True):
     break
+seen["encoded"] = []
+for item in sam.precompute_image_embeddings(planes, axes="zyx", stream=True):
+    found = sam.segment_from_points(item["embeddings"], [[120, 84]], plane=item["plane"])
+    seen["encoded"].append([item["plane"], iou(found["mask"])])
+series = [np.roll(image, 9 * k + 5, axis=0) for k in range(3)]
+sam.open_series(series, names=["a", "b", "c"])
+seen["series"] = [
+    [item["name"], item["objects"], iou(np.roll(item["labels"], -9 * item["index"] - 5, axis=0))]
+    for item in sam.segment_series(stream=True)
+]
 sam.annotator_3d(planes, name="stack")
 sam.add_point_prompts([[120, 84]], plane=1)
 seen["slices"] = sorted({item["plane"] for item in sam.segment_all_slices(stream=True)})
+
+
+
+async def awaited():
+    server = await hypha_rpc.connect_to_server({"server_url": url, "token": token})
+    sam = await server.get_service("micro-sam")
+    found = []
+    async for item in await sam.precompute_image_embeddings(planes, axes="zyx", stream=True):
+        found.append(item["plane"])
+    await server.disconnect()
+    return found
+
+
+seen["awaited"] = asyncio.run(awaited())
 
 # Errors are told in words.
 for name, call in {

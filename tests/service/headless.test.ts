@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { nodeService } from '../../src/app/node-service.js';
 import type { ImageInput } from '../../src/io/open.js';
 import type { HeadlessDeps } from '../../src/service/headless.js';
 import { fromRpcArray, type RpcArray } from '../../src/service/ndarray.js';
@@ -150,6 +151,44 @@ describe('service without an annotator', () => {
     const broken = await automatic_instance_segmentation(square(), { ...given, axes: 'yx', tile_shape: [1, 1] });
     await assert.rejects(broken.next(), /^SamError: invalid_argument: /);
     await stopped.return();
+  });
+
+  it('hands out planes as they are encoded, which are used at once and stay when nobody reads on', async () => {
+    const worker = brightWorker(1);
+    const { precompute_image_embeddings, segment_from_box } = service({ worker: () => worker });
+    const box = [10, 20, 30, 44];
+    const given = { axes: 'zyx', stream: true } as const;
+    const planes: number[] = [];
+    for await (const { plane, embeddings } of await precompute_image_embeddings(square('uint8', 4), given)) {
+      planes.push(plane);
+      const before = worker.encoded;
+      await segment_from_box(embeddings, box, { plane });
+      assert.ok(worker.encoded - before <= 2, 'what is in work at most');
+    }
+    assert.deepEqual(planes, [0, 1, 2, 3]);
+
+    const long = await precompute_image_embeddings(square('uint8', 400), given);
+    const { value: first } = await long.next();
+    await long.return();
+    const { encoded } = worker;
+    assert.ok(encoded < 200, `${encoded} encoded`);
+    await segment_from_box(first!.embeddings, box, { plane: 399 });
+    assert.equal(worker.encoded, encoded + 1, 'what is left is encoded when it is asked for');
+    const broken = await precompute_image_embeddings(new Uint8Array(9), { stream: true });
+    await assert.rejects(broken.next(), { code: 'unsupported' });
+  });
+
+  it('hands out the planes of the open image as they are encoded', async () => {
+    const sam = nodeService(brightWorker());
+    await sam.open_image(square('uint8', 3), { axes: 'zyx' });
+    const planes: unknown[] = [];
+    const steps: unknown[] = [];
+    const progress = ({ done }: { done: number }) => void steps.push(done);
+    for await (const found of await sam.precompute_image_embeddings({ planes: [2, 0], stream: true, progress }))
+      planes.push(found);
+    assert.deepEqual(planes, [{ plane: 2 }, { plane: 0 }]);
+    assert.equal(steps.at(-1), 2);
+    await sam.close();
   });
 
   it('gives the result also to a caller who never answers what is told of the progress', async () => {
