@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { train } from '../../src/cli/train/train.js';
 import { findModel } from '../../src/cli/train/trained-models.js';
+import { itemAt } from '../../src/items.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
 import { type DataItem, dataItems, dataPath } from '../support/data.js';
 import { readGroundTruth } from '../support/ground-truth.js';
@@ -49,6 +50,8 @@ const OPTIONS = {
   folds: { type: 'string' },
   seed: { type: 'string', default: '1' },
   preset: { type: 'string', default: 'quick' },
+  /** Instead of the preset's, in this order: instance decoder, mask decoder, late part, pictures; e.g. 240,120,16,36. */
+  steps: { type: 'string' },
   /** Instead of the recipe's. */
   parts: { type: 'string' },
   minutes: { type: 'string', default: '60' },
@@ -61,6 +64,17 @@ type Values = ReturnType<typeof parse>;
 
 function parse(args: string[]) {
   return parseArgs({ args, options: OPTIONS }).values;
+}
+
+const STEP_FLAGS = ['--n_iterations', '--n_prompt_iterations', '--n_late_iterations', '--n_canvases'];
+
+function stepFlags({ steps }: Values): string[] {
+  return (steps?.split(',') ?? []).flatMap((count, k) => [itemAt(STEP_FLAGS, k), count]);
+}
+
+/** How long the training is, for the table and for names. */
+function lengthOf({ preset, steps }: Values): string {
+  return steps?.replaceAll(',', '-') ?? preset;
 }
 
 /** @returns 0 when all folds are there, 3 when there is more to do */
@@ -118,11 +132,9 @@ async function runFold(fold: Fold, values: Values): Promise<void> {
   console.log(`${fold.set}, fold ${fold.index}, ${rows.length} images, ${seconds} s of processor time: ${text}`);
 }
 
-async function trainOn(
-  { set, index, training, parts }: Fold,
-  { base, seed, preset, threads, work }: Values,
-): Promise<ModelSpec> {
-  const name = [base, set.replace(/\W/g, '-'), preset, `seed${seed}`, `fold${index}`].join('-');
+async function trainOn({ set, index, training, parts }: Fold, values: Values): Promise<ModelSpec> {
+  const { base, seed, preset, threads, work } = values;
+  const name = [base, set.replace(/\W/g, '-'), lengthOf(values), `seed${seed}`, `fold${index}`].join('-');
   const [images, models] = [path.join(work, `${name}-images`), path.join(work, 'models')];
   rmSync(path.join(models, name), { recursive: true, force: true }); // half of an earlier fold would not be its whole time
   mkdirSync(images, { recursive: true });
@@ -132,7 +144,7 @@ async function trainOn(
   }
   const folders = ['--images', images, '--labels', images, '--save_root', models];
   const named = ['--model_type', base, '--seed', seed, '--trained_model_name', name, '--threads', threads];
-  const code = await train.run([...folders, ...named, ...parts, '--preset', preset]);
+  const code = await train.run([...folders, ...named, ...parts, '--preset', preset, ...stepFlags(values)]);
   if (code !== 0) throw new Error(`The training of ${name} ended with code ${code}.`);
   const model = findModel(path.join(models, name));
   rmSync(path.join(models, name, 'run'), { recursive: true, force: true });
@@ -164,10 +176,11 @@ async function scoreOn({ index, set, testing }: Fold, model: ModelSpec, { work }
   }
 }
 
-const HEADER = `base,set,preset,seed,fold,image,${MEASURES.join(',')},cpu_seconds`;
+const HEADER = `base,set,steps,seed,fold,image,${MEASURES.join(',')},cpu_seconds`;
 
-function keyOf({ set, index }: Pick<Fold, 'set' | 'index'>, { base, preset, seed }: Values): string {
-  return [base, set, ...(index === 0 ? ['', ''] : [preset, seed]), index, ''].join(',');
+function keyOf({ set, index }: Pick<Fold, 'set' | 'index'>, values: Values): string {
+  const { base, seed } = values;
+  return [base, set, ...(index === 0 ? ['', ''] : [lengthOf(values), seed]), index, ''].join(',');
 }
 
 function isStored(fold: Fold, values: Values): boolean {

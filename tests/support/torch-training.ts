@@ -202,9 +202,9 @@ async function encoder(runtime: OrtRuntime, trained: TrainableEncoder): Promise<
     rate: 1e-4,
     clip: 1,
     async batch(weights) {
-      const values = await session.forward(input.data, weights);
-      const loss = values.emb.reduce((sum, value, i) => sum + value * gradient.data[i], 0);
-      return { loss, gradients: await session.gradients(input.data, values, { emb: gradient.data }, weights) };
+      const encoded = await session.forward(input.data, weights);
+      const loss = encoded.values.emb.reduce((sum, value, i) => sum + value * gradient.data[i], 0);
+      return { loss, gradients: await session.gradients(input.data, encoded, { emb: gradient.data }, weights) };
     },
     given: new Map([
       ['input', trained.part === 'late' ? inRows(input) : input],

@@ -51,14 +51,15 @@ describe('encoder with both decoders', function () {
 
   it('has gradients of its late part that finite differences have, and gives the embedding of the encoder (thorough)', async () => {
     const session = await EncoderSession.create(runtime, late);
-    const given = await session.forward(stage, late.weights);
+    const encodedNow = await session.forward(stage, late.weights);
+    const given = encodedNow.values;
     const off = given.emb.map((value, i) => Math.abs(value - encoded.features.data[i]));
     // The stage before was kept in half precision.
     assert.ok(Math.max(...maxima(off)) < 2e-3, `${Math.max(...maxima(off))}`);
 
     const random = new Random(4);
     const emb = Float32Array.from(given.emb, () => random.normal());
-    const gradients = await session.gradients(stage, given, { emb }, late.weights);
+    const gradients = await session.gradients(stage, encodedNow, { emb }, late.weights);
     assert.equal(gradients.size, late.parameters.length);
     const all = process.env.ALL_GRADIENTS ? late.parameters.map(({ name }) => [name]) : [[...gradients.keys()]];
     for (const names of all) {
@@ -66,7 +67,7 @@ describe('encoder with both decoders', function () {
       const slope = slopeOf(gradients, direction);
       if (Math.abs(slope) < 1e-5) continue;
       const at = async (step: number) => {
-        const moved = await session.forward(stage, shifted(late.weights, direction, step));
+        const { values: moved } = await session.forward(stage, shifted(late.weights, direction, step), { keep: false });
         return dot(
           emb,
           moved.emb.map((value, i) => value - given.emb[i]),
@@ -122,7 +123,7 @@ describe('encoder with both decoders', function () {
     const session = await EncoderSession.create(runtime, whole);
     const pictures = madePictures({ count: 1, seed: 1, pictureOf: async () => canvas });
     const { input } = await pictures.draw(0, new Random(1), () => undefined);
-    const { emb } = await session.forward(input, whole.weights);
+    const { emb } = (await session.forward(input, whole.weights)).values;
     await session.release();
     const off = emb.map((value, i) => Math.abs(value - encoded.features.data[i]));
     assert.ok(Math.max(...maxima(off)) < 1e-3, `${Math.max(...maxima(off))}`);
@@ -152,18 +153,20 @@ describe('encoder with both decoders', function () {
     const pictures = madePictures({ count: 1, seed: 1, pictureOf: async () => canvas });
     const { input } = await pictures.draw(0, new Random(1), () => undefined);
     const session = await EncoderSession.create(runtime, lora);
-    const start = await session.forward(input, lora.weights);
+    const { values: start } = await session.forward(input, lora.weights);
     const off = start.emb.map((value, i) => Math.abs(value - encoded.features.data[i]));
     assert.ok(Math.max(...maxima(off)) < 1e-3, `${Math.max(...maxima(off))}`);
 
     const random = new Random(4);
     const some = new Map([...lora.weights].map(([name, values]) => [name, values.map(() => 0.03 * random.normal())]));
-    const given = await session.forward(input, some);
+    const encodedNow = await session.forward(input, some);
+    const given = encodedNow.values;
     const emb = Float32Array.from(given.emb, () => random.normal());
-    const gradients = await session.gradients(input, given, { emb }, some);
+    const gradients = await session.gradients(input, encodedNow, { emb }, some);
     assert.deepEqual([...gradients.keys()].sort(), lora.parameters.map(({ name }) => name).sort());
     const direction = alongGradients(some, gradients, [...gradients.keys()]);
-    const at = async (step: number) => dot(emb, (await session.forward(input, shifted(some, direction, step))).emb);
+    const at = async (step: number) =>
+      dot(emb, (await session.forward(input, shifted(some, direction, step))).values.emb);
     const step = 1e-3;
     const slope = ((await at(step)) - (await at(-step))) / (2 * step);
     const expected = slopeOf(gradients, direction);
@@ -171,8 +174,8 @@ describe('encoder with both decoders', function () {
     await session.release();
 
     const merged = await EncoderSession.create(runtime, whole);
-    const { emb: ofFile } = await merged.forward(input, new Map([...whole.weights, ...(lora.ofFile?.(some) ?? [])]));
-    assert.ok(Math.max(...maxima(ofFile.map((value, i) => Math.abs(value - given.emb[i])))) < 1e-3);
+    const inFile = await merged.forward(input, new Map([...whole.weights, ...(lora.ofFile?.(some) ?? [])]));
+    assert.ok(Math.max(...maxima(inFile.values.emb.map((value, i) => Math.abs(value - given.emb[i])))) < 1e-3);
     await merged.release();
   });
 });

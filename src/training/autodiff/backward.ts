@@ -7,16 +7,22 @@ import { RULES, WITHOUT_GRADIENT } from './vjp.js';
  * Reverse-mode differentiation of a graph into the same graph: forward, loss and backward then run as one ONNX model on
  * any execution provider.
  *
- * @param loss tensor with one element
+ * @param loss tensor with one element, or any whose gradient is given
  * @param wrt tensors (graph inputs, or inner ones) to differentiate it by
+ * @param gradient of what the whole is about by `loss`, of its shape; 1 by default
  * @returns for each the tensor that holds the gradient, of the same shape; those the loss does not depend on are missing
  * @throws SamError `unsupported` for an operator on the way that has no rule
  */
-export function backward(g: ShapedBuilder, loss: string, wrt: readonly string[]): Map<string, string> {
+export function backward(
+  g: ShapedBuilder,
+  loss: string,
+  wrt: readonly string[],
+  gradient = g.constant('one', g.shape(loss), Float32Array.of(1)),
+): Map<string, string> {
   const nodes = [...g.all];
   const active = dependents(g, wrt);
   const gradients = new Gradients(g);
-  gradients.add(loss, g.constant('one', g.shape(loss), Float32Array.of(1)));
+  gradients.add(loss, gradient);
   for (const node of nodes.reverse()) {
     const outputs = node.outputs.map((output) => (output === '' ? undefined : gradients.of(output)));
     if (!outputs.some((gradient) => gradient !== undefined)) continue;
@@ -30,8 +36,8 @@ export function backward(g: ShapedBuilder, loss: string, wrt: readonly string[])
   }
   const found = new Map<string, string>();
   for (const tensor of wrt) {
-    const gradient = gradients.of(tensor);
-    if (gradient !== undefined) found.set(tensor, gradient);
+    const own = gradients.of(tensor);
+    if (own !== undefined) found.set(tensor, own);
   }
   return found;
 }

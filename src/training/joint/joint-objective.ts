@@ -148,7 +148,8 @@ export class JointObjective implements Objective {
     const random = Random.ofStep(this.parts.options.seed, position);
     const picture = await this.parts.pictures.draw(position, random, (labels) => prompting.choose(labels, random));
     const encoderWeights = partOf(weights, encoder.part);
-    const features = await encoding.forward(picture.input, encoderWeights);
+    const encoded = await encoding.forward(picture.input, encoderWeights);
+    const features = encoded.values;
     const prompted = picture.objects
       ? await prompting.run(features.emb, picture.objects, partOf(weights, 'decoder'), random)
       : { loss: 0, gradients: new Map<string, Float32Array>() };
@@ -159,7 +160,7 @@ export class JointObjective implements Objective {
     for (const more of [anchored.gradient, byEmbedding]) if (more) addTo(byFeatures, new Map([['emb', more]]), 1);
     prompted.gradients.delete(EMBEDDING_INPUT);
     const gradients = new Map<JointPart, ReadonlyMap<string, Float32Array>>([
-      [encoder.part, await encoding.gradients(picture.input, features, Object.fromEntries(byFeatures), encoderWeights)],
+      [encoder.part, await encoding.gradients(picture.input, encoded, Object.fromEntries(byFeatures), encoderWeights)],
       ['decoder', prompted.gradients],
       ['instances', segmented.gradients],
     ]);
@@ -204,7 +205,8 @@ export class JointObjective implements Objective {
     const { anchor } = this.parts.options;
     if (anchor === 0) return { loss: 0 };
     const { encoding, encoder } = this.parts;
-    const before = embeddingBefore(picture) ?? (await encoding.forward(picture.input, encoder.weights)).emb;
+    const encodedBefore = () => encoding.forward(picture.input, encoder.weights, { keep: false });
+    const before = embeddingBefore(picture) ?? (await encodedBefore()).values.emb;
     const square = before.reduce((sum, value) => sum + value * value, 0);
     const gradient = new Float32Array(embedding.length);
     let loss = 0;
