@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { joined } from './parts.js';
 
 /** Messages that arrive in pieces, until they are whole. */
 const LARGEST = 1 << 30;
@@ -42,15 +43,4 @@ export class MessageCache {
     for (const piece of this.messages.get(key)?.values() ?? []) this.bytes -= piece.length;
     this.messages.delete(key);
   }
-}
-
-/** One after the other. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

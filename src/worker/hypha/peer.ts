@@ -1,6 +1,7 @@
-import { decodeMulti, encode } from '@msgpack/msgpack';
+import { decodeMulti } from '@msgpack/msgpack';
 import { SamError } from '../../errors.js';
-import { joined, MessageCache } from './message-cache.js';
+import { MessageCache } from './message-cache.js';
+import { joined, lengthOf, type Parts, packed, piece } from './parts.js';
 import { isIterator, Streams } from './streams.js';
 import { errorToWire, fromWire, type MethodReference, toWire } from './values.js';
 
@@ -8,7 +9,7 @@ import { errorToWire, fromWire, type MethodReference, toWire } from './values.js
  * One end of Hypha's RPC (hypha-rpc 0.21, of Python and JavaScript): the services it offers, and calls of those of others.
  * A message is two values of msgpack, one after the other: `{ type: 'method', from, to, method, session }` and
  * `{ args, with_kwargs, promise }`. The answer is a call of the caller's `<session>.resolve` or `.reject`; while it is
- * awaited, `<session>.heartbeat` keeps the caller from giving up. Messages beyond 256 KB are sent in pieces, through calls
+ * awaited, `<session>.heartbeat` keeps the caller from giving up. Messages beyond 448 KB are sent in pieces, through calls
  * of `built-in.message_cache`. The clients that are on npm and PyPI lack one thing each that is needed here: that of
  * JavaScript loses arguments by position where there are some by name, and sends no arrays that Python takes for numpy's.
  */
@@ -39,7 +40,8 @@ interface Waiting {
   heartbeat(): void;
 }
 
-const PIECE = 256 * 1024;
+/** Bytes of a message; clients of Python take no more than 512,000. */
+const PIECE = 448 * 1024;
 /** Pieces in work at once. */
 const AT_ONCE = 8;
 const SILENCE = 180_000;
@@ -205,23 +207,22 @@ export class Peer {
     const { self, other, send } = this.options;
     // What a server would add.
     const context = other === undefined ? {} : { ws: other.split('/')[0], user: { id: self.split('/')[1] } };
-    const head = encode({ type: 'method', from: self, to, method, ...context, ...main }, { ignoreUndefined: true });
-    const message = joined([head, encode({ args, ...extra }, { ignoreUndefined: true })]);
-    if (message.length <= PIECE || method.includes('.message_cache.')) return send(message);
+    const message = packed({ type: 'method', from: self, to, method, ...context, ...main }, { args, ...extra });
+    if (lengthOf(message) <= PIECE || method.includes('.message_cache.')) return send(joined(message));
     await this.sendInPieces(to, message);
   }
 
-  private async sendInPieces(to: string, message: Uint8Array): Promise<void> {
+  private async sendInPieces(to: string, message: Parts): Promise<void> {
     const key = newName();
     const step = (name: string, ...args: unknown[]) =>
       this.ask(to, `services.built-in.message_cache.${name}`, [key, ...args]);
     await step('create', false);
     let next = 0;
-    const count = Math.ceil(message.length / PIECE);
+    const count = Math.ceil(lengthOf(message) / PIECE);
     const lane = async () => {
       while (next < count) {
         const at = next++;
-        await step('set', at, message.subarray(at * PIECE, (at + 1) * PIECE), false);
+        await step('set', at, piece(message, at * PIECE, (at + 1) * PIECE), false);
       }
     };
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, count) }, lane));

@@ -1,0 +1,81 @@
+import { ExtensionCodec, encode } from '@msgpack/msgpack';
+
+/**
+ * Messages as lists of their parts, in order: what is large in them stays where it is until the bytes are sent. An image of
+ * 64 MB would else be copied for the encoding, for its growing buffer, for the message, and for each piece of it.
+ */
+export type Parts = readonly Uint8Array[];
+
+/** Bytes that are worth a part of their own. */
+const LARGE = 1 << 14;
+/** Stands in what is encoded for what is not copied: an extension without data, of a kind that never leaves here. */
+const KIND = 0;
+const STAND_IN = 6;
+
+interface Kept {
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+const keeping = new ExtensionCodec<Kept[]>();
+keeping.register({
+  type: KIND,
+  encode(value, kept) {
+    if (!(value instanceof Uint8Array) || value.length < LARGE) return null;
+    return (at: number) => {
+      kept.push({ at, bytes: value });
+      return new Uint8Array(0);
+    };
+  },
+  decode: () => undefined,
+});
+
+/** Values of msgpack one after the other; of objects, what is undefined is left out. */
+export function packed(...values: readonly unknown[]): Parts {
+  return values.flatMap((value) => {
+    const kept: Kept[] = [];
+    const encoded = encode(value, { extensionCodec: keeping, context: kept, ignoreUndefined: true });
+    let from = 0;
+    const parts: Uint8Array[] = [];
+    for (const { at, bytes } of kept) {
+      parts.push(encoded.subarray(from, at - STAND_IN), header(bytes.length), bytes);
+      from = at;
+    }
+    return [...parts, encoded.subarray(from)];
+  });
+}
+
+/** Of binary data with its length in four bytes ("bin 32"). */
+function header(length: number): Uint8Array {
+  const bytes = new Uint8Array(5);
+  bytes[0] = 0xc6;
+  new DataView(bytes.buffer).setUint32(1, length);
+  return bytes;
+}
+
+export function lengthOf(parts: Parts): number {
+  return parts.reduce((length, part) => length + part.length, 0);
+}
+
+/** One after the other. */
+export function joined(parts: Parts): Uint8Array {
+  const whole = new Uint8Array(lengthOf(parts));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** What lies from one byte to another: a view, where it is within one part. */
+export function piece(parts: Parts, from: number, to: number): Uint8Array {
+  const found: Uint8Array[] = [];
+  let at = 0;
+  for (const part of parts) {
+    const view = part.subarray(Math.max(0, from - at), Math.max(0, to - at));
+    if (view.length > 0) found.push(view);
+    at += part.length;
+  }
+  return found.length === 1 ? (found[0] as Uint8Array) : joined(found);
+}
