@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { copyAssets } from './assets.mjs';
-import { BROWSER_LIBRARY, COMMAND_LINE, LIBRARY, PAGES } from './bundles.mjs';
+import { BROWSER_LIBRARY, COMMAND_LINE, JOBS, LIBRARY, PAGES } from './bundles.mjs';
 import { writeNotices } from './licences.mjs';
 
 process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
@@ -26,10 +26,10 @@ if (!process.argv.includes('--force') && existsSync(STAMP) && readFileSync(STAMP
 for (const folder of ['plugin', 'host', 'cli', 'lib'])
   rmSync(path.join('dist', folder), { recursive: true, force: true });
 
-const [pages] = await Promise.all([build(PAGES), build(COMMAND_LINE), build(LIBRARY), build(BROWSER_LIBRARY)]);
+const [pages, jobs] = await Promise.all([PAGES, JOBS, COMMAND_LINE, LIBRARY, BROWSER_LIBRARY].map((one) => build(one)));
 
 copyAssets(pageAddress());
-writeNotices(pages.metafile.inputs);
+writeNotices({ ...pages.metafile.inputs, ...jobs.metafile.inputs });
 
 const entries = ['dist/plugin/main.js', 'dist/plugin/viewer/viewer.js', 'dist/plugin/worker.js', 'dist/host/host.js'];
 const styles = ['dist/plugin/panel.css', 'dist/plugin/viewer/viewer.css', 'dist/host/host.css'];

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { context } from 'esbuild';
 import { copyAssets } from './assets.mjs';
-import { COMMAND_LINE, PAGES } from './bundles.mjs';
+import { COMMAND_LINE, JOBS, PAGES } from './bundles.mjs';
 
 process.chdir(path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..'));
 const args = process.argv.slice(2);
@@ -33,12 +33,13 @@ function reload() {
 const listening = `if (typeof document !== 'undefined' && self === top && !self.reloads)
   (self.reloads = new EventSource('http://127.0.0.1:${bell.address().port}/')).onmessage = () => location.reload();`;
 
-const pages = { ...PAGES, minify: false, banner: { js: listening }, plugins: [whenBuilt(reload)] };
+const pages = { ...PAGES, minify: false, banner: { js: listening }, plugins: [...PAGES.plugins, whenBuilt(reload)] };
+const jobs = { ...JOBS, minify: false };
 const commandLine = { ...COMMAND_LINE, plugins: [whenBuilt(restart)] };
 
 rmSync('dist/.build', { force: true }); // what follows is not what `npm run build` makes
 copyAssets();
-for (const options of [pages, commandLine]) await (await context(options)).watch();
+for (const options of [pages, jobs, commandLine]) await (await context(options)).watch();
 watch('plugin', { recursive: true }, (_, file) => {
   if (!/\.(html|css)$/.test(file ?? '') || /panel\.css$|styles\.css$/.test(file)) return; // esbuild watches its own
   copyAssets();

@@ -1,4 +1,4 @@
-import { isHiddenName } from '../src/io/folder/file-names.js';
+import { isHiddenName } from '../src/io/folder/hidden-names.js';
 import { rootOfKeys } from '../src/io/zarr/keys.js';
 
 /** What a page does with what is dropped on it. */

@@ -60,9 +60,11 @@ function installed() {
 
 async function main() {
   const { build } = await import('esbuild');
-  const { PAGES } = await import('./bundles.mjs');
-  const { metafile } = await build({ ...PAGES, write: false, logLevel: 'silent' });
-  const inside = bundledPackages(metafile.inputs).map((name) => describe(name));
+  const { JOBS, PAGES } = await import('./bundles.mjs');
+  const quietly = (bundle) => build({ ...bundle, write: false, logLevel: 'silent' });
+  const built = await Promise.all([PAGES, JOBS].map(quietly));
+  const inputs = Object.assign({}, ...built.map(({ metafile }) => metafile.inputs));
+  const inside = bundledPackages(inputs).map((name) => describe(name));
   const all = new Map([...inside, ...installed()].map((one) => [`${one.name} ${one.version}`, one]));
   const refused = [...all.values()].filter(({ licence }) => !isPermissive(licence));
   for (const [title, { licence }] of [...all].sort()) console.log(`${licence.padEnd(14)} ${title}`);

@@ -1,4 +1,5 @@
 import { MicroSamApp } from './app/app.js';
+import { askServerBeforeLoading } from './app/parts-ahead.js';
 import { type DropListeners, listenToDrops } from './dropped-files.js';
 import { rpcWithOpener } from './opener-rpc.js';
 import { UntilHeard } from './until-heard.js';
@@ -7,6 +8,7 @@ import { UntilHeard } from './until-heard.js';
  * The plugin's window: a page that ImJoy opens (`rpc-window`). `run(ctx)` is called once by whoever opens it, with
  * settings in `ctx.config` and an image in `ctx.data`; the exported functions are what other plugins call.
  */
+askServerBeforeLoading();
 const root = document.getElementById('panel') as HTMLElement;
 const drops = new UntilHeard<(listeners: DropListeners) => void>();
 listenToDrops({

@@ -15,7 +15,8 @@ export { reportToHtml, scoresToCsv } from './evaluation/report.js';
 export { type SegmentationScores, scoreSegmentation } from './evaluation/segmentation-accuracy.js';
 export { type ImageSource, planeCount, readPlane } from './io/image.js';
 export { openImage } from './io/open.js';
-export { EXPORT_FORMATS, type ExportFormat, exportLabels } from './io/results/export.js';
+export { exportLabels } from './io/results/export.js';
+export { EXPORT_FORMATS, type ExportFormat } from './io/results/export-formats.js';
 export type { Store } from './io/store.js';
 export { memoryStore } from './io/stores/memory.js';
 export { addLabelsToImage } from './io/zarr/ome-zarr-writer.js';
@@ -30,12 +31,12 @@ export { type AmgResult, generateLabels, generateMasks } from './segmentation/am
 export { deepenAmg, initializeAmg } from './segmentation/amg/initialize.js';
 export { AMG_THRESHOLDS, type AmgState, type AmgThresholds } from './segmentation/amg/state.js';
 export {
-  type AutomaticMode,
   type AutomaticState,
   automaticSegmentation,
   automaticVolume,
   generateAutomatic,
 } from './segmentation/automatic.js';
+export type { AutomaticMode } from './segmentation/automatic-settings.js';
 export type { EmbeddingSource, SegmentContext } from './segmentation/context.js';
 export {
   segmentBatch,

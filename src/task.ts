@@ -10,3 +10,18 @@ export interface Progress {
   readonly total: number;
   readonly message: string;
 }
+
+/**
+ * Lets what else waits for this thread go first: what a hand does, what is to be drawn. Unlike a timer it is not held back
+ * where the page is hidden.
+ */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}

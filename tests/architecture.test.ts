@@ -9,6 +9,7 @@ const LAYERS = [
   'errors',
   'items',
   'task',
+  'part',
   'ndimage',
   'onnx',
   'io',

@@ -1,23 +1,16 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
-import { allAnnotated } from '../../src/app/annotated-images.js';
 import { type AnnotatorParts, PageAnnotator } from '../../src/app/annotator.js';
 import { displayOptions } from '../../src/app/display.js';
 import { Engine } from '../../src/app/engine.js';
-import { Improver } from '../../src/app/improver.js';
-import { beginWithObjects, takeTracks } from '../../src/app/load-objects.js';
+import type { Improver } from '../../src/app/improver.js';
 import type { PageFile, PageSettings } from '../../src/app/page-settings.js';
+import { further } from '../../src/app/parts.js';
 import { SAMPLES } from '../../src/app/samples.js';
-import {
-  isZarr,
-  PageSeries,
-  plateImages,
-  type SeriesInput,
-  type SeriesPlace,
-  seriesOfFiles,
-} from '../../src/app/series.js';
+import type { PageSeries, SeriesInput, SeriesPlace } from '../../src/app/series.js';
 import { openStorage } from '../../src/app/storage.js';
 import { isLocal } from '../../src/app/switchable-worker.js';
 import { trainingByServer, trainingInPage } from '../../src/app/training-hosts.js';
+import { isZarr, isZarrAddress } from '../../src/app/zarr-input.js';
 import { checkpointsAmong } from '../../src/checkpoints/recognise.js';
 import { asSamError, SamError } from '../../src/errors.js';
 import { httpBytes } from '../../src/io/http-bytes.js';
@@ -36,7 +29,7 @@ import { commandOfKey, paletteModel } from '../../src/presenter/keys.js';
 import { type PanelModel, panelModel } from '../../src/presenter/panel/panel.js';
 import { Presenter } from '../../src/presenter/presenter.js';
 import type { Intensities } from '../../src/presenter/table/object-table.js';
-import { createService, type MicroSamService } from '../../src/service/service.js';
+import type { MicroSamService, ServiceDeps } from '../../src/service/service.js';
 import type { CommandId } from '../../src/session/commands/commands.js';
 import { loadObjects } from '../../src/session/loading/load-objects.js';
 import type { ObjectLayer } from '../../src/session/state.js';
@@ -48,22 +41,17 @@ import type { DropListeners } from '../dropped-files.js';
 import { handTime } from '../hand-time.js';
 import { KaibuViewer, type WindowPlace } from '../kaibu/kaibu-viewer.js';
 import { keyPress } from '../key-press.js';
-import { helpSheet } from '../panel/help-sheet.js';
-import { improveSheet } from '../panel/improve-sheet.js';
-import { loadSheet } from '../panel/load-sheet.js';
-import { objects3dSheet } from '../panel/objects-3d-sheet.js';
-import { openSheet } from '../panel/open-sheet.js';
 import { paletteSheet } from '../panel/palette-sheet.js';
 import { Panel } from '../panel/panel.js';
-import { saveSheet } from '../panel/save-sheet.js';
-import { severalFilesSheet } from '../panel/several-files-sheet.js';
+import { furtherViews } from '../panel/parts.js';
 import { watchVisibility } from '../panel/visibility.js';
-import { keysToChooseFrom, whichImageSheet } from '../panel/which-image-sheet.js';
 import { isTyping } from '../typing.js';
 import { UntilHeard } from '../until-heard.js';
 import { channelChoices } from './channel-choices.js';
 import { importInWorker } from './import-model.js';
 import { LastAsked, type MayOpen } from './last-asked.js';
+import { lateService } from './late-service.js';
+import { loadPartsAhead } from './parts-ahead.js';
 import { recordingChoices } from './recording-choices.js';
 import { download, saveObjects, saveRecording } from './save.js';
 import { askBeforeClosing, openVersions, waysOn } from './saved-choices.js';
@@ -84,10 +72,24 @@ export interface RunContext {
   readonly data?: { readonly image?: unknown; readonly url?: string; readonly name?: string };
 }
 
-/** ImJoy gives every window `on` and `off` of its own, which hide those of the service; hence the other names. */
-export interface WindowService extends MicroSamService {
+/**
+ * ImJoy gives every window `on` and `off` of its own, hence the other names; and its RPC takes what has an `on` for a source
+ * of events of its own.
+ */
+export interface WindowService extends Omit<MicroSamService, 'on' | 'off'> {
   readonly subscribe: MicroSamService['on'];
   readonly unsubscribe: MicroSamService['off'];
+}
+
+/** The images that a file was found to hold when it could not be opened without being told which; else none. */
+function keysToChooseFrom(error: unknown): readonly string[] {
+  const keys = error instanceof SamError && error.code === 'invalid_argument' ? error.details.keys : undefined;
+  return Array.isArray(keys) ? keys.map(String) : [];
+}
+
+/** The fields of view of a plate, as a series; undefined for any other input. */
+async function plateImages(input: ImageInput): Promise<SeriesInput[] | undefined> {
+  return (await further()).plateImages(input);
 }
 
 /** Everything of one window, put together: worker, storage, session, viewer, presenter, panel. */
@@ -109,7 +111,7 @@ export class MicroSamApp {
   private tilesShown?: Tiling;
   private panelVisible = false;
   private series?: PageSeries;
-  private readonly improver: Improver;
+  private improver?: Improver;
   private readonly trainsInPage: TrainingHost = trainingInPage(
     () => new Worker(new URL('training-worker.js', document.baseURI), { type: 'module', name: 'training' }),
   );
@@ -133,27 +135,16 @@ export class MicroSamApp {
     );
     this.provideParts = provide;
     this.annotator.beforeView = async () => this.series?.save();
-    this.improver = new Improver({
-      session: this.annotator.session,
-      model: () => this.annotator.model,
-      window: () => this.annotator.tiling?.tileShape,
-      host: (model) => this.trainingHost(model),
-      annotated: (task) => this.annotated(task),
-      use: async (model) => {
-        await this.running().setEncoding({ model });
-        this.series?.renewAhead();
-      },
-      onChanged: () => this.redraw(),
-    });
     this.panel = new Panel(root, {
-      wishOfTraining: (wish) => this.improver.wish(wish),
-      takeTrained: () => this.attempt(() => this.improver.take()),
-      backToEarlier: () => this.attempt(() => this.improver.goBack()),
-      dismissTrained: () => this.improver.dismiss(),
-      improveByItself: (on) => {
-        this.improver.setAutomatic(on);
-        this.considerSeries();
-      },
+      wishOfTraining: (wish) => this.improver?.wish(wish),
+      takeTrained: () => this.attempt(() => this.improver?.take()),
+      backToEarlier: () => this.attempt(() => this.improver?.goBack()),
+      dismissTrained: () => this.improver?.dismiss(),
+      improveByItself: (on) =>
+        this.attempt(async () => {
+          (await this.improving()).setAutomatic(on);
+          this.considerSeries();
+        }),
       run: (id, args) =>
         this.byHand((presenter, time) => presenter.runInOrder(time, id as 'pick_object', args as never)),
       set: (settings) => this.byHand((presenter, time) => presenter.runInOrder(time, 'set_settings', settings)),
@@ -166,9 +157,15 @@ export class MicroSamApp {
       showTiles: (shown) => this.attempt(() => this.showTiles(shown)),
       clearCache: () => this.attempt(() => this.engine?.clearCache()),
       intensities: (layer) => this.intensities(layer),
+      failed: (error) => this.tell(error),
       connectWorker: async (url) => this.engine?.connectWorker(url),
     });
     this.listenToKeys();
+    const unsubscribe = this.annotator.session.subscribe(({ image }) => {
+      if (!image) return;
+      unsubscribe();
+      loadPartsAhead();
+    });
     askBeforeClosing(
       this.annotator.session,
       () => this.annotator.saved,
@@ -183,7 +180,7 @@ export class MicroSamApp {
   /** What the window exports: the RPC service, with a `run` that first puts the window together. */
   service(): WindowService {
     const { annotator } = this;
-    const service = createService({
+    const deps: ServiceDeps = {
       session: annotator.session,
       openImage: async (input, options) => {
         const mayOpen = this.turnOfRun ?? this.lastAsked.ask();
@@ -215,11 +212,17 @@ export class MicroSamApp {
         window: () => annotator.tiling?.tileShape,
       },
       screenshot: () => this.screenshot(),
-    });
+    };
+    const {
+      on: subscribe,
+      off: unsubscribe,
+      ...service
+    } = lateService(async () => (await further()).createService(deps));
     return {
       ...service,
-      subscribe: service.on,
-      unsubscribe: service.off,
+      setup: async () => {}, // ImJoy calls it first
+      subscribe,
+      unsubscribe,
       run: async (context?: RunContext) => {
         const mayOpen = await this.start(context ?? {});
         const { image, name } = context?.data ?? {};
@@ -246,9 +249,28 @@ export class MicroSamApp {
     return isLocal(model) ? this.trainsInPage : (this.trainsByServer ?? this.trainsInPage);
   }
 
+  /** What makes models better, from when it is first asked for. */
+  private async improving(): Promise<Improver> {
+    const { Improver } = await further();
+    this.improver ??= new Improver({
+      session: this.annotator.session,
+      model: () => this.annotator.model,
+      window: () => this.annotator.tiling?.tileShape,
+      host: (model) => this.trainingHost(model),
+      annotated: (task) => this.annotated(task),
+      use: async (model) => {
+        await this.running().setEncoding({ model });
+        this.series?.renewAhead();
+      },
+      onChanged: () => this.redraw(),
+    });
+    return this.improver;
+  }
+
   /** All that is committed, on the open image and on others of its series. */
   private async annotated(task: TaskOptions): Promise<AnnotatedImage[]> {
     const { annotator, series } = this;
+    const { allAnnotated } = await further();
     await annotator.session.settled();
     return allAnnotated(annotator, await series?.leftImages(), task);
   }
@@ -312,21 +334,25 @@ export class MicroSamApp {
   /** What goes wrong is the session's message already. */
   private async open(input: ImageInput, options: Opening = {}, mayOpen = this.lastAsked.ask()): Promise<void> {
     const chosen = options.key !== undefined || options.series !== undefined;
-    const plate = chosen ? undefined : await plateImages(input).catch(() => undefined); // opening says what is wrong
+    const isPlate = !chosen && (Array.isArray(input) || isZarrAddress(input));
+    const plate = isPlate ? await plateImages(input).catch(() => undefined) : undefined; // opening says what is wrong
     if (!mayOpen()) return;
     if (plate) return this.openSeries(plate, {}, mayOpen);
     try {
       await this.openAlone(input, options);
       const { images = [] } = this.annotator.source ?? {};
       if (images.length > 1 && !chosen)
-        whichImageSheet(images, (series) => void this.open(input, { ...options, series })).open();
+        this.askWhich(images, (series) => void this.open(input, { ...options, series }));
     } catch (error) {
       this.redraw();
       const keys = keysToChooseFrom(error);
-      if (keys.length > 0)
-        whichImageSheet(keys, (index) => void this.open(input, { ...options, key: keys[index] })).open();
+      if (keys.length > 0) this.askWhich(keys, (index) => void this.open(input, { ...options, key: keys[index] }));
     }
     await this.engine?.measureCache().catch(() => undefined);
+  }
+
+  private askWhich(names: readonly string[], choose: (index: number) => void): void {
+    this.attempt(async () => (await furtherViews()).whichImageSheet(names, choose).open());
   }
 
   /** Ends the series, whose images it does not belong to, once it is open: what cannot be opened leaves all as it is. */
@@ -341,7 +367,8 @@ export class MicroSamApp {
     const frames = file.frames && (await Promise.all(file.frames.map((url) => httpBytes(url))));
     await this.open(frames ?? file.url, { name: file.name, embeddings: this.keptEmbeddings(file.embeddings) }, mayOpen);
     const { session } = this.annotator;
-    if (session.state.image?.name === file.name) this.attempt(() => beginWithObjects(session, file));
+    if (session.state.image?.name !== file.name || !(file.labels || file.tracks)) return;
+    this.attempt(async () => (await further()).beginWithObjects(session, file));
   }
 
   private keptEmbeddings(name: string | undefined): Store | undefined {
@@ -381,10 +408,14 @@ export class MicroSamApp {
   /** What goes wrong is shown. */
   private attempt(action: () => Promise<void> | undefined): void {
     action()?.catch((error) => {
-      const { code, message } = asSamError(error);
-      if (code !== 'cancelled') this.annotator.session.notify({ level: 'error', text: message, code });
+      this.tell(error);
       this.redraw();
     });
+  }
+
+  private tell(error: unknown): void {
+    const { code, message } = asSamError(error);
+    if (code !== 'cancelled') this.annotator.session.notify({ level: 'error', text: message, code });
   }
 
   private async showTiles(shown: boolean): Promise<void> {
@@ -404,7 +435,8 @@ export class MicroSamApp {
   private actions(annotator: PageAnnotator): Partial<Record<CommandId, () => void | Promise<void>>> {
     const { session } = annotator;
     return {
-      open_image: () =>
+      open_image: async () => {
+        const { openSheet } = await furtherViews();
         openSheet({
           openFiles: (files) => this.openFiles(files),
           openUrl: (url) => void this.open(url),
@@ -413,16 +445,20 @@ export class MicroSamApp {
             detail,
             choose: () => void this.openSample(index),
           })),
-        }).open(),
-      load_objects: () =>
+        }).open();
+      },
+      load_objects: async () => {
+        const { loadSheet } = await furtherViews();
         loadSheet(session.state.layers.committed_objects.objects.size, (files) =>
           this.attempt(async () => {
-            if (await takeTracks(session, files)) return;
+            if (await (await further()).takeTracks(session, files)) return;
             const [first, ...more] = files;
             if (first) await loadObjects(session, more.length === 0 ? first : files, first.name);
           }),
-        ).open(),
-      export_labels: () =>
+        ).open();
+      },
+      export_labels: async () => {
+        const { saveSheet } = await furtherViews();
         saveSheet(
           (format) =>
             this.attempt(async () => {
@@ -435,20 +471,24 @@ export class MicroSamApp {
                   if (recording) await saveRecording(format, recording);
                 })
             : undefined,
-        ).open(),
-      show_in_3d: () => {
+        ).open();
+      },
+      show_in_3d: async () => {
+        const { objects3dSheet } = await furtherViews();
         const { image } = session.state;
         const { sections } = annotator.display ?? {};
         if (image && sections)
           objects3dSheet(this.presenter?.objectsInColour ?? [], { ...sections, size: image.size }).open();
       },
       earlier_versions: () => openVersions(session, annotator.saved, (action) => this.attempt(action)),
-      improve_model: () =>
+      improve_model: async () => {
+        const { improveSheet } = await furtherViews();
         improveSheet({
-          prospect: (partial, signal) => this.improver.prospect(partial, { signal }),
-          start: (preset, partial) => this.attempt(() => this.improver.start(preset, partial)),
-        }).open(),
-      help: () => helpSheet().open(),
+          prospect: async (partial, signal) => (await this.improving()).prospect(partial, { signal }),
+          start: (preset, partial) => this.attempt(async () => (await this.improving()).start(preset, partial)),
+        }).open();
+      },
+      help: async () => (await furtherViews()).helpSheet().open(),
       command_palette: () =>
         paletteSheet(paletteModel(session.shown), (id) => void this.presenter?.run(id as 'commit')).open(),
       next_image: () => this.stepImage('next'),
@@ -462,6 +502,7 @@ export class MicroSamApp {
     this.attempt(async () => {
       const checkpoints = await checkpointsAmong(files);
       const others = files.filter((file) => !checkpoints.includes(file));
+      const { takeTracks } = await further();
       if (others.length > 0 && !(await takeTracks(this.annotator.session, others))) this.openImages(others, mayOpen);
       if (checkpoints.length > 0) await this.engine?.importAndUse(checkpoints);
     });
@@ -471,15 +512,20 @@ export class MicroSamApp {
     const [first, ...more] = files;
     if (first && more.length === 0) void this.open(first, {}, mayOpen);
     else if (isZarr(files)) void this.open([...files], {}, mayOpen);
-    else
-      severalFilesSheet(files.length, {
-        series: () => this.attempt(() => this.openSeriesOfFiles(files)),
-        one: () => void this.open([...files]),
-      }).open();
+    else this.attempt(() => this.askForSeries(files));
+  }
+
+  private async askForSeries(files: readonly File[]): Promise<void> {
+    const { severalFilesSheet } = await furtherViews();
+    severalFilesSheet(files.length, {
+      series: () => this.attempt(() => this.openSeriesOfFiles(files)),
+      one: () => void this.open([...files]),
+    }).open();
   }
 
   private async openSeriesOfFiles(files: readonly File[]): Promise<void> {
     const mayOpen = this.lastAsked.ask();
+    const { seriesOfFiles } = await further();
     await this.openSeries(await seriesOfFiles(files), {}, mayOpen);
   }
 
@@ -489,6 +535,7 @@ export class MicroSamApp {
     place: Pick<SeriesPlace, 'key' | 'output'> = {},
     mayOpen = this.lastAsked.ask(),
   ): Promise<void> {
+    const { PageSeries } = await further();
     if (!mayOpen()) return;
     await this.closeSeries();
     const series = await PageSeries.open(this.annotator, images, {
@@ -509,7 +556,7 @@ export class MicroSamApp {
   private considerSeries(): void {
     const { images = [] } = this.series?.model ?? {};
     const annotated = images.filter(({ objects = 0 }) => objects > 0);
-    this.improver.consider(annotated.length, this.series?.objects ?? 0);
+    this.improver?.consider(annotated.length, this.series?.objects ?? 0);
   }
 
   private async closeSeries(saved = false): Promise<void> {
@@ -553,6 +600,7 @@ export class MicroSamApp {
     this.drawTiles();
     if (!this.panelModel) return;
     const info = this.workerInfo;
+    const inSeries = this.series !== undefined;
     this.panel.render(this.panelModel, this.annotator.session.shown, {
       worker: info ? `${info.name} · ${info.runtime} · ${info.provider}` : 'Starting the model …',
       ...(this.unsaved && { unsaved: this.unsaved }),
@@ -564,7 +612,7 @@ export class MicroSamApp {
       ],
       ...(this.series && { series: this.series.model }),
       ...(this.engine && { engine: this.engine.model() }),
-      ...(this.engine && { improver: this.improver.panel(this.series !== undefined) }),
+      ...(this.engine && { improver: this.improver?.panel(inSeries) ?? { ...(inSeries && { automatic: false }) } }),
       actions: [
         ...waysOn(this.annotator.saved, (action) => this.attempt(action)),
         ...(this.viewerGone ? [{ title: 'Reopen the viewer', run: () => void this.openViewer() }] : []),

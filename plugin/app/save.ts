@@ -1,8 +1,9 @@
 import { SamError } from '../../src/errors.js';
 import type { ImageSource } from '../../src/io/image.js';
-import { type ExportFormat, exportLabels } from '../../src/io/results/export.js';
-import { exportRecording, type RecordingExport, type RecordingFormat } from '../../src/io/results/export-recording.js';
-import { type NamedBytes, zipFiles } from '../../src/io/stores/zip.js';
+import { files } from '../../src/io/parts.js';
+import type { ExportFormat, RecordingFormat } from '../../src/io/results/export-formats.js';
+import type { RecordingExport } from '../../src/io/results/export-recording.js';
+import type { NamedBytes } from '../../src/io/stores/zip.js';
 import { labelExport } from '../../src/session/label-export.js';
 import type { SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
@@ -17,6 +18,7 @@ export async function saveObjects(
   const { image } = state;
   if (!image) return;
   checkSize([image.planes, ...image.size]);
+  const { exportLabels } = await files();
   await downloadAll(await exportLabels(format, labelExport(state, source), task));
 }
 
@@ -27,6 +29,7 @@ export async function saveRecording(
   task: TaskOptions = {},
 ): Promise<void> {
   checkSize([recording.times, ...recording.shape]);
+  const { exportRecording } = await files();
   await downloadAll(await exportRecording(format, recording, task));
 }
 
@@ -38,12 +41,12 @@ function checkSize(shape: readonly number[]): void {
   );
 }
 
-async function downloadAll(files: readonly NamedBytes[]): Promise<void> {
+async function downloadAll(written: readonly NamedBytes[]): Promise<void> {
   // A folder of files, e.g. one per frame, is saved as one archive.
-  const folder = files[0]?.name.split('/')[0];
-  if (files.length > 1 && files.every(({ name }) => name.startsWith(`${folder}/`)))
-    download(`${folder}.zip`, await zipFiles(files));
-  else for (const { name, bytes } of files) download(name, bytes);
+  const folder = written[0]?.name.split('/')[0];
+  if (written.length > 1 && written.every(({ name }) => name.startsWith(`${folder}/`)))
+    download(`${folder}.zip`, await (await files()).zipFiles(written));
+  else for (const { name, bytes } of written) download(name, bytes);
 }
 
 /** 2 GB of labels. */

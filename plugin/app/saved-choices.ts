@@ -3,7 +3,7 @@ import { loadSession } from '../../src/session/edits/edits.js';
 import { isUntouched } from '../../src/session/layers.js';
 import type { AnnotationSession } from '../../src/session/session.js';
 import type { PanelStatus } from '../panel/panel.js';
-import { versionsSheet } from '../panel/versions-sheet.js';
+import { furtherViews } from '../panel/parts.js';
 
 /** What the user is asked about saved work. */
 type Attempt = (action: () => Promise<void>) => void;
@@ -18,7 +18,12 @@ export function waysOn(saved: SavedImage | undefined, attempt: Attempt): PanelSt
 }
 
 /** Shows the earlier versions of the open image; the chosen one takes the place of what is shown, as a step of undo. */
-export function openVersions(session: AnnotationSession, saved: SavedImage | undefined, attempt: Attempt): void {
+export async function openVersions(
+  session: AnnotationSession,
+  saved: SavedImage | undefined,
+  attempt: Attempt,
+): Promise<void> {
+  const { versionsSheet } = await furtherViews();
   const { image } = session.state;
   if (!image || !saved) return;
   versionsSheet(saved.versions(), image, ({ state }) => attempt(() => session.applyInTurn(loadSession(state)))).open();

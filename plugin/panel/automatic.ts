@@ -5,7 +5,7 @@ import type {
   PanelThorough,
 } from '../../src/presenter/panel/panel-automatic.js';
 import type { PanelButton, PanelRange } from '../../src/presenter/panel/panel-controls.js';
-import type { AutomaticMode } from '../../src/segmentation/automatic.js';
+import type { AutomaticMode } from '../../src/segmentation/automatic-settings.js';
 import type { PresetName } from '../../src/segmentation/presets.js';
 import { buttonView, type ControlActions, type ControlView, viewOf } from './controls.js';
 import { make, setChildren, setField, setText } from './dom.js';

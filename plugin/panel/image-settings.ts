@@ -79,46 +79,41 @@ export class ImageSettingsView {
     const row = (title: string, tooltip: string, ...content: Node[]) =>
       make('label', { className: 'choice', title: tooltip }, make('span', {}, title), ...content);
     this.node = make(
-      'details',
-      { className: 'options image-settings' },
-      make('summary', {}, 'Model and image settings'),
+      'div',
+      { className: 'controls' },
+      row('Model', 'What segments.', this.model, this.deleteModel),
+      this.modelNote,
+      row('Grey values', 'Which values of the image become black and white for the model.', this.intensity),
+      this.range,
       make(
         'div',
-        { className: 'controls' },
-        row('Model', 'What segments.', this.model, this.deleteModel),
-        this.modelNote,
-        row('Grey values', 'Which values of the image become black and white for the model.', this.intensity),
-        this.range,
-        make(
-          'div',
-          {
-            className: 'choice',
-            title: 'Small objects need enlarging: state their diameter, or draw a box around one and measure it.',
-          },
-          make('span', {}, 'Object size'),
-          this.size,
-          'px',
-          this.measure,
-        ),
-        make(
-          'div',
-          {
-            className: 'choice',
-            title:
-              'For areas, volumes and scale bars. The shape of objects in a volume needs the distance of its slices.',
-          },
-          make('span', {}, 'Pixel size'),
-          this.pixelSide,
-          this.slicePair,
-          this.pixelUnit,
-        ),
-        row('Tiles', 'Large images, and images of small objects, are encoded in pieces.', this.tiling),
-        this.tilePair,
-        this.tiles,
-        make('label', { className: 'toggle' }, this.showTiles, 'Show tiles in the viewer'),
-        make('div', { className: 'choice' }, make('span', {}, 'Embeddings'), this.cache, clear),
-        this.notes,
+        {
+          className: 'choice',
+          title: 'Small objects need enlarging: state their diameter, or draw a box around one and measure it.',
+        },
+        make('span', {}, 'Object size'),
+        this.size,
+        'px',
+        this.measure,
       ),
+      make(
+        'div',
+        {
+          className: 'choice',
+          title:
+            'For areas, volumes and scale bars. The shape of objects in a volume needs the distance of its slices.',
+        },
+        make('span', {}, 'Pixel size'),
+        this.pixelSide,
+        this.slicePair,
+        this.pixelUnit,
+      ),
+      row('Tiles', 'Large images, and images of small objects, are encoded in pieces.', this.tiling),
+      this.tilePair,
+      this.tiles,
+      make('label', { className: 'toggle' }, this.showTiles, 'Show tiles in the viewer'),
+      make('div', { className: 'choice' }, make('span', {}, 'Embeddings'), this.cache, clear),
+      this.notes,
     );
   }
 

@@ -33,8 +33,7 @@ const LAYER_TITLES = { committed_objects: 'Committed', auto_segmentation: 'Autom
  * takes an object up again. Only the rows in sight are made, so that ten thousand objects cost as much as twenty.
  */
 export class ObjectTableView {
-  readonly node: HTMLDetailsElement;
-  private readonly summary = make('summary');
+  readonly node: HTMLElement;
   private readonly layerChoice = make('select', { 'aria-label': 'Layer of the table' });
   private readonly filter = make('input', {
     type: 'search',
@@ -56,7 +55,9 @@ export class ObjectTableView {
   private selected = new Set<number>();
   private drawn = '';
 
+  /** @param details what it is folded away in: only what is unfolded is made */
   constructor(
+    private readonly details: HTMLDetailsElement,
     private readonly actions: ControlActions,
     private readonly measure: (layer: ObjectLayer) => Intensities | undefined,
   ) {
@@ -66,15 +67,14 @@ export class ObjectTableView {
     this.heads.append(...COLUMNS.map((column) => this.head(column)));
     this.grid.append(this.heads, this.body);
     this.node = make(
-      'details',
-      { className: 'object-list' },
-      this.summary,
+      'div',
+      {},
       make('div', { className: 'table-tools' }, this.layerChoice, this.filter),
       this.grid,
       this.count,
       this.facts.node,
     );
-    this.node.addEventListener('toggle', () => this.refresh());
+    details.addEventListener('toggle', () => this.refresh());
     this.filter.addEventListener('input', () => this.refresh());
     this.layerChoice.addEventListener('change', () => {
       this.layer = this.layerChoice.value as keyof typeof LAYER_TITLES;
@@ -87,10 +87,7 @@ export class ObjectTableView {
   update(state: SessionState): void {
     const before = this.state;
     this.state = state;
-    const count = state.layers.committed_objects.objects.size;
     const automatic = state.layers.auto_segmentation.objects.size;
-    this.node.hidden = count + automatic === 0;
-    setText(this.summary, `${count} committed ${count === 1 ? 'object' : 'objects'}`);
     if (automatic === 0) this.layer = 'committed_objects';
     this.layerChoice.hidden = automatic === 0;
     if (this.layerChoice.children.length === 0)
@@ -104,13 +101,13 @@ export class ObjectTableView {
     if (state.layers[this.layer] !== this.shownLayer || state.settings.classNames !== before?.settings.classNames)
       this.refresh();
     else this.draw();
-    if (chosen && newest !== undefined && this.node.open) this.reveal(newest);
+    if (chosen && newest !== undefined && this.details.open) this.reveal(newest);
     this.facts.update(state);
   }
 
   /** More intensities are known. */
   measured(): void {
-    if (this.node.open) this.refresh();
+    if (this.details.open) this.refresh();
   }
 
   private refresh(): void {
@@ -118,7 +115,7 @@ export class ObjectTableView {
     if (!state) return;
     const layer = state.layers[this.layer];
     this.shownLayer = layer;
-    if (!this.node.open) {
+    if (!this.details.open) {
       this.rowsNode.replaceChildren();
       this.drawn = '';
       return;
@@ -137,7 +134,7 @@ export class ObjectTableView {
   }
 
   private draw(): void {
-    if (!this.node.open || !this.state) return;
+    if (!this.details.open || !this.state) return;
     const first = Math.max(0, Math.floor(this.body.scrollTop / ROW_PX) - SPARE);
     const last = Math.min(this.rows.length, first + Math.ceil(this.body.clientHeight / ROW_PX) + 2 * SPARE);
     const visible = this.rows.slice(first, last);

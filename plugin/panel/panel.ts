@@ -2,16 +2,17 @@ import type { EngineModel } from '../../src/app/engine.js';
 import type { ImproverModel } from '../../src/app/improver.js';
 import type { SeriesModel } from '../../src/app/series.js';
 import { ALL_SAVED, type PanelModel } from '../../src/presenter/panel/panel.js';
+import type { PanelTracks } from '../../src/presenter/panel/panel-tracks.js';
 import type { Intensities } from '../../src/presenter/table/object-table.js';
 import type { ObjectLayer, SessionState } from '../../src/session/state.js';
 import { AutomaticView } from './automatic.js';
 import { make, setChildren, setText } from './dom.js';
-import { type EngineActions, ImageSettingsView } from './image-settings.js';
+import type { EngineActions } from './image-settings.js';
 import { type ImproveActions, ImproveView } from './improve.js';
-import { ObjectTableView } from './object-table.js';
+import { LateDetails, LateView } from './late-view.js';
+import type { ObjectTableView } from './object-table.js';
+import { furtherViews } from './parts.js';
 import { SectionView } from './section-view.js';
-import { SeriesView } from './series.js';
-import { TracksView } from './tracking.js';
 import { type UserAction, Workbench, type WorkbenchActions } from './workbench.js';
 import { WorkerView } from './worker-view.js';
 
@@ -50,6 +51,8 @@ export interface ImageChoice {
 export interface PanelActions extends WorkbenchActions, EngineActions, ImproveActions {
   /** Mean intensities of a layer's objects, as far as they are measured; undefined without an image. */
   intensities(layer: ObjectLayer): Intensities | undefined;
+  /** Told why a part of the panel cannot be shown. */
+  failed(error: unknown): void;
   /** Rejects with a sentence for people. */
   connectWorker(url: string | undefined): Promise<unknown>;
 }
@@ -63,12 +66,13 @@ export class Panel {
   private readonly workbench: Workbench;
   private readonly sections = make('div', { className: 'sections' });
   private readonly sectionViews = new Map<string, SectionView>();
-  private readonly objects: ObjectTableView;
-  private readonly tracks: TracksView;
-  private readonly series: SeriesView;
+  private readonly objects: LateDetails<SessionState>;
+  private objectTable?: ObjectTableView;
+  private readonly tracks: LateView<PanelTracks>;
+  private readonly series: LateView<SeriesModel>;
   private readonly automatic: AutomaticView;
   private readonly improve: ImproveView;
-  private readonly imageSettings: ImageSettingsView;
+  private readonly imageSettings: LateDetails<EngineModel>;
   private readonly workerView: WorkerView;
 
   constructor(
@@ -76,12 +80,19 @@ export class Panel {
     private readonly actions: PanelActions,
   ) {
     this.workbench = new Workbench(actions);
-    this.objects = new ObjectTableView(actions, (layer) => actions.intensities(layer));
-    this.tracks = new TracksView(actions);
-    this.series = new SeriesView(actions);
+    const failed = (error: unknown) => actions.failed(error);
+    const makeTable = async (details: HTMLDetailsElement) => {
+      const { ObjectTableView } = await furtherViews();
+      this.objectTable ??= new ObjectTableView(details, actions, (layer) => actions.intensities(layer));
+      return this.objectTable;
+    };
+    this.objects = new LateDetails('object-list', makeTable, failed);
+    this.tracks = new LateView(async () => new (await furtherViews()).TracksView(actions), failed);
+    this.series = new LateView(async () => new (await furtherViews()).SeriesView(actions), failed);
     this.automatic = new AutomaticView(actions);
     this.improve = new ImproveView(actions);
-    this.imageSettings = new ImageSettingsView(actions);
+    const makeSettings = async () => new (await furtherViews()).ImageSettingsView(actions);
+    this.imageSettings = new LateDetails('options image-settings', makeSettings, failed);
     this.workerView = new WorkerView((url) => actions.connectWorker(url));
     const rest = make(
       'div',
@@ -106,16 +117,23 @@ export class Panel {
     this.workbench.update(model, status.actions);
     this.renderSections(model);
     this.tracks.update(model.tracks);
-    this.objects.update(state);
+    this.renderTable(state);
     this.imageSettings.node.hidden = status.engine === undefined || !model.title;
-    if (status.engine) this.imageSettings.update(status.engine);
+    if (status.engine) this.imageSettings.update('Model and image settings', status.engine);
     this.improve.update(model.title ? status.improver : undefined);
     this.workerView.update(status.worker, status.notes);
   }
 
   /** More intensities are known. */
   measured(): void {
-    this.objects.measured();
+    this.objectTable?.measured();
+  }
+
+  private renderTable(state: SessionState): void {
+    const { committed_objects: committed, auto_segmentation: automatic } = state.layers;
+    const { size: count } = committed.objects;
+    this.objects.node.hidden = count + automatic.objects.size === 0;
+    this.objects.update(`${count} committed ${count === 1 ? 'object' : 'objects'}`, state);
   }
 
   private renderChoices(choices: readonly ImageChoice[]): void {

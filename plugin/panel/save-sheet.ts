@@ -1,5 +1,9 @@
-import { EXPORT_FORMATS, type ExportFormat } from '../../src/io/results/export.js';
-import { RECORDING_FORMATS, type RecordingFormat } from '../../src/io/results/export-recording.js';
+import {
+  EXPORT_FORMATS,
+  type ExportFormat,
+  RECORDING_FORMATS,
+  type RecordingFormat,
+} from '../../src/io/results/export-formats.js';
 import { make } from './dom.js';
 import { menuList, Sheet } from './menu.js';
 

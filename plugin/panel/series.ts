@@ -57,7 +57,6 @@ export class SeriesView {
     );
     this.segment.addEventListener('click', () => void this.segmentAll());
     this.later.addEventListener('click', () => this.ask(undefined));
-    this.node.hidden = true;
   }
 
   /** What takes more than a minute is asked about first. */
@@ -93,11 +92,10 @@ export class SeriesView {
     this.progress.hidden = text === '';
   }
 
-  update(model: SeriesModel | undefined): void {
+  update(model: SeriesModel): void {
     this.model = model;
-    this.node.hidden = model === undefined;
     this.updateSegmenting();
-    if (!model || (model.images === this.shown && model.current === this.current)) return;
+    if (model.images === this.shown && model.current === this.current) return;
     const { shown, current } = this;
     const moved = model.current !== current;
     this.shown = model.images;

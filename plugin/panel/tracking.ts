@@ -61,9 +61,8 @@ export class TracksView {
     );
   }
 
-  update(tracks: PanelTracks | undefined): void {
+  update(tracks: PanelTracks): void {
     this.tracks = tracks;
-    if (!tracks) return;
     const options = tracks.ids.map(({ id, title }) => {
       const known = [...this.menu.options].find(({ value }) => value === String(id));
       const option = known ?? make('option', { value: String(id) });

@@ -1,4 +1,3 @@
-import { SamError } from '../../src/errors.js';
 import { type MenuItem, menuList, Sheet } from './menu.js';
 
 /** A file that holds several images (HDF5, .npz, OME-TIFF, a group of a zarr) does not say which one is meant. */
@@ -9,10 +8,4 @@ export function whichImageSheet(names: readonly string[], choose: (index: number
     menuList(items, () => sheet.close()),
   );
   return sheet;
-}
-
-/** The images that a file was found to hold when it could not be opened without being told which; else none. */
-export function keysToChooseFrom(error: unknown): readonly string[] {
-  const keys = error instanceof SamError && error.code === 'invalid_argument' ? error.details.keys : undefined;
-  return Array.isArray(keys) ? keys.map(String) : [];
 }

@@ -17,8 +17,10 @@ import type { EncodingChange } from '../service/engine.js';
 import { type Annotator, annotatorKind } from '../session/annotator.js';
 import { encodePlane } from '../session/annotators/annotator-2d.js';
 import { createAnnotator } from '../session/annotators/create-annotator.js';
+import type * as Stacks from '../session/annotators/stacks.js';
+import { stackAnnotators } from '../session/parts.js';
 import { AnnotationSession } from '../session/session.js';
-import type { ImageInfo, SessionState } from '../session/state.js';
+import type { AnnotatorKind, ImageInfo, SessionState } from '../session/state.js';
 import type { TaskOptions } from '../task.js';
 import { Pace, pacedWorker } from '../worker/pace.js';
 import type { SamWorker } from '../worker/sam-worker.js';
@@ -52,6 +54,8 @@ export class PageAnnotator {
   /** The same with the changes that are under way: they come to hold together, or not at all. */
   private wanted: EncodingChange = {};
   private closed = false;
+  /** Once it was needed. */
+  private stacks?: typeof Stacks;
   private readonly pace = new Pace();
   private readonly views = new WeakMap<ImageSource, Map<string, ImageSource>>();
   private readonly parts: Promise<AnnotatorParts>;
@@ -383,6 +387,8 @@ export class PageAnnotator {
       ...(view && { recording: { times: whole.sizes.t, slices: whole.sizes.z, view } }),
       signature,
     };
+    if (annotatorKind({ settings: this.session.state.settings, image }) !== '2d' || image.planes > 1)
+      this.stacks = await stackAnnotators();
     const display = await ImageDisplay.open(source, {
       // Contrast and colours are those of the whole recording.
       signature: pixels,
@@ -444,12 +450,31 @@ export class PageAnnotator {
     if (!opened || state.image !== previous.image) return;
     const kind = annotatorKind(session.state);
     const changed = session.annotator !== undefined && kind !== session.annotator.kind;
-    if (changed) session.useAnnotator(opened.annotate(session.state));
+    if (changed) this.exchange(opened, kind);
     if (state.plane === previous.plane && !changed) return;
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       if (this.opened === opened) void session.prepare().catch(() => undefined); // told when something is segmented
     }, REST_MS);
+  }
+
+  private exchange(opened: OpenedImage, kind: AnnotatorKind): void {
+    const { session } = this;
+    if (kind === '2d' || this.stacks) {
+      session.useAnnotator(opened.annotate(session.state));
+      return;
+    }
+    // A single plane that is to be taken as a stack of one.
+    void stackAnnotators().then(
+      (stacks) => {
+        this.stacks = stacks;
+        if (this.opened === opened && annotatorKind(session.state) === kind) this.exchange(opened, kind);
+      },
+      (error) => {
+        const { code, message } = asSamError(error);
+        session.notify({ level: 'error', text: message, code });
+      },
+    );
   }
 
   private async loadModel(model: ModelSpec): Promise<void> {
@@ -514,6 +539,7 @@ export class PageAnnotator {
         { worker, model: name, embeddings, following, pace: this.pace },
         image.planes,
         defaults && { ...defaults },
+        this.stacks,
       );
   }
 

@@ -12,7 +12,6 @@ import {
   resolveModel,
 } from '../model/registry.js';
 import type { EncodingChange, EngineDeps, ImportRequest, PrecomputePlanes } from '../service/engine.js';
-import { declarationInJson, declarationOf } from '../service/model-declaration.js';
 import { drawnBox } from '../session/commands/automatic-commands.js';
 import type { Progress, TaskOptions } from '../task.js';
 import { connectWorker } from '../worker/connect.js';
@@ -20,6 +19,7 @@ import { failoverWorker } from '../worker/failover.js';
 import type { ImportJob } from '../worker/import-job.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 import type { PageAnnotator } from './annotator.js';
+import { further } from './parts.js';
 import { isLocal, type SwitchableWorker, switchableWorker } from './switchable-worker.js';
 import { startWorker } from './worker.js';
 
@@ -98,6 +98,7 @@ export class Engine implements EngineDeps {
 
   /** Registers a model and uses it; one that cannot be loaded is neither used nor listed. */
   async addModel({ declared, ...form }: AddedModel): Promise<void> {
+    const { declarationInJson, declarationOf } = await further();
     const said = Object.entries(form).filter(([, value]) => value !== undefined && value !== '');
     const file = declared && declarationInJson(await declared.text(), declared.name);
     const declaration = declarationOf({ ...file, ...Object.fromEntries(said) }, declared?.name ?? 'The form');

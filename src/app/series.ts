@@ -7,12 +7,9 @@ import { listFolder } from '../io/folder/listing.js';
 import { pairNames } from '../io/folder/pairing.js';
 import { distinctNames } from '../io/folder/result-names.js';
 import type { ImageInput } from '../io/open.js';
+import { files } from '../io/parts.js';
 import type { Store } from '../io/store.js';
 import { listKeys, prefixStore } from '../io/stores/prefix.js';
-import { zipFiles } from '../io/stores/zip.js';
-import { zarrOfFiles } from '../io/zarr/files.js';
-import { rootOfKeys } from '../io/zarr/keys.js';
-import { plateFields } from '../io/zarr/plate.js';
 import { itemAt } from '../items.js';
 import type { SeriesControl } from '../service/series.js';
 import { labelsOf } from '../session/loading/load-objects.js';
@@ -20,6 +17,7 @@ import { ImageSeries, type SeriesImage } from '../session/series/image-series.js
 import { TABLE } from '../session/series/series-table.js';
 import type { LeftImage } from './annotated-images.js';
 import type { PageAnnotator } from './annotator.js';
+import { isZarrAddress } from './zarr-input.js';
 
 /** The images that were given to this window, one after the other in its one session. */
 export interface SeriesInput {
@@ -192,10 +190,11 @@ export class PageSeries {
   private async saveAll(): Promise<void> {
     await this.series.save();
     const names = await listKeys(this.output);
-    const files = await Promise.all(
+    const results = await Promise.all(
       names.map(async (name) => ({ name, bytes: (await this.output.get(name)) as Uint8Array })),
     );
-    this.download('series_results.zip', await zipFiles(files));
+    const { zipFiles } = await files();
+    this.download('series_results.zip', await zipFiles(results));
   }
 
   /** What goes wrong is shown and ends here. */
@@ -212,42 +211,37 @@ export class PageSeries {
 /** The fields of view of a plate, as a series; undefined for any other input. */
 export async function plateImages(input: ImageInput): Promise<SeriesInput[] | undefined> {
   const store = await zarrStore(input);
-  const fields = store && (await plateFields(store));
-  return fields?.map(({ key, name }) => ({ name: `${store?.name} ${name}`, input: prefixStore(store as Store, key) }));
+  if (!store) return undefined;
+  const { plateFields } = await files();
+  const fields = await plateFields(store);
+  return fields?.map(({ key, name }) => ({ name: `${store.name} ${name}`, input: prefixStore(store, key) }));
 }
 
 async function zarrStore(input: ImageInput): Promise<Store | undefined> {
-  if (Array.isArray(input)) return zarrOfFiles(input);
-  if (typeof input !== 'string' || !/\.zarr\/?([?#]|$)/i.test(input)) return undefined;
-  const { httpStore } = await import('../io/readers.js');
-  return httpStore(input);
-}
-
-/** Chunks of a zarr are no images. */
-export function isZarr(files: readonly File[]): boolean {
-  return rootOfKeys(files.map(({ name, webkitRelativePath }) => webkitRelativePath || name)) !== undefined;
+  if (Array.isArray(input)) return (await files()).zarrOfFiles(input);
+  return isZarrAddress(input) ? (await files()).httpStore(input) : undefined;
 }
 
 /**
  * Files chosen together, as a series in natural order; what is no image by its name is left out, unless nothing would be
  * left. Files that are one image together are one of the series. Label images among them are what their images begin with.
  */
-export async function seriesOfFiles(files: readonly File[]): Promise<SeriesInput[]> {
-  const names = files.map(({ name }) => name);
+export async function seriesOfFiles(given: readonly File[]): Promise<SeriesInput[]> {
+  const names = given.map(({ name }) => name);
   const { chosen } = listFolder(names);
-  const named = files.filter(({ name }) => chosen.includes(name));
-  const { partsOfSets } = await import('../io/readers.js');
-  const all = named.length > 0 ? named : files;
-  const parts = await partsOfSets(chosen, async (name) => blobBytes(files.find((file) => file.name === name) as File));
+  const named = given.filter(({ name }) => chosen.includes(name));
+  const { partsOfSets } = await files();
+  const all = named.length > 0 ? named : given;
+  const parts = await partsOfSets(chosen, async (name) => blobBytes(given.find((file) => file.name === name) as File));
   const images = all.filter(({ name }) => !parts.has(name)).sort((a, b) => naturalOrder(a.name, b.name));
   const others = listFolder(names, 'labels').chosen.filter((name) => !chosen.includes(name));
   const { pairs } = pairNames(
     images.map(({ name }) => name),
     others,
   );
-  const labels = new Map(pairs.map(([i, k]) => [i, files.find(({ name }) => name === others[k])]));
+  const labels = new Map(pairs.map(([i, k]) => [i, given.find(({ name }) => name === others[k])]));
   return images.map((file, i) => {
-    const others = files.filter(({ name }) => parts.get(name) === file.name);
+    const others = given.filter(({ name }) => parts.get(name) === file.name);
     return {
       name: file.name,
       input: others.length > 0 ? [file, ...others] : file,

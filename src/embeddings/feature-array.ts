@@ -1,8 +1,8 @@
-import * as zarr from 'zarrita';
+import type { Array as AnyArray, DataType, Readable } from 'zarrita';
 import { SamError } from '../errors.js';
+import { files } from '../io/parts.js';
 import type { Store } from '../io/store.js';
 import { v3Metadata, writeArrayMetadata, type ZarrArray } from '../io/zarr/writer.js';
-import { zarritaStore } from '../io/zarr/zarrita-store.js';
 import { type Tensor, tensor } from '../ndimage/array.js';
 import { fromHalf, toHalf } from '../ndimage/half.js';
 import { planeArray, readPlane, writePlane } from './plane-array.js';
@@ -80,9 +80,10 @@ function rawArray(store: Store, path: string, array: ZarrArray): FeatureArray {
 }
 
 async function foreignArray(store: Store, path: string, planes: number | undefined): Promise<FeatureArray | undefined> {
-  let array: zarr.Array<zarr.DataType, zarr.Readable>;
+  const { openArray } = await files();
+  let array: AnyArray<DataType, Readable>;
   try {
-    array = await zarr.open(zarr.root(zarritaStore(store)).resolve(path), { kind: 'array' });
+    array = await openArray(store, path);
   } catch (error) {
     if (error instanceof SamError) throw error;
     return undefined;
@@ -105,10 +106,7 @@ async function foreignArray(store: Store, path: string, planes: number | undefin
   };
 }
 
-async function decodedChunk(
-  array: zarr.Array<zarr.DataType, zarr.Readable>,
-  index: number[],
-): Promise<Float32Array | undefined> {
+async function decodedChunk(array: AnyArray<DataType, Readable>, index: number[]): Promise<Float32Array | undefined> {
   try {
     const { data } = await array.getChunk(index);
     return data instanceof Float32Array ? data : Float32Array.from(data as Iterable<number>);

@@ -1,4 +1,4 @@
-import { crc32c } from '../io/compression/crc32c.js';
+import { crc32cOfMany } from '../io/compression/crc32c.js';
 import type { Store } from '../io/store.js';
 import { chunkKey, writeChunk, type ZarrArray } from '../io/zarr/writer.js';
 import { sizeOf, type TypedArray } from '../ndimage/array.js';
@@ -31,7 +31,7 @@ export async function readPlane(
   if (bytes?.length !== length + 4) return undefined;
   const data = bytes.slice(0, length);
   const checksum = new DataView(bytes.buffer, bytes.byteOffset + length).getUint32(0, true);
-  return crc32c(data) === checksum ? (data.buffer as ArrayBuffer) : undefined;
+  return (await crc32cOfMany(data)) === checksum ? (data.buffer as ArrayBuffer) : undefined;
 }
 
 export function writePlane(

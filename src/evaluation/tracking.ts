@@ -5,7 +5,8 @@ import { intersectionArea } from '../ndimage/mask-sets.js';
 import { EMPTY_MASK } from '../ndimage/rle.js';
 import type { SegmentContext } from '../segmentation/context.js';
 import { segmentFromBox } from '../segmentation/from-prompts.js';
-import { TRACK_OPTIONS, type Track, type TrackOptions, trackAcrossFrames } from '../segmentation/tracking/track.js';
+import { TRACK_OPTIONS, type TrackOptions } from '../segmentation/tracking/options.js';
+import { type Track, trackAcrossFrames } from '../segmentation/tracking/track.js';
 import { sliceSegmenter } from '../segmentation/volume/slice-segmenter.js';
 import type { TaskOptions } from '../task.js';
 

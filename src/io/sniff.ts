@@ -1,8 +1,6 @@
 import { SamError } from '../errors.js';
 import type { Format } from './folder/file-names.js';
-import { isJpeg } from './formats/jpeg.js';
-import { isPng } from './formats/png-decoder.js';
-import { isTiff } from './tiff/container.js';
+import { isJpeg, isPng, isTiff } from './signatures.js';
 import { type UnreadableFormat, unreadableFormat } from './unreadable.js';
 
 /** What a file is, by its first bytes: names lie. */

@@ -8,6 +8,7 @@ import type { TaskOptions } from '../task.js';
 import { masksByPrompt } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
 import type { AmgState } from './amg/state.js';
+import { APG_THRESHOLDS, type ApgThresholds } from './automatic-settings.js';
 import type { SegmentContext } from './context.js';
 import { segmentEach } from './from-prompts.js';
 import { seedsInBlocks } from './instances/blocks.js';
@@ -34,22 +35,6 @@ export interface ApgState {
   /** What the mask decoder makes of the boxes around the masks; by mask, where it was asked. */
   readonly refined?: ReadonlyMap<Mask, ScoredMask>;
 }
-
-export interface ApgThresholds {
-  readonly predIouThresh: number;
-  /** Of a mask, how much may be claimed by masks of higher score. */
-  readonly maxOverlap: number;
-  /** 'size': specks beside the usual objects. */
-  readonly minObjectSize: number | 'size';
-  readonly maxObjectSize: number;
-}
-
-export const APG_THRESHOLDS: ApgThresholds = {
-  predIouThresh: 0.6,
-  maxOverlap: 0.15,
-  minObjectSize: 'size',
-  maxObjectSize: Number.POSITIVE_INFINITY,
-};
 
 /** Why a candidate is no object. */
 export type ApgRejection = 'low score' | 'disagrees with the maps' | 'size' | 'duplicate' | 'truncated';

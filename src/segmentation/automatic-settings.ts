@@ -34,3 +34,20 @@ export interface AutomaticThresholds {
 
 /** Those that are numbers. */
 export type ThresholdName = Exclude<keyof AutomaticThresholds, 'rule'>;
+
+/** Of apg (apg.ts). */
+export interface ApgThresholds {
+  readonly predIouThresh: number;
+  /** Of a mask, how much may be claimed by masks of higher score. */
+  readonly maxOverlap: number;
+  /** 'size': specks beside the usual objects. */
+  readonly minObjectSize: number | 'size';
+  readonly maxObjectSize: number;
+}
+
+export const APG_THRESHOLDS: ApgThresholds = {
+  predIouThresh: 0.6,
+  maxOverlap: 0.15,
+  minObjectSize: 'size',
+  maxObjectSize: Number.POSITIVE_INFINITY,
+};

@@ -1,15 +1,9 @@
 import type { LabelImage } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
 import type { TaskOptions } from '../task.js';
-import {
-  type AutomaticThresholds,
-  type AutomaticVolumeOptions,
-  automaticModes,
-  automaticSegmentation,
-  automaticVolume,
-  chooseMode,
-  recommendedThresholds,
-} from './automatic.js';
+import { type AutomaticVolumeOptions, automaticSegmentation, automaticVolume } from './automatic.js';
+import { automaticModes, chooseMode, recommendedThresholds } from './automatic-choices.js';
+import type { AutomaticThresholds } from './automatic-settings.js';
 import { eachPlane, type PlaneTask } from './each-plane.js';
 import { withPreset } from './presets.js';
 

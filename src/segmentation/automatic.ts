@@ -1,33 +1,20 @@
-import { SamError } from '../errors.js';
 import type { LabelImage, YX, YXYX } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { generateLabels } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
-import { AMG_THRESHOLDS, type AmgState, type AmgThresholds } from './amg/state.js';
-import {
-  APG_THRESHOLDS,
-  type ApgOptions,
-  type ApgState,
-  type ApgThresholds,
-  generateApg,
-  initializeApg,
-  type RejectedPoint,
-} from './apg.js';
-import {
-  AUTOMATIC_MODES,
-  type AutomaticMode,
-  type AutomaticThresholds,
-  type ThresholdName,
-} from './automatic-settings.js';
-import type { EmbeddingSource, SegmentContext } from './context.js';
+import type { AmgState, AmgThresholds } from './amg/state.js';
+import { type ApgOptions, type ApgState, generateApg, initializeApg, type RejectedPoint } from './apg.js';
+import { automaticModes, chooseMode, defined, thresholdsInForce } from './automatic-choices.js';
+import type { ApgThresholds, AutomaticMode, AutomaticThresholds } from './automatic-settings.js';
+import type { SegmentContext } from './context.js';
 import { eachPlane, type PlaneTask } from './each-plane.js';
 import { generateInstances, labelsOf } from './instances/generate.js';
 import { type InstanceOptions, initializeInstances } from './instances/initialize.js';
-import { smoothingFor, speckSize } from './instances/post-process.js';
-import { FIRST_SMOOTHING, INSTANCE_SETTINGS, type InstanceSettings, type InstanceState } from './instances/state.js';
+import type { InstanceSettings, InstanceState } from './instances/state.js';
 import { type PresetName, withPreset } from './presets.js';
 import type { AutomaticObject } from './scored-mask.js';
-import { type MergeOptions, mergeSlices } from './volume/merge.js';
+import { mergeSlices } from './volume/merge.js';
+import type { MergeOptions } from './volume/options.js';
 import type { SliceSegmenter } from './volume/projection.js';
 import { propagateObjects } from './volume/propagate-objects.js';
 
@@ -40,13 +27,6 @@ import { propagateObjects } from './volume/propagate-objects.js';
  *
  * What the network answers is kept (`AutomaticState`), so that other thresholds cost no further run.
  */
-export {
-  AUTOMATIC_MODES,
-  type AutomaticMode,
-  type AutomaticThresholds,
-  type ThresholdName,
-} from './automatic-settings.js';
-
 export type AutomaticState =
   | { readonly mode: 'ais'; readonly instances: InstanceState }
   | { readonly mode: 'apg'; readonly apg: ApgState }
@@ -75,26 +55,6 @@ export interface AutomaticResult {
 
 export interface AutomaticPlane extends AutomaticResult {
   readonly state: AutomaticState;
-}
-
-/** What the model can do, best first. */
-export function automaticModes({ instanceMaps }: Pick<EmbeddingSource, 'instanceMaps'>): readonly AutomaticMode[] {
-  return instanceMaps ? AUTOMATIC_MODES : ['amg'];
-}
-
-/** @throws SamError `unsupported` if the model lacks what the mode needs */
-export function chooseMode(
-  embeddings: Pick<EmbeddingSource, 'instanceMaps'>,
-  wanted: AutomaticMode | 'auto' = 'auto',
-): AutomaticMode {
-  const modes = automaticModes(embeddings);
-  if (wanted === 'auto') return modes[0];
-  if (modes.includes(wanted)) return wanted;
-  throw new SamError(
-    'unsupported',
-    `The mode ${wanted} needs an instance decoder, which this model does not have: use amg or auto, or add an instance decoder to the model.`,
-    { details: { got: wanted, expected: modes } },
-  );
 }
 
 /** The expensive half: asks the network. */
@@ -259,10 +219,6 @@ export async function automaticVolume(
 
 const inside = ([y, x]: YX, box: YXYX) => y >= box[0] && y < box[2] && x >= box[1] && x < box[3];
 
-function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never;
-}
-
 function seedThresholds(given: AutomaticThresholds = {}) {
   return defined({
     centre: given.centerDistanceThreshold,
@@ -294,49 +250,6 @@ function amgThresholds(given: AutomaticThresholds & Partial<AmgThresholds>): Par
     minVisibleShare,
     withBackground,
   }) as Partial<AmgThresholds>;
-}
-
-export type ThresholdsInForce = Required<Pick<AutomaticThresholds, ThresholdName>> & Pick<AutomaticThresholds, 'rule'>;
-
-/**
- * What holds in a mode where nothing else is said.
- *
- * @param recommended by the model; sizes and scores are meant for amg
- * @param diameter median of the objects in pixels, as far as it is known
- */
-export function thresholdsInForce(
-  mode: AutomaticMode,
-  given: AutomaticThresholds,
-  recommended: AutomaticThresholds = {},
-  diameter?: number,
-): ThresholdsInForce {
-  const { centre, boundary, foreground, maxObjectSize } = INSTANCE_SETTINGS;
-  const { predIouThresh, stabilityScoreThresh, boxNmsThresh, minObjectSize, minVisibleShare } = AMG_THRESHOLDS;
-  const smoothing = diameter === undefined ? FIRST_SMOOTHING : smoothingFor(diameter);
-  const distance = given.distanceSmoothing ?? smoothing.distance;
-  return {
-    centerDistanceThreshold: centre,
-    boundaryDistanceThreshold: boundary,
-    foregroundThreshold: foreground,
-    distanceSmoothing: distance,
-    foregroundSmoothing: Math.min(1, distance),
-    predIouThresh: mode === 'apg' ? APG_THRESHOLDS.predIouThresh : predIouThresh,
-    stabilityScoreThresh,
-    boxNmsThresh,
-    maxOverlap: APG_THRESHOLDS.maxOverlap,
-    minObjectSize: mode === 'amg' ? minObjectSize : speckSize(diameter ?? 0),
-    maxObjectSize,
-    minVisibleShare,
-    ...recommendedThresholds(mode, recommended),
-    ...given,
-  };
-}
-
-/** Of what a model recommends, what concerns a mode: its scores and sizes are meant for amg. */
-export function recommendedThresholds(mode: AutomaticMode, recommended: AutomaticThresholds = {}): AutomaticThresholds {
-  if (mode === 'amg') return recommended;
-  const { centerDistanceThreshold, boundaryDistanceThreshold, foregroundThreshold } = recommended;
-  return defined({ centerDistanceThreshold, boundaryDistanceThreshold, foregroundThreshold });
 }
 
 /** Median diameter of the objects in pixels, where a mode measures it. */

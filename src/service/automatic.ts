@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { SamError } from '../errors.js';
-import { AUTOMATIC_MODES, type ThresholdsInForce } from '../segmentation/automatic.js';
+import type { ThresholdsInForce } from '../segmentation/automatic-choices.js';
+import { AUTOMATIC_MODES } from '../segmentation/automatic-settings.js';
 import { INSTANCE_RULES } from '../segmentation/instances/state.js';
 import { PRESET_NAMES } from '../segmentation/presets.js';
 import { changedSettings, planAccept } from '../session/edits/automatic-edits.js';

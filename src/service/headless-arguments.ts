@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { itemAt } from '../items.js';
-import { AUTOMATIC_MODES } from '../segmentation/automatic.js';
+import { AUTOMATIC_MODES } from '../segmentation/automatic-settings.js';
 import { SEARCH_ARGUMENTS, THRESHOLD_ARGUMENTS } from './automatic.js';
 import { halo, tileShape } from './engine.js';
 import { imageOrHandleSchema, imageSchema } from './image.js';

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { EXPORT_FORMATS } from '../io/results/export.js';
+import { EXPORT_FORMATS } from '../io/results/export-formats.js';
 import { TOOLS } from '../session/state.js';
 import { halo, tileShape } from './engine.js';
 import { imageSchema, tensorSchema } from './image.js';

@@ -1,9 +1,9 @@
 import { SamError } from '../errors.js';
 import type { ImageSource } from '../io/image.js';
+import { files } from '../io/parts.js';
 import type { RecordingView } from '../io/recording.js';
-import { exportLabels } from '../io/results/export.js';
-import { exportRecording, type RecordingExport, type RecordingFormat } from '../io/results/export-recording.js';
-import { labelsToGeoJson } from '../io/results/geojson.js';
+import type { RecordingFormat } from '../io/results/export-formats.js';
+import type { RecordingExport } from '../io/results/export-recording.js';
 import type { YX } from '../ndimage/array.js';
 import { ellipseRing } from '../ndimage/ellipse.js';
 import { pointsAlong, pointsInside } from '../segmentation/points-from-shape.js';
@@ -279,7 +279,7 @@ export function createService(deps: ServiceDeps) {
       'get_layer',
       ['name'],
       schemas.get_layer,
-      ({ name = 'committed_objects', as = 'labels', plane }) => {
+      async ({ name = 'committed_objects', as = 'labels', plane }) => {
         const image = needImage(state());
         const layer = state().layers[name];
         if (plane !== undefined && plane >= image.planes)
@@ -287,6 +287,7 @@ export function createService(deps: ServiceDeps) {
         if (as === 'rle') return layerRle(layer, image, plane);
         const labels = plane === undefined ? paintLayer(layer, image) : paintPlane(layer, plane, image.size);
         if (as === 'labels') return toRpcArray(labels);
+        const { labelsToGeoJson } = await files();
         return JSON.parse(labelsToGeoJson(labels, { objects: [...layer.objects.values()] })) as object;
       },
     ),
@@ -303,9 +304,10 @@ export function createService(deps: ServiceDeps) {
             'unsupported',
             'all_times is for the committed objects of a recording with time and depth that is taken as volumes.',
           );
-        return exportRecording(format as RecordingFormat, recording);
+        return (await files()).exportRecording(format as RecordingFormat, recording);
       }
-      return exportLabels(format, labelExport(state(), deps.imageSource?.(), layer));
+      const objects = labelExport(state(), deps.imageSource?.(), layer);
+      return (await files()).exportLabels(format, objects);
     }),
     export_session: noArguments('export_session', () => exportSession(state())),
     import_session: method('import_session', ['session'], schemas.import_session, ({ session: text }) =>

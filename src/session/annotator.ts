@@ -1,7 +1,8 @@
 import type { YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { RejectedPoint } from '../segmentation/apg.js';
-import type { AutomaticMode, ThresholdsInForce } from '../segmentation/automatic.js';
+import type { ThresholdsInForce } from '../segmentation/automatic-choices.js';
+import type { AutomaticMode } from '../segmentation/automatic-settings.js';
 import type { AutomaticWork } from '../segmentation/estimate.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { ScoredMask } from '../segmentation/scored-mask.js';

@@ -1,6 +1,5 @@
-import { TRACK_OPTIONS } from '../segmentation/tracking/track.js';
-import { MERGE_OPTIONS } from '../segmentation/volume/merge.js';
-import { PROJECT_OPTIONS } from '../segmentation/volume/project.js';
+import { TRACK_OPTIONS } from '../segmentation/tracking/options.js';
+import { MERGE_OPTIONS, PROJECT_OPTIONS } from '../segmentation/volume/options.js';
 import { NO_OBJECTS } from './layers.js';
 import type { SessionSettings, SessionState } from './state.js';
 

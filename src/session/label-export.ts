@@ -1,6 +1,7 @@
 import type { ImageSource } from '../io/image.js';
 import { nameOfView, positionOf } from '../io/recording.js';
-import { factsForExport, type LabelExport } from '../io/results/export.js';
+import type { LabelExport } from '../io/results/export.js';
+import { factsForExport } from '../io/results/measured-image.js';
 import { annotatorKind } from './annotator.js';
 import { classNameOf } from './edits/facts.js';
 import { needImage, paintLayer } from './layers.js';

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../errors.js';
 import type { RecordingView } from '../io/recording.js';
 import type { Size, YX, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
-import type { AutomaticMode, AutomaticThresholds } from '../segmentation/automatic.js';
+import type { AutomaticMode, AutomaticThresholds } from '../segmentation/automatic-settings.js';
 import type { PresetName } from '../segmentation/presets.js';
 import type { Prompt } from '../segmentation/prompts.js';
 import type { ScoredMask } from '../segmentation/scored-mask.js';

@@ -13,12 +13,9 @@ import { makeTiling } from '../../src/ndimage/blocking.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
 import { emitUnetr } from '../../src/onnx/instances/emit-unetr.js';
 import { writeModel } from '../../src/onnx/write.js';
-import {
-  type AutomaticMode,
-  automaticSegmentation,
-  automaticVolume,
-  recommendedThresholds,
-} from '../../src/segmentation/automatic.js';
+import { automaticSegmentation, automaticVolume } from '../../src/segmentation/automatic.js';
+import { recommendedThresholds } from '../../src/segmentation/automatic-choices.js';
+import type { AutomaticMode } from '../../src/segmentation/automatic-settings.js';
 import { generateInstances } from '../../src/segmentation/instances/generate.js';
 import { initializeInstances } from '../../src/segmentation/instances/initialize.js';
 import type { InstanceState } from '../../src/segmentation/instances/state.js';

@@ -114,6 +114,7 @@ describe('embedding cache', () => {
     const got = await Promise.all([2, 2, 1].map((z) => first.embeddings.embedding({ plane: z })));
     assert.equal(got[0], got[1]);
     assert.equal(first.worker.encoded.length, 2);
+    await first.embeddings.stored?.();
     const second = await open(noiseVolume(4), store);
     const again = await second.embeddings.embedding({ plane: 2 });
     assert.deepEqual(again, got[0]);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { gzipSync } from 'fflate';
-import { exportLabels, measuredImage } from '../../src/io/results/export.js';
+import { exportLabels } from '../../src/io/results/export.js';
 import { readLabelImage } from '../../src/io/results/label-image.js';
+import { measuredImage } from '../../src/io/results/measured-image.js';
 import '../../src/io/node-file.js';
 import { memoryBytes } from '../../src/io/bytes.js';
 import { openImage } from '../../src/io/open.js';

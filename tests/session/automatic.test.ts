@@ -144,6 +144,10 @@ describe('automatic segmentation in a session', function () {
     await service.reject_automatic([ids()[1]]);
     await service.accept_automatic([first]);
     await service.automatic_segmentation(); // the first lies on its committed self again
+    assert.equal(
+      panelAutomatic(session.state, session.annotator?.automaticStatus?.(session.state))?.conflict,
+      'On accept all: 1 would be left out: it lies on a committed object.',
+    );
     const added = await service.accept_automatic();
     assert.equal(added.length, before - 1, 'the one that would hide a committed object is left out');
     const committed = [...session.state.layers.committed_objects.objects.keys()];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Tensor } from '../../src/ndimage/array.js';
 import { createAnnotator } from '../../src/session/annotators/create-annotator.js';
+import * as stacks from '../../src/session/annotators/stacks.js';
 import type { CommandId } from '../../src/session/commands/commands.js';
 import type { AnnotatorKind } from '../../src/session/state.js';
 import { type HandStep, type HandTools, play } from '../support/fast-hand.js';
@@ -35,7 +36,10 @@ function toolsOf(kind: AnnotatorKind): HandTools {
       promptedWorker(() => pause(600)),
       PIXELS,
     );
-  return { annotator: (pause) => createAnnotator(kind, contextOf(pause), PLANES), settings: { annotator: kind } };
+  return {
+    annotator: (pause) => createAnnotator(kind, contextOf(pause), PLANES, undefined, stacks),
+    settings: { annotator: kind },
+  };
 }
 
 const PIXELS: Tensor = {

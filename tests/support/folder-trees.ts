@@ -11,7 +11,7 @@ import { evaluate } from '../../src/cli/evaluate.js';
 import { stemOf } from '../../src/io/folder/file-names.js';
 import { readPlane } from '../../src/io/image.js';
 import { openFile } from '../../src/io/node-open.js';
-import { factsForExport } from '../../src/io/results/export.js';
+import { factsForExport } from '../../src/io/results/measured-image.js';
 import { encodeLabelPng } from '../../src/io/results/png-writer.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { randomInteger, seededRandom } from './random.js';

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { fileNameOf, isHiddenName, isN5Name, isZarrName, naturalOrder } from '../../io/folder/file-names.js';
+import { fileNameOf, isN5Name, isZarrName, naturalOrder } from '../../io/folder/file-names.js';
 import { partsOfSets } from '../../io/folder/file-sets.js';
+import { isHiddenName } from '../../io/folder/hidden-names.js';
 import { type FolderRole, type LeftOut, listFolder } from '../../io/folder/listing.js';
 import { withoutLogin, withoutQuery } from '../../io/http.js';
 import { fileBytes, kindOf } from '../../io/node-file.js';

@@ -61,11 +61,6 @@ export function isN5Name(name: string): boolean {
   return /\.n5$/i.test(name);
 }
 
-/** What systems and programs leave in folders: not for people's eyes. Also what lies in such folders. */
-export function isHiddenName(path: string): boolean {
-  return path.split(/[\\/]/).some((name) => /^(\.(?!\.?$)|~\$|__MACOSX$|thumbs\.db$|desktop\.ini$)/i.test(name));
-}
-
 /** A small picture of an image, for file browsers: `thumb.png`, `A01_thumb.tif`, `A01_s1_thumb<GUID>.tif` of MetaXpress. */
 export function isThumbnailName(path: string): boolean {
   return /^thumb(nail)?s?([_\-.].*)?$|[_\-.]thumb(nail)?s?(\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?)?$/i.test(

@@ -3,13 +3,13 @@ import {
   extensionOf,
   foldedName,
   folderOf,
-  isHiddenName,
   isImageName,
   isThumbnailName,
   isUnreadableImageName,
   naturalOrder,
   stemOf,
 } from './file-names.js';
+import { isHiddenName } from './hidden-names.js';
 
 /** What a folder is opened for: the images in it, or the label images. One folder may hold both. */
 export type FolderRole = 'images' | 'labels';

@@ -5,6 +5,7 @@ import { readAll } from '../bytes.js';
 import type { ImageSource } from '../image.js';
 import { openNdarray } from '../ndarray.js';
 import { checkBlockSize, checkPlausible } from '../region.js';
+import { isJpeg } from '../signatures.js';
 
 /**
  * JPEG, decoded by libjpeg-turbo (compiled to JavaScript, loaded when first needed) in every host alike: the same file
@@ -15,10 +16,6 @@ export interface Picture {
   readonly height: number;
   readonly width: number;
   readonly channels: number;
-}
-
-export function isJpeg(head: Uint8Array): boolean {
-  return head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff;
 }
 
 export async function openJpeg(source: ByteSource, options: TaskOptions = {}): Promise<ImageSource> {

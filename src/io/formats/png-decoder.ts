@@ -18,7 +18,6 @@ export interface Png {
   readonly palette?: { readonly channels: 3 | 4; readonly colours: Uint8Array };
 }
 
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const INDEXED = 3;
 const COLOUR_TYPES: Readonly<Record<number, { readonly channels: number; readonly depths: readonly number[] }>> = {
   0: { channels: 1, depths: [1, 2, 4, 8, 16] },
@@ -29,10 +28,6 @@ const COLOUR_TYPES: Readonly<Record<number, { readonly channels: number; readonl
 };
 /** Deflate packs no better than this. */
 const DEFLATE_RATIO = 1032;
-
-export function isPng(head: Uint8Array): boolean {
-  return SIGNATURE.every((byte, i) => head[i] === byte);
-}
 
 export function decodePng(bytes: Uint8Array, name: string): Png {
   const header = readHeader(bytes, name);

@@ -11,6 +11,7 @@ import { encodeTiff } from '../tiff/writer.js';
 import { writeOmeZarrLabels } from '../zarr/ome-zarr-writer.js';
 import { type Row, tableRows, tableText } from './csv.js';
 import { filesOf, type LabelExport } from './export.js';
+import { RECORDING_FORMATS, type RecordingFormat } from './export-formats.js';
 import { narrowLabels } from './label-dtype.js';
 
 /**
@@ -27,11 +28,6 @@ export interface RecordingExport {
   /** What is there of a time point, from 0. */
   timePoint(t: number): Promise<Pick<LabelExport, 'labels' | 'objects' | 'image'>>;
 }
-
-/** Those of the export formats that have both axes, or a column for the time. */
-export const RECORDING_FORMATS = ['tiff', 'ome-tiff', 'ome-zarr', 'ome-zarr-0.4', 'csv'] as const;
-
-export type RecordingFormat = (typeof RECORDING_FORMATS)[number];
 
 /** One file, or for OME-Zarr those of one folder, called `<name>_all_labels…`. */
 export async function exportRecording(

@@ -1,10 +1,9 @@
 import { SamError } from '../../errors.js';
-import type { LabelImage, Tensor } from '../../ndimage/array.js';
+import type { LabelImage } from '../../ndimage/array.js';
 import { maxLabel, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
 import { stemOf } from '../folder/file-names.js';
 import { safeName } from '../folder/result-names.js';
-import { type ImageSource, readPlane } from '../image.js';
 import type { PixelSize } from '../pixel-size.js';
 import { fourAxes, type RecordingPosition } from '../recording.js';
 import type { Store } from '../store.js';
@@ -16,6 +15,7 @@ import { writeOmeZarrLabels } from '../zarr/ome-zarr-writer.js';
 import { labelsToCoco } from './coco.js';
 import { labelsToCsv, type MeasuredImage } from './csv.js';
 import { type Lineages, labelsToCtc } from './ctc.js';
+import { EXPORT_FORMATS, type ExportFormat } from './export-formats.js';
 import { writeGeff } from './geff.js';
 import { labelsToGeoJson, type ObjectFacts } from './geojson.js';
 import { labelsToRoiZip } from './imagej-roi.js';
@@ -23,7 +23,7 @@ import { narrowLabels } from './label-dtype.js';
 import { napariTracks, tracksCsv } from './napari-tracks.js';
 import { encodeLabelPng } from './png-writer.js';
 
-/** Objects → files of a format other programs read. One table: what a user can choose is what is listed here. */
+/** Objects → files of a format other programs read. */
 export interface LabelExport {
   /** [H, W] or [Z, H, W]. */
   readonly labels: LabelImage;
@@ -44,33 +44,9 @@ export interface LabelExport {
   readonly lineages?: Lineages;
 }
 
-/** What the labels of an image are exported with: all that its file tells. */
-export function factsForExport(
-  source: ImageSource,
-  task: TaskOptions = {},
-): Pick<LabelExport, 'stack' | 'pixelSize' | 'image'> {
-  const stack = source.axes.startsWith('t') ? 't' : 'z';
-  return { stack, pixelSize: source.pixelSize, image: measuredImage(source, task) };
-}
-
-/** The image under the labels, all channels but transparency, read plane by plane, in the unit its file says. */
-export function measuredImage(source: ImageSource, task: TaskOptions = {}): MeasuredImage {
-  const shown = [...source.channels.entries()].filter(([, { name }]) => name !== 'Alpha');
-  const channels = shown.map(([index]) => index);
-  return {
-    channels: shown.map(([, { name }]) => name),
-    plane: async (index) => scaled(await readPlane(source, index, { channels }, task), source.valueScale),
-  };
-}
-
-function scaled({ data, shape }: Tensor, scale: ImageSource['valueScale']): Tensor {
-  if (scale === undefined) return { data, shape };
-  return { data: Float64Array.from(data, (value) => value * scale.slope + scale.intercept), shape };
-}
-
 type Writer = (input: LabelExport, stem: string, task: TaskOptions) => Promise<NamedBytes[]>;
 
-const WRITERS = {
+const WRITERS: Readonly<Record<Exclude<ExportFormat, 'zip'>, Writer>> = {
   tiff: async (input, stem, task) => [{ name: `${stem}_labels.tif`, bytes: await labelTiff(input, 'imagej', task) }],
   'ome-tiff': async (input, stem, task) => [
     { name: `${stem}_labels.ome.tif`, bytes: await labelTiff(input, 'ome', task) },
@@ -105,11 +81,7 @@ const WRITERS = {
     await writeGeff(store, labels, input);
     return filesOf(store, `${stem}_tracks.geff`);
   },
-} as const satisfies Record<string, Writer>;
-
-export type ExportFormat = keyof typeof WRITERS | 'zip';
-
-export const EXPORT_FORMATS = [...(Object.keys(WRITERS) as (keyof typeof WRITERS)[]), 'zip'] as const;
+};
 
 /**
  * The files of one format. Most are one file; PNG of a stack is one per plane, OME-Zarr, CTC and GEFF are a folder, with names
@@ -129,13 +101,12 @@ export async function exportLabels(
   const whole = input.stem ?? stemOf(input.name);
   const stem = safeName(input.part === undefined ? whole : `${whole}_${input.part}`);
   if (format === 'zip') return [{ name: `${stem}_export.zip`, bytes: await everything(input, stem, task) }];
-  const writer: Writer | undefined = Object.hasOwn(WRITERS, format) ? WRITERS[format] : undefined;
-  if (!writer)
+  if (!Object.hasOwn(WRITERS, format))
     throw new SamError(
       'invalid_argument',
       `There is no export format "${format}"; choose ${EXPORT_FORMATS.join(', ')}.`,
     );
-  return writer(input, stem, task);
+  return WRITERS[format](input, stem, task);
 }
 
 async function everything(input: LabelExport, stem: string, task: TaskOptions): Promise<Uint8Array> {

@@ -85,14 +85,6 @@ interface Reader {
   readonly big: boolean;
 }
 
-export function isTiff(head: Uint8Array): boolean {
-  if (head.length < 4) return false;
-  const view = new DataView(head.buffer, head.byteOffset, head.length);
-  const order = String.fromCharCode(view.getUint8(0), view.getUint8(1));
-  const magic = order === 'II' || order === 'MM' ? view.getUint16(2, order === 'II') : 0;
-  return magic === 42 || magic === 43;
-}
-
 /** @param pages how many directories are read at most */
 export async function readTiffFile(
   source: ByteSource,

@@ -2,7 +2,7 @@ import { itemAt } from '../../items.js';
 import { type Dtype, sizeOf, type Tensor, type TypedArray } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { compress } from '../compression/compress.js';
-import { crc32c } from '../compression/crc32c.js';
+import { crc32cOfMany } from '../compression/crc32c.js';
 import type { Store } from '../store.js';
 
 /**
@@ -86,7 +86,7 @@ export async function writeChunk(
   raw: Uint8Array,
 ): Promise<void> {
   const packed = array.compression === 'gzip' ? await compress(raw, 'gzip') : raw;
-  await store.set(chunkKey(path, array, index), array.checksum ? withChecksum(packed) : packed);
+  await store.set(chunkKey(path, array, index), array.checksum ? await withChecksum(packed) : packed);
 }
 
 export function chunkKey(path: string, { version }: Pick<ZarrArray, 'version'>, index: readonly number[]): string {
@@ -128,10 +128,10 @@ function setJson(store: Store, key: string, value: unknown): Promise<void> {
 
 const join = (path: string, name: string) => (path === '' ? name : `${path}/${name}`);
 
-function withChecksum(bytes: Uint8Array): Uint8Array {
+async function withChecksum(bytes: Uint8Array): Promise<Uint8Array> {
   const out = new Uint8Array(bytes.length + 4);
   out.set(bytes);
-  new DataView(out.buffer).setUint32(bytes.length, crc32c(bytes), true);
+  new DataView(out.buffer).setUint32(bytes.length, await crc32cOfMany(bytes), true);
   return out;
 }
 

@@ -1,7 +1,7 @@
 import { itemAt } from '../../items.js';
 import type { YX } from '../../ndimage/array.js';
 import type { RejectedPoint } from '../../segmentation/apg.js';
-import type { AutomaticMode, ThresholdName } from '../../segmentation/automatic.js';
+import type { AutomaticMode, ThresholdName } from '../../segmentation/automatic-settings.js';
 import { AUTOMATIC_PRESETS, PRESET_NAMES, withPreset } from '../../segmentation/presets.js';
 import { type AutomaticStatus, annotatorKind } from '../../session/annotator.js';
 import { chosenAutomatic, drawnBox } from '../../session/commands/automatic-commands.js';
@@ -237,7 +237,8 @@ function conflictOf(state: SessionState): string | undefined {
   if (state.layers.committed_objects.objects.size === 0) return undefined;
   const { dropped, overwritten } = planAccept(state);
   const parts: string[] = [];
-  if (dropped.length > 0) parts.push(`${dropped.length} would be left out: they lie on committed objects`);
+  const place = dropped.length === 1 ? 'it lies on a committed object' : 'they lie on committed objects';
+  if (dropped.length > 0) parts.push(`${dropped.length} would be left out: ${place}`);
   const removed = overwritten.filter((object) => object.removed).length;
   const cut = overwritten.length - removed;
   if (removed > 0) parts.push(`${removed} committed would be replaced`);

@@ -3,11 +3,11 @@ import { buildPrompts } from '../../model/transforms.js';
 import type { Size, YX, YXYX } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { SegmentContext } from '../context.js';
-import { comparableStability, gridFor, plainStability } from '../stated-size.js';
+import { comparableStability, plainStability } from '../stated-size.js';
 import { encodeBand } from './band-logits.js';
 import { FrameCandidates } from './frame-candidates.js';
-import { GRIDS, pointGrid } from './point-grid.js';
-import type { AmgCandidate, AmgState, AmgTile } from './state.js';
+import { defaultGrid, GRIDS, pointGrid } from './point-grid.js';
+import { AMG_OPTIONS, type AmgCandidate, type AmgState, type AmgTile } from './state.js';
 
 /**
  * The expensive half of automatic mask generation: every grid point is decoded once, and the masks that reach the
@@ -34,21 +34,6 @@ export interface AmgOptions {
   readonly resume?: AmgState;
   /** Called after each batch with what is there so far; `generateLabels` takes it. */
   readonly onPartial?: (state: AmgState) => void;
-}
-
-export const AMG_OPTIONS = {
-  pointsPerBatch: 64,
-  requests: 2,
-  /** The lowest values that micro-sam's `default_grid_search_values_amg` looks at. */
-  iouFloor: 0.6,
-  stabilityFloor: 0.6,
-} as const;
-
-/** 32 points along each side, as in micro-sam; in tiles that go by a stated size, as many as objects of that size need. */
-export function defaultGrid({ tiling, objectDiameter }: SegmentContext['embeddings']): number {
-  if (!tiling || objectDiameter === undefined) return 32;
-  const [height, width] = tiling.tileShape;
-  return gridFor([height + 2 * tiling.halo[0], width + 2 * tiling.halo[1]], objectDiameter);
 }
 
 function inside([y, x]: YX, box: YXYX): boolean {

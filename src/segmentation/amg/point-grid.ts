@@ -1,4 +1,6 @@
 import type { YX, YXYX } from '../../ndimage/array.js';
+import type { SegmentContext } from '../context.js';
+import { gridFor } from '../stated-size.js';
 
 /**
  * The prompts of automatic mask generation: `side` x `side` points at the centres of equal cells of `box`, row by row.
@@ -33,3 +35,10 @@ const OFFSETS = [
 
 /** How many different grids there are. */
 export const GRIDS = OFFSETS.length;
+
+/** 32 points along each side, as in micro-sam; in tiles that go by a stated size, as many as objects of that size need. */
+export function defaultGrid({ tiling, objectDiameter }: SegmentContext['embeddings']): number {
+  if (!tiling || objectDiameter === undefined) return 32;
+  const [height, width] = tiling.tileShape;
+  return gridFor([height + 2 * tiling.halo[0], width + 2 * tiling.halo[1]], objectDiameter);
+}

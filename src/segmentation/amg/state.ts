@@ -75,3 +75,12 @@ export const AMG_THRESHOLDS: AmgThresholds = {
   minVisibleShare: 0.25,
   withBackground: true,
 };
+
+/** How it is run (initialize.ts). */
+export const AMG_OPTIONS = {
+  pointsPerBatch: 64,
+  requests: 2,
+  /** The lowest values that micro-sam's `default_grid_search_values_amg` looks at. */
+  iouFloor: 0.6,
+  stabilityFloor: 0.6,
+} as const;

@@ -4,14 +4,9 @@ import { clipMask, intersectionArea, maskIou } from '../../ndimage/mask-sets.js'
 import { translateMask } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
 import { ALWAYS_THERE, largestOf, presenceTest } from '../volume/presence.js';
-import {
-  type Projection,
-  type ProjectionName,
-  projectionOf,
-  type ResolvedProjection,
-  type SliceSegmenter,
-} from '../volume/projection.js';
+import { projectionOf, type ResolvedProjection, type SliceSegmenter } from '../volume/projection.js';
 import { MotionModel } from './motion.js';
+import { TRACK_OPTIONS, type TrackOptions } from './options.js';
 
 /**
  * One object through time. From the first annotated frame forwards, as micro-sam does it, and backwards as well: the
@@ -20,26 +15,6 @@ import { MotionModel } from './motion.js';
  * believes much less in the mask than in the first annotated one (projections with masks only), and where the mask comes
  * to lie on the object of another track. Source: `track_across_frames` of micro-sam 1.8.
  */
-export interface TrackOptions {
-  readonly projection: ProjectionName | Projection;
-  /** Smaller overlap of the moved mask with the next one ends the track (not before the last annotated frame). */
-  readonly iouThreshold: number;
-  readonly boxExtension: number;
-  readonly motionSmoothing: number;
-  readonly direction: 'forward' | 'backward' | 'both';
-  /** A projection with a mask: the object is lost where the predicted IoU falls by so much; by 0.1 if absent. */
-  readonly scoreDrop?: number;
-}
-
-/** micro-sam's start values, but for the projection, which was `mask` in its earlier versions: cells move (see docs). */
-export const TRACK_OPTIONS: TrackOptions = {
-  projection: 'mask',
-  iouThreshold: 0.5,
-  boxExtension: 0.05,
-  motionSmoothing: 0.5,
-  direction: 'forward',
-};
-
 export interface AnnotatedFrames {
   /** Frame → mask, at least one that is not empty. An empty mask says that the object is not in that frame. */
   readonly masks: ReadonlyMap<number, Mask>;

@@ -1,5 +1,6 @@
 import type { LabelImage } from '../../ndimage/array.js';
 import { labelComponents, mapLabels } from '../../ndimage/label.js';
+import { MERGE_OPTIONS, type MergeOptions } from './options.js';
 
 /**
  * Slice-wise segmentations → objects of the volume. Objects of neighbouring slices are joined where they overlap enough
@@ -7,20 +8,6 @@ import { labelComponents, mapLabels } from '../../ndimage/label.js';
  * or nearly so on graphs this close to a forest. Source: `merge_instance_segmentation_3d` of micro-sam 1.8,
  * with its hidden threshold as a parameter and the object of smallest id not skipped.
  */
-export interface MergeOptions {
-  /**
-   * Fraction of an object that the object in the next slice must cover for the two to attract each other. micro-sam's
-   * edge weights amount to 0.2685, whatever its `beta`.
-   */
-  readonly minOverlap?: number;
-  /** Close gaps of up to this many slices inside an object. 0: none. */
-  readonly gapClosing?: number;
-  /** Remove objects that extend over fewer slices. 0: none. */
-  readonly minExtent?: number;
-}
-
-export const MERGE_OPTIONS = { minOverlap: 0.2685, gapClosing: 0, minExtent: 0 } as const;
-
 /** The weight of an edge whose overlap is `o`: positive attracts. Zero at `minOverlap`. */
 function edgeWeight(overlap: number, minOverlap: number): number {
   const logit = (o: number) => {

@@ -1,15 +1,9 @@
 import type { Mask } from '../../ndimage/mask.js';
 import { maskIou, unionMasks } from '../../ndimage/mask-sets.js';
 import type { TaskOptions } from '../../task.js';
+import { PROJECT_OPTIONS, type ProjectOptions } from './options.js';
 import { ALWAYS_THERE, FAINT_PLANES, largestOf, type PresenceTest, presenceTest } from './presence.js';
-import {
-  type Projection,
-  type ProjectionName,
-  projectionOf,
-  type ResolvedProjection,
-  type SegmentedSlice,
-  type SliceSegmenter,
-} from './projection.js';
+import { projectionOf, type ResolvedProjection, type SegmentedSlice, type SliceSegmenter } from './projection.js';
 
 /**
  * One object through a volume: from the slices a person has marked outwards until the object is lost or a stop marker is
@@ -21,25 +15,6 @@ import {
  * once, so that one prepares a prompt or waits for an embedding while the model works on the other. So a correction in
  * one slice changes only the stretches that touch it; with a `rememberingSegmenter` the others cost nothing.
  */
-export interface ProjectOptions {
-  readonly projection: ProjectionName | Projection;
-  /** A slice whose mask overlaps its neighbour's less than this ends the object (not between annotated slices). */
-  readonly iouThreshold: number;
-  /** Growth of the projected box: pixels if >= 1, else a fraction of its sides (`_process_box` of micro-sam 1.8). */
-  readonly boxExtension: number;
-  /**
-   * An object has ended where the predicted IoU falls by so much below that of its annotated slice. Absent: by 0.1 with
-   * 'soft_mask', whatever it is with other projections.
-   */
-  readonly scoreDrop?: number;
-}
-
-/**
- * micro-sam's start values, but for the projection: its `single_point` gives up small nuclei and neurons after
- * the first slice (docs/volumes-and-tracking.md).
- */
-export const PROJECT_OPTIONS: ProjectOptions = { projection: 'soft_mask', iouThreshold: 0.5, boxExtension: 0.05 };
-
 export interface AnnotatedSlices {
   /** Plane → mask, at least one that is not empty. A stop marker is a slice with an empty mask. */
   readonly masks: ReadonlyMap<number, Mask>;

@@ -5,7 +5,8 @@ import { maskFromLabels, maskFromSpans, maskSpans } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
 import type { SegmentContext } from '../context.js';
 import { segmentFromPoints } from '../from-prompts.js';
-import { PROJECT_OPTIONS, type ProjectOptions, projectThroughVolume } from './project.js';
+import { PROJECT_OPTIONS, type ProjectOptions } from './options.js';
+import { projectThroughVolume } from './project.js';
 import type { SliceSegmenter } from './projection.js';
 import { sliceSegmenter } from './slice-segmenter.js';
 

@@ -1,5 +1,6 @@
 import { annotatedPlanes } from '../../segmentation/volume/annotated-slices.js';
-import { PROJECT_OPTIONS, projectThroughVolume } from '../../segmentation/volume/project.js';
+import { PROJECT_OPTIONS } from '../../segmentation/volume/options.js';
+import { projectThroughVolume } from '../../segmentation/volume/project.js';
 import type { AnnotatorTask, LayerContent } from '../annotator.js';
 import type { ObjectRecord, SessionState } from '../state.js';
 import { StackAnnotator } from './annotator-stack.js';

@@ -7,7 +7,7 @@ import { isNearEdge } from '../../segmentation/correct-mask.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import type { ScoredMask } from '../../segmentation/scored-mask.js';
 import { isStopMarker, type PlaneSegmenter } from '../../segmentation/volume/annotated-slices.js';
-import type { ProjectOptions } from '../../segmentation/volume/project.js';
+import type { ProjectOptions } from '../../segmentation/volume/options.js';
 import type { SliceSegmenter } from '../../segmentation/volume/projection.js';
 import { rememberingSegmenter } from '../../segmentation/volume/remember.js';
 import { sliceSegmenter } from '../../segmentation/volume/slice-segmenter.js';

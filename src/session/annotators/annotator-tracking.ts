@@ -1,5 +1,6 @@
 import type { Mask } from '../../ndimage/mask.js';
-import { TRACK_OPTIONS, type Track, trackAcrossFrames } from '../../segmentation/tracking/track.js';
+import { TRACK_OPTIONS } from '../../segmentation/tracking/options.js';
+import { type Track, trackAcrossFrames } from '../../segmentation/tracking/track.js';
 import { annotatedPlanes } from '../../segmentation/volume/annotated-slices.js';
 import type { TaskOptions } from '../../task.js';
 import { type AnnotatorTask, type LayerContent, promptsOfPlane } from '../annotator.js';

@@ -1,24 +1,22 @@
 import { SamError } from '../../errors.js';
 import { tilesMeeting } from '../../ndimage/blocking.js';
-import { AMG_OPTIONS, deepenAmg, defaultGrid } from '../../segmentation/amg/initialize.js';
-import type { AmgState } from '../../segmentation/amg/state.js';
+import { defaultGrid } from '../../segmentation/amg/point-grid.js';
+import { AMG_OPTIONS, type AmgState } from '../../segmentation/amg/state.js';
 import type { RejectedPoint } from '../../segmentation/apg.js';
+import type { AutomaticState } from '../../segmentation/automatic.js';
 import {
-  type AutomaticMode,
-  type AutomaticState,
   automaticModes,
   chooseMode,
-  diameterOf,
-  generateAutomatic,
-  initializeAutomatic,
   recommendedThresholds,
-  rejectedPoints,
   type ThresholdsInForce,
   thresholdsInForce,
-} from '../../segmentation/automatic.js';
+} from '../../segmentation/automatic-choices.js';
+import type { AutomaticMode } from '../../segmentation/automatic-settings.js';
 import type { SegmentContext } from '../../segmentation/context.js';
 import { automaticWork, secondsOf } from '../../segmentation/estimate.js';
+import { wholeImages } from '../../segmentation/parts.js';
 import { withPreset } from '../../segmentation/presets.js';
+import type * as WholeImages from '../../segmentation/whole-images.js';
 import type { Pace } from '../../worker/pace.js';
 import type {
   AnnotatorTask,
@@ -43,6 +41,8 @@ export interface AnnotatorContext extends Omit<SegmentContext, 'plane'> {
 export class AutomaticPlanes {
   private readonly planes = new Map<number, PlaneResult>();
   private lastId = 0;
+  /** What segments, once anything was. */
+  private whole?: typeof WholeImages;
   /** Asked for with every change of the panel. */
   private lastRejected?: {
     readonly found: AutomaticState;
@@ -126,6 +126,9 @@ export class AutomaticPlanes {
   }
 
   private async answers(state: SessionState, options: AutomaticOptions, task: AnnotatorTask): Promise<PlaneResult> {
+    const whole = await wholeImages();
+    task.signal?.throwIfAborted();
+    this.whole = whole;
     const { plane } = state;
     const known = this.planes.get(plane);
     // A search that was interrupted goes on.
@@ -134,7 +137,8 @@ export class AutomaticPlanes {
     this.lastId = Math.max(this.lastId, maxId(state.layers.auto_segmentation));
     const before = options.deeper && known && sameGrid(known.run, wanted) ? known : undefined;
     const same = known && sameRun(known, wanted) && (known.complete || goesOn);
-    const result = same ? known : new PlaneResult(plane, wanted, () => ++this.lastId, options.deeper === true, before);
+    const newId = () => ++this.lastId;
+    const result = same ? known : new PlaneResult(plane, wanted, whole, newId, options.deeper === true, before);
     if (!result.complete) {
       const keep = (found: AutomaticState) => {
         if (task.signal?.aborted) return;
@@ -157,8 +161,11 @@ export class AutomaticPlanes {
         result.before = deepened;
         const onPartial = (amg: AmgState) => keep({ mode: 'amg', amg });
         const goingOn = resume?.mode === 'amg' && { resume: resume.amg };
-        result.found = { mode: 'amg', amg: await deepenAmg(context, deepened.amg, { ...run, ...goingOn, onPartial }) };
-      } else result.found = await initializeAutomatic(context, { ...run, resume, onPartial: keep });
+        result.found = {
+          mode: 'amg',
+          amg: await whole.deepenAmg(context, deepened.amg, { ...run, ...goingOn, onPartial }),
+        };
+      } else result.found = await whole.initializeAutomatic(context, { ...run, resume, onPartial: keep });
       result.complete = true;
       this.planes.set(plane, result);
     }
@@ -218,7 +225,7 @@ export class AutomaticPlanes {
   private thresholds(given: AutomaticSettings, found?: AutomaticState): ThresholdsInForce {
     const automatic = this.effective(given);
     const mode = found?.mode ?? this.mode(automatic);
-    return thresholdsInForce(mode, automatic.thresholds, this.defaults, found && diameterOf(found));
+    return thresholdsInForce(mode, automatic.thresholds, this.defaults, found && this.whole?.diameterOf(found));
   }
 
   /** For all planes, each of which goes by the size of its own objects where nothing is set. */
@@ -275,11 +282,12 @@ export class AutomaticPlanes {
   }
 
   private rejected({ settings }: SessionState, found: AutomaticState): readonly RejectedPoint[] {
-    if (found.mode !== 'apg') return [];
+    const { whole } = this;
+    if (found.mode !== 'apg' || !whole) return [];
     const thresholds = this.thresholds(settings.automatic, found);
     const key = JSON.stringify(thresholds);
     if (this.lastRejected?.found !== found || this.lastRejected.key !== key)
-      this.lastRejected = { found, key, points: rejectedPoints(found, thresholds) };
+      this.lastRejected = { found, key, points: whole.rejectedPoints(found, thresholds) };
     return this.lastRejected.points;
   }
 
@@ -365,6 +373,7 @@ class PlaneResult {
   constructor(
     private readonly plane: number,
     readonly run: Run,
+    private readonly whole: typeof WholeImages,
     private readonly newId: () => number,
     readonly deeper: boolean,
     before?: PlaneResult,
@@ -383,7 +392,7 @@ class PlaneResult {
     dismissed: ReadonlySet<number>,
   ): readonly ObjectRecord[] {
     const seen = new Map<string, number>();
-    const objects = generateAutomatic(found, thresholds, this.run.region);
+    const objects = this.whole.generateAutomatic(found, thresholds, this.run.region);
     return objects.flatMap(({ mask, predictedIou, stability, point }) => {
       // An object is known by its point and its scores; its pieces, where it falls apart, by their order.
       const origin = `${point} ${predictedIou} ${stability}`;

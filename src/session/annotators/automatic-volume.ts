@@ -1,7 +1,9 @@
 import type { LabelImage } from '../../ndimage/array.js';
-import { type AutomaticState, automaticVolume } from '../../segmentation/automatic.js';
+import type { AutomaticState, AutomaticVolumeOptions } from '../../segmentation/automatic.js';
 import type { SegmentContext } from '../../segmentation/context.js';
+import { wholeImages } from '../../segmentation/parts.js';
 import type { SliceSegmenter } from '../../segmentation/volume/projection.js';
+import type { TaskOptions } from '../../task.js';
 import type { AnnotatorTask, AutomaticEstimate, LayerContent } from '../annotator.js';
 import { recordsFromLabels } from '../layers.js';
 import type { ObjectRecord, SessionState } from '../state.js';
@@ -114,10 +116,11 @@ export class AutomaticVolume {
   private async merge(
     state: SessionState,
     states: ReadonlyMap<number, AutomaticState>,
-    options: Parameters<typeof automaticVolume>[2],
+    options: AutomaticVolumeOptions & TaskOptions,
   ): Promise<LabelImage> {
     const { gapClosing, minExtent, minOverlap } = state.settings;
     const absent = Array.from({ length: this.planes }, (_, plane) => plane).filter((plane) => !states.has(plane));
+    const { automaticVolume } = await wholeImages();
     const { labels } = await automaticVolume(this.context, this.planes, {
       ...options,
       states,

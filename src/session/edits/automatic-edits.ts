@@ -1,5 +1,5 @@
 import { SamError } from '../../errors.js';
-import type { AutomaticMode } from '../../segmentation/automatic.js';
+import type { AutomaticMode } from '../../segmentation/automatic-settings.js';
 import type { PresetName } from '../../segmentation/presets.js';
 import type { Edit } from '../actions.js';
 import type { Annotator } from '../annotator.js';

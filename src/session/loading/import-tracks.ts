@@ -1,9 +1,8 @@
 import { SamError } from '../../errors.js';
 import { type ByteSource, readAll } from '../../io/bytes.js';
-import { readCtc, tracksToLineages } from '../../io/results/ctc.js';
-import { type NapariTracks, parseNapariTracks } from '../../io/results/napari-tracks.js';
+import { files } from '../../io/parts.js';
+import type { NapariTracks } from '../../io/results/napari-tracks.js';
 import type { NamedBytes } from '../../io/stores/zip.js';
-import { openZipArchive } from '../../io/zip-archive.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { lineagesOf } from '../../segmentation/tracking/lineage.js';
 import type { TaskOptions } from '../../task.js';
@@ -30,11 +29,12 @@ export function areTracks(names: readonly string[]): boolean {
  * Files that are tracks: a folder of the Cell Tracking Challenge, a zip of one, or a table of napari; else undefined. Of
  * a zip that is something else only the list of its members is read.
  */
-export async function trackFiles(files: readonly ByteSource[]): Promise<NamedBytes[] | undefined> {
-  if (areTracks(files.map(({ name }) => name)))
-    return Promise.all(files.map(async (file) => ({ name: file.name, bytes: await readAll(file) })));
-  const [file, ...others] = files;
+export async function trackFiles(given: readonly ByteSource[]): Promise<NamedBytes[] | undefined> {
+  if (areTracks(given.map(({ name }) => name)))
+    return Promise.all(given.map(async (file) => ({ name: file.name, bytes: await readAll(file) })));
+  const [file, ...others] = given;
   if (!file || others.length > 0 || !/\.zip$/i.test(file.name)) return undefined;
+  const { openZipArchive } = await files();
   const archive = await openZipArchive(file);
   const names = [...archive.members.keys()].filter((name) => !name.endsWith('/')).sort();
   if (!areTracks(names)) return undefined;
@@ -47,17 +47,17 @@ export async function trackFiles(files: readonly ByteSource[]): Promise<NamedByt
  * @throws SamError invalid_image for tracks that do not fit the image or their own table, no_image, cancelled if another
  *   image was opened meanwhile
  */
-export async function importTracks(session: AnnotationSession, files: readonly NamedBytes[]): Promise<void> {
+export async function importTracks(session: AnnotationSession, given: readonly NamedBytes[]): Promise<void> {
   const image = needImage(session.state);
   const text = (pattern: RegExp) => {
-    const file = files.find(({ name }) => pattern.test(name));
+    const file = given.find(({ name }) => pattern.test(name));
     return file && new TextDecoder().decode(file.bytes);
   };
-  const table = files.some(({ name }) => CTC_TABLE.test(name)) ? undefined : text(NAPARI_TABLE);
+  const table = given.some(({ name }) => CTC_TABLE.test(name)) ? undefined : text(NAPARI_TABLE);
   const found =
     table === undefined
-      ? await session.task('read', 'Read tracks', (task) => ctcTracks(image, files, task))
-      : tracksOfPositions(session.state, parseNapariTracks(table, text(NAPARI_GRAPH)));
+      ? await session.task('read', 'Read tracks', (task) => ctcTracks(image, given, task))
+      : tracksOfPositions(session.state, (await files()).parseNapariTracks(table, text(NAPARI_GRAPH)));
   if (session.state.image !== image)
     throw new SamError('cancelled', `The tracks were read for ${image.name}, which is not open any more.`);
   await session.applyInTurn(loadTracks(found.records, found.lineages));
@@ -79,10 +79,11 @@ interface FoundTracks {
 
 async function ctcTracks(
   { planes, size }: ImageInfo,
-  files: readonly NamedBytes[],
+  given: readonly NamedBytes[],
   task: TaskOptions,
 ): Promise<FoundTracks> {
-  const { labels, tracks } = await readCtc(files, task);
+  const { readCtc, tracksToLineages } = await files();
+  const { labels, tracks } = await readCtc(given, task);
   const expected = [planes, ...size];
   if (labels.shape.some((length, axis) => length !== expected[axis]))
     throw new SamError(

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { SamError } from '../../errors.js';
-import { AUTOMATIC_MODES } from '../../segmentation/automatic.js';
+import { AUTOMATIC_MODES } from '../../segmentation/automatic-settings.js';
 import { INSTANCE_RULES } from '../../segmentation/instances/state.js';
 import { PRESET_NAMES } from '../../segmentation/presets.js';
 import { PROJECTION_NAMES } from '../../segmentation/volume/projection.js';

@@ -1,6 +1,7 @@
 import { asSamError, SamError } from '../../errors.js';
 import type { ImageSource } from '../../io/image.js';
-import { type ExportFormat, exportLabels } from '../../io/results/export.js';
+import { files } from '../../io/parts.js';
+import type { ExportFormat } from '../../io/results/export-formats.js';
 import type { Store } from '../../io/store.js';
 import { itemAt } from '../../items.js';
 import type { LabelImage } from '../../ndimage/array.js';
@@ -374,6 +375,7 @@ export class ImageSeries {
     const { name, objects: before } = itemAt(this.list, index);
     const stem = itemAt(this.results, index);
     const input = { ...labelExport(state, this.parts.source?.()), name, stem };
+    const { exportLabels } = await files();
     const table = itemAt(await exportLabels('csv', input), 0);
     await this.table.set(name, new TextDecoder().decode(table.bytes), input.position);
     if (state.layers.committed_objects.objects.size > 0 || before) {

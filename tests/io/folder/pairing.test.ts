@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { fileNameOf, isHiddenName, naturalOrder, stemOf } from '../../../src/io/folder/file-names.js';
+import { fileNameOf, naturalOrder, stemOf } from '../../../src/io/folder/file-names.js';
+import { isHiddenName } from '../../../src/io/folder/hidden-names.js';
 import { type FolderRole, listFolder } from '../../../src/io/folder/listing.js';
 import { pairNames, unpairedText } from '../../../src/io/folder/pairing.js';
 import { distinctNames, resultNames } from '../../../src/io/folder/result-names.js';

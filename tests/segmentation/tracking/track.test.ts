@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import type { Mask } from '../../../src/ndimage/mask.js';
 import { maskIou } from '../../../src/ndimage/mask-sets.js';
 import { maskFromBitmap } from '../../../src/ndimage/rle.js';
-import { type AnnotatedFrames, TRACK_OPTIONS, trackAcrossFrames } from '../../../src/segmentation/tracking/track.js';
+import { TRACK_OPTIONS } from '../../../src/segmentation/tracking/options.js';
+import { type AnnotatedFrames, trackAcrossFrames } from '../../../src/segmentation/tracking/track.js';
 import type { SegmentedSlice, SliceSegmenter } from '../../../src/segmentation/volume/projection.js';
 
 const SIZE = [80, 160] as const;

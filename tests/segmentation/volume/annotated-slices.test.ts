@@ -3,7 +3,8 @@ import { SamError } from '../../../src/errors.js';
 import { fullMask } from '../../../src/ndimage/rle.js';
 import type { Prompt } from '../../../src/segmentation/prompts.js';
 import { annotatedPlanes, type PlaneSegmenter } from '../../../src/segmentation/volume/annotated-slices.js';
-import { PROJECT_OPTIONS, projectThroughVolume } from '../../../src/segmentation/volume/project.js';
+import { PROJECT_OPTIONS } from '../../../src/segmentation/volume/options.js';
+import { projectThroughVolume } from '../../../src/segmentation/volume/project.js';
 
 let count = 0;
 const point = (plane: number, positive = true): Prompt => ({

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Mask } from '../../../src/ndimage/mask.js';
 import { EMPTY_MASK, maskFromBitmap } from '../../../src/ndimage/rle.js';
-import {
-  type AnnotatedSlices,
-  PROJECT_OPTIONS,
-  projectThroughVolume,
-} from '../../../src/segmentation/volume/project.js';
+import { PROJECT_OPTIONS } from '../../../src/segmentation/volume/options.js';
+import { type AnnotatedSlices, projectThroughVolume } from '../../../src/segmentation/volume/project.js';
 import type { SegmentedSlice, SliceSegmenter } from '../../../src/segmentation/volume/projection.js';
 import { rememberingSegmenter } from '../../../src/segmentation/volume/remember.js';
 

@@ -1,0 +1,3 @@
+import { part } from '../../src/part.js';
+
+export const furtherViews = part('A part of the panel', () => import('./further-views.js'));
