@@ -43,6 +43,7 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
     provider: 'wasm (simd, 1 thread)',
     note,
     session: { executionProviders: ['wasm'] },
+    fusesAttention: true,
     during: options.during,
   });
 }
@@ -62,6 +63,7 @@ async function nativeRuntime(threads: number, providers: readonly string[], duri
     },
     // For the decoder, a quarter of whose time would go into fresh pages.
     frequent: { enableCpuMemArena: true },
+    fusesAttention: providers[0] === 'cpu',
     during,
   });
 }

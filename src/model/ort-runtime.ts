@@ -53,6 +53,7 @@ export interface OrtSettings {
   readonly during?: During;
   readonly whenLost?: OrtRuntime['whenLost'];
   readonly patience?: number;
+  readonly fusesAttention?: boolean;
 }
 
 /** Wraps whatever the runtime does. */
@@ -66,6 +67,7 @@ export function ortRuntime(ort: OrtModule, settings: OrtSettings): OrtRuntime {
     note,
     whenLost: settings.whenLost,
     patience: settings.patience,
+    fusesAttention: settings.fusesAttention,
     async createSession(bytes, options) {
       // The runtime would look for them below the working directory.
       await withExternalData(bytes, async () => {

@@ -12,6 +12,8 @@ export interface OrtRuntime {
   readonly note?: string;
   /** Calls back once its device is gone, with the reason, at once if it is; returns what takes the listener off. */
   readonly whenLost?: (listener: (reason: string) => void) => () => void;
+  /** Attention is faster as one operator of ONNX Runtime's own (fuse-attention.ts): on processors. */
+  readonly fusesAttention?: boolean;
   /** A request that takes longer, in milliseconds, will never be answered; absent if it always is. */
   readonly patience?: number;
   /** Rejects with whatever the runtime throws when the bytes are not a model it can run; callers add the plain words. */

@@ -15,7 +15,7 @@ import { TINY_MODEL } from '../support/tiny-model.js';
 workerContract('a worker in this thread', () => realWorker());
 
 describe('createLocalWorker', () => {
-  it("encodes to ONNX Runtime's own result, to the bit", async () => {
+  it("encodes to ONNX Runtime's own result for the file as it is", async () => {
     const { embedding } = await referenceResults();
     const spec = resolveModel();
     const [stock, delta] = await Promise.all(
@@ -27,7 +27,9 @@ describe('createLocalWorker', () => {
     });
     const { data, dims } = encoderTensor(diskImage(), spec.encoderInput);
     const outputs = await session.run({ [session.inputNames[0]]: new ort.Tensor('float32', data, dims) });
-    assert.deepEqual(embedding.features.data, outputs[session.outputNames[0]].data);
+    const expected = outputs[session.outputNames[0]].data as Float32Array;
+    const error = embedding.features.data.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i])), 0);
+    assert.ok(error < 1e-5, `differs by up to ${error}`); // attention is computed in another order
     await session.release();
   });
 

