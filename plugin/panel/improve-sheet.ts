@@ -55,7 +55,8 @@ export function improveSheet({ prospect, start }: ImproveChoices): Sheet {
       const tell = (seconds?: Readonly<Record<Preset, number>>) => {
         for (const [preset, detail] of details) {
           const time = seconds ? `${capital(durationText(seconds[preset]))}. ` : '';
-          setText(detail, time + DETAILS[preset] + (preset === 'best' && found.late ? LATE : ''));
+          const text = found.clicksAlone ? { ...DETAILS, ...CLICKS_ALONE }[preset] : DETAILS[preset];
+          setText(detail, time + text + (preset === 'best' && found.late ? LATE : ''));
         }
       };
       tell();
@@ -87,6 +88,10 @@ const DETAILS: Readonly<Record<Preset, string>> = {
   quick: 'Worth a try after a few objects.',
   better: 'Four times as long.',
   best: 'Longest, for many objects.',
+};
+const CLICKS_ALONE = {
+  quick: 'Clicks and boxes only. Worth a try after a few objects.',
+  better: 'Finding all objects at once is learned, too.',
 };
 const LATE = ' The encoder learns too, so images are embedded anew.';
 

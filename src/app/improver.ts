@@ -34,6 +34,8 @@ export interface Prospect {
   readonly where: string;
   /** Whether the longest one changes the encoder. */
   readonly late: boolean;
+  /** Whether the quick one is for clicks and boxes alone. */
+  readonly clicksAlone: boolean;
   /** Seconds of each, once they are measured on this machine. */
   seconds(task: TaskOptions): Promise<Readonly<Record<Preset, number>>>;
 }
@@ -96,6 +98,7 @@ export class Improver {
       report,
       where: host.where,
       late: host.parts.includes('late'),
+      clicksAlone: !partsOfPreset('quick', host, model).includes('instances'),
       seconds: async (task) => {
         const speed = await this.speedOf(model, host, data, task);
         const of = (preset: Preset) => {
@@ -203,9 +206,11 @@ export class Improver {
   }
 
   private job(preset: Preset, model: ModelSpec, host: TrainingHost, data: TrainingJob['data']): TrainingJob {
-    const parts = partsOfPreset(preset).filter((part) => host.parts.includes(part));
+    const { slow } = host;
+    const parts = partsOfPreset(preset, host, model);
     const speed = this.speeds.get(keyOf(model, host));
-    return { name: newName(model.name, modelNames()), model, preset, parts, data, ...(speed && { speed }) };
+    const name = newName(model.name, modelNames());
+    return { name, model, preset, parts, data, ...(slow && { slow }), ...(speed && { speed }) };
   }
 
   private async speedOf(

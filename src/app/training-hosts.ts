@@ -41,6 +41,7 @@ export function trainingInPage(start: () => Worker): TrainingHost {
   return remoteTraining({
     where: 'in this page',
     nice: false,
+    slow: true,
     parts: ['instances', 'mask_decoder'],
     open: () => portChannel(start()),
   });

@@ -90,7 +90,7 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
     const host = deps.host(model);
     const { report, ...data } = await dataOf(asked, deps, openInput);
     const preset = asked.preset ?? 'better';
-    const parts = (asked.parts ?? partsOfPreset(preset)).filter((part) => host.parts.includes(part));
+    const parts = asked.parts?.filter((part) => host.parts.includes(part)) ?? partsOfPreset(preset, host, model);
     const task = new TrainingTask(
       host,
       {
@@ -98,6 +98,7 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
         model,
         preset,
         parts,
+        slow: host.slow,
         pictures: asked.batch_size,
         fromScratch: asked.from_scratch,
         seed: asked.seed,

@@ -78,9 +78,25 @@ export const PRESETS = {
 } as const;
 export type Preset = keyof typeof PRESETS;
 
+/**
+ * Instead of these where arithmetic is several times slower, in a web page: three minutes on one image, of clicks and boxes
+ * alone (`partsOfPreset`). Measured in docs/training.md.
+ */
+const SLOW = { quick: { canvases: 8, decoder: 24, scores: 3 } } as const;
+
+/** Those of a preset where what is computed takes its usual time, or several times as long. */
+export interface Pace {
+  readonly slow?: boolean;
+}
+
 /** @param fromStart whether a trained instance decoder is gone on from */
-export function presetSettings(preset: Preset, fromStart: boolean, seed = 1): TrainingSettings {
-  const { canvases, instances, decoder, late, full, lora } = PRESETS[preset];
+export function presetSettings(
+  preset: Preset,
+  fromStart: boolean,
+  { seed = 1, slow = false }: Pace & { readonly seed?: number } = {},
+): TrainingSettings {
+  const short = slow && preset === 'quick' ? SLOW.quick : {};
+  const { canvases, instances, decoder, late, full, lora, scores } = { scores: 6, ...PRESETS[preset], ...short };
   return {
     canvases,
     instances: { steps: instances, learningRate: fromStart ? 1e-3 : 2e-3 },
@@ -89,7 +105,7 @@ export function presetSettings(preset: Preset, fromStart: boolean, seed = 1): Tr
     full: { steps: full, learningRate: 1e-4 },
     lora: { steps: lora, learningRate: 1e-4 },
     seed,
-    scores: 6,
+    scores,
     patience: 4,
   };
 }

@@ -27,7 +27,6 @@ import {
   type TrainingPhase,
   type TrainingSettings,
 } from './settings.js';
-import type { TrainerOptions } from './trainer.js';
 
 /**
  * Trains parts of a model on annotated images: canvases are made and encoded once, then the decoders are trained on their
@@ -155,6 +154,9 @@ async function trainInstances(training: ModelTraining, canvases: number, task: T
 /** The head that tells which of the masks is best is the weak part of SAM on micrographs, and starts far off. */
 const IOU_HEAD = { name: /iou_prediction_head/, factor: 5 } as const;
 
+/** With one picture a step, steps are restless: weights that score well at one of them may score badly at the next. */
+const AVERAGED = { average: 0.999 } as const;
+
 async function trainDecoder(training: ModelTraining, canvases: number, task: TaskOptions) {
   const { runtime, store, settings, scores, decoder: model, parts } = training;
   if (!model) throw new SamError('invalid_argument', 'Give the mask decoder that the training goes on from.');
@@ -163,7 +165,7 @@ async function trainDecoder(training: ModelTraining, canvases: number, task: Tas
   const objective = new PromptObjective(runtime, decoder, store, keys, { seed: settings.seed });
   try {
     const rateOf = (parameter: string) => (IOU_HEAD.name.test(parameter) ? IOU_HEAD.factor : 1);
-    const options = { ...settings.decoder, clip: 1, seed: settings.seed, rateOf };
+    const options = { ...settings.decoder, clip: 1, seed: settings.seed, rateOf, ...AVERAGED };
     const score: Score | undefined =
       scores && ((weights, inner) => scores.decoder(withWeights(decoder, weights), inner));
     const learned = await learn(
@@ -182,13 +184,6 @@ async function trainDecoder(training: ModelTraining, canvases: number, task: Tas
  */
 const JOINT_RATES: Readonly<Record<JointPart, number>> = { late: 1, encoder: 1, lora: 5, decoder: 0.5, instances: 5 };
 
-/** Where each picture comes once, steps are restless. */
-const AVERAGED = { average: 0.999 } as const;
-const AVERAGE: Readonly<Record<EncoderPart, Pick<TrainerOptions, 'average'>>> = {
-  late: {},
-  full: AVERAGED,
-  lora: AVERAGED,
-};
 /** Where the random numbers of pictures that are made at their step begin, apart from those of the others. */
 const FRESH = -2;
 
@@ -213,7 +208,7 @@ async function trainEncoder(
         ...commonOf(training),
         name: part,
         objective,
-        options: { ...settings[part], clip: Number.POSITIVE_INFINITY, seed, rateOf: jointRate, ...AVERAGE[part] },
+        options: { ...settings[part], clip: Number.POSITIVE_INFINITY, seed, rateOf: jointRate, ...AVERAGED },
         start: joined({
           [encoder.part]: encoder.weights,
           decoder: decoder.weights,

@@ -17,7 +17,7 @@ import { changedEncoder, jointScore } from './joint/validation.js';
 import type { TrainingImage } from './labelled-image.js';
 import type { Weights } from './parameters.js';
 import { type DecoderPart, trainableDecoder } from './prompts/mask-decoder.js';
-import { promptScore } from './prompts/validation.js';
+import { type PromptScores, promptScores, scoreOfPrompts } from './prompts/validation.js';
 import {
   type EncoderPart,
   encoderPart,
@@ -82,6 +82,12 @@ export async function trainParts(
   const part = encoderPart(parts);
   const learning = part && LEARNING[part](readModel(files.encoder), model);
   const encoder = await encoderOf(runtime, files.encoder, model, parts);
+  const prompted = promptScores(runtime, encoder, heldBack);
+  let known: PromptScores | undefined;
+  const before = async (inner: TaskOptions) => {
+    known ??= await prompted(files.decoder, inner);
+    return known;
+  };
   try {
     const trained = await trainModel(
       {
@@ -97,8 +103,8 @@ export async function trainParts(
         ...(heldBack.length > 0 && {
           scores: {
             instances: instanceScore(runtime, encoder, heldBack),
-            decoder: promptScore(runtime, encoder, heldBack),
-            ...(part && decoder && { joint: jointScore(runtime, files.encoder, model, decoder, heldBack) }),
+            decoder: async (trained, inner) => scoreOfPrompts(await prompted(trained, inner), await before(inner)),
+            ...(part && decoder && { joint: jointScore(runtime, files.encoder, model, decoder, heldBack, before) }),
           },
         }),
         ...listener,

@@ -22,6 +22,8 @@ export interface TrainingJob {
   /** The model to go on from. */
   readonly model: ModelSpec;
   readonly preset: Preset;
+  /** Of the host. */
+  readonly slow?: boolean;
   /** Those of them that the model has learn. */
   readonly parts: readonly TrainedPart[];
   /** Instead of the preset's. */
@@ -64,6 +66,8 @@ export interface TrainingHost {
   readonly where: string;
   /** It gives way to all else on the machine; one that does not has to be let rest. */
   readonly nice: boolean;
+  /** Its arithmetic takes several times as long, so that its quick training is shorter. */
+  readonly slow?: boolean;
   /** Parts for which it has the memory. */
   readonly parts: readonly TrainedPart[];
   measure(job: TrainingJob, task?: TaskOptions): Promise<TrainingSpeed>;
@@ -71,13 +75,22 @@ export interface TrainingHost {
   train(job: TrainingJob, run?: TrainingRun): Promise<TrainingResult>;
 }
 
-/** What each preset trains, where it can be. */
-export function partsOfPreset(preset: Preset): readonly TrainedPart[] {
-  return preset === 'best' ? ['instances', 'mask_decoder', 'late'] : ['instances', 'mask_decoder'];
+/** What a preset trains of a model on a host; the quick one of a slow host clicks and boxes alone, where there is a choice. */
+export function partsOfPreset(
+  preset: Preset,
+  { parts, slow = false }: Pick<TrainingHost, 'parts' | 'slow'>,
+  { instances }: Pick<ModelSpec, 'instances'>,
+): TrainedPart[] {
+  const clicksAlone = slow && preset === 'quick' && instances !== undefined;
+  const both: readonly TrainedPart[] = clicksAlone ? ['mask_decoder'] : ['instances', 'mask_decoder'];
+  return (preset === 'best' ? [...both, 'late' as const] : both).filter((part) => parts.includes(part));
 }
 
-export function settingsOf({ preset, steps = {}, pictures, seed }: TrainingJob, goesOn: boolean): TrainingSettings {
-  const settings = presetSettings(preset, goesOn, seed);
+export function settingsOf(
+  { preset, slow, steps = {}, pictures, seed }: TrainingJob,
+  goesOn: boolean,
+): TrainingSettings {
+  const settings = presetSettings(preset, goesOn, { seed, slow });
   const { canvases, instances, decoder, late, full, lora } = settings;
   return {
     ...settings,

@@ -21,12 +21,12 @@ export type TrainingAnswer =
   | { readonly result: TrainingResult }
   | { readonly error: { readonly code: string; readonly message: string } };
 
-export interface RemoteOptions extends Pick<TrainingHost, 'where' | 'nice' | 'parts'> {
+export interface RemoteOptions extends Pick<TrainingHost, 'where' | 'nice' | 'slow' | 'parts'> {
   readonly open: () => Promise<Channel> | Channel;
 }
 
 /** The end that asks: a host over a channel for each job. */
-export function remoteTraining({ where, nice, parts, open }: RemoteOptions): TrainingHost {
+export function remoteTraining({ where, nice, slow, parts, open }: RemoteOptions): TrainingHost {
   const ask = async <T>(
     what: 'measure' | 'train',
     { data, ...job }: TrainingJob,
@@ -65,6 +65,7 @@ export function remoteTraining({ where, nice, parts, open }: RemoteOptions): Tra
   return {
     where,
     nice,
+    ...(slow && { slow }),
     parts,
     measure: (job, task = {}) => ask('measure', job, task, (answer) => ('speed' in answer ? answer.speed : undefined)),
     train: (job, run = {}) => ask('train', job, run, (answer) => ('result' in answer ? answer.result : undefined)),

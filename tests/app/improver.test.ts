@@ -7,7 +7,13 @@ import { tensor } from '../../src/ndimage/array.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { AnnotatedImage } from '../../src/training/annotated.js';
 import type { ModelCard } from '../../src/training/model-card.js';
-import type { TrainingHost, TrainingJob, TrainingRun } from '../../src/training/training-job.js';
+import {
+  partsOfPreset,
+  settingsOf,
+  type TrainingHost,
+  type TrainingJob,
+  type TrainingRun,
+} from '../../src/training/training-job.js';
 
 function annotated(seed: number): AnnotatedImage {
   const { labels } = cellPhantom({ seed, size: [96, 128], cells: 10 });
@@ -18,6 +24,7 @@ function annotated(seed: number): AnnotatedImage {
 class FakeHost implements TrainingHost {
   readonly where = 'in a test';
   readonly nice: boolean;
+  readonly slow: boolean;
   readonly parts = ['instances', 'mask_decoder'] as const;
   readonly jobs: TrainingJob[] = [];
   measured = 0;
@@ -25,8 +32,9 @@ class FakeHost implements TrainingHost {
   end: (before: number, after: number) => void = () => undefined;
   fail: (error: Error) => void = () => undefined;
 
-  constructor(nice = true) {
+  constructor({ nice = true, slow = false } = {}) {
     this.nice = nice;
+    this.slow = slow;
   }
 
   async measure() {
@@ -86,6 +94,25 @@ describe("a model made better on one's own objects (app)", () => {
     await assert.rejects(improver(host, []).made.prospect(true), { code: 'invalid_argument' });
   });
 
+  it('is brief where arithmetic is slow, and leaves an instance decoder that is there as it is then', async () => {
+    const host = new FakeHost({ slow: true });
+    const { made } = improver(host);
+    const prospect = await made.prospect(true);
+    assert.ok(prospect.clicksAlone);
+    const { quick, better } = await prospect.seconds({});
+    assert.ok(quick < better / 4, `${quick} of ${better}`);
+    void made.start('quick', true);
+    await settled();
+    const [job] = host.jobs;
+    assert.deepEqual(job.parts, ['mask_decoder']);
+    const { canvases, decoder, scores } = settingsOf(job, true);
+    assert.deepEqual([canvases, decoder.steps, scores], [8, 24, 3]);
+    made.close();
+    assert.ok(!(await improver(new FakeHost()).made.prospect(true)).clicksAlone);
+    assert.deepEqual(partsOfPreset('better', host, job.model), ['instances', 'mask_decoder']);
+    assert.deepEqual(partsOfPreset('quick', host, {}), ['instances', 'mask_decoder'], 'there is none yet');
+  });
+
   it('offers what is better; taking it and going back are one step each', async () => {
     const host = new FakeHost();
     const { made, used } = improver(host);
@@ -134,7 +161,7 @@ describe("a model made better on one's own objects (app)", () => {
 
   it('rests while anything is computed for the hand, unless it gives way by itself', async () => {
     for (const nice of [false, true]) {
-      const host = new FakeHost(nice);
+      const host = new FakeHost({ nice });
       const { made, session } = improver(host);
       void made.start('quick', true);
       await settled();

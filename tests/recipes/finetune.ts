@@ -27,6 +27,11 @@ const CYTOLOGY = ['08275a5b1c2d', '76a372bfd3fa'].map(
   (id): Item => ({ id, file: `training/dsb2018/images/${id}.png`, labels: `training/dsb2018/labels/${id}.png` }),
 );
 
+/** Open ones, with a third of their kind; small, so that they can be annotated in a browser's test. */
+const TWO_NUCLEI = ['4185b9369fc8', '2817299fd3b8'].map(
+  (id): Item => ({ id, file: `a_lm2d/dsb2018/${id}.png`, labels: `a_lm2d/dsb2018/${id}_labels.png` }),
+);
+
 interface Recipe {
   /** Of the images that are scored. */
   readonly prefix: string;
@@ -41,6 +46,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   'phase contrast': { prefix: 'usiigaci-set', folds: 4, parts: ALL_PARTS },
   // Two annotated, and the third of them.
   cytology: { prefix: 'dsb-1b44d2264383', folds: 1, training: CYTOLOGY },
+  'two nuclei': { prefix: 'dsb-aa47f0b303b1', folds: 1, training: TWO_NUCLEI, parts: ['--parts', 'mask_decoder'] },
   'SEM axons': { prefix: 'axon-', folds: 3 },
 };
 
@@ -157,10 +163,14 @@ interface ScoredImage {
 }
 
 /** Without training there is no instance decoder of these images: the grid of points finds what it finds. */
-async function scoreOn({ index, set, testing }: Fold, model: ModelSpec, { work }: Values): Promise<ScoredImage[]> {
+async function scoreOn(
+  { index, set, testing, parts }: Fold,
+  model: ModelSpec,
+  { work }: Values,
+): Promise<ScoredImage[]> {
   const worker = await realWorker();
   const choices = {
-    only: index === 0 ? 'prompts,amg' : 'prompts,ais',
+    only: parts.includes('mask_decoder') ? 'prompts' : index === 0 ? 'prompts,amg' : 'prompts,ais',
     objects: '24',
     work: path.join(work, 'embeddings'),
   };

@@ -4,12 +4,13 @@ import { encoderWithEarlyFeatures } from '../../src/model/early-features.js';
 import { ImageEncoder } from '../../src/model/image-encoder.js';
 import { SAM_ENCODER_INPUT } from '../../src/model/model-spec.js';
 import { createNodeRuntime, fetchBytesInNode } from '../../src/model/node-runtime.js';
+import type { OnnxModel } from '../../src/onnx/model.js';
 import { readModel } from '../../src/onnx/read.js';
 import { lateStage, STAGE_NAME } from '../../src/training/encoder/late-stage.js';
 import { wholeEncoder } from '../../src/training/encoder/trainable-encoder.js';
 import { EARLY } from '../../src/training/instances/feature-cache.js';
 import type { JointWeights } from '../../src/training/joint/joint-objective.js';
-import { promptScore } from '../../src/training/prompts/validation.js';
+import { promptScores, scoreOfPrompts } from '../../src/training/prompts/validation.js';
 import { presetSettings } from '../../src/training/settings.js';
 import { trainModel } from '../../src/training/train-model.js';
 import { discs } from '../support/discs.js';
@@ -35,9 +36,10 @@ describe('training of a model', () => {
     };
     const parts = new Set(['instances', 'mask_decoder', 'late'] as const);
     const ofJoint = [0.2, 0.3, 0.4, 0.5];
+    const prompted = promptScores(runtime, encoder, images);
     const scores = {
       instances: async () => 1,
-      decoder: promptScore(runtime, encoder, images),
+      decoder: async (model: OnnxModel) => scoreOfPrompts(await prompted(model), await prompted(decoder)),
       joint: async ({ encoder }: JointWeights) => {
         assert.ok(encoder.has('neck.2.weight'));
         return ofJoint.shift() as number;
@@ -72,5 +74,16 @@ describe('training of a model', () => {
     await assert.rejects(trainModel(alone), { code: 'invalid_argument', message: /both decoders/ });
     const both = { ...training, parts: new Set(['instances', 'mask_decoder', 'late', 'full'] as const) };
     await assert.rejects(trainModel(both), { code: 'invalid_argument', message: /exclude each other/ });
+  });
+
+  it('takes no weights that lose more than a hundredth by boxes, whatever clicks gain', () => {
+    const before = { point: 0.5, box: 0.8 };
+    const score = (point: number, box: number) => scoreOfPrompts({ point, box }, before);
+    const start = score(0.5, 0.8);
+    assert.ok(Math.abs(start - 0.65) < 1e-9);
+    assert.ok(Math.abs(score(0.6, 0.795) - 0.6975) < 1e-9);
+    assert.ok(score(0.9, 0.785) < start);
+    assert.ok(score(0.9, 0.7) < score(0.9, 0.75), 'the more is lost, the worse');
+    assert.ok(Math.abs(score(0.3, 0.6) - 0.45) < 1e-9, 'never more than it is');
   });
 });

@@ -214,7 +214,7 @@ function nameOf({ trained_model_name }: Values): string {
 
 function settingsOf(values: Values, seed: number, fromStart: boolean): TrainingSettings {
   const { preset, n_iterations, n_prompt_iterations, n_late_iterations, n_full_iterations, n_canvases } = values;
-  const settings = presetSettings(oneOf('preset', Object.keys(PRESETS) as Preset[], preset), fromStart, seed);
+  const settings = presetSettings(oneOf('preset', Object.keys(PRESETS) as Preset[], preset), fromStart, { seed });
   const whole = (name: string, text: string | undefined, otherwise: number) =>
     text === undefined ? otherwise : wholeNumber(name, text, 1);
   const { instances, decoder, late, full, lora, canvases } = settings;

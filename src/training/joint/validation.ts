@@ -12,7 +12,7 @@ import { instanceScore } from '../instances/validation.js';
 import type { TrainingImage } from '../labelled-image.js';
 import type { Weights } from '../parameters.js';
 import { trainableDecoder, withWeights } from '../prompts/mask-decoder.js';
-import { promptScore } from '../prompts/validation.js';
+import { type PromptScores, promptScores, scoreOfPrompts } from '../prompts/validation.js';
 import type { JointWeights } from './joint-objective.js';
 
 type Traits = Pick<ModelSpec, 'encoderInput' | 'earlyFeatures'>;
@@ -34,7 +34,8 @@ export async function changedEncoder(
  * now.
  *
  * @param encoder the file that the weights were taken from
- * @returns the mean of the accuracy of objects found at once (`instanceScore`) and of objects prompted (`promptScore`)
+ * @param before what objects prompted score before any training
+ * @returns the mean of the accuracy of objects found at once (`instanceScore`) and of objects prompted (`scoreOfPrompts`)
  */
 export function jointScore(
   runtime: OrtRuntime,
@@ -42,13 +43,15 @@ export function jointScore(
   { encoderInput, earlyFeatures }: Traits,
   decoder: OnnxModel,
   images: readonly TrainingImage[],
+  before: (task: TaskOptions) => Promise<PromptScores>,
 ) {
   return async (weights: JointWeights, task: TaskOptions = {}): Promise<number> => {
     const current = await changedEncoder(runtime, encoder, { encoderInput, earlyFeatures }, weights.encoder);
     try {
       const found = await instanceScore(runtime, current, images)(weights.instances, task);
       const trained = withWeights(trainableDecoder(decoder, new Set()), weights.decoder);
-      return (found + (await promptScore(runtime, current, images)(trained, task))) / 2;
+      const prompted = await promptScores(runtime, current, images)(trained, task);
+      return (found + scoreOfPrompts(prompted, await before(task))) / 2;
     } finally {
       await current.release();
     }

@@ -23,15 +23,35 @@ interface ScoredImage {
   readonly objects: readonly Mask[];
 }
 
+/** Mean IoU over objects and images. */
+export interface PromptScores {
+  readonly point: number;
+  readonly box: number;
+}
+
+/** What is gained by clicks may not cost more than this by boxes, which are good before any training. */
+const MOST_LOST_BY_BOX = 0.01;
+
+/**
+ * @param before of the model that the training goes on from
+ * @returns the mean of both ways; less than what was before where boxes have become worse by more than a hundredth, so that
+ *   such weights are never the best
+ */
+export function scoreOfPrompts({ point, box }: PromptScores, before: PromptScores): number {
+  const lost = before.box - MOST_LOST_BY_BOX - box;
+  const mean = (point + box) / 2;
+  return lost > 0 ? Math.min(mean, (before.point + before.box) / 2 - lost) : mean;
+}
+
 /**
  * Scores a mask decoder as it will be used: objects of whole images, each from its innermost point (the mask that the
  * decoder believes most in) and from its box.
  *
- * @returns for a decoder the mean IoU over both ways and the images. Images are encoded once (4 MB each).
+ * @returns for a decoder its scores. Images are encoded once (4 MB each).
  */
-export function promptScore(runtime: OrtRuntime, encoder: ImageEncoder, images: readonly TrainingImage[]) {
+export function promptScores(runtime: OrtRuntime, encoder: ImageEncoder, images: readonly TrainingImage[]) {
   let prepared: Promise<ScoredImage[]> | undefined;
-  return async (model: OnnxModel, task: TaskOptions = {}): Promise<number> => {
+  return async (model: OnnxModel, task: TaskOptions = {}): Promise<PromptScores> => {
     prepared ??= prepare(encoder, images.slice(0, MOST_IMAGES), task).catch((error: unknown) => {
       prepared = undefined;
       throw error;
@@ -39,9 +59,12 @@ export function promptScore(runtime: OrtRuntime, encoder: ImageEncoder, images: 
     const scored = await prepared;
     const decoder = await createMaskDecoder(runtime, writeModel(model));
     try {
-      let sum = 0;
-      for (const image of scored) sum += await iouOn(image, decoder, task);
-      return sum / scored.length;
+      const mean = async (setting: PromptSetting) => {
+        let sum = 0;
+        for (const image of scored) sum += await iouOn(image, setting, decoder, task);
+        return sum / scored.length;
+      };
+      return { point: await mean(POINT), box: await mean(BOX) };
     } finally {
       await decoder.dispose();
     }
@@ -65,11 +88,14 @@ async function prepare(
 
 const [POINT, , , BOX] = STANDARD_SETTINGS;
 
-async function iouOn({ embedding, objects }: ScoredImage, decoder: MaskDecoder, task: TaskOptions): Promise<number> {
-  let sum = 0;
-  for (const setting of [POINT, BOX])
-    for (const iou of await iousOf(embedding, objects, setting, decoder, task)) sum += iou;
-  return sum / (2 * objects.length);
+async function iouOn(
+  { embedding, objects }: ScoredImage,
+  setting: PromptSetting,
+  decoder: MaskDecoder,
+  task: TaskOptions,
+): Promise<number> {
+  const ious = await iousOf(embedding, objects, setting, decoder, task);
+  return ious.reduce((sum, iou) => sum + iou, 0) / objects.length;
 }
 
 /** IoU of each object with the mask from its prompt. */
