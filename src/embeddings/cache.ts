@@ -45,7 +45,7 @@ export interface CacheOptions {
   readonly signature: Signature;
   readonly geometry: CacheGeometry;
   /** Gives each embedding its `id`. */
-  idOf(at: Place, features: Embedding['features']): string;
+  idOf(at: Place, features: Embedding['features']): Promise<string>;
   /** How many further levels an embedding has to have (`Embedding.levels`). */
   readonly levels?: number;
   /** Store new embeddings in half precision: half the space, relative error up to 2^-11. */
@@ -105,7 +105,7 @@ export async function openEmbeddingCache(store: Store, options: CacheOptions): P
       if (!features) return undefined;
       const levels = options.levels ? await levelsAt(at) : undefined;
       if (options.levels && !levels) return undefined;
-      return { features, ...(levels && { levels }), ...frameOf(at), id: options.idOf(at, features) };
+      return { features, ...(levels && { levels }), ...frameOf(at), id: await options.idOf(at, features) };
     },
     early: ({ plane, tile }) => earlyArrays.get(plane, tile),
     async set(at, { features, early, levels }) {

@@ -8,7 +8,7 @@ import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import { makeTiling, type Tiling } from '../ndimage/blocking.js';
-import type { TaskOptions } from '../task.js';
+import { pause, type TaskOptions } from '../task.js';
 import { type EmbeddingCache, openEmbeddingCache, type Place, readAttributes } from './cache.js';
 import { contentHash } from './content-hash.js';
 import type { EmbeddingOptions } from './options.js';
@@ -132,21 +132,24 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     const image = await imageOf(at.plane, boxOf(at), { signal });
     await worker.load(model, { signal, onProgress });
     const encoded = await worker.encode(model.name, image, { early, signal, onProgress });
-    const embedding = { ...encoded, id: idOf(key, at, encoded.features) };
+    await pause(); // megabytes have arrived, are told apart and written: each in tasks of their own
+    const embedding = { ...encoded, id: await idOf(key, at, encoded.features) };
     if (cache) keep(cache, at, embedding);
     return embedding;
   }
 
   /** Writes beside whoever waits for the embedding: it is as good from memory. */
   function keep(cache: EmbeddingCache, at: Place, embedding: Embedding): void {
-    const write = cache.set(at, embedding).then(
-      () => {
-        storageError = undefined;
-      },
-      (error) => {
-        storageError = asSamError(error);
-      },
-    );
+    const write = pause()
+      .then(() => cache.set(at, embedding))
+      .then(
+        () => {
+          storageError = undefined;
+        },
+        (error) => {
+          storageError = asSamError(error);
+        },
+      );
     writing = Promise.all([writing, write]);
   }
 
@@ -256,8 +259,8 @@ function keyOf({ plane, tile }: Place): string {
  * What decoders and workers know an embedding by. Of two with the same signature, say one from a file and one encoded
  * here, the content may differ.
  */
-function idOf(signature: string, at: Place, { data }: Tensor<Float32Array>): string {
-  return `${signature}/${keyOf(at)}/${contentHash(data)}`;
+async function idOf(signature: string, at: Place, { data }: Tensor<Float32Array>): Promise<string> {
+  return `${signature}/${keyOf(at)}/${await contentHash(data)}`;
 }
 
 const isIndex = (value: number | undefined, length: number) =>

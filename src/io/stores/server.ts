@@ -33,14 +33,13 @@ export function serverStore({ url, token }: { readonly url: string; readonly tok
       return response.status === 204 ? undefined : new Uint8Array(await response.arrayBuffer());
     },
     async set(key, value) {
-      // A copy of its own: fetch would send a view's bytes, but types want an ArrayBuffer.
-      await request('write', key, addressOf(key), { method: 'PUT', body: value.slice() as Uint8Array<ArrayBuffer> });
+      await request('write', key, addressOf(key), { method: 'PUT', body: bodyOf(value) });
     },
     async create(key, value) {
       const response = await request('write', key, addressOf(key), {
         method: 'PUT',
         headers: { 'if-none-match': '*' },
-        body: value.slice() as Uint8Array<ArrayBuffer>,
+        body: bodyOf(value),
       });
       return response.status !== 412;
     },
@@ -52,4 +51,12 @@ export function serverStore({ url, token }: { readonly url: string; readonly tok
       yield* (await response.json()) as string[];
     },
   };
+}
+
+/**
+ * As a blob, which the browser sends aside. Megabytes as they are it would copy while `fetch` is called, and where its tools watch
+ * the network that takes the thread for a second.
+ */
+function bodyOf(value: Uint8Array): Blob {
+  return new Blob([value as Uint8Array<ArrayBuffer>]);
 }
