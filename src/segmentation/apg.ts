@@ -13,7 +13,7 @@ import type { SegmentContext } from './context.js';
 import { segmentEach } from './from-prompts.js';
 import { seedsInBlocks } from './instances/blocks.js';
 import { generateInstances, labelsOf } from './instances/generate.js';
-import { type InstanceOptions, initializeInstances } from './instances/initialize.js';
+import { type InstanceOptions, initializeInstances, SIDE, SMALL } from './instances/initialize.js';
 import { pixelMaps } from './instances/pixel-maps.js';
 import { SEED_THRESHOLDS, type SeedThresholds, seedMask, speckSize } from './instances/post-process.js';
 import type { InstanceState } from './instances/state.js';
@@ -24,7 +24,8 @@ import { type AutomaticObject, type ScoredMask, scoredMask } from './scored-mask
  * what they look like (`AutomaticPromptGenerator` of micro_sam/instance_segmentation.py, 1.8; Archit et al., MIDL 2026).
  * Unlike there, components of fewer than 4 pixels give no prompt, the point is always inside its component, and masks are
  * merged by score in one pass, as micro-sam's development branch does. Of the three masks of a point the one is taken that
- * agrees best with the object that the maps show there: by its own score, SAM prefers the background to small objects.
+ * agrees best with the object that the maps show there: by its own score, SAM prefers the background to small objects. Of
+ * objects so small that none is good enough, the maps' own outline stays.
  */
 export interface ApgState {
   readonly instances: InstanceState;
@@ -40,7 +41,8 @@ export interface ApgState {
 export type ApgRejection = 'low score' | 'disagrees with the maps' | 'size' | 'duplicate' | 'truncated';
 
 export interface ApgResult {
-  readonly objects: readonly Required<AutomaticObject>[];
+  /** Those of the maps have no scores. */
+  readonly objects: readonly AutomaticObject[];
   readonly rejected: readonly RejectedPoint[];
 }
 
@@ -165,10 +167,13 @@ function inOrder(list: readonly number[]): number[] {
 /** One mask for each point that has a good one, as it was refined; `rejected` learns of the others. */
 function candidatesOf(state: ApgState, { predIouThresh }: ApgThresholds, rejected: RejectedPoint[] = []) {
   const objectAt = objectsOfMaps(state);
-  return masksByPrompt(state.masks).flatMap(({ point, masks }): (ScoredMask & { readonly point: YX })[] => {
+  const mapsKnowBetter = areSmall(state);
+  return masksByPrompt(state.masks).flatMap(({ point, masks }): Omit<AutomaticObject, 'id'>[] => {
     const good = masks.filter((mask) => mask.predictedIou >= predIouThresh);
-    const best = agreeing(good, objectAt(point));
+    const object = objectAt(point);
+    const best = agreeing(good, object);
     if (best) return [{ ...scoredMask(best), point }];
+    if (object && mapsKnowBetter) return [{ mask: object, point }];
     rejected.push({ point, reason: good.length === 0 ? 'low score' : 'disagrees with the maps' });
     return [];
   });
@@ -181,14 +186,14 @@ export function generateApg(state: ApgState, given: Partial<ApgThresholds> = {})
   const least = minObjectSize === 'size' ? speckSize(state.instances.diameter ?? 0) : minObjectSize;
   const [height, width] = state.masks.size;
   const claimed = new Uint8Array(height * width);
-  const objects: Required<AutomaticObject>[] = [];
+  const objects: AutomaticObject[] = [];
   const rejected: RejectedPoint[] = [];
   if (state.masks.tiles.length === 0) return { objects, rejected };
   const candidates = candidatesOf(state, thresholds, rejected).map((candidate) => ({
     ...candidate,
     ...state.refined?.get(candidate.mask),
   }));
-  const score = (mask: { predictedIou: number; stability: number }) => mask.predictedIou * mask.stability;
+  const score = ({ predictedIou = 0, stability = 0 }: Partial<ScoredMask>) => predictedIou * stability;
   candidates.sort((a, b) => score(b) - score(a));
   for (const { mask, point, predictedIou, stability } of candidates) {
     const reject = (reason: ApgRejection) => rejected.push({ point, reason });
@@ -199,11 +204,21 @@ export function generateApg(state: ApgState, given: Partial<ApgThresholds> = {})
       else if (free.area < least) reject('truncated');
       else {
         claim(free, claimed, width);
-        objects.push({ id: objects.length + 1, mask: free, point, predictedIou, stability });
+        const scores = predictedIou !== undefined && stability !== undefined && { predictedIou, stability };
+        objects.push({ id: objects.length + 1, mask: free, point, ...scores });
       }
     }
   }
   return { objects, rejected };
+}
+
+/**
+ * Objects are smaller than the mask decoder outlines well in what it sees. Maps see them enlarged, so where no good mask
+ * comes of a point, the object of the maps there is the better one.
+ */
+function areSmall({ instances: { diameter }, masks: { tiles } }: ApgState): boolean {
+  const side = Math.max(...tiles.map(({ frame: [top, left, bottom, right] }) => Math.max(bottom - top, right - left)));
+  return diameter !== undefined && (diameter * SIDE) / side < SMALL;
 }
 
 /** Least IoU of a mask and the object of the maps that both are to be of. */

@@ -17,7 +17,7 @@ export const PRESET_NAMES = ['nuclei', 'phase_contrast', 'axons', 'membranes'] a
 export type PresetName = (typeof PRESET_NAMES)[number];
 
 export const AUTOMATIC_PRESETS: Readonly<Record<PresetName, AutomaticPreset>> = {
-  nuclei: { title: 'nuclei', mode: 'apg' },
+  nuclei: { title: 'fluorescent nuclei', mode: 'apg' },
   phase_contrast: {
     title: 'cells without stain',
     mode: 'ais',

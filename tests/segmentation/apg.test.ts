@@ -127,6 +127,24 @@ describe('automatic prompt generation', function () {
     assert.deepEqual(generateApg(disagreeing).rejected, [{ point: [40, 40], reason: 'disagrees with the maps' }]);
   });
 
+  it('keeps the outline of the maps for objects that are too small for the mask decoder', () => {
+    const labels = { data: new Uint32Array(256 * 256), shape: [256, 256] };
+    for (let y = 20; y < 60; y++) labels.data.fill(1, y * 256 + 20, y * 256 + 60);
+    const maps = stateOf(oracleMaps(labels).data, [256, 256]);
+    const apgWith = (diameter: number) => ({
+      instances: { ...maps, diameter },
+      masks: masksOf([{ ...square([35, 35], 0.5), point: [40, 40] }]),
+      seeds: SEED_THRESHOLDS,
+    });
+    const [small, large] = [generateApg(apgWith(7)), generateApg(apgWith(9))];
+    assert.deepEqual(
+      small.objects.map(({ mask, predictedIou }) => [mask.area, predictedIou]),
+      [[1600, undefined]],
+    );
+    assert.deepEqual(small.rejected, []);
+    assert.deepEqual(large, { objects: [], rejected: [{ point: [40, 40], reason: 'low score' }] });
+  });
+
   it('outlines the objects of an image by the real model, whole and in tiles', async () => {
     const { image, labels } = cellPhantom({ size: [256, 256], cells: 12 });
     const worker = await nodeWorker();

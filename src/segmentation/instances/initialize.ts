@@ -33,9 +33,9 @@ export interface InstanceOptions {
 }
 
 /** Of the encoder's square. */
-const SIDE = 1024;
+export const SIDE = 1024;
 /** Median diameter, in pixels of the encoder's square, below which the second pass pays. */
-const SMALL = 32;
+export const SMALL = 32;
 /** What objects are enlarged to, and by how much at most. */
 const WANTED = 40;
 const MOST = 4;
