@@ -126,9 +126,9 @@ export class AnnotationSession implements SessionActions {
     this.set(emptyState(this.current.settings));
   }
 
-  /** A prompt id that no prompt of this session has. */
+  /** A prompt id that no prompt of this session has, nor begins with: what is made at once shares it, as `p1-0`, `p1-1` … */
   newPromptId(): string {
-    const taken = new Set(this.current.prompts.map((prompt) => prompt.id));
+    const taken = new Set(this.current.prompts.map((prompt) => prompt.id.replace(/-\d+$/, '')));
     let id: string;
     do id = `p${++this.promptCount}`;
     while (taken.has(id));

@@ -182,6 +182,24 @@ describe('service', () => {
     assert.deepEqual([ids.length, labels], [5, [1, 1, 1, 1, 0]]);
   });
 
+  it('prompts that come after those of a saved session take no place of theirs', async () => {
+    const { service: before } = await openedService();
+    await before.set_settings({ auto_segment: false });
+    await before.add_point_prompts([[10, 10]]);
+    const saved = await before.export_session();
+    const { service } = await openedService();
+    await service.import_session(saved);
+    await service.set_settings({ auto_segment: true });
+    await service.add_point_prompts([
+      [10, 10],
+      [20, 20],
+    ]);
+    const prompts = await service.get_prompts();
+    assert.equal(prompts.length, 3);
+    assert.equal(new Set(prompts.map(({ id }) => id)).size, 3);
+    assert.equal((await service.get_state()).layers.current_object.count, 1);
+  });
+
   it('takes an ellipse by its box', async () => {
     const { service } = await openedService();
     await service.add_ellipse_prompts([[10, 10, 30, 50]], { plane: 0 });

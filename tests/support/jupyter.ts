@@ -5,13 +5,20 @@ import path from 'node:path';
 import { build } from 'esbuild';
 import type { BrowserContext } from 'playwright-core';
 
-/** A real JupyterLab with ImJoy's extension, on this machine only, for tests/integration. */
+/** A real Jupyter with ImJoy's extensions, on this machine only, for tests/integration. */
 export const JUPYTER_PACKAGES = [
   'jupyterlab==4.6.6',
+  'notebook==7.6.5',
+  'nbclassic==1.3.3',
   'imjoy-jupyterlab-extension==0.2.6',
+  'imjoy-jupyter-extension==0.3.0', // of the classic notebook
   'imjoy-rpc==0.5.59',
   'numpy==2.4.6',
 ] as const;
+
+/** JupyterLab, Notebook 7, and the classic notebook: module → where it opens notebooks. */
+const APPS = { jupyterlab: 'lab/tree', notebook: 'notebooks', nbclassic: 'nbclassic/notebooks' } as const;
+export type JupyterApp = keyof typeof APPS;
 
 export interface Jupyter {
   /** Address that opens a notebook. */
@@ -22,12 +29,12 @@ export interface Jupyter {
 const TOKEN = 'test';
 
 /** @param python of an environment with the packages above */
-export async function startJupyter(python: string): Promise<Jupyter> {
+export async function startJupyter(python: string, app: JupyterApp = 'jupyterlab'): Promise<Jupyter> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'jupyter-'));
   const child = spawn(
     python,
     [
-      ...['-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', '--port=0'],
+      ...['-m', app, '--no-browser', '--allow-root', '--ip=127.0.0.1', '--port=0'],
       ...[`--ServerApp.root_dir=${folder}`, `--IdentityProvider.token=${TOKEN}`, '--LabApp.news_url=None'],
     ],
     {
@@ -47,10 +54,10 @@ export async function startJupyter(python: string): Promise<Jupyter> {
   const origin = await new Promise<string>((resolve, reject) => {
     child.stderr.on('data', (chunk) => {
       output += chunk;
-      const found = /(http:\/\/127\.0\.0\.1:\d+)\/lab\?token=/.exec(output);
+      const found = /(http:\/\/127\.0\.0\.1:\d+)\/[\w/]+\?token=/.exec(output);
       if (found) resolve(found[1]);
     });
-    void exited.then(() => reject(new Error(`JupyterLab ended.\n${output}`)));
+    void exited.then(() => reject(new Error(`Jupyter ended.\n${output}`)));
   });
   return {
     notebook(name, cells) {
@@ -68,7 +75,7 @@ export async function startJupyter(python: string): Promise<Jupyter> {
         })),
       };
       writeFileSync(path.join(folder, name), JSON.stringify(notebook));
-      return `${origin}/lab/tree/${name}?token=${TOKEN}`;
+      return `${origin}/${APPS[app]}/${name}?token=${TOKEN}`;
     },
     async stop() {
       child.kill('SIGTERM');
@@ -79,7 +86,10 @@ export async function startJupyter(python: string): Promise<Jupyter> {
 }
 
 /** npm packages in place of the libraries that ImJoy's extension loads from the internet. */
-const LIBRARIES = ['vue@2.6.10', 'vue-js-modal@1.3.35', '@hscmap/vue-window@2.4.1', 'vue-property-decorator@7.3.0'];
+const LIBRARIES = [
+  ...['vue@2.6.10', 'vue-js-modal@1.3.35', '@hscmap/vue-window@2.4.1', 'vue-property-decorator@7.3.0'],
+  ...['snackbarjs@1.1.0', 'codemirror@5.57.0'], // of the classic notebook
+];
 const LIBRARIES_FOLDER = path.resolve('node_modules', '.cache', 'jupyter-libraries');
 
 /** Gives pages of the context those libraries; everything else outside of this machine is refused. */
@@ -92,6 +102,14 @@ export async function serveLibraries(context: BrowserContext): Promise<void> {
     [/\/vue-js-modal\/styles\.css/, path.join(modules, 'vue-js-modal', 'dist', 'styles.css')],
     [/\/vue-window@/, windows],
     [/\/imjoy-core@[^/]+\/dist\/imjoy-core\.min\.js/, path.resolve('node_modules/imjoy-core/dist/imjoy-core.min.js')],
+    [/\/imjoy-loader(\.js)?(\?|$)/, path.resolve('node_modules/imjoy-core/dist/imjoy-loader.js')],
+    ...['dist/snackbar.min.js', 'dist/snackbar.min.css', 'themes-css/material.css'].map(
+      (file) => [new RegExp(`/snackbarjs@[^/]+/${file}`), path.join(modules, 'snackbarjs', file)] as const,
+    ),
+    ...['htmlmixed', 'javascript', 'css'].map(
+      (mode) =>
+        [new RegExp(`/codemirror/.*/${mode}\\.min`), path.join(modules, `codemirror/mode/${mode}/${mode}.js`)] as const,
+    ),
     [/\/imjoy-rpc@[^/]+\/dist\/imjoy-rpc\.min\.js/, path.resolve('node_modules/imjoy-core/dist/imjoy-rpc.min.js')],
   ];
   await context.route(

@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import type { BrowserContext, Page } from 'playwright-core';
+import { type Jupyter, type JupyterApp, serveLibraries } from './jupyter.js';
+import { eventually } from './screen.js';
+
+/** The code of the README in a notebook of a real Jupyter: an array goes out, its labels come back. */
+const IMAGE = `import numpy as np
+y, x = np.mgrid[:256, :256]
+cell = np.hypot(y - 120, x - 84) < 30
+image = np.where(cell, 220, 40).astype(np.uint8)`;
+
+const RESULT = `labels = plugin.__dict__.pop("labels", None)
+if labels is not None:
+    both, either = ((labels > 0) & cell).sum(), ((labels > 0) | cell).sum()
+    print("RESULT", type(labels).__name__, labels.dtype, labels.shape, len(np.unique(labels)) - 1, round(both / either, 3))`;
+
+const LAB = {
+  cell: '.jp-Cell .cm-content',
+  output: '.jp-OutputArea-output',
+  // The extension knows the notebook's kernel when its button has a picture.
+  extension: '.jp-NotebookPanel-toolbar img[src*="imjoy"]',
+};
+const PLACES: Readonly<Record<JupyterApp, typeof LAB>> = {
+  jupyterlab: LAB,
+  notebook: LAB,
+  nbclassic: {
+    cell: '.code_cell .CodeMirror',
+    output: '.output_area',
+    extension: '#maintoolbar-container #app img[src*="imjoy"]',
+  },
+};
+
+export class NotebookPage {
+  /** What went wrong in the annotator; Jupyter has errors of its own. */
+  readonly errors: string[] = [];
+  private readonly log: string[] = [];
+
+  private constructor(
+    readonly page: Page,
+    private readonly places: typeof LAB,
+    origin: string,
+  ) {
+    page.on('pageerror', ({ message, stack = '' }) => (stack.includes(origin) ? this.errors : this.log).push(message));
+    page.on('console', (message) => this.log.push(message.text()));
+  }
+
+  /** @param origin of the server, whose address stands in the README's code */
+  static async open(context: BrowserContext, jupyter: Jupyter, app: JupyterApp, origin: string): Promise<NotebookPage> {
+    const readme = await readFile('README.md', 'utf8');
+    const code = /```python\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+    if (!code.includes(NOWHERE)) throw new Error(`The README has no code with ${NOWHERE}.`);
+    context.setDefaultTimeout(120_000);
+    await serveLibraries(context);
+    const places = PLACES[app];
+    const notebook = new NotebookPage(await context.newPage(), places, origin);
+    const { page } = notebook;
+    await page.goto(jupyter.notebook('cells.ipynb', [IMAGE, code.replace(NOWHERE, origin), RESULT]));
+    await page.waitForFunction(() => 'connectPlugin' in globalThis);
+    await page.locator(places.extension).waitFor({ state: 'attached' });
+    await notebook.run(0);
+    return notebook;
+  }
+
+  /** Runs the README's code. @returns what is printed of its labels */
+  async segment(): Promise<string> {
+    const result = this.page.locator(this.places.output, { hasText: /RESULT \w/ });
+    await this.run(1);
+    // The annotator stands in the cell's output; what it does it does while the kernel is free.
+    const computed = async () => {
+      await this.run(2);
+      await this.page.waitForTimeout(1000);
+      return (await result.count()) > 0 || undefined;
+    };
+    await eventually('the labels in Python', computed, 180).catch((error: Error) => {
+      throw new Error(`${error.message}\n${[...this.errors, ...this.log].join('\n')}`);
+    });
+    return (await result.textContent()) ?? '';
+  }
+
+  private async run(cell: number): Promise<void> {
+    await this.page.locator(this.places.cell).nth(cell).click();
+    await this.page.keyboard.press('Control+Enter');
+  }
+}
+
+const NOWHERE = 'http://127.0.0.1:8765';
