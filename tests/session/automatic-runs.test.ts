@@ -237,6 +237,24 @@ describe('estimates of automatic segmentation', () => {
     );
     assert.equal(planes.size, PLANES);
   });
+
+  it('of a large image that is on screen as a whole, the less is a box in its middle', async () => {
+    const size = [12000, 12000] as const;
+    const source = oracleSource(cellPhantom({ size: [64, 80], cells: 3 }).labels, noEmbedding);
+    const tiling = makeTiling(size, [1000, 1000], [100, 100]);
+    const embeddings = { ...source, size, tiling, isReady: async () => false };
+    const session = new AnnotationSession();
+    const image = { name: 'large', axes: 'yx', size, planes: 1, signature: 'large' } as const;
+    session.open(image, new Annotator2d({ worker, model: 'oracle', embeddings, pace: paced(1000) }));
+    session.view = [-100, -100, 12100, 12100];
+    await session.run('automatic_segmentation');
+    const proposal = panelAutomatic(session.state, session.annotator?.automaticStatus?.(session.state))?.proposal;
+    assert.match(proposal?.text ?? '', /^144 tiles/);
+    const [piece] = session.state.proposal?.smaller ?? [];
+    assert.equal(piece?.title, 'Only a box in the middle');
+    assert.deepEqual(piece?.region, [4500, 4500, 7500, 7500]);
+    assert.ok(piece.seconds < (session.state.proposal?.run.seconds ?? 0) / 5);
+  });
 });
 
 describe('automatic segmentation of a series', () => {

@@ -77,7 +77,8 @@ export class AnnotatorTracking extends StackAnnotator {
     const record: ObjectRecord = { ...base, masks, projected, ...(trackEnd && { trackEnd }) };
     const result = this.withRecord(state, record);
     const [first, last] = [Math.min(...masks.keys()), Math.max(...masks.keys())];
-    const notices = [`Track ${own.id} is in frames ${first + 1} to ${last + 1}.`, ...annotated.notices];
+    const where = first === last ? `in frame ${first + 1} only` : `in frames ${first + 1} to ${last + 1}`;
+    const notices = [`Track ${own.id} is ${where}.`, ...annotated.notices];
     if (trackEnd?.reason === 'lost')
       notices.push(`It was lost in frame ${trackEnd.frame + 1}: mark the object there and track again to go on.`);
     if (trackEnd?.reason !== 'division') return { ...result, notice: notices.join(' ') };

@@ -142,6 +142,10 @@ function smallerPieces(
   const part = view && clip(view, [height, width]);
   if (!wanted.region && part && (part[2] - part[0]) * (part[3] - part[1]) < 0.6 * height * width)
     pieces.push({ ...wanted, allPlanes: false, region: part, title: 'Only what is on screen' });
+  else if (!wanted.region && !wanted.allPlanes) {
+    const middle: YXYX = clip([height * 0.375, width * 0.375, height * 0.625, width * 0.625], [height, width]);
+    pieces.push({ ...wanted, region: middle, title: 'Only a box in the middle' });
+  }
   if (status?.mode === 'amg' && !wanted.deeper) {
     if (status.modes.includes('ais')) pieces.push({ ...wanted, mode: 'ais', title: 'All objects at once (ais)' });
     pieces.push({ ...wanted, pointsPerSide: 16, title: 'Fewer points (16 x 16)' });
