@@ -82,7 +82,7 @@ export type Preset = keyof typeof PRESETS;
  * Instead of these where arithmetic is several times slower, in a web page: three minutes on one image, of clicks and boxes
  * alone (`partsOfPreset`). Measured in docs/training.md.
  */
-const SLOW = { quick: { canvases: 8, decoder: 24, scores: 3 } } as const;
+const SLOW = { quick: { canvases: 6, decoder: 16, scores: 2 } } as const;
 
 /** Those of a preset where what is computed takes its usual time, or several times as long. */
 export interface Pace {

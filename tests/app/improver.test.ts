@@ -106,7 +106,7 @@ describe("a model made better on one's own objects (app)", () => {
     const [job] = host.jobs;
     assert.deepEqual(job.parts, ['mask_decoder']);
     const { canvases, decoder, scores } = settingsOf(job, true);
-    assert.deepEqual([canvases, decoder.steps, scores], [8, 24, 3]);
+    assert.deepEqual([canvases, decoder.steps, scores], [6, 16, 2]);
     made.close();
     assert.ok(!(await improver(new FakeHost()).made.prospect(true)).clicksAlone);
     assert.deepEqual(partsOfPreset('better', host, job.model), ['instances', 'mask_decoder']);

@@ -22,14 +22,19 @@ const ALL_PARTS = ['--parts', 'instances,mask_decoder,late', '--from_scratch'];
 
 type Item = Pick<DataItem, 'id' | 'file' | 'labels'>;
 
-/** Images to train with of which there is a third one among the open images. */
-const CYTOLOGY = ['08275a5b1c2d', '76a372bfd3fa'].map(
-  (id): Item => ({ id, file: `training/dsb2018/images/${id}.png`, labels: `training/dsb2018/labels/${id}.png` }),
+/** Nuclei that lie apart, and a third image on which they are crowded. */
+const APART = ['4185b9369fc8', '2817299fd3b8'].map(
+  (id): Item => ({ id, file: `a_lm2d/dsb2018/${id}.png`, labels: `a_lm2d/dsb2018/${id}_labels.png` }),
 );
 
-/** Open ones, with a third of their kind; small, so that they can be annotated in a browser's test. */
-const TWO_NUCLEI = ['4185b9369fc8', '2817299fd3b8'].map(
-  (id): Item => ({ id, file: `a_lm2d/dsb2018/${id}.png`, labels: `a_lm2d/dsb2018/${id}_labels.png` }),
+/** Images to train with of which there is a third one among the open images. */
+const [CYTOLOGY, TWO_NUCLEI] = [
+  ['08275a5b1c2d', '76a372bfd3fa'],
+  ['80632d6be60c', '1400420310c9'],
+].map((ids) =>
+  ids.map(
+    (id): Item => ({ id, file: `training/dsb2018/images/${id}.png`, labels: `training/dsb2018/labels/${id}.png` }),
+  ),
 );
 
 interface Recipe {
@@ -46,7 +51,8 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   'phase contrast': { prefix: 'usiigaci-set', folds: 4, parts: ALL_PARTS },
   // Two annotated, and the third of them.
   cytology: { prefix: 'dsb-1b44d2264383', folds: 1, training: CYTOLOGY },
-  'two nuclei': { prefix: 'dsb-aa47f0b303b1', folds: 1, training: TWO_NUCLEI, parts: ['--parts', 'mask_decoder'] },
+  'two nuclei': { prefix: 'dsb-20e209f6ffa1', folds: 1, training: TWO_NUCLEI, parts: ['--parts', 'mask_decoder'] },
+  'two of another kind': { prefix: 'dsb-aa47f0b303b1', folds: 1, training: APART, parts: ['--parts', 'mask_decoder'] },
   'SEM axons': { prefix: 'axon-', folds: 3 },
 };
 

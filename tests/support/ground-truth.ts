@@ -22,12 +22,13 @@ export function nucleiIds(): string[] {
 export async function readGroundTruth(id: string): Promise<GroundTruth> {
   const item = dataItems().find((candidate) => candidate.id === id);
   if (!item?.labels) throw new Error(`No labelled item ${id}.`);
-  const labels = await readPixels(item.labels);
-  return {
-    id,
-    pixels: await readPixels(item.file),
-    labels: { data: Uint32Array.from(labels.data), shape: labels.shape.slice(0, 2) },
-  };
+  return { id, pixels: await readPixels(item.file), labels: await readLabelImage(item.labels) };
+}
+
+/** @param file as in the list of the data */
+export async function readLabelImage(file: string): Promise<LabelImage> {
+  const { data, shape } = await readPixels(file);
+  return { data: Uint32Array.from(data), shape: shape.slice(0, 2) };
 }
 
 async function readPixels(file: string): Promise<Tensor> {
