@@ -22,8 +22,8 @@ const ALL_PARTS = ['--parts', 'instances,mask_decoder,late', '--from_scratch'];
 
 type Item = Pick<DataItem, 'id' | 'file' | 'labels'>;
 
-/** Nuclei that lie apart, and a third image on which they are crowded. */
-const APART = ['4185b9369fc8', '2817299fd3b8'].map(
+/** Smooth nuclei; there is a third image with granular ones. */
+const SMOOTH = ['4185b9369fc8', '2817299fd3b8'].map(
   (id): Item => ({ id, file: `a_lm2d/dsb2018/${id}.png`, labels: `a_lm2d/dsb2018/${id}_labels.png` }),
 );
 
@@ -52,7 +52,7 @@ const RECIPES: Readonly<Record<string, Recipe>> = {
   // Two annotated, and the third of them.
   cytology: { prefix: 'dsb-1b44d2264383', folds: 1, training: CYTOLOGY },
   'two nuclei': { prefix: 'dsb-20e209f6ffa1', folds: 1, training: TWO_NUCLEI, parts: ['--parts', 'mask_decoder'] },
-  'two of another kind': { prefix: 'dsb-aa47f0b303b1', folds: 1, training: APART, parts: ['--parts', 'mask_decoder'] },
+  'two of another kind': { prefix: 'dsb-aa47f0b303b1', folds: 1, training: SMOOTH, parts: ['--parts', 'mask_decoder'] },
   'SEM axons': { prefix: 'axon-', folds: 3 },
 };
 
