@@ -35,7 +35,9 @@ describe('in Jupyter', function () {
         const notebook = await NotebookPage.open(context, jupyter, app, server.origin);
         for (let time = 0; time < 2; time++) {
           const said = await notebook.segment();
-          await notebook.page.screenshot({ path: `dist/screenshots/${app}.png` });
+          await notebook
+            .shows('cells')
+            .finally(() => notebook.page.screenshot({ path: `dist/screenshots/${app}.png` }));
           const [, type, dtype, shape, count, iou] = /RESULT (\w+) (\w+) (\(.*\)) (\d+) ([\d.]+)/.exec(said) ?? [];
           assert.deepEqual([type, dtype, shape, count], ['ndarray', 'uint32', '(256, 256)', '1'], said);
           // Where the object is; how well the model outlines is measured on real images.

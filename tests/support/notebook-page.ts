@@ -77,6 +77,20 @@ export class NotebookPage {
     return (await result.textContent()) ?? '';
   }
 
+  /** Waits until the annotator that stands in the notebook shows this image, by the viewer beside it. */
+  async shows(image: string): Promise<void> {
+    const panel = this.page.frames().find((frame) => /\/plugin\/index\.html/.test(frame.url()) && !frame.isDetached());
+    if (!panel) throw new Error('There is no panel in the notebook.');
+    await eventually(
+      `the panel shows ${image}`,
+      async () => {
+        const text = await panel.locator('body').innerText();
+        return (text.includes(image) && !text.includes('Reopen the viewer')) || undefined;
+      },
+      30,
+    );
+  }
+
   private async run(cell: number): Promise<void> {
     await this.page.locator(this.places.cell).nth(cell).click();
     await this.page.keyboard.press('Control+Enter');
