@@ -117,6 +117,7 @@ export async function bundleForBrowser(entryPoints: Record<string, string>, fold
     format: 'esm',
     platform: 'browser',
     target: 'chrome110',
+    ignoreAnnotations: true, // package.json says of what is published alone that it has effects
     external: ['fs', 'path'], // Emscripten's code asks for these where it runs in Node
     sourcemap: 'inline',
     logLevel: 'warning',
