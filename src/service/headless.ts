@@ -63,7 +63,7 @@ interface Opened {
   close(): Promise<void>;
 }
 
-interface EncodedPlane {
+export interface EncodedPlane {
   readonly plane: number;
   /** What stands for the image, of which these planes are encoded already; absent where it is the one that is open. */
   readonly embeddings?: EmbeddingsHandle;
