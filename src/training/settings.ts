@@ -79,7 +79,7 @@ export const PRESETS = {
 export type Preset = keyof typeof PRESETS;
 
 /**
- * Instead of these where arithmetic is several times slower, in a web page: three minutes on one image, of clicks and boxes
+ * Instead of these where arithmetic is several times slower, in a web page: some three minutes on one image, of clicks and boxes
  * alone (`partsOfPreset`). Measured in docs/training.md.
  */
 const SLOW = { quick: { canvases: 6, decoder: 16, scores: 2 } } as const;
