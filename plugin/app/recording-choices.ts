@@ -4,25 +4,28 @@ import type { ImageChoice } from '../panel/panel.js';
 
 /** How a recording with time and depth is annotated, for the panel; nothing for other images. */
 export function recordingChoices(annotator: PageAnnotator, choose: (view: RecordingView) => void): ImageChoice[] {
-  const { recording, session } = annotator;
+  const { recording } = annotator;
   if (!recording) return [];
-  const { view, times, slices } = recording;
-  const { plane } = session.shown;
-  const views: Readonly<Record<RecordingView['as'], RecordingView>> = {
-    volume: { as: 'volume', t: view.as === 'volume' ? view.t : Math.min(plane, times - 1) },
-    slice: { as: 'slice', z: view.as === 'slice' ? view.z : view.as === 'volume' ? Math.min(plane, slices - 1) : 0 },
-    projection: { as: 'projection' },
-  };
   return [
     {
       title: 'Time and depth',
-      value: view.as,
+      value: recording.view.as,
       options: [
         { value: 'volume', title: 'a volume for each time point' },
         { value: 'slice', title: 'a time series of one slice' },
         { value: 'projection', title: 'a time series of the brightest over depth' },
       ],
-      choose: (value) => choose(views[value as RecordingView['as']]),
+      choose: (value) => choose(viewFromHere(annotator, value as RecordingView['as'])),
     },
   ];
+}
+
+/** Where one is when it is chosen: the panel keeps a choice as it is while one goes from plane to plane. */
+function viewFromHere({ recording, session }: PageAnnotator, as: RecordingView['as']): RecordingView {
+  const { plane } = session.shown;
+  const view = recording?.view;
+  if (view?.as === as) return view;
+  if (as === 'volume') return { as, t: plane };
+  if (as === 'slice') return { as, z: view?.as === 'volume' ? plane : 0 };
+  return { as };
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { recordingChoices } from '../../plugin/app/recording-choices.js';
 import { PageAnnotator } from '../../src/app/annotator.js';
 import { openImage } from '../../src/io/open.js';
 import type { RecordingView } from '../../src/io/recording.js';
@@ -83,6 +84,28 @@ describe('annotating a recording with time and depth', function () {
     await assert.rejects(again.annotator.chooseView({ as: 'slice', z: -1 }), /no slice -1/);
     assert.deepEqual(session.state.image, undefined);
     await again.annotator.close();
+  });
+
+  it('is taken another way from the place where one is, however long the choice has been shown', async () => {
+    const { annotator, session } = await sitting();
+    const chosen: RecordingView[] = [];
+    const shown = () => recordingChoices(annotator, (view) => chosen.push(view))[0];
+    const asVolume = shown();
+    await session.run('set_plane', { plane: 4 });
+    asVolume.choose('slice');
+    await annotator.chooseView({ as: 'volume', t: 2 });
+    await session.run('set_plane', { plane: 1 });
+    asVolume.choose('slice');
+    await annotator.chooseView({ as: 'projection' });
+    const asProjection = shown();
+    await session.run('set_plane', { plane: 1 });
+    asProjection.choose('volume');
+    assert.deepEqual(chosen, [
+      { as: 'slice', z: 4 },
+      { as: 'slice', z: 1 },
+      { as: 'volume', t: 1 },
+    ]);
+    await annotator.close();
   });
 
   it('reads its pixels from its place in the recording, or the brightest over depth', async () => {
