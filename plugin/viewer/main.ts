@@ -99,6 +99,11 @@ listenToDrops({
   onError: tell,
 });
 new ResizeObserver(() => stage.map.updateSize()).observe(element('map'));
+const BELOW_SLIDERS = 12 + 6; // to the edge of the window, and what sets the image off
+new ResizeObserver(() => {
+  const { offsetHeight: height } = element('sliders');
+  stage.coverBelow(height > 0 ? height + BELOW_SLIDERS : 0);
+}).observe(element('sliders'));
 if (window.innerWidth < 640) openSidebar(false);
 
 let api: ImJoyApi | undefined;

@@ -20,6 +20,8 @@ export class Stage {
   size: readonly [number, number] | undefined;
   /** Where the last `fit` put the view: x and y of its centre, map units per CSS pixel. */
   #fitted: readonly number[] = [];
+  /** CSS pixels of the lower edge that something lies over. */
+  #covered = 0;
 
   constructor(target: HTMLElement) {
     this.map = new OlMap({
@@ -57,8 +59,16 @@ export class Stage {
   fit(): void {
     const [width, height] = this.size ?? [1024, 1024];
     this.map.updateSize();
-    this.map.getView().fit([0, 0, width, height], { padding: [24, 24, 24, 24] });
+    this.map.getView().fit([0, 0, width, height], { padding: [24, 24, Math.max(24, this.#covered), 24] });
     this.#fitted = this.#view();
+  }
+
+  /** Something lies over so many CSS pixels of the lower edge: all of the image is shown above it. */
+  coverBelow(height: number): void {
+    if (height === this.#covered) return;
+    const fitted = this.#isFitted();
+    this.#covered = height;
+    if (fitted) this.fit();
   }
 
   #view(): readonly number[] {

@@ -234,6 +234,29 @@ describe('hands on our viewer', () => {
     await story.v.viewer.showPlaneSlider(undefined);
   });
 
+  it('shows all of an image above the sliders; a view that was moved stays where it is', async () => {
+    const { page, frame, viewer } = story.v;
+    const before = page.viewportSize()!;
+    await page.setViewportSize({ width: 1200, height: 500 });
+    await story.showAll();
+    const clear = async () => {
+      const sliders = await frame.locator('#sliders').boundingBox();
+      const [, bottom] = await story.v.onScreen([240, 160]);
+      return sliders !== null && bottom < sliders.y ? true : undefined;
+    };
+    await viewer.showPlaneSlider({ count: 9, at: 4, axis: 'z' });
+    await eventually('the image above its slider', clear);
+    await story.v.press('+');
+    await page.waitForTimeout(400);
+    const moved = await story.view();
+    await viewer.showPlaneSlider(undefined);
+    await frame.locator('#sliders').waitFor({ state: 'hidden' });
+    await story.v.settle();
+    assert.deepEqual(await story.view(), moved);
+    await page.setViewportSize(before);
+    await story.showAll();
+  });
+
   it('asks for nothing outside this machine and reports no error', () => {
     assert.deepEqual(story.v.outside, []);
     assert.deepEqual(story.v.errors, []);

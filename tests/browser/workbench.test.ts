@@ -17,6 +17,7 @@ const WINDOWS = [
   { width: 2560, height: 1440 },
   { width: 640, height: 360 }, // 1280 x 720 at 200 %
   { width: 480, height: 640 }, // a cell of a notebook
+  { width: 420, height: 600 },
 ];
 
 /** What opens a sheet: all keys, all commands, opening, saving. */
@@ -73,6 +74,10 @@ describe('workbench', function () {
       await same('with a brush in hand');
       await page.call('set_settings', { tool: 'point' });
       await placesOf(panel, PLACES);
+      const cut = await panel.$$eval('.candidates button', (buttons) =>
+        buttons.filter((button) => button.scrollWidth > button.clientWidth).map(({ textContent }) => textContent),
+      );
+      assert.deepEqual(cut, [], `${viewport.width} wide`);
       await page.screenshot(`workbench-${viewport.width}`);
       await page.call('load_objects', new Uint8Array([1, 2, 3])).catch(() => undefined); // says that it cannot
       await panel.click('[data-command="commit"]');
