@@ -2,6 +2,7 @@ import { readAttributes } from '../embeddings/cache.js';
 import { type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
 import { pixelSignature } from '../embeddings/signature.js';
 import { asSamError, SamError } from '../errors.js';
+import { nameOfUrl } from '../io/http.js';
 import { type ImageSource, planeCount } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
@@ -102,7 +103,7 @@ export class PageAnnotator {
       const known = asSamError(error);
       if (signal.aborted) throw new SamError('cancelled', 'Another image was opened instead.', { cause: error });
       if (known.code === 'cancelled') {
-        this.session.notify({ level: 'info', text: `${options.name ?? nameOf(input)} was not opened: stopped.` });
+        this.session.notify({ level: 'info', text: `Stopped: ${options.name ?? nameOf(input)} was not opened.` });
         throw known;
       }
       this.session.notify({ level: 'error', text: known.message, code: known.code });
@@ -611,6 +612,7 @@ async function giveUp({ embeddings, display }: Pick<OpenedImage, 'embeddings' | 
 
 function nameOf(input: ImageInput): string {
   if (input instanceof File) return input.name;
+  if (typeof input === 'string' && /^https?:/.test(input)) return nameOfUrl(input);
   return Array.isArray(input) ? `${input.length} files` : 'the image';
 }
 

@@ -30,17 +30,22 @@ describe('opening an image in a window', () => {
     const { session } = annotator;
     await annotator.open(image('first', [16, 20], 'yx'));
     const seen = new Set<string>();
-    const stop = session.subscribe(({ tasks }) => {
+    const told = new Set<string | undefined>();
+    const stop = session.subscribe(({ tasks, message }) => {
+      told.add(message?.text);
       const task = tasks.find(({ slot }) => slot === 'open');
       if (!task) return;
       seen.add(task.name);
       session.cancel(task.id);
     });
     await assert.rejects(annotator.open(image('second', [16, 20], 'yx'), { name: 'second' }), /cancelled/i);
-    stop();
     assert.deepEqual([...seen], ['Open image']);
     assert.equal(session.state.image?.name, 'first');
-    assert.match(session.state.message?.text ?? '', /second was not opened/);
+    assert.equal(session.state.message?.text, 'Stopped: second was not opened.');
+    await assert.rejects(annotator.open('http://127.0.0.1:1/some/cells.tif?v=2'), /cancelled/i);
+    assert.ok(told.has('Opening cells.tif …'), [...told].join(' | '));
+    assert.equal(session.state.message?.text, 'Stopped: cells.tif was not opened.');
+    stop();
     await annotator.open(image('second', [16, 20], 'yx'));
     assert.equal(session.state.image?.name, 'second');
     await annotator.close();
