@@ -6,6 +6,9 @@ export interface MenuItem {
   choose(): void;
 }
 
+/** The one that is open: another takes its place, since keys are still heard from the viewer beside it. */
+let shown: Sheet | undefined;
+
 /** A modal sheet with a list to choose from, and whatever else it needs. Escape and a click beside it close it. */
 export class Sheet {
   private readonly dialog: HTMLDialogElement;
@@ -25,10 +28,15 @@ export class Sheet {
       event.preventDefault();
       this.close();
     });
-    this.dialog.addEventListener('close', () => this.dialog.remove());
+    this.dialog.addEventListener('close', () => {
+      this.dialog.remove();
+      if (shown === this) shown = undefined;
+    });
   }
 
   open(): void {
+    shown?.close();
+    shown = this;
     document.body.append(this.dialog);
     this.dialog.showModal();
     // What the sheet is for has the focus, not the button that closes it.

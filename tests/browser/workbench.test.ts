@@ -126,6 +126,27 @@ describe('workbench', function () {
     await page.close();
   });
 
+  it('has one sheet at a time: with the viewer in hand, the key of another one puts it in the place of the first', async () => {
+    const page = await open({ width: 1280, height: 720 });
+    const panel = await page.panel();
+    const dialogs = () => panel.$$eval('dialog', (all) => all.map((dialog) => dialog.getAttribute('aria-label')));
+    for (const [key, title] of [
+      ['?', 'Keys'],
+      ['?', 'Keys'],
+      ['Control+o', 'Open image'],
+      ['Control+k', 'All commands'],
+    ] as const) {
+      await page.click(NUCLEUS); // the viewer has the focus
+      const opened = await panel.evaluateHandle(() => document.querySelector('dialog'));
+      await page.press(key);
+      await panel.waitForFunction((last) => ![null, last].includes(document.querySelector('dialog')), opened);
+      assert.deepEqual(await dialogs(), [title]);
+    }
+    await page.press('Escape');
+    await panel.waitForSelector('dialog', { state: 'detached' });
+    await page.close();
+  });
+
   it('takes what is typed into the list of commands, and zooms after a sheet is closed', async () => {
     const page = await open({ width: 1280, height: 720 });
     await page.click(NUCLEUS);
