@@ -20,7 +20,7 @@ export function part<T>(what: string, load: () => Promise<T>): Part<T> {
         loading = undefined;
         throw new SamError(
           'not_found',
-          `${what} could not be loaded: the server that this page comes from does not answer, or has other files by now. Start it again and repeat what you did; if that does not help, reload the page. Your work is kept.`,
+          `The server does not answer, or has other files by now: start it and try again, or reload the page. Your work is kept. ${what} could not be loaded.`,
           { cause: error },
         );
       });

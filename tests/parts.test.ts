@@ -15,7 +15,10 @@ describe('parts of the program', () => {
     for (const result of failures) {
       assert.equal(result.status, 'rejected');
       assert.equal(result.reason.code, 'not_found');
-      assert.match(result.reason.message, /^What draws could not be loaded: .*Your work is kept\.$/);
+      assert.match(
+        result.reason.message,
+        /^The server does not answer.*Your work is kept\. What draws could not be loaded\.$/,
+      );
     }
     assert.equal(loads, 1);
     fails = false;

@@ -81,7 +81,7 @@ export function annotatedData(images: readonly AnnotatedImage[], options: Annota
   if (trained < LEAST_OBJECTS)
     throw new SamError(
       'invalid_argument',
-      `There are ${trained} annotated objects to learn from; at least ${LEAST_OBJECTS} are needed, of all kinds that you look for. Annotate more and commit them.`,
+      `${trained === 1 ? 'There is 1 annotated object' : `There are ${trained} annotated objects`} to learn from; at least ${LEAST_OBJECTS} are needed, of all kinds that you look for. Annotate more and commit them.`,
       { details: { got: trained, expected: LEAST_OBJECTS } },
     );
   if (keepBack && heldBack.length === 0)

@@ -92,7 +92,15 @@ describe('the parts of the page', function () {
     await text('.object-list summary', /^1 committed object$/);
 
     await annotator.press('Control+s');
-    await text('.message', /A part of the panel could not be loaded.*Start it again and repeat.*Your work is kept/);
+    await text('.message', /start it and try again.*Your work is kept\. A part of the panel could not be loaded/);
+    const shown = await panel.$eval('.message', (message) => {
+      const words = document.createTreeWalker(message, NodeFilter.SHOW_TEXT).nextNode() as Text;
+      const range = document.createRange();
+      range.setStart(words, 0);
+      range.setEnd(words, words.data.indexOf('page.') + 'page.'.length);
+      return range.getBoundingClientRect().bottom <= message.closest('.news')!.getBoundingClientRect().bottom;
+    });
+    assert.ok(shown, 'what to do is read without scrolling');
     await panel.locator('.object-list summary').click();
     await panel.locator('.object-list:not([open])').waitFor();
 

@@ -80,6 +80,10 @@ describe('what is annotated, to be learned from', () => {
       annotatedData([few], { partial: true }).report.leftOut.some((text) => /not be measured/.test(text)),
       'nothing can be spared',
     );
+    assert.throws(
+      () => annotatedData([annotated(8, [160, 160], 1)], { partial: true }),
+      /^SamError: There is 1 annotated object /,
+    );
     assert.throws(() => annotatedData([annotated(8, [160, 160], LEAST_OBJECTS - 1)], { partial: true }), {
       code: 'invalid_argument',
       message: /at least 5/,
