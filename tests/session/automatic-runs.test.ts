@@ -8,13 +8,16 @@ import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
 import { makeTiling } from '../../src/ndimage/blocking.js';
+import { rasterizePolygon } from '../../src/ndimage/rasterize.js';
 import { panelAutomatic } from '../../src/presenter/panel/panel-automatic.js';
 import { automaticVolume } from '../../src/segmentation/automatic.js';
 import { automaticWork, secondsOf } from '../../src/segmentation/estimate.js';
 import { Annotator2d } from '../../src/session/annotators/annotator-2d.js';
 import { Annotator3d } from '../../src/session/annotators/annotator-3d.js';
+import { DEFAULT_SETTINGS, emptyState } from '../../src/session/empty-state.js';
 import { ImageSeries } from '../../src/session/series/image-series.js';
 import { AnnotationSession } from '../../src/session/session.js';
+import type { SessionState } from '../../src/session/state.js';
 import { Pace, pacedWorker } from '../../src/worker/pace.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { oracleSource } from '../support/oracle-maps.js';
@@ -261,7 +264,8 @@ describe('automatic segmentation of a series', () => {
   const SIZE = [64, 80] as const;
   const NAMES = ['a.tif', 'b.tif', 'c.tif', 'd.tif'];
 
-  function sitting(store = memoryStore()) {
+  /** @param restored what the work of an image is restored to when it is opened, by its name */
+  function sitting(store = memoryStore(), restored: Readonly<Record<string, Partial<SessionState>>> = {}) {
     const session = new AnnotationSession();
     const opened: string[] = [];
     const output = memoryStore();
@@ -271,7 +275,7 @@ describe('automatic segmentation of a series', () => {
       const embeddings = { ...oracleSource(labels, noEmbedding), objectDiameter: 30 };
       opened.push(NAMES[index]);
       const image = { name: NAMES[index], axes: 'yx', size: SIZE, planes: 1, signature: NAMES[index] } as const;
-      session.open(image, new Annotator2d({ worker, model: 'oracle', embeddings }));
+      session.open(image, new Annotator2d({ worker, model: 'oracle', embeddings }), restored[NAMES[index]]);
     };
     return { session, opened, output, store, series: ImageSeries.open(session, { names: NAMES, store, output, open }) };
   }
@@ -303,5 +307,28 @@ describe('automatic segmentation of a series', () => {
     assert.ok(again.images[2].objects! > 0);
     assert.ok(await second.output.get('c_labels.tif'));
     assert.equal(again.segmentation.left, 0);
+  });
+
+  it('leaves an image as it is that has objects when it is opened: another file of the same pixels was annotated', async () => {
+    const mask = rasterizePolygon(
+      [
+        [
+          [2, 2],
+          [2, 20],
+          [20, 20],
+          [20, 2],
+        ],
+      ],
+      SIZE,
+    );
+    const record = { id: 5, masks: new Map([[0, mask]]), prompts: [], origin: 'painted' } as const;
+    const { layers } = emptyState(DEFAULT_SETTINGS);
+    const annotated = { layers: { ...layers, committed_objects: { objects: new Map([[5, record]]) } } };
+    const { session, series: opening } = sitting(memoryStore(), { 'c.tif': annotated });
+    const series = await opening;
+    assert.equal(await series.segmentation.run(), 2, 'a.tif and d.tif');
+    await series.goTo(2);
+    assert.deepEqual([...session.state.layers.committed_objects.objects.keys()], [5]);
+    assert.equal(series.segmentation.left, 0);
   });
 });

@@ -66,11 +66,13 @@ export class SeriesSegmentation {
   }
 
   /** What goes wrong with an image is told where it goes wrong, and the next one may do better. */
-  private async segment(index: number, signal: AbortSignal): Promise<'done' | 'failed' | 'stopped'> {
+  private async segment(index: number, signal: AbortSignal): Promise<'done' | 'failed' | 'stopped' | 'kept'> {
     const { series, session } = this;
     try {
       await series.goTo(index);
       if (signal.aborted) return 'stopped';
+      // Opened, it turns out to have objects: those of another file with the same pixels, or of another series.
+      if (!series.isUnsegmented(index)) return 'kept';
       const allPlanes = (session.state.image?.planes ?? 1) > 1;
       await session.run('automatic_segmentation', { allPlanes, confirmed: true });
       if (signal.aborted) return 'stopped';
