@@ -87,9 +87,9 @@ async function run(args: readonly string[]): Promise<number> {
   const values = parse(args);
   if (!values.labels) throw new UsageError('Give the reference with --labels.');
   if (!values.predictions && !values.mode) throw new UsageError('Give --predictions to score, or --images and --mode.');
-  const labels = await listInputs([values.labels], { role: 'labels', log });
+  const labels = await listInputs([values.labels], { role: 'labels', pairs: true, log });
   const images = values.images
-    ? imagesOf(labels, await listInputs([values.images], { pattern: values.pattern, log }), values)
+    ? imagesOf(labels, await listInputs([values.images], { pattern: values.pattern, pairs: true, log }), values)
     : undefined;
   const signal = interruptible();
   const progress = new ProgressLine(process.stderr, values.json);

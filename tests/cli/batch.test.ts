@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import os from 'node:os';
 import path from 'node:path';
 import { type BatchItem, reportBatch, runBatch } from '../../src/cli/batch/batch.js';
-import { expandInputs } from '../../src/cli/batch/inputs.js';
+import { expandInputs, listInputs } from '../../src/cli/batch/inputs.js';
 import { duration, ProgressLine } from '../../src/cli/batch/progress-line.js';
 import { ResultFolder } from '../../src/cli/batch/result-records.js';
 import { ofShard, parseShard } from '../../src/cli/batch/shard.js';
@@ -51,6 +51,22 @@ describe('inputs', () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
   const names = async (inputs: string[], pattern?: string) =>
     (await expandInputs(inputs, pattern)).map((file) => path.relative(folder, file).split(path.sep).join('/'));
+
+  it('tell what is left out, but not the labels of images and the images of labels where both are paired', async () => {
+    const both = mkdtempSync(path.join(os.tmpdir(), 'both-'));
+    for (const name of ['c.tif', 'c_labels.tif', 'c_labels.png', 'thumb.png']) writeFileSync(path.join(both, name), '');
+    const told = async (options: Parameters<typeof listInputs>[1]) => {
+      const lines: string[] = [];
+      const found = await listInputs([both], { ...options, log: (line) => lines.push(line) });
+      return [found.map(({ name }) => name), lines.join('')];
+    };
+    const labels = 'c_labels.png (belongs to c.tif), c_labels.tif (belongs to c.tif)';
+    assert.deepEqual(await told({}), [['c.tif'], `Left out: ${labels}, thumb.png (a thumbnail).`]);
+    assert.deepEqual(await told({ pairs: true }), [['c.tif'], 'Left out: thumb.png (a thumbnail).']);
+    const [, said] = await told({ role: 'labels', pairs: true });
+    assert.equal(said, 'Left out: c_labels.png (the same labels as c_labels.tif), thumb.png (a thumbnail).');
+    rmSync(both, { recursive: true });
+  });
 
   it('are files, folders and patterns, sorted and without duplicates', async () => {
     assert.deepEqual(await names([folder]), ['a.png', 'b.tif']);

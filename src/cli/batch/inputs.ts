@@ -29,6 +29,8 @@ export interface InputOptions {
   readonly role?: FolderRole;
   /** A folder below the inputs whose contents are none. */
   readonly output?: string;
+  /** Images and labels are listed each, to be paired: that a folder of both holds the others, too, goes without saying. */
+  readonly pairs?: boolean;
   /** Told what was left out although it looks like an image. */
   readonly log?: (line: string) => void;
 }
@@ -56,7 +58,7 @@ export async function listInputs(given: readonly string[], options: InputOptions
     files.delete(part);
     leftOut.push({ name: nameBelow(common, part), why: `belongs to ${nameBelow(common, whole)}` });
   }
-  tellLeftOut(leftOut, options.log);
+  tellLeftOut(options.pairs ? leftOut.filter(({ isPartner }) => !isPartner) : leftOut, options.log);
   return [...files]
     .map(([whole, input]) => ({ ...input, name: nameBelow(common, whole) }))
     .sort((a, b) => naturalOrder(a.name, b.name));

@@ -255,8 +255,8 @@ async function dataOf(values: Values, seed: number, task: TaskOptions): Promise<
 async function planesIn(images: string, labels: string, values: Values, task: TaskOptions): Promise<LabelledPlane[]> {
   const log = (line: string) => console.error(line);
   const [imageFiles, labelFiles] = [
-    await listInputs([images], { log }),
-    await listInputs([labels], { role: 'labels', log }),
+    await listInputs([images], { pairs: true, log }),
+    await listInputs([labels], { role: 'labels', pairs: true, log }),
   ];
   // What is not annotated yet is no fault: the report says how much is used.
   const sides = { ones: 'images', others: 'label files', ignoreUnpaired: true, log };

@@ -24,7 +24,11 @@ export interface LeftOut {
   readonly name: string;
   /** Ends the sentence 'left out: cells_labels.tif, …'. */
   readonly why: string;
+  /** Because it is the other one of an image and its labels. */
+  readonly isPartner?: boolean;
 }
+
+type Reason = Pick<LeftOut, 'why' | 'isPartner'>;
 
 /**
  * Which files of a folder are images, told from their names alone. Files of formats that cannot be read count: whoever
@@ -35,10 +39,10 @@ export interface LeftOut {
  */
 export function listFolder(names: readonly string[], role: FolderRole = 'images'): FolderListing {
   const leftOut: LeftOut[] = [];
-  const pass = (list: readonly string[], why: (name: string) => string | undefined) =>
+  const pass = (list: readonly string[], why: (name: string) => Reason | undefined) =>
     list.filter((name) => {
       const reason = why(name);
-      if (reason !== undefined) leftOut.push({ name, why: reason });
+      if (reason !== undefined) leftOut.push({ name, ...reason });
       return reason === undefined;
     });
   const visible = pass(names, notAnImage);
@@ -49,10 +53,10 @@ export function listFolder(names: readonly string[], role: FolderRole = 'images'
   return { chosen: [...chosen].sort(naturalOrder), leftOut: leftOut.sort((a, b) => naturalOrder(a.name, b.name)) };
 }
 
-function notAnImage(name: string): string | undefined {
-  if (isHiddenName(name)) return 'hidden';
-  if (!isImageName(name) && !isUnreadableImageName(name)) return 'not an image by its name';
-  if (isThumbnailName(name)) return 'a thumbnail';
+function notAnImage(name: string): Reason | undefined {
+  if (isHiddenName(name)) return { why: 'hidden' };
+  if (!isImageName(name) && !isUnreadableImageName(name)) return { why: 'not an image by its name' };
+  if (isThumbnailName(name)) return { why: 'a thumbnail' };
   return undefined;
 }
 
@@ -71,18 +75,18 @@ class Samples {
     for (const name of names) this.images.set(keyOf(name, stemOf(name)), name);
   }
 
-  whyNoImage(name: string): string | undefined {
+  whyNoImage(name: string): Reason | undefined {
     const image = this.imageOf(name);
-    if (image !== undefined) return `belongs to ${image}`;
-    return isCellposeName(name) ? 'masks of Cellpose' : undefined;
+    if (image !== undefined) return { why: `belongs to ${image}`, isPartner: byproductOf(name) === undefined };
+    return isCellposeName(name) ? { why: 'masks of Cellpose' } : undefined;
   }
 
-  whyNoLabels(name: string): string | undefined {
+  whyNoLabels(name: string): Reason | undefined {
     const image = this.imageOf(name);
-    if (image !== undefined) return byproductOf(name) === undefined ? undefined : `belongs to ${image}`;
+    if (image !== undefined) return byproductOf(name) === undefined ? undefined : { why: `belongs to ${image}` };
     const stem = stemOf(name);
     const [labels] = [stem, sampleOfImage(stem) ?? stem].flatMap((key) => this.labels.get(keyOf(name, key)) ?? []);
-    return labels === undefined || labels === name ? undefined : `the image of ${labels}`;
+    return labels === undefined || labels === name ? undefined : { why: `the image of ${labels}`, isPartner: true };
   }
 
   private imageOf(name: string): string | undefined {
@@ -94,10 +98,10 @@ class Samples {
   }
 
   /** One of several files that hold the same labels, because one program wrote them in several formats. */
-  sameLabels(name: string): string | undefined {
+  sameLabels(name: string): Reason | undefined {
     const all = this.labels.get(sampleOf(name) ?? '') ?? [];
     const better = all.find((other) => sameWriter(name, other) && formatRank(other) < formatRank(name));
-    return better === undefined ? undefined : `the same labels as ${better}`;
+    return better === undefined ? undefined : { why: `the same labels as ${better}` };
   }
 }
 
