@@ -170,7 +170,7 @@ describe("a model made better on one's own objects", function () {
   );
 
   withData(
-    'quick in a page makes clicks better on the rest of an image of which 20 objects are annotated (thorough)',
+    'quick in a page makes clicks better on the rest of an image of which 20 objects are annotated (long)',
     async () => {
       const { labels } = await readGroundTruth('stardist-img2d');
       const [height = 0, width = 0] = labels.shape;
