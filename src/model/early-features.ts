@@ -32,9 +32,18 @@ export function encoderWithEarlyFeatures(
   declared: ModelSpec['earlyFeatures'] = {},
 ): { bytes: Uint8Array; outputs: Readonly<Record<string, string>> } {
   if (names.length === 0) return { bytes, outputs: {} };
-  const model = readModel(bytes);
+  const { model, outputs } = withEarlyFeatures(readModel(bytes), names, declared);
+  return { bytes: writeModel(model), outputs };
+}
+
+/** The same of a file that is read already. */
+export function withEarlyFeatures(
+  model: OnnxModel,
+  names: readonly string[],
+  declared: ModelSpec['earlyFeatures'] = {},
+): { model: OnnxModel; outputs: Readonly<Record<string, string>> } {
   const outputs = Object.fromEntries(names.map((name) => [name, earlyFeature(model, name, declared[name])]));
-  return { bytes: writeModel(withOutputs(model, Object.values(outputs))), outputs };
+  return { model: withOutputs(model, Object.values(outputs)), outputs };
 }
 
 /**

@@ -1,29 +1,41 @@
 import { SamError } from '../errors.js';
 import { fuseAttention } from '../onnx/fuse-attention.js';
+import type { OnnxModel } from '../onnx/model.js';
 import { quantizeMatMuls } from '../onnx/quantize.js';
 import { readModel } from '../onnx/read.js';
 import { writeModel } from '../onnx/write.js';
-import type { EncoderPrecision } from './model-spec.js';
+import { withEarlyFeatures } from './early-features.js';
+import type { ModelSpec } from './model-spec.js';
 import type { OrtRuntime } from './runtime.js';
 
 /**
  * The encoder's file as a runtime is to run it, made when a model is opened: attention as one operator where the runtime
- * gains by it, matrix products in 8-bit integers where that is asked for. A file in which there is nothing to change stays as
- * it is.
+ * gains by it, matrix products in 8-bit integers where that is asked for, early features as further outputs. A file in which
+ * there is nothing to change stays as it is.
  *
- * @throws SamError `unsupported` if int8 is asked for and the encoder has no such products
+ * @param early names of early features, as the instance decoder's inputs are called
+ * @returns the file, and for each early feature the output that holds it
+ * @throws SamError `unsupported` if int8 is asked for and the encoder has no such products, `model_unavailable` if it has no
+ *   such early features
  */
 export function runnableEncoder(
   bytes: Uint8Array,
   { fusesAttention }: Pick<OrtRuntime, 'fusesAttention'>,
-  precision: EncoderPrecision = 'float32',
-): Uint8Array {
-  if (!fusesAttention && precision === 'float32') return bytes;
+  { encoderPrecision, earlyFeatures }: Pick<ModelSpec, 'encoderPrecision' | 'earlyFeatures'> = {},
+  early: readonly string[] = [],
+): { bytes: Uint8Array; outputs: Readonly<Record<string, string>> } {
+  if (!fusesAttention && encoderPrecision !== 'int8' && early.length === 0) return { bytes, outputs: {} };
   const given = readModel(bytes);
-  const model = fusesAttention ? fuseAttention(given).model : given;
-  if (precision === 'float32') return model === given ? bytes : writeModel(model);
+  const fused = fusesAttention ? fuseAttention(given).model : given;
+  const ready = encoderPrecision === 'int8' ? inInt8(fused) : fused;
+  if (early.length === 0) return { bytes: ready === given ? bytes : writeModel(ready), outputs: {} };
+  const { model, outputs } = withEarlyFeatures(ready, early, earlyFeatures);
+  return { bytes: writeModel(model), outputs };
+}
+
+function inInt8(model: OnnxModel): OnnxModel {
   const { model: int8, count } = quantizeMatMuls(model);
-  if (count > 0) return writeModel(int8);
+  if (count > 0) return int8;
   throw new SamError(
     'unsupported',
     'This encoder has no matrix products with float32 weights that could be computed in int8. Use the precision float32.',

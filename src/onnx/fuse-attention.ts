@@ -160,11 +160,12 @@ const PARTS = ['queries', 'keys', 'values'] as const;
 /** Of rows whose columns are, head by head, queries, keys and values: those of one part, head by head. */
 function columnsOf(data: Float32Array, part: number, width: number, heads: number): Float32Array {
   const depth = width / heads;
-  return Float32Array.from({ length: data.length / 3 }, (_, i) => {
-    const [row, column] = [Math.floor(i / width), i % width];
-    const head = Math.floor(column / depth);
-    return data[3 * width * row + (3 * head + part) * depth + (column % depth)];
-  });
+  const columns = new Float32Array(data.length / 3);
+  for (let to = 0, head = 0; to < columns.length; to += depth, head++) {
+    const from = (3 * head + part) * depth;
+    columns.set(data.subarray(from, from + depth), to);
+  }
+  return columns;
 }
 
 function floatTensor(dims: number[], { buffer, byteOffset, byteLength }: Float32Array): OnnxTensor {

@@ -1,7 +1,6 @@
 import { asSamError, SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { itemAt } from '../items.js';
-import { encoderWithEarlyFeatures } from '../model/early-features.js';
 import { encoderWithDelta } from '../model/encoder-delta.js';
 import { findCandidates } from '../model/find-candidates.js';
 import { ImageEncoder } from '../model/image-encoder.js';
@@ -226,8 +225,7 @@ async function create(
   model.spec = spec;
   if (parts.instances) model.instances = await InstanceDecoder.create(runtime, parts.instances);
   signal?.throwIfAborted();
-  const encoderFile = runnableEncoder(parts.encoder, runtime, spec.encoderPrecision);
-  const { bytes, outputs } = encoderWithEarlyFeatures(encoderFile, model.instances?.early ?? [], spec.earlyFeatures);
+  const { bytes, outputs } = runnableEncoder(parts.encoder, runtime, spec, model.instances?.early);
   const levels = spec.decoderLayout.levels?.map(({ output }) => output);
   model.encoder = await ImageEncoder.create(runtime, bytes, spec.encoderInput, outputs, levels);
   signal?.throwIfAborted();
