@@ -18,6 +18,7 @@ declare module 'imjoy-rpc/dist/imjoy-rpc.js' {
     showMessage(message: string): Promise<void>;
     alert(message: string): Promise<void>;
     log(...message: unknown[]): void;
+    on?(event: string, listener: () => void): unknown;
     [name: string]: unknown;
   }
 }

@@ -24,9 +24,6 @@ try {
   });
   const app = new MicroSamApp(api, root, drops);
   await api.export(app.service());
-  // ImJoy tells the next listener when this one has answered, and removes the page soon.
-  const onClose = () => void app.close();
-  if (typeof api.on === 'function') void Promise.resolve(api.on('close', onClose)).catch(() => undefined);
 } catch (error) {
   const text = document.createElement('p');
   text.textContent =

@@ -77,6 +77,7 @@ export interface RunContext {
  * of events of its own.
  */
 export interface WindowService extends Omit<MicroSamService, 'on' | 'off'> {
+  readonly exit: () => Promise<void>;
   readonly subscribe: MicroSamService['on'];
   readonly unsubscribe: MicroSamService['off'];
 }
@@ -221,16 +222,31 @@ export class MicroSamApp {
     return {
       ...service,
       setup: async () => {}, // ImJoy calls it first
+      exit: () => this.close(), // ImJoy calls it last, and removes the page a second later
       subscribe,
       unsubscribe,
-      run: async (context?: RunContext) => {
-        const mayOpen = await this.start(context ?? {});
-        const { image, name } = context?.data ?? {};
-        if (image === undefined || image === null) return;
-        this.turnOfRun = mayOpen;
-        await service.open_image(image, { name }).finally(() => (this.turnOfRun = undefined));
-      },
+      run: (context) =>
+        this.run(context ?? {}, service.open_image).catch((error) => {
+          this.closeWithoutExit();
+          throw error;
+        }),
     };
+  }
+
+  private async run(context: RunContext, openImage: MicroSamService['open_image']): Promise<void> {
+    const mayOpen = await this.start(context);
+    const { image, name } = context.data ?? {};
+    if (image === undefined || image === null) return;
+    this.turnOfRun = mayOpen;
+    await openImage(image, { name }).finally(() => (this.turnOfRun = undefined));
+  }
+
+  /**
+   * ImJoy calls `exit` of windows whose `run` has succeeded. A listener does for the others alone: ImJoy waits for its answer
+   * before it lets go of a window, and a page that is gone, as in a notebook whose cell is run again, gives none.
+   */
+  private closeWithoutExit(): void {
+    void Promise.resolve(this.api.on?.('close', () => void this.close())).catch(() => undefined);
   }
 
   /** The panel's window is being closed: a viewer without it would be of no use. */

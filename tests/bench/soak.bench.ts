@@ -1,4 +1,5 @@
 import { createWriteStream, readFileSync } from 'node:fs';
+import { BYTECODE } from '../support/browser.js';
 import { Devtools, debuggerAddress, openDevtoolsPage } from '../support/devtools.js';
 import { encoderPid, type RunningServer, startServer } from '../support/start-server.js';
 import { TINY_MODEL } from '../support/tiny-model.js';
@@ -41,9 +42,6 @@ export default async (): Promise<Figure[]> => {
     await server.stop();
   }
 };
-
-/** No machine code. */
-const BYTECODE = ['--no-opt', '--no-maglev', '--no-sparkplug'];
 
 /** Images from one reading to the next. */
 const BETWEEN = 10;

@@ -223,6 +223,44 @@ describe('as an ImJoy plugin', function () {
     await annotator.close();
   });
 
+  it('lets go of windows whose page is gone, and closes the viewer of those that could not open their image', async () => {
+    const annotator = await AnnotatorPage.open(story.browser, story.server.url);
+    await annotator.viewer();
+    const found = await annotator.page.evaluate(async () => {
+      interface Window {
+        readonly name: string;
+        close(): Promise<void>;
+      }
+      const { imjoy, api } = globalThis as unknown as {
+        imjoy: { wm: { windows: Window[] }; event_bus: { on(event: string, listener: (what: Window) => void): void } };
+        api: { getPlugin(config: object): Promise<{ open(context: object): Promise<Window> }> };
+      };
+      const [letGo, closed]: [string[], string[]] = [[], []];
+      imjoy.event_bus.on('closing_window_plugin', ({ name }) => letGo.push(name));
+      imjoy.event_bus.on('close_window', ({ name }) => closed.push(name));
+      const until = async (list: readonly string[], name: string) => {
+        for (let i = 0; i < 200 && !list.includes(name); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+      };
+      const launcher = await api.getPlugin({ src: `${location.origin}/plugin/micro-sam.imjoy.html` });
+      const config = { settings: { viewer: `${location.origin}/plugin/viewer/index.html` } };
+      const before = new Set(document.querySelectorAll('iframe'));
+      const one = await launcher.open({ config });
+      // As a notebook does with what a cell has shown when the cell is run again.
+      for (const frame of document.querySelectorAll('iframe'))
+        if (frame.src.endsWith('/plugin/index.html') && !before.has(frame)) frame.remove();
+      await one.close();
+      await until(letGo, 'micro-sam');
+      const failure = await launcher.open({ config, data: { image: new Uint8Array(3) } }).then(String, String);
+      await imjoy.wm.windows.find(({ name }) => name === 'micro-sam 2')?.close();
+      await until(closed, 'Viewer 2');
+      return { letGo, failure, closed };
+    });
+    assert.ok(found.letGo.includes('micro-sam'), found.letGo.join());
+    assert.match(found.failure, /unsupported/);
+    assert.ok(found.closed.includes('Viewer 2'), found.closed.join());
+    await annotator.close();
+  });
+
   it('says the same of itself in the manifest and in the launcher', () => {
     const manifest = JSON.parse(readFileSync('manifest.imjoy.json', 'utf8'));
     const launcher = readFileSync('plugin/micro-sam.imjoy.html', 'utf8');

@@ -24,7 +24,10 @@ export const ARGUMENTS = [
 ];
 
 /** Pages are painted by the processor itself: a graphics card emulated by it takes as much time as all the rest. */
-const NO_GPU = ['--disable-gpu'];
+export const NO_GPU = ['--disable-gpu'];
+
+/** Of V8, for what is asked of its memory: no machine code, which is made of ever more functions the longer they are used. */
+export const BYTECODE = ['--no-opt', '--no-maglev', '--no-sparkplug'];
 
 /** A graphics card emulated by the processor, for what asks for WebGPU. */
 export const EMULATED_GPU = [

@@ -21,6 +21,8 @@ const APPS = { jupyterlab: 'lab/tree', notebook: 'notebooks', nbclassic: 'nbclas
 export type JupyterApp = keyof typeof APPS;
 
 export interface Jupyter {
+  /** Where its notebooks are, and the files that they write. */
+  readonly folder: string;
   /** Address that opens a notebook. */
   notebook(name: string, cells: readonly string[]): string;
   stop(): Promise<void>;
@@ -60,6 +62,7 @@ export async function startJupyter(python: string, app: JupyterApp = 'jupyterlab
     void exited.then(() => reject(new Error(`Jupyter ended.\n${output}`)));
   });
   return {
+    folder,
     notebook(name, cells) {
       const notebook = {
         nbformat: 4,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
 import { type Jupyter, type JupyterApp, serveLibraries } from './jupyter.js';
 import { eventually } from './screen.js';
@@ -13,6 +14,11 @@ const RESULT = `labels = plugin.__dict__.pop("labels", None)
 if labels is not None:
     both, either = ((labels > 0) & cell).sum(), ((labels > 0) | cell).sum()
     print("RESULT", type(labels).__name__, labels.dtype, labels.shape, len(np.unique(labels)) - 1, round(both / either, 3))`;
+
+/** A run of the cell ends after its output: what it gave is told in a file. */
+const COUNTED = 'pixels.txt';
+const LABELS = /^ *self\.labels = .*\n/m;
+const COUNT = `        print((self.labels > 0).sum(), file=open("${COUNTED}", "a"), flush=True)\n`;
 
 const LAB = {
   cell: '.jp-Cell .cm-content',
@@ -38,6 +44,7 @@ export class NotebookPage {
   private constructor(
     readonly page: Page,
     private readonly places: typeof LAB,
+    private readonly counted: string,
     origin: string,
   ) {
     page.on('pageerror', ({ message, stack = '' }) => (stack.includes(origin) ? this.errors : this.log).push(message));
@@ -52,9 +59,10 @@ export class NotebookPage {
     context.setDefaultTimeout(120_000);
     await serveLibraries(context);
     const places = PLACES[app];
-    const notebook = new NotebookPage(await context.newPage(), places, origin);
+    const notebook = new NotebookPage(await context.newPage(), places, path.join(jupyter.folder, COUNTED), origin);
     const { page } = notebook;
-    await page.goto(jupyter.notebook('cells.ipynb', [IMAGE, code.replace(NOWHERE, origin), RESULT]));
+    const cell = code.replace(NOWHERE, origin).replace(LABELS, (line) => line + COUNT);
+    await page.goto(jupyter.notebook('cells.ipynb', [IMAGE, cell, RESULT]));
     await page.waitForFunction(() => 'connectPlugin' in globalThis);
     await page.locator(places.extension).waitFor({ state: 'attached' });
     await notebook.run(0);
@@ -75,6 +83,27 @@ export class NotebookPage {
       throw new Error(`${error.message}\n${[...this.errors, ...this.log].join('\n')}`);
     });
     return (await result.textContent()) ?? '';
+  }
+
+  /**
+   * Runs the README's code and nothing else: Jupyter keeps some of the page each time that another cell becomes the active one.
+   *
+   * @returns how many pixels its labels have
+   */
+  async repeat(): Promise<number> {
+    const before = await this.counts();
+    await this.run(1);
+    await eventually(
+      'the labels in Python',
+      async () => (await this.counts()).length > before.length || undefined,
+      180,
+    );
+    return (await this.counts())[before.length];
+  }
+
+  private async counts(): Promise<number[]> {
+    const lines = await readFile(this.counted, 'utf8').catch(() => '');
+    return lines.split('\n').slice(0, -1).map(Number);
   }
 
   /** Waits until the annotator that stands in the notebook shows this image, by the viewer beside it. */
