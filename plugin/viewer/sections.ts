@@ -4,6 +4,7 @@ import VectorLayer from 'ol/layer/Vector.js';
 import VectorSource from 'ol/source/Vector.js';
 import Stroke from 'ol/style/Stroke.js';
 import Style from 'ol/style/Style.js';
+import { opaque } from './layers/image-pixels.js';
 import type { SectionConfig, SectionPicture } from './protocol.js';
 import { sectionEdge } from './section-edge.js';
 import type { Stage } from './stage.js';
@@ -38,8 +39,13 @@ export class Sections {
   }
 
   set(config: SectionConfig | undefined): void {
-    const wasOpen = this.#shown !== undefined;
+    const before = this.#shown;
+    const wasOpen = before !== undefined;
     this.#shown = config;
+    if (before && config && differInSliceOnly(before, config)) {
+      this.#markSlice(config);
+      return;
+    }
     this.#root.hidden = config === undefined;
     document.body.classList.toggle('with-sections', config !== undefined);
     if (wasOpen !== (config !== undefined)) this.#stage.fit();
@@ -83,6 +89,13 @@ export class Sections {
     this.#yz.place(config, [slices, height], [depth * scale, height * scale], [at[0], at[1]], `x ${at[2] + 1}`);
   }
 
+  /** Scrolling moves a line in each picture, and neither the map's lines nor the layout. */
+  #markSlice(config: SectionConfig): void {
+    const [slice, row, column] = config.at;
+    this.#xz.mark(config, [column, slice]);
+    this.#yz.mark(config, [slice, row]);
+  }
+
   /** Drags come faster than the answer: once a frame is enough. */
   #choose(at: Place, click?: SectionClick): void {
     if (click) {
@@ -97,6 +110,12 @@ export class Sections {
       });
     this.#next = at;
   }
+}
+
+/** Whether nothing is other in `b` than the slice that is on screen. */
+function differInSliceOnly(a: SectionConfig, b: SectionConfig): boolean {
+  const same = (x: readonly number[], y: readonly number[]) => x.every((value, k) => value === y[k]);
+  return !b.xz && !b.yz && a.spacing === b.spacing && same(a.shape, b.shape) && same(a.at.slice(1), b.at.slice(1));
 }
 
 type SectionClick = 'tool' | 'negative';
@@ -119,6 +138,7 @@ class SectionFigure {
   readonly #name: string;
   #config: SectionConfig | undefined;
   #count: readonly [across: number, down: number] = [1, 1];
+  #size: readonly [width: number, height: number] = [1, 1];
 
   constructor(
     name: string,
@@ -162,10 +182,7 @@ class SectionFigure {
 
   paint({ width, height, data }: SectionPicture): void {
     const picture = new ImageData(width, height);
-    for (let from = 0, to = 0; from < data.length; from += 3, to += 4) {
-      picture.data.set(data.subarray(from, from + 3), to);
-      picture.data[to + 3] = 255;
-    }
+    opaque(data, 0, width * height, picture.data);
     if (this.#canvas.width !== width) this.#canvas.width = width;
     if (this.#canvas.height !== height) this.#canvas.height = height;
     this.#canvas.getContext('2d')?.putImageData(picture, 0, 0);
@@ -178,13 +195,19 @@ class SectionFigure {
     at: readonly [across: number, down: number],
     where: string,
   ): void {
-    this.#config = config;
     this.#count = count;
+    this.#size = size;
     this.#caption.textContent = `${this.#name} · ${where}`;
     const { style } = this.#canvas;
     style.width = `${Math.max(1, size[0])}px`;
     style.height = `${Math.max(1, size[1])}px`;
-    this.#vertical.style.left = `${((at[0] + 0.5) / count[0]) * size[0]}px`;
-    this.#horizontal.style.top = `${((at[1] + 0.5) / count[1]) * size[1]}px`;
+    this.mark(config, at);
+  }
+
+  /** Moves the two lines. */
+  mark(config: SectionConfig, at: readonly [across: number, down: number]): void {
+    this.#config = config;
+    this.#vertical.style.left = `${((at[0] + 0.5) / this.#count[0]) * this.#size[0]}px`;
+    this.#horizontal.style.top = `${((at[1] + 0.5) / this.#count[1]) * this.#size[1]}px`;
   }
 }

@@ -84,11 +84,15 @@ function gather(data: TypedArray, { strides }: Layout, region: Region, out: Type
   const [y0, x0, y1, x1] = region.box;
   const plane = region.t * strides.t + region.z * strides.z;
   const count = region.channels.length;
+  const inRows = strides.x === 1 && count === 1;
   region.channels.forEach((channel, position) => {
     let target = position;
     for (let y = y0; y < y1; y++) {
       let from = plane + channel * strides.c + y * strides.y + x0 * strides.x;
-      for (let x = x0; x < x1; x++, from += strides.x, target += count) out[target] = data[from]!;
+      if (inRows) {
+        out.set(data.subarray(from, from + x1 - x0), target);
+        target += x1 - x0;
+      } else for (let x = x0; x < x1; x++, from += strides.x, target += count) out[target] = data[from]!;
     }
   });
   return out;

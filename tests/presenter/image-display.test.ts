@@ -19,6 +19,21 @@ describe('image display', () => {
     assert.deepEqual([...data], [0, 0, 0, 255, 128, 0, 255, 0, 0]);
   });
 
+  it('paints large grey planes as it paints each of their pixels', () => {
+    const stored = Array.from({ length: 300 * 256 }, (_, i) => (i * 31 + (i >> 8)) % 256);
+    for (const data of [Uint8Array.from(stored), Uint16Array.from(stored), Float32Array.from(stored)]) {
+      const channel = { at: 0, limits: [17, 68], color: '#ffffff' } as const;
+      const whole = composite({ data, shape: [300, 256] }, [channel]).data;
+      const row = composite({ data: data.subarray(0, 256), shape: [1, 256] }, [channel]).data;
+      assert.deepEqual(whole.subarray(0, row.length), row);
+      const expected = stored.flatMap((value) => {
+        const grey = Math.min(255, Math.max(0, (value - 17) * 5));
+        return [grey, grey, grey];
+      });
+      assert.ok(whole.every((value, i) => value === expected[i]));
+    }
+  });
+
   it('shows grey from the 1st to the 99th percentile, and 8-bit colours as they are', async () => {
     const ramp = Uint16Array.from({ length: 1000 * 10 }, (_, i) => i % 1000);
     const grey = await display({ data: ramp, shape: [10, 1000] });

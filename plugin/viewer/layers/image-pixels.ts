@@ -133,16 +133,43 @@ export function paintPixels(
     canvas.width = width;
     canvas.height = height;
   }
-  const image = new ImageData(width, height);
-  const out = image.data;
+  const context = canvas.getContext('2d')!;
+  // A strip at a time: a picture as large as the image, for each slice that is scrolled over, costs more to clear away.
+  const rows = Math.min(height, Math.max(1, Math.floor(STRIP_PIXELS / width)));
+  const strip = new ImageData(width, rows);
+  const asStored = low === 0 && high === 255 && components === 3;
+  for (let top = 0; top < height; top += rows) {
+    const used = Math.min(rows, height - top);
+    const from = top * width * components;
+    if (asStored) opaque(values, from, width * used, strip.data);
+    else paintStrip(pixels, [low, high], from, width * used, strip.data);
+    context.putImageData(strip, 0, top, 0, 0, width, used);
+  }
+}
+
+const STRIP_PIXELS = 1 << 16;
+
+/** `count` pixels of RGB, from a place in `rgb`, to RGBA. */
+export function opaque(rgb: ArrayLike<number>, from: number, count: number, out: Uint8ClampedArray): void {
+  const words = new Uint32Array(out.buffer, out.byteOffset, count);
+  for (let i = from, j = 0; j < count; i += 3, j++)
+    words[j] = rgb[i]! | (rgb[i + 1]! << 8) | (rgb[i + 2]! << 16) | 0xff000000; // little-endian, as colorize() has it
+}
+
+function paintStrip(
+  { components, values }: ImagePixels,
+  [low, high]: readonly [number, number],
+  from: number,
+  count: number,
+  out: Uint8ClampedArray,
+): void {
   const factor = 255 / (high - low);
   const second = components > 1 ? 1 : 0;
   const third = components > 1 ? 2 : 0;
-  for (let i = 0, j = 0; j < out.length; i += components, j += 4) {
+  for (let i = from, j = 0; j < 4 * count; i += components, j += 4) {
     out[j] = (values[i]! - low) * factor;
     out[j + 1] = (values[i + second]! - low) * factor;
     out[j + 2] = (values[i + third]! - low) * factor;
     out[j + 3] = components === 4 ? values[i + 3]! : 255;
   }
-  canvas.getContext('2d')!.putImageData(image, 0, 0);
 }

@@ -29,25 +29,62 @@ export function composite(
   const [top, left, bottom, right] = box ?? [0, 0, height, width];
   const xs = nearest(left, right, columns, width).map((x) => x * count);
   const ys = nearest(top, bottom, rows, height).map((y) => y * width * count);
+  const single = channels.length === 1 ? channels[0] : undefined;
+  if (single?.color === '#ffffff') {
+    const out = new Uint8Array(rows * columns * 3);
+    paintGrey(out, { pixels: pixels.data, at: single.at, xs, ys, level: levelOf(pixels.data, single.limits) });
+    return { data: out, shape: [rows, columns, 3] };
+  }
   const out = new Uint8ClampedArray(rows * columns * 3);
-  for (const { at, limits, color } of channels) {
-    const brightness = brightnessOf(pixels.data, limits);
-    const weights = rgbOf(color);
-    const grey = weights.every((weight) => weight === 1) && channels.length === 1;
-    const used = [...weights.entries()].filter(([, weight]) => weight > 0);
-    for (let row = 0, to = 0; row < rows; row++) {
+  for (const { at, limits, color } of channels)
+    addInColor(out, { pixels: pixels.data, at, xs, ys, level: levelOf(pixels.data, limits) }, rgbOf(color));
+  return { data: new Uint8Array(out.buffer), shape: [rows, columns, 3] };
+}
+
+interface PaintedFrom {
+  readonly pixels: TypedArray;
+  readonly at: number;
+  /** Where the columns and rows of the picture begin in the pixels. */
+  readonly xs: Int32Array;
+  readonly ys: Int32Array;
+  readonly level: Level;
+}
+
+/** For each slice that is scrolled over. */
+function paintGrey(out: Uint8Array, { pixels, at, xs, ys, level }: PaintedFrom): void {
+  const { table, of } = level;
+  let to = 0;
+  for (const y of ys) {
+    const from = y + at;
+    for (let column = 0; column < xs.length; column++, to += 3) {
+      const stored = pixels[from + xs[column]!]!;
+      const value = table ? table[stored]! : of(stored);
+      out[to] = value;
+      out[to + 1] = value;
+      out[to + 2] = value;
+    }
+  }
+}
+
+function addInColor(
+  out: Uint8ClampedArray,
+  { pixels, at, xs, ys, level }: PaintedFrom,
+  weights: readonly [number, number, number],
+): void {
+  const { table, of } = level;
+  const columns = xs.length;
+  for (let component = 0; component < 3; component++) {
+    const weight = weights[component]!;
+    if (weight === 0) continue;
+    let to = component;
+    for (let row = 0; row < ys.length; row++) {
       const from = ys[row]! + at;
       for (let column = 0; column < columns; column++, to += 3) {
-        const value = brightness(pixels.data[from + xs[column]!]!);
-        if (grey) {
-          out[to] = value;
-          out[to + 1] = value;
-          out[to + 2] = value;
-        } else for (const [component, weight] of used) out[to + component]! += value * weight;
+        const stored = pixels[from + xs[column]!]!;
+        out[to]! += (table ? table[stored]! : of(stored)) * weight;
       }
     }
   }
-  return { data: new Uint8Array(out.buffer), shape: [rows, columns, 3] };
 }
 
 function nearest(start: number, end: number, count: number, length: number): Int32Array {
@@ -61,14 +98,21 @@ export function rgbOf(color: string): [number, number, number] {
   return [(value >> 16) / 255, ((value >> 8) & 255) / 255, (value & 255) / 255];
 }
 
-/** Value → 0..255; a table where there are few values. */
-function brightnessOf(data: TypedArray, [low, high]: readonly [number, number]): (value: number) => number {
+/** Value → 0..255. */
+interface Level {
+  readonly of: (value: number) => number;
+  /** The same for every value there is, where there are few. */
+  readonly table?: Uint8Array;
+}
+
+function levelOf(data: TypedArray, [low, high]: readonly [number, number]): Level {
   const factor = 255 / (high - low);
-  const convert = (value: number) => {
+  const of = (value: number) => {
     const level = (value - low) * factor;
     return level > 0 ? Math.min(255, Math.round(level)) : 0; // NaN fails the comparison
   };
-  if (!(data instanceof Uint8Array || data instanceof Uint16Array) || data.length < 65536) return convert;
-  const table = Uint8Array.from({ length: data instanceof Uint8Array ? 256 : 65536 }, (_, value) => convert(value));
-  return (value) => table[value]!;
+  if (!(data instanceof Uint8Array || data instanceof Uint16Array) || data.length < 65536) return { of };
+  const table = new Uint8Array(data instanceof Uint8Array ? 256 : 65536);
+  for (let value = 0; value < table.length; value++) table[value] = of(value);
+  return { of, table };
 }

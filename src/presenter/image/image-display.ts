@@ -114,14 +114,15 @@ export class ImageDisplay {
   async picture(plane: number, signal?: AbortSignal): Promise<Tensor<Uint8Array>> {
     const { y: height, x: width } = this.source.sizes;
     const painted = this.painted();
-    const picture = new Uint8Array(height * width * 3);
-    if (painted.length === 0) return { data: picture, shape: [height, width, 3] };
+    if (painted.length === 0) return { data: new Uint8Array(height * width * 3), shape: [height, width, 3] };
     const pixels = await this.planes.read(
       plane,
       painted.map(({ at }) => at),
     );
     const channels = painted.map((channel, at) => ({ ...channel, at }));
     const rows = Math.max(1, Math.floor(STRIP_PIXELS / width));
+    if (rows >= height) return composite(pixels, channels);
+    const picture = new Uint8Array(height * width * 3);
     for (let top = 0; top < height; top += rows) {
       const bottom = Math.min(height, top + rows);
       const strip: Size = [bottom - top, width];

@@ -36,6 +36,7 @@ export class SectionView {
   private shown?: ViewSections;
   private reading?: AbortController;
   private timer?: ReturnType<typeof setTimeout>;
+  private complete = false;
 
   constructor(
     private readonly session: AnnotationSession,
@@ -118,8 +119,13 @@ export class SectionView {
     this.opened = { source, volume, t };
     this.reading = new AbortController();
     const { signal } = this.reading;
+    this.complete = false;
     this.draw();
-    volume.load(this.session.shown.plane % source.slices, { signal, onSlice: () => this.later() }).catch((error) => {
+    const from = this.session.shown.plane % source.slices;
+    const loaded = volume.load(from, { signal, onSlice: () => this.later() }).then(() => {
+      this.complete = true;
+    });
+    loaded.catch((error) => {
       if (signal.aborted) return;
       const { message, code } = asSamError(error);
       this.session.notify({ level: 'warning', text: `The sections are not complete: ${message}`, code });
@@ -128,10 +134,13 @@ export class SectionView {
 
   /** Strokes and slices that arrive come many at a time. */
   private later(): void {
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      this.draw();
-    }, PAUSE_MS);
+    this.timer ??= setTimeout(
+      () => {
+        this.timer = undefined;
+        this.draw();
+      },
+      this.complete ? PAUSE_MS : READING_PAUSE_MS,
+    );
   }
 
   private draw(): void {
@@ -165,3 +174,5 @@ function pixelAt([y, x]: YX): YX {
 
 const PARTS = ['layers', 'arriving', 'editing'] as const;
 const PAUSE_MS = 80;
+/** While slices arrive: somebody may be scrolling. */
+const READING_PAUSE_MS = 250;

@@ -55,8 +55,10 @@ export class SectionVolume {
       const { data } = await source.readRegion({ t, z, channels, level }, { signal });
       signal.throwIfAborted();
       let to = z * rows * columns * count;
-      for (const y of ys)
-        for (const x of xs) for (let c = 0; c < count; c++) this.data[to++] = data[(y * width + x) * count + c]!;
+      if (rows === height && columns === width) this.data.set(data, to);
+      else
+        for (const y of ys)
+          for (const x of xs) for (let c = 0; c < count; c++) this.data[to++] = data[(y * width + x) * count + c]!;
       onSlice();
       await new Promise((resolve) => setTimeout(resolve, 0)); // clicks and slice changes go first
     }

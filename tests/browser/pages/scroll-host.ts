@@ -54,15 +54,13 @@ async function openSections(): Promise<void> {
   const canvas = document
     .querySelector('iframe')
     ?.contentDocument?.querySelector<HTMLCanvasElement>('canvas[data-section="xz"]');
-  const brightest = (row: number) =>
-    Math.max(
-      ...canvas!
-        .getContext('2d')!
-        .getImageData(0, row, canvas!.width, 1)
-        .data.filter((_, i) => i % 4 < 3),
-    );
+  // Objects are drawn from the start, over slices that are read one by one.
+  const read = (slice: number) => {
+    const { data } = canvas!.getContext('2d')!.getImageData(0, slice, canvas!.width, 1);
+    return data.filter((red, i) => i % 4 === 0 && red > 0).length > canvas!.width / 2;
+  };
   do await new Promise((resolve) => setTimeout(resolve, 100));
-  while (canvas?.height !== PLANES || brightest(0) === 0 || brightest(PLANES - 1) === 0);
+  while (canvas?.height !== PLANES || !read(0) || !read(PLANES - 1));
   await presenter.idle();
 }
 
