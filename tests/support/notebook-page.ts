@@ -8,7 +8,8 @@ import { eventually } from './screen.js';
 const IMAGE = `import numpy as np
 y, x = np.mgrid[:256, :256]
 cell = np.hypot(y - 120, x - 84) < 30
-image = np.where(cell, 220, 40).astype(np.uint8)`;
+image = np.where(cell, 220, 40).astype(np.uint8)
+print("IMAGE", image.shape)`;
 
 const RESULT = `labels = plugin.__dict__.pop("labels", None)
 if labels is not None:
@@ -65,24 +66,29 @@ export class NotebookPage {
     await page.goto(jupyter.notebook('cells.ipynb', [IMAGE, cell, RESULT]));
     await page.waitForFunction(() => 'connectPlugin' in globalThis);
     await page.locator(places.extension).waitFor({ state: 'attached' });
-    await notebook.run(0);
+    await notebook.untilItSays(0, /IMAGE \(/); // the classic notebook runs nothing before it has its kernel
     return notebook;
   }
 
   /** Runs the README's code. @returns what is printed of its labels */
   async segment(): Promise<string> {
-    const result = this.page.locator(this.places.output, { hasText: /RESULT \w/ });
     await this.run(1);
     // The annotator stands in the cell's output; what it does it does while the kernel is free.
-    const computed = async () => {
-      await this.run(2);
+    return this.untilItSays(2, /RESULT \w/);
+  }
+
+  /** Runs a cell again and again. @returns the output with this text */
+  private async untilItSays(cell: number, text: RegExp): Promise<string> {
+    const output = this.page.locator(this.places.output, { hasText: text });
+    const said = async () => {
+      await this.run(cell);
       await this.page.waitForTimeout(1000);
-      return (await result.count()) > 0 || undefined;
+      return (await output.count()) > 0 || undefined;
     };
-    await eventually('the labels in Python', computed, 180).catch((error: Error) => {
+    await eventually(`${text} in cell ${cell}`, said, 180).catch((error: Error) => {
       throw new Error(`${error.message}\n${[...this.errors, ...this.log].join('\n')}`);
     });
-    return (await result.textContent()) ?? '';
+    return (await output.first().textContent()) ?? '';
   }
 
   /**
