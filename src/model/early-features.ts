@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { withHalfOutputs } from '../onnx/half-casts.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { makesTensor, withOutputs } from '../onnx/outputs.js';
 import { readModel } from '../onnx/read.js';
@@ -36,14 +37,20 @@ export function encoderWithEarlyFeatures(
   return { bytes: writeModel(model), outputs };
 }
 
-/** The same of a file that is read already. */
+/**
+ * The same of a file that is read already.
+ *
+ * @param options.half in half precision, as embeddings keep them
+ */
 export function withEarlyFeatures(
   model: OnnxModel,
   names: readonly string[],
   declared: ModelSpec['earlyFeatures'] = {},
+  { half = false } = {},
 ): { model: OnnxModel; outputs: Readonly<Record<string, string>> } {
-  const outputs = Object.fromEntries(names.map((name) => [name, earlyFeature(model, name, declared[name])]));
-  return { model: withOutputs(model, Object.values(outputs)), outputs };
+  const tensors = names.map((name) => earlyFeature(model, name, declared[name]));
+  const made = half ? withHalfOutputs(model, tensors) : { model: withOutputs(model, tensors), outputs: tensors };
+  return { model: made.model, outputs: Object.fromEntries(names.map((name, i) => [name, made.outputs[i]])) };
 }
 
 /**

@@ -3,11 +3,14 @@ import { type Tensor, tensor } from '../ndimage/array.js';
 import { toHalf } from '../ndimage/half.js';
 import type { TaskOptions } from '../task.js';
 import { type EncoderInput, FRAME } from './model-spec.js';
-import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
+import { float32Of, halvesOf, type OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
 import type { Embedding } from './sam-tensors.js';
 import { encoderTensor, resizedSize } from './transforms.js';
 
 const FEATURES = [1, 256, 64, 64];
+
+/** Bytes of a file up to which its working memory is kept from run to run; that of ViT-B and larger ones would be gigabytes. */
+const KEEPS_MEMORY = 100e6;
 
 export interface EncodeOptions {
   /** Also give what the model's instance decoder takes besides the embedding, if it takes anything. */
@@ -39,7 +42,7 @@ export class ImageEncoder {
   ): Promise<ImageEncoder> {
     let session: OrtSession;
     try {
-      session = await runtime.createSession(bytes);
+      session = await runtime.createSession(bytes, { frequent: bytes.length <= KEEPS_MEMORY });
     } catch (error) {
       throw new SamError(
         'model_unavailable',
@@ -97,7 +100,7 @@ export class ImageEncoder {
 }
 
 function inHalf(output: OrtTensor): Tensor<Uint16Array> {
-  return tensor(toHalf(float32Of(output)), output.dims);
+  return tensor(output.type === 'float16' ? halvesOf(output) : toHalf(float32Of(output)), output.dims);
 }
 
 /** The only name, or the first that looks right. */

@@ -1,6 +1,7 @@
 import { SamError } from '../errors.js';
 import { type Size, type Tensor, tensor } from '../ndimage/array.js';
 import { fromHalf } from '../ndimage/half.js';
+import { takeHalf } from '../onnx/half-casts.js';
 import { rewriteChannelNorms } from '../onnx/instances/channel-norms.js';
 import { readModel } from '../onnx/read.js';
 import { writeModel } from '../onnx/write.js';
@@ -28,13 +29,16 @@ export class InstanceDecoder {
     private readonly image: string | undefined,
     /** Names of the early features that it takes. */
     readonly early: readonly string[],
+    /** Whether it takes them in half precision. */
+    private readonly half: boolean,
   ) {}
 
   /** @throws SamError `model_unavailable` if the bytes are no instance decoder */
   static async create(runtime: OrtRuntime, bytes: Uint8Array): Promise<InstanceDecoder> {
+    const { bytes: file, half } = faster(bytes, runtime);
     let session: OrtSession;
     try {
-      session = await runtime.createSession(faster(bytes));
+      session = await runtime.createSession(file, { frequent: bytes.length <= KEEPS_MEMORY });
     } catch (cause) {
       throw new SamError(
         'model_unavailable',
@@ -43,11 +47,9 @@ export class InstanceDecoder {
       );
     }
     const { inputNames, outputNames } = session;
-    const embedding = inputNames.find((name) => /^(image_)?emb/i.test(name));
-    const image = inputNames.find((name) => /^(img|image)/i.test(name) && name !== embedding);
-    const early = inputNames.filter((name) => name !== embedding && name !== image);
+    const { embedding, image, early } = byRole(inputNames);
     if (embedding !== undefined && outputNames.length === 1 && early.every((name) => /^\w+$/.test(name)))
-      return new InstanceDecoder(runtime, session, embedding, image, early);
+      return new InstanceDecoder(runtime, session, embedding, image, early, half);
     await session.release();
     throw new SamError(
       'model_unavailable',
@@ -72,7 +74,9 @@ export class InstanceDecoder {
           'no_embedding',
           `The instance decoder takes '${name}', which the embedding was made without.`,
         );
-      feeds[name] = this.runtime.tensor('float32', fromHalf(bits.data), bits.shape);
+      feeds[name] = this.half
+        ? this.runtime.tensor('float16', bits.data, bits.shape)
+        : this.runtime.tensor('float32', fromHalf(bits.data), bits.shape);
     }
     if (this.image !== undefined)
       feeds[this.image] = this.runtime.tensor('float32', ...halfSizeImage(image, inputSize, FRAME));
@@ -87,14 +91,31 @@ export class InstanceDecoder {
   }
 }
 
-/** The same decoder by operators that run faster, if it is one of those that can be rewritten; else as it is. */
-function faster(bytes: Uint8Array): Uint8Array {
+/** Bytes of a file up to which its working memory is kept from run to run: of the light decoder, not of a UNETR. */
+const KEEPS_MEMORY = 10e6;
+
+/**
+ * The same decoder by operators that run faster, if it is one of those that can be rewritten; on processors with early
+ * features in half precision, as embeddings keep them.
+ */
+function faster(bytes: Uint8Array, { onProcessor }: OrtRuntime): { bytes: Uint8Array; half: boolean } {
   try {
     const model = readModel(bytes);
-    return rewriteChannelNorms(model) > 0 ? writeModel(model) : bytes;
+    const stored = new Set(model.graph.initializers.map(({ name }) => name));
+    const { early } = byRole(model.graph.inputs.flatMap(({ name }) => (stored.has(name) ? [] : name)));
+    const half = onProcessor === true && early.length > 0;
+    if (half) takeHalf(model, early);
+    return rewriteChannelNorms(model) > 0 || half ? { bytes: writeModel(model), half } : { bytes, half };
   } catch {
-    return bytes; // the runtime says better what is wrong with it
+    return { bytes, half: false }; // the runtime says better what is wrong with it
   }
+}
+
+/** What a decoder's inputs are by their names. */
+function byRole(inputs: readonly string[]): { embedding?: string; image?: string; early: string[] } {
+  const embedding = inputs.find((name) => /^(image_)?emb/i.test(name));
+  const image = inputs.find((name) => /^(img|image)/i.test(name) && name !== embedding);
+  return { embedding, image, early: inputs.filter((name) => name !== embedding && name !== image) };
 }
 
 /**

@@ -53,7 +53,7 @@ export interface OrtSettings {
   readonly during?: During;
   readonly whenLost?: OrtRuntime['whenLost'];
   readonly patience?: number;
-  readonly fusesAttention?: boolean;
+  readonly onProcessor?: boolean;
 }
 
 /** Wraps whatever the runtime does. */
@@ -67,7 +67,7 @@ export function ortRuntime(ort: OrtModule, settings: OrtSettings): OrtRuntime {
     note,
     whenLost: settings.whenLost,
     patience: settings.patience,
-    fusesAttention: settings.fusesAttention,
+    onProcessor: settings.onProcessor,
     async createSession(bytes, options) {
       // The runtime would look for them below the working directory.
       await withExternalData(bytes, async () => {

@@ -10,8 +10,8 @@ import type { OrtRuntime } from './runtime.js';
 
 /**
  * The encoder's file as a runtime is to run it, made when a model is opened: attention as one operator where the runtime
- * gains by it, matrix products in 8-bit integers where that is asked for, early features as further outputs. A file in which
- * there is nothing to change stays as it is.
+ * gains by it, matrix products in 8-bit integers where that is asked for, early features as further outputs, in half
+ * precision where the runtime converts them. A file in which there is nothing to change stays as it is.
  *
  * @param early names of early features, as the instance decoder's inputs are called
  * @returns the file, and for each early feature the output that holds it
@@ -20,16 +20,16 @@ import type { OrtRuntime } from './runtime.js';
  */
 export function runnableEncoder(
   bytes: Uint8Array,
-  { fusesAttention }: Pick<OrtRuntime, 'fusesAttention'>,
+  { onProcessor = false }: Pick<OrtRuntime, 'onProcessor'>,
   { encoderPrecision, earlyFeatures }: Pick<ModelSpec, 'encoderPrecision' | 'earlyFeatures'> = {},
   early: readonly string[] = [],
 ): { bytes: Uint8Array; outputs: Readonly<Record<string, string>> } {
-  if (!fusesAttention && encoderPrecision !== 'int8' && early.length === 0) return { bytes, outputs: {} };
+  if (!onProcessor && encoderPrecision !== 'int8' && early.length === 0) return { bytes, outputs: {} };
   const given = readModel(bytes);
-  const fused = fusesAttention ? fuseAttention(given).model : given;
+  const fused = onProcessor ? fuseAttention(given).model : given;
   const ready = encoderPrecision === 'int8' ? inInt8(fused) : fused;
   if (early.length === 0) return { bytes: ready === given ? bytes : writeModel(ready), outputs: {} };
-  const { model, outputs } = withEarlyFeatures(ready, early, earlyFeatures);
+  const { model, outputs } = withEarlyFeatures(ready, early, earlyFeatures, { half: onProcessor });
   return { bytes: writeModel(model), outputs };
 }
 

@@ -12,8 +12,11 @@ export interface OrtRuntime {
   readonly note?: string;
   /** Calls back once its device is gone, with the reason, at once if it is; returns what takes the listener off. */
   readonly whenLost?: (listener: (reason: string) => void) => () => void;
-  /** Attention is faster as one operator of ONNX Runtime's own (fuse-attention.ts): on processors. */
-  readonly fusesAttention?: boolean;
+  /**
+   * It runs on processors, where attention is faster as one operator of ONNX Runtime's own (fuse-attention.ts), and half
+   * precision is converted by it (half-casts.ts).
+   */
+  readonly onProcessor?: boolean;
   /** A request that takes longer, in milliseconds, will never be answered; absent if it always is. */
   readonly patience?: number;
   /** Rejects with whatever the runtime throws when the bytes are not a model it can run; callers add the plain words. */
@@ -23,7 +26,7 @@ export interface OrtRuntime {
 }
 
 export interface SessionOptions {
-  /** It runs again and again: keep its working memory between runs, where that is a choice. */
+  /** It runs again and again: keep its working memory between runs, where that is a choice, instead of asking for it anew. */
   readonly frequent?: boolean;
 }
 
@@ -52,6 +55,8 @@ export interface OrtTensor {
 /** Element types that SAM exports use, and the arrays that hold them. */
 export interface OrtData {
   float32: Float32Array;
+  /** Bit patterns (ndimage/half.ts). */
+  float16: Uint16Array;
   int64: BigInt64Array;
   int32: Int32Array;
   uint8: Uint8Array;
@@ -63,4 +68,12 @@ export type OrtType = keyof OrtData;
 export function float32Of(tensor: OrtTensor): Float32Array {
   if (tensor.data instanceof Float32Array) return tensor.data;
   throw new TypeError(`Expected a float32 tensor, got ${tensor.type} [${tensor.dims.join(', ')}].`);
+}
+
+/** The bit patterns of a tensor in half precision; some runtimes give a `Float16Array`. */
+export function halvesOf({ data, type, dims }: OrtTensor): Uint16Array {
+  if (data instanceof Uint16Array) return data;
+  if (type === 'float16' && ArrayBuffer.isView(data))
+    return new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength / 2);
+  throw new TypeError(`Expected a float16 tensor, got ${type} [${dims.join(', ')}].`);
 }

@@ -126,6 +126,6 @@ async function wasmRuntime({ ortBase, threads }: WebRuntimeOptions, reasons: str
     provider: `wasm (simd, ${count} thread${count === 1 ? '' : 's'})`,
     note: note && `${note[0].toUpperCase()}${note.slice(1)}.`,
     session: { executionProviders: ['wasm'] },
-    fusesAttention: true,
+    onProcessor: true,
   });
 }

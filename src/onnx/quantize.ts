@@ -74,10 +74,13 @@ function quantizeColumns(tensor: OnnxTensor): { weight: OnnxTensor; scale: OnnxT
   if (!constant || rows * columns < SMALLEST_WEIGHT) return undefined;
   const { data } = constant;
   const scale = new Float32Array(columns);
-  for (let i = 0; i < data.length; i++) scale[i % columns] = Math.max(scale[i % columns], Math.abs(data[i]));
+  for (let from = 0; from < data.length; from += columns)
+    for (let j = 0; j < columns; j++) scale[j] = Math.max(scale[j], Math.abs(data[from + j]));
   // A column of zeros keeps them, with any scale.
   for (let j = 0; j < columns; j++) scale[j] = (scale[j] || 1) / LARGEST;
-  const bytes = Int8Array.from(data, (value, i) => Math.round(value / scale[i % columns]));
+  const bytes = new Int8Array(data.length);
+  for (let from = 0; from < data.length; from += columns)
+    for (let j = 0; j < columns; j++) bytes[from + j] = Math.round(data[from + j] / scale[j]);
   return {
     weight: { name: '', dims: [rows, columns], type: INT8, raw: new Uint8Array(bytes.buffer) },
     scale: { name: '', dims: [columns], type: FLOAT, raw: new Uint8Array(scale.buffer) },

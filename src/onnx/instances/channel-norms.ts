@@ -15,6 +15,7 @@ import { FLOAT, INT64, type OnnxModel, type OnnxNode, type OnnxTensor } from '..
 export function rewriteChannelNorms({ graph }: OnnxModel): number {
   const look = lookAround(graph);
   const norms = graph.nodes.flatMap((node) => normOf(node, look) ?? []);
+  if (norms.length === 0) return 0;
   const constants = new Map<string, OnnxTensor>();
   for (const { square, mean, reciprocal, weighted, biased, y, weight, bias } of norms) {
     const { channels } = weight;
