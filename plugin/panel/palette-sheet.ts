@@ -11,7 +11,8 @@ export function paletteSheet(entries: readonly PaletteEntry[], run: (command: Co
   query.setAttribute('aria-expanded', 'true');
   query.setAttribute('aria-controls', 'palette-list');
   const list = make('ul', { className: 'palette', role: 'listbox', id: 'palette-list', 'aria-label': 'Commands' });
-  const sheet = new Sheet('All commands', query, list);
+  const none = make('p', { className: 'none-found', role: 'status' });
+  const sheet = new Sheet('All commands', query, list, none);
   let found: readonly PaletteEntry[] = [];
   let marked = 0;
 
@@ -31,6 +32,7 @@ export function paletteSheet(entries: readonly PaletteEntry[], run: (command: Co
   const fill = () => {
     found = findCommands(entries, query.value);
     list.replaceChildren(...found.map((entry) => rowOf(entry, choose)));
+    none.textContent = found.length > 0 ? '' : `No command found for "${query.value.trim()}".`;
     mark(0);
   };
 

@@ -1,3 +1,4 @@
+import { namesZarr } from '../io/folder/file-names.js';
 import type { ImageInput } from '../io/open.js';
 import { rootOfKeys } from '../io/zarr/keys.js';
 
@@ -6,7 +7,6 @@ export function isZarr(files: readonly { readonly name: string; readonly webkitR
   return rootOfKeys(files.map(({ name, webkitRelativePath }) => webkitRelativePath || name)) !== undefined;
 }
 
-/** Whether the address is that of a zarr, by its name. */
 export function isZarrAddress(input: ImageInput): input is string {
-  return typeof input === 'string' && /\.zarr\/?([?#]|$)/i.test(input);
+  return typeof input === 'string' && namesZarr(input);
 }

@@ -153,8 +153,13 @@ describe('workbench', function () {
     const area = (state: State) => state.layers.current_object.objects[0]?.area ?? 0;
     const before = area(await page.until('a mask', (state) => area(state) > 0));
     await page.press('Control+k');
-    await (await page.panel()).waitForSelector('dialog[open] input:focus');
+    const panel = await page.panel();
+    await panel.waitForSelector('dialog[open] input:focus');
+    await page.page.keyboard.type('qqq');
+    await panel.getByText('No command found for "qqq".').waitFor();
+    await page.press('Control+a');
     await page.page.keyboard.type('grow');
+    await panel.getByText('No command found').waitFor({ state: 'hidden' });
     await page.press('Enter');
     await page.until('a larger object', (state) => area(state) > before);
     const viewer = await page.viewer();

@@ -71,6 +71,20 @@ describe('objects corrected as a whole', () => {
       }
     });
 
+  it('what changes nothing is no step of undo, and says so', async () => {
+    const { session } = withObjects('committed_objects', [record(1, [[0, disc(30, 30, 8)]])]);
+    await session.run('select_all');
+    const { undo } = session.state.history;
+    await session.run('fill_holes');
+    assert.match(session.state.message?.text ?? '', /there are no holes/);
+    assert.equal(session.state.history.undo, undo);
+    for (let k = 0; k < 9; k++) await session.run('smooth_objects'); // until it is as smooth as it gets
+    const before = session.state.layers;
+    await session.run('smooth_objects');
+    assert.equal(session.state.layers, before);
+    assert.match(session.state.message?.text ?? '', /Nothing changed: the outline/);
+  });
+
   it('committed ones stop at their neighbours when they grow', async () => {
     const { session, objects } = withObjects('committed_objects', [
       record(1, [[0, disc(30, 30, 8)]]),

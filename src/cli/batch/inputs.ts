@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { fileNameOf, isN5Name, isZarrName, naturalOrder } from '../../io/folder/file-names.js';
+import { fileNameOf, isN5Name, isZarrName, namesZarr, naturalOrder } from '../../io/folder/file-names.js';
 import { partsOfSets } from '../../io/folder/file-sets.js';
 import { isHiddenName } from '../../io/folder/hidden-names.js';
 import { type FolderRole, type LeftOut, listFolder } from '../../io/folder/listing.js';
@@ -193,7 +193,7 @@ async function imagesIn(file: string): Promise<string[]> {
 }
 
 function plateStore(file: string): Store | undefined {
-  if (!isZarrName(withoutQuery(file).replace(/[\\/]+$/, ''))) return undefined;
+  if (!namesZarr(file)) return undefined;
   if (isAddress(file)) return file.includes('?') ? undefined : httpStore(file);
   return kindOf(file) === 'folder' ? folderStore(file) : undefined;
 }

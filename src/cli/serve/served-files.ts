@@ -3,8 +3,8 @@ import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
-import { isZarrName } from '../../io/folder/file-names.js';
-import { addressBeside, nameOfUrl, withoutQuery } from '../../io/http.js';
+import { namesZarr } from '../../io/folder/file-names.js';
+import { addressBeside, nameOfUrl } from '../../io/http.js';
 import { httpBytes } from '../../io/http-bytes.js';
 import { fileBytes, kindOf } from '../../io/node-file.js';
 import { isAddress } from '../../io/node-open.js';
@@ -37,7 +37,7 @@ export class ServedFiles {
     const id = createHmac('sha256', this.secret).update(place).digest('hex').slice(0, 32);
     this.roots.set(id, file);
     const isFolder = isAddress(file)
-      ? /\/$/.test(file) || isZarrName(withoutQuery(file))
+      ? /\/$/.test(file) || namesZarr(file)
       : statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
     return `/files/${id}/${encodeURIComponent(nameOf(file))}${isFolder ? '/' : ''}`;
   }

@@ -1,3 +1,4 @@
+import { withoutQuery } from '../http.js';
 import { UNREADABLE } from '../unreadable.js';
 
 /** What the name of a file says: which format it should be, whether it is an image at all, what it is called without it. */
@@ -54,6 +55,11 @@ export function isCompanionName(name: string): boolean {
 /** A folder that is one image. */
 export function isZarrName(name: string): boolean {
   return ZARR.test(name);
+}
+
+/** Whether a path or address is that of a zarr, by its name; a query and slashes at the end do not matter. */
+export function namesZarr(place: string): boolean {
+  return isZarrName(withoutQuery(place).replace(/[\\/]+$/, ''));
 }
 
 /** A folder that is one thing, as a zarr is, but of a format that can only be named. */

@@ -98,7 +98,8 @@ export function sectionsOf(state: SessionState, hasSections: boolean): PanelSect
           kind: 'choice',
           setting: 'preserveMode',
           title: 'Preserve',
-          tooltip: 'What happens where the new object meets committed ones.',
+          tooltip:
+            'Where a new object meets committed ones. Objects: those that it would hide stay. Pixels: it takes none of theirs. None: it is written over them.',
           value: settings.preserveMode,
           options: PRESERVE_MODES,
         },
@@ -176,9 +177,9 @@ const TOOL_OPTIONS = TOOLS.map((value) => {
 });
 
 const PRESERVE_MODES = [
-  { value: 'objects', title: 'objects: keep committed objects that would be hidden' },
-  { value: 'pixels', title: 'pixels: never overwrite committed pixels' },
-  { value: 'none', title: 'none: overwrite' },
+  { value: 'objects', title: 'objects' },
+  { value: 'pixels', title: 'pixels' },
+  { value: 'none', title: 'none' },
 ];
 
 function toggle(setting: keyof SessionSettings, value: boolean, title: string, tooltip: string): PanelToggle {

@@ -38,9 +38,21 @@ function reshaping<Id extends string>(id: Id, how: Reshaping, title: string, key
     unavailable: needsObjects,
     refusesItself: true,
     makesStep: true,
-    run: (session, { objects, pixels } = {}) => void session.apply(reshapeObjects(how, pixels, objects)),
+    run: (session, { objects, pixels } = {}) => {
+      const before = session.state.layers;
+      session.apply(reshapeObjects(how, pixels, objects));
+      if (session.state.layers === before) session.notify({ level: 'info', text: UNCHANGED[how] });
+    },
   });
 }
+
+/** Said where nothing came of it. */
+const UNCHANGED: Readonly<Record<Reshaping, string>> = {
+  fill: 'Nothing changed: there are no holes.',
+  smooth: 'Nothing changed: the outline has no bumps or notches of a few pixels.',
+  grow: 'Nothing changed: there is no room to grow.',
+  shrink: 'Nothing changed: by so little it does not shrink.',
+};
 
 const allOf = (state: SessionState, layer: ObjectLayerName): ObjectSet => ({
   layer,

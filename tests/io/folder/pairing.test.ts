@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { fileNameOf, naturalOrder, stemOf } from '../../../src/io/folder/file-names.js';
+import { fileNameOf, namesZarr, naturalOrder, stemOf } from '../../../src/io/folder/file-names.js';
 import { isHiddenName } from '../../../src/io/folder/hidden-names.js';
 import { type FolderRole, listFolder } from '../../../src/io/folder/listing.js';
 import { pairNames, unpairedText } from '../../../src/io/folder/pairing.js';
@@ -23,6 +23,19 @@ describe('names of files', () => {
     ];
     assert.deepEqual(names.map(stemOf), ['x', 'y', 'z.v2', 'w', 's_A_1_0', 'p', 'notes.v2', 'q']);
     assert.deepEqual(['a/b.tif', 'a/p.zarr/A/1/', 'c'].map(fileNameOf), ['b.tif', 'p.zarr/A/1', 'c']);
+  });
+
+  it('are those of a zarr with a query, a fragment and slashes behind them', () => {
+    const zarrs = [
+      'a.zarr',
+      'b/A.ZARR/',
+      'c:\\d.ome.zarr\\',
+      'https://x.org/e.zarr/?token=1',
+      'https://x.org/f.zarr#g',
+    ];
+    for (const name of zarrs) assert.ok(namesZarr(name), name);
+    for (const name of ['a.zarr/0', 'a.zarr.zip', 'https://x.org/?name=b.zarr', 'zarr'])
+      assert.ok(!namesZarr(name), name);
   });
 
   it('are in the order in which people count', () => {
