@@ -20,6 +20,9 @@ export interface UserAction {
   run(): void;
 }
 
+/** Letters; longer ones are set smaller where there is little room. */
+const LONG_HINT = 85;
+
 export class Workbench {
   readonly node = make('section', { className: 'workbench', 'aria-label': 'Tools and current object' });
   private readonly tools: ControlList;
@@ -65,6 +68,7 @@ export class Workbench {
     this.progress.update(model.progress);
     this.renderMessage(model);
     setText(this.hint, model.hint ?? '');
+    this.hint.classList.toggle('long', (model.hint?.length ?? 0) > LONG_HINT);
     this.hint.hidden = model.hint === undefined;
     this.renderObject(model);
   }

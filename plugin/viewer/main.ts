@@ -59,6 +59,7 @@ function openSidebar(open: boolean): void {
 }
 
 const scaleBar = new ScaleBar(stage, element('scale-bar'));
+stage.keepClearOf(element('view-buttons'));
 listenToKeys(stage, stack, sliders);
 moveByWheel(stage, sliders);
 moveByTrackpad(stage);

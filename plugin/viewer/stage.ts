@@ -10,6 +10,10 @@ import { pair } from './coordinates.js';
 import { movesView } from './held-space.js';
 import type { ViewMove } from './protocol.js';
 
+/** CSS pixels around an image that is fitted, and between it and the view's buttons. */
+const MARGIN = 24;
+const GAP = 6;
+
 /**
  * The map and its image frame. Coordinates are Kaibu's: x right, y up, origin at the lower left corner of the image, one
  * unit per image pixel; image row r lies between y = height - r - 1 and y = height - r.
@@ -20,6 +24,7 @@ export class Stage {
   size: readonly [number, number] | undefined;
   /** Where the last `fit` put the view: x and y of its centre, map units per CSS pixel. */
   #fitted: readonly number[] = [];
+  #buttons: HTMLElement | undefined;
   /** CSS pixels of the lower edge that something lies over. */
   #covered = 0;
 
@@ -59,8 +64,37 @@ export class Stage {
   fit(): void {
     const [width, height] = this.size ?? [1024, 1024];
     this.map.updateSize();
-    this.map.getView().fit([0, 0, width, height], { padding: [24, 24, Math.max(24, this.#covered), 24] });
+    this.map.getView().fit([0, 0, width, height], { padding: this.#padding(width, height) });
     this.#fitted = this.#view();
+  }
+
+  /** The view's buttons, which lie over the upper right corner of the map: an image that is fitted keeps clear of them. */
+  keepClearOf(buttons: HTMLElement): void {
+    this.#buttons = buttons;
+    if (this.#isFitted()) this.fit();
+  }
+
+  /** Above, right, below and left of the image, in CSS pixels, so that it is as large as it can be. */
+  #padding(width: number, height: number): [number, number, number, number] {
+    const [across, down] = pair(this.map.getSize() ?? [0, 0]);
+    const plain: [number, number, number, number] = [MARGIN, MARGIN, Math.max(MARGIN, this.#covered), MARGIN];
+    const map = this.map.getTargetElement()?.getBoundingClientRect();
+    const buttons = this.#buttons?.getBoundingClientRect();
+    if (!map || !buttons?.width) return plain;
+    const scaleIn = ([top, right, bottom, left]: readonly [number, number, number, number]) =>
+      Math.min((across - left - right) / width, (down - top - bottom) / height);
+    const isCovered = (padding: readonly [number, number, number, number]) => {
+      const [top, right, bottom, left] = padding;
+      const scale = scaleIn(padding);
+      const rightEdge = (across + left - right + width * scale) / 2;
+      const topEdge = (down + top - bottom - height * scale) / 2;
+      return rightEdge > buttons.left - map.left && topEdge < buttons.bottom - map.top;
+    };
+    if (!isCovered(plain)) return plain;
+    const [, , below] = plain;
+    const beside: typeof plain = [MARGIN, map.right - buttons.left + GAP, below, MARGIN];
+    const under: typeof plain = [buttons.bottom - map.top + GAP, MARGIN, below, MARGIN];
+    return scaleIn(beside) >= scaleIn(under) ? beside : under;
   }
 
   /** Something lies over so many CSS pixels of the lower edge: all of the image is shown above it. */
