@@ -46,15 +46,17 @@ function alongAxis(
     return out;
   }
   const line = new Float32Array(source.length);
+  const sums = new Float32Array(length);
   for (let start = 0; start < data.length; start += block) {
     for (let i = 0; i < line.length; i++) line[i] = data[start + source[i]];
-    for (let i = 0; i < length; i++) {
-      const centre = i + radius;
-      let sum = Math.fround(kernel[radius] * line[centre]);
-      for (let k = 1; k <= radius; k++)
-        sum = Math.fround(sum + Math.fround(line[centre - k] + line[centre + k]) * kernel[radius + k]);
-      out[start + i] = sum;
+    const middle = kernel[radius];
+    for (let i = 0; i < length; i++) sums[i] = middle * line[i + radius];
+    for (let k = 1; k <= radius; k++) {
+      const weight = kernel[radius + k];
+      for (let i = 0, before = radius - k, after = radius + k; i < length; i++, before++, after++)
+        sums[i] = Math.fround(sums[i] + Math.fround(line[before] + line[after]) * weight);
     }
+    out.set(sums, start);
   }
   return out;
 }

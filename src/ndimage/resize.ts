@@ -77,6 +77,17 @@ function resample(
   output: number,
 ): Float32Array {
   const out = new Float32Array(outer * output * inner);
+  if (inner === 1) {
+    for (let o = 0; o < outer; o++)
+      for (let i = 0; i < output; i++) {
+        const from = o * length + start[i];
+        const first = i * stride;
+        let sum = 0;
+        for (let k = 0; k < count[i]; k++) sum = Math.fround(sum + weights[first + k] * data[from + k]);
+        out[o * output + i] = sum;
+      }
+    return out;
+  }
   for (let o = 0; o < outer; o++) {
     for (let i = 0; i < output; i++) {
       const to = (o * output + i) * inner;

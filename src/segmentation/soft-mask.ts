@@ -15,18 +15,20 @@ export function softenEdge(logits: Float32Array): Float32Array {
   const box = boxOfPositive(logits);
   if (!box) return logits;
   // A cell of background around the object, so that the transform finds its edge, where there is any.
-  const { distance: within } = distances(logits, grown(box, 1), true);
-  const depth = within.reduce((most, distance) => Math.max(most, distance), 0);
+  const within = distances(logits, grown(box, 1), true);
+  let depth = 0;
+  for (let i = 0; i < within.length; i++) if (within[i] > depth) depth = within[i];
   if (depth === Infinity) return logits;
   const reach = Math.max(1, REACH * depth);
   const near = grown(box, Math.ceil(reach) + 1);
   const soft = logits.slice();
   for (const inside of [true, false]) {
-    const { distance, indices } = distances(logits, near, inside);
+    const distance = distances(logits, near, inside);
+    const [top, left, bottom, right] = near;
     // The edge lies half-way between two cells.
-    indices.forEach((index, i) => {
-      if (distance[i] > 0) soft[index] *= Math.min(1, (distance[i] - 0.5) / reach);
-    });
+    for (let y = top, i = 0; y < bottom; y++)
+      for (let p = y * SIDE + left; p < y * SIDE + right; p++, i++)
+        if (distance[i] > 0) soft[p] *= Math.min(1, (distance[i] - 0.5) / reach);
   }
   return soft;
 }
@@ -50,11 +52,11 @@ function grown([top, left, bottom, right]: YXYX, by: number): YXYX {
   return [Math.max(0, top - by), Math.max(0, left - by), Math.min(SIDE, bottom + by), Math.min(SIDE, right + by)];
 }
 
-/** For the cells of the box, in order: where they are on the grid, and how far from the other side, 0 on that side. */
-function distances(logits: Float32Array, [top, left, bottom, right]: YXYX, inside: boolean) {
+/** For the cells of the box, in order: how far from the other side, 0 on that side. */
+function distances(logits: Float32Array, [top, left, bottom, right]: YXYX, inside: boolean): Float32Array {
   const shape = [bottom - top, right - left];
-  const indices = new Int32Array(shape[0] * shape[1]);
-  for (let y = top, i = 0; y < bottom; y++) for (let x = left; x < right; x++, i++) indices[i] = y * SIDE + x;
-  const data = Uint8Array.from(indices, (index) => Number(logits[index] > 0 === inside));
-  return { distance: distanceTransform({ data, shape }).data, indices };
+  const data = new Uint8Array(shape[0] * shape[1]);
+  for (let y = top, i = 0; y < bottom; y++)
+    for (let p = y * SIDE + left; p < y * SIDE + right; p++, i++) data[i] = Number(logits[p] > 0 === inside);
+  return distanceTransform({ data, shape }).data;
 }
