@@ -57,10 +57,15 @@ describe('HDF5 of other programs', () => {
         : [...letters].flatMap((letter) => orders(letters.replace(letter, '')).map((rest) => letter + rest));
     const all = ['yx', 'yxc', 'zyx', 'tyx', 'tzyx', 'zyxc', 'tyxc', 'tzyxc'].flatMap(orders);
 
-    for (const chunked of [true, false])
-      it(`every order of every set of axes, ${chunked ? 'in chunks' : 'in one block'}`, async () => {
+    const four = all.filter((axes) => axes.length < 5);
+    for (const [where, chunked, tried] of [
+      ['in one block', false, all],
+      ['in chunks, of up to four axes', true, four],
+      ['in chunks (thorough)', true, all],
+    ] as const)
+      it(`every order of every set of axes, ${where}`, async () => {
         const bytes = written((file) => {
-          for (const axes of all) {
+          for (const axes of tried) {
             const shape = [...axes].map((axis) => LENGTHS[axis as Axis]);
             const data = counting(shape.reduce((a, b) => a * b, 1));
             const dataset = file.create_dataset({
@@ -73,7 +78,7 @@ describe('HDF5 of other programs', () => {
           }
         });
         assert.equal(all.length, 2 + 3 * 6 + 3 * 24 + 120);
-        for (const axes of all) {
+        for (const axes of tried) {
           const image = await open(bytes, axes);
           const has = (axis: Axis) => (axes.includes(axis) ? LENGTHS[axis] : 1);
           assert.deepEqual(image.sizes, { t: has('t'), c: has('c'), z: has('z'), y: has('y'), x: has('x') }, axes);

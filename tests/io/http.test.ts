@@ -11,6 +11,7 @@ import type { Progress } from '../../src/task.js';
 const LENGTH = 40 * 1024 * 1024;
 const file = new Uint8Array(LENGTH);
 for (let i = 0; i < LENGTH; i += 4096) file[i] = (i / 4096) % 251;
+const small = file.subarray(0, 100_000);
 
 describe('files behind addresses', function () {
   this.timeout(60_000);
@@ -26,17 +27,18 @@ describe('files behind addresses', function () {
       asked.push(request.headers.range);
       const trouble = troubles.shift();
       if (trouble) return trouble(request, response);
+      const body = request.url?.includes('small') ? small : file;
       const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
       if (from === undefined || !ranges) {
-        response.writeHead(200, { 'content-length': LENGTH });
-        return response.end(file);
+        response.writeHead(200, { 'content-length': body.length });
+        return response.end(body);
       }
-      const end = Math.min(Number(to) + 1, LENGTH);
+      const end = Math.min(Number(to) + 1, body.length);
       response.writeHead(206, {
-        'content-range': `bytes ${from}-${end - 1}/${LENGTH}`,
+        'content-range': `bytes ${from}-${end - 1}/${body.length}`,
         'content-length': end - Number(from),
       });
-      return response.end(file.subarray(Number(from), end));
+      return response.end(body.subarray(Number(from), end));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/big cells.png`;
@@ -92,13 +94,13 @@ describe('files behind addresses', function () {
     for (const status of [400, 405, 416, 501]) {
       troubles = [(_, response) => response.writeHead(status).end()];
       ranges = false;
-      const source = await httpBytes(url).finally(() => {
+      const source = await httpBytes(url.replace('big', 'small')).finally(() => {
         ranges = true;
       });
-      assert.equal(source.size, LENGTH, `${status}`);
+      assert.deepEqual(await source.read(0, source.size), small, `${status}`);
       troubles = [(_, response) => response.writeHead(status).end()];
       const store = httpStore(new URL('.', url));
-      assert.deepEqual(await store.getRange?.('big cells.png', 8192, 4), file.slice(8192, 8196), `${status}`);
+      assert.deepEqual(await store.getRange?.('small cells.png', 8192, 4), file.slice(8192, 8196), `${status}`);
     }
   });
 
