@@ -24,6 +24,16 @@ describe('messages of Hypha in parts', () => {
     );
   });
 
+  it('are put where there is room, and elsewhere where there is none', () => {
+    const room = new Uint8Array(lengthOf(message) + 10).fill(255);
+    const whole = joined(message, room);
+    assert.equal(whole.buffer, room.buffer);
+    assert.deepEqual(whole, joined(message));
+    assert.ok(room.subarray(-10).every((byte) => byte === 255));
+    assert.deepEqual(joined(message, room.subarray(20)), whole);
+    assert.notEqual(joined(message, room.subarray(20)).buffer, room.buffer);
+  });
+
   it('come in pieces that are the whole', () => {
     const whole = Buffer.from(joined(message));
     assert.equal(lengthOf(message), whole.length);

@@ -57,9 +57,14 @@ export function lengthOf(parts: Parts): number {
   return parts.reduce((length, part) => length + part.length, 0);
 }
 
-/** One after the other. */
-export function joined(parts: Parts): Uint8Array {
-  const whole = new Uint8Array(lengthOf(parts));
+/**
+ * One after the other.
+ *
+ * @param room where they are put; new memory if absent, or if they need more
+ */
+export function joined(parts: Parts, room?: Uint8Array): Uint8Array {
+  const length = lengthOf(parts);
+  const whole = room && room.length >= length ? room.subarray(0, length) : new Uint8Array(length);
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);

@@ -42,6 +42,8 @@ interface Waiting {
 
 /** Bytes of a message; clients of Python take no more than 512,000. */
 const PIECE = 448 * 1024;
+/** Of a message around its piece: names. */
+const ENVELOPE = 1024;
 /** Pieces in work at once. */
 const AT_ONCE = 8;
 const SILENCE = 180_000;
@@ -71,8 +73,12 @@ export class Peer {
     this.options.onEvent?.(String(fields.type), fields.data);
   }
 
-  /** Calls a function of another and returns what it returns. Rejects with `worker_lost` if that one goes away. */
-  ask(to: string, method: string, args: readonly unknown[]): Promise<unknown> {
+  /**
+   * Calls a function of another and returns what it returns. Rejects with `worker_lost` if that one goes away.
+   *
+   * @param room for the message; in use until there is an answer
+   */
+  ask(to: string, method: string, args: readonly unknown[], room?: Uint8Array): Promise<unknown> {
     const session = newName();
     const { silence = SILENCE } = this.options;
     const answer = new Promise<unknown>((resolve, reject) => {
@@ -97,7 +103,7 @@ export class Peer {
     });
     answer.catch(() => undefined);
     const extra = { promise: '*', t: silence / 3000 };
-    return this.tell(to, method, args.map(toWire), { main: { session }, extra }).then(() => answer);
+    return this.tell(to, method, args.map(toWire), { main: { session }, extra, room }).then(() => answer);
   }
 
   /** Rejects what is awaited. */
@@ -202,31 +208,32 @@ export class Peer {
     to: string,
     method: string,
     args: readonly unknown[],
-    { main = {}, extra = {} }: { main?: Fields; extra?: Fields } = {},
+    { main = {}, extra = {}, room }: { main?: Fields; extra?: Fields; room?: Uint8Array | undefined } = {},
   ): Promise<void> {
     const { self, other, send } = this.options;
     // What a server would add.
     const context = other === undefined ? {} : { ws: other.split('/')[0], user: { id: self.split('/')[1] } };
     const message = packed({ type: 'method', from: self, to, method, ...context, ...main }, { args, ...extra });
-    if (lengthOf(message) <= PIECE || method.includes('.message_cache.')) return send(joined(message));
+    if (lengthOf(message) <= PIECE || method.includes('.message_cache.')) return send(joined(message, room));
     await this.sendInPieces(to, message);
   }
 
   private async sendInPieces(to: string, message: Parts): Promise<void> {
     const key = newName();
-    const step = (name: string, ...args: unknown[]) =>
-      this.ask(to, `services.built-in.message_cache.${name}`, [key, ...args]);
-    await step('create', false);
+    const step = (name: string, args: readonly unknown[], room?: Uint8Array) =>
+      this.ask(to, `services.built-in.message_cache.${name}`, [key, ...args], room);
+    await step('create', [false]);
     let next = 0;
     const count = Math.ceil(lengthOf(message) / PIECE);
     const lane = async () => {
+      const room = new Uint8Array(PIECE + ENVELOPE); // new memory for every piece costs more than its copy
       while (next < count) {
         const at = next++;
-        await step('set', at, piece(message, at * PIECE, (at + 1) * PIECE), false);
+        await step('set', [at, piece(message, at * PIECE, (at + 1) * PIECE), false], room);
       }
     };
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, count) }, lane));
-    await step('process', false);
+    await step('process', [false]);
   }
 }
 
