@@ -29,7 +29,15 @@ describe('JavaScript by Hypha', function () {
     try {
       const { stdout } = await promisify(execFile)(process.execPath, [script], { cwd: folder });
       const seen = JSON.parse(/SEEN (.*)/.exec(stdout)![1]!);
-      assert.deepEqual(seen, { shape: [64, 64], dtype: 'uint32', objects: 1, planes: [0, 1, 2], read: 3, clicked: 1 });
+      assert.deepEqual(seen, {
+        shape: [64, 64],
+        dtype: 'uint32',
+        objects: 1,
+        planes: [0, 1, 2],
+        beside: [3, 3],
+        read: 3,
+        clicked: 1,
+      });
       assert.ok(worker.encoded < 200, `${worker.encoded} encoded`);
     } finally {
       await server.close();
@@ -51,14 +59,16 @@ const stackOf = (planes) => {
   return { _rtype: 'ndarray', _rvalue: data, _rshape: [planes, height, width], _rdtype: 'uint8' };
 };
 const planes = [];
-for await (const { plane } of await sam.precompute_image_embeddings(stackOf(3), { axes: 'zyx', stream: true })) planes.push(plane);
+const beside = [];
+const progress = { _rintf: true, report: ({ done, total }) => beside.push([done, total]) };
+for await (const { plane } of await sam.precompute_image_embeddings(stackOf(3), { axes: 'zyx', stream: true, progress })) planes.push(plane);
 let read = 0;
 for await (const _ of await sam.precompute_image_embeddings(stackOf(400), { axes: 'zyx', stream: true })) if (++read === 3) break;
 await sam.open_image(image, { name: 'cells' });
 await sam.add_point_prompts([[20, 24]]);
 const { added } = await sam.commit();
 const values = new Uint32Array(labels._rvalue.slice().buffer);
-console.log('SEEN ' + JSON.stringify({ shape: labels._rshape, dtype: labels._rdtype, objects: Math.max(...values), planes, read, clicked: added.length }));
+console.log('SEEN ' + JSON.stringify({ shape: labels._rshape, dtype: labels._rdtype, objects: Math.max(...values), planes, beside: beside.at(-1), read, clicked: added.length }));
 process.exit();
 `;
 

@@ -55,6 +55,7 @@ describe('Python by Hypha', function () {
         seen.planes,
         [0, 1, 2].map((k) => [k, ...plane]),
       );
+      assert.deepEqual(seen.beside, [[3, 3]]);
       assert.deepEqual(seen.slices, [0, 1, 2]);
       const found = (rows: unknown) =>
         (rows as unknown[][]).map((row) => [...row.slice(0, -1), Number(row.at(-1)) > 0.9]);

@@ -65,9 +65,12 @@ seen["planes"] = [[item["plane"], str(item["labels"].dtype), list(item["labels"]
 for item in sam.automatic_instance_segmentation(planes, ndim=2, axes="zyx", stream=True):
     break
 seen["encoded"] = []
-for item in sam.precompute_image_embeddings(planes, axes="zyx", stream=True):
+beside = []
+report = {"_rintf": True, "report": beside.append}  # a bare function is forgotten once the generator is there
+for item in sam.precompute_image_embeddings(planes, axes="zyx", stream=True, progress=report):
     found = sam.segment_from_points(item["embeddings"], [[120, 84]], plane=item["plane"])
     seen["encoded"].append([item["plane"], iou(found["mask"])])
+seen["beside"] = [[step["done"], step["total"]] for step in beside][-1:]
 series = [np.roll(image, 9 * k + 5, axis=0) for k in range(3)]
 sam.open_series(series, names=["a", "b", "c"])
 seen["series"] = [
