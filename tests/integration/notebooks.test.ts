@@ -1,75 +1,84 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
-import { hasPython, NOTEBOOK_PACKAGES, pythonVenv, withPython } from '../support/python.js';
+import type { Browser } from 'playwright-core';
+import { launchBrowser } from '../support/browser.js';
+import { JUPYTER_PACKAGES, type Jupyter, startJupyter } from '../support/jupyter.js';
+import { LabNotebook, type Notebook } from '../support/lab-notebook.js';
+import { hasPython, pythonVenv, withPython } from '../support/python.js';
 import { type RunningServer, startServer } from '../support/start-server.js';
 
 /**
- * The notebooks of docs/notebooks against the server of `npm start` with the real model. With SAVE_NOTEBOOKS=1 what the cells
- * give is kept in the notebooks: their pictures.
+ * The notebooks of docs/notebooks in a real JupyterLab with ImJoy's extension, run by its menu, against the server of `npm start`
+ * with the real model. With SAVE_NOTEBOOKS=1 what the cells give is kept in the notebooks: their pictures.
  */
 const FOLDER = path.join('docs', 'notebooks');
-const NOWHERE = '"http://127.0.0.1:8765", "..."';
-
-interface Output {
-  readonly output_type: string;
-  readonly text?: string | readonly string[];
-  readonly evalue?: string;
-  readonly data?: Readonly<Record<string, unknown>>;
-}
-
-interface Cell {
-  readonly cell_type: string;
-  source: string;
-  readonly outputs?: readonly Output[];
-}
-
-interface Notebook {
-  readonly cells: readonly Cell[];
-}
+const NOWHERE = 'http://127.0.0.1:8765';
 
 describe('notebooks', function () {
   this.timeout(1_800_000);
-  let python: string;
+  let browser: Browser;
   let server: RunningServer;
-  let folder: string;
+  let jupyter: Jupyter;
   before(async () => {
     if (!hasPython) return;
-    [python, server] = await Promise.all([pythonVenv(NOTEBOOK_PACKAGES), startServer(['--port', '0'])]);
-    folder = await mkdtemp(path.join(os.tmpdir(), 'micro-sam-notebooks-'));
-    await cp(path.join(FOLDER, 'data'), path.join(folder, 'data'), { recursive: true });
+    const python = await pythonVenv(JUPYTER_PACKAGES);
+    [browser, server, jupyter] = await Promise.all([
+      launchBrowser(),
+      startServer(['--port', '0']),
+      startJupyter(python),
+    ]);
+    await cp(path.join(FOLDER, 'data'), path.join(jupyter.folder, 'data'), { recursive: true });
   });
   after(async () => {
-    await server?.stop();
-    if (folder) await rm(folder, { recursive: true });
+    await browser?.close();
+    await Promise.all([server?.stop(), jupyter?.stop()]);
   });
 
-  /** @returns what its cells print, and how many pictures they show */
-  async function run(name: string): Promise<{ said: string; pictures: number }> {
+  /**
+   * @param further what is done when all cells have run
+   * @returns what its cells print, and how many pictures they show
+   */
+  async function run(
+    name: string,
+    further?: (lab: LabNotebook) => Promise<Notebook>,
+  ): Promise<{ said: string; pictures: number }> {
     const file = path.join(FOLDER, `${name}.ipynb`);
-    const [given, done] = [`${name}.ipynb`, `${name}-done.ipynb`].map((one) => path.join(folder, one));
     const notebook: Notebook = JSON.parse(await readFile(file, 'utf8'));
-    const [first] = notebook.cells.filter(({ cell_type }) => cell_type === 'code');
-    assert.ok(first.source.includes(NOWHERE), 'the first cell says where the server is');
-    const source = first.source;
-    first.source = source.replace(NOWHERE, `"${server.origin}", "${server.token}"`);
-    await writeFile(given, JSON.stringify(notebook));
-    await promisify(execFile)(python, ['tests/integration/run_notebook.py', given, done]);
-    first.source = source;
-    const { cells }: Notebook = JSON.parse(await readFile(done, 'utf8'));
+    const given = JSON.stringify(notebook, (key, value) => (key === 'outputs' ? [] : value));
+    assert.ok(given.includes(NOWHERE), 'it says where the server is');
+    const here = given.replaceAll(NOWHERE, server.origin).replace('"...\\"', `"${server.token}\\"`);
+    await writeFile(
+      path.join(jupyter.folder, `${name}.ipynb`),
+      here.replace(/"execution_count":\d+/g, '"execution_count":null'),
+    );
+    const context = await browser.newContext({ viewport: { width: 1500, height: 1300 } });
+    const lab = await LabNotebook.open(context, jupyter, `${name}.ipynb`);
+    const all = await lab.runAll();
+    const { cells } = further ? await further(lab) : all;
+    const shown = lab.page.locator('.jp-OutputArea img');
+    await shown.last().scrollIntoViewIfNeeded();
+    await lab.page.screenshot({ path: `dist/screenshots/notebook-${name}.png` });
+    const drawn = await shown.evaluateAll((images) => images.map((image) => (image as HTMLImageElement).naturalWidth));
     const outputs = cells.flatMap((cell) => cell.outputs ?? []);
-    for (const { output_type, evalue } of outputs) assert.notEqual(output_type, 'error', evalue);
+    const pictures = outputs.filter(({ data }) => data && 'image/png' in data).length;
+    assert.ok(drawn.length === pictures && Math.min(...drawn) > 150, `pictures on screen, ${drawn.join()} wide`);
+    await context.close();
     if (process.env.SAVE_NOTEBOOKS) {
-      const kept = notebook.cells.map((cell, k) => ({ ...cells[k], metadata: {}, source: cell.source }));
+      let count = 0;
+      const kept = notebook.cells.map((cell, k) => ({
+        ...cells[k],
+        // A cell may have been run several times, and what opens a window does so in a kernel of its own time.
+        ...(cell.cell_type === 'code' && {
+          execution_count: ++count,
+          outputs: cells[k].outputs?.filter(({ data }) => !data || 'image/png' in data),
+        }),
+        metadata: {},
+        source: cell.source,
+      }));
       await writeFile(file, `${JSON.stringify({ ...notebook, cells: kept }, null, 1)}\n`);
     }
-    return {
-      said: outputs.map(({ text = '' }) => [text].flat().join('')).join('\n'),
-      pictures: outputs.filter(({ data }) => data && 'image/png' in data).length,
-    };
+    return { said: outputs.map(({ text = '' }) => [text].flat().join('')).join('\n'), pictures };
   }
 
   withPython('quick start: all objects at once, then by a click and a box', async () => {
@@ -77,6 +86,17 @@ describe('notebooks', function () {
     const [, all, clicked] = /objects: (\d+) clicked: (\d+) uint32 \(256, 256\)/.exec(said) ?? assert.fail(said);
     assert.ok(Number(all) > 25 && Number(all) < 65, `${all} objects of 48`);
     assert.deepEqual([clicked, pictures], ['2', 2]);
+  });
+
+  withPython('the annotator in a cell: what is kept by a script and by hand is an array', async () => {
+    const { said, pictures } = await run('annotator', async (lab) => {
+      await lab.runUntil('plugin.labels', /objects: 1 /);
+      await lab.clickAndKeep([169, 216]);
+      await lab.page.screenshot({ path: 'dist/screenshots/notebook-annotator-by-hand.png' });
+      return lab.runUntil('plugin.labels', /objects: 2 /);
+    });
+    assert.match(said, /^objects: 2 uint32 \(256, 256\)$/m);
+    assert.equal(pictures, 2);
   });
 
   withPython('automatic segmentation: modes, thresholds, measurements', async () => {

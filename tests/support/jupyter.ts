@@ -4,8 +4,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 import type { BrowserContext } from 'playwright-core';
+import { HYPHA_PACKAGES } from './python.js';
 
-/** A real Jupyter with ImJoy's extensions, on this machine only, for tests/integration. */
+/** A real Jupyter with ImJoy's extensions and what docs/notebooks need, on this machine only, for tests/integration. */
 export const JUPYTER_PACKAGES = [
   'jupyterlab==4.6.6',
   'notebook==7.6.5',
@@ -13,7 +14,10 @@ export const JUPYTER_PACKAGES = [
   'imjoy-jupyterlab-extension==0.2.6',
   'imjoy-jupyter-extension==0.3.0', // of the classic notebook
   'imjoy-rpc==0.5.59',
-  'numpy==2.4.6',
+  'ipykernel==7.4.0',
+  'matplotlib==3.11.2',
+  'tifffile==2026.3.3',
+  ...HYPHA_PACKAGES,
 ] as const;
 
 /** JupyterLab, Notebook 7, and the classic notebook: module → where it opens notebooks. */
@@ -23,7 +27,9 @@ export type JupyterApp = keyof typeof APPS;
 export interface Jupyter {
   /** Where its notebooks are, and the files that they write. */
   readonly folder: string;
-  /** Address that opens a notebook. */
+  /** That opens a notebook of the folder. */
+  address(name: string): string;
+  /** The same for one that is made of cells. */
   notebook(name: string, cells: readonly string[]): string;
   stop(): Promise<void>;
 }
@@ -33,6 +39,7 @@ const TOKEN = 'test';
 /** @param python of an environment with the packages above */
 export async function startJupyter(python: string, app: JupyterApp = 'jupyterlab'): Promise<Jupyter> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'jupyter-'));
+  writeSettings(path.join(folder, '.config'));
   const child = spawn(
     python,
     [
@@ -61,8 +68,11 @@ export async function startJupyter(python: string, app: JupyterApp = 'jupyterlab
     });
     void exited.then(() => reject(new Error(`Jupyter ended.\n${output}`)));
   });
+  // Of JupyterLab's pages each has this notebook alone, not those of the page before.
+  const address = (name: string) => `${origin}/${APPS[app]}/${name}?reset&token=${TOKEN}`;
   return {
     folder,
+    address,
     notebook(name, cells) {
       const notebook = {
         nbformat: 4,
@@ -78,7 +88,7 @@ export async function startJupyter(python: string, app: JupyterApp = 'jupyterlab
         })),
       };
       writeFileSync(path.join(folder, name), JSON.stringify(notebook));
-      return `${origin}/${APPS[app]}/${name}?token=${TOKEN}`;
+      return address(name);
     },
     async stop() {
       child.kill('SIGTERM');
@@ -86,6 +96,13 @@ export async function startJupyter(python: string, app: JupyterApp = 'jupyterlab
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Nobody is asked whether news shall be fetched. */
+function writeSettings(config: string): void {
+  const settings = path.join(config, 'lab', 'user-settings', '@jupyterlab', 'apputils-extension');
+  mkdirSync(settings, { recursive: true });
+  writeFileSync(path.join(settings, 'notification.jupyterlab-settings'), '{ "fetchNews": "false" }');
 }
 
 /** npm packages in place of the libraries that ImJoy's extension loads from the internet. */

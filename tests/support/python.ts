@@ -126,12 +126,3 @@ export const HYPHA_SERVER_PACKAGES = [
   'sqlmodel==0.0.24',
   ...HYPHA_PACKAGES,
 ] as const;
-
-/** What the notebooks of docs/notebooks need, and what runs them. */
-export const NOTEBOOK_PACKAGES = [
-  ...HYPHA_PACKAGES,
-  'matplotlib==3.11.2',
-  'tifffile==2026.3.3',
-  'ipykernel==7.4.0',
-  'nbclient==0.11.0',
-] as const;
