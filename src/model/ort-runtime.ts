@@ -73,7 +73,11 @@ export function ortRuntime(ort: OrtModule, settings: OrtSettings): OrtRuntime {
       await withExternalData(bytes, async () => {
         throw new SamError('model_unavailable', 'The model keeps its weights in another file, which is refused.');
       });
-      const settings = options?.frequent ? { ...session, ...frequent } : session;
+      const settings = {
+        ...session,
+        ...(options?.frequent && frequent),
+        ...(options?.weightsAsInputs && { graphOptimizationLevel: 'extended' }),
+      };
       return wrap(await during(() => ort.InferenceSession.create(bytes, settings)), during);
     },
     tensor: <T extends OrtType>(type: T, data: OrtData[T], dims: readonly number[]) => new ort.Tensor(type, data, dims),

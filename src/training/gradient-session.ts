@@ -40,7 +40,8 @@ export class GradientSession {
     build: (g: ShapedBuilder) => BuiltLoss,
     options: SessionOptions = { frequent: true },
   ): Promise<GradientSession> {
-    const session = await runtime.createSession(gradientGraph(parameters, build), options);
+    const graph = gradientGraph(parameters, build);
+    const session = await runtime.createSession(graph, { ...options, weightsAsInputs: true });
     return new GradientSession(runtime, session, parameters);
   }
 

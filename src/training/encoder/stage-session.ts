@@ -39,12 +39,9 @@ export class StageSession {
 
   static async create(runtime: OrtRuntime, stage: EncoderStage, options: StageOptions): Promise<StageSession> {
     const { forwards, backwards } = stageGraphs(stage, options);
-    return new StageSession(
-      runtime,
-      stage,
-      await runtime.createSession(writeModel(forwards)),
-      backwards && (await runtime.createSession(writeModel(backwards))),
-    );
+    const open = (graph: OnnxModel) =>
+      runtime.createSession(writeModel(graph), { frequent: options.keeps, weightsAsInputs: true });
+    return new StageSession(runtime, stage, await open(forwards), backwards && (await open(backwards)));
   }
 
   /** @param options.keep whether to go back afterwards */
