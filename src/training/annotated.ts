@@ -57,8 +57,8 @@ export interface DataReport {
 export const LEAST_OBJECTS = 5;
 /** With fewer objects none can be spared. */
 const LEAST_TO_SPARE = 6;
-/** With so many images or parts whole ones are kept back. */
-const LEAST_WHOLE = 6;
+/** With so many images or parts whole ones are kept back; one or two of fewer would say little of the others. */
+export const LEAST_WHOLE = 16;
 const HELD_BACK = 0.25;
 const SMALLEST = 25;
 

@@ -26,8 +26,14 @@ export interface Canvas {
   readonly partial: boolean;
 }
 
-/** 'whole': longest side 1024; 'zoomed': 0.6 to 2.2 times that; 'mosaic2', 'mosaic4': 2 x 2 and 4 x 4 parts. */
-export type CanvasLayout = 'whole' | 'zoomed' | 'mosaic2' | 'mosaic4';
+/**
+ * 'whole': longest side 1024; 'zoomed': 0.6 to 2.2 times that; 'shrunk': 0.25 to 0.6 times; 'mosaic2', 'mosaic4': 2 x 2 and
+ * 4 x 4 parts.
+ */
+export type CanvasLayout = 'whole' | 'zoomed' | 'shrunk' | 'mosaic2' | 'mosaic4';
+
+/** How many of the canvases are of a layout; they add up to 1. */
+export type LayoutShares = readonly (readonly [layout: CanvasLayout, share: number])[];
 
 /** A canvas to be made; the same plan always gives the same canvas. */
 export interface CanvasPlan {
@@ -36,7 +42,7 @@ export interface CanvasPlan {
   readonly seed: number;
 }
 
-const LAYOUT_SHARES: readonly (readonly [CanvasLayout, number])[] = [
+const LAYOUT_SHARES: LayoutShares = [
   ['whole', 0.58],
   ['zoomed', 0.18],
   ['mosaic2', 0.18],
@@ -44,50 +50,71 @@ const LAYOUT_SHARES: readonly (readonly [CanvasLayout, number])[] = [
 ];
 
 /**
+ * For a person's own images, whose objects are all of about one size: without smaller ones boxes around small objects of other images
+ * become worse by training.
+ */
+export const FINETUNING_SHARES: LayoutShares = [
+  ['whole', 0.5],
+  ['zoomed', 0.16],
+  ['shrunk', 0.16],
+  ['mosaic2', 0.14],
+  ['mosaic4', 0.04],
+];
+
+/**
  * Which canvases to make. A kind's share grows with the root of its number of images, so that a rare kind is neither lost
  * nor repeated without end; within a kind all images have their turn before one has its second.
  *
  * @param weights factor per kind, 1 if absent
+ * @param shares of the layouts
  */
 export function planCanvases(
   images: readonly TrainingImage[],
   count: number,
   random: Random,
   weights: Readonly<Record<string, number>> = {},
+  shares: LayoutShares = LAYOUT_SHARES,
 ): CanvasPlan[] {
   const kinds = [...new Set(images.map((image) => image.kind))];
   const members = new Map(kinds.map((kind) => [kind, images.filter((image) => image.kind === kind)]));
-  const shares = kinds.map((kind) => Math.sqrt(members.get(kind)?.length ?? 0) * (weights[kind] ?? 1));
+  const kindShares = kinds.map((kind) => Math.sqrt(members.get(kind)?.length ?? 0) * (weights[kind] ?? 1));
   const waiting = new Map<string, TrainingImage[]>();
   const next = (): TrainingImage => {
-    const kind = random.pickWeighted(kinds, shares);
+    const kind = random.pickWeighted(kinds, kindShares);
     const queue = waiting.get(kind)?.length ? waiting.get(kind) : random.shuffled(members.get(kind) ?? []);
     waiting.set(kind, queue as TrainingImage[]);
     return queue?.pop() as TrainingImage;
   };
-  const layouts = random.shuffled(Array.from({ length: count }, (_, index) => layoutOf((index + 0.5) / count)));
+  const layouts = random.shuffled(Array.from({ length: count }, (_, index) => layoutOf((index + 0.5) / count, shares)));
   return layouts.map((layout) => {
     const parts = layout === 'mosaic2' ? 4 : layout === 'mosaic4' ? 16 : 1;
     return { layout, sources: Array.from({ length: parts }, next), seed: Math.floor(random.uniform() * 2 ** 32) };
   });
 }
 
-/** The layout at a position of 0 to 1 along the shares above. */
-function layoutOf(position: number): CanvasLayout {
+/** The layout at a position of 0 to 1 along the shares. */
+function layoutOf(position: number, shares: LayoutShares): CanvasLayout {
   let end = 0;
-  for (const [layout, share] of LAYOUT_SHARES) {
+  for (const [layout, share] of shares) {
     end += share;
     if (position < end) return layout;
   }
   return 'mosaic4';
 }
 
+/** Least and most. */
+const ZOOMS: Readonly<Partial<Record<CanvasLayout, readonly [number, number]>>> = {
+  zoomed: [0.6, 2.2],
+  shrunk: [0.25, 0.6],
+};
+
 export async function makeCanvas({ layout, sources, seed }: CanvasPlan, task?: TaskOptions): Promise<Canvas> {
   const random = new Random(seed);
   const canvas = emptyCanvas();
   if (layout === 'mosaic2' || layout === 'mosaic4') return mosaic(canvas, sources, random, task);
   const sample = reexposed(turned(await sources[0].load(task), random), random);
-  const zoom = layout === 'zoomed' ? random.logUniform(0.6, 2.2) : 1;
+  const zooms = ZOOMS[layout];
+  const zoom = zooms ? random.logUniform(...zooms) : 1;
   const fitted = CANVAS_SIDE / Math.max(...sizeOfImage(sample));
   const piece = cropped(rescaled(sample, fitted * zoom), [CANVAS_SIDE, CANVAS_SIDE], random);
   paste(canvas, piece, 0, 0, 0);

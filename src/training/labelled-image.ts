@@ -1,3 +1,4 @@
+import type { ImageEncoder } from '../model/image-encoder.js';
 import type { LabelImage, Size, Tensor } from '../ndimage/array.js';
 import { labelSizes } from '../ndimage/label.js';
 import type { TaskOptions } from '../task.js';
@@ -19,6 +20,9 @@ export interface TrainingImage {
   readonly kind: string;
   readonly load: (task?: TaskOptions) => Promise<LabelledImage>;
 }
+
+/** What scores need of an encoder. */
+export type Encoding = Pick<ImageEncoder, 'encode'>;
 
 /** Diameter of the disc with the area of the median object, in pixels; objects below `minSize` pixels do not count. */
 export function medianDiameter(labels: LabelImage, minSize = 16): number | undefined {

@@ -19,6 +19,11 @@ export interface Learning {
   readonly patience: number;
   /** How good weights are on images that are not trained on; higher is better. Without it the last weights are the best. */
   readonly score?: Score;
+  /**
+   * Scores that are behind the highest by so much at most count as equal to it (default 0), and of equal ones the later is the
+   * best: a score of few objects tells no more.
+   */
+  readonly tolerance?: number;
   /** Called now and then, and with `accuracy` where the weights were scored. */
   readonly onStep?: (row: TrainingRow) => void;
   readonly hand?: TrainingHand;
@@ -63,7 +68,7 @@ export async function learn(learning: Learning, task: TaskOptions = {}): Promise
   if (state) trainer.resume(state);
   const best = await Best.load(learning);
   if (start && score && best.lastStep < 0) await best.offer(trainer.learned, 0, await score(trainer.learned, task));
-  const every = Math.max(1, Math.floor(options.steps / scores));
+  const every = Math.ceil(options.steps / scores);
   let [sum, count] = [0, 0];
   while (!trainer.done && !best.stale) {
     await hand.rest?.();
@@ -97,6 +102,7 @@ function progressOf({ name, options }: Learning, step: number, loss: number, { f
 /** The weights that scored best so far, and how long ago that was. */
 class Best {
   found: Learned | undefined;
+  private highest = Number.NEGATIVE_INFINITY;
   /** Of the last score; -1 before the first. */
   lastStep = -1;
   private since = 0;
@@ -106,15 +112,17 @@ class Best {
     private readonly store: Store,
     private readonly parameters: readonly Parameter[],
     private readonly patience: number,
+    private readonly tolerance: number,
   ) {}
 
-  static async load({ name, store, objective, patience }: Learning): Promise<Best> {
-    const best = new Best(`${name}-best.safetensors`, store, objective.parameters, patience);
+  static async load({ name, store, objective, patience, tolerance = 0 }: Learning): Promise<Best> {
+    const best = new Best(`${name}-best.safetensors`, store, objective.parameters, patience, tolerance);
     const file = await store.get(best.key);
     if (!file) return best;
     const { metadata } = readSafetensors(file);
-    const { since, step, accuracy, last, before } = metadata;
+    const { since, step, accuracy, last, before, highest } = metadata;
     best.since = Number(since);
+    best.highest = Number(highest ?? accuracy);
     best.lastStep = Number(last);
     best.found = {
       weights: weightsOf(file),
@@ -135,6 +143,7 @@ class Best {
     if (step <= this.lastStep) return;
     this.lastStep = step;
     const before = step === 0 ? accuracy : this.found?.before;
+    this.highest = Math.max(this.highest, accuracy);
     if (this.isBehind(accuracy)) this.since++;
     else {
       this.since = 0;
@@ -146,14 +155,15 @@ class Best {
 
   /** Of equal scores the later counts, for which the rate has fallen further; what it began with has to be beaten. */
   private isBehind(accuracy: number): boolean {
-    const { accuracy: best, step } = this.found ?? {};
-    return best !== undefined && (step === 0 ? accuracy <= best : accuracy < best);
+    if (!this.found) return false;
+    const { before = Number.NEGATIVE_INFINITY } = this.found;
+    return accuracy <= before || accuracy < this.highest - this.tolerance;
   }
 
   private async save(): Promise<void> {
     if (!this.found) return;
     const { weights, step, accuracy, before } = this.found;
-    const numbers = { step, accuracy, before, since: this.since, last: this.lastStep };
+    const numbers = { step, accuracy, before, since: this.since, last: this.lastStep, highest: this.highest };
     const known = Object.entries(numbers).filter(([, value]) => value !== undefined);
     const metadata = Object.fromEntries(known.map(([name, value]) => [name, String(value)]));
     await this.store.set(this.key, weightsFile(this.parameters, weights, metadata));

@@ -72,9 +72,9 @@ const WAYS = 12;
 
 /** Steps that fit the time a person has: minutes, a coffee, a night's sleep. Measured in docs/training.md. */
 export const PRESETS = {
-  quick: { canvases: 24, instances: 150, decoder: 60, late: 20, full: 20, lora: 20 },
-  better: { canvases: 64, instances: 600, decoder: 240, late: 80, full: 80, lora: 80 },
-  best: { canvases: 400, instances: 2400, decoder: 960, late: 320, full: 320, lora: 320 },
+  quick: { canvases: 24, instances: 150, decoder: 60, late: 20, full: 20, lora: 20, scores: 3 },
+  better: { canvases: 64, instances: 600, decoder: 240, late: 80, full: 80, lora: 80, scores: 6 },
+  best: { canvases: 400, instances: 2400, decoder: 960, late: 320, full: 320, lora: 320, scores: 6 },
 } as const;
 export type Preset = keyof typeof PRESETS;
 
@@ -96,7 +96,7 @@ export function presetSettings(
   { seed = 1, slow = false }: Pace & { readonly seed?: number } = {},
 ): TrainingSettings {
   const short = slow && preset === 'quick' ? SLOW.quick : {};
-  const { canvases, instances, decoder, late, full, lora, scores } = { scores: 6, ...PRESETS[preset], ...short };
+  const { canvases, instances, decoder, late, full, lora, scores } = { ...PRESETS[preset], ...short };
   return {
     canvases,
     instances: { steps: instances, learningRate: fromStart ? 1e-3 : 2e-3 },

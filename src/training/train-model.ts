@@ -4,7 +4,7 @@ import type { ImageEncoder } from '../model/image-encoder.js';
 import type { OrtRuntime } from '../model/runtime.js';
 import type { OnnxModel } from '../onnx/model.js';
 import type { TaskOptions } from '../task.js';
-import { type CanvasPlan, makeCanvas, planCanvases } from './canvas.js';
+import { type CanvasPlan, FINETUNING_SHARES, makeCanvas, planCanvases } from './canvas.js';
 import type { TrainableEncoder } from './encoder/trainable-encoder.js';
 import { cacheCanvas, cachedCanvas } from './instances/feature-cache.js';
 import { InstanceObjective } from './instances/instance-objective.js';
@@ -89,6 +89,7 @@ export async function trainModel(training: ModelTraining, task: TaskOptions = {}
     canvasCount(settings, images.length),
     new Random(settings.seed),
     settings.kindWeights,
+    FINETUNING_SHARES,
   );
   await cacheCanvases(training, plans, task);
   const goesOn = () => !training.hand?.enough?.aborted;
@@ -154,6 +155,9 @@ async function trainInstances(training: ModelTraining, canvases: number, task: T
 /** The head that tells which of the masks is best is the weak part of SAM on micrographs, and starts far off. */
 const IOU_HEAD = { name: /iou_prediction_head/, factor: 5 } as const;
 
+/** What is annotated are whole objects: the mask that is shown of a single point learns to be one, not only the best of three. */
+const SHOWN = 0.5;
+
 /** With one picture a step, steps are restless: weights that score well at one of them may score badly at the next. */
 const AVERAGED = { average: 0.999 } as const;
 
@@ -162,7 +166,7 @@ async function trainDecoder(training: ModelTraining, canvases: number, task: Tas
   if (!model) throw new SamError('invalid_argument', 'Give the mask decoder that the training goes on from.');
   const decoder = trainableDecoder(model, decoderParts(parts));
   const keys = Array.from({ length: canvases }, (_, index) => promptKey(index));
-  const objective = new PromptObjective(runtime, decoder, store, keys, { seed: settings.seed });
+  const objective = new PromptObjective(runtime, decoder, store, keys, { seed: settings.seed, shown: SHOWN });
   try {
     const rateOf = (parameter: string) => (IOU_HEAD.name.test(parameter) ? IOU_HEAD.factor : 1);
     const options = { ...settings.decoder, clip: 1, seed: settings.seed, rateOf, ...AVERAGED };
@@ -200,7 +204,7 @@ async function trainEncoder(
   const { seed, pictures = 1 } = settings;
   const decoder = trainableDecoder(heads.decoder.model, decoderParts(training.parts));
   const source = part === 'late' ? cachedPictures(training, canvases) : freshPictures(training, part, task);
-  const objective = await JointObjective.create(runtime, encoder, decoder, source, { seed, pictures });
+  const objective = await JointObjective.create(runtime, encoder, decoder, source, { seed, pictures, shown: SHOWN });
   try {
     const score = scores?.joint;
     const learned = await learn(
@@ -241,7 +245,7 @@ function freshPictures(
 ): JointPictures {
   const { seed, pictures = 1, kindWeights } = settings;
   const count = settings[part].steps * pictures;
-  const plans = planCanvases(images, count, Random.ofStep(seed, FRESH), kindWeights);
+  const plans = planCanvases(images, count, Random.ofStep(seed, FRESH), kindWeights, FINETUNING_SHARES);
   const pictureOf = (index: number) => makeCanvas(plans[index], { signal });
   return madePictures({ count, pictureOf, seed, encoderInput: learning?.encoderInput });
 }
@@ -265,13 +269,17 @@ export function jointRate(parameter: string): number {
   return JOINT_RATES[part] * (IOU_HEAD.name.test(parameter) ? IOU_HEAD.factor : 1);
 }
 
+/** Few objects are scored, and steps are restless: what is so little behind is no worse. */
+const TOLERANCE = 0.01;
+
 function commonOf({
   store,
   settings,
   onStep,
   hand,
-}: ModelTraining): Pick<Learning, 'store' | 'scores' | 'patience' | 'onStep' | 'hand'> {
-  return { store, scores: settings.scores, patience: settings.patience, onStep, hand };
+}: ModelTraining): Pick<Learning, 'store' | 'scores' | 'patience' | 'tolerance' | 'onStep' | 'hand'> {
+  const { scores, patience } = settings;
+  return { store, scores, patience, tolerance: TOLERANCE, onStep, hand };
 }
 
 /** The same task, which also tells `onAdvance`. */

@@ -1,4 +1,4 @@
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { train } from '../../src/cli/train/train.js';
@@ -14,7 +14,7 @@ import { MEASURES, type Scores, scoresOf } from './score.js';
  * What `micro-sam train` on a few images gains on others of the same source: 14 images of nuclei in five folds, and four of
  * phase contrast, of which each in turn is left out. Every fold is trained as a user would, by one command on a folder, the
  * instance decoder from random weights; the others are scored before and after. Rows are kept as they come, and the same
- * command goes on with the next fold.
+ * command goes on where it was, also in the middle of a fold.
  */
 const STORED = 'docs/models/finetuned.csv';
 
@@ -133,22 +133,37 @@ function foldsOf({ sets, folds: chosen, parts: chosenParts }: Values): Fold[] {
 }
 
 async function runFold(fold: Fold, values: Values): Promise<void> {
-  const before = process.cpuUsage();
-  const model = fold.index === 0 ? findModel(values.base) : await trainOn(fold, values);
-  const { user, system } = process.cpuUsage(before);
-  const seconds = fold.index === 0 ? 0 : Math.round((user + system) / 1e6);
+  const { model, seconds } =
+    fold.index === 0 ? { model: findModel(values.base), seconds: 0 } : await trainOn(fold, values);
   const rows = await scoreOn(fold, model, values);
   store(rows, fold, seconds, values);
+  if (fold.index > 0) rmSync(runFolder(fold, values), { recursive: true, force: true });
   const mean = (measure: keyof Scores) => rows.reduce((sum, row) => sum + (row.scores[measure] ?? 0), 0) / rows.length;
   const text = MEASURES.map((measure) => `${measure} ${mean(measure).toFixed(3)}`).join('  ');
   console.log(`${fold.set}, fold ${fold.index}, ${rows.length} images, ${seconds} s of processor time: ${text}`);
 }
 
-async function trainOn({ set, index, training, parts }: Fold, values: Values): Promise<ModelSpec> {
+interface Training {
+  readonly model: ModelSpec;
+  /** Of processor time. */
+  readonly seconds: number;
+}
+
+function nameOf({ set, index }: Fold, values: Values): string {
+  const { base, seed } = values;
+  return [base, set.replace(/\W/g, '-'), lengthOf(values), `seed${seed}`, `fold${index}`].join('-');
+}
+
+/** The state of a training, and what it works on. */
+function runFolder(fold: Fold, values: Values): string {
+  return path.join(values.work, 'models', nameOf(fold, values), 'run');
+}
+
+async function trainOn(fold: Fold, values: Values): Promise<Training> {
+  const { training, parts } = fold;
   const { base, seed, preset, threads, work } = values;
-  const name = [base, set.replace(/\W/g, '-'), lengthOf(values), `seed${seed}`, `fold${index}`].join('-');
+  const name = nameOf(fold, values);
   const [images, models] = [path.join(work, `${name}-images`), path.join(work, 'models')];
-  rmSync(path.join(models, name), { recursive: true, force: true }); // half of an earlier fold would not be its whole time
   mkdirSync(images, { recursive: true });
   for (const { id, file, labels } of training) {
     copyFileSync(dataPath(file), path.join(images, `${id}${path.extname(file)}`));
@@ -156,11 +171,30 @@ async function trainOn({ set, index, training, parts }: Fold, values: Values): P
   }
   const folders = ['--images', images, '--labels', images, '--save_root', models];
   const named = ['--model_type', base, '--seed', seed, '--trained_model_name', name, '--threads', threads];
+  const watch = stopwatch(path.join(work, `${name}.seconds`));
   const code = await train.run([...folders, ...named, ...parts, '--preset', preset, ...stepFlags(values)]);
+  const seconds = watch.stop();
   if (code !== 0) throw new Error(`The training of ${name} ended with code ${code}.`);
-  const model = findModel(path.join(models, name));
-  rmSync(path.join(models, name, 'run'), { recursive: true, force: true });
-  return model;
+  return { model: findModel(path.join(models, name)), seconds: Math.round(seconds) };
+}
+
+/** Processor time, which goes on from what is in the file, where it is written down every few seconds. */
+function stopwatch(file: string): { readonly stop: () => number } {
+  const earlier = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+  const before = process.cpuUsage();
+  const write = () => {
+    const { user, system } = process.cpuUsage(before);
+    const seconds = earlier + (user + system) / 1e6;
+    writeFileSync(file, String(seconds));
+    return seconds;
+  };
+  const timer = setInterval(write, 5000);
+  return {
+    stop() {
+      clearInterval(timer);
+      return write();
+    },
+  };
 }
 
 interface ScoredImage {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { cropped, reexposed, scaled, turned } from '../../src/training/augment.js';
-import { CANVAS_SIDE, makeCanvas, planCanvases } from '../../src/training/canvas.js';
+import { CANVAS_SIDE, FINETUNING_SHARES, makeCanvas, planCanvases } from '../../src/training/canvas.js';
 import type { LabelledImage, TrainingImage } from '../../src/training/labelled-image.js';
 import { medianDiameter } from '../../src/training/labelled-image.js';
 import { Random } from '../../src/training/random.js';
@@ -81,6 +81,16 @@ describe('training canvases', () => {
       assert.ok(diameter > 14 && diameter < 120, `${diameter}`);
       const ids = new Set(canvas.labels.data);
       assert.ok(ids.size > 4);
+    }
+  });
+
+  it('of few images also show them smaller than the encoder will meet them', async () => {
+    const layouts = planCanvases(images, 50, new Random(1), {}, FINETUNING_SHARES).map(({ layout }) => layout);
+    for (const [layout, share] of FINETUNING_SHARES)
+      assert.equal(layouts.filter((one) => one === layout).length, Math.round(50 * share), layout);
+    for (let seed = 0; seed < 6; seed++) {
+      const { size } = await makeCanvas({ layout: 'shrunk', sources: [images[0]], seed });
+      assert.ok(Math.max(...size) >= 0.25 * CANVAS_SIDE && Math.max(...size) <= 0.6 * CANVAS_SIDE, `${size}`);
     }
   });
 

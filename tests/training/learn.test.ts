@@ -75,6 +75,21 @@ describe('learning', () => {
     assert.equal(rows.at(-1)?.step, 100);
   });
 
+  it('takes the later of scores that are hardly apart, but none that is no better than what it began with', async () => {
+    const rows: TrainingRow[] = [];
+    const onStep = (row: TrainingRow) => void rows.push(row);
+    const scored = async (scores: readonly number[], start?: Map<string, Float32Array>) => {
+      let next = 0;
+      const score = async () => scores[next++];
+      return learn(learning(memoryStore(), { tolerance: 0.1, score, onStep, ...(start && { start }) }));
+    };
+    const { step, accuracy } = await scored([0.3, 0.5, 0.45, 0.41, 0.39, 0.35]);
+    assert.deepEqual([step, accuracy], [80, 0.41], 'behind the highest, not the last that was taken');
+    const start = new Map([['x', Float32Array.of(0)]]);
+    assert.equal((await scored([0.5, 0.55, 0.5, 0.45, 0.52, 0.46, 0.5], start)).step, 80);
+    assert.equal((await scored([0.5, 0.49, 0.5, 0.45, 0.48, 0.46, 0.5], start)).step, 0);
+  });
+
   it('goes on as long as nothing is found yet, and takes the later of equal scores', async () => {
     const { step, accuracy } = await learn(learning(memoryStore(), { patience: 3, score: async () => 0 }));
     assert.deepEqual([step, accuracy], [120, 0]);

@@ -29,25 +29,28 @@ describe('training with prompts', function () {
     runtime = await createNodeRuntime({ threads: 1 });
   });
 
-  it('takes the Dice of the best mask that counts and the squared error of the predicted IoU of all that count', async () => {
+  it('takes the Dice of the best mask that counts, or also of the one that is shown, and the squared error of the predicted IoU', async () => {
     const [batch, side] = [2, 6];
     const plane = side * side;
     const random = new Random(3);
     const masks = Float32Array.from({ length: batch * 4 * plane }, () => random.normal());
     const iou = Float32Array.from({ length: batch * 4 }, () => random.uniform());
     const target = Float32Array.from({ length: batch * plane }, () => Number(random.chance(0.4)));
-    const g = new ShapedBuilder();
     const shapes = {
       masks: [batch, 4, side, side],
       iou: [batch, 4],
       target: [batch, 1, side, side],
       candidates: [batch, 4],
     };
-    for (const [name, shape] of Object.entries(shapes)) g.input(name, shape);
-    const measured = measuredIou(g, 'masks', 'target');
-    const inputs = { masks: 'masks', iou: 'iou', target: 'target', candidates: 'candidates', measured };
-    g.output('loss', promptLoss(g, inputs));
-    const session = await runtime.createSession(writeModel(g.finish('loss')));
+    const sessionFor = async (shown?: number) => {
+      const g = new ShapedBuilder();
+      for (const [name, shape] of Object.entries(shapes)) g.input(name, shape);
+      const measured = measuredIou(g, 'masks', 'target');
+      const inputs = { masks: 'masks', iou: 'iou', target: 'target', candidates: 'candidates', measured };
+      g.output('loss', promptLoss(g, inputs, shown));
+      return runtime.createSession(writeModel(g.finish('loss')));
+    };
+    const [session, ofShown] = [await sessionFor(), await sessionFor(0.25)];
     const [one, three] = [
       [1, 0, 0, 0],
       [0, 1, 1, 1],
@@ -62,8 +65,9 @@ describe('training with prompts', function () {
         return [name, runtime.tensor('float32', values, shapes[name as keyof typeof shapes])] as const;
       });
       const { loss } = await session.run(Object.fromEntries(feeds));
+      const { loss: lossOfShown } = await ofShown.run(Object.fromEntries(feeds));
       const count = candidates.reduce((sum, value) => sum + value);
-      let [dice, error] = [0, 0];
+      let [dice, diceOfShown, error] = [0, 0, 0];
       for (let b = 0; b < batch; b++) {
         const counted = [0, 1, 2, 3].filter((m) => candidates[4 * b + m] === 1);
         const scores = counted.map((m) => {
@@ -82,11 +86,16 @@ describe('training with prompts', function () {
           return 1 - (2 * pt) / (pp + tt);
         });
         dice += Math.min(...scores) / batch;
+        const believed = counted.map((m) => iou[4 * b + m]);
+        diceOfShown += scores[believed.indexOf(Math.max(...believed))] / batch;
       }
       const got = float32Of(loss)[0];
       assert.ok(Math.abs(got - dice - error) < 1e-5, `${got}, expected ${dice + error}`);
+      const off = float32Of(lossOfShown)[0] - (0.75 * dice + 0.25 * diceOfShown) - error;
+      assert.ok(Math.abs(off) < 1e-5, `${off} off with the mask that is shown`);
     }
     await session.release();
+    await ofShown.release();
   });
 
   it('has gradients of the whole mask decoder that agree with finite differences', async () => {

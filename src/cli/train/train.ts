@@ -5,6 +5,7 @@ import { folderStore } from '../../io/stores/fs.js';
 import { createNodeRuntime } from '../../model/node-runtime.js';
 import { DEFAULT_MODEL } from '../../model/registry.js';
 import type { TaskOptions } from '../../task.js';
+import { LEAST_WHOLE } from '../../training/annotated.js';
 import type { Learned } from '../../training/learn.js';
 import { type ImageSummary, trainedFiles } from '../../training/model-card.js';
 import { Random } from '../../training/random.js';
@@ -36,7 +37,7 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
 
       --images PATH            annotated images: folder, file or pattern; each plane of a stack counts for itself
       --labels PATH            their labels: 0 is background, each object has a number of its own; paired by name
-      --val_images PATH        --val_labels PATH       what to score on; default: a tenth of the images, of fewer than four
+      --val_images PATH        --val_labels PATH       what to score on; default: a tenth of the images, of fewer than 16
                                a strip of each
       --image_key KEY          --label_key KEY         dataset inside HDF5, zarr or npz files
       --partial                only some of the objects are labelled: what has no label counts as unknown
@@ -272,7 +273,7 @@ async function planesIn(images: string, labels: string, values: Values, task: Ta
   );
 }
 
-/** A tenth of the files, at least one, to score on; of fewer than four, of which none can be spared, a strip of each. */
+/** A tenth of the files, at least one, to score on; of few images, of which one or two would say little of the others, a strip of each. */
 async function split(
   planes: readonly LabelledPlane[],
   seed: number,
@@ -280,7 +281,8 @@ async function split(
   task: TaskOptions,
 ): Promise<Data> {
   const files = [...new Set(planes.map(({ file }) => file))];
-  if (files.length < 4) return withStrips(planes, { seed, partial, minSize: wholeNumber('min_size', min_size) }, task);
+  if (files.length < 4 || planes.length < LEAST_WHOLE)
+    return withStrips(planes, { seed, partial, minSize: wholeNumber('min_size', min_size) }, task);
   const held = Math.max(1, Math.round(files.length / 10));
   const kept = new Set(new Random(seed).shuffled(files).slice(0, held));
   return {

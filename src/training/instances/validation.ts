@@ -1,5 +1,4 @@
 import { scoreSegmentation } from '../../evaluation/segmentation-accuracy.js';
-import type { ImageEncoder } from '../../model/image-encoder.js';
 import { InstanceDecoder } from '../../model/instance-decoder.js';
 import type { OrtRuntime } from '../../model/runtime.js';
 import type { Embedding } from '../../model/sam-tensors.js';
@@ -10,15 +9,15 @@ import { generateInstances, labelsOf, medianDiameter } from '../../segmentation/
 import { tileOf } from '../../segmentation/instances/initialize.js';
 import { type InstanceState, MICRO_SAM_SETTINGS } from '../../segmentation/instances/state.js';
 import type { TaskOptions } from '../../task.js';
-import type { TrainingImage } from '../labelled-image.js';
+import type { Encoding, TrainingImage } from '../labelled-image.js';
 import type { Weights } from '../parameters.js';
 import { lightDecoderModel } from './light-decoder.js';
 
 /** More images than these take longer to score than they tell. */
 const MOST_IMAGES = 32;
 
-/** Of so few the embeddings are kept, 16 MB each. */
-const FEW_IMAGES = 8;
+/** Of fewer the embeddings are kept, 16 MB each. */
+export const FEW_IMAGES = 16;
 
 /**
  * Scores decoder weights as the decoder will be used: objects of whole images, compared with their labels. Many images are
@@ -27,10 +26,10 @@ const FEW_IMAGES = 8;
  *
  * @returns mean segmentation accuracy over the images
  */
-export function instanceScore(runtime: OrtRuntime, encoder: ImageEncoder, images: readonly TrainingImage[]) {
+export function instanceScore(runtime: OrtRuntime, encoder: Encoding, images: readonly TrainingImage[]) {
   const kept = new Map<TrainingImage, Promise<Embedding>>();
   const embed: Embed = (source, image, task) => {
-    if (images.length > FEW_IMAGES) return encoder.encode(image, { early: true, ...task });
+    if (images.length >= FEW_IMAGES) return encoder.encode(image, { early: true, ...task });
     const known = kept.get(source) ?? encoder.encode(image, { early: true, ...task });
     kept.set(source, known);
     known.catch(() => kept.delete(source));

@@ -36,6 +36,8 @@ export interface JointOptions {
   readonly rounds?: number;
   /** How often the objects of a picture begin with a mask of the slice or frame before; never if absent. */
   readonly projected?: number;
+  /** As in `PromptOptions`. */
+  readonly shown?: number;
   /** Parts of the picture for the instance decoder. */
   readonly crops?: number;
   /**
@@ -88,7 +90,7 @@ export class JointObjective implements Objective {
     pictures: JointPictures | KeptPictures,
     options: JointOptions,
   ): Promise<JointObjective> {
-    const { seed, pictures: count = 1, objects = 4, rounds = 2, projected = 0 } = options;
+    const { seed, pictures: count = 1, objects = 4, rounds = 2, projected = 0, shown = 0 } = options;
     const { crops = 2, anchor = ANCHOR, clip = CLIP } = options;
     // Three networks in one process: each takes little memory, and gives it back.
     const lean = { together: objects % 2 === 0 ? 2 : 1, frequent: false };
@@ -98,7 +100,14 @@ export class JointObjective implements Objective {
       runtime,
       encoder,
       encoding: await EncoderSession.create(runtime, encoder),
-      prompting: new IterativePrompting(runtime, decoder, { objects, rounds, projected, byEmbedding: true, ...lean }),
+      prompting: new IterativePrompting(runtime, decoder, {
+        objects,
+        rounds,
+        projected,
+        shown,
+        byEmbedding: true,
+        ...lean,
+      }),
       instances: await GradientSession.create(
         runtime,
         [...DECODER_PARAMETERS, ...cropped],
@@ -106,7 +115,7 @@ export class JointObjective implements Objective {
         { frequent: false },
       ),
       pictures: 'draw' in pictures ? pictures : keptPictures(pictures),
-      options: { seed, pictures: count, objects, rounds, projected, crops, anchor, clip },
+      options: { seed, pictures: count, objects, rounds, projected, shown, crops, anchor, clip },
     };
     return new JointObjective(parts, {
       [encoder.part]: encoder.parameters,

@@ -3,13 +3,15 @@ import { encoderDelta, encoderWithDelta } from '../../model/encoder-delta.js';
 import { ImageEncoder } from '../../model/image-encoder.js';
 import type { ModelSpec } from '../../model/model-spec.js';
 import type { OrtRuntime } from '../../model/runtime.js';
+import type { Embedding } from '../../model/sam-tensors.js';
+import type { Tensor } from '../../ndimage/array.js';
 import type { OnnxModel } from '../../onnx/model.js';
 import { readModel } from '../../onnx/read.js';
 import { writeModel } from '../../onnx/write.js';
 import type { TaskOptions } from '../../task.js';
 import { EARLY } from '../instances/feature-cache.js';
-import { instanceScore } from '../instances/validation.js';
-import type { TrainingImage } from '../labelled-image.js';
+import { FEW_IMAGES, instanceScore } from '../instances/validation.js';
+import type { Encoding, TrainingImage } from '../labelled-image.js';
 import type { Weights } from '../parameters.js';
 import { trainableDecoder, withWeights } from '../prompts/mask-decoder.js';
 import { type PromptScores, promptScores, scoreOfPrompts } from '../prompts/validation.js';
@@ -48,12 +50,25 @@ export function jointScore(
   return async (weights: JointWeights, task: TaskOptions = {}): Promise<number> => {
     const current = await changedEncoder(runtime, encoder, { encoderInput, earlyFeatures }, weights.encoder);
     try {
-      const found = await instanceScore(runtime, current, images)(weights.instances, task);
+      const encoding = images.length < FEW_IMAGES ? encodingOnce(current) : current;
+      const found = await instanceScore(runtime, encoding, images)(weights.instances, task);
       const trained = withWeights(trainableDecoder(decoder, new Set()), weights.decoder);
-      const prompted = await promptScores(runtime, current, images)(trained, task);
+      const prompted = await promptScores(runtime, encoding, images)(trained, task);
       return (found + scoreOfPrompts(prompted, await before(task))) / 2;
     } finally {
       await current.release();
     }
+  };
+}
+
+/** The same image, which is one tensor where few are kept back, is encoded once for both scores. */
+function encodingOnce(encoder: ImageEncoder): Encoding {
+  const known = new Map<Tensor<Uint8Array>, Promise<Embedding>>();
+  return {
+    encode(image, task) {
+      const embedding = known.get(image) ?? encoder.encode(image, { ...task, early: true });
+      known.set(image, embedding);
+      return embedding;
+    },
   };
 }

@@ -10,11 +10,14 @@ import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
  * @param target [B, 1, 256, 256], 0 and 1
  * @param candidates [B, 4]: 1 for masks that count, 0 for the others
  * @param measured [B, 4], what the IoU are (`measuredIou`); no gradient goes through them
+ * @param shown the share, 0 to 1, of the mask that a person is shown, whose predicted IoU is the highest: the Dice loss is that of
+ *   the best mask and of this one, so that all come to show whole objects
  * @returns a tensor of shape []
  */
 export function promptLoss(
   g: ShapedBuilder,
   { masks, iou, target, candidates, measured }: Readonly<Record<PromptLossInput, string>>,
+  shown = 0,
 ): string {
   const [batch] = g.shape(masks);
   const p = g.sigmoid(masks);
@@ -24,10 +27,22 @@ export function promptLoss(
   const ranked = g.add(dice, g.mul(g.sub(g.scalar(1), candidates), g.scalar(BARRED)));
   const least = g.node('ReduceMin', [ranked], { axes: [1], keepdims: 1 });
   const best = g.node('Cast', [g.node('Equal', [ranked, least])], { to: FLOAT });
-  const maskLoss = g.mul(g.total(g.mul(best, dice)), g.scalar(1 / batch));
+  const counted = shown === 0 ? best : mixed(g, best, shownMask(g, iou, candidates), shown);
+  const maskLoss = g.mul(g.total(g.mul(counted, dice)), g.scalar(1 / batch));
   const error = g.sub(iou, measured);
   const iouLoss = g.div(g.total(g.mul(g.mul(error, error), candidates)), g.total(candidates));
   return g.add(maskLoss, iouLoss);
+}
+
+function mixed(g: ShapedBuilder, a: string, b: string, share: number): string {
+  return g.add(g.mul(a, g.scalar(1 - share)), g.mul(b, g.scalar(share)));
+}
+
+/** [B, 4]: 1 for the mask that a person is shown: of those that count, the one with the highest predicted IoU. */
+function shownMask(g: ShapedBuilder, iou: string, candidates: string): string {
+  const ranked = g.sub(iou, g.mul(g.sub(g.scalar(1), candidates), g.scalar(BARRED)));
+  const most = g.node('ReduceMax', [ranked], { axes: [1], keepdims: 1 });
+  return g.node('Cast', [g.node('Equal', [ranked, most])], { to: FLOAT });
 }
 
 export type PromptLossInput = 'masks' | 'iou' | 'target' | 'candidates' | 'measured';

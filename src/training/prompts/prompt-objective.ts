@@ -33,6 +33,8 @@ export interface PromptOptions {
   readonly rounds?: number;
   /** How often the objects of a picture begin with a mask of the slice or frame before (projected-prompt.ts); never if absent. */
   readonly projected?: number;
+  /** Share in the loss of the mask that a person is shown, beside that of the best one (`promptLoss`); 0 if absent. */
+  readonly shown?: number;
 }
 
 /** How often an object begins with a box. */
@@ -107,6 +109,7 @@ export class IterativePrompting {
   private readonly objects: number;
   private readonly rounds: number;
   private readonly projected: number;
+  private readonly shown: number;
   private readonly together: number;
   private readonly frequent: boolean;
 
@@ -115,7 +118,8 @@ export class IterativePrompting {
     private readonly decoder: TrainableDecoder,
     options: PromptingOptions,
   ) {
-    const { objects = 4, rounds = 2, projected = 0 } = options;
+    const { objects = 4, rounds = 2, projected = 0, shown = 0 } = options;
+    this.shown = shown;
     const { byEmbedding = false, together = objects, frequent = true } = options;
     const shape = decoderInputs(1, 1)[EMBEDDING_INPUT];
     const embedding: Parameter = { name: EMBEDDING_INPUT, shape, start: { constant: 0 } };
@@ -200,7 +204,7 @@ export class IterativePrompting {
     const session = await GradientSession.create(
       this.runtime,
       this.parameters,
-      (g) => emitPromptLoss(g, this.decoder, this.together, tokens),
+      (g) => emitPromptLoss(g, this.decoder, this.together, tokens, this.shown),
       { frequent: this.frequent },
     );
     this.sessions.set(round, session);
@@ -226,14 +230,20 @@ interface Pass {
 }
 
 /** The decoder's graph with the loss of its four masks. */
-export function emitPromptLoss(g: ShapedBuilder, decoder: TrainableDecoder, batch: number, tokens: number): BuiltLoss {
+export function emitPromptLoss(
+  g: ShapedBuilder,
+  decoder: TrainableDecoder,
+  batch: number,
+  tokens: number,
+  shown = 0,
+): BuiltLoss {
   const { model, taps } = decoder;
   const { logits: masks, iou } = taps;
   g.take(model.graph, decoderInputs(batch, tokens), [masks, iou]);
   const target = g.input('target', [batch, 1, MASK_SIDE, MASK_SIDE]);
   const candidates = g.input('candidates', [batch, 4]);
   const measured = measuredIou(g, masks, target);
-  return { loss: promptLoss(g, { masks, iou, target, candidates, measured }), outputs: { masks, iou } };
+  return { loss: promptLoss(g, { masks, iou, target, candidates, measured }, shown), outputs: { masks, iou } };
 }
 
 function startPrompt(object: Mask, random: Random): ObjectPrompt {

@@ -1,5 +1,4 @@
 import { type PromptSetting, promptFromObject, STANDARD_SETTINGS } from '../../evaluation/prompts-from-ground-truth.js';
-import type { ImageEncoder } from '../../model/image-encoder.js';
 import { createMaskDecoder, type MaskDecoder } from '../../model/mask-decoder.js';
 import type { OrtRuntime } from '../../model/runtime.js';
 import type { Embedding } from '../../model/sam-tensors.js';
@@ -11,12 +10,15 @@ import { masksFromLabels } from '../../ndimage/rle.js';
 import type { OnnxModel } from '../../onnx/model.js';
 import { writeModel } from '../../onnx/write.js';
 import type { TaskOptions } from '../../task.js';
-import type { TrainingImage } from '../labelled-image.js';
+import type { Encoding, TrainingImage } from '../labelled-image.js';
 import { Random } from '../random.js';
 
 /** More take longer to score than they tell. */
 const MOST_IMAGES = 32;
 const MOST_OBJECTS = 16;
+/** Of all images together, but a few of each in any case. */
+const MOST_IN_ALL = 64;
+const FEWEST_OBJECTS = 4;
 
 interface ScoredImage {
   readonly embedding: Embedding;
@@ -49,7 +51,7 @@ export function scoreOfPrompts({ point, box }: PromptScores, before: PromptScore
  *
  * @returns for a decoder its scores. Images are encoded once (4 MB each).
  */
-export function promptScores(runtime: OrtRuntime, encoder: ImageEncoder, images: readonly TrainingImage[]) {
+export function promptScores(runtime: OrtRuntime, encoder: Encoding, images: readonly TrainingImage[]) {
   let prepared: Promise<ScoredImage[]> | undefined;
   return async (model: OnnxModel, task: TaskOptions = {}): Promise<PromptScores> => {
     prepared ??= prepare(encoder, images.slice(0, MOST_IMAGES), task).catch((error: unknown) => {
@@ -72,16 +74,17 @@ export function promptScores(runtime: OrtRuntime, encoder: ImageEncoder, images:
 }
 
 async function prepare(
-  encoder: ImageEncoder,
+  encoder: Encoding,
   images: readonly TrainingImage[],
   { signal }: TaskOptions,
 ): Promise<ScoredImage[]> {
   const prepared: ScoredImage[] = [];
+  const most = Math.max(FEWEST_OBJECTS, Math.min(MOST_OBJECTS, Math.floor(MOST_IN_ALL / images.length)));
   for (const [index, source] of images.entries()) {
     signal?.throwIfAborted();
     const { image, labels } = await source.load({ signal });
     const all = new Random(index).shuffled([...masksFromLabels(labels).values()]);
-    prepared.push({ embedding: await encoder.encode(image, { signal }), objects: all.slice(0, MOST_OBJECTS) });
+    prepared.push({ embedding: await encoder.encode(image, { signal }), objects: all.slice(0, most) });
   }
   return prepared;
 }
