@@ -203,16 +203,14 @@ interface ScoredImage {
 }
 
 /** Without training there is no instance decoder of these images: the grid of points finds what it finds. */
-async function scoreOn(
-  { index, set, testing, parts }: Fold,
-  model: ModelSpec,
-  { work }: Values,
-): Promise<ScoredImage[]> {
+async function scoreOn(fold: Fold, model: ModelSpec, values: Values): Promise<ScoredImage[]> {
+  const { index, set, testing, parts } = fold;
   const worker = await realWorker();
   const choices = {
     only: parts.includes('mask_decoder') ? 'prompts' : index === 0 ? 'prompts,amg' : 'prompts,ais',
     objects: '24',
-    work: path.join(work, 'embeddings'),
+    // Those of the encoder that was begun with serve all folds in which it does not learn.
+    work: path.join(values.work, 'embeddings', model.encoderDelta ? nameOf(fold, values) : values.base),
   };
   const rows: ScoredImage[] = [];
   try {
