@@ -10,7 +10,7 @@ import { encoderTensor, resizedSize } from './transforms.js';
 const FEATURES = [1, 256, 64, 64];
 
 /** Bytes of a file up to which its working memory is kept from run to run; that of ViT-B and larger ones would be gigabytes. */
-const KEEPS_MEMORY = 100e6;
+const MEMORY_KEPT_UP_TO = 100e6;
 
 export interface EncodeOptions {
   /** Also give what the model's instance decoder takes besides the embedding, if it takes anything. */
@@ -42,7 +42,7 @@ export class ImageEncoder {
   ): Promise<ImageEncoder> {
     let session: OrtSession;
     try {
-      session = await runtime.createSession(bytes, { frequent: bytes.length <= KEEPS_MEMORY });
+      session = await runtime.createSession(bytes, { frequent: bytes.length <= MEMORY_KEPT_UP_TO });
     } catch (error) {
       throw new SamError(
         'model_unavailable',

@@ -38,7 +38,7 @@ export class InstanceDecoder {
     const { bytes: file, half } = faster(bytes, runtime);
     let session: OrtSession;
     try {
-      session = await runtime.createSession(file, { frequent: bytes.length <= KEEPS_MEMORY });
+      session = await runtime.createSession(file, { frequent: bytes.length <= MEMORY_KEPT_UP_TO });
     } catch (cause) {
       throw new SamError(
         'model_unavailable',
@@ -92,7 +92,7 @@ export class InstanceDecoder {
 }
 
 /** Bytes of a file up to which its working memory is kept from run to run: of the light decoder, not of a UNETR. */
-const KEEPS_MEMORY = 10e6;
+const MEMORY_KEPT_UP_TO = 10e6;
 
 /**
  * The same decoder by operators that run faster, if it is one of those that can be rewritten; on processors with early

@@ -273,7 +273,10 @@ async function planesIn(images: string, labels: string, values: Values, task: Ta
   );
 }
 
-/** A tenth of the files, at least one, to score on; of few images, of which one or two would say little of the others, a strip of each. */
+/** With fewer files none can be spared, however many planes they have. */
+const LEAST_FILES = 4;
+
+/** A tenth of the files, at least one, to score on; of few images, of which one or two would say little, a strip of each. */
 async function split(
   planes: readonly LabelledPlane[],
   seed: number,
@@ -281,7 +284,7 @@ async function split(
   task: TaskOptions,
 ): Promise<Data> {
   const files = [...new Set(planes.map(({ file }) => file))];
-  if (files.length < 4 || planes.length < LEAST_WHOLE)
+  if (files.length < LEAST_FILES || planes.length < LEAST_WHOLE)
     return withStrips(planes, { seed, partial, minSize: wholeNumber('min_size', min_size) }, task);
   const held = Math.max(1, Math.round(files.length / 10));
   const kept = new Set(new Random(seed).shuffled(files).slice(0, held));

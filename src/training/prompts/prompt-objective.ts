@@ -119,7 +119,6 @@ export class IterativePrompting {
     options: PromptingOptions,
   ) {
     const { objects = 4, rounds = 2, projected = 0, shown = 0 } = options;
-    this.shown = shown;
     const { byEmbedding = false, together = objects, frequent = true } = options;
     const shape = decoderInputs(1, 1)[EMBEDDING_INPUT];
     const embedding: Parameter = { name: EMBEDDING_INPUT, shape, start: { constant: 0 } };
@@ -127,6 +126,7 @@ export class IterativePrompting {
     this.objects = objects;
     this.rounds = rounds;
     this.projected = projected;
+    this.shown = shown;
     this.together = together;
     this.frequent = frequent;
   }
