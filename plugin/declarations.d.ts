@@ -19,6 +19,8 @@ declare module 'imjoy-rpc/dist/imjoy-rpc.js' {
     alert(message: string): Promise<void>;
     log(...message: unknown[]): void;
     on?(event: string, listener: () => void): unknown;
+    /** Takes away all listeners to an event of this window. */
+    off?(event: string): unknown;
     [name: string]: unknown;
   }
 }

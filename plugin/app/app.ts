@@ -225,12 +225,20 @@ export class MicroSamApp {
       exit: () => this.close(), // ImJoy calls it last, and removes the page a second later
       subscribe,
       unsubscribe,
-      run: (context) =>
-        this.run(context ?? {}, service.open_image).catch((error) => {
-          this.closeWithoutExit();
-          throw error;
-        }),
+      run: (context) => this.untilExitIsCalled(() => this.run(context ?? {}, service.open_image)),
     };
+  }
+
+  /**
+   * ImJoy calls `exit` of windows whose `run` has succeeded; until then, or where it fails, a listener does its work. It does
+   * not stay: ImJoy waits for its answer before it lets go of a window, and a page that is gone, as in a notebook whose cell
+   * is run again, gives none.
+   */
+  private async untilExitIsCalled(run: () => Promise<void>): Promise<void> {
+    const heard = Promise.resolve(this.api.on?.('close', () => void this.close())).catch(() => undefined);
+    await run();
+    await heard;
+    await Promise.resolve(this.api.off?.('close')).catch(() => undefined);
   }
 
   private async run(context: RunContext, openImage: MicroSamService['open_image']): Promise<void> {
@@ -239,14 +247,6 @@ export class MicroSamApp {
     if (image === undefined || image === null) return;
     this.turnOfRun = mayOpen;
     await openImage(image, { name }).finally(() => (this.turnOfRun = undefined));
-  }
-
-  /**
-   * ImJoy calls `exit` of windows whose `run` has succeeded. A listener does for the others alone: ImJoy waits for its answer
-   * before it lets go of a window, and a page that is gone, as in a notebook whose cell is run again, gives none.
-   */
-  private closeWithoutExit(): void {
-    void Promise.resolve(this.api.on?.('close', () => void this.close())).catch(() => undefined);
   }
 
   /** The panel's window is being closed: a viewer without it would be of no use. */

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { AnnotatorPage } from '../support/annotator-page.js';
 import { MINUTES, servedStory } from '../support/browser-story.js';
+import { eventually } from '../support/screen.js';
 
 /** The plugin as ImJoy and other plugins meet it: manifest, launcher, and the service called from a web-worker plugin. */
 const CLIENT = `<config lang="json">
@@ -258,6 +261,48 @@ describe('as an ImJoy plugin', function () {
     assert.ok(found.letGo.includes('micro-sam'), found.letGo.join());
     assert.match(found.failure, /unsupported/);
     assert.ok(found.closed.includes('Viewer 2'), found.closed.join());
+    await annotator.close();
+  });
+
+  it('closes the viewer of a window that is closed while its image is still being opened', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const asked = new Promise<void>((resolve) => silent.once('request', () => resolve()));
+    const annotator = await AnnotatorPage.open(story.browser, story.server.url);
+    await annotator.viewer();
+    const windows = () =>
+      annotator.page.evaluate(() => {
+        const { imjoy } = globalThis as unknown as { imjoy: { wm: { windows: { readonly id: string }[] } } };
+        return imjoy.wm.windows.map(({ id }) => id);
+      });
+    const before = await windows();
+    await annotator.page.evaluate(async (image) => {
+      const { api } = globalThis as unknown as {
+        api: { getPlugin(config: object): Promise<{ open(context: object): Promise<unknown> }> };
+      };
+      const launcher = await api.getPlugin({ src: `${location.origin}/plugin/micro-sam.imjoy.html` });
+      const config = { settings: { viewer: `${location.origin}/plugin/viewer/index.html` } };
+      void launcher.open({ config, data: { image } }).catch(() => undefined);
+    }, `http://127.0.0.1:${port}/image.tif`);
+    await asked;
+    const opened = (await windows()).filter((id) => !before.includes(id));
+    assert.equal(opened.length, 2, 'the panel and its viewer');
+    await annotator.page.evaluate((ids) => {
+      interface Window {
+        readonly id: string;
+        readonly name: string;
+        close(): Promise<void>;
+      }
+      const { imjoy } = globalThis as unknown as { imjoy: { wm: { windows: Window[] } } };
+      void imjoy.wm.windows.find(({ id, name }) => ids.includes(id) && name.startsWith('micro-sam'))?.close();
+    }, opened);
+    await eventually('both windows are gone', async () => {
+      const left = await windows();
+      return opened.every((id) => !left.includes(id)) || undefined;
+    });
+    silent.closeAllConnections();
+    silent.close();
     await annotator.close();
   });
 
