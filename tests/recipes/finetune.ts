@@ -18,7 +18,10 @@ import { MEASURES, type Scores, scoresOf } from './score.js';
  */
 const STORED = 'docs/models/finetuned.csv';
 
-const ALL_PARTS = ['--parts', 'instances,mask_decoder,late', '--from_scratch'];
+/** The model that is begun with has an instance decoder of its own, which has learned from images of these sources. */
+const FROM_SCRATCH = '--from_scratch';
+
+const ALL_PARTS = ['--parts', 'instances,mask_decoder,late', FROM_SCRATCH];
 
 type Item = Pick<DataItem, 'id' | 'file' | 'labels'>;
 
@@ -64,7 +67,7 @@ const OPTIONS = {
   preset: { type: 'string', default: 'quick' },
   /** Instead of the preset's, in this order: instance decoder, mask decoder, late part, pictures; e.g. 240,120,16,36. */
   steps: { type: 'string' },
-  /** Instead of the recipe's. */
+  /** Instead of the recipe's; what begins with random weights in it does so all the same. */
   parts: { type: 'string' },
   minutes: { type: 'string', default: '60' },
   threads: { type: 'string', default: '2' },
@@ -118,7 +121,9 @@ function foldsOf({ sets, folds: chosen, parts: chosenParts }: Values): Fold[] {
   const perSet = Object.entries(RECIPES)
     .filter(([set]) => sets.split(',').includes(set))
     .map(([set, { prefix, folds, ...given }]) => {
-      const parts = chosenParts === undefined ? (given.parts ?? []) : ['--parts', chosenParts];
+      const { parts: own = [] } = given;
+      const parts =
+        chosenParts === undefined ? own : ['--parts', chosenParts, ...own.filter((part) => part === FROM_SCRATCH)];
       const items = dataItems().filter(({ id }) => id.startsWith(prefix));
       return Array.from({ length: folds + 1 }, (_, k) => (k + 1) % (folds + 1)).map((index): Fold => {
         const isTested = (k: number) => index === 0 || k % folds === index - 1;
