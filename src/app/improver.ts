@@ -6,7 +6,7 @@ import { newName } from '../service/training.js';
 import type { AnnotationSession } from '../session/session.js';
 import type { TaskOptions } from '../task.js';
 import { type AnnotatedData, type AnnotatedImage, annotatedData, type DataReport } from '../training/annotated.js';
-import type { Preset } from '../training/settings.js';
+import { type Preset, SLOW_STRIPS } from '../training/settings.js';
 import { partsOfPreset, settingsOf, type TrainingHost, type TrainingJob } from '../training/training-job.js';
 import { type Gain, gainsOf, isBetter, type TrainingState, TrainingTask } from '../training/training-task.js';
 import { amountOf, secondsFor, type TrainingSpeed } from '../training/training-time.js';
@@ -202,7 +202,12 @@ export class Improver {
   }
 
   private async data(partial: boolean, task: TaskOptions): Promise<AnnotatedData> {
-    return annotatedData(await this.options.annotated(task), { partial, window: this.options.window() });
+    const { slow } = this.options.host(this.options.model());
+    return annotatedData(await this.options.annotated(task), {
+      partial,
+      window: this.options.window(),
+      ...(slow && { mostStrips: SLOW_STRIPS }),
+    });
   }
 
   private job(preset: Preset, model: ModelSpec, host: TrainingHost, data: TrainingJob['data']): TrainingJob {

@@ -11,7 +11,7 @@ import type { Size } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { type AnnotatedData, type AnnotatedImage, annotatedData } from '../training/annotated.js';
 import { annotatedPlanes } from '../training/annotated-planes.js';
-import { encoderPart, PRESETS, type Preset, TRAINED_PARTS } from '../training/settings.js';
+import { encoderPart, PRESETS, type Preset, SLOW_STRIPS, TRAINED_PARTS } from '../training/settings.js';
 import { partsOfPreset, type TrainingHost, type TrainingResult } from '../training/training-job.js';
 import { gainsOf, TrainingTask } from '../training/training-task.js';
 import { method } from './call.js';
@@ -88,7 +88,7 @@ export function trainingFunctions(deps: TrainingDeps | undefined, openInput?: Op
     const model = asked.model_type === undefined ? (deps.model?.() ?? resolveModel()) : resolveModel(asked.model_type);
     if (asked.parts) encoderPart(new Set(asked.parts));
     const host = deps.host(model);
-    const { report, ...data } = await dataOf(asked, deps, openInput);
+    const { report, ...data } = await dataOf(asked, deps, host, openInput);
     const preset = asked.preset ?? 'better';
     const parts = asked.parts?.filter((part) => host.parts.includes(part)) ?? partsOfPreset(preset, host, model);
     const task = new TrainingTask(
@@ -245,7 +245,12 @@ export function newName(base: string, taken: readonly string[] = modelNames()): 
   }
 }
 
-async function dataOf(asked: Asked, deps: TrainingDeps, openInput: OpenInput = openImage): Promise<AnnotatedData> {
+async function dataOf(
+  asked: Asked,
+  deps: TrainingDeps,
+  { slow }: TrainingHost,
+  openInput: OpenInput = openImage,
+): Promise<AnnotatedData> {
   const { images, labels, val_images, val_labels, min_size: minSize, seed } = asked;
   if (!images !== !labels || !val_images !== !val_labels)
     throw new SamError('invalid_argument', 'images and labels belong together, and so do val_images and val_labels.');
@@ -254,7 +259,7 @@ async function dataOf(asked: Asked, deps: TrainingDeps, openInput: OpenInput = o
     throw new SamError('invalid_argument', 'Give images and labels: there is no session to train on here.');
   const given = images && labels ? await annotatedOf(images, labels, openInput) : ((await deps.annotated?.({})) ?? []);
   const partial = asked.partial ?? !images;
-  const data = annotatedData(given, { ...common, partial });
+  const data = annotatedData(given, { ...common, partial, ...(slow && { mostStrips: SLOW_STRIPS }) });
   if (!val_images || !val_labels) return data;
   const [all, held] = [
     annotatedData(given, { ...common, partial, keepBack: false }),

@@ -28,6 +28,8 @@ export interface AnnotatedOptions {
   readonly seed?: number;
   /** Keep some back to score on (default). */
   readonly keepBack?: boolean;
+  /** Strips are kept back of so many images at most, the others are trained on whole. Default: of all. */
+  readonly mostStrips?: number;
 }
 
 /** A part of an image with its objects, as plain data. */
@@ -64,7 +66,7 @@ const SMALLEST = 25;
 
 /** @throws SamError `invalid_argument` if there are too few objects */
 export function annotatedData(images: readonly AnnotatedImage[], options: AnnotatedOptions): AnnotatedData {
-  const { minSize = SMALLEST, partial, window, seed = 1, keepBack = true } = options;
+  const { minSize = SMALLEST, partial, window, seed = 1, keepBack = true, mostStrips = Infinity } = options;
   const leftOut: string[] = [];
   let small = 0;
   const parts: Sample[] = [];
@@ -76,7 +78,9 @@ export function annotatedData(images: readonly AnnotatedImage[], options: Annota
     else parts.push(...cutInto({ name, kind: kept.shape.join(' x '), image, labels: kept, partial }, window, minSize));
   }
   if (small > 0) leftOut.push(`${small} ${small === 1 ? 'object' : 'objects'} of fewer than ${minSize} pixels`);
-  const { training, heldBack } = keepBack ? split(parts, minSize, new Random(seed)) : { training: parts, heldBack: [] };
+  const { training, heldBack } = keepBack
+    ? split(parts, { minSize, mostStrips, random: new Random(seed) })
+    : { training: parts, heldBack: [] };
   const trained = sum(training);
   if (trained < LEAST_OBJECTS)
     throw new SamError(
@@ -128,17 +132,26 @@ function partWithObjects(sample: Sample, [top, left, bottom, right]: YXYX, minSi
   return countOf(labels) === 0 ? undefined : { ...sample, image: part(sample.image, top, left, size), labels };
 }
 
+interface Split {
+  readonly minSize: number;
+  readonly mostStrips: number;
+  readonly random: Random;
+}
+
 function split(
   parts: readonly Sample[],
-  minSize: number,
-  random: Random,
+  { minSize, mostStrips, random }: Split,
 ): Pick<AnnotatedData, 'training' | 'heldBack'> {
   if (parts.length >= LEAST_WHOLE) {
     const order = random.shuffled(parts);
     const count = Math.max(1, Math.round(parts.length * (HELD_BACK / 2)));
     return { training: order.slice(count), heldBack: order.slice(0, count) };
   }
-  const halves = parts.map((each) => strips(each, minSize));
+  // Evenly spaced, as neighbours are often alike.
+  const most = Math.min(mostStrips, parts.length);
+  const cutsBefore = (index: number) => Math.floor((index * most) / parts.length);
+  const isCut = (index: number) => cutsBefore(index + 1) > cutsBefore(index);
+  const halves = parts.map((each, index) => (isCut(index) ? strips(each, minSize) : ([each] as const)));
   return {
     training: halves.map(([training]) => training),
     heldBack: halves.flatMap(([, heldBack]) => heldBack ?? []),

@@ -84,6 +84,9 @@ export type Preset = keyof typeof PRESETS;
  */
 const SLOW = { quick: { canvases: 6, decoder: 16, scores: 2 } } as const;
 
+/** There, strips of so many images at most are kept back: each is scored three times, and takes about what a step does. */
+export const SLOW_STRIPS = 8;
+
 /** Those of a preset where what is computed takes its usual time, or several times as long. */
 export interface Pace {
   readonly slow?: boolean;

@@ -39,6 +39,16 @@ describe('what is annotated, to be learned from', () => {
       }
   });
 
+  it('keeps strips of so many images back as it is told, spread over them, and trains on the others whole', () => {
+    const images = Array.from({ length: 11 }, (_, i) => annotated(i + 1));
+    const { training, heldBack } = annotatedData(images, { partial: false, mostStrips: 4 });
+    const cut = heldBack.map(({ name }) => images.findIndex((image) => image.name === name));
+    assert.deepEqual(cut, [2, 5, 8, 10]);
+    for (const [i, { labels }] of training.entries())
+      assert.equal(labels.data.length === 160 * 240, !cut.includes(i), `image ${i}`);
+    assert.equal(annotatedData(images, { partial: false }).heldBack.length, 11);
+  });
+
   it('keeps whole images of many back', () => {
     const images = Array.from({ length: 16 }, (_, i) => annotated(i + 1));
     const { training, heldBack } = annotatedData(images, { partial: false });
