@@ -28,6 +28,8 @@ export interface ImageEmbeddings {
   readonly resize: ModelSpec['encoderInput']['resize'];
   /** In pixels, as it was given. */
   readonly objectDiameter?: number;
+  /** Of the model (`ModelSpec.objectSizes`). */
+  readonly objectSizes?: ModelSpec['objectSizes'];
   readonly signature: Signature;
   readonly intensity: IntensityPolicy;
   /** What a person might want to know: settings taken over from the cache, versions that differ. */
@@ -197,6 +199,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     tiling,
     resize: model.encoderInput.resize,
     objectDiameter: options.objectDiameter,
+    ...(model.objectSizes && { objectSizes: model.objectSizes }),
     signature,
     intensity,
     notices,

@@ -20,6 +20,7 @@ export interface KeptModel extends Omit<ImportCard, 'type' | 'half' | 'source' |
   readonly decoder?: string;
   /** Of one that was trained here: the model whose the files are that are not kept. */
   readonly base?: ModelSpec;
+  readonly objectSizes?: ModelSpec['objectSizes'];
   /** Other than of any model of this name before, so that none of its files is taken for theirs. */
   readonly version: string;
   /** Bytes of each file. */
@@ -62,7 +63,18 @@ export async function cardOf(store: Store, name: string): Promise<KeptModel | un
 
 /** For `registerModel`. */
 export function declarationOfKept(kept: KeptModel): ModelDeclaration {
-  const { name, description, licence, encoder, encoderDigest: digest, decoder, instances, version, base } = kept;
+  const {
+    name,
+    description,
+    licence,
+    encoder,
+    encoderDigest: digest,
+    decoder,
+    instances,
+    version,
+    base,
+    objectSizes,
+  } = kept;
   const addressOf = (file: string) => `${SCHEME}${name}/${version}/${file}`;
   return {
     ...(base && partsOf(base, instances !== undefined)),
@@ -72,6 +84,7 @@ export function declarationOfKept(kept: KeptModel): ModelDeclaration {
     ...(encoder && { encoder: { url: addressOf(encoder), digest } }),
     ...(decoder && { decoder: addressOf(decoder) }),
     ...(instances && { instances: addressOf(instances) }),
+    ...(objectSizes && { objectSizes }),
   };
 }
 

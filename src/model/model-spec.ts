@@ -32,6 +32,16 @@ export interface ModelSpec {
   };
   /** How objects are followed through planes with it, if not by the general rules. */
   readonly following?: Following;
+  /** Of the objects that it was trained on, if it was trained here: masks of a click that are much larger are none. */
+  readonly objectSizes?: ObjectSizes;
+}
+
+/** Diameters of disks of the objects' areas, in image pixels. */
+export interface ObjectSizes {
+  /** A quarter of the objects are smaller. */
+  readonly small: number;
+  /** All but one of fifty are smaller. */
+  readonly largest: number;
 }
 
 export interface Following {

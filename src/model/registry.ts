@@ -29,6 +29,7 @@ export interface ModelDeclaration {
   readonly decoderInput?: Partial<DecoderLayout>;
   readonly defaults?: ModelSpec['defaults'];
   readonly following?: ModelSpec['following'];
+  readonly objectSizes?: ModelSpec['objectSizes'];
 }
 
 export type { ModelFamily } from './families.js';
@@ -141,6 +142,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
   const earlyFeatures = declaration.earlyFeatures ?? known?.earlyFeatures;
   const encoderName = declaration.encoderName ?? known?.encoderName;
   const following = declaration.following ?? known?.following;
+  const objectSizes = declaration.objectSizes ?? known?.objectSizes;
   const spec: ModelSpec = {
     name,
     description: declaration.description ?? known?.description ?? name,
@@ -152,6 +154,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
     ...(earlyFeatures && { earlyFeatures }),
     ...(encoderName && { encoderName }),
     ...(following && { following }),
+    ...(objectSizes && { objectSizes }),
     encoderInput: { ...base.encoderInput, ...declaration.encoderInput },
     decoderLayout: { ...base.decoderLayout, ...declaration.decoderInput },
     defaults: declaration.defaults ?? known?.defaults ?? recommendedSettings(name),

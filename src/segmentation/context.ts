@@ -1,4 +1,4 @@
-import type { EncoderInput, Following } from '../model/model-spec.js';
+import type { EncoderInput, Following, ObjectSizes } from '../model/model-spec.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';
@@ -18,6 +18,8 @@ export interface EmbeddingSource {
   readonly resize?: EncoderInput['resize'];
   /** Typical object diameter in pixels, if the user stated it: decides between the masks of a single point. */
   readonly objectDiameter?: number;
+  /** What the model knows of the objects' sizes: decides where nothing is stated (stated-size.ts). */
+  readonly objectSizes?: ObjectSizes;
   /** `tile` counts as in `tiling.tiles` and must be given exactly if there is a tiling. Its frame is the outer box. */
   embedding(at: { readonly plane: number; readonly tile?: number }, task?: TaskOptions): Promise<Embedding>;
   /**

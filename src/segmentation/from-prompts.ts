@@ -1,3 +1,4 @@
+import type { ObjectSizes } from '../model/model-spec.js';
 import type { DecodedMasks, SamPrompts } from '../model/sam-tensors.js';
 import { buildPrompts, groupPrompts } from '../model/transforms.js';
 import { MaskUpsampler } from '../model/upsample.js';
@@ -10,7 +11,7 @@ import type { SegmentContext } from './context.js';
 import { checkBox, checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint } from './image-prompt.js';
 import { pointsFromMask } from './points-from-mask.js';
 import type { ScoredMask } from './scored-mask.js';
-import { agreeingFirst, inStatedBox } from './stated-size.js';
+import { agreeingFirst, inStatedBox, isPlausible } from './stated-size.js';
 import { type PlacedPrompt, placePrompt, takesFrame, touchesFrame } from './tiled.js';
 
 /**
@@ -42,7 +43,7 @@ export interface SegmentedPrompt extends ScoredMask {
   readonly lowRes: LowResLogits;
   /**
    * What there is to choose from, best first: three masks for a multimask prompt (four if the size of objects was stated
-   * and none of the three agrees with it), else the one. Of points alone, masks that take the whole frame come last.
+   * or is known from training and none of the three agrees with it), else the one. Of points alone, masks that take the whole frame come last.
    */
   readonly candidates: readonly MaskCandidate[];
   /** The mask ends at the border of its tile inside the image and may be cut there. */
@@ -186,6 +187,7 @@ export async function segmentEach(
   const { embeddings, worker, model, plane } = context;
   const { signal, onProgress, batchSize = BATCH_SIZE, multimask = 'auto', exactLogits = false } = options;
   const { objectDiameter = embeddings.objectDiameter } = options;
+  const known = objectDiameter === undefined ? embeddings.objectSizes : undefined;
   const placed = prompts.map((prompt) => placePrompt(checkImagePrompt(prompt, embeddings.size), embeddings));
   const byTile = new Map<number | undefined, number[]>();
   placed.forEach(({ tile }, index) => {
@@ -234,15 +236,20 @@ export async function segmentEach(
     for (const { prompts: batch, indices, several } of batches) {
       signal?.throwIfAborted();
       const decoded = await decode(batch, several ? [1, 2, 3] : [0]);
-      const sized = indices.filter((index) => several && objectDiameter && isAmbiguous(placed[index]));
-      const boxed = sized.map((index) =>
-        inStatedBox(placed[index].prompt, objectDiameter as number, embedding.originalSize),
-      );
+      const offered = indices.map((index, row) => {
+        const candidates = masksFrom(decoded, row, chooseTokens(decoded, row, several), placed[index]);
+        return known && several ? plausibleFirst(candidates, known) : candidates;
+      });
+      const sized = indices.flatMap((index, row) => {
+        const side = known && !isPlausible(offered[row][0], known) ? known.small : objectDiameter;
+        return several && side !== undefined && isAmbiguous(placed[index]) ? [{ index, side }] : [];
+      });
+      const boxed = sized.map(({ index, side }) => inStatedBox(placed[index].prompt, side, embedding.originalSize));
       const fromBoxes = sized.length > 0 ? await decode(buildPrompts(boxed, embedding), [0]) : undefined;
       indices.forEach((index, row) => {
         const at = placed[index];
-        const candidates = masksFrom(decoded, row, chooseTokens(decoded, row, several), at);
-        const box = sized.indexOf(index);
+        const candidates = offered[row];
+        const box = sized.findIndex((each) => each.index === index);
         const [fromBox] =
           fromBoxes && box >= 0 ? masksFrom(fromBoxes, box, chooseTokens(fromBoxes, box, false), at) : [];
         const ranked = fromBox ? agreeingFirst(candidates, fromBox) : candidates;
@@ -257,6 +264,12 @@ export async function segmentEach(
 /** One positive point and nothing else. */
 function isAmbiguous({ prompt: { points = [], box, maskLogits } }: PlacedPrompt): boolean {
   return !box && !maskLogits && points.length === 1 && points[0].positive;
+}
+
+/** Stable: else the best predicted IoU first. */
+function plausibleFirst(candidates: readonly MaskCandidate[], sizes: ObjectSizes): MaskCandidate[] {
+  const rank = (candidate: MaskCandidate) => (isPlausible(candidate, sizes) ? 0 : 1);
+  return [...candidates].sort((a, b) => rank(a) - rank(b));
 }
 
 /**

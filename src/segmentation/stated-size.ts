@@ -1,10 +1,11 @@
+import type { ObjectSizes } from '../model/model-spec.js';
 import type { ObjectPrompt } from '../model/transforms.js';
 import type { Size, YXYX } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { maskIou } from '../ndimage/mask-sets.js';
 
 /**
- * What the stated size of objects does beyond the choice of tiles. docs/automatic-segmentation.md has the figures.
+ * What the stated size of objects does beyond the choice of tiles, and what the sizes do that a model was trained on. docs/automatic-segmentation.md has the figures.
  *
  * For a single point: it alone leaves open which object is meant, and for small ones SAM scores the background higher
  * than the nucleus under the point. The point in a box of the stated size leaves less open: what the model makes of it
@@ -34,6 +35,17 @@ export function agreeingFirst<C extends { readonly mask: Mask }>(candidates: rea
   const agreeing = candidates.filter(({ mask }) => maskIou(mask, fromBox.mask) >= AGREEMENT);
   const others = candidates.filter((candidate) => !agreeing.includes(candidate));
   return [...(agreeing.length > 0 ? agreeing : [fromBox]), ...others];
+}
+
+/** Times the largest object that was trained on. Images are not all taken at one magnification. */
+const TOO_LARGE = 3;
+
+/**
+ * Whether a mask may be an object, by the sizes of those that the model was trained on. In an image of small objects all three
+ * masks of a point show everything that is not background.
+ */
+export function isPlausible({ mask }: { readonly mask: Mask }, { largest }: ObjectSizes): boolean {
+  return mask.area > 0 && mask.area <= (Math.PI / 4) * (TOO_LARGE * largest) ** 2;
 }
 
 /** Points along each side of a frame for automatic masks: 1.2 across an object of the stated size, 16 to 32 in all. */

@@ -1,4 +1,5 @@
 import type { ImageEncoder } from '../model/image-encoder.js';
+import type { ObjectSizes } from '../model/model-spec.js';
 import type { LabelImage, Size, Tensor } from '../ndimage/array.js';
 import { labelSizes } from '../ndimage/label.js';
 import type { TaskOptions } from '../task.js';
@@ -30,6 +31,27 @@ export function medianDiameter(labels: LabelImage, minSize = 16): number | undef
   if (areas.length === 0) return undefined;
   areas.sort((a, b) => a - b);
   return 2 * Math.sqrt(areas[areas.length >> 1] / Math.PI);
+}
+
+/** Of fewer objects nobody knows how large others are. */
+const LEAST_MEASURED = 20;
+/** More images say nothing more. */
+const MOST_MEASURED = 64;
+
+/** @returns how large the objects of the images are, if there are enough */
+export async function objectSizesOf(
+  images: readonly TrainingImage[],
+  task?: TaskOptions,
+): Promise<ObjectSizes | undefined> {
+  const areas: number[] = [];
+  for (const image of images.slice(0, MOST_MEASURED)) {
+    const { labels } = await image.load(task);
+    for (const [id, area] of labelSizes(labels)) if (id !== 0) areas.push(area);
+  }
+  if (areas.length < LEAST_MEASURED) return undefined;
+  areas.sort((a, b) => a - b);
+  const diameterAt = (share: number) => 2 * Math.sqrt(areas[Math.floor(share * (areas.length - 1))] / Math.PI);
+  return { small: diameterAt(0.25), largest: diameterAt(0.98) };
 }
 
 export function sizeOfImage({ labels }: LabelledImage): Size {

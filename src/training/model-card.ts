@@ -1,5 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import type { ObjectSizes } from '../model/model-spec.js';
 import { writeModel } from '../onnx/write.js';
 import { lightDecoderModel } from './instances/light-decoder.js';
 import type { Learned } from './learn.js';
@@ -19,6 +20,8 @@ export interface ModelCard {
   readonly full?: PartCard;
   /** Its attention, in the same way. */
   readonly lora?: PartCard;
+  /** Of the objects that it was trained on, in pixels. */
+  readonly objectSizes?: ObjectSizes;
   readonly seed: number;
   readonly date: string;
   readonly trainedOn: readonly ImageSummary[];
@@ -51,8 +54,8 @@ export interface ImageSummary {
 
 /** The trained parts as files, and the card. */
 export function trainedFiles(
-  { instances, decoder, late, full, lora, delta, settings, started, pictures }: TrainedParts,
-  about: Omit<ModelCard, LearnedPart>,
+  { instances, decoder, late, full, lora, delta, objectSizes, settings, started, pictures }: TrainedParts,
+  about: Omit<ModelCard, LearnedPart | 'objectSizes'>,
 ): { readonly card: ModelCard; readonly files: ReadonlyMap<string, Uint8Array> } {
   const files = new Map<string, Uint8Array>();
   const add = (
@@ -68,6 +71,7 @@ export function trainedFiles(
   };
   const card: ModelCard = {
     ...about,
+    ...(objectSizes && { objectSizes }),
     ...(instances && { instances: add('instances', instances, lightDecoderModel(instances.weights)) }),
     ...(decoder && { decoder: add('decoder', decoder, decoder.model) }),
     ...(late && delta && { late: add('late', late, delta) }),

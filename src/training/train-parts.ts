@@ -2,7 +2,7 @@ import type { Store } from '../io/store.js';
 import { encoderWithEarlyFeatures } from '../model/early-features.js';
 import { changedWeights, encoderDelta, encoderWithDelta } from '../model/encoder-delta.js';
 import { ImageEncoder } from '../model/image-encoder.js';
-import type { ModelFile, ModelSpec } from '../model/model-spec.js';
+import type { ModelFile, ModelSpec, ObjectSizes } from '../model/model-spec.js';
 import type { OrtRuntime } from '../model/runtime.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { readModel } from '../onnx/read.js';
@@ -14,7 +14,7 @@ import { EARLY } from './instances/feature-cache.js';
 import { weightsOfLightDecoder } from './instances/light-decoder.js';
 import { instanceScore } from './instances/validation.js';
 import { changedEncoder, jointScore } from './joint/validation.js';
-import type { TrainingImage } from './labelled-image.js';
+import { objectSizesOf, type TrainingImage } from './labelled-image.js';
 import type { Weights } from './parameters.js';
 import { type DecoderPart, trainableDecoder } from './prompts/mask-decoder.js';
 import { type PromptScores, promptScores, scoreOfPrompts } from './prompts/validation.js';
@@ -56,6 +56,8 @@ export interface TrainedParts extends TrainedModel {
   /** Of the encoder, if it or its late part was trained. */
   readonly delta?: OnnxModel;
   readonly settings: TrainingSettings;
+  /** Of what was trained on, if there were enough objects. */
+  readonly objectSizes?: ObjectSizes;
   /** Of images that were kept back, if the instance decoder was trained. */
   readonly pictures: readonly ValidationPicture[];
   /** What each part began with. */
@@ -121,7 +123,8 @@ export async function trainParts(
       { runtime, heldBack, file: files.encoder, model, encoder, instances },
       task,
     );
-    return { ...trained, ...(delta && { delta }), settings, pictures, started };
+    const objectSizes = await objectSizesOf(training, task);
+    return { ...trained, ...(delta && { delta }), ...(objectSizes && { objectSizes }), settings, pictures, started };
   } finally {
     await encoder.release();
   }

@@ -62,6 +62,10 @@ describe('micro-sam train', function () {
     write('fifth', { base: 'vit_t', instances: { file: 'instances.onnx' }, decoder: { file: 'decoder.onnx' }, late });
     write('sixth', { base: at('fifth'), decoder: { file: 'decoder.onnx' } });
     write('seventh', { base: at('fifth'), full: { file: 'full.onnx' } });
+    const objectSizes = { small: 12, largest: 50 };
+    write('eighth', { base: 'msi_lm', decoder: { file: 'decoder.onnx' }, objectSizes });
+    assert.deepEqual(findModel(at('eighth')).objectSizes, objectSizes);
+    assert.equal(findModel(at('third')).objectSizes, undefined);
     const recommended = findModel('msi_lm').defaults;
     assert.deepEqual(findModel(at('third')).defaults, recommended);
     const { predIouThresh, stabilityScoreThresh } = recommended ?? {};

@@ -27,5 +27,16 @@ describe('small objects', () => {
     assert.ok(iou(surest.mask) < 0.1, 'else this image is no longer a hard one');
     assert.ok(unknown.mask.area < 0.5 * side * side, 'the background is not offered first all the same');
     assert.ok(iou((await segmentFromPoints(context, [point], { objectDiameter: 12 })).mask) > 0.6);
+    // A model that has learned from objects of up to 20 px does not take the background for one.
+    const embeddings = { ...context.embeddings, objectSizes: { small: 12, largest: 20 } };
+    const { mask, candidates } = await segmentFromPoints({ ...context, embeddings }, [point]);
+    assert.ok(iou(mask) > 0.6, `${iou(mask)}`);
+    assert.ok(
+      candidates.some((other) => iou(other.mask) < 0.1),
+      'what is too large can still be chosen',
+    );
+    // What is stated goes before what is known.
+    const stated = await segmentFromPoints({ ...context, embeddings }, [point], { objectDiameter: 120 });
+    assert.ok(iou(stated.mask) < 0.1, `${iou(stated.mask)}`);
   });
 });

@@ -5,6 +5,7 @@ import {
   comparableStability,
   gridFor,
   inStatedBox,
+  isPlausible,
   plainStability,
 } from '../../src/segmentation/stated-size.js';
 
@@ -30,6 +31,12 @@ describe('stated object size', () => {
     const [background, piece] = [square(100), square(4)];
     const fromBox = square(10, 3);
     assert.deepEqual(agreeingFirst([background, piece], fromBox), [fromBox, background, piece]);
+  });
+
+  it('takes no mask for an object that is many times larger than those that were trained on, nor an empty one', () => {
+    const sizes = { small: 6, largest: 20 };
+    const areas = [0, 4, 50, 53, 54, 300].map((side) => isPlausible(square(side), sizes));
+    assert.deepEqual(areas, [false, true, true, true, false, false]); // a disk three times as wide has 53.2²
   });
 
   it('makes stability of disks with equally sharp edges comparable', () => {

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { labelSizes } from '../../src/ndimage/label.js';
-import { type AnnotatedImage, annotatedData, LEAST_OBJECTS, type Sample } from '../../src/training/annotated.js';
+import {
+  type AnnotatedImage,
+  annotatedData,
+  LEAST_OBJECTS,
+  type Sample,
+  trainingImages,
+} from '../../src/training/annotated.js';
+import { objectSizesOf } from '../../src/training/labelled-image.js';
 
 function annotated(seed: number, size: [number, number] = [160, 240], cells = 16): AnnotatedImage {
   const { image, labels } = cellPhantom({ seed, size, cells });
@@ -47,6 +54,28 @@ describe('what is annotated, to be learned from', () => {
     for (const [i, { labels }] of training.entries())
       assert.equal(labels.data.length === 160 * 240, !cut.includes(i), `image ${i}`);
     assert.equal(annotatedData(images, { partial: false }).heldBack.length, 11);
+  });
+
+  it('says how large the objects are, unless there are too few', async () => {
+    const disc = (radius: number) => {
+      const side = 2 * radius + 3;
+      const labels = Uint32Array.from({ length: side * side }, (_, p) =>
+        Math.hypot(Math.floor(p / side) - radius - 1, (p % side) - radius - 1) <= radius ? 1 : 0,
+      );
+      return {
+        name: '',
+        kind: '',
+        partial: false,
+        image: tensor(new Uint8Array(3 * side * side), [side, side, 3]),
+        labels: tensor(labels, [side, side]),
+      };
+    };
+    const sizes = await objectSizesOf(trainingImages(Array.from({ length: 51 }, (_, i) => disc(5 + i))));
+    assert.ok(
+      Math.abs((sizes?.small ?? 0) - 34) < 1 && Math.abs((sizes?.largest ?? 0) - 108) < 1,
+      JSON.stringify(sizes),
+    );
+    assert.equal(await objectSizesOf(trainingImages(Array.from({ length: 19 }, () => disc(8)))), undefined);
   });
 
   it('keeps whole images of many back', () => {

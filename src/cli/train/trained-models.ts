@@ -63,7 +63,7 @@ function modelIn(folder: string): ModelSpec {
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a trained model cannot be read: ${file}.`, { cause });
   }
-  const { name, base, instances, decoder, late, full, lora } = card;
+  const { name, base, instances, decoder, late, full, lora, objectSizes } = card;
   const encoder = full ?? late ?? lora;
   const parts = [instances, decoder, encoder].filter((part) => part !== undefined);
   if (typeof name !== 'string' || typeof base !== 'string' || !parts.every(({ file }) => typeof file === 'string'))
@@ -87,6 +87,7 @@ function modelIn(folder: string): ModelSpec {
     ...(!encoder && { encoderName: known.encoderName ?? known.name }),
     ...(known.earlyFeatures && { earlyFeatures: known.earlyFeatures }),
     ...(known.following && { following: known.following }),
+    ...(objectSizes && { objectSizes }),
     ...(ownInstances && { instances: ownInstances }),
     defaults: instances ? ofMasks(known.defaults) : known.defaults,
   });

@@ -37,6 +37,7 @@ async function placeOf({ model: base }: TrainingJob): Promise<HostPlace> {
           ...(base.licence && { licence: base.licence }),
           ...(card.instances && { instances: card.instances.file }),
           ...(card.decoder && { decoder: card.decoder.file }),
+          ...(card.objectSizes && { objectSizes: card.objectSizes }),
           base,
           sizes: Object.fromEntries([...files].map(([file, { length }]) => [file, length])),
         };
