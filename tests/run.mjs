@@ -1,7 +1,7 @@
 /**
  * Bundles the test (or bench) files with esbuild and runs them.
  *
- *   node tests/run.mjs                            the ordinary tests, in four processes, two of them at a time
+ *   node tests/run.mjs                            the ordinary tests, in five processes, two of them at a time
  *   node tests/run.mjs name ...                   every tests/**\/*.test.ts whose path contains a name, thorough ones too
  *   node tests/run.mjs [name ...] --grep=undo     of those, the tests whose title contains this
  *   node tests/run.mjs --unit | --real | --browser   a part of them (parts.mjs)
@@ -46,14 +46,14 @@ const parts = PARTS.filter((part) => flags[part]);
 
 if (names.length === 0 && !bench && !integration && flags.share === undefined) await runBeside(processes());
 
-/** Two at a time, since neither the browser's stories nor the others keep two cores busy. */
+/** Those of the browser beside those of the real model, since neither keeps two cores busy; nor do tests that wait for time. */
 function processes() {
   const whole = parts.filter((part) => part !== 'unit');
   if (parts.length === 0) whole.push('real', 'browser');
-  const halves = parts.length === 0 || parts.includes('unit') ? ['1/2', '2/2'] : [];
+  const shares = parts.length === 0 || parts.includes('unit') ? ['1/3', '2/3', '3/3'] : [];
   return [
     ...whole.map((part) => [`--${part}`, '--share=1/1']),
-    ...halves.map((share) => ['--unit', `--share=${share}`]),
+    ...shares.map((share) => ['--unit', `--share=${share}`]),
   ];
 }
 
@@ -70,7 +70,8 @@ async function runBeside(argumentsOfEach) {
       if (code !== 0 && counts[1] === 0) sum.failed++; // it died
     }
   };
-  await Promise.all([runAllWaiting(), runAllWaiting()]);
+  const atOnce = parts.length === 1 && parts[0] === 'unit' ? 3 : 2;
+  await Promise.all(Array.from({ length: atOnce }, runAllWaiting));
   console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
   process.exit(sum.failed > 0 ? 1 : 0);
 }
@@ -79,7 +80,9 @@ async function runBeside(argumentsOfEach) {
 async function runProcess(given, shown) {
   const passedOn = process.argv.slice(2).filter((argument) => !parts.some((part) => argument === `--${part}`));
   const command = [fileURLToPath(import.meta.url), ...given, ...passedOn];
-  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--max-semi-space-size=64', ...command], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let text = '';
   child.stdout.on('data', (chunk) => {
     text += chunk;

@@ -23,7 +23,7 @@ const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('h
 function randomRgb(height: number, width: number) {
   const random = seededRandom(height * 10000 + width);
   return tensor(
-    Uint8Array.from({ length: height * width * 3 }, () => Math.floor(random() * 256)),
+    new Uint8Array(height * width * 3).map(() => Math.floor(random() * 256)),
     [height, width, 3],
   );
 }

@@ -13,7 +13,7 @@ function randomLogits(seed: number): Float32Array {
   for (let y = 0; y < 256; y++)
     for (let x = 0; x < 256; x++)
       for (const b of blobs) {
-        const v = (b.r - Math.hypot(y - b.y, x - b.x)) * 0.7 + (random() - 0.5);
+        const v = (b.r - Math.sqrt((y - b.y) ** 2 + (x - b.x) ** 2)) * 0.7 + (random() - 0.5);
         logits[y * 256 + x] = Math.max(logits[y * 256 + x], Math.max(-6, Math.min(6, v)));
       }
   return logits;

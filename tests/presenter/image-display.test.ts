@@ -62,7 +62,7 @@ describe('image display', () => {
 
   it('paints the same part of the image at every zoom, from an overview where too much would have to be read', async () => {
     const [height, width] = [4200, 4400];
-    const data = Uint8Array.from({ length: height * width }, (_, i) => (i % width < width / 2 ? 0 : 255));
+    const data = new Uint8Array(height * width).map((_, i) => (i % width < width / 2 ? 0 : 255));
     let changed = () => {};
     const settled = new Promise<void>((resolve) => {
       changed = resolve;

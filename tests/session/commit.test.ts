@@ -88,7 +88,7 @@ describe('commit', () => {
   for (const mode of ['objects', 'pixels', 'none'] as const)
     it(`preserve mode ${mode} gives the labels of a pixel by pixel reference`, () => {
       let discards = 0;
-      for (let seed = 1; seed <= 150; seed++) {
+      for (let seed = 1; seed <= 60; seed++) {
         const random = seededRandom(seed);
         const committed = randomVolume(random, randomInteger(random, 0, 7));
         const fresh = randomVolume(random, randomInteger(random, 1, 4));
@@ -110,7 +110,7 @@ describe('commit', () => {
         const present = new Set(expected.flatMap((plane) => [...plane]));
         for (const id of plan.added) assert.ok(present.has(id), `seed ${seed}: ${id} was announced`);
       }
-      if (mode === 'objects') assert.ok(discards > 20, 'the random cases reach the rule');
+      if (mode === 'objects') assert.ok(discards > 8, 'the random cases reach the rule');
     });
 
   it('ids continue after the highest committed id, with gaps kept', () => {

@@ -22,7 +22,7 @@ export function randomLabels(
     for (let z = 0; z < planes; z++)
       for (let y = 0; y < height; y++)
         for (let x = 0; x < width; x++) {
-          const distance = Math.hypot((z - center[0]) * 2, y - center[1], x - center[2]);
+          const distance = Math.sqrt(((z - center[0]) * 2) ** 2 + (y - center[1]) ** 2 + (x - center[2]) ** 2);
           if (distance <= radius && distance > hole) data[(z * height + y) * width + x] = id;
         }
   }

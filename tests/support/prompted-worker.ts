@@ -34,15 +34,16 @@ export function promptedWorker(pause: () => Promise<void> = async () => {}): Sam
       await pause();
       signal?.throwIfAborted();
       const { batch } = prompts;
-      const logits = new Float32Array(batch * 4 * GRID * GRID).fill(-8);
-      for (let b = 0; b < batch; b++)
-        for (const [token, scale] of SCALES.entries())
-          draw(
-            logits.subarray((b * 4 + token) * GRID * GRID, (b * 4 + token + 1) * GRID * GRID),
-            prompts,
-            b,
-            scale * features.data[0],
-          );
+      const logits = new Float32Array(batch * 4 * GRID * GRID);
+      for (let b = 0; b < batch; b++) {
+        const given = prompts.maskInput?.subarray(b * GRID * GRID, (b + 1) * GRID * GRID).map((v) => (v > 0 ? 8 : -8));
+        for (const [token, scale] of SCALES.entries()) {
+          const out = logits.subarray((b * 4 + token) * GRID * GRID, (b * 4 + token + 1) * GRID * GRID);
+          if (given && features.data[0] > 0) out.set(given);
+          else out.fill(-8);
+          draw(out, prompts, b, scale * features.data[0]);
+        }
+      }
       const iou = Float32Array.from({ length: batch * 4 }, (_, m) => [0.9, 0.7, 0.95, 0.6][m % 4]);
       return { logits, iou, tokens: [0, 1, 2, 3], rows: Int32Array.from({ length: batch }, (_, row) => row) };
     },
@@ -62,13 +63,14 @@ const SCALES = [1, 0.6, 1.1, 1.8];
 /** Of a point's disc, in the grid. */
 const RADIUS = 18;
 
-function draw(out: Float32Array, { coords, labels, points, maskInput }: SamPrompts, b: number, scale: number): void {
+function draw(out: Float32Array, { coords, labels, points }: SamPrompts, b: number, scale: number): void {
   if (scale === 0) return;
-  if (maskInput) for (let p = 0; p < out.length; p++) if (maskInput[b * out.length + p] > 0) out[p] = 8;
   const ellipse = (y: number, x: number, ry: number, rx: number, value: number) => {
-    for (let r = Math.max(0, Math.ceil(y - ry)); r <= Math.min(GRID - 1, y + ry); r++)
-      for (let c = Math.max(0, Math.ceil(x - rx)); c <= Math.min(GRID - 1, x + rx); c++)
-        if (((r - y) / ry) ** 2 + ((c - x) / rx) ** 2 <= 1) out[r * GRID + c] = value;
+    for (let r = Math.max(0, Math.ceil(y - ry)); r <= Math.min(GRID - 1, y + ry); r++) {
+      const half = rx * Math.sqrt(1 - ((r - y) / ry) ** 2);
+      const [from, to] = [Math.max(0, Math.ceil(x - half)), Math.min(GRID - 1, Math.floor(x + half))];
+      if (from <= to) out.fill(value, r * GRID + from, r * GRID + to + 1);
+    }
   };
   const at = (k: number) => [coords[2 * (b * points + k) + 1] / 4, coords[2 * (b * points + k)] / 4];
   for (const label of [2, 1, 0])

@@ -53,7 +53,7 @@ export function cellPhantom({ seed = 7, size = [512, 512], cells = 42 }: Phantom
       for (let x = Math.max(0, Math.floor(nucleus.x) - margin); x < Math.min(width, nucleus.x + margin); x++) {
         const dy = y + 0.5 - nucleus.y;
         const dx = x + 0.5 - nucleus.x;
-        const distance = Math.hypot(dy, dx);
+        const distance = Math.sqrt(dy * dy + dx * dx);
         const inside = nucleus.outline(Math.atan2(dy, dx)) - distance;
         const at = y * width + x;
         if (inside > 0 && inside > depth[at]!) {
@@ -73,8 +73,8 @@ export function cellPhantom({ seed = 7, size = [512, 512], cells = 42 }: Phantom
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const at = y * width + x;
-      const off = Math.hypot((y - height / 2) / height, (x - width / 2) / width);
-      const vignette = 1 - 0.55 * off * off;
+      const [v, u] = [(y - height / 2) / height, (x - width / 2) / width];
+      const vignette = 1 - 0.55 * (v * v + u * u);
       const expected = vignette * (light[at]! + 110 * haze[at]!);
       const shot = gaussian(random) * Math.sqrt(Math.max(expected, 1) / PHOTONS_PER_COUNT);
       const counts = BACKGROUND + expected + shot + READ_NOISE * gaussian(random);
@@ -100,7 +100,7 @@ function placeNuclei(random: () => number, [height, width]: Size, cells: number)
     const outline = (angle: number) => {
       const c = Math.cos(angle - turn);
       const s = Math.sin(angle - turn);
-      const ellipse = radius / Math.hypot(c / stretch, s * stretch);
+      const ellipse = radius / Math.sqrt((c / stretch) ** 2 + (s * stretch) ** 2);
       return ellipse * (1 + waves.reduce((sum, wave) => sum + wave.size * Math.cos(wave.n * angle + wave.phase), 0));
     };
     const brightness = 500 + 2300 * random() ** 1.6 + (radius < 15 * scale ? 500 : 0);

@@ -73,9 +73,9 @@ describe('segmentation by an instance decoder', function () {
   });
 
   it('is one flooding, be it done at once or block by block', () => {
-    const { labels } = cellPhantom({ size: [340, 330], cells: 45 });
+    const { labels } = cellPhantom({ size: [230, 220], cells: 20 });
     const state = stateOf(labels);
-    const maps = pixelMaps(state, [0, 0, 340, 330]);
+    const maps = pixelMaps(state, [0, 0, 230, 220]);
     for (const connectivity of ['all', 'faces'] as const) {
       // Wide open, so that seeds lie across borders and corners of blocks, too.
       const thresholds = { centre: 0.9, boundary: 0.95, foreground: 0.5 };
@@ -116,9 +116,9 @@ describe('segmentation by an instance decoder', function () {
   });
 
   it('has no seams between tiles: objects across borders are whole, and there is one of each', async () => {
-    const { labels } = cellPhantom({ size: [600, 700], cells: 90 });
+    const { labels } = cellPhantom({ size: [400, 440], cells: 40 });
     const alone = await initializeInstances(contextOf(oracleSource(labels, NO_EMBEDDING)), { enlarge: false });
-    const tiling = makeTiling([600, 700], [200, 240], [48, 48]);
+    const tiling = makeTiling([400, 440], [140, 150], [48, 48]);
     const steps: number[] = [];
     const tiled = await initializeInstances(contextOf(oracleSource(labels, NO_EMBEDDING, { tiling, noise: 0.02 })), {
       first: [4],
@@ -137,20 +137,20 @@ describe('segmentation by an instance decoder', function () {
 
   it('looks closer where objects are small: in enlarged parts, blended', async () => {
     // 12 px in an image of 1200: 10 px in the encoder's frame.
-    const { labels: large } = cellPhantom({ size: [1200, 1000], cells: 60 });
+    const { labels: large } = cellPhantom({ size: [600, 1000], cells: 32 });
     const small = tensor(
-      Uint32Array.from({ length: 300 * 1200 }, (_, p) => {
+      Uint32Array.from({ length: 150 * 1200 }, (_, p) => {
         const [y, x] = [Math.floor(p / 1200) * 4, (p % 1200) * 4];
-        return y < 1200 && x < 1000 ? large.data[y * 1000 + x] : 0;
+        return x < 1000 ? large.data[y * 1000 + x] : 0;
       }),
-      [300, 1200],
+      [150, 1200],
     );
     const source = oracleSource(small, NO_EMBEDDING);
     const state = await initializeInstances(contextOf(source));
     assert.ok(source.asked.length > 2, `${source.asked.length} parts`);
     assert.ok(source.asked.slice(1).every(([, left, , right]) => right - left <= 600));
     const once = await initializeInstances(contextOf(oracleSource(small, NO_EMBEDDING)), { enlarge: false });
-    const score = (s: InstanceState) => scoreSegmentation(small, labelsOf(generateInstances(s), [300, 1200])).msa;
+    const score = (s: InstanceState) => scoreSegmentation(small, labelsOf(generateInstances(s), [150, 1200])).msa;
     assert.ok(score(state) > score(once) + 0.05, `${score(state)} after ${score(once)}`);
   });
 
@@ -172,12 +172,12 @@ describe('segmentation by an instance decoder', function () {
   });
 
   it('keeps to a region', async () => {
-    const { labels } = cellPhantom({ size: [600, 700], cells: 60 });
-    const tiling = makeTiling([600, 700], [200, 240], [32, 32]);
+    const { labels } = cellPhantom({ size: [300, 350], cells: 20 });
+    const tiling = makeTiling([300, 350], [100, 120], [32, 32]);
     const source = oracleSource(labels, NO_EMBEDDING, { tiling });
     const state = await initializeInstances(contextOf(source), { region: [10, 10, 100, 100] });
     assert.deepEqual(source.asked, [tiling.tiles[0].outer]);
-    for (const { mask } of generateInstances(state)) assert.ok(mask.box[2] <= 232 && mask.box[3] <= 272);
+    for (const { mask } of generateInstances(state)) assert.ok(mask.box[2] <= 132 && mask.box[3] <= 152);
   });
 
   it('needs a model with an instance decoder', async () => {
