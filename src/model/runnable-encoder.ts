@@ -1,5 +1,7 @@
 import { SamError } from '../errors.js';
+import { convolveChannelsLast } from '../onnx/channels-last.js';
 import { fuseAttention } from '../onnx/fuse-attention.js';
+import { fuseNorms } from '../onnx/fuse-norms.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { quantizeMatMuls } from '../onnx/quantize.js';
 import { readModel } from '../onnx/read.js';
@@ -9,9 +11,10 @@ import type { ModelSpec } from './model-spec.js';
 import type { OrtRuntime } from './runtime.js';
 
 /**
- * The encoder's file as a runtime is to run it, made when a model is opened: attention as one operator where the runtime
- * gains by it, matrix products in 8-bit integers where that is asked for, early features as further outputs, in half
- * precision where the runtime converts them. A file in which there is nothing to change stays as it is.
+ * The encoder's file as a runtime is to run it, made when a model is opened: attentions and norms as one operator each and
+ * channels in the order that operators want where the runtime gains by it, matrix products in 8-bit integers where that is
+ * asked for, early features as further outputs, in half precision where the runtime converts them. A file in which there is
+ * nothing to change stays as it is.
  *
  * @param early names of early features, as the instance decoder's inputs are called
  * @returns the file, and for each early feature the output that holds it
@@ -26,11 +29,28 @@ export function runnableEncoder(
 ): { bytes: Uint8Array; outputs: Readonly<Record<string, string>> } {
   if (!onProcessor && encoderPrecision !== 'int8' && early.length === 0) return { bytes, outputs: {} };
   const given = readModel(bytes);
-  const fused = onProcessor ? fuseAttention(given).model : given;
-  const ready = encoderPrecision === 'int8' ? inInt8(fused) : fused;
-  if (early.length === 0) return { bytes: ready === given ? bytes : writeModel(ready), outputs: {} };
-  const { model, outputs } = withEarlyFeatures(ready, early, earlyFeatures, { half: onProcessor });
-  return { bytes: writeModel(model), outputs };
+  const { model: whole, outputs } =
+    early.length > 0
+      ? withEarlyFeatures(given, early, earlyFeatures, { half: onProcessor })
+      : { model: given, outputs: {} };
+  const fast = onProcessor ? forProcessors(whole) : whole;
+  const ready = encoderPrecision === 'int8' ? inInt8(fast) : fast;
+  return { bytes: ready === given ? bytes : writeModel(ready), outputs };
+}
+
+/** Each step differs from what was there before by rounding only. */
+function forProcessors(model: OnnxModel): OnnxModel {
+  const steps = [convolveChannelsLast, fuseNorms, fuseAttention];
+  return steps.reduce((made, step) => step(made).model, ofOneImage(model));
+}
+
+/** With the number of images known, so are all shapes, and ONNX Runtime joins biases to the products before them. */
+function ofOneImage(model: OnnxModel): OnnxModel {
+  const [input, ...others] = model.graph.inputs;
+  const [count, ...lengths] = input?.tensor?.shape ?? [];
+  if (!input?.tensor || others.length > 0 || typeof count !== 'string' || lengths.length !== 3) return model;
+  const tensor = { type: input.tensor.type, shape: [1, ...lengths] };
+  return { ...model, graph: { ...model.graph, inputs: [{ name: input.name, tensor }] } };
 }
 
 function inInt8(model: OnnxModel): OnnxModel {

@@ -1,5 +1,7 @@
-import { attribute, type Constant, constantOf, numberAttribute, producers, removeDeadCode } from './graph.js';
-import { FLOAT, type OnnxModel, type OnnxNode, type OnnxTensor } from './model.js';
+import { attribute, type Constant, numberAttribute, removeDeadCode } from './graph.js';
+import { GraphReader } from './graph-reader.js';
+import { floatTensor, operation } from './make.js';
+import type { OnnxModel, OnnxNode, OnnxTensor } from './model.js';
 
 /**
  * Attention as exporters write it out (one product for queries, keys and values, split, transposed, multiplied, scaled,
@@ -10,7 +12,7 @@ import { FLOAT, type OnnxModel, type OnnxNode, type OnnxTensor } from './model.j
  * @returns the model, which shares what is unchanged with the one given, and how many attentions were rewritten
  */
 export function fuseAttention(model: OnnxModel): { model: OnnxModel; count: number } {
-  const reader = new AttentionReader(model);
+  const reader = new AttentionReader(model.graph);
   const initializers = [...model.graph.initializers];
   let count = 0;
   const nodes = model.graph.nodes.flatMap((node) => {
@@ -42,16 +44,7 @@ interface FoundAttention {
   readonly scale: number;
 }
 
-/** Follows the graph backwards from where an attention ends. */
-class AttentionReader {
-  private readonly made: ReadonlyMap<string, OnnxNode>;
-  private readonly stored: ReadonlyMap<string, OnnxTensor>;
-
-  constructor({ graph }: OnnxModel) {
-    this.made = producers(graph);
-    this.stored = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
-  }
-
+class AttentionReader extends GraphReader {
   attentionEndingIn(reshape: OnnxNode): FoundAttention | undefined {
     const joined = this.node(reshape.inputs[0], 'Transpose', SWAPPED);
     const product = this.node(joined?.inputs[0], 'MatMul');
@@ -92,27 +85,6 @@ class AttentionReader {
     };
   }
 
-  /** The node that makes a tensor, if it is of this kind. */
-  private node(tensor: string | undefined, op: string, perm?: string): OnnxNode | undefined {
-    const node = this.made.get(tensor ?? '');
-    if (node?.op !== op || (perm !== undefined && String(attribute(node, 'perm')) !== perm)) return undefined;
-    return node;
-  }
-
-  /** The operands of a node of two, one of which is a constant. */
-  private withConstant(node: OnnxNode | undefined): { input: string; constant: Constant } | undefined {
-    const constants = (node?.inputs ?? []).map((input) => this.constant(input));
-    const at = constants.findIndex((constant) => constant !== undefined);
-    const constant = constants[at];
-    return node && constant && { input: node.inputs[1 - at], constant };
-  }
-
-  private constant(name = ''): Constant | undefined {
-    const node = this.made.get(name);
-    const tensor = this.stored.get(name) ?? (node?.op === 'Constant' ? attribute(node, 'value') : undefined);
-    return typeof tensor === 'object' && 'dims' in tensor ? constantOf(tensor) : undefined;
-  }
-
   /** Of the parts of a split: an attribute until operator set 12, then an input. */
   private lengthsOf(split: OnnxNode): readonly number[] {
     const stated = attribute(split, 'split');
@@ -125,34 +97,37 @@ const SWAPPED = '0,2,1,3';
 /** [N, cells, heads, depth] → [N, heads, depth, cells]. */
 const SWAPPED_AND_TURNED = '0,2,3,1';
 
-/** The bias goes into the operator, so that the products are plain ones, which may be computed in int8. */
+/**
+ * Biases are added to queries and values before the operator, where they cost nothing beside their products (ONNX Runtime
+ * makes one operator of both, in int8 too); in it they would be passes of their own. Those of keys change nothing: they add
+ * the same to all that a query is compared with, and softmax takes it away.
+ */
 function fusedNodes(found: FoundAttention, output: string): { nodes: OnnxNode[]; initializers: OnnxTensor[] } {
   const { input, weight, bias, positions, scale } = found;
   const [width] = weight.dims;
   const [, heads] = positions.dims;
-  const weights = PARTS.map((name, part) => ({
-    ...floatTensor([width, width], columnsOf(weight.data, part, width, heads)),
-    name: `${output}/${name} weight`,
-  }));
-  const joined = PARTS.flatMap((_, part) => [...columnsOf(bias.data, part, width, heads)]);
-  const biases = { ...floatTensor([3 * width], Float32Array.from(joined)), name: `${output}/bias` };
-  const offsets = { ...floatTensor([...positions.dims], positions.data), name: `${output}/positions` };
-  const products = PARTS.map((name, part): OnnxNode => {
-    const [made, inputs] = [`${output}/${name}`, [input, weights[part].name]];
-    return { name: made, op: 'MatMul', domain: '', inputs, outputs: [made], attributes: [] };
+  const offsets = floatTensor(`${output}/positions`, positions.dims, positions.data);
+  const initializers = [offsets];
+  const nodes = PARTS.flatMap((name, part): OnnxNode[] => {
+    const made = `${output}/${name}`;
+    const product = name === 'keys' ? made : `${made} product`;
+    const columns = columnsOf(weight.data, part, width, heads);
+    initializers.push(floatTensor(`${made} weight`, [width, width], columns));
+    const multiply = operation('MatMul', [input, `${made} weight`], product);
+    if (name === 'keys') return [multiply];
+    const added = columnsOf(bias.data, part, width, heads);
+    initializers.push(floatTensor(`${made} bias`, [width], added));
+    return [multiply, operation('Add', [product, `${made} bias`], made)];
   });
   const attention: OnnxNode = {
-    name: output,
-    op: 'MultiHeadAttention',
+    ...operation('MultiHeadAttention', [...PARTS.map((name) => `${output}/${name}`), '', '', offsets.name], output),
     domain: DOMAIN,
-    inputs: [...products.map(({ name }) => name), biases.name, '', offsets.name],
-    outputs: [output],
     attributes: [
       { name: 'num_heads', type: 'int', value: heads },
       { name: 'scale', type: 'float', value: scale },
     ],
   };
-  return { nodes: [...products, attention], initializers: [...weights, biases, offsets] };
+  return { nodes: [...nodes, attention], initializers };
 }
 
 const PARTS = ['queries', 'keys', 'values'] as const;
@@ -166,8 +141,4 @@ function columnsOf(data: Float32Array, part: number, width: number, heads: numbe
     columns.set(data.subarray(from, from + depth), to);
   }
   return columns;
-}
-
-function floatTensor(dims: number[], { buffer, byteOffset, byteLength }: Float32Array): OnnxTensor {
-  return { name: '', dims, type: FLOAT, raw: new Uint8Array(buffer, byteOffset, byteLength) };
 }

@@ -65,7 +65,7 @@ describe('attention as one operator', () => {
       assert.deepEqual(writeModel(model), before, 'the model given is as it was');
       assert.deepEqual(
         fused.graph.nodes.map(({ op }) => op),
-        ['MatMul', 'MatMul', 'MatMul', 'MultiHeadAttention', 'Identity'],
+        ['MatMul', 'Add', 'MatMul', 'MatMul', 'Add', 'MultiHeadAttention', 'Identity'],
       );
       const x = numbers(WINDOWS * CELLS * WIDTH);
       const expected = await run(model, x);

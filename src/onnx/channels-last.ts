@@ -1,0 +1,79 @@
+import { attribute, removeDeadCode } from './graph.js';
+import { GraphReader } from './graph-reader.js';
+import { knownShapes } from './known-shapes.js';
+import { int64Tensor, operation, transposition } from './make.js';
+import type { OnnxGraph, OnnxModel, OnnxNode } from './model.js';
+
+/** [N, H, W, C] → [N, C, H, W]. */
+export const CHANNELS_FIRST = [0, 3, 1, 2];
+/** [N, C, H, W] → [N, H, W, C]. */
+export const CHANNELS_LAST = [0, 2, 3, 1];
+
+/**
+ * Convolutions of [N, pixels, channels], as transformers have them: exporters exchange pixels and channels first and then
+ * give them the shape of an image. The other way round the exchange is of an order of channels that ONNX Runtime's
+ * convolutions read and write by themselves.
+ *
+ * @param model its shapes must be known, batch included
+ * @returns the model, which shares what is unchanged with the one given, and how many exchanges were rewritten
+ */
+export function convolveChannelsLast(model: OnnxModel): { model: OnnxModel; count: number } {
+  const { graph } = model;
+  const reader = new GraphReader(graph);
+  const shapes = knownShapes(graph);
+  const users = usersOf(graph);
+  const initializers = [...graph.initializers];
+  const instead = new Map<OnnxNode, OnnxNode[]>();
+  let count = 0;
+
+  const reshape = (from: string, to: string, shape: readonly number[]) => {
+    initializers.push(int64Tensor(`${to}/shape`, shape));
+    return operation('Reshape', [from, `${to}/shape`], to);
+  };
+  /** Whether [N, pixels, channels] and [N, channels, height, width] hold the same. */
+  const isImage = ([n, pixels, channels]: readonly number[], [batch, c, height, width]: readonly number[]) =>
+    n === batch && channels === c && pixels === height * width;
+  const shapeOf = (tensor: string | undefined) => shapes.get(tensor ?? '')?.shape ?? [];
+
+  for (const conv of graph.nodes) {
+    if (conv.op !== 'Conv' || conv.domain !== '') continue;
+    const [input, ...others] = conv.inputs;
+    const [output] = conv.outputs;
+    const exchange = reader.node(reader.node(input, 'Reshape')?.inputs[0], 'Transpose', EXCHANGED);
+    const [n, c, height, width] = shapeOf(input);
+    if (exchange && isImage(shapeOf(exchange.inputs[0]), [n, c, height, width])) {
+      const [image, turned] = [`${output}/image`, `${output}/channels first`];
+      const convolve = { ...conv, inputs: [turned, ...others] };
+      const steps = [reshape(exchange.inputs[0], image, [n, height, width, c])];
+      instead.set(conv, [...steps, transposition(image, turned, CHANNELS_FIRST), convolve]);
+      count++;
+    }
+    const back = users(users(output, 'Reshape')?.outputs[0], 'Transpose');
+    const [result] = back?.outputs ?? [];
+    if (back && String(attribute(back, 'perm')) === EXCHANGED && isImage(shapeOf(result), shapeOf(output))) {
+      const turned = `${output}/channels last`;
+      const steps = [transposition(output, turned, CHANNELS_LAST), reshape(turned, result, shapeOf(result))];
+      instead.set(back, steps);
+      count++;
+    }
+  }
+  if (count === 0) return { model, count };
+  const nodes = graph.nodes.flatMap((node) => instead.get(node) ?? node);
+  const changed = { ...graph, nodes, initializers };
+  removeDeadCode(changed);
+  return { model: { ...model, graph: changed }, count };
+}
+
+const EXCHANGED = '0,2,1';
+
+/** Of a tensor its only user, if it is of this kind; those that ask for its shape do not count, but make it stay. */
+function usersOf(graph: OnnxGraph): (tensor: string | undefined, op: string) => OnnxNode | undefined {
+  const all = new Map<string, OnnxNode[]>();
+  for (const node of graph.nodes)
+    for (const input of new Set(node.inputs)) all.set(input, [...(all.get(input) ?? []), node]);
+  const results = new Set(graph.outputs.map(({ name }) => name));
+  return (tensor = '', op) => {
+    const [user, ...others] = (all.get(tensor) ?? []).filter((node) => node.op !== 'Shape');
+    return user?.op === op && user.domain === '' && others.length === 0 && !results.has(tensor) ? user : undefined;
+  };
+}

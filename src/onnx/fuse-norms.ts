@@ -1,0 +1,88 @@
+import { CHANNELS_FIRST, CHANNELS_LAST } from './channels-last.js';
+import { attribute, numberAttribute, removeDeadCode } from './graph.js';
+import { GraphReader } from './graph-reader.js';
+import { floatTensor, operation, transposition } from './make.js';
+import type { OnnxModel, OnnxNode } from './model.js';
+
+/**
+ * Layer norms as exporters write them out (less the mean, over the root of the mean of squares, weight, bias) as one
+ * operator. ONNX Runtime does so too, but not where they go over the channels of [N, C, H, W], nor where it has moved a
+ * transposition into their midst before.
+ *
+ * @returns the model, which shares what is unchanged with the one given, and how many norms were rewritten
+ */
+export function fuseNorms(model: OnnxModel): { model: OnnxModel; count: number } {
+  const reader = new GraphReader(model.graph);
+  const initializers = [...model.graph.initializers];
+  let count = 0;
+  const nodes = model.graph.nodes.flatMap((node) => {
+    const norm = node.op === 'Add' ? normEndingIn(node, reader) : undefined;
+    if (!norm) return node;
+    count++;
+    const [output] = node.outputs;
+    const [weight, bias] = [`${output}/weight`, `${output}/bias`];
+    initializers.push(
+      floatTensor(weight, [norm.weight.length], norm.weight),
+      floatTensor(bias, [norm.bias.length], norm.bias),
+    );
+    const normed = (from: string, to: string) =>
+      operation('LayerNormalization', [from, weight, bias], to, [
+        { name: 'axis', type: 'int', value: -1 },
+        { name: 'epsilon', type: 'float', value: norm.epsilon },
+      ]);
+    if (!norm.overChannels) return normed(norm.input, output);
+    const [from, to] = [`${output}/channels last`, `${output}/norm`];
+    return [
+      transposition(norm.input, from, CHANNELS_LAST),
+      normed(from, to),
+      transposition(to, output, CHANNELS_FIRST),
+    ];
+  });
+  if (count === 0) return { model, count };
+  const graph = { ...model.graph, nodes, initializers };
+  removeDeadCode(graph);
+  return { model: { ...model, graph }, count };
+}
+
+interface FoundNorm {
+  readonly input: string;
+  readonly weight: Float32Array;
+  readonly bias: Float32Array;
+  readonly epsilon: number;
+  /** Over the second of four axes, not over the last one. */
+  readonly overChannels: boolean;
+}
+
+function normEndingIn(add: OnnxNode, reader: GraphReader): FoundNorm | undefined {
+  const bias = reader.withConstant(add);
+  const weight = reader.withConstant(reader.node(bias?.input, 'Mul'));
+  const normal = reader.node(weight?.input, 'Div');
+  const centred = reader.node(normal?.inputs[0], 'Sub');
+  const mean = reader.node(centred?.inputs[1], 'ReduceMean');
+  const epsilon = reader.withConstant(reader.node(reader.node(normal?.inputs[1], 'Sqrt')?.inputs[0], 'Add'));
+  const variance = reader.node(epsilon?.input, 'ReduceMean');
+  const square = reader.withConstant(reader.node(variance?.inputs[0], 'Pow'));
+  if (!bias || !weight || !centred || !mean || !epsilon || !variance || !square) return undefined;
+  const axes = String(attribute(mean, 'axes'));
+  const channels = weight.constant.data.length;
+  // Of 1 x 1 constants, only those for the second of four axes are known to belong to it.
+  const shape = axes === '1' ? [channels, 1, 1] : [channels];
+  const fits =
+    ['-1', '1'].includes(axes) &&
+    String(attribute(variance, 'axes')) === axes &&
+    [mean, variance].every((node) => numberAttribute(node, 'keepdims', 1) === 1) &&
+    mean.inputs[0] === centred.inputs[0] &&
+    square.input === centred.outputs[0] &&
+    square.constant.data.length === 1 &&
+    square.constant.data[0] === 2 &&
+    epsilon.constant.data.length === 1 &&
+    [weight, bias].every(({ constant }) => String(constant.dims) === String(shape));
+  if (!fits) return undefined;
+  return {
+    input: centred.inputs[0],
+    weight: weight.constant.data,
+    bias: bias.constant.data,
+    epsilon: epsilon.constant.data[0],
+    overChannels: axes === '1',
+  };
+}
