@@ -10,6 +10,7 @@ import { FRAME } from './model-spec.js';
 import { resizeImage } from './resize.js';
 import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor } from './runtime.js';
 import type { Embedding, InstanceMaps } from './sam-tensors.js';
+import { allGray, firstChannel } from './transforms.js';
 
 /**
  * From the embedding of an image to maps of its objects in one run, as micro-sam's automatic instance segmentation has it
@@ -129,7 +130,9 @@ export function halfSizeImage(
   inputSize: Size,
   side: number,
 ): [data: Float32Array, dims: readonly number[]] {
-  const { data } = resizeImage(image, inputSize);
+  const isGray = allGray(image.data);
+  const channels = isGray ? 1 : 3;
+  const { data } = resizeImage(isGray ? firstChannel(image) : image, inputSize);
   const [height, width] = inputSize;
   const half = side / 2;
   const plane = half * half;
@@ -137,14 +140,14 @@ export function halfSizeImage(
   // The mean of x / 255 - 0.45 over four pixels, times 2; beyond the image are zeros, not black.
   const scale = 2 / (4 * 255);
   const shift = (2 * 0.45) / 4;
-  const row = width * 3;
+  const row = width * channels;
   for (let y = 0; y < height; y += 2)
     for (let x = 0; x < width; x += 2) {
       const to = (y >> 1) * half + (x >> 1);
-      const from = y * row + x * 3;
-      const [right, below] = [x + 1 < width ? 3 : -1, y + 1 < height ? row : -1];
+      const from = y * row + x * channels;
+      const [right, below] = [x + 1 < width ? channels : -1, y + 1 < height ? row : -1];
       const count = (right < 0 ? 1 : 2) * (below < 0 ? 1 : 2);
-      for (let c = 0; c < 3; c++) {
+      for (let c = 0; c < channels; c++) {
         let sum = data[from + c];
         if (right > 0) sum += data[from + c + right];
         if (below > 0) sum += data[from + c + below];
@@ -152,6 +155,7 @@ export function halfSizeImage(
         out[to + c * plane] = sum * scale - count * shift;
       }
     }
+  if (isGray) for (const channel of [1, 2]) out.copyWithin(channel * plane, 0, plane);
   return [out, [1, 3, half, half]];
 }
 

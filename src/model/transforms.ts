@@ -60,12 +60,13 @@ export function encoderTensor(image: Tensor<Uint8Array>, input: EncoderInput): E
 }
 
 /** As most micrographs are; one channel is resized in a third of the time. */
-function allGray(rgb: Uint8Array): boolean {
+export function allGray(rgb: Uint8Array): boolean {
   for (let i = 0; i < rgb.length; i += 3) if (rgb[i] !== rgb[i + 1] || rgb[i] !== rgb[i + 2]) return false;
   return true;
 }
 
-function firstChannel({ data, shape: [height, width] }: Tensor<Uint8Array>): Tensor<Uint8Array> {
+/** [H, W, 3] → [H, W, 1] */
+export function firstChannel({ data, shape: [height, width] }: Tensor<Uint8Array>): Tensor<Uint8Array> {
   const first = new Uint8Array(height * width);
   for (let i = 0; i < first.length; i++) first[i] = data[3 * i];
   return tensor(first, [height, width, 1]);

@@ -23,39 +23,40 @@ function echo(input: string, shape: number[], from = 'emb'): Uint8Array {
 describe('instance decoder', function () {
   this.timeout(60_000);
 
-  it('is given the image as the encoder sees it, in means of 2 x 2 pixels, 0 beyond it', async () => {
-    const runtime = await sharedRuntime();
-    const decoder = await InstanceDecoder.create(runtime, echo('img', [1, 3, 512, 512]));
-    // Twice as wide as high, and 1024 wide, so that nothing is resized.
-    const image = tensor(
-      Uint8Array.from({ length: 511 * 1024 * 3 }, (_, i) => (i * 31) % 251),
-      [511, 1024, 3],
-    );
-    const embedding = {
-      features: tensor(new Float32Array(256 * 64 * 64), [1, 256, 64, 64]),
-      inputSize: [511, 1024] as const,
-      originalSize: [511, 1024] as const,
-      id: 'x',
-    };
-    const { maps, cell } = await decoder.run(embedding, image);
-    assert.deepEqual([maps.shape, cell], [[3, 256, 512], 2]);
-    const at = (c: number, y: number, x: number) => maps.data[(c * 256 + y) * 512 + x];
-    const pixel = (y: number, x: number, c: number) => image.data[(y * 1024 + x) * 3 + c] / 255 - 0.45;
-    for (const [c, y, x] of [
-      [0, 0, 0],
-      [1, 100, 77],
-      [2, 254, 511],
-    ]) {
-      const mean = (pixel(2 * y, 2 * x, c) + pixel(2 * y, 2 * x + 1, c)) / 4;
-      const below = (pixel(2 * y + 1, 2 * x, c) + pixel(2 * y + 1, 2 * x + 1, c)) / 4;
-      assert.ok(Math.abs(at(c, y, x) - 2 * (mean + below)) < 1e-5);
-    }
-    assert.ok(
-      Math.abs(at(1, 255, 3) - (pixel(510, 6, 1) + pixel(510, 7, 1)) / 2) < 1e-5,
-      'half of the last row is beyond',
-    );
-    await decoder.release();
-  });
+  for (const kind of ['colours', 'grey'] as const)
+    it(`is given the image as the encoder sees it, in means of 2 x 2 pixels, 0 beyond it: ${kind}`, async () => {
+      const runtime = await sharedRuntime();
+      const decoder = await InstanceDecoder.create(runtime, echo('img', [1, 3, 512, 512]));
+      // Twice as wide as high, and 1024 wide, so that nothing is resized.
+      const image = tensor(
+        Uint8Array.from({ length: 511 * 1024 * 3 }, (_, i) => ((kind === 'grey' ? Math.floor(i / 3) : i) * 31) % 251),
+        [511, 1024, 3],
+      );
+      const embedding = {
+        features: tensor(new Float32Array(256 * 64 * 64), [1, 256, 64, 64]),
+        inputSize: [511, 1024] as const,
+        originalSize: [511, 1024] as const,
+        id: 'x',
+      };
+      const { maps, cell } = await decoder.run(embedding, image);
+      assert.deepEqual([maps.shape, cell], [[3, 256, 512], 2]);
+      const at = (c: number, y: number, x: number) => maps.data[(c * 256 + y) * 512 + x];
+      const pixel = (y: number, x: number, c: number) => image.data[(y * 1024 + x) * 3 + c] / 255 - 0.45;
+      for (const [c, y, x] of [
+        [0, 0, 0],
+        [1, 100, 77],
+        [2, 254, 511],
+      ]) {
+        const mean = (pixel(2 * y, 2 * x, c) + pixel(2 * y, 2 * x + 1, c)) / 4;
+        const below = (pixel(2 * y + 1, 2 * x, c) + pixel(2 * y + 1, 2 * x + 1, c)) / 4;
+        assert.ok(Math.abs(at(c, y, x) - 2 * (mean + below)) < 1e-5);
+      }
+      assert.ok(
+        Math.abs(at(1, 255, 3) - (pixel(510, 6, 1) + pixel(510, 7, 1)) / 2) < 1e-5,
+        'half of the last row is beyond',
+      );
+      await decoder.release();
+    });
 
   it('of micro-sam needs the embedding alone', async () => {
     const decoder = await InstanceDecoder.create(

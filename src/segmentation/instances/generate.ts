@@ -112,14 +112,27 @@ function atOnce(state: InstanceState, settings: InstanceSettings, smoothing: Smo
   return [...masksFromLabels(labels)].map(([id, mask]) => ({ mask, point: points.get(id) as YX }));
 }
 
-const remembered = new WeakMap<InstanceState, { readonly key: string; readonly maps: BoxMaps }>();
+interface Remembered {
+  readonly smoothing: Smoothing;
+  readonly maps: BoxMaps;
+  /** Before they were smoothed: kept while objects are only measured, to be smoothed as suits their size next. */
+  readonly rough?: BoxMaps;
+}
+
+/** By the tiles of a state, which it shares with the one before its objects were measured. */
+const remembered = new WeakMap<InstanceState['tiles'], Remembered>();
 
 function rememberedMaps(state: InstanceState, smoothing: Smoothing): BoxMaps {
-  const key = `${smoothing.foreground} ${smoothing.distance}`;
-  const known = remembered.get(state);
-  if (known?.key === key) return known.maps;
-  const maps = smoothMaps(pixelMaps(state, [0, 0, ...state.size]), smoothing);
-  remembered.set(state, { key, maps });
+  const known = remembered.get(state.tiles);
+  const isKnown = (of: keyof Smoothing) => known?.smoothing[of] === smoothing[of];
+  if (known && isKnown('foreground') && isKnown('distance')) return known.maps;
+  const rough = known?.rough ?? pixelMaps(state, [0, 0, ...state.size]);
+  // What is smoothed as before need not be again.
+  const given = known && isKnown('foreground') ? { foreground: 0, distance: smoothing.distance } : smoothing;
+  const foreground = given === smoothing ? rough.foreground : (known as Remembered).maps.foreground;
+  const maps = smoothMaps({ ...rough, foreground }, given);
+  const measuring = state.diameter === undefined;
+  remembered.set(state.tiles, { smoothing, maps, ...(measuring && { rough }) });
   return maps;
 }
 

@@ -60,6 +60,23 @@ describe('segmentation by an instance decoder', function () {
     for (const { id, point } of objects) assert.equal(found.data[point[0] * 500 + point[1]], id);
   });
 
+  it('gives the same whatever was smoothed before of the same maps', () => {
+    const { labels } = cellPhantom({ size: [256, 256], cells: 14 });
+    const asked = [
+      MICRO_SAM_SETTINGS,
+      { ...MICRO_SAM_SETTINGS, smoothing: { foreground: 1, distance: 0.8 } },
+      { ...MICRO_SAM_SETTINGS, smoothing: { foreground: 0.5, distance: 0.8 } },
+      MICRO_SAM_SETTINGS,
+    ];
+    const fresh = asked.map((settings) => generateInstances({ ...stateOf(labels), diameter: 30 }, settings));
+    assert.notDeepEqual(fresh[0], fresh[1]);
+    const state = stateOf(labels);
+    const measured = { ...state, diameter: 30 };
+    asked.forEach((settings, i) => {
+      assert.deepEqual(generateInstances(i === 0 ? state : measured, settings), fresh[i], `asked ${i + 1}`);
+    });
+  });
+
   it('leaves out what is too small or too large', () => {
     const { labels } = cellPhantom({ size: [256, 256], cells: 14 });
     const state = stateOf(labels);
