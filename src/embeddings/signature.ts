@@ -35,8 +35,11 @@ export function modelFields(model: ModelSpec): Pick<Signature, 'model_type' | 'm
   };
 }
 
+/** Counted up when int8 comes to compute something else. 2: the neck's convolutions, too. */
+const INT8_VERSION = '.2';
+
 function encoderHash({ encoder, encoderDelta, encoderPrecision = 'float32' }: ModelSpec): string | null {
-  const precision = encoderPrecision === 'float32' ? '' : `/${encoderPrecision}`;
+  const precision = encoderPrecision === 'float32' ? '' : `/${encoderPrecision}${INT8_VERSION}`;
   const delta = encoderDelta ? `+${encoderDelta.sha256?.toLowerCase() ?? 'unknown'}` : '';
   const digest = encoder.sha256 ?? encoder.digest;
   if (digest !== undefined) return `sha256:${digest.toLowerCase()}${delta}${precision}`;

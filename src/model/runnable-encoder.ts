@@ -1,9 +1,9 @@
 import { SamError } from '../errors.js';
-import { convolveChannelsLast } from '../onnx/channels-last.js';
+import { convolveChannelsLast, multiplyPixels } from '../onnx/channels-last.js';
 import { fuseAttention } from '../onnx/fuse-attention.js';
 import { fuseNorms } from '../onnx/fuse-norms.js';
 import type { OnnxModel } from '../onnx/model.js';
-import { quantizeMatMuls } from '../onnx/quantize.js';
+import { quantizeProducts } from '../onnx/quantize.js';
 import { readModel } from '../onnx/read.js';
 import { writeModel } from '../onnx/write.js';
 import { withEarlyFeatures } from './early-features.js';
@@ -53,8 +53,9 @@ function ofOneImage(model: OnnxModel): OnnxModel {
   return { ...model, graph: { ...model.graph, inputs: [{ name: input.name, tensor }] } };
 }
 
+/** Norms over channels are fused wherever it runs: between the neck's convolutions they are what has channels last. */
 function inInt8(model: OnnxModel): OnnxModel {
-  const { model: int8, count } = quantizeMatMuls(model);
+  const { model: int8, count } = quantizeProducts(multiplyPixels(fuseNorms(model).model).model);
   if (count > 0) return int8;
   throw new SamError(
     'unsupported',

@@ -1,8 +1,9 @@
-import { attribute, removeDeadCode } from './graph.js';
+import { convAttributes } from './conv-attributes.js';
+import { attribute, type Constant, removeDeadCode } from './graph.js';
 import { GraphReader } from './graph-reader.js';
 import { knownShapes } from './known-shapes.js';
-import { int64Tensor, operation, transposition } from './make.js';
-import type { OnnxGraph, OnnxModel, OnnxNode } from './model.js';
+import { floatTensor, int64Tensor, operation, transposition } from './make.js';
+import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './model.js';
 
 /** [N, H, W, C] → [N, C, H, W]. */
 export const CHANNELS_FIRST = [0, 3, 1, 2];
@@ -57,14 +58,69 @@ export function convolveChannelsLast(model: OnnxModel): { model: OnnxModel; coun
       count++;
     }
   }
-  if (count === 0) return { model, count };
-  const nodes = graph.nodes.flatMap((node) => instead.get(node) ?? node);
-  const changed = { ...graph, nodes, initializers };
-  removeDeadCode(changed);
-  return { model: { ...model, graph: changed }, count };
+  return count === 0 ? { model, count } : { model: withNodes(model, instead, initializers), count };
 }
 
 const EXCHANGED = '0,2,1';
+
+/**
+ * Convolutions of single pixels between tensors whose channels are last: they are matrix products.
+ *
+ * @returns the model, which shares what is unchanged with the one given, and how many convolutions were rewritten
+ */
+export function multiplyPixels(model: OnnxModel): { model: OnnxModel; count: number } {
+  const { graph } = model;
+  const initializers = [...graph.initializers];
+  const instead = new Map<OnnxNode, OnnxNode[]>();
+  for (const { conv, input, back, weight } of channelsLastConvs(graph)) {
+    const { strides, group } = convAttributes(conv);
+    const [columns, rows, ...kernel] = weight.dims;
+    if (group !== 1 || [...kernel, ...strides].some((n) => n !== 1)) continue;
+    const [output] = back.outputs;
+    initializers.push(floatTensor(`${output}/weight`, [rows, columns], kernelAsMatrix(weight)));
+    const [, , bias] = conv.inputs;
+    const product = bias ? `${output}/product` : output;
+    const multiply = operation('MatMul', [input, `${output}/weight`], product);
+    instead.set(back, bias ? [multiply, operation('Add', [product, bias], output)] : [multiply]);
+  }
+  const count = instead.size;
+  return count === 0 ? { model, count } : { model: withNodes(model, instead, initializers), count };
+}
+
+export interface ChannelsLastConv {
+  readonly conv: OnnxNode;
+  /** [N, H, W, C], of which the convolution is. */
+  readonly input: string;
+  /** The only user of the result, which puts its channels last. */
+  readonly back: OnnxNode;
+  /** [out, in, height, width] */
+  readonly weight: Constant;
+}
+
+/** Convolutions with constant weights whose input comes from channels last, and whose result goes there. */
+export function channelsLastConvs(graph: OnnxGraph): ChannelsLastConv[] {
+  const reader = new GraphReader(graph);
+  const users = usersOf(graph);
+  return graph.nodes.flatMap((conv) => {
+    if (conv.op !== 'Conv' || conv.domain !== '') return [];
+    const turn = reader.node(conv.inputs[0], 'Transpose', String(CHANNELS_FIRST));
+    const back = users(conv.outputs[0], 'Transpose');
+    const weight = reader.constant(conv.inputs[1]);
+    if (!turn || !back || String(attribute(back, 'perm')) !== String(CHANNELS_LAST) || weight?.dims.length !== 4)
+      return [];
+    return [{ conv, input: turn.inputs[0], back, weight }];
+  });
+}
+
+/** [out, in, height, width] → [height * width * in, out]. */
+export function kernelAsMatrix({ dims: [outs, ins, height, width], data }: Constant): Float32Array {
+  const area = height * width;
+  const matrix = new Float32Array(data.length);
+  for (let out = 0, from = 0; out < outs; out++)
+    for (let channel = 0; channel < ins; channel++)
+      for (let p = 0; p < area; p++, from++) matrix[(p * ins + channel) * outs + out] = data[from];
+  return matrix;
+}
 
 /** Of a tensor its only user, if it is of this kind; those that ask for its shape do not count, but make it stay. */
 function usersOf(graph: OnnxGraph): (tensor: string | undefined, op: string) => OnnxNode | undefined {
@@ -76,4 +132,15 @@ function usersOf(graph: OnnxGraph): (tensor: string | undefined, op: string) => 
     const [user, ...others] = (all.get(tensor) ?? []).filter((node) => node.op !== 'Shape');
     return user?.op === op && user.domain === '' && others.length === 0 && !results.has(tensor) ? user : undefined;
   };
+}
+
+function withNodes(
+  model: OnnxModel,
+  instead: ReadonlyMap<OnnxNode, OnnxNode[]>,
+  initializers: OnnxTensor[],
+): OnnxModel {
+  const nodes = model.graph.nodes.flatMap((node) => instead.get(node) ?? node);
+  const graph = { ...model.graph, nodes, initializers };
+  removeDeadCode(graph);
+  return { ...model, graph };
 }

@@ -19,6 +19,10 @@ describe('the encoder as runtimes run it', function () {
     assert.equal(exchanges.length, 0);
     assert.equal(runnableEncoder(bytes, {}).bytes, bytes, 'where the runtime gains nothing the file stays as it is');
 
+    const { bytes: int8 } = runnableEncoder(bytes, runtime, { encoderPrecision: 'int8' });
+    const products = readModel(int8).graph.nodes.filter(({ op }) => op === 'MatMulInteger').length;
+    assert.equal(products, 62, 'six for each of ten blocks, two for the neck');
+
     const random = seededRandom(3);
     const image = Float32Array.from({ length: 3 * 1024 * 1024 }, (_, i) => 110 + 90 * Math.sin(i / 97) + 30 * random());
     const embeddings: Float32Array[] = [];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createNodeRuntime } from '../../src/model/node-runtime.js';
 import { GraphBuilder } from '../../src/onnx/builder.js';
-import { convolveChannelsLast } from '../../src/onnx/channels-last.js';
+import { convolveChannelsLast, multiplyPixels } from '../../src/onnx/channels-last.js';
 import { attribute } from '../../src/onnx/graph.js';
 import type { OnnxModel } from '../../src/onnx/model.js';
 import { writeModel } from '../../src/onnx/write.js';
@@ -68,5 +68,28 @@ describe('convolutions of pixels whose channels are last', () => {
     const model = graph();
     model.graph.inputs = [{ name: 'x', tensor: { type: 1, shape: ['batch', PIXELS, CHANNELS] } }];
     assert.equal(convolveChannelsLast(model).count, 0);
+  });
+
+  it('of single pixels are matrix products, unless the result is wanted otherwise', async () => {
+    const single = (kernel: number, perm: readonly number[]) => {
+      const g = new GraphBuilder();
+      const x = g.input('x', [1, PIXELS, CHANNELS]);
+      const image = g.transpose(g.reshape(x, 1, HEIGHT, WIDTH, CHANNELS), 0, 3, 1, 2);
+      const weight = g.constant('weight', [12, CHANNELS, kernel, kernel], numbers(12 * CHANNELS * kernel ** 2));
+      const made = g.node('Conv', [image, weight, g.constant('bias', [12], numbers(12))], {
+        kernel_shape: [kernel, kernel],
+      });
+      g.output('y', g.transpose(made, ...perm));
+      return g.finish('single');
+    };
+    assert.equal(multiplyPixels(single(1, [0, 3, 2, 1])).count, 0);
+    assert.equal(multiplyPixels(single(3, [0, 2, 3, 1])).count, 0);
+    const model = single(1, [0, 2, 3, 1]);
+    const { model: changed, count } = multiplyPixels(model);
+    assert.equal(count, 1);
+    assert.ok(changed.graph.nodes.every(({ op }) => op !== 'Conv'));
+    const x = numbers(PIXELS * CHANNELS);
+    const [{ y: got }, { y: expected }] = [await run(changed, x), await run(model, x)];
+    assert.ok(got.every((value, i) => Math.abs(value - expected[i]) < 1e-5));
   });
 });

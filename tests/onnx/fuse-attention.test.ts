@@ -3,7 +3,7 @@ import { createNodeRuntime } from '../../src/model/node-runtime.js';
 import { GraphBuilder } from '../../src/onnx/builder.js';
 import { fuseAttention } from '../../src/onnx/fuse-attention.js';
 import type { OnnxModel } from '../../src/onnx/model.js';
-import { quantizeMatMuls } from '../../src/onnx/quantize.js';
+import { quantizeProducts } from '../../src/onnx/quantize.js';
 import { writeModel } from '../../src/onnx/write.js';
 import { seededRandom } from '../support/random.js';
 
@@ -77,7 +77,7 @@ describe('attention as one operator', () => {
     });
 
   it('leaves its products to be computed in int8', () => {
-    const { count } = quantizeMatMuls(fuseAttention(graph()).model);
+    const { count } = quantizeProducts(fuseAttention(graph()).model);
     assert.equal(count, 3);
   });
 
