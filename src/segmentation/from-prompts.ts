@@ -1,4 +1,3 @@
-import type { ObjectSizes } from '../model/model-spec.js';
 import type { DecodedMasks, SamPrompts } from '../model/sam-tensors.js';
 import { buildPrompts, groupPrompts } from '../model/transforms.js';
 import { MaskUpsampler } from '../model/upsample.js';
@@ -11,7 +10,7 @@ import type { SegmentContext } from './context.js';
 import { checkBox, checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint } from './image-prompt.js';
 import { pointsFromMask } from './points-from-mask.js';
 import type { ScoredMask } from './scored-mask.js';
-import { agreeingFirst, inStatedBox, isPlausible } from './stated-size.js';
+import { agreeingFirst, inStatedBox, likelyObjects } from './stated-size.js';
 import { type PlacedPrompt, placePrompt, takesFrame, touchesFrame } from './tiled.js';
 
 /**
@@ -43,7 +42,7 @@ export interface SegmentedPrompt extends ScoredMask {
   readonly lowRes: LowResLogits;
   /**
    * What there is to choose from, best first: three masks for a multimask prompt (four if the size of objects was stated
-   * or is known from training and none of the three agrees with it), else the one. Of points alone, masks that take the whole frame come last.
+   * and none of the three agrees with it, or if it is known from training and none of them may be one), else the one. Of points alone, masks that take the whole frame come last.
    */
   readonly candidates: readonly MaskCandidate[];
   /** The mask ends at the border of its tile inside the image and may be cut there. */
@@ -236,12 +235,12 @@ export async function segmentEach(
     for (const { prompts: batch, indices, several } of batches) {
       signal?.throwIfAborted();
       const decoded = await decode(batch, several ? [1, 2, 3] : [0]);
-      const offered = indices.map((index, row) => {
-        const candidates = masksFrom(decoded, row, chooseTokens(decoded, row, several), placed[index]);
-        return known && several ? plausibleFirst(candidates, known) : candidates;
-      });
+      const offered = indices.map((index, row) =>
+        masksFrom(decoded, row, chooseTokens(decoded, row, several), placed[index]),
+      );
+      const likely = offered.map((candidates) => (known && several ? likelyObjects(candidates, known) : []));
       const sized = indices.flatMap((index, row) => {
-        const side = known && !isPlausible(offered[row][0], known) ? known.small : objectDiameter;
+        const side = known && likely[row].length === 0 ? known.small : objectDiameter;
         return several && side !== undefined && isAmbiguous(placed[index]) ? [{ index, side }] : [];
       });
       const boxed = sized.map(({ index, side }) => inStatedBox(placed[index].prompt, side, embedding.originalSize));
@@ -252,7 +251,8 @@ export async function segmentEach(
         const box = sized.findIndex((each) => each.index === index);
         const [fromBox] =
           fromBoxes && box >= 0 ? masksFrom(fromBoxes, box, chooseTokens(fromBoxes, box, false), at) : [];
-        const ranked = fromBox ? agreeingFirst(candidates, fromBox) : candidates;
+        const ranked =
+          fromBox && !known ? agreeingFirst(candidates, fromBox) : first(fromBox ? [fromBox] : likely[row], candidates);
         onResult(toResult(at, wholeFrameLast(ranked, at), embeddings.size), index);
       });
       done += indices.length;
@@ -261,15 +261,14 @@ export async function segmentEach(
   }
 }
 
+/** Some before the others. */
+function first<T>(some: readonly T[], all: readonly T[]): T[] {
+  return [...some, ...all.filter((each) => !some.includes(each))];
+}
+
 /** One positive point and nothing else. */
 function isAmbiguous({ prompt: { points = [], box, maskLogits } }: PlacedPrompt): boolean {
   return !box && !maskLogits && points.length === 1 && points[0].positive;
-}
-
-/** Stable: else the best predicted IoU first. */
-function plausibleFirst(candidates: readonly MaskCandidate[], sizes: ObjectSizes): MaskCandidate[] {
-  const rank = (candidate: MaskCandidate) => (isPlausible(candidate, sizes) ? 0 : 1);
-  return [...candidates].sort((a, b) => rank(a) - rank(b));
 }
 
 /**

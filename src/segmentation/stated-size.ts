@@ -39,13 +39,23 @@ export function agreeingFirst<C extends { readonly mask: Mask }>(candidates: rea
 
 /** Times the largest object that was trained on. Images are not all taken at one magnification. */
 const TOO_LARGE = 3;
+/** Of the highest predicted IoU. A model that has learned what objects are says of masks that are none that they are bad. */
+const FAR_BEHIND = 0.8;
 
 /**
- * Whether a mask may be an object, by the sizes of those that the model was trained on. In an image of small objects all three
- * masks of a point show everything that is not background.
+ * The masks of a point that may be objects: not many times larger than those that the model was trained on, and not far less sure
+ * than the surest mask. In an image of small objects all three masks show everything that is not background, or parts of that.
+ *
+ * @param candidates the surest first
+ * @returns in the same order
  */
-export function isPlausible({ mask }: { readonly mask: Mask }, { largest }: ObjectSizes): boolean {
-  return mask.area > 0 && mask.area <= (Math.PI / 4) * (TOO_LARGE * largest) ** 2;
+export function likelyObjects<C extends { readonly mask: Mask; readonly predictedIou: number }>(
+  candidates: readonly C[],
+  { largest }: ObjectSizes,
+): C[] {
+  const most = (Math.PI / 4) * (TOO_LARGE * largest) ** 2;
+  const least = FAR_BEHIND * (candidates[0]?.predictedIou ?? 0);
+  return candidates.filter(({ mask, predictedIou }) => mask.area > 0 && mask.area <= most && predictedIou >= least);
 }
 
 /** Points along each side of a frame for automatic masks: 1.2 across an object of the stated size, 16 to 32 in all. */

@@ -5,7 +5,7 @@ import {
   comparableStability,
   gridFor,
   inStatedBox,
-  isPlausible,
+  likelyObjects,
   plainStability,
 } from '../../src/segmentation/stated-size.js';
 
@@ -33,10 +33,14 @@ describe('stated object size', () => {
     assert.deepEqual(agreeingFirst([background, piece], fromBox), [fromBox, background, piece]);
   });
 
-  it('takes no mask for an object that is many times larger than those that were trained on, nor an empty one', () => {
-    const sizes = { small: 6, largest: 20 };
-    const areas = [0, 4, 50, 53, 54, 300].map((side) => isPlausible(square(side), sizes));
-    assert.deepEqual(areas, [false, true, true, true, false, false]); // a disk three times as wide has 53.2²
+  it('takes no mask for an object that is many times larger than those that were trained on, or far behind the surest', () => {
+    const of = (side: number, predictedIou: number) => ({ ...square(side), predictedIou });
+    const sidesOf = (...masks: ReturnType<typeof of>[]) =>
+      likelyObjects(masks, { small: 6, largest: 20 }).map(({ mask }) => Math.sqrt(mask.area));
+    assert.deepEqual(sidesOf(of(300, 0.9), of(54, 0.8), of(53, 0.75)), [53]); // a disk three times as wide has 53.2²
+    assert.deepEqual(sidesOf(of(300, 0.9), of(12, 0.73), of(11, 0.71)), [12]);
+    assert.deepEqual(sidesOf(of(12, 0.9), of(30, 0.8), of(4, 0.2)), [12, 30]);
+    assert.deepEqual(sidesOf(of(0, 0.9), of(100, 0.8), of(300, 0.2)), []);
   });
 
   it('makes stability of disks with equally sharp edges comparable', () => {
