@@ -64,6 +64,13 @@ describe('embedding signature', () => {
     assert.equal(modelFields({ ...HASH_MODEL, name: 'other' }).model_name, 'other');
   });
 
+  it('tells embeddings of an encoder in int8 from others, and from those of int8 as it was before', () => {
+    const { model_hash: float32 } = modelFields(resolveModel('msi_lm'));
+    const { model_hash: int8 } = modelFields({ ...resolveModel('msi_lm'), encoderPrecision: 'int8' });
+    assert.equal(modelFields({ ...resolveModel('msi_lm'), encoderPrecision: 'float32' }).model_hash, float32);
+    assert.ok(int8 !== float32 && int8 !== `${float32}/int8`, `${int8}`);
+  });
+
   it('tells harmful differences from harmless ones', () => {
     const wanted: Signature = {
       data_signature: 'd',
