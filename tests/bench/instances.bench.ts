@@ -65,7 +65,7 @@ async function contextOf(
   return { worker, model: model.name, plane: 0, embeddings };
 }
 
-/** Of a 512 x 512 image that is not yet embedded; processor time, so that other work on the machine counts for nothing. */
+/** Of a 512 x 512 image that is not yet embedded; processor time, so that other work on the machine counts for little. */
 async function time(worker: SamWorker): Promise<Figure[]> {
   const { pixels } = await readGroundTruth('stardist-img2d');
   const square = mosaic(pixels, 512);
@@ -79,8 +79,10 @@ async function time(worker: SamWorker): Promise<Figure[]> {
     context.embeddings.close();
     return { state, processor: (user + system) / 1000, clock: performance.now() - start };
   };
-  await run('ais');
-  const ais = await run('ais');
+  // The first runs also compile; in the minute of a grid of points that is nothing.
+  const runs: Awaited<ReturnType<typeof run>>[] = [];
+  for (let i = 0; i < 7; i++) runs.push(await run('ais'));
+  const [, , ais] = runs.slice(2).sort((a, b) => a.processor - b.processor); // the median
   const amg = await run('amg');
   const [small, large] = [square, mosaic(pixels, 1024)];
   return [
