@@ -1,7 +1,7 @@
 /**
  * Bundles the test (or bench) files with esbuild and runs them.
  *
- *   node tests/run.mjs                            the ordinary tests, in five processes, two of them at a time
+ *   node tests/run.mjs                            the ordinary tests, in seven processes, two of them at a time
  *   node tests/run.mjs name ...                   every tests/**\/*.test.ts whose path contains a name, thorough ones too
  *   node tests/run.mjs [name ...] --grep=undo     of those, the tests whose title contains this
  *   node tests/run.mjs --unit | --real | --browser   a part of them (parts.mjs)
@@ -50,7 +50,7 @@ if (names.length === 0 && !bench && !integration && flags.share === undefined) a
 function processes() {
   const whole = parts.filter((part) => part !== 'unit');
   if (parts.length === 0) whole.push('real', 'browser');
-  const shares = parts.length === 0 || parts.includes('unit') ? ['1/3', '2/3', '3/3'] : [];
+  const shares = parts.length === 0 || parts.includes('unit') ? [1, 2, 3, 4, 5].map((share) => `${share}/5`) : [];
   return [
     ...whole.map((part) => [`--${part}`, '--share=1/1']),
     ...shares.map((share) => ['--unit', `--share=${share}`]),

@@ -10,7 +10,7 @@ import { randomInteger, seededRandom } from '../support/random.js';
 import { stackContext } from '../support/stack-source.js';
 
 /** Of each annotator; in a longer form e.g. `FAST_HAND_SEQUENCES=100`. */
-const SEQUENCES = Number(process.env.FAST_HAND_SEQUENCES ?? 3);
+const SEQUENCES = Number(process.env.FAST_HAND_SEQUENCES ?? 2);
 const PLANES = 3;
 const SIZE = [60, 80] as const;
 
