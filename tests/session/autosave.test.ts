@@ -42,6 +42,20 @@ function breakable(inner: Store): Store & { broken: boolean } {
   };
 }
 
+/** A store whose writes wait between `stop` and what that returns. */
+function gated(inner: Store): Store & { stop(): () => void } {
+  let open = Promise.resolve();
+  return {
+    ...inner,
+    create: (key, value) => open.then(() => inner.create(key, value)),
+    stop() {
+      let letThrough = () => {};
+      open = new Promise((resolve) => (letThrough = resolve));
+      return letThrough;
+    },
+  };
+}
+
 describe('autosave', () => {
   it('restores the state after any number of steps, undo and redo among them', async () => {
     const store = memoryStore();
@@ -220,6 +234,42 @@ describe('autosave', () => {
       assert.equal(exportSession(again.session.state), exportSession(session.state));
       assert.deepEqual(await listKeys(meanwhile), []);
       assert.equal(await restoredText(store), exportSession(session.state), 'in its place');
+    });
+
+    it('what is kept nowhere yet is told as not saved', async () => {
+      const store = breakable(memoryStore());
+      const meanwhile = gated(memoryStore());
+      const { session } = await open(store, meanwhile);
+      store.broken = true;
+      await commitAt(session, 30, 20);
+      await until(() => session.state.autosave === 'aside');
+      const letThrough = meanwhile.stop();
+      await commitAt(session, 30, 50);
+      assert.equal(session.state.autosave, 'pending');
+      letThrough();
+      await until(() => session.state.autosave === 'aside');
+    });
+
+    it('work is kept elsewhere before a store that takes long to answer is tried again', async () => {
+      const inner = breakable(memoryStore());
+      const store = gated({ ...inner, create: (key, value) => inner.create(key, value) });
+      const meanwhile = gated(memoryStore());
+      const { session, autosave } = await open(store, meanwhile);
+      inner.broken = true;
+      await commitAt(session, 30, 20);
+      await until(() => session.state.autosave === 'aside');
+      const keep = meanwhile.stop();
+      await commitAt(session, 30, 50); // waits to be kept
+      await commitAt(session, 30, 70); // comes after that
+      const answer = store.stop();
+      autosave.tryAgain();
+      keep();
+      await until(() => session.state.autosave === 'aside'); // while the store has not answered
+      inner.broken = false;
+      answer();
+      await autosave.flush();
+      assert.equal(session.state.autosave, 'saved');
+      assert.equal(await restoredText(inner), exportSession(session.state));
     });
 
     it('it becomes a copy where other work was saved since', async () => {

@@ -39,7 +39,7 @@ export function browserStory(): { readonly browser: Browser; readonly folder: st
   });
   after(async () => {
     await Promise.all(browser?.contexts().map((context) => context.close()) ?? []);
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 }); // a server may still be writing
   });
   return {
     get browser() {

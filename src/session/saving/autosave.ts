@@ -81,8 +81,9 @@ export class Autosave {
       return;
     }
     if (!this.isDirty(this.written)) return;
-    if (this.failures === 0) this.session.reportAutosave('pending');
-    if (!this.writing && this.isBehind()) this.start();
+    if (!this.isBehind()) return;
+    this.session.reportAutosave('pending');
+    if (!this.writing) this.start();
   }
 
   private target(): SessionState {
@@ -115,6 +116,7 @@ export class Autosave {
     await Promise.resolve(); // changes made in the same turn are one entry
     const state = this.target();
     if (!this.due) return this.keep(state);
+    if (this.failures > 0 && this.isBehind()) await this.keep(state); // a place that is away may take long to say so
     try {
       await this.journal.append(this.written, state);
       this.written = state;
@@ -167,7 +169,8 @@ export class Autosave {
   private reportFailure(): void {
     if (this.latest || !this.lastError) return;
     const { message } = this.lastError;
-    if (this.isKept) this.session.reportAutosave('aside', `${message} ${KEPT}`);
+    if (this.isKept && this.isBehind()) this.session.reportAutosave('pending');
+    else if (this.isKept) this.session.reportAutosave('aside', `${message} ${KEPT}`);
     else this.session.reportAutosave('failed', message);
   }
 
