@@ -3,7 +3,7 @@ import { LruCache } from '../io/cache.js';
 import { planeAt, planeCount } from '../io/image.js';
 import { itemAt } from '../items.js';
 import { mirroredImage, mirroredMaps } from '../model/mirrored.js';
-import { FRAME, type ModelSpec } from '../model/model-spec.js';
+import { FRAME, type ModelSpec, type ObjectSizes } from '../model/model-spec.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
@@ -29,7 +29,7 @@ export interface ImageEmbeddings {
   /** In pixels, as it was given. */
   readonly objectDiameter?: number;
   /** Of the model (`ModelSpec.objectSizes`). */
-  readonly objectSizes?: ModelSpec['objectSizes'];
+  readonly objectSizes?: ObjectSizes;
   readonly signature: Signature;
   readonly intensity: IntensityPolicy;
   /** What a person might want to know: settings taken over from the cache, versions that differ. */

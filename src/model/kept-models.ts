@@ -3,7 +3,7 @@ import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { deleteAll, listKeys } from '../io/stores/prefix.js';
 import type { TaskOptions } from '../task.js';
-import { type ModelSpec, ofMasks } from './model-spec.js';
+import { type ModelSpec, type ObjectSizes, ofMasks } from './model-spec.js';
 import type { ModelDeclaration } from './registry.js';
 
 /**
@@ -20,7 +20,7 @@ export interface KeptModel extends Omit<ImportCard, 'type' | 'half' | 'source' |
   readonly decoder?: string;
   /** Of one that was trained here: the model whose the files are that are not kept. */
   readonly base?: ModelSpec;
-  readonly objectSizes?: ModelSpec['objectSizes'];
+  readonly objectSizes?: ObjectSizes;
   /** Other than of any model of this name before, so that none of its files is taken for theirs. */
   readonly version: string;
   /** Bytes of each file. */

@@ -1,6 +1,6 @@
 import { SamError } from '../errors.js';
 import { FAMILIES, type ModelFamily } from './families.js';
-import type { DecoderLayout, EncoderInput, ModelFile, ModelSpec } from './model-spec.js';
+import type { DecoderLayout, EncoderInput, ModelFile, ModelSpec, ObjectSizes } from './model-spec.js';
 
 /**
  * Models by name. Two are built in; any Segment Anything v1 export joins by declaring where its two ONNX files are
@@ -29,7 +29,7 @@ export interface ModelDeclaration {
   readonly decoderInput?: Partial<DecoderLayout>;
   readonly defaults?: ModelSpec['defaults'];
   readonly following?: ModelSpec['following'];
-  readonly objectSizes?: ModelSpec['objectSizes'];
+  readonly objectSizes?: ObjectSizes;
 }
 
 export type { ModelFamily } from './families.js';
