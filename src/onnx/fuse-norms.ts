@@ -61,8 +61,9 @@ function normEndingIn(add: OnnxNode, reader: GraphReader): FoundNorm | undefined
   const mean = reader.node(centred?.inputs[1], 'ReduceMean');
   const epsilon = reader.withConstant(reader.node(reader.node(normal?.inputs[1], 'Sqrt')?.inputs[0], 'Add'));
   const variance = reader.node(epsilon?.input, 'ReduceMean');
-  const square = reader.withConstant(reader.node(variance?.inputs[0], 'Pow'));
-  if (!bias || !weight || !centred || !mean || !epsilon || !variance || !square) return undefined;
+  const power = reader.node(variance?.inputs[0], 'Pow');
+  const exponent = reader.constant(power?.inputs[1]);
+  if (!bias || !weight || !centred || !mean || !epsilon || !variance || !exponent) return undefined;
   const axes = String(attribute(mean, 'axes'));
   const channels = weight.constant.data.length;
   // Of 1 x 1 constants, only those for the second of four axes are known to belong to it.
@@ -72,9 +73,9 @@ function normEndingIn(add: OnnxNode, reader: GraphReader): FoundNorm | undefined
     String(attribute(variance, 'axes')) === axes &&
     [mean, variance].every((node) => numberAttribute(node, 'keepdims', 1) === 1) &&
     mean.inputs[0] === centred.inputs[0] &&
-    square.input === centred.outputs[0] &&
-    square.constant.data.length === 1 &&
-    square.constant.data[0] === 2 &&
+    power?.inputs[0] === centred.outputs[0] &&
+    exponent.data.length === 1 &&
+    exponent.data[0] === 2 &&
     epsilon.constant.data.length === 1 &&
     [weight, bias].every(({ constant }) => String(constant.dims) === String(shape));
   if (!fits) return undefined;

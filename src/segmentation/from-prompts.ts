@@ -42,7 +42,8 @@ export interface SegmentedPrompt extends ScoredMask {
   readonly lowRes: LowResLogits;
   /**
    * What there is to choose from, best first: three masks for a multimask prompt (four if the size of objects was stated
-   * and none of the three agrees with it, or if it is known from training and none of them may be one), else the one. Of points alone, masks that take the whole frame come last.
+   * and none of the three agrees with it, or if it is known from training and none of them may be one), else the one. Of
+   * points alone, masks that take the whole frame come last.
    */
   readonly candidates: readonly MaskCandidate[];
   /** The mask ends at the border of its tile inside the image and may be cut there. */

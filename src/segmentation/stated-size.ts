@@ -5,7 +5,8 @@ import type { Mask } from '../ndimage/mask.js';
 import { maskIou } from '../ndimage/mask-sets.js';
 
 /**
- * What the stated size of objects does beyond the choice of tiles, and what the sizes do that a model was trained on. docs/automatic-segmentation.md has the figures.
+ * What the stated size of objects does beyond the choice of tiles, and what the sizes do that a model was trained on.
+ * docs/automatic-segmentation.md has the figures.
  *
  * For a single point: it alone leaves open which object is meant, and for small ones SAM scores the background higher
  * than the nucleus under the point. The point in a box of the stated size leaves less open: what the model makes of it

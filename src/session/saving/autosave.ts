@@ -80,7 +80,6 @@ export class Autosave {
       void this.close();
       return;
     }
-    if (!this.isDirty(this.written)) return;
     if (!this.isBehind()) return;
     this.session.reportAutosave('pending');
     if (!this.writing) this.start();
