@@ -19,7 +19,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 import { isOfPart, PARTS } from './parts.mjs';
 import { timesOf } from './times.mjs';
 
@@ -39,10 +39,16 @@ const { values: flags, positionals: names } = parseArgs({
     json: flag,
     grep: { type: 'string' },
     share: { type: 'string' }, // "1/2": the first of two processes that run every other file each
+    bundled: { type: 'string' }, // the folder where their files are bundled already
   },
 });
 const { bench, integration } = flags;
 const parts = PARTS.filter((part) => flags[part]);
+
+// One folder per process, so that two runs in one checkout do not disturb each other. Inside the checkout, so that
+// packages resolve.
+const ownFolder = path.join('dist', 'tests', String(process.pid));
+process.on('exit', () => rmSync(ownFolder, { recursive: true, force: true }));
 
 if (names.length === 0 && !bench && !integration && flags.share === undefined) await runBeside(processes());
 
@@ -51,20 +57,22 @@ function processes() {
   const whole = parts.filter((part) => part !== 'unit');
   if (parts.length === 0) whole.push('real', 'browser');
   const shares = parts.length === 0 || parts.includes('unit') ? [1, 2, 3, 4, 5].map((share) => `${share}/5`) : [];
-  return [
-    ...whole.map((part) => [`--${part}`, '--share=1/1']),
-    ...shares.map((share) => ['--unit', `--share=${share}`]),
-  ];
+  return [...whole.map((part) => ({ part, share: '1/1' })), ...shares.map((share) => ({ part: 'unit', share }))];
 }
 
-async function runBeside(argumentsOfEach) {
+async function runBeside(planned) {
   const built = await ended(spawn(process.execPath, ['plugin/build.mjs', '--quiet'], { stdio: 'inherit' }));
   if (built !== 0) throw new Error(`The build ended with code ${built}.`);
-  const waiting = [...argumentsOfEach];
+  const folderOf = (part) => path.join(ownFolder, part);
+  const planParts = [...new Set(planned.map(({ part }) => part))];
+  await Promise.all(planParts.map((part) => bundle(filesOf([part]), folderOf(part))));
+  await stop();
+  const waiting = [...planned];
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const runAllWaiting = async () => {
-    for (let given = waiting.shift(); given; given = waiting.shift()) {
-      const { code, text } = await runProcess(given, given === argumentsOfEach[0]);
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const given = [`--${next.part}`, `--share=${next.share}`, `--bundled=${folderOf(next.part)}`];
+      const { code, text } = await runProcess(given, next === planned[0]);
       const counts = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(text)?.slice(1).map(Number) ?? [0, 0, 0];
       for (const [k, name] of Object.keys(sum).entries()) sum[name] += counts[k];
       if (code !== 0 && counts[1] === 0) sum.failed++; // it died
@@ -104,40 +112,46 @@ function walk(folder) {
   });
 }
 
-const [share, shares] = (flags.share ?? '1/1').split('/').map(Number);
-const entries = walk('tests')
-  .filter((file) => file.endsWith(bench ? '.bench.ts' : '.test.ts'))
-  .filter((file) => bench || file.startsWith(path.join('tests', 'integration')) === integration)
-  .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
-  .filter((file) => parts.length === 0 || parts.some((part) => isOfPart(file, part)))
-  .sort()
-  .filter((_, k) => k % shares === share - 1);
+function filesOf(itsParts) {
+  return walk('tests')
+    .filter((file) => file.endsWith(bench ? '.bench.ts' : '.test.ts'))
+    .filter((file) => bench || file.startsWith(path.join('tests', 'integration')) === integration)
+    .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
+    .filter((file) => itsParts.length === 0 || itsParts.some((part) => isOfPart(file, part)))
+    .sort();
+}
 
+/** Sources are left out of the source maps, which are read whenever a file is loaded: places in them are all that is told. */
+async function bundle(entryPoints, outdir) {
+  await build({
+    entryPoints,
+    outdir,
+    outbase: 'tests',
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    sourcemap: 'inline',
+    sourcesContent: false,
+    logLevel: 'warning',
+  });
+}
+
+const [share, shares] = (flags.share ?? '1/1').split('/').map(Number);
+const entries = filesOf(parts).filter((_, k) => k % shares === share - 1);
 if (entries.length === 0) {
   console.error(`No ${bench ? 'bench' : 'test'} file matches ${names.join(', ')}.`);
   process.exit(2);
 }
 
-// One folder per process, so that two runs in one checkout do not disturb each other. Inside the checkout, so that
-// packages resolve.
-const outdir = path.join('dist', 'tests', String(process.pid));
-process.on('exit', () => rmSync(outdir, { recursive: true, force: true }));
-
-await build({
-  entryPoints: entries,
-  outdir,
-  outbase: 'tests',
-  outExtension: { '.js': '.mjs' },
-  bundle: true,
-  splitting: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-  packages: 'external',
-  sourcemap: 'inline',
-  logLevel: 'warning',
-});
-
+const outdir = flags.bundled ?? ownFolder;
+if (flags.bundled === undefined) {
+  await bundle(entries, outdir);
+  await stop();
+}
 const files = entries.map((file) => path.resolve(outdir, path.relative('tests', file).replace(/\.ts$/, '.mjs')));
 
 if (bench) {

@@ -127,7 +127,8 @@ const PADDING = SAM_ENCODER_INPUT.mean.map(Math.round);
 function emptyCanvas(): Canvas {
   const pixels = CANVAS_SIDE * CANVAS_SIDE;
   const image = new Uint8Array(pixels * 3);
-  for (let i = 0; i < image.length; i++) image[i] = PADDING[i % 3];
+  image.set(PADDING);
+  for (let done = PADDING.length; done < image.length; done *= 2) image.copyWithin(done, 0, done);
   return {
     image: tensor(image, [CANVAS_SIDE, CANVAS_SIDE, 3]),
     labels: tensor(new Uint32Array(pixels), [CANVAS_SIDE, CANVAS_SIDE]),

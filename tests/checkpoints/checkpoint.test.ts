@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { deflateRawSync } from 'node:zlib';
 import { zipSync } from 'fflate';
 import { openCheckpoint } from '../../src/checkpoints/checkpoint.js';
 import type { Tensors } from '../../src/checkpoints/tensor.js';
 import { memoryBytes } from '../../src/io/bytes.js';
 import { toHalf } from '../../src/ndimage/half.js';
 import { writeSafetensors } from '../../src/training/safetensors.js';
+import { zip } from '../support/bombs.js';
 import { floatTensor, type Saved, SavedObject, SavedTensor, torchLegacy, torchZip } from '../support/torch-writer.js';
 
 const count = (from: number, length: number) => Float32Array.from({ length }, (_, i) => from + i / 4);
@@ -195,20 +197,26 @@ describe('what is not a checkpoint, or a damaged one,', () => {
       await assert.rejects(open(file), { name: 'SamError', code: 'model_unavailable', message });
     });
 
-  it('is told when a few kilobytes stand for millions of objects', async () => {
-    for (const code of [0x5d, 0x7d]) {
+  for (const [what, code] of [
+    ['lists', 0x5d],
+    ['dictionaries (thorough)', 0x7d],
+  ] as const)
+    it(`is told when a few kilobytes stand for millions of ${what}`, async () => {
       const pickle = new Uint8Array(2 ** 20 + 100).fill(code, 2);
       pickle.set([0x80, 2]);
       pickle[pickle.length - 1] = 0x2e;
       const file = zipSync({ 'a/data.pkl': pickle }, { level: 6 });
       assert.ok(file.length < 10_000);
       await assert.rejects(open(file), { code: 'unsupported', message: /more than 1048576 pickled objects/ });
-    }
-  });
+    });
 
   it('is told when what is packed is no weights: bombs, also many that lie in one place', async () => {
     const card = new TextEncoder().encode('name: m\n');
-    const bomb = zipSync({ 'w.pt': new Uint8Array(2 ** 26 + 4), 'rdf.yaml': card }, { level: 1 });
+    const zeros = new Uint8Array(2 ** 26 + 4);
+    const bomb = zip([
+      ['w.pt', deflateRawSync(zeros, { level: 1 }), zeros.length],
+      ['rdf.yaml', deflateRawSync(card), card.length],
+    ]);
     const many = Array.from({ length: 50 }, (_, k): [string, Saved] => [
       `w${k}`,
       new SavedTensor([2], new Uint8Array(8)),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { checkRandomTree } from '../support/folder-trees.js';
 
 /** `npm run bench pairing` does 2,000. */
-const TREES = Number(process.env.MICRO_SAM_TREES ?? 12);
+const TREES = Number(process.env.MICRO_SAM_TREES ?? 6);
 
 describe('random folders', function () {
   this.timeout(600_000);

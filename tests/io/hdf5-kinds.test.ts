@@ -57,13 +57,15 @@ describe('HDF5 of other programs', () => {
         : [...letters].flatMap((letter) => orders(letters.replace(letter, '')).map((rest) => letter + rest));
     const all = ['yx', 'yxc', 'zyx', 'tyx', 'tzyx', 'zyxc', 'tyxc', 'tzyxc'].flatMap(orders);
 
-    const four = all.filter((axes) => axes.length < 5);
+    /** Of five axes one order in ten. */
+    const most = all.filter((axes, k) => axes.length < 5 || k % 10 === 0);
     for (const [where, chunked, tried] of [
-      ['in one block', false, all],
-      ['in chunks, of up to four axes', true, four],
-      ['in chunks (thorough)', true, all],
+      ['most orders of every set of axes, in one block', false, most],
+      ['most orders of every set of axes, in chunks', true, most],
+      ['every order of every set of axes, in one block (thorough)', false, all],
+      ['every order of every set of axes, in chunks (thorough)', true, all],
     ] as const)
-      it(`every order of every set of axes, ${where}`, async () => {
+      it(where, async () => {
         const bytes = written((file) => {
           for (const axes of tried) {
             const shape = [...axes].map((axis) => LENGTHS[axis as Axis]);

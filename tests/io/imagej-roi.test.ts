@@ -97,6 +97,10 @@ describe('ImageJ ROIs', () => {
   it('that are cut or damaged give a typed error or other pixels, never anything else', async () => {
     const random = seededRandom(43);
     const [[, whole]] = Object.entries(unzipSync(await labelsToRoiZip(randomLabels(random, [30, 30], 1, 5))));
+    const endless = whole.slice();
+    const view = new DataView(endless.buffer);
+    view.setInt32(view.getInt32(60) + 20, 2 ** 30); // the length of its name
+    assert.throws(() => readRoi(endless), { code: 'invalid_image', message: /longer than the file/ });
     for (let length = 0; length < whole.length; length += 5)
       try {
         readRoi(whole.slice(0, length));

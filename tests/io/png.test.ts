@@ -29,8 +29,9 @@ describe('PNG of every kind', () => {
         const values = Array.from({ length: height * width * channels }, () =>
           randomInteger(random, 0, 2 ** kind.depth),
         );
-        const palette = Array.from({ length: 3 * 2 ** kind.depth }, () => randomInteger(random, 0, 256));
-        const alpha = Array.from({ length: 2 ** kind.depth - 1 }, () => randomInteger(random, 0, 256));
+        const colours = kind.colourType === 3 ? 2 ** kind.depth : 0;
+        const palette = Array.from({ length: 3 * colours }, () => randomInteger(random, 0, 256));
+        const alpha = Array.from({ length: Math.max(0, colours - 1) }, () => randomInteger(random, 0, 256));
         for (const transparent of kind.colourType === 3 ? [false, true] : [false]) {
           const extra = kind.colourType === 3 ? { palette, ...(transparent && { alpha }) } : {};
           const image = await open(encodePngKind(values, [height, width], { ...kind, ...extra }, random));

@@ -64,7 +64,7 @@ describe('TIFF stacks', () => {
       name: 'huge.tif',
       size: header.length + 5000 * side * side,
       async read(offset, length) {
-        return Uint8Array.from({ length }, (_, i) => header[offset + i] ?? (offset + i - header.length) % 251);
+        return new Uint8Array(length).map((_, i) => header[offset + i] ?? (offset + i - header.length) % 251);
       },
     });
     const image = await openImage(source);

@@ -32,8 +32,17 @@ function randomImage(random: () => number, dtype: Dtype, shape: readonly number[
 }
 
 describe('TIFF writer', () => {
-  it('gives every type and shape back exactly through geotiff.js', async () => {
+  for (const [title, everyWay] of [
+    ['gives every type and shape back exactly through geotiff.js', false],
+    ['does so in every way that files are described and addressed (thorough)', true],
+  ] as const)
+    it(title, () => givesAllBack(everyWay));
+
+  async function givesAllBack(everyWay: boolean): Promise<void> {
     const random = seededRandom(11);
+    const ways = (['imagej', 'ome', 'none'] as const).flatMap((description) =>
+      [false, true].map((big) => ({ description, big })),
+    );
     const kinds: [readonly number[], TiffWriteOptions['axes']][] = [
       [[1, 1], undefined],
       [[37, 53], undefined],
@@ -42,23 +51,23 @@ describe('TIFF writer', () => {
       [[2, 3, 4, 6, 7], 'tzcyx'],
       [[19, 23, 3], 'yxs'],
     ];
-    for (const dtype of ['int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'float32', 'float64'] as const)
-      for (const [shape, axes] of kinds)
-        for (const description of ['imagej', 'ome', 'none'] as const)
-          for (const big of [false, true]) {
-            const image = randomImage(random, dtype, shape);
-            const compression = random() < 0.5 ? 'deflate' : 'none';
-            const { values, pages } = await readWithGeotiff(
-              await encodeTiff(image, { axes, description, big, compression }),
-            );
-            const what = `${dtype} [${shape}] ${axes} ${description} ${compression} ${big ? 'big' : ''}`;
-            assert.deepEqual(values, [...image.data], what);
-            assert.equal(
-              pages.length,
-              image.data.length / (pages[0].getWidth() * pages[0].getHeight() * (axes === 'yxs' ? 3 : 1)),
-            );
-          }
-  });
+    const dtypes = ['int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'float32', 'float64'] as const;
+    for (const [t, dtype] of dtypes.entries())
+      for (const [k, [shape, axes]] of kinds.entries())
+        for (const { description, big } of everyWay ? ways : [0, 3].map((w) => ways[(t + k + w) % ways.length])) {
+          const image = randomImage(random, dtype, shape);
+          const compression = random() < 0.5 ? 'deflate' : 'none';
+          const { values, pages } = await readWithGeotiff(
+            await encodeTiff(image, { axes, description, big, compression }),
+          );
+          const what = `${dtype} [${shape}] ${axes} ${description} ${compression} ${big ? 'big' : ''}`;
+          assert.deepEqual(values, [...image.data], what);
+          assert.equal(
+            pages.length,
+            image.data.length / (pages[0].getWidth() * pages[0].getHeight() * (axes === 'yxs' ? 3 : 1)),
+          );
+        }
+  }
 
   it('is read by UTIF too, over several strips', async () => {
     const labels = narrowLabels(randomLabels(seededRandom(3), [700, 600], 40, 60_000));

@@ -12,11 +12,10 @@ const disc = (y: number, x: number, radius: number): Mask => rasterizeStroke([[y
 /** By looking at every pixel. */
 function grownSlowly(mask: Mask, pixels: number): Mask {
   const before = maskToBitmap(mask, SIZE);
+  const inside = [...before.keys()].filter((p) => before[p]);
   const after = before.map((_, p) => {
     const [y, x] = [Math.floor(p / 80), p % 80];
-    for (let q = 0; q < before.length; q++)
-      if (before[q] && Math.hypot(Math.floor(q / 80) - y, (q % 80) - x) <= pixels) return 1;
-    return 0;
+    return Number(inside.some((q) => Math.hypot(Math.floor(q / 80) - y, (q % 80) - x) <= pixels));
   });
   return maskFromBitmap(after, SIZE);
 }

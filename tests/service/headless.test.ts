@@ -139,13 +139,13 @@ describe('service without an annotator', () => {
     for await (const { labels } of through) ids.push(Math.max(...fromRpcArray(labels).data));
     assert.deepEqual(ids, [1, 1, 1]);
 
-    const long = await automatic_instance_segmentation(square('uint8', 200), { ...given, ndim: 2 });
+    const long = await automatic_instance_segmentation(square('uint8', 40), { ...given, ndim: 2 });
     let read = 0;
     for await (const _ of long) if (++read === 2) break;
     await long.ended();
     assert.deepEqual(await long.next(), { done: true, value: undefined });
 
-    const stopped = await automatic_instance_segmentation(square('uint8', 200), { ...given, ndim: 2, task: 'one' });
+    const stopped = await automatic_instance_segmentation(square('uint8', 40), { ...given, ndim: 2, task: 'one' });
     await stopped.next();
     await service().cancel('one');
     const broken = await automatic_instance_segmentation(square(), { ...given, axes: 'yx', tile_shape: [1, 1] });
@@ -167,12 +167,12 @@ describe('service without an annotator', () => {
     }
     assert.deepEqual(planes, [0, 1, 2, 3]);
 
-    const long = await precompute_image_embeddings(square('uint8', 400), given);
+    const long = await precompute_image_embeddings(square('uint8', 100), given);
     const { value: first } = await long.next();
     await long.return();
     const { encoded } = worker;
-    assert.ok(encoded < 200, `${encoded} encoded`);
-    await segment_from_box(first!.embeddings, box, { plane: 399 });
+    assert.ok(encoded < 50, `${encoded} encoded`);
+    await segment_from_box(first!.embeddings, box, { plane: 99 });
     assert.equal(worker.encoded, encoded + 1, 'what is left is encoded when it is asked for');
     const broken = await precompute_image_embeddings(new Uint8Array(9), { stream: true });
     await assert.rejects(broken.next(), { code: 'unsupported' });

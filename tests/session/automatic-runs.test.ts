@@ -24,6 +24,8 @@ import { oracleSource } from '../support/oracle-maps.js';
 
 const worker = {} as SamWorker;
 const noEmbedding = { embedding: () => Promise.reject(new Error('Not needed.')) };
+/** Maps no finer than the small images here are. */
+const COARSE = { cell: 8 };
 
 function planesOf({ data, shape: [planes, height, width] }: LabelImage): LabelImage[] {
   const area = height * width;
@@ -39,7 +41,7 @@ describe('automatic segmentation of all planes', () => {
   const info = { name: 'volume', axes: 'zyx', size: [64, 80], planes: PLANES, signature: 'v' } as const;
 
   function open(kind: '2d' | '3d', absentPlanes?: readonly number[]) {
-    const source = oracleSource(planesOf(labels), noEmbedding);
+    const source = oracleSource(planesOf(labels), noEmbedding, COARSE);
     const planes: number[] = [];
     const embeddings = {
       ...source,
@@ -131,7 +133,7 @@ describe('automatic segmentation of all planes', () => {
   it('planes kept in a folder are not segmented again, unless the work is another', async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'kept-'));
     try {
-      const source = oracleSource(planesOf(labels), noEmbedding);
+      const source = oracleSource(planesOf(labels), noEmbedding, COARSE);
       const context = { worker, model: 'oracle', embeddings: { ...source, objectDiameter: 30 } };
       const stop = new AbortController();
       const kept = () => new KeptPlanes(folder, 'cells', ['this'], [64, 80]);
@@ -203,7 +205,7 @@ describe('estimates of automatic segmentation', () => {
   it('work of more than a minute is proposed, with less beside it; asking again starts it', async () => {
     const PLANES = 12;
     const { labels } = cellPhantom({ size: [64, 80], cells: 3 });
-    const source = oracleSource(Array<LabelImage>(PLANES).fill(labels), noEmbedding);
+    const source = oracleSource(Array<LabelImage>(PLANES).fill(labels), noEmbedding, COARSE);
     const session = new AnnotationSession({ applyToVolume: true });
     const context = {
       worker,
@@ -243,7 +245,7 @@ describe('estimates of automatic segmentation', () => {
 
   it('of a large image that is on screen as a whole, the less is a box in its middle', async () => {
     const size = [12000, 12000] as const;
-    const source = oracleSource(cellPhantom({ size: [64, 80], cells: 3 }).labels, noEmbedding);
+    const source = oracleSource(cellPhantom({ size: [64, 80], cells: 3 }).labels, noEmbedding, COARSE);
     const tiling = makeTiling(size, [1000, 1000], [100, 100]);
     const embeddings = { ...source, size, tiling, isReady: async () => false };
     const session = new AnnotationSession();
@@ -272,7 +274,7 @@ describe('automatic segmentation of a series', () => {
     const open = async (index: number) => {
       if (NAMES[index] === 'b.tif') throw new Error('The file is cut off.');
       const { labels } = cellPhantom({ size: SIZE, cells: 3 + index, seed: index + 1 });
-      const embeddings = { ...oracleSource(labels, noEmbedding), objectDiameter: 30 };
+      const embeddings = { ...oracleSource(labels, noEmbedding, COARSE), objectDiameter: 30 };
       opened.push(NAMES[index]);
       const image = { name: NAMES[index], axes: 'yx', size: SIZE, planes: 1, signature: NAMES[index] } as const;
       session.open(image, new Annotator2d({ worker, model: 'oracle', embeddings }), restored[NAMES[index]]);

@@ -81,7 +81,7 @@ describe('autosave', () => {
     const store = memoryStore();
     let { session, autosave } = await open(store);
     const random = seededRandom(2);
-    for (let step = 0; step < 1500; step++) {
+    for (let step = 0; step < 700; step++) {
       await randomStep(session, random, step);
       await autosave.flush();
       if (step % 30 !== 0) continue;
@@ -315,7 +315,7 @@ describe('autosave', () => {
       await sleeper.autosave.flush();
       const worker = await open(store);
       const random = seededRandom(4);
-      for (let step = 0; step < 1200; step++) {
+      for (let step = 0; step < 600; step++) {
         await randomStep(worker.session, random, step);
         await worker.autosave.flush();
       }

@@ -22,8 +22,8 @@ export function bombs(): ReadonlyMap<string, ReadonlyMap<string, Uint8Array>> {
       ),
     ],
     ['nifti', file('a.nii.gz', concat(gzipSync(nifti(16, 16)), gzip))],
-    ['npz', file('a.npz', zip('a.npy', raw, 1 << 20))],
-    ['npz that says so', file('a.npz', zip('a.npy', raw, UNPACKED))],
+    ['npz', file('a.npz', zip([['a.npy', raw, 1 << 20]]))],
+    ['npz that says so', file('a.npz', zip([['a.npy', raw, UNPACKED]]))],
     ...(['gzip', 'zlib', 'zstd', 'blosc', 'lz4'] as const).map((codec): [string, ReadonlyMap<string, Uint8Array>] => [
       `zarr ${codec}`,
       zarr(codec, { gzip, zlib, zstd: zstd(), blosc: blosc(), lz4: lz4() }[codec]),
@@ -91,26 +91,37 @@ function nifti(height: number, width: number): Uint8Array {
   return bytes;
 }
 
-/** One member, deflated, whose directory says that it has `size` bytes. */
-function zip(name: string, packed: Uint8Array, size: number): Uint8Array {
-  const common = concat(
-    Uint8Array.of(20, 0, 0, 0, 8, 0, 0, 0, 0, 0),
-    uint32(0),
-    uint32(packed.length, true),
-    uint32(size, true),
-    Uint8Array.of(name.length, 0, 0, 0),
-  );
-  const local = concat(text('PK\x03\x04'), common, text(name), packed);
-  const central = concat(text('PK\x01\x02'), Uint8Array.of(20, 0), common, new Uint8Array(14), text(name));
+/** Of deflated members, each with the size that the directory says it has. */
+export function zip(members: readonly (readonly [name: string, packed: Uint8Array, size: number])[]): Uint8Array {
+  const locals: Uint8Array[] = [];
+  const directory: Uint8Array[] = [];
+  let at = 0;
+  for (const [name, packed, size] of members) {
+    const common = concat(
+      Uint8Array.of(20, 0, 0, 0, 8, 0, 0, 0, 0, 0),
+      uint32(0),
+      uint32(packed.length, true),
+      uint32(size, true),
+      Uint8Array.of(name.length, 0, 0, 0),
+    );
+    const local = concat(text('PK\x03\x04'), common, text(name), packed);
+    locals.push(local);
+    directory.push(
+      concat(text('PK\x01\x02'), Uint8Array.of(20, 0), common, new Uint8Array(10), uint32(at, true), text(name)),
+    );
+    at += local.length;
+  }
+  const central = concat(...directory);
+  const count = members.length;
   const end = concat(
     text('PK\x05\x06'),
     new Uint8Array(4),
-    Uint8Array.of(1, 0, 1, 0),
+    Uint8Array.of(count, 0, count, 0),
     uint32(central.length, true),
-    uint32(local.length, true),
+    uint32(at, true),
     new Uint8Array(2),
   );
-  return concat(local, central, end);
+  return concat(...locals, central, end);
 }
 
 /** Frames without a size, of blocks that repeat one byte 131,071 times. */

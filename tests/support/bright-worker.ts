@@ -34,7 +34,7 @@ export function brightWorker(delayMs = 0): SamWorker & { readonly encoded: numbe
           const at = Math.floor((y * height) / h) * width + Math.floor((x * width) / w);
           features[y * 256 + x] = data[3 * at] > 127 ? 1 : 0;
         }
-      const id = createHash('sha1').update(features).update(`${height} ${width}`).digest('hex');
+      const id = createHash('sha1').update(data).update(`${height} ${width}`).digest('hex');
       return { features: tensor(features, [1, 256, 64, 64]), inputSize, originalSize: [height, width], id };
     },
     async decode(_model, { features }, { batch }) {

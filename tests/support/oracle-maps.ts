@@ -85,13 +85,13 @@ function centreOf(inside: Uint8Array, depth: Float32Array, size: Size): [number,
 }
 
 /**
- * An image whose model has an instance decoder that knows the labels; each frame is seen as the encoder would, at up to 512
- * map pixels along its longer side.
+ * An image whose model has an instance decoder that knows the labels; each frame is seen as the encoder would, at up to
+ * 1024 / cell map pixels along its longer side.
  */
 export function oracleSource(
   labels: LabelImage | readonly LabelImage[],
   source: Pick<EmbeddingSource, 'embedding'>,
-  { tiling, noise = 0 }: { tiling?: Tiling; noise?: number } = {},
+  { tiling, noise = 0, cell = 2 }: { tiling?: Tiling; noise?: number; cell?: number } = {},
 ): EmbeddingSource & { readonly asked: YXYX[] } {
   const planes = Array.isArray(labels) ? (labels as LabelImage[]) : [labels as LabelImage];
   const size: Size = [planes[0].shape[0], planes[0].shape[1]];
@@ -107,30 +107,29 @@ export function oracleSource(
       const box: YXYX =
         'box' in at ? at.box : tiling && tile !== undefined ? tiling.tiles[tile].outer : [0, 0, ...size];
       asked.push(box);
-      return seen(whole[at.plane], box, noise * (asked.length % 2));
+      return seen(whole[at.plane], box, { noise: noise * (asked.length % 2), cell });
     },
   };
 }
 
-function seen(maps: Tensor<Float32Array>, [top, left, bottom, right]: YXYX, noise: number): InstanceMaps {
+function seen(
+  maps: Tensor<Float32Array>,
+  [top, left, bottom, right]: YXYX,
+  { noise, cell }: { noise: number; cell: number },
+): InstanceMaps {
   const [, height, width] = maps.shape;
   const size: Size = [bottom - top, right - left];
   const inputSize = resizedSize(size);
-  const grid: Size = [Math.ceil(inputSize[0] / 2), Math.ceil(inputSize[1] / 2)];
-  const channels = [0, 1, 2].map((channel) => {
+  const grid: Size = [Math.ceil(inputSize[0] / cell), Math.ceil(inputSize[1] / cell)];
+  const data = new Float32Array(3 * grid[0] * grid[1]);
+  for (let channel = 0; channel < 3; channel++) {
     const part = new Float32Array(size[0] * size[1]);
     for (let y = 0; y < size[0]; y++) {
       const from = channel * height * width + (y + top) * width + left;
       part.set(maps.data.subarray(from, from + size[1]), y * size[1]);
     }
-    return resizeBilinear(tensor(part, size), grid).data;
-  });
-  const data = new Float32Array(3 * grid[0] * grid[1]);
-  channels.forEach((channel, c) => {
-    data.set(
-      channel.map((value) => value + noise),
-      c * channel.length,
-    );
-  });
-  return { maps: tensor(data, [3, ...grid]), cell: 2, inputSize };
+    data.set(resizeBilinear(tensor(part, size), grid).data, channel * grid[0] * grid[1]);
+  }
+  if (noise > 0) for (let p = 0; p < data.length; p++) data[p] += noise;
+  return { maps: tensor(data, [3, ...grid]), cell, inputSize };
 }

@@ -11,11 +11,15 @@ import {
 } from '../../src/training/annotated.js';
 import { objectSizesOf } from '../../src/training/labelled-image.js';
 
+const made = new Map<string, ReturnType<typeof cellPhantom>>();
+
 function annotated(seed: number, size: [number, number] = [160, 240], cells = 16): AnnotatedImage {
-  const { image, labels } = cellPhantom({ seed, size, cells });
+  const key = `${[seed, ...size, cells]}`;
+  const { image, labels } = made.get(key) ?? cellPhantom({ seed, size, cells });
+  made.set(key, { image, labels, centers: [] });
   const rgb = new Uint8Array(size[0] * size[1] * 3);
-  for (let i = 0; i < rgb.length; i++) rgb[i] = Number(image.data[Math.floor(i / 3)]) >> 8;
-  return { name: `image ${seed}`, image: tensor(rgb, [...size, 3]), labels };
+  for (let p = 0; p < image.data.length; p++) rgb.fill(image.data[p] >> 8, 3 * p, 3 * p + 3);
+  return { name: `image ${seed}`, image: tensor(rgb, [...size, 3]), labels: { ...labels, data: labels.data.slice() } };
 }
 
 const objects = (samples: readonly Sample[]) => samples.reduce((sum, { labels }) => sum + labelSizes(labels).size, 0);
@@ -27,7 +31,7 @@ describe('what is annotated, to be learned from', () => {
       [240, 160],
       [200, 200],
     ] as [number, number][])
-      for (let seed = 1; seed <= 4; seed++) {
+      for (let seed = 1; seed <= 2; seed++) {
         const image = annotated(seed, size);
         const all = labelSizes(image.labels).size;
         const { training, heldBack, report } = annotatedData([image], { partial: true, minSize: 10 });

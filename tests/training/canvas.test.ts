@@ -13,9 +13,8 @@ const source = (name: string, kind: string, sample: LabelledImage): TrainingImag
 });
 
 function assertTogether({ image, labels }: Pick<LabelledImage, 'image' | 'labels'>): void {
-  labels.data.forEach((id, p) => {
-    assert.equal(image.data[3 * p], id === 0 ? 0 : 100 + (id % 100));
-  });
+  const apart = labels.data.findIndex((id, p) => image.data[3 * p] !== (id === 0 ? 0 : 100 + (id % 100)));
+  assert.equal(apart, -1);
 }
 
 describe('augmentation', () => {
@@ -40,7 +39,7 @@ describe('augmentation', () => {
     for (let seed = 0; seed < 20; seed++) {
       const { image, labels } = reexposed(sample, new Random(seed));
       assert.equal(labels, sample.labels);
-      for (let p = 0; p < image.data.length; p += 3) assert.equal(image.data[p], image.data[p + 1]);
+      assert.ok(image.data.every((value, i) => i % 3 !== 0 || value === image.data[i + 1]));
     }
   });
 });
@@ -75,7 +74,7 @@ describe('training canvases', () => {
     const whole = await makeCanvas({ layout: 'whole', sources: [images[0]], seed: 1 });
     assert.deepEqual(whole.size, [CANVAS_SIDE, CANVAS_SIDE]);
     assert.ok(Math.abs((medianDiameter(whole.labels) as number) - 12 * 16) < 10);
-    for (let seed = 0; seed < 4; seed++) {
+    for (let seed = 0; seed < 2; seed++) {
       const canvas = await makeCanvas({ layout: 'mosaic2', sources: images.slice(0, 4), seed });
       const diameter = medianDiameter(canvas.labels) as number;
       assert.ok(diameter > 14 && diameter < 120, `${diameter}`);
@@ -88,18 +87,19 @@ describe('training canvases', () => {
     const layouts = planCanvases(images, 50, new Random(1), {}, FINETUNING_SHARES).map(({ layout }) => layout);
     for (const [layout, share] of FINETUNING_SHARES)
       assert.equal(layouts.filter((one) => one === layout).length, Math.round(50 * share), layout);
-    for (let seed = 0; seed < 6; seed++) {
+    for (let seed = 0; seed < 3; seed++) {
       const { size } = await makeCanvas({ layout: 'shrunk', sources: [images[0]], seed });
       assert.ok(Math.max(...size) >= 0.25 * CANVAS_SIDE && Math.max(...size) <= 0.6 * CANVAS_SIDE, `${size}`);
     }
   });
 
   it('know where the annotated part ends', async () => {
-    for (let seed = 0; seed < 6; seed++) {
+    for (let seed = 0; seed < 3; seed++) {
       const { size, labels } = await makeCanvas({ layout: 'zoomed', sources: [images[0]], seed });
-      labels.data.forEach((id, p) => {
-        if (Math.floor(p / CANVAS_SIDE) >= size[0] || p % CANVAS_SIDE >= size[1]) assert.equal(id, 0);
-      });
+      const beyond = labels.data.findIndex(
+        (id, p) => id !== 0 && (Math.floor(p / CANVAS_SIDE) >= size[0] || p % CANVAS_SIDE >= size[1]),
+      );
+      assert.equal(beyond, -1);
     }
   });
 });

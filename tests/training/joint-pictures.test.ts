@@ -20,7 +20,7 @@ describe('pictures that are made at their step', () => {
     const whole = await order([0, 1, 2, 3, 4, 5]);
     assert.deepEqual([...whole.slice(0, 3)].sort(), [0, 1, 2]);
     assert.deepEqual([...whole.slice(3)].sort(), [0, 1, 2]);
-    assert.deepEqual(await order([4, 5]), whole.slice(4));
+    assert.deepEqual(await order([5]), whole.slice(5));
   });
 
   it('are as the encoder takes them, with their objects on the grid of the mask decoder', async () => {

@@ -90,8 +90,7 @@ describe('prompts as projection makes them', () => {
 });
 
 function maskOf(logits: Float32Array = new Float32Array()): Mask {
-  return maskFromBitmap(
-    Uint8Array.from(logits, (value) => Number(value > 0)),
-    [SIDE, SIDE],
-  );
+  const bitmap = new Uint8Array(SIDE * SIDE);
+  for (let p = 0; p < bitmap.length; p++) bitmap[p] = Number(logits[p] > 0);
+  return maskFromBitmap(bitmap, [SIDE, SIDE]);
 }

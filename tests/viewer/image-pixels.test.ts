@@ -5,7 +5,7 @@ import { paintPixels } from '../../plugin/viewer/layers/image-pixels.js';
 describe('pixels of an image layer', () => {
   const [width, height] = [700, 301];
   const values = (components: number) =>
-    Uint8Array.from({ length: width * height * components }, (_, i) => (i * 73 + (i >> 9)) % 256);
+    new Uint8Array(width * height * components).map((_, i) => (i * 73 + (i >> 9)) % 256);
 
   const { ImageData: ofThisPlatform } = globalThis;
   after(() => {

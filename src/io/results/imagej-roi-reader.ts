@@ -120,9 +120,9 @@ function path(view: DataView, length: number): YX[][] {
 function secondHeader(view: DataView, at: number): { name: string; properties: string } {
   const text = (offset: number, length: number) => {
     const start = view.getInt32(at + offset);
-    return Array.from({ length: start > 0 ? view.getInt32(at + length) : 0 }, (_, i) =>
-      String.fromCharCode(view.getUint16(start + 2 * i)),
-    ).join('');
+    const count = start > 0 ? view.getInt32(at + length) : 0;
+    if (start + 2 * count > view.byteLength) throw new RangeError('its texts are longer than the file');
+    return Array.from({ length: count }, (_, i) => String.fromCharCode(view.getUint16(start + 2 * i))).join('');
   };
   return { name: text(16, 20), properties: text(40, 44) };
 }

@@ -43,7 +43,8 @@ describe('segmentation by an instance decoder', function () {
     const wanted = [targets.foreground, targets.center, targets.boundary];
     const count = shape[0] * shape[1];
     wanted.forEach((map, c) => {
-      for (let p = 0; p < count; p++) assert.ok(Math.abs(got[c * count + p] - map[p]) < 1e-5, `map ${c}, pixel ${p}`);
+      const wrong = map.findIndex((value, p) => !(Math.abs(got[c * count + p] - value) < 1e-5));
+      assert.equal(wrong, -1, `map ${c}, pixel ${wrong}`);
     });
   });
 
