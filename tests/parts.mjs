@@ -13,7 +13,7 @@ export const PARTS = ['unit', 'real', 'browser'];
 /** What makes a test one of `browser` or `real`, as it is imported by the test or by what it imports from tests/. */
 const NEEDS_BROWSER = /^playwright-core$/;
 const NEEDS_REAL =
-  /^node:child_process$|tests\/support\/data\.ts$|^onnxruntime-node$|src\/model\/node-runtime|src\/worker\/hosts\/|src\/cli\/(engine|micro-sam|train)|src\/training\/gradient-session/;
+  /^node:child_process$|tests\/support\/data\.ts$|^onnxruntime-node$|src\/model\/node-runtime|src\/worker\/hosts\/|src\/cli\/(engine|automatic-segmentation|micro-sam|train)|src\/training\/gradient-session/;
 
 export function isOfPart(file, part) {
   return partOf(file) === part;

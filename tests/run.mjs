@@ -201,7 +201,7 @@ const tried = [];
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const runner = mocha.run((failures) => {
   for (const line of tried) console.log(line);
-  if (flags.times) for (const line of times.lines()) console.log(line);
+  for (const line of times?.lines() ?? []) console.log(line);
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   process.exit(failures > 0 ? 1 : 0);
 });
@@ -209,7 +209,7 @@ runner.on('pass', () => counts.passed++);
 runner.on('fail', () => counts.failed++);
 runner.on('pending', () => counts.skipped++);
 runner.on('retry', (test, error) => tried.push(`Tried again: ${test.fullTitle()}\n${error.stack}\n`));
-const times = timesOf(runner, outdir);
+const times = flags.times ? timesOf(runner, outdir) : undefined;
 
 /** A run of everything takes minutes: what a shorter test proves in the main is thorough, what takes long is long. */
 function isWanted(test) {

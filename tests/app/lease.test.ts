@@ -6,6 +6,7 @@ import WebSocket from 'ws';
 import { leasesFrom } from '../../src/app/lease.js';
 import { Leases } from '../../src/cli/serve/leases.js';
 import type { Lease } from '../../src/session/saving/lease.js';
+import { fasterTimers } from '../support/faster-timers.js';
 import { type SocketServer, serveSockets } from '../support/socket-server.js';
 
 let onSent: () => void = () => undefined;
@@ -26,6 +27,7 @@ class QuietSocket extends WebSocket {
 /** The page's side of a server's leases, with the sockets of Node. */
 describe('leases of a page', function () {
   this.timeout(30_000);
+  fasterTimers();
   const ofNode = globalThis.WebSocket;
   let folder: string;
   let served: { server: SocketServer; leases: Leases } | undefined;

@@ -7,6 +7,7 @@ import type { Store } from '../../src/io/store.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { listKeys } from '../../src/io/stores/prefix.js';
 import type { Progress } from '../../src/task.js';
+import { fasterTimers } from '../support/faster-timers.js';
 
 const PART = 1 << 18;
 const LENGTH = 2 * PART + 12_345;
@@ -22,6 +23,7 @@ function fileOf(seed: number, length = LENGTH): Uint8Array {
 
 describe('a checkpoint at an address', function () {
   this.timeout(120_000);
+  fasterTimers();
   let server: Server;
   let origin: string;
   let url: string;

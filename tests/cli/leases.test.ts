@@ -5,6 +5,7 @@ import path from 'node:path';
 import WebSocket from 'ws';
 import { LeaseFile } from '../../src/cli/serve/lease-file.js';
 import { Leases } from '../../src/cli/serve/leases.js';
+import { fasterTimers } from '../support/faster-timers.js';
 import { type SocketServer, serveSockets } from '../support/socket-server.js';
 
 /** A page, as far as leases go. */
@@ -60,6 +61,7 @@ class Page {
 }
 
 describe('leases', () => {
+  fasterTimers();
   let folder: string;
   const running: { server: SocketServer; leases: Leases }[] = [];
   beforeEach(async () => {

@@ -31,9 +31,10 @@ function paintedByDefinition(features: Feature[], shape: readonly number[]): Lab
   const data = new Uint32Array(planes * height * width);
   for (const feature of features) {
     const z = feature.geometry.plane?.z ?? 0;
+    const rings = ringsOf(feature);
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++)
-        if (inside(ringsOf(feature), y + 0.5, x + 0.5)) data[(z * height + y) * width + x] = feature.properties.label;
+        if (inside(rings, y + 0.5, x + 0.5)) data[(z * height + y) * width + x] = feature.properties.label;
   }
   return tensor(data, shape);
 }

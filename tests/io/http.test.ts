@@ -7,6 +7,7 @@ import { httpGet } from '../../src/io/http.js';
 import { httpBytes } from '../../src/io/http-bytes.js';
 import { httpStore } from '../../src/io/stores/http.js';
 import type { Progress } from '../../src/task.js';
+import { fasterTimers } from '../support/faster-timers.js';
 
 const LENGTH = 40 * 1024 * 1024;
 const file = new Uint8Array(LENGTH);
@@ -15,6 +16,7 @@ const small = file.subarray(0, 100_000);
 
 describe('files behind addresses', function () {
   this.timeout(60_000);
+  fasterTimers();
   let server: Server;
   let url: string;
   /** What goes wrong next, first things first. */

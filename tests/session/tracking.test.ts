@@ -12,12 +12,13 @@ import { randomInteger, seededRandom } from '../support/random.js';
 const FRAMES = 8;
 const image: ImageInfo = { name: 'walk', axes: 'tyx', size: [60, 80], planes: FRAMES, signature: 'walk' };
 
+const { labels: LABELS } = dividingPhantom({ planes: FRAMES, size: [60, 80] });
+
 /** Two random tracks of each layer, with prompts, projected frames and an end. */
 function begun(random: () => number): AnnotationSession {
   const session = new AnnotationSession({ autoSegment: false });
   session.open(image);
-  const { labels } = dividingPhantom({ planes: FRAMES, size: [60, 80] });
-  session.apply(loadTracks(recordsFromLabels(labels), [{ 1: [4, 5], 4: [], 5: [] }]));
+  session.apply(loadTracks(recordsFromLabels(LABELS), [{ 1: [4, 5], 4: [], 5: [] }]));
   session.apply({
     title: 'Track',
     change(state) {
