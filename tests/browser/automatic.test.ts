@@ -38,17 +38,23 @@ describe('automatic segmentation by hand', function () {
     await panel.selectOption('[data-choice="mode"]', 'amg');
     await panel.selectOption('[data-choice="points"]', '16');
     await panel.click('.automatic summary:text("Search")');
+    const counted = await textsOf('.automatic .count');
+    const told = await textsOf('.progress .text');
+    const counts = new Set([0]);
     await annotator.press('a');
-    await panel.waitForFunction(() => /so far/.test(document.querySelector('.automatic .count')?.textContent ?? ''));
-    assert.equal(count(await annotator.state()), 0, 'the layer itself is untouched while work is under way');
-    await panel.waitForFunction(() => /left|of \d+/.test(document.querySelector('.progress .text')?.textContent ?? ''));
-    await annotator.screenshot('automatic-1-arriving');
-    const state = await annotator.until('automatic objects', (now) => count(now) > 0 && now.task === null, 120);
+    const state = await annotator.until(
+      'automatic objects',
+      (now) => counts.add(count(now)).size > 1 && now.task === null,
+      120,
+    );
+    assert.deepEqual([...counts], [0, count(state)], 'the layer itself is untouched while work is under way');
+    assert.ok((await counted()).some((text) => /[1-9].* so far/.test(text)));
+    assert.ok((await told()).some((text) => /left|of \d+/.test(text)));
     const truth = new Set(labels.data).size - 1;
     assert.ok(count(state) >= 0.5 * truth, `${count(state)} of ${truth} objects`);
     assert.ok(share(await annotator.labels('auto_segmentation'), labels.data) > 0.5, 'most nuclei are covered');
     assert.equal(state.settings.tool, 'pan', 'the next click chooses an object');
-    await annotator.screenshot('automatic-2-result');
+    await annotator.screenshot('automatic-1-result');
   });
 
   it('a slider changes what counts, and its drag is one step of undo', async () => {
@@ -56,7 +62,7 @@ describe('automatic segmentation by hand', function () {
     await dragTo('predIouThresh', 0.8);
     const strict = await annotator.state();
     assert.ok(count(strict) > 0 && count(strict) < count(before), `${count(strict)} of ${count(before)} objects`);
-    await annotator.screenshot('automatic-3-strict');
+    await annotator.screenshot('automatic-2-strict');
     await dragTo('predIouThresh', 0.3);
     const lax = await annotator.state();
     assert.ok(count(lax) > count(strict), `${count(lax)} objects after ${count(strict)}`);
@@ -73,7 +79,7 @@ describe('automatic segmentation by hand', function () {
     await annotator.click(first.at);
     await annotator.until('an object chosen', (now) => now.automatic.chosen === first.id);
     await panel.waitForSelector('.automatic .chosen:visible');
-    await annotator.screenshot('automatic-4-chosen');
+    await annotator.screenshot('automatic-3-chosen');
     await panel.click('[data-command="accept_automatic"]');
     const accepted = await annotator.until('one accepted', (now) => now.layers.committed_objects.count === 1);
     assert.equal(count(accepted), count(before) - 1);
@@ -105,7 +111,7 @@ describe('automatic segmentation by hand', function () {
     const all = await annotator.until('all accepted', (now) => count(now) === 0);
     assert.equal(all.layers.committed_objects.count, count(before) - 1);
     assert.equal(all.settings.tool, 'point', 'the next click is a prompt again');
-    await annotator.screenshot('automatic-5-accepted');
+    await annotator.screenshot('automatic-4-accepted');
     await annotator.press('Control+z');
     const undone = await annotator.until('the rest is back', (now) => count(now) === count(before) - 3);
     assert.equal(undone.layers.committed_objects.count, 2);
@@ -122,7 +128,7 @@ describe('automatic segmentation by hand', function () {
     await panel.waitForSelector('text=2 x 2 tiles');
     await annotator.until('tiles encoded', (now) => now.embedding === 'ready' && now.task === null, 150);
     await panel.check('text=Show tiles in the viewer');
-    await annotator.screenshot('automatic-6-tiles');
+    await annotator.screenshot('automatic-5-tiles');
     await panel.uncheck('text=Show tiles in the viewer');
     await annotator.page.reload();
     await annotator.ready();
@@ -145,12 +151,12 @@ describe('automatic segmentation by hand', function () {
     process.kill(encoderPid(server), 'SIGKILL');
     await panel.waitForFunction(() => /web worker/.test(document.querySelector('footer')?.textContent ?? ''));
     assert.match((await panel.textContent('#panel')) ?? '', /went away/);
-    await annotator.screenshot('automatic-7-fallback');
+    await annotator.screenshot('automatic-6-fallback');
     await running;
     const state = await annotator.state();
     assert.equal(state.layers.committed_objects.count, before.layers.committed_objects.count, 'nothing is lost');
     assert.ok(count(state) >= count(before));
-    await annotator.screenshot('automatic-8-after-fallback');
+    await annotator.screenshot('automatic-7-after-fallback');
     assert.deepEqual(annotator.outside, [], 'nothing left this machine');
   });
 
@@ -169,11 +175,22 @@ describe('automatic segmentation by hand', function () {
       await other.kill();
       await panel.waitForFunction(() => /web worker/.test(document.querySelector('footer .worker')?.textContent ?? ''));
       await running;
-      await annotator.screenshot('automatic-9-other-worker');
+      await annotator.screenshot('automatic-8-other-worker');
     } finally {
       await other.kill();
     }
   });
+
+  /** All that an element of the panel says from now on, also what it says for a moment only. */
+  async function textsOf(selector: string): Promise<() => Promise<string[]>> {
+    const seen = await panel.evaluateHandle((wanted) => {
+      const texts = new Set<string>();
+      const look = () => texts.add(document.querySelector(wanted)?.textContent ?? '');
+      new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+      return texts;
+    }, selector);
+    return () => seen.evaluate((texts) => [...texts]);
+  }
 
   /** The three largest automatic objects that are roundish, so that their middle is their own. */
   async function inside(): Promise<{ id: number; at: YX }[]> {
