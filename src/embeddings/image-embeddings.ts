@@ -30,6 +30,8 @@ export interface ImageEmbeddings {
   readonly objectDiameter?: number;
   /** Of the model (`ModelSpec.objectSizes`). */
   readonly objectSizes?: ObjectSizes;
+  /** Likewise. */
+  readonly pointsByInstances?: boolean;
   readonly signature: Signature;
   readonly intensity: IntensityPolicy;
   /** What a person might want to know: settings taken over from the cache, versions that differ. */
@@ -104,7 +106,9 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
   for (const warning of cache?.warnings ?? [])
     notices.push(`The stored embeddings say another ${warning}; used all the same.`);
 
-  const keepsEarly = model.instances !== undefined && (options.early ?? planes * (tiling?.tiles.length ?? 1) <= 16);
+  const { pointsByInstances = false } = model;
+  const few = planes * (tiling?.tiles.length ?? 1) <= 16;
+  const keepsEarly = model.instances !== undefined && (options.early ?? (few || pointsByInstances));
   const memory = new LruCache<string, Embedding>(options.memoryBytes ?? 2 ** 28);
   let writing: Promise<unknown> = Promise.resolve();
   let storageError: SamError | undefined;
@@ -200,6 +204,7 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     resize: model.encoderInput.resize,
     objectDiameter: options.objectDiameter,
     ...(model.objectSizes && { objectSizes: model.objectSizes }),
+    ...(pointsByInstances && { pointsByInstances }),
     signature,
     intensity,
     notices,

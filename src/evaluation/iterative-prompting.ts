@@ -4,7 +4,7 @@ import { extendBox } from '../ndimage/boxes.js';
 import type { Mask } from '../ndimage/mask.js';
 import { intersectMasks, maskIou, subtractMasks } from '../ndimage/mask-sets.js';
 import { EMPTY_MASK, fullMask, masksFromLabels } from '../ndimage/rle.js';
-import type { SegmentContext } from '../segmentation/context.js';
+import type { PromptContext } from '../segmentation/context.js';
 import { segmentEach } from '../segmentation/from-prompts.js';
 import type { ImagePrompt, LowResLogits, PromptPoint } from '../segmentation/image-prompt.js';
 import type { TaskOptions } from '../task.js';
@@ -39,7 +39,7 @@ export interface PromptEvaluationOptions extends TaskOptions {
 
 /** Every object of the reference from one prompt; best of three masks for a single point, else the single mask. */
 export async function evaluatePrompts(
-  context: SegmentContext,
+  context: PromptContext,
   reference: LabelImage,
   setting: PromptSetting,
   options: PromptEvaluationOptions,
@@ -61,7 +61,7 @@ export interface IterativeOptions extends PromptEvaluationOptions {
 
 /** One result per iteration. Each adds a positive point where the object was missed and a negative where it was left. */
 export async function evaluateIteratively(
-  context: SegmentContext,
+  context: PromptContext,
   reference: LabelImage,
   options: IterativeOptions,
 ): Promise<PromptedObjects[]> {
@@ -121,7 +121,7 @@ function objectsOf(reference: LabelImage, { minSize = 0, maxObjects = Infinity }
 }
 
 async function segmentAll(
-  context: SegmentContext,
+  context: PromptContext,
   prompts: readonly ImagePrompt[],
   { signal, onProgress, batchSize, objectDiameter }: PromptEvaluationOptions,
   keepLogits: boolean,

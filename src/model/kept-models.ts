@@ -21,6 +21,7 @@ export interface KeptModel extends Omit<ImportCard, 'type' | 'half' | 'source' |
   /** Of one that was trained here: the model whose the files are that are not kept. */
   readonly base?: ModelSpec;
   readonly objectSizes?: ObjectSizes;
+  readonly pointsByInstances?: boolean;
   /** Other than of any model of this name before, so that none of its files is taken for theirs. */
   readonly version: string;
   /** Bytes of each file. */
@@ -74,6 +75,7 @@ export function declarationOfKept(kept: KeptModel): ModelDeclaration {
     version,
     base,
     objectSizes,
+    pointsByInstances,
   } = kept;
   const addressOf = (file: string) => `${SCHEME}${name}/${version}/${file}`;
   return {
@@ -85,14 +87,23 @@ export function declarationOfKept(kept: KeptModel): ModelDeclaration {
     ...(decoder && { decoder: addressOf(decoder) }),
     ...(instances && { instances: addressOf(instances) }),
     ...(objectSizes && { objectSizes }),
+    ...(pointsByInstances && { pointsByInstances }),
   };
 }
 
 /** @param otherMaps its instance decoder is another */
 function partsOf(base: ModelSpec, otherMaps: boolean): Omit<ModelDeclaration, 'name'> {
-  const { decoderLayout: decoderInput, encoderPrecision: _, description: __, defaults, ...parts } = base;
+  const {
+    decoderLayout: decoderInput,
+    encoderPrecision: _,
+    description: __,
+    defaults,
+    pointsByInstances,
+    ...parts
+  } = base;
   return {
     ...parts,
+    ...(pointsByInstances && !otherMaps && { pointsByInstances }),
     decoderInput,
     encoderName: base.encoderName ?? base.name,
     defaults: otherMaps ? ofMasks(defaults) : defaults,

@@ -34,6 +34,11 @@ export interface ModelSpec {
   readonly following?: Following;
   /** Of the objects that it was trained on, if it was trained here: masks of a click that are much larger are none. */
   readonly objectSizes?: ObjectSizes;
+  /**
+   * A single point means the object under it that the instance decoder finds, with the outline that the mask decoder gives
+   * it: of models trained here for which that was better on the images kept back.
+   */
+  readonly pointsByInstances?: boolean;
 }
 
 /** Diameters of disks of the objects' areas, in image pixels. */

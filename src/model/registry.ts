@@ -30,6 +30,7 @@ export interface ModelDeclaration {
   readonly defaults?: ModelSpec['defaults'];
   readonly following?: ModelSpec['following'];
   readonly objectSizes?: ObjectSizes;
+  readonly pointsByInstances?: boolean;
 }
 
 export type { ModelFamily } from './families.js';
@@ -143,6 +144,8 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
   const encoderName = declaration.encoderName ?? known?.encoderName;
   const following = declaration.following ?? known?.following;
   const objectSizes = declaration.objectSizes ?? known?.objectSizes;
+  // Measured with one instance decoder, it says nothing of another.
+  const pointsByInstances = declaration.pointsByInstances ?? (!declaration.instances && known?.pointsByInstances);
   const spec: ModelSpec = {
     name,
     description: declaration.description ?? known?.description ?? name,
@@ -155,6 +158,7 @@ export function registerModel(declaration: ModelDeclaration): ModelSpec {
     ...(encoderName && { encoderName }),
     ...(following && { following }),
     ...(objectSizes && { objectSizes }),
+    ...(pointsByInstances && { pointsByInstances }),
     encoderInput: { ...base.encoderInput, ...declaration.encoderInput },
     decoderLayout: { ...base.decoderLayout, ...declaration.decoderInput },
     defaults: declaration.defaults ?? known?.defaults ?? recommendedSettings(name),

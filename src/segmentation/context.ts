@@ -20,6 +20,8 @@ export interface EmbeddingSource {
   readonly objectDiameter?: number;
   /** What the model knows of the objects' sizes: decides where nothing is stated (stated-size.ts). */
   readonly objectSizes?: ObjectSizes;
+  /** Whether a single point means the instance decoder's object under it (`ModelSpec.pointsByInstances`). */
+  readonly pointsByInstances?: boolean;
   /** `tile` counts as in `tiling.tiles` and must be given exactly if there is a tiling. Its frame is the outer box. */
   embedding(at: { readonly plane: number; readonly tile?: number }, task?: TaskOptions): Promise<Embedding>;
   /**
@@ -38,13 +40,18 @@ export interface EmbeddingSource {
   isReady?(at: { readonly plane: number; readonly tile?: number }): Promise<boolean>;
 }
 
-export interface SegmentContext {
-  readonly worker: SamWorker;
+/** Enough to answer prompts. */
+export interface PromptContext {
+  readonly worker: Pick<SamWorker, 'decode'>;
   /** Name of the loaded model that made the embeddings. */
   readonly model: string;
-  /** How the model wants objects to be followed through planes (`ModelSpec.following`). */
-  readonly following?: Following;
   readonly embeddings: EmbeddingSource;
   /** z slice or time frame; 0 for a 2D image. */
   readonly plane: number;
+}
+
+export interface SegmentContext extends PromptContext {
+  readonly worker: SamWorker;
+  /** How the model wants objects to be followed through planes (`ModelSpec.following`). */
+  readonly following?: Following;
 }

@@ -1,16 +1,16 @@
-import type { DecodedMasks, SamPrompts } from '../model/sam-tensors.js';
-import { buildPrompts, groupPrompts } from '../model/transforms.js';
+import type { DecodedMasks, Embedding, SamPrompts } from '../model/sam-tensors.js';
+import { groupPrompts } from '../model/transforms.js';
 import { MaskUpsampler } from '../model/upsample.js';
 import type { Size, YXYX } from '../ndimage/array.js';
 import { extendBox, orderedBox } from '../ndimage/boxes.js';
 import type { Mask } from '../ndimage/mask.js';
 import { translateMask } from '../ndimage/rle.js';
 import type { TaskOptions } from '../task.js';
-import type { SegmentContext } from './context.js';
+import type { PromptContext } from './context.js';
 import { checkBox, checkImagePrompt, type ImagePrompt, type LowResLogits, type PromptPoint } from './image-prompt.js';
 import { pointsFromMask } from './points-from-mask.js';
 import type { ScoredMask } from './scored-mask.js';
-import { agreeingFirst, inStatedBox, likelyObjects } from './stated-size.js';
+import { AS_PREDICTED, type Meaning, meaningOfPoint, meaningOfSeveral } from './single-point.js';
 import { type PlacedPrompt, placePrompt, takesFrame, touchesFrame } from './tiled.js';
 
 /**
@@ -33,7 +33,7 @@ export interface SegmentOptions extends TaskOptions {
   readonly exactLogits?: boolean;
   /**
    * Typical diameter of objects, in pixels; default: what the embeddings were made for. Decides between the masks of a
-   * single point (stated-size.ts), which takes a second run of the decoder.
+   * single point (single-point.ts), which takes a second run of the decoder.
    */
   readonly objectDiameter?: number;
 }
@@ -41,9 +41,9 @@ export interface SegmentOptions extends TaskOptions {
 export interface SegmentedPrompt extends ScoredMask {
   readonly lowRes: LowResLogits;
   /**
-   * What there is to choose from, best first: three masks for a multimask prompt (four if the size of objects was stated
-   * and none of the three agrees with it, or if it is known from training and none of them may be one), else the one. Of
-   * points alone, masks that take the whole frame come last.
+   * What there is to choose from, best first: three masks for a multimask prompt, else the one. Of a single point a fourth,
+   * if something tells which object is meant and none of the three is it (single-point.ts). Of points alone, masks that take
+   * the whole frame come last.
    */
   readonly candidates: readonly MaskCandidate[];
   /** The mask ends at the border of its tile inside the image and may be cut there. */
@@ -68,7 +68,7 @@ const BATCH_SIZE = 8;
 const LOGITS = 256 * 256;
 
 export async function segmentFromPoints(
-  context: SegmentContext,
+  context: PromptContext,
   points: readonly PromptPoint[],
   options: SegmentOptions & { readonly previous?: LowResLogits } = {},
 ): Promise<SegmentedPrompt> {
@@ -77,7 +77,7 @@ export async function segmentFromPoints(
 
 /** @param options.boxExtension pixels on each side if >= 1, else a fraction of the box's sides; before it is rounded */
 export async function segmentFromBox(
-  context: SegmentContext,
+  context: PromptContext,
   box: YXYX,
   options: SegmentOptions & { readonly boxExtension?: number; readonly previous?: LowResLogits } = {},
 ): Promise<SegmentedPrompt> {
@@ -86,7 +86,7 @@ export async function segmentFromBox(
 }
 
 export async function segmentFromBoxAndPoints(
-  context: SegmentContext,
+  context: PromptContext,
   box: YXYX,
   points: readonly PromptPoint[],
   options: SegmentOptions & { readonly previous?: LowResLogits } = {},
@@ -113,7 +113,7 @@ export interface FromMaskOptions extends SegmentOptions {
 
 /** @param mask not empty; the prompt in another slice or frame, or a first guess by hand */
 export async function segmentFromMask(
-  context: SegmentContext,
+  context: PromptContext,
   mask: Mask,
   options: FromMaskOptions = {},
 ): Promise<SegmentedPrompt> {
@@ -148,7 +148,7 @@ function extendedBox(box: YXYX, extension = 0, size: Size): YXYX {
 }
 
 async function segmentOne(
-  context: SegmentContext,
+  context: PromptContext,
   prompt: ImagePrompt,
   options: SegmentOptions,
 ): Promise<SegmentedPrompt> {
@@ -158,7 +158,7 @@ async function segmentOne(
 
 /** Many objects, each from a prompt of its own; in the order of the prompts. */
 export async function segmentBatch(
-  context: SegmentContext,
+  context: PromptContext,
   prompts: readonly ImagePrompt[],
   options: SegmentOptions = {},
 ): Promise<SegmentedPrompt[]> {
@@ -179,15 +179,14 @@ export async function segmentBatch(
  * to a megabyte, and whoever segments thousands of objects keeps only the masks.
  */
 export async function segmentEach(
-  context: SegmentContext,
+  context: PromptContext,
   prompts: readonly ImagePrompt[],
   onResult: (result: SegmentedPrompt, index: number) => void,
   options: SegmentOptions = {},
 ): Promise<void> {
-  const { embeddings, worker, model, plane } = context;
-  const { signal, onProgress, batchSize = BATCH_SIZE, multimask = 'auto', exactLogits = false } = options;
+  const { embeddings, plane } = context;
+  const { signal, onProgress, batchSize = BATCH_SIZE, multimask = 'auto' } = options;
   const { objectDiameter = embeddings.objectDiameter } = options;
-  const known = objectDiameter === undefined ? embeddings.objectSizes : undefined;
   const placed = prompts.map((prompt) => placePrompt(checkImagePrompt(prompt, embeddings.size), embeddings));
   const byTile = new Map<number | undefined, number[]>();
   placed.forEach(({ tile }, index) => {
@@ -199,7 +198,8 @@ export async function segmentEach(
   for (const [tile, members] of [...byTile].sort(([a = 0], [b = 0]) => a - b)) {
     signal?.throwIfAborted();
     const embedding = await embeddings.embedding({ plane, tile }, { signal });
-    const upsampler = new MaskUpsampler(embedding.inputSize, embedding.originalSize);
+    const { frame } = placed[members[0]];
+    const ask = questionsTo(context, embedding, { tile, frame }, options);
     // Apart, as the decoder is to know which masks of a prompt count.
     const batches = [true, false].flatMap((several) => {
       const part = members.filter((i) => (multimask === 'auto' ? isAmbiguous(placed[i]) : multimask) === several);
@@ -210,51 +210,21 @@ export async function segmentEach(
         several,
       }));
     });
-    const masksFrom = (
-      { logits, iou, tokens, rows }: DecodedMasks,
-      row: number,
-      chosen: readonly number[],
-      at: PlacedPrompt,
-    ) =>
-      chosen.map((m, rank): MaskCandidate => {
-        const start = (rows.indexOf(row) * tokens.length + m) * LOGITS;
-        const lowRes = logits.slice(start, start + LOGITS);
-        return {
-          mask: translateMask(upsampler.mask(lowRes), at.frame[0], at.frame[1]),
-          predictedIou: iou[row * tokens.length + m],
-          stability: stabilityScore(lowRes, embedding.inputSize),
-          token: tokens[m],
-          lowRes: { logits: lowRes, tile },
-          rough: !exactLogits && rank > 0 && reachesAllSides(lowRes, embedding.inputSize),
-        };
-      });
-    const decode = (batched: SamPrompts, tokens: readonly number[]) =>
-      worker.decode(model, embedding, batched, {
-        signal,
-        edges: exactLogits ? undefined : { tokens, background: true },
-      });
     for (const { prompts: batch, indices, several } of batches) {
       signal?.throwIfAborted();
-      const decoded = await decode(batch, several ? [1, 2, 3] : [0]);
-      const offered = indices.map((index, row) =>
-        masksFrom(decoded, row, chooseTokens(decoded, row, several), placed[index]),
+      const offered = await ask(batch, several);
+      const meanings = await Promise.all(
+        indices.map((index, row): Promise<Meaning> | Meaning => {
+          if (!several) return AS_PREDICTED;
+          if (!isAmbiguous(placed[index])) return meaningOfSeveral(embeddings, objectDiameter);
+          const point = { plane, tile, prompt: placed[index].prompt, frame: embedding.originalSize };
+          return meaningOfPoint(point, offered[row], embeddings, objectDiameter, { signal });
+        }),
       );
-      const likely = offered.map((candidates) => (known && several ? likelyObjects(candidates, known) : []));
-      const sized = indices.flatMap((index, row) => {
-        const side = known && likely[row].length === 0 ? known.small : objectDiameter;
-        return several && side !== undefined && isAmbiguous(placed[index]) ? [{ index, side }] : [];
-      });
-      const boxed = sized.map(({ index, side }) => inStatedBox(placed[index].prompt, side, embedding.originalSize));
-      const fromBoxes = sized.length > 0 ? await decode(buildPrompts(boxed, embedding), [0]) : undefined;
+      const answers = await answersTo(meanings, ask, embedding, batchSize);
       indices.forEach((index, row) => {
-        const at = placed[index];
-        const candidates = offered[row];
-        const box = sized.findIndex((each) => each.index === index);
-        const [fromBox] =
-          fromBoxes && box >= 0 ? masksFrom(fromBoxes, box, chooseTokens(fromBoxes, box, false), at) : [];
-        const ranked =
-          fromBox && !known ? agreeingFirst(candidates, fromBox) : first(fromBox ? [fromBox] : likely[row], candidates);
-        onResult(toResult(at, wholeFrameLast(ranked, at), embeddings.size), index);
+        const ranked = wholeFrameLast(meanings[row].rank(offered[row], answers[row]), placed[index]);
+        onResult(toResult(placed[index], ranked, embeddings.size), index);
       });
       done += indices.length;
       onProgress?.({ done, total: prompts.length, message: `Segmented ${done} of ${prompts.length} objects` });
@@ -262,9 +232,56 @@ export async function segmentEach(
   }
 }
 
-/** Some before the others. */
-function first<T>(some: readonly T[], all: readonly T[]): T[] {
-  return [...some, ...all.filter((each) => !some.includes(each))];
+/** Several masks or the single one for each prompt of a batch, best first. */
+type Ask = (batch: SamPrompts, several: boolean) => Promise<MaskCandidate[][]>;
+
+function questionsTo(
+  { worker, model }: PromptContext,
+  embedding: Embedding,
+  { tile, frame: [top, left] }: Pick<PlacedPrompt, 'tile' | 'frame'>,
+  { signal, exactLogits = false }: SegmentOptions,
+): Ask {
+  const { inputSize, originalSize } = embedding;
+  const upsampler = new MaskUpsampler(inputSize, originalSize);
+  return async (batch, several) => {
+    const wanted = several ? [1, 2, 3] : [0];
+    const edges = exactLogits ? undefined : { tokens: wanted, background: true };
+    const decoded = await worker.decode(model, embedding, batch, { signal, edges });
+    const { logits, iou, tokens, rows } = decoded;
+    return Array.from({ length: batch.batch }, (_, row) =>
+      chooseTokens(decoded, row, several).map((m, rank): MaskCandidate => {
+        const start = (rows.indexOf(row) * tokens.length + m) * LOGITS;
+        const lowRes = logits.slice(start, start + LOGITS);
+        return {
+          mask: translateMask(upsampler.mask(lowRes), top, left),
+          predictedIou: iou[row * tokens.length + m],
+          stability: stabilityScore(lowRes, inputSize),
+          token: tokens[m],
+          lowRes: { logits: lowRes, tile },
+          rough: !exactLogits && rank > 0 && reachesAllSides(lowRes, inputSize),
+        };
+      }),
+    );
+  };
+}
+
+/** By their places; nothing where nothing is asked. */
+async function answersTo(
+  meanings: readonly Meaning[],
+  ask: Ask,
+  embedding: Embedding,
+  batchSize: number,
+): Promise<(MaskCandidate | undefined)[]> {
+  const answers: (MaskCandidate | undefined)[] = meanings.map(() => undefined);
+  const asked = meanings.flatMap(({ question }, place) => (question ? [{ question, place }] : []));
+  const questions = asked.map(({ question }) => question);
+  for (const { prompts, indices } of groupPrompts(questions, embedding, batchSize)) {
+    const found = await ask(prompts, false);
+    indices.forEach((index, row) => {
+      [answers[asked[index].place]] = found[row];
+    });
+  }
+  return answers;
 }
 
 /** One positive point and nothing else. */

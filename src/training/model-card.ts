@@ -4,6 +4,7 @@ import type { ObjectSizes } from '../model/model-spec.js';
 import { writeModel } from '../onnx/write.js';
 import { lightDecoderModel } from './instances/light-decoder.js';
 import type { Learned } from './learn.js';
+import type { PointScores } from './prompts/points-by-instances.js';
 import type { LearnedPart } from './settings.js';
 import type { TrainedParts } from './train-parts.js';
 
@@ -22,6 +23,8 @@ export interface ModelCard {
   readonly lora?: PartCard;
   /** Of the objects that it was trained on, in pixels. */
   readonly objectSizes?: ObjectSizes;
+  /** By the images that were kept back: whether a click had better mean the instance decoder's object under it. */
+  readonly points?: PointScores;
   readonly seed: number;
   readonly date: string;
   readonly trainedOn: readonly ImageSummary[];
@@ -54,8 +57,8 @@ export interface ImageSummary {
 
 /** The trained parts as files, and the card. */
 export function trainedFiles(
-  { instances, decoder, late, full, lora, delta, objectSizes, settings, started, pictures }: TrainedParts,
-  about: Omit<ModelCard, LearnedPart | 'objectSizes'>,
+  { instances, decoder, late, full, lora, delta, objectSizes, points, settings, started, pictures }: TrainedParts,
+  about: Omit<ModelCard, LearnedPart | 'objectSizes' | 'points'>,
 ): { readonly card: ModelCard; readonly files: ReadonlyMap<string, Uint8Array> } {
   const files = new Map<string, Uint8Array>();
   const add = (
@@ -72,6 +75,7 @@ export function trainedFiles(
   const card: ModelCard = {
     ...about,
     ...(objectSizes && { objectSizes }),
+    ...(points && { points }),
     ...(instances && { instances: add('instances', instances, lightDecoderModel(instances.weights)) }),
     ...(decoder && { decoder: add('decoder', decoder, decoder.model) }),
     ...(late && delta && { late: add('late', late, delta) }),

@@ -17,6 +17,7 @@ import { changedEncoder, jointScore } from './joint/validation.js';
 import { objectSizesOf, type TrainingImage } from './labelled-image.js';
 import type { Weights } from './parameters.js';
 import { type DecoderPart, trainableDecoder } from './prompts/mask-decoder.js';
+import { type PointScores, scorePointsByInstances } from './prompts/points-by-instances.js';
 import { type PromptScores, promptScores, scoreOfPrompts } from './prompts/validation.js';
 import {
   type EncoderPart,
@@ -58,6 +59,8 @@ export interface TrainedParts extends TrainedModel {
   readonly settings: TrainingSettings;
   /** Of what was trained on, if there were enough objects. */
   readonly objectSizes?: ObjectSizes;
+  /** As measured on what was kept back, if the instance decoder was trained. */
+  readonly points?: PointScores;
   /** Of images that were kept back, if the instance decoder was trained. */
   readonly pictures: readonly ValidationPicture[];
   /** What each part began with. */
@@ -113,53 +116,27 @@ export async function trainParts(
       },
       task,
     );
-    const { weights } = learnedOfEncoder(trained) ?? {};
-    const changed = weights && new Map([...files.changed, ...weights]);
+    const ofEncoder = learnedOfEncoder(trained);
+    const changed = ofEncoder && new Map([...files.changed, ...ofEncoder.weights]);
     const delta = changed && encoderDelta(readModel(await load(model.encoder, task)), changed);
     const [own, { name }] = [instances ? model.name : 'random weights', model];
     const started = { instances: own, decoder: name, late: name, full: name, lora: name };
-    const pictures = await picturesOf(
-      trained,
-      { runtime, heldBack, file: files.encoder, model, encoder, instances },
-      task,
-    );
     const objectSizes = await objectSizesOf(training, task);
-    return { ...trained, ...(delta && { delta }), ...(objectSizes && { objectSizes }), settings, pictures, started };
+    const about = { ...(delta && { delta }), ...(objectSizes && { objectSizes }), settings, started };
+    if (!trained.instances || heldBack.length === 0) return { ...trained, ...about, pictures: [] };
+    const now = ofEncoder ? await changedEncoder(runtime, files.encoder, model, ofEncoder.weights) : encoder;
+    try {
+      const learned = { encoder: now, instances: trained.instances.weights };
+      const before = instances && { encoder, instances };
+      const pictures = await validationPictures(runtime, heldBack, { before, after: learned }, task);
+      const networks = { ...learned, model, decoder: trained.decoder?.model ?? files.decoder, objectSizes };
+      const points = await scorePointsByInstances(runtime, networks, heldBack, task);
+      return { ...trained, ...about, pictures, points };
+    } finally {
+      if (now !== encoder) await now.release();
+    }
   } finally {
     await encoder.release();
-  }
-}
-
-interface Untrained {
-  readonly runtime: OrtRuntime;
-  readonly heldBack: readonly TrainingImage[];
-  /** Of the encoder. */
-  readonly file: Uint8Array;
-  readonly model: ModelSpec;
-  readonly encoder: ImageEncoder;
-  readonly instances?: Weights;
-}
-
-/** As the model was, and as it is now. */
-async function picturesOf(
-  trained: TrainedModel,
-  { runtime, heldBack, file, model, encoder, instances }: Untrained,
-  task: TaskOptions,
-): Promise<ValidationPicture[]> {
-  const { instances: learned } = trained;
-  if (!learned || heldBack.length === 0) return [];
-  const changed = learnedOfEncoder(trained);
-  const now = changed ? await changedEncoder(runtime, file, model, changed.weights) : encoder;
-  try {
-    const before = instances && { encoder, instances };
-    return await validationPictures(
-      runtime,
-      heldBack,
-      { before, after: { encoder: now, instances: learned.weights } },
-      task,
-    );
-  } finally {
-    if (now !== encoder) await now.release();
   }
 }
 

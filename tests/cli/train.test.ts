@@ -40,6 +40,8 @@ describe('micro-sam train', function () {
     assert.equal(objects, 12, 'a strip of each is kept back');
     assert.ok(existsSync(at('models', 'mine', 'kept-back-1-after.png')));
     assert.deepEqual([card.instances.steps, card.decoder.steps], [2, 1]);
+    const { alone, byInstances } = card.points;
+    assert.ok(alone > 0.5 && alone <= 1 && byInstances > 0.5 && byInstances <= 1, `${alone}, ${byInstances}`);
     const model = findModel(at('models', 'mine'));
     forgetModel('mine');
     assert.equal(model.name, 'mine');
@@ -66,6 +68,17 @@ describe('micro-sam train', function () {
     write('eighth', { base: 'msi_lm', decoder: { file: 'decoder.onnx' }, objectSizes });
     assert.deepEqual(findModel(at('eighth')).objectSizes, objectSizes);
     assert.equal(findModel(at('third')).objectSizes, undefined);
+    const instances = { file: 'instances.onnx' };
+    write('better', { base: 'vit_t', instances, points: { alone: 0.5, byInstances: 0.6 } });
+    write('no-better', { base: 'vit_t', instances, points: { alone: 0.5, byInstances: 0.505 } });
+    write('with-its-maps', { base: at('better'), decoder: { file: 'decoder.onnx' } });
+    write('with-other-maps', { base: at('better'), instances });
+    const flags = ['better', 'no-better', 'with-its-maps', 'with-other-maps'].map((name) => {
+      const { pointsByInstances = false } = findModel(at(name));
+      forgetModel(name);
+      return pointsByInstances;
+    });
+    assert.deepEqual(flags, [true, false, true, false]);
     const recommended = findModel('msi_lm').defaults;
     assert.deepEqual(findModel(at('third')).defaults, recommended);
     const { predIouThresh, stabilityScoreThresh } = recommended ?? {};

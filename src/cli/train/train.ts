@@ -8,6 +8,7 @@ import type { TaskOptions } from '../../task.js';
 import { LEAST_WHOLE } from '../../training/annotated.js';
 import type { Learned } from '../../training/learn.js';
 import { type ImageSummary, trainedFiles } from '../../training/model-card.js';
+import { pointsHadBetterMeanInstances } from '../../training/prompts/points-by-instances.js';
 import { Random } from '../../training/random.js';
 import {
   type EncoderPart,
@@ -19,8 +20,7 @@ import {
   type TrainedPart,
   type TrainingSettings,
 } from '../../training/settings.js';
-import type { TrainedModel } from '../../training/train-model.js';
-import { trainParts } from '../../training/train-parts.js';
+import { type TrainedParts, trainParts } from '../../training/train-parts.js';
 import { interruptible } from '../batch/batch.js';
 import { listInputs } from '../batch/inputs.js';
 import { pairInputs } from '../batch/pairs.js';
@@ -168,7 +168,7 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 /** What the training has brought on the images that were kept back. */
-function gainReport({ instances, decoder, late, full, lora }: TrainedModel): string[] {
+function gainReport({ instances, decoder, late, full, lora, points }: TrainedParts): string[] {
   const line = (what: string, learned?: Learned) => {
     if (learned?.accuracy === undefined) return [];
     const before = learned.before === undefined ? '' : `${learned.before.toFixed(3)} → `;
@@ -180,6 +180,11 @@ function gainReport({ instances, decoder, late, full, lora }: TrainedModel): str
     ...line('Mean of both with the late part trained', late),
     ...line('Mean of both with the whole encoder trained', full),
     ...line('Mean of both with the encoder adapted', lora),
+    ...(points && pointsHadBetterMeanInstances(points)
+      ? [
+          `A click means the object that the instance decoder finds under it: mean IoU on the images kept back ${points.alone.toFixed(3)} → ${points.byInstances.toFixed(3)}`,
+        ]
+      : []),
   ];
 }
 

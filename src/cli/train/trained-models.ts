@@ -7,6 +7,7 @@ import { fetchBytesInNode } from '../../model/node-runtime.js';
 import { registerModel, resolveModel } from '../../model/registry.js';
 import type { TaskOptions } from '../../task.js';
 import type { ModelCard, trainedFiles } from '../../training/model-card.js';
+import { pointsHadBetterMeanInstances } from '../../training/prompts/points-by-instances.js';
 import { declarationIn, isDeclaration } from '../declared-models.js';
 import { importedModel, importedModelIn, importedModels } from '../imported-models.js';
 import { userDataFolder } from '../serve/user-data.js';
@@ -63,7 +64,7 @@ function modelIn(folder: string): ModelSpec {
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a trained model cannot be read: ${file}.`, { cause });
   }
-  const { name, base, instances, decoder, late, full, lora, objectSizes } = card;
+  const { name, base, instances, decoder, late, full, lora, objectSizes, points } = card;
   const encoder = full ?? late ?? lora;
   const parts = [instances, decoder, encoder].filter((part) => part !== undefined);
   if (typeof name !== 'string' || typeof base !== 'string' || !parts.every(({ file }) => typeof file === 'string'))
@@ -74,6 +75,7 @@ function modelIn(folder: string): ModelSpec {
   const known = findModel(base);
   const encoderDelta = encoder ? { url: path.join(folder, encoder.file), sha256: encoder.sha256 } : known.encoderDelta;
   const ownInstances = instances ? path.join(folder, instances.file) : known.instances;
+  const pointsByInstances = instances ? points && pointsHadBetterMeanInstances(points) : known.pointsByInstances;
   return registerModel({
     name,
     description: `${known.name}, trained further on ${card.trainedOn?.length ?? 'some'} images`,
@@ -88,6 +90,7 @@ function modelIn(folder: string): ModelSpec {
     ...(known.earlyFeatures && { earlyFeatures: known.earlyFeatures }),
     ...(known.following && { following: known.following }),
     ...(objectSizes && { objectSizes }),
+    ...(pointsByInstances && { pointsByInstances }),
     ...(ownInstances && { instances: ownInstances }),
     defaults: instances ? ofMasks(known.defaults) : known.defaults,
   });

@@ -9,6 +9,7 @@ import { registerModel } from '../../model/registry.js';
 import { createWebRuntimes } from '../../model/web-runtime.js';
 import { portChannel } from '../../worker/channel.js';
 import { fetchInWorker, workerFolder } from '../../worker/hosts/worker-files.js';
+import { pointsHadBetterMeanInstances } from '../prompts/points-by-instances.js';
 import type { HostPlace } from '../run-job.js';
 import { serveTraining } from '../serve-training.js';
 import type { TrainingJob } from '../training-job.js';
@@ -38,6 +39,7 @@ async function placeOf({ model: base }: TrainingJob): Promise<HostPlace> {
           ...(card.instances && { instances: card.instances.file }),
           ...(card.decoder && { decoder: card.decoder.file }),
           ...(card.objectSizes && { objectSizes: card.objectSizes }),
+          ...(card.points && { pointsByInstances: pointsHadBetterMeanInstances(card.points) }),
           base,
           sizes: Object.fromEntries([...files].map(([file, { length }]) => [file, length])),
         };

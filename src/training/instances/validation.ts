@@ -5,9 +5,7 @@ import type { Embedding } from '../../model/sam-tensors.js';
 import type { LabelImage, Tensor } from '../../ndimage/array.js';
 import { labelSizes } from '../../ndimage/label.js';
 import { writeModel } from '../../onnx/write.js';
-import { generateInstances, labelsOf, medianDiameter } from '../../segmentation/instances/generate.js';
-import { tileOf } from '../../segmentation/instances/initialize.js';
-import { type InstanceState, MICRO_SAM_SETTINGS } from '../../segmentation/instances/state.js';
+import { objectsOfMaps } from '../../segmentation/instances/instance-at.js';
 import type { TaskOptions } from '../../task.js';
 import type { Encoding, TrainingImage } from '../labelled-image.js';
 import type { Weights } from '../parameters.js';
@@ -63,10 +61,7 @@ export async function objectFinder(runtime: OrtRuntime, weights: Weights): Promi
   return {
     async find(embedding, image, task = {}) {
       const [height, width] = image.shape;
-      const maps = await decoder.run(embedding, image, task);
-      const first: InstanceState = { size: [height, width], tiles: [tileOf(maps, [0, 0, height, width])] };
-      const diameter = medianDiameter(generateInstances(first, MICRO_SAM_SETTINGS));
-      return labelsOf(generateInstances({ ...first, diameter }), [height, width]);
+      return objectsOfMaps(await decoder.run(embedding, image, task), [height, width]);
     },
     release: () => decoder.release(),
   };
