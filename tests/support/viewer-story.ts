@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import { decode } from 'fast-png';
 import type { Tensor, YX } from '../../src/ndimage/array.js';
 import { maskFromBitmap } from '../../src/ndimage/rle.js';
 import type { ViewObject } from '../../src/presenter/viewer.js';
 import { seededRandom } from './random.js';
+import { eventually } from './screen.js';
 import { type ViewerPage, type ViewerSite, viewerSite } from './viewer-page.js';
 
 const HEIGHT = 240;
@@ -33,6 +35,8 @@ export interface ViewerStory {
   colorsAt(places: readonly YX[]): Promise<number[][]>;
   /** What is on screen: left and top in map coordinates, and image pixels per screen pixel. */
   view(): Promise<number[]>;
+  /** The view that comes to rest after another one. */
+  restAfter(before: readonly number[]): Promise<number[]>;
   /** Zooms in on the middle of the image until a pixel is at least `size` screen pixels wide. */
   zoomIn(size: number): Promise<void>;
   showAll(): Promise<void>;
@@ -62,6 +66,20 @@ export function viewerStory(): ViewerStory {
     return JSON.parse((await v.frame.evaluate(() => document.getElementById('map')?.dataset.view)) ?? '[]');
   }
 
+  async function restAfter(before: readonly number[]): Promise<number[]> {
+    let last = before;
+    return eventually(
+      'a view at rest',
+      async () => {
+        const seen = await view();
+        const rests = isDeepStrictEqual(seen, last) && !isDeepStrictEqual(seen, before);
+        last = seen;
+        return rests ? seen : undefined;
+      },
+      60,
+    );
+  }
+
   return {
     get v() {
       return v;
@@ -84,6 +102,7 @@ export function viewerStory(): ViewerStory {
       });
     },
     view,
+    restAfter,
     async zoomIn(size) {
       const button = v.frame.getByRole('button', { name: 'Zoom in' });
       while (1 / (await view())[2] < size) {
