@@ -20,12 +20,14 @@ import { seededRandom } from '../support/random.js';
 
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
 
+const pictures = new Map<string, Uint8Array>();
+
 function randomRgb(height: number, width: number) {
   const random = seededRandom(height * 10000 + width);
-  return tensor(
-    new Uint8Array(height * width * 3).map(() => Math.floor(random() * 256)),
-    [height, width, 3],
-  );
+  const key = `${height} ${width}`;
+  const data = pictures.get(key) ?? new Uint8Array(height * width * 3).map(() => Math.floor(random() * 256));
+  pictures.set(key, data);
+  return tensor(data.slice(), [height, width, 3]);
 }
 
 describe('resizeImage', () => {

@@ -11,6 +11,8 @@ import {
 } from '../../src/training/annotated.js';
 import { objectSizesOf } from '../../src/training/labelled-image.js';
 
+const SMALL: [number, number] = [120, 180];
+
 const made = new Map<string, ReturnType<typeof cellPhantom>>();
 
 function annotated(seed: number, size: [number, number] = [160, 240], cells = 16): AnnotatedImage {
@@ -51,12 +53,12 @@ describe('what is annotated, to be learned from', () => {
   });
 
   it('keeps strips of so many images back as it is told, spread over them, and trains on the others whole', () => {
-    const images = Array.from({ length: 11 }, (_, i) => annotated(i + 1));
+    const images = Array.from({ length: 11 }, (_, i) => annotated(i + 1, SMALL));
     const { training, heldBack } = annotatedData(images, { partial: false, mostStrips: 4 });
     const cut = heldBack.map(({ name }) => images.findIndex((image) => image.name === name));
     assert.deepEqual(cut, [2, 5, 8, 10]);
     for (const [i, { labels }] of training.entries())
-      assert.equal(labels.data.length === 160 * 240, !cut.includes(i), `image ${i}`);
+      assert.equal(labels.data.length === SMALL[0] * SMALL[1], !cut.includes(i), `image ${i}`);
     assert.equal(annotatedData(images, { partial: false }).heldBack.length, 11);
   });
 
@@ -83,7 +85,7 @@ describe('what is annotated, to be learned from', () => {
   });
 
   it('keeps whole images of many back', () => {
-    const images = Array.from({ length: 16 }, (_, i) => annotated(i + 1));
+    const images = Array.from({ length: 16 }, (_, i) => annotated(i + 1, SMALL));
     const { training, heldBack } = annotatedData(images, { partial: false });
     assert.deepEqual([training.length, heldBack.length], [14, 2]);
     assert.deepEqual(
