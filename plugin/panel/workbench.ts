@@ -118,6 +118,7 @@ export class Workbench {
     this.conflict.hidden = conflict === undefined;
     this.candidates.hidden = candidates === undefined;
     const masks = candidates?.masks ?? [];
+    this.candidates.classList.toggle('four-masks', masks.length > 3);
     while (this.candidates.children.length > masks.length) this.candidates.lastElementChild?.remove();
     masks.forEach((mask, index) => {
       const button = this.candidates.children[index] ?? this.addCandidate(index);

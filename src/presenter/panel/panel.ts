@@ -184,11 +184,18 @@ export function timeLeft(seconds: number): string {
   return `${durationText(seconds)} left`;
 }
 
-const CANDIDATE_TITLES = ['Small', 'Medium', 'Large'];
+/** By how many there are to choose from. */
+const CANDIDATE_TITLES: readonly (readonly string[])[] = [
+  [],
+  [],
+  ['Small', 'Large'],
+  ['Small', 'Medium', 'Large'],
+  ['Tiny', 'Small', 'Medium', 'Large'],
+];
 
-function candidateOf({ mask, predictedIou }: ScoredMask, index: number) {
+function candidateOf({ mask, predictedIou }: ScoredMask, index: number, { length }: readonly ScoredMask[]) {
   return {
-    title: CANDIDATE_TITLES[index] ?? `Mask ${index + 1}`,
+    title: CANDIDATE_TITLES[length]?.[index] ?? `Mask ${index + 1}`,
     score: confidenceText(predictedIou),
     area: mask.area,
   };
