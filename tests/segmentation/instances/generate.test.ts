@@ -49,16 +49,16 @@ describe('segmentation by an instance decoder', function () {
   });
 
   it('gives the labels back from their own maps, each object with a pixel inside', () => {
-    const { labels } = cellPhantom({ size: [384, 500], cells: 40 });
+    const { labels } = cellPhantom({ size: [300, 400], cells: 24 });
     const objects = generateInstances(stateOf(labels));
-    const { msa } = scoreSegmentation(labels, labelsOf(objects, [384, 500]));
+    const { msa } = scoreSegmentation(labels, labelsOf(objects, [300, 400]));
     assert.ok(msa > 0.93, `mean segmentation accuracy ${msa}`);
     assert.deepEqual(
       objects.map(({ id }) => id),
       objects.map((_, i) => i + 1),
     );
-    const found = labelsOf(objects, [384, 500]);
-    for (const { id, point } of objects) assert.equal(found.data[point[0] * 500 + point[1]], id);
+    const found = labelsOf(objects, [300, 400]);
+    for (const { id, point } of objects) assert.equal(found.data[point[0] * 400 + point[1]], id);
   });
 
   it('gives the same whatever was smoothed before of the same maps', () => {
@@ -138,7 +138,8 @@ describe('segmentation by an instance decoder', function () {
     const alone = await initializeInstances(contextOf(oracleSource(labels, NO_EMBEDDING)), { enlarge: false });
     const tiling = makeTiling([400, 440], [140, 150], [48, 48]);
     const steps: number[] = [];
-    const tiled = await initializeInstances(contextOf(oracleSource(labels, NO_EMBEDDING, { tiling, noise: 0.02 })), {
+    const source = oracleSource(labels, NO_EMBEDDING, { tiling, noise: 0.02, cell: 4 });
+    const tiled = await initializeInstances(contextOf(source), {
       first: [4],
       onPartial: ({ tiles }) => steps.push(tiles.length),
     });
@@ -192,7 +193,7 @@ describe('segmentation by an instance decoder', function () {
   it('keeps to a region', async () => {
     const { labels } = cellPhantom({ size: [300, 350], cells: 20 });
     const tiling = makeTiling([300, 350], [100, 120], [32, 32]);
-    const source = oracleSource(labels, NO_EMBEDDING, { tiling });
+    const source = oracleSource(labels, NO_EMBEDDING, { tiling, cell: 4 });
     const state = await initializeInstances(contextOf(source), { region: [10, 10, 100, 100] });
     assert.deepEqual(source.asked, [tiling.tiles[0].outer]);
     for (const { mask } of generateInstances(state)) assert.ok(mask.box[2] <= 132 && mask.box[3] <= 152);
