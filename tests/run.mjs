@@ -1,7 +1,7 @@
 /**
  * Bundles the test (or bench) files with esbuild and runs them.
  *
- *   node tests/run.mjs                            the ordinary tests, in seven processes, two of them at a time
+ *   node tests/run.mjs                            the ordinary tests, in four processes, two of them at a time
  *   node tests/run.mjs name ...                   every tests/**\/*.test.ts whose path contains a name, thorough ones too
  *   node tests/run.mjs [name ...] --grep=undo     of those, the tests whose title contains this
  *   node tests/run.mjs --unit | --real | --browser   a part of them (parts.mjs)
@@ -52,11 +52,11 @@ process.on('exit', () => rmSync(ownFolder, { recursive: true, force: true }));
 
 if (names.length === 0 && !bench && !integration && flags.share === undefined) await runBeside(processes());
 
-/** Those of the browser beside those of the real model, since neither keeps two cores busy; nor do tests that wait for time. */
+/** Those of the browser beside those of the real model, since neither keeps two cores busy; others in two shares, one for each core. */
 function processes() {
   const whole = parts.filter((part) => part !== 'unit');
   if (parts.length === 0) whole.push('real', 'browser');
-  const shares = parts.length === 0 || parts.includes('unit') ? [1, 2, 3, 4, 5].map((share) => `${share}/5`) : [];
+  const shares = parts.length === 0 || parts.includes('unit') ? ['1/2', '2/2'] : [];
   return [...whole.map((part) => ({ part, share: '1/1' })), ...shares.map((share) => ({ part: 'unit', share }))];
 }
 
@@ -78,8 +78,7 @@ async function runBeside(planned) {
       if (code !== 0 && counts[1] === 0) sum.failed++; // it died
     }
   };
-  const atOnce = parts.length === 1 && parts[0] === 'unit' ? 3 : 2;
-  await Promise.all(Array.from({ length: atOnce }, runAllWaiting));
+  await Promise.all([runAllWaiting(), runAllWaiting()]);
   console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
   process.exit(sum.failed > 0 ? 1 : 0);
 }

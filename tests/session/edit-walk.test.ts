@@ -13,7 +13,7 @@ import { documentOf, randomEdit, WALK_IMAGE } from '../support/session-walk.js';
 /** Edits of whole objects in any order, by seeded hands: in the thorough form EDIT_WALKS of them. */
 describe('edits in any order', function () {
   const WALKS = Number(process.env.EDIT_WALKS ?? 12);
-  const FEW = 4;
+  const FEW = 3;
   this.timeout(WALKS * 100_000);
   const STEPS = 60;
   /** A prompt stays when no mask comes of it. */
