@@ -408,7 +408,7 @@ export class Presenter {
     ...args: CommandArguments<Id>
   ): void {
     const { prompts } = this.session.shown;
-    const done = this.run(id, ...args);
+    const done = this.session.run(id, ...args).catch(() => undefined); // the session has told it
     if (this.session.shown.prompts === prompts) void done.then(() => this.pushPrompts(this.session.shown));
   }
 

@@ -304,7 +304,7 @@ export class AnnotationSession implements SessionActions {
     const { sitting } = this;
     const replaced = () => this.annotatorInUse !== annotator && this.sitting === sitting;
     try {
-      await this.task(slot, name, (task) => this.attempt(name, annotator, work, task, options));
+      await this.tasks.run(slot, name, (task) => this.attempt(name, annotator, work, task, options));
     } catch (error) {
       if (slot === 'segment' && replaced()) return this.segment(name, work, options);
       const here = () =>
@@ -371,7 +371,7 @@ export class AnnotationSession implements SessionActions {
       this.set({ ...this.current });
     };
     try {
-      await this.task('prepare', 'Compute embeddings', (task) => annotator.prepare(plane, task));
+      await this.tasks.run('prepare', 'Compute embeddings', (task) => annotator.prepare(plane, task));
       outcome('ready');
     } catch (error) {
       outcome('failed');

@@ -24,13 +24,10 @@ export interface NewPrompts {
   readonly byHand?: 'tool' | 'negative';
 }
 
-/** A prompt by hand may begin the next object. */
-function begins(state: SessionState, given: NewPrompts): boolean {
-  return given.byHand !== undefined && beginsNext(state, promptsOf(state, given));
-}
-
-function putEdit(state: SessionState, given: NewPrompts): Edit {
-  return edits.putPrompts(promptsOf(state, given));
+/** What is done to the prompts, and whether the next object begins with it, as one by hand may. */
+function putEdit(state: SessionState, given: NewPrompts): { readonly edit: Edit; readonly begins: boolean } {
+  const prompts = promptsOf(state, given);
+  return { edit: edits.putPrompts(prompts), begins: given.byHand !== undefined && beginsNext(state, prompts) };
 }
 
 /** What the hand means by what it has drawn: a shape with the negative tool is negative points inside of it. */
@@ -49,8 +46,13 @@ function pointPrompts(id: string, plane: number, places: readonly YX[], positive
 }
 
 function putByHand(session: SessionActions, given: NewPrompts): Promise<void> {
-  const edit = putEdit(session.state, given);
-  return withSegmentation(session, begins(session.state, given) ? beginNext(session, edit) : edit);
+  const { edit, begins } = putEdit(session.state, given);
+  return withSegmentation(session, begins ? beginNext(session, edit) : edit);
+}
+
+function predictPut(state: SessionState, given: NewPrompts): SessionState {
+  const { edit, begins } = putEdit(state, given);
+  return edit.change(begins ? closed(state) : state);
 }
 
 export interface Scribble {
@@ -87,8 +89,8 @@ export const PROMPT_COMMANDS = {
     gesture: 'Click, or drag a box',
     tooltip: 'Add a point or a box on the object to segment. Prompts can be moved and deleted in the viewer.',
     unavailable: needsImage,
-    predict: (state, given) => putEdit(state, given).change(begins(state, given) ? closed(state) : state),
-    run: (session, given) => putByHand(session, given),
+    predict: predictPut,
+    run: putByHand,
   }),
   scribble: command<Scribble>({
     id: 'scribble',
@@ -99,10 +101,7 @@ export const PROMPT_COMMANDS = {
     gesture: 'Tool Scribble: draw over an object',
     tooltip: 'Give the points along a stroke, positive or negative as points are.',
     unavailable: needsImage,
-    predict(state, given) {
-      const prompts = scribbled(state, given);
-      return putEdit(state, prompts).change(begins(state, prompts) ? closed(state) : state);
-    },
+    predict: (state, given) => predictPut(state, scribbled(state, given)),
     run: (session, given) => putByHand(session, scribbled(session.state, given)),
   }),
   change_prompt: command<{ prompt: Prompt }>({
