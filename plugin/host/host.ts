@@ -4,7 +4,7 @@ import { Windows } from './windows.js';
 /**
  * The page that `npm start` serves: ImJoy itself (imjoy-core, all from this server), which opens the plugin in a window
  * as any ImJoy would. The plugin then asks for the viewer's window. What the server knows (files, worker, autosave) comes
- * as one JSON that is only given to who knows the token in this page's address. Where files alone are hosted there is no
+ * as one JSON that is only given to clients that know the token in this page's address. Where files alone are hosted there is no
  * such JSON: the model runs in the page, and work is kept by the browser.
  */
 const MESSAGE_SECONDS = 6;

@@ -64,7 +64,7 @@ export class KaibuViewer implements Viewer {
   readonly #commands: CommandWidget;
   readonly #slider: PlaneSlider;
   readonly #objects = new Map<ObjectLayerName, readonly ViewObject[]>();
-  /** What was last asked for, and what was drawn, moved and deleted in the viewer since. */
+  /** The prompts last shown, with every change made to them in the viewer since. */
   #prompts: readonly Prompt[] = [];
   #closing: readonly Prompt[] = [];
   #tracks: readonly ViewTrack[] = [];

@@ -192,7 +192,7 @@ export class Scene {
       await within(this.#window.set_tool({ kind: painting?.tool ?? 'none', radius: brushSize }), 'set_tool');
     const outlines = kind === 'box' || kind === 'polygon' || kind === 'corners' || kind === 'ellipse';
     if (outlines) this.#shape = kind === 'corners' ? 'polygon' : kind;
-    // Without clicks and strokes of its own, the viewer tells of them by points and lines that are taken away at once.
+    // Without clicks and strokes of its own, the viewer reports them as points and lines that are taken away at once.
     this.#painting = extras ? undefined : painting;
     const picks = !extras && (kind === 'pan' || kind === 'fill');
     const strokes = !extras && painting !== undefined && !picks;

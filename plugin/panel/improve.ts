@@ -150,7 +150,7 @@ export class ImproveView {
       ? `${name} is in use.`
       : better
         ? gains.length === 0
-          ? `${name} is ready. Too few objects were there to measure what it gained.`
+          ? `${name} is ready. There were too few objects to measure what it gained.`
           : `${name} is ready. On objects that it has not seen:`
         : 'Nothing better was found on the objects that were kept back; the model stays as it is. More objects, or a longer training, may help.';
     setText(this.offerText, heading);

@@ -7,7 +7,7 @@ import {
 import { make } from './dom.js';
 import { menuList, Sheet } from './menu.js';
 
-/** What each format is good for, in words for who has to choose. */
+/** What each format is good for, in the words of somebody who has to choose. */
 const WORDS: Readonly<Record<ExportFormat, readonly [title: string, detail: string]>> = {
   tiff: ['Label image, TIFF', 'Fiji, napari, CellProfiler: every object has its number as grey value'],
   'ome-tiff': ['Label image, OME-TIFF', 'QuPath, OMERO: with pixel size'],

@@ -23,7 +23,7 @@ export function slider(
   };
 }
 
-/** A number box beside a slider, for who knows the value. */
+/** A number box beside a slider, to type a known value. */
 export function numberFor({ element: range }: Slider, label: string): Slider {
   const element = document.createElement('input');
   element.type = 'number';

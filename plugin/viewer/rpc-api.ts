@@ -81,7 +81,7 @@ const NDARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> =
 /** CSS pixels; in narrower windows the image comes first, and the sidebar opens by its button. */
 const ROOM_FOR_SIDEBAR = 720;
 
-/** The functions that callers reach over RPC: Kaibu's, under Kaibu's names and signatures, and what `get_capabilities` tells of. */
+/** The functions that callers reach over RPC: Kaibu's, under Kaibu's names and signatures, and the extras listed by `get_capabilities`. */
 export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
   const { stage, stack, widgets, sliders, paint } = parts;
 

@@ -524,7 +524,10 @@ export class PageAnnotator {
       const { code, message } = asSamError(error);
       if (code !== 'signature_mismatch') throw error;
       const embeddings = await openEmbeddings({ ...options, store: own }, { signal });
-      return { ...embeddings, notices: [...embeddings.notices, `The embeddings of -e are not used: ${message}`] };
+      return {
+        ...embeddings,
+        notices: [...embeddings.notices, `The embeddings given with -e are not used: ${message}`],
+      };
     }
   }
 

@@ -237,7 +237,7 @@ function both(first: TaskOptions['onProgress'], second: TaskOptions['onProgress'
 function modelNote(model: ModelSpec): string {
   if (isKept(model.encoder.url)) return 'Imported; kept in this browser, and runs inside this page.';
   if (isKeptHere(model)) return 'Trained here; kept in this browser, and runs inside this page.';
-  return isLocal(model) ? 'From files of this computer: runs inside this page.' : '';
+  return isLocal(model) ? 'From files on this computer: runs inside this page.' : '';
 }
 
 const CACHE = 'embeddings/';

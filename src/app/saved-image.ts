@@ -163,7 +163,7 @@ export class SavedImage {
     session.reportAutosave('failed', message);
     session.notify({
       level: 'warning',
-      text: `Your work cannot be saved automatically: ${message} It is tried again; save your objects to a file when you are done.`,
+      text: `Your work cannot be saved automatically: ${message} Saving is retried; save your objects to a file when you are done.`,
     });
     this.retry = setTimeout(() => void this.openAgain(), AGAIN_MS);
   }

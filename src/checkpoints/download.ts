@@ -64,7 +64,7 @@ const DOWNLOADS = 'downloads/';
 
 const REQUEST = {
   use: 'import',
-  afterFailure: 'What has arrived is kept: asked for again, it goes on from there.',
+  afterFailure: 'What has arrived is kept; the next attempt resumes from there.',
 } as const;
 
 /** Where the parts of a file lie. */

@@ -48,7 +48,7 @@ function isStore(value: unknown): value is Store {
 
 async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> {
   if (!/^(https?|blob|data):/i.test(url))
-    throw new SamError('invalid_argument', `"${url}" is not an address of the web; it should start with https://.`);
+    throw new SamError('invalid_argument', `"${url}" is not a web address; it should start with https://.`);
   const path = withoutQuery(url);
   if (/\.zarr(\/|$)|\/$/i.test(path) && !/\.zip$/i.test(path)) {
     return openZarr(httpStore(url), { name: nameOfUrl(url), ...options });

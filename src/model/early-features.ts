@@ -64,7 +64,7 @@ export function earlyFeature(model: OnnxModel, name: string, declared?: string):
   if (found !== undefined) return found;
   throw new SamError(
     'model_unavailable',
-    `The early features '${name}' of the encoder are needed, which this encoder has not by a known name: a decoder that takes them goes with the encoder it was trained with. Declare in earlyFeatures which tensor of the encoder it is.`,
+    `The early features '${name}' of the encoder are needed, but this encoder has none under a known name: a decoder that takes them belongs to the encoder it was trained with. Declare in earlyFeatures which tensor of the encoder it is.`,
     { details: { name, looked: candidates } },
   );
 }

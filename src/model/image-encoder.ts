@@ -80,7 +80,7 @@ export class ImageEncoder {
     if (String(features.dims) !== String(FEATURES))
       throw new SamError(
         'model_unavailable',
-        `The encoder gives an embedding of shape [${features.dims}], expected [${FEATURES}]: it is no model that is fed as SAM's.`,
+        `The encoder gives an embedding of shape [${features.dims}], expected [${FEATURES}]: it is not a model with SAM's inputs and outputs.`,
       );
     return {
       features: { data: float32Of(features), shape: FEATURES },

@@ -62,7 +62,7 @@ export function levelFeeds(
   if (levels.length > 0 && stored?.length !== levels.length)
     throw new SamError(
       'no_embedding',
-      `The decoder takes ${levels.length} finer levels of features, which the embedding has not: compute it with this model.`,
+      `The decoder takes ${levels.length} finer levels of features, which the embedding does not have: compute it with this model.`,
     );
   return Object.fromEntries(
     levels.map(({ input }, n) => {

@@ -252,7 +252,7 @@ export class AnnotationSession implements SessionActions {
     this.set(message ? { ...rest, message } : rest);
   }
 
-  /** For who keeps the work safe (autosave.ts). The problem stays shown for as long as it lasts. */
+  /** For whatever keeps the work safe (autosave.ts). The problem stays shown for as long as it lasts. */
   reportAutosave(autosave: SessionState['autosave'], problem?: string): void {
     const { autosaveProblem, ...rest } = this.current;
     if (rest.autosave === autosave && autosaveProblem === problem) return;

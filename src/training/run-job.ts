@@ -80,7 +80,7 @@ async function partsTraining(job: TrainingJob, place: TrainingPlace, task: TaskO
   if (parts.size === 0)
     throw new SamError(
       'unsupported',
-      `Of the model ${model.name} nothing can be trained here: its decoder is no export of segment-anything's, and its encoder no TinyViT. Choose one of the built-in models.`,
+      `Nothing of the model ${model.name} can be trained here: its decoder was not exported by segment-anything, and its encoder is not a TinyViT. Choose one of the built-in models.`,
     );
   return {
     model,

@@ -176,7 +176,7 @@ export class Connection {
       const allowed = allowedSilence(silence, [...this.pending.values()]);
       if (this.pending.size === 0) this.unanswered = 0;
       else if (this.unanswered++ * interval < allowed) this.send({ type: 'ping' });
-      else this.close(`Nothing was heard of the worker for ${Math.round(allowed / 1000)} s.`);
+      else this.close(`Nothing was heard from the worker for ${Math.round(allowed / 1000)} s.`);
     }, interval);
     (timer as { unref?(): void }).unref?.(); // in Node, being watchful keeps no process alive
     this.channel.onClose(() => clearInterval(timer));

@@ -18,7 +18,7 @@ export function onDevice<T>(runtime: OrtRuntime, work: Promise<T>): Promise<T> {
     const timer =
       patience === undefined
         ? undefined
-        : setTimeout(() => lose(`nothing was heard of it for ${patience / 1000} s`), patience);
+        : setTimeout(() => lose(`nothing was heard from it for ${patience / 1000} s`), patience);
     // Not a race with a promise of the loss, which would keep every result for as long as the device lives.
     const forget = whenLost?.(lose);
     const end = (settle: () => void) => {

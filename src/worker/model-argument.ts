@@ -10,7 +10,7 @@ import {
 
 /**
  * What a client sends as a model, checked before anything is done with it: a name, or all of a declaration. A worker that
- * took an object for a name would open whatever files the object tells of.
+ * took an object for a name would open whatever files the object names.
  */
 
 /** @throws SamError `invalid_argument` */

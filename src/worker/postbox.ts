@@ -62,7 +62,7 @@ function servedLink(patience: number, silence: number) {
   let answer = () => {};
   let abandoned: ReturnType<typeof setTimeout>;
   const watch = () => {
-    abandoned = setTimeout(() => closed.fire('The client was not heard of any more.'), silence);
+    abandoned = setTimeout(() => closed.fire('The client is no longer heard from.'), silence);
     (abandoned as { unref?(): void }).unref?.(); // in Node, being watchful keeps no process alive
   };
   const orThrow = () => {

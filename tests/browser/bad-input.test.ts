@@ -90,7 +90,9 @@ describe('the annotator when things go wrong', function () {
     const alone = await startServer(['--port', '0', '--viewer', 'http://127.0.0.1:1']);
     try {
       const annotator = await AnnotatorPage.open(story.browser, alone.url);
-      await annotator.page.getByText('http://127.0.0.1:1 does not answer; this is the built-in viewer.').waitFor();
+      await annotator.page
+        .getByText('http://127.0.0.1:1 does not answer; the built-in viewer is shown instead.')
+        .waitFor();
       await annotator.ready();
       await annotator.page.route('https://**', (route) => route.abort('internetdisconnected'));
       await annotator.press('Control+o');

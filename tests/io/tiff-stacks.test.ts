@@ -51,7 +51,7 @@ describe('TIFF stacks', () => {
     const claimed = buildTiff(described([filled(0)], 'ImageJ=1.53t\nimages=500\nslices=500\n'));
     const alone = (await readWhole(claimed)).image;
     assert.equal(alone.sizes.z, 1);
-    assert.match(alone.notices?.[0] ?? '', /tells of 1 frames x 500 slices .* holds 1 planes/);
+    assert.match(alone.notices?.[0] ?? '', /states 1 frames x 500 slices .* holds 1 planes/);
   });
 
   it('an ImageJ stack of 5 GB in one page: a far plane costs only itself', async () => {

@@ -295,7 +295,7 @@ describe('presenter', () => {
     const { viewer, settle, session } = shown();
     viewer.act(key('KeyO'));
     await settle();
-    assert.match(session.state.message?.text ?? '', /Sections are for volumes/);
+    assert.match(session.state.message?.text ?? '', /Sections need a volume/);
     session.open({ ...WALK_IMAGE, axes: 'zyx', planes: 3 });
     viewer.act(key('KeyO'));
     await settle();

@@ -325,7 +325,7 @@ describe('image series', () => {
     assert.ok((await listKeys(folder.store, 'changed/')).length <= 2, 'the changes were joined');
     await folder.store.set('series.json', new TextEncoder().encode('{'));
     const { series, session } = await folder.run();
-    assert.match(session.state.message?.text ?? '', /could not be read as a whole/);
+    assert.match(session.state.message?.text ?? '', /could not be read completely/);
     assert.equal(series.images[80].state, 'empty');
   });
 

@@ -100,7 +100,7 @@ describe('a device that fails in mid-work', function () {
     await worker.load(TINY_MODEL);
     device.breakDown('hangs', { silently: true });
     assert.deepEqual(await answers(worker), wanted);
-    assert.match((await worker.info()).note ?? '', /nothing was heard of it for 3 s/);
+    assert.match((await worker.info()).note ?? '', /nothing was heard from it for 3 s/);
     await worker.close();
   });
 

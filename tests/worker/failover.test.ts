@@ -115,7 +115,7 @@ describe('a worker that hangs in wasm', function () {
     const reference = await realWorker();
     await reference.load(TINY_MODEL);
     assert.deepEqual(features.data, (await reference.encode('tiny', diskImage())).features.data);
-    assert.match(notices[0], /Nothing was heard of the worker for 2 s\); its work goes on in the other thread/);
+    assert.match(notices[0], /Nothing was heard from the worker for 2 s\); its work goes on in the other thread/);
     await stuck.ended;
     await worker.close();
     await reference.close();

@@ -81,7 +81,7 @@ describe('a channel through a postbox', () => {
     const box = servePostbox((channel) => channel.onClose((reason) => ended.push(reason)), { silence: 20 });
     const name = await box.open();
     while (ended.length === 0) await pause(1);
-    assert.match(ended[0], /not heard of/);
+    assert.match(ended[0], /no longer heard from/);
     for (const link of [name, 'guess', undefined as unknown as string, {} as string]) {
       await assert.rejects(box.post(link, [packMessage({})]), { code: 'worker_lost' });
       await assert.rejects(box.collect(link), { code: 'worker_lost' });

@@ -45,7 +45,7 @@ export class HyphaEndpoint implements SocketRoute {
     const { token, log } = this.options;
     const hello = v.safeParse(helloSchema, said);
     if (!hello.success) {
-      socket.close(1008, 'This is no greeting of a Hypha client.');
+      socket.close(1008, 'This is not the greeting of a Hypha client.');
       return;
     }
     const workspace = hello.output.workspace ?? SERVICE;

@@ -6,7 +6,7 @@ import path from 'node:path';
 /**
  * Which of the servers that share a folder, on one machine or several, gives out the lease of an image: a file that the
  * server touches while it has it. One whose process has ended, or that is not touched any more, can be taken; ages are
- * measured by who watches, so clocks need not agree.
+ * measured by the watcher, so clocks need not agree.
  */
 export class LeaseFile {
   /** Of the last look at another server's file, and how often it was the same. */

@@ -13,7 +13,7 @@ export interface Route {
   /** Of the path: one that ends with a slash is that of everything below it. */
   readonly path: string;
   readonly methods: readonly string[];
-  /** Only for who knows the token. */
+  /** Only for clients that know the token. */
   readonly secret?: boolean;
   /** For pages of any origin: it tells nothing of whoever runs the server. */
   readonly open?: boolean;

@@ -166,7 +166,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
   }
   const viewerNote =
     options.viewer !== undefined && foreignViewer === undefined
-      ? `${options.viewer} does not answer; this is the built-in viewer.`
+      ? `${options.viewer} does not answer; the built-in viewer is shown instead.`
       : undefined;
   if (viewerNote) options.log(viewerNote);
   const frames = options.frames?.map((file) => files.add(file));

@@ -17,7 +17,7 @@ export async function cellposeMasks(source: ByteSource, offset: number, task: Ta
   if (!(masks instanceof PickleArray) || !(masks.data instanceof Uint8Array))
     throw new SamError(
       'unsupported',
-      `${name} holds objects of Python${/_seg\.npy$/i.test(name) ? ' without masks of Cellpose' : ''}, which are not read; save an array of plain numbers. Of Cellpose save the masks as PNG or TIFF.`,
+      `${name} holds Python objects${/_seg\.npy$/i.test(name) ? ' without Cellpose masks' : ''}, which are not read; save an array of plain numbers. From Cellpose, save the masks as PNG or TIFF.`,
     );
   return memoryBytes(npyOf(masks, masks.data), name);
 }

@@ -90,7 +90,7 @@ class Machine {
       if (!step)
         throw new SamError(
           'unsupported',
-          `${this.name} holds objects of Python that are no plain data (0x${code.charCodeAt(0).toString(16)}), which are not read; save an array of plain numbers.`,
+          `${this.name} holds Python objects that are not plain data (0x${code.charCodeAt(0).toString(16)}), which are not read; save an array of plain numbers.`,
         );
       step(this);
     }

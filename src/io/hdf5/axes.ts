@@ -19,7 +19,7 @@ export function datasetAxes(attributes: Attributes, shape: readonly number[], wh
     const letters = keys?.map((key) => key.trim().toLowerCase()).join('');
     if (letters !== undefined && fits(letters, shape)) return { letters, notices };
     notices.push(
-      `The attribute ${attribute} of ${where} says "${keys?.join(' ') ?? 'nothing that is understood'}", which does not fit its shape [${shape}]; the axes are told from the shape.`,
+      `The attribute ${attribute} of ${where} says "${keys?.join(' ') ?? 'nothing that is understood'}", which does not fit its shape [${shape}]; the axes are inferred from the shape.`,
     );
   }
   if (textOf(attributes, 'MATLAB_class') !== undefined) return { letters: matlabAxes(shape, where), notices };

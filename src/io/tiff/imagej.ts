@@ -24,7 +24,7 @@ export async function imageJSeries(file: TiffFile, first: TiffPage): Promise<Tif
   const stated = sizes.c * sizes.z * sizes.t;
   const planes = await withoutExtras(await listPlanes(file, first, Math.max(stated, images ?? 1)), stated);
   const fitted = fitSizes(sizes, planes.count, images, fields);
-  const contradiction = `The ImageJ text of ${file.source.name} tells of ${sizes.t} frames x ${sizes.z} slices x ${sizes.c} channels, but the file holds ${planes.count} planes; it is read as ${fitted.t} x ${fitted.z} x ${fitted.c}.`;
+  const contradiction = `The ImageJ text of ${file.source.name} states ${sizes.t} frames x ${sizes.z} slices x ${sizes.c} channels, but the file holds ${planes.count} planes; it is read as ${fitted.t} x ${fitted.z} x ${fitted.c}.`;
   const grows = fitted.t * fitted.z * fitted.c !== stated;
   const silent = (['channels', 'slices', 'frames'] as const).some((key) => !fields.has(key)) && stated < planes.count;
   const plain = channelsOf(first, fitted.c);

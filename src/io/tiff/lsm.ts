@@ -50,7 +50,7 @@ export async function lsmSeries(
     throw new SamError('invalid_image', `${file.source.name} holds nothing but thumbnails; it is damaged.`);
   const statedPositions = dimension(OFFSET.dimensionP) * dimension(OFFSET.dimensionM);
   const announced = stated.t * stated.z * statedPositions;
-  // More pages than it tells of: they are a stack, whatever of.
+  // More pages than it states: they are a stack of some kind.
   const fits = announced >= pages.length && statedPositions <= pages.length;
   const sizes = fits ? stated : { t: 1, z: pages.length, c: 1 };
   const positions = fits ? statedPositions : 1;

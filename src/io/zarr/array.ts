@@ -150,7 +150,7 @@ function fillBits(fill: unknown, dtype: FileDtype, where: string): number {
   if (value === undefined)
     throw new SamError(
       'invalid_image',
-      `${where} has ${JSON.stringify(fill)} as the value of its empty pixels, which is no number.`,
+      `${where} has ${JSON.stringify(fill)} as the value of its empty pixels, which is not a number.`,
     );
   return dtype === 'float16' ? itemAt(toHalf(Float32Array.of(value)), 0) : value;
 }

@@ -96,7 +96,7 @@ async function openMultiscale(
 function axesOf({ axes }: OmeZarrImage, shape: readonly number[], where: string): { axes: string; notices: string[] } {
   if (axes === undefined) return { axes: 'tczyx'.slice(-shape.length), notices: [] };
   if (axes.length === shape.length) return { axes, notices: [] };
-  const notice = `${where} names the axes ${[...axes].join(' ')}, which do not fit its shape [${shape}]; the axes are told from the shape.`;
+  const notice = `${where} names the axes ${[...axes].join(' ')}, which do not fit its shape [${shape}]; the axes are inferred from the shape.`;
   return { axes: guessAxes(shape, where), notices: [notice] };
 }
 

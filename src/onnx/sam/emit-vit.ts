@@ -147,5 +147,5 @@ function places(square: number): Float32Array {
 }
 
 function unusual(what: string): SamError {
-  return new SamError('model_unavailable', `The image encoder is none of Segment Anything: it has ${what}.`);
+  return new SamError('model_unavailable', `This is not an image encoder of Segment Anything: it has ${what}.`);
 }

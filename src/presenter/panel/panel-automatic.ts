@@ -187,7 +187,7 @@ function proposalOf(state: SessionState): PanelAutomatic['proposal'] {
   };
 }
 
-/** What to do once there are automatic objects, for who does not know yet. */
+/** What to do once there are automatic objects, for newcomers. */
 export function automaticHint(state: SessionState): string | undefined {
   if (state.arriving?.auto_segmentation) return 'Objects appear as they are found. Escape stops the search.';
   const { auto_segmentation, current_object } = state.layers;

@@ -25,7 +25,7 @@ export interface PanelModel {
   readonly title: string;
   /** Short facts, e.g. "512 x 512 pixels", "12 objects", "MobileSAM, wasm (2 threads)". */
   readonly facts: readonly string[];
-  /** What to do now, for who does not know yet; absent once work is under way. */
+  /** What to do now, for newcomers; absent once work is under way. */
   readonly hint?: string;
   readonly message?: Message;
   /** What the message offers to do. */
@@ -108,11 +108,11 @@ export const ALL_SAVED = 'All work is saved.';
 const SAVED = {
   saved: ALL_SAVED,
   pending: 'Saving …',
-  failed: 'Save your objects to a file (Ctrl+S). It is tried again automatically.',
+  failed: 'Save your objects to a file (Ctrl+S). Autosave keeps trying.',
 };
 
 function savedText({ autosave, autosaveProblem, readOnly }: SessionState): string | undefined {
-  if (readOnly !== undefined) return 'Only to look at: another window has this image.';
+  if (readOnly !== undefined) return 'View only: another window has this image.';
   if (autosave === 'aside') return autosaveProblem;
   if (autosave !== 'failed') return autosave && SAVED[autosave];
   return ['Autosave does not work.', autosaveProblem, SAVED.failed].filter(Boolean).join(' ');

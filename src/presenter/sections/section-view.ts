@@ -56,7 +56,7 @@ export class SectionView {
     const source = this.parts.source();
     if (!image || !source) return;
     if (source.slices < 2)
-      throw new SamError('unsupported', 'Sections are for volumes; this image has a single slice.');
+      throw new SamError('unsupported', 'Sections need a volume, and this image has a single slice.');
     const [height, width] = image.size;
     this.at = pixelAt(at ?? [height / 2, width / 2]);
     this.open(source, Math.floor(plane / source.slices));

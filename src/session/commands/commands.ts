@@ -199,7 +199,8 @@ export const COMMANDS = {
     tooltip:
       'Show a volume from the side, cut through the place under the pointer; then through the last prompt, or where you click in a section.',
     unavailable: (state) =>
-      needsImage(state) ?? (state.image?.axes.includes('z') ? undefined : 'Sections are for volumes; this is none.'),
+      needsImage(state) ??
+      (state.image?.axes.includes('z') ? undefined : 'Sections need a volume, and this image is not one.'),
     run: elsewhere,
   }),
   show_in_3d: command({
@@ -212,7 +213,7 @@ export const COMMANDS = {
     unavailable: (state) =>
       needsImage(state) ??
       (!state.image?.axes.includes('z')
-        ? 'This shows the objects of volumes; this is none.'
+        ? 'Only the objects of a volume can be shown in 3D, and this image is not one.'
         : state.layers.committed_objects.objects.size + state.layers.current_object.objects.size > 0
           ? undefined
           : 'Segment an object first: click it.'),

@@ -179,7 +179,7 @@ export class Autosave {
     const { message, code } = this.lastError;
     const text = this.isKept
       ? `${message} ${KEPT}`
-      : `Autosave failed: ${message} Your work goes on and is tried to be saved again; to be safe, save your objects to a file.`;
+      : `Autosave failed: ${message} You can go on working while saving is retried; to be safe, save your objects to a file.`;
     this.session.notify({ level: 'warning', text, code });
   }
 

@@ -17,7 +17,7 @@ export async function homeOf(store: Store, image: ImageInfo): Promise<string> {
   return (await lookedFor(store, image)).home;
 }
 
-/** The same for who is about to write there: from now on it is this image's. */
+/** The same for a caller that is about to write there: from now on the place belongs to this image. */
 export async function claimHome(store: Store, image: ImageInfo): Promise<string> {
   const { home, isMarked } = await lookedFor(store, image);
   if (home !== rootOf(image) || isMarked || !(await store.create(mark(image), Uint8Array.of(1)))) return home;

@@ -69,7 +69,7 @@ export class Journal {
     this.isClaimed = root !== rootOf(image);
   }
 
-  /** Reads what is there. `restored` is for `AnnotationSession.open`; `notice` tells of damage. */
+  /** Reads what is there. `restored` is for `AnnotationSession.open`; `notice` reports damage. */
   static async open(store: Store, image: ImageInfo, root = rootOf(image)): Promise<OpenedJournal> {
     const found = await restore(store, root, image);
     const { number, digest } = found.head;

@@ -30,7 +30,7 @@ export interface Found {
   readonly snapshotBytes: number;
   /** Who stored the last change. */
   readonly writer?: string;
-  /** When the last change was made, by the clock of who made it. */
+  /** When the last change was made, by the clock of whoever made it. */
   readonly time?: number;
   /** Keys of files that could not be read, or not wholly. */
   readonly damaged: readonly string[];

@@ -18,7 +18,7 @@ export interface SavingPlaces {
 
 /**
  * What was saved of an image, and the journal to save on in. What was kept elsewhere while the store was away is brought
- * back: as the newest change if nothing else was saved since, else as a branch. Only for who may write.
+ * back: as the newest change if nothing else was saved since, else as a branch. Only for callers that may write.
  */
 export async function openSavedWork({ store, meanwhile }: SavingPlaces, image: ImageInfo): Promise<OpenedJournal> {
   let opened = await Journal.open(store, image, await homeOf(store, image));

@@ -112,7 +112,7 @@ export class ImageSeries {
     if (damaged)
       session.notify({
         level: 'warning',
-        text: 'The list of finished images could not be read as a whole; some are shown as new.',
+        text: 'The list of finished images could not be read completely; some are shown as new.',
       });
     return new ImageSeries(session, parts, records, known);
   }

@@ -131,7 +131,7 @@ function between(whole: OnnxGraph, from: Port, to: Port): OnnxGraph {
   }
   throw new SamError(
     'unsupported',
-    `Of this encoder, ${to.name} depends on more than ${from.name}, or is not of the shape [${to.shape}]: it is no TinyViT of MobileSAM's size.`,
+    `In this encoder, ${to.name} depends on more than ${from.name}, or is not of the shape [${to.shape}]: it is not a TinyViT of MobileSAM's size.`,
   );
 }
 

@@ -80,7 +80,7 @@ function serviceOf({ worker, functions, modelFolders, log = () => {} }: HyphaWor
   const offer = offeredModels(modelFolders);
   let clients = 0;
   const box = servePostbox((channel) => {
-    log(`A client came; ${++clients} are here.`);
+    log(`A client connected; ${++clients} are connected now.`);
     channel.onClose(() => log(`A client left; ${--clients} remain.`));
     serveWorker(channel, worker, { offer });
   });

@@ -80,7 +80,9 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
           client.terminate();
         });
       else serveWorker(channel, worker, { offer });
-      log(`A client came from ${request.headers.origin ?? 'a program'}; ${sockets.clients.size} are here.`);
+      log(
+        `A client connected from ${request.headers.origin ?? 'a program'}; ${sockets.clients.size} are connected now.`,
+      );
     });
   });
   const check = () => {

@@ -118,7 +118,7 @@ export class HyphaClient {
   call({ id }: ServiceInfo, name: string, ...args: readonly unknown[]): Promise<unknown> {
     const [, client, service] = /^([^:@]*):([^:@]*)/.exec(id) ?? [];
     if (client === undefined || service === undefined)
-      throw new SamError('worker_lost', `"${id}" is no id of a service of Hypha (workspace/client:service@app).`);
+      throw new SamError('worker_lost', `"${id}" is not the id of a Hypha service (workspace/client:service@app).`);
     return this.peer.ask(client, `services.${service}.${name}`, args);
   }
 

@@ -95,7 +95,7 @@ export class Peer {
       const heartbeat = () => {
         clearTimeout(timer);
         timer = setTimeout(() => {
-          fail(new SamError('worker_lost', `Nothing was heard of ${to} for ${Math.round(silence / 1000)} s.`));
+          fail(new SamError('worker_lost', `Nothing was heard from ${to} for ${Math.round(silence / 1000)} s.`));
         }, silence);
       };
       heartbeat();
