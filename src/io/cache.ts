@@ -80,6 +80,17 @@ export class LruCache<Key, Value> {
   }
 }
 
+/** A cache with a limit in entries, whatever their sizes: what was used longest ago goes first. */
+export class LruEntries<Key, Value> extends LruCache<Key, Value> {
+  constructor(most: number) {
+    super(most * ENTRY_BYTES);
+  }
+
+  override set(key: Key, value: Value): void {
+    super.set(key, value, 0);
+  }
+}
+
 function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || (error as { code?: unknown }).code === 'cancelled');
 }

@@ -1,3 +1,4 @@
+import { LruEntries } from '../io/cache.js';
 import type { Size } from '../ndimage/array.js';
 import { type DecoderVariant, emitDecoder, emitPrepare } from '../onnx/sam/emit.js';
 import type { SamDecoderWeights } from '../onnx/sam/weights.js';
@@ -33,8 +34,8 @@ export class FastDecoder implements DecoderGraphs {
   readonly batch: number;
   private readonly prepare: Readonly<Record<'few' | 'many', LazySession>>;
   private readonly variants: Readonly<Record<DecoderVariant, LazySession>>;
-  /** Prepared features by variant and embedding id, the most recently used last. */
-  private readonly prepared = new Map<string, Readonly<Record<string, OrtTensor>>>();
+  /** Prepared features by variant and embedding id. */
+  private readonly prepared = new LruEntries<string, Readonly<Record<string, OrtTensor>>>(PREPARED_IMAGES);
 
   constructor(
     private readonly runtime: OrtRuntime,
@@ -105,13 +106,9 @@ export class FastDecoder implements DecoderGraphs {
   ): Promise<Readonly<Record<string, OrtTensor>>> {
     const key = `${variant} ${id}`;
     const known = this.prepared.get(key);
-    this.prepared.delete(key);
-    const image = known ?? (await this.runPrepare(variant, features.data));
+    if (known) return known;
+    const image = await this.runPrepare(variant, features.data);
     this.prepared.set(key, image);
-    for (const oldest of this.prepared.keys()) {
-      if (this.prepared.size <= PREPARED_IMAGES) break;
-      this.prepared.delete(oldest);
-    }
     return image;
   }
 

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { LruEntries } from '../io/cache.js';
 import type { EncodeOptions } from '../model/image-encoder.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import type { Embedding } from '../model/sam-tensors.js';
@@ -22,11 +23,9 @@ export interface ServeOptions {
 }
 
 export function serveWorker(channel: Channel, worker: SamWorker, { offer }: ServeOptions = {}): void {
-  const kept = new Map<string, Embedding>();
+  const kept = new LruEntries<string, Embedding>(KEPT);
   const keep = (embedding: Embedding) => {
-    kept.delete(embedding.id);
     kept.set(embedding.id, embedding);
-    for (const oldest of kept.keys()) if (kept.size > KEPT) kept.delete(oldest);
     return embedding;
   };
   const find = (sent: unknown): Embedding => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { LruCache } from '../../src/io/cache.js';
+import { LruCache, LruEntries } from '../../src/io/cache.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 
 describe('LruCache', () => {
@@ -18,6 +18,24 @@ describe('LruCache', () => {
       }
       assert.ok(cache.bytes <= cache.limit);
     }
+  });
+
+  it('of entries, keeps so many of the last used, whatever their sizes', () => {
+    const cache = new LruEntries<string, string>(2);
+    cache.set('a', 'first');
+    cache.set('b', 'second');
+    cache.get('a');
+    cache.set('c', 'third');
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((key) => cache.get(key)),
+      ['first', undefined, 'third'],
+    );
+    cache.set('a', 'again');
+    cache.set('d', 'fourth');
+    assert.deepEqual(
+      ['a', 'c', 'd'].map((key) => cache.get(key)),
+      ['again', undefined, 'fourth'],
+    );
   });
 
   it('loads a key once for all who ask, and forgets failures', async () => {
