@@ -3,7 +3,7 @@ import type { Size } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { intersectionArea } from '../ndimage/mask-sets.js';
 import { EMPTY_MASK } from '../ndimage/rle.js';
-import type { SegmentContext } from '../segmentation/context.js';
+import type { ImageContext } from '../segmentation/context.js';
 import { segmentFromBox } from '../segmentation/from-prompts.js';
 import { TRACK_OPTIONS, type TrackOptions } from '../segmentation/tracking/options.js';
 import { type Track, trackAcrossFrames } from '../segmentation/tracking/track.js';
@@ -32,7 +32,7 @@ export interface TrackAccuracy {
  * @param frames length of the series
  */
 export async function trackAccuracy(
-  context: Omit<SegmentContext, 'plane'>,
+  context: ImageContext,
   truth: ReadonlyMap<number, Mask>,
   frames: number,
   size: Size,

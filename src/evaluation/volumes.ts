@@ -3,7 +3,7 @@ import type { LabelImage } from '../ndimage/array.js';
 import { threeAxes } from '../ndimage/label.js';
 import type { Mask } from '../ndimage/mask.js';
 import { maskFromLabels } from '../ndimage/rle.js';
-import type { SegmentContext } from '../segmentation/context.js';
+import type { ImageContext } from '../segmentation/context.js';
 import { segmentFromBox } from '../segmentation/from-prompts.js';
 import type { ProjectOptions } from '../segmentation/volume/options.js';
 import { projectThroughVolume } from '../segmentation/volume/project.js';
@@ -38,7 +38,7 @@ export interface VolumeAccuracyOptions extends TaskOptions {
 
 /** @param labels [Z, H, W], of the whole volume that the context's embeddings are of */
 export async function volumeAccuracy(
-  context: Omit<SegmentContext, 'plane'>,
+  context: ImageContext,
   labels: LabelImage,
   id: number,
   { projections = PROJECTION_NAMES, iouThreshold = 0.8, boxExtension = 0.025, signal }: VolumeAccuracyOptions = {},

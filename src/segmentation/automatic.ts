@@ -6,7 +6,7 @@ import type { AmgState, AmgThresholds } from './amg/state.js';
 import { type ApgOptions, type ApgState, generateApg, initializeApg, type RejectedPoint } from './apg.js';
 import { automaticModes, chooseMode, defined, thresholdsInForce } from './automatic-choices.js';
 import type { ApgThresholds, AutomaticMode, AutomaticThresholds } from './automatic-settings.js';
-import type { SegmentContext } from './context.js';
+import type { ImageContext, SegmentContext } from './context.js';
 import { eachPlane, type PlaneTask } from './each-plane.js';
 import { generateInstances, labelsOf } from './instances/generate.js';
 import { type InstanceOptions, initializeInstances } from './instances/initialize.js';
@@ -163,7 +163,7 @@ export interface AutomaticVolume {
  * @param context its `plane` is not used: planes 0 … planes - 1 are segmented
  */
 export async function automaticVolume(
-  context: Omit<SegmentContext, 'plane'>,
+  context: ImageContext,
   planes: number,
   given: AutomaticVolumeOptions & TaskOptions = {},
 ): Promise<AutomaticVolume> {

@@ -1,3 +1,5 @@
+import type { Place } from '../embeddings/cache.js';
+import type { PlaneBox } from '../embeddings/image-embeddings.js';
 import type { EncoderInput, Following, ObjectSizes } from '../model/model-spec.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
@@ -23,21 +25,16 @@ export interface EmbeddingSource {
   /** Whether a single point means the instance decoder's object under it (`ModelSpec.pointsByInstances`). */
   readonly pointsByInstances?: boolean;
   /** `tile` counts as in `tiling.tiles` and must be given exactly if there is a tiling. Its frame is the outer box. */
-  embedding(at: { readonly plane: number; readonly tile?: number }, task?: TaskOptions): Promise<Embedding>;
+  embedding(at: Place, task?: TaskOptions): Promise<Embedding>;
   /**
    * Maps of objects by the model's instance decoder: of a plane or tile, or of any box of a plane, which is encoded for
    * that alone, perhaps as its mirror image (the maps are turned back). Absent where the model has none.
    */
-  instanceMaps?(
-    at:
-      | { readonly plane: number; readonly tile?: number }
-      | { readonly plane: number; readonly box: YXYX; readonly mirrored?: boolean },
-    task?: TaskOptions,
-  ): Promise<InstanceMaps>;
+  instanceMaps?(at: Place | PlaneBox, task?: TaskOptions): Promise<InstanceMaps>;
   /** The recorded pixels of a part of a plane, [h, w] or [h, w, c]; absent where only embeddings are known. */
   pixels?(at: { readonly plane: number; readonly box: YXYX }, task?: TaskOptions): Promise<Tensor>;
   /** Whether `embedding` would answer without encoding; absent if nobody can tell. */
-  isReady?(at: { readonly plane: number; readonly tile?: number }): Promise<boolean>;
+  isReady?(at: Place): Promise<boolean>;
 }
 
 /** Enough to answer prompts. */
@@ -55,3 +52,6 @@ export interface SegmentContext extends PromptContext {
   /** How the model wants objects to be followed through planes (`ModelSpec.following`). */
   readonly following?: Following;
 }
+
+/** All planes of an image. */
+export type ImageContext = Omit<SegmentContext, 'plane'>;

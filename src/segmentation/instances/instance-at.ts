@@ -1,3 +1,4 @@
+import type { Place } from '../../embeddings/cache.js';
 import { LruCache } from '../../io/cache.js';
 import type { InstanceMaps } from '../../model/sam-tensors.js';
 import type { LabelImage, Size, YX } from '../../ndimage/array.js';
@@ -26,7 +27,7 @@ const kept = new WeakMap<EmbeddingSource, LruCache<string, LabelImage>>();
  */
 export async function instanceAt(
   embeddings: EmbeddingSource,
-  place: { readonly plane: number; readonly tile?: number },
+  place: Place,
   size: Size,
   at: YX,
   task: TaskOptions = {},

@@ -3,7 +3,7 @@ import { innermostPixel } from '../../ndimage/distance.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { maskFromLabels, maskFromSpans, maskSpans } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
-import type { SegmentContext } from '../context.js';
+import type { ImageContext } from '../context.js';
 import { segmentFromPoints } from '../from-prompts.js';
 import { PROJECT_OPTIONS, type ProjectOptions } from './options.js';
 import { projectThroughVolume } from './project.js';
@@ -44,7 +44,7 @@ interface Anchor {
  * @returns [Z, H, W], ids 1 … n by falling score
  */
 export async function propagateObjects(
-  context: Omit<SegmentContext, 'plane'>,
+  context: ImageContext,
   linked: LabelImage,
   options: PropagateOptions & TaskOptions = {},
 ): Promise<LabelImage> {

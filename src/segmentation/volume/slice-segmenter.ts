@@ -1,4 +1,4 @@
-import type { SegmentContext } from '../context.js';
+import type { ImageContext } from '../context.js';
 import { segmentFromMask } from '../from-prompts.js';
 import { contrastOf, surroundingsOf } from './contrast.js';
 import type { SliceSegmenter } from './projection.js';
@@ -6,7 +6,7 @@ import type { SliceSegmenter } from './projection.js';
 /** The model as projection and tracking use it: from a neighbour's mask to a mask. */
 
 /** With tiles, the tile follows the mask from plane to plane. */
-export function sliceSegmenter(context: Omit<SegmentContext, 'plane'>): SliceSegmenter {
+export function sliceSegmenter(context: ImageContext): SliceSegmenter {
   return async (plane, from, projection, { signal }) => {
     const soft = projection.softMask && { boxExtension: 0, maxPoints: SOFT_MASK_POINTS };
     const { mask, predictedIou } = await segmentFromMask({ ...context, plane }, from, {

@@ -12,7 +12,7 @@ import {
   thresholdsInForce,
 } from '../../segmentation/automatic-choices.js';
 import type { AutomaticMode } from '../../segmentation/automatic-settings.js';
-import type { SegmentContext } from '../../segmentation/context.js';
+import type { ImageContext } from '../../segmentation/context.js';
 import { automaticWork, secondsOf } from '../../segmentation/estimate.js';
 import { wholeImages } from '../../segmentation/parts.js';
 import { withPreset } from '../../segmentation/presets.js';
@@ -33,7 +33,7 @@ import type { AutomaticSettings, AutomaticThresholds, ObjectRecord, SessionState
  * answered at once. An object keeps its id, and with it its colour, while thresholds move. Lives as long as the
  * annotator that has it, hence is forgotten with the image and the model.
  */
-export interface AnnotatorContext extends Omit<SegmentContext, 'plane'> {
+export interface AnnotatorContext extends ImageContext {
   /** How fast the worker was seen to be; without it there are no estimates. */
   readonly pace?: Pace;
 }

@@ -1,6 +1,6 @@
 import type { LabelImage } from '../../ndimage/array.js';
 import type { AutomaticState, AutomaticVolumeOptions } from '../../segmentation/automatic.js';
-import type { SegmentContext } from '../../segmentation/context.js';
+import type { ImageContext } from '../../segmentation/context.js';
 import { wholeImages } from '../../segmentation/parts.js';
 import type { SliceSegmenter } from '../../segmentation/volume/projection.js';
 import type { TaskOptions } from '../../task.js';
@@ -26,7 +26,7 @@ export class AutomaticVolume {
    */
   constructor(
     private readonly single: AutomaticPlanes,
-    private readonly context: Omit<SegmentContext, 'plane'>,
+    private readonly context: ImageContext,
     private readonly planes: number,
     private readonly segment: SliceSegmenter,
   ) {}
