@@ -1,4 +1,5 @@
 import type { SamError } from '../errors.js';
+import { concatBytes } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 
 /**
@@ -105,13 +106,7 @@ async function bodyOf(response: Response, url: string | URL, { signal, onProgres
     done += value.length;
     onProgress({ done, total: Math.max(expected, done), message });
   }
-  const bytes = new Uint8Array(done);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
+  return concatBytes(chunks);
 }
 
 /** 400 ms, then 1.6 s; longer if the server says so. */

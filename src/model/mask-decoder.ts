@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { lengthOf, writeParts } from '../ndimage/array.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { readModel } from '../onnx/read.js';
 import { batchDecoder } from '../onnx/sam/batch.js';
@@ -199,11 +200,5 @@ export function slicePrompts(
 
 function concatenate(parts: readonly Float32Array[]): Float32Array {
   if (parts.length === 1) return parts[0];
-  const result = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  let position = 0;
-  for (const part of parts) {
-    result.set(part, position);
-    position += part.length;
-  }
-  return result;
+  return writeParts(new Float32Array(lengthOf(parts)), parts);
 }

@@ -77,3 +77,23 @@ export function tensor<T extends TypedArray>(data: T, shape: readonly number[]):
 export function pack<T extends TypedArray>(data: T): T {
   return data.byteLength === data.buffer.byteLength ? data : (data.slice() as T);
 }
+
+/** Bytes one after the other, in new memory. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  return writeParts(new Uint8Array(lengthOf(parts)), parts);
+}
+
+/** How many elements all parts have. */
+export function lengthOf(parts: readonly { readonly length: number }[]): number {
+  return parts.reduce((length, part) => length + part.length, 0);
+}
+
+/** Puts the parts into `whole` one after the other, from its start on, and gives it back. */
+export function writeParts<T extends Uint8Array | Float32Array>(whole: T, parts: readonly ArrayLike<number>[]): T {
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

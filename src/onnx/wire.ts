@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { concatBytes } from '../ndimage/array.js';
 import type { LaterBytes } from './model.js';
 
 /**
@@ -158,15 +159,12 @@ export class WireWriter {
 
   /** @throws SamError `internal` if bytes are still to be made: such files are written piece by piece */
   finish(): Uint8Array {
-    const result = new Uint8Array(this.length);
-    let position = 0;
-    for (const piece of this.pieces) {
-      if (!(piece instanceof Uint8Array))
+    return concatBytes(
+      this.pieces.map((piece) => {
+        if (piece instanceof Uint8Array) return piece;
         throw new SamError('internal', 'The model has weights that are not read yet.');
-      result.set(piece, position);
-      position += piece.length;
-    }
-    return result;
+      }),
+    );
   }
 
   private key(field: number, type: number): void {

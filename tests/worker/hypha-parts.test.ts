@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { decodeMulti } from '@msgpack/msgpack';
-import { joined, lengthOf, packed, piece } from '../../src/worker/hypha/parts.js';
+import { lengthOf } from '../../src/ndimage/array.js';
+import { joined, packed, piece } from '../../src/worker/hypha/parts.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 
 describe('messages of Hypha in parts', () => {

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { concatBytes } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { ByteSource } from '../bytes.js';
 import { readAll } from '../bytes.js';
@@ -120,11 +121,5 @@ export function withJpegTables(tile: Uint8Array, tables: Uint8Array | undefined,
   if (storedRgb) parts.push(Uint8Array.of(0xff, 0xee, 0, 14, 0x41, 0x64, 0x6f, 0x62, 0x65, 0, 100, 0, 0, 0, 0, 0));
   if (tables && tables.length > 4) parts.push(tables.subarray(2, tables.length - 2));
   parts.push(tile.subarray(2));
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return concatBytes(parts);
 }

@@ -1,6 +1,6 @@
 import { SamError } from '../../errors.js';
 import { itemAt } from '../../items.js';
-import { dtypeOf, type Tensor, type TypedArray } from '../../ndimage/array.js';
+import { concatBytes, dtypeOf, type Tensor, type TypedArray } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { compress } from '../compression/compress.js';
 import { metresPer, type PixelSize } from '../pixel-size.js';
@@ -32,14 +32,7 @@ export interface TiffWriteOptions extends TaskOptions {
 
 /** A whole TIFF file. */
 export async function encodeTiff(image: Tensor, options: TiffWriteOptions = {}): Promise<Uint8Array> {
-  const parts = await tiffParts(image, options);
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return concatBytes(await tiffParts(image, options));
 }
 
 /** The same file as parts to be written one after the other, for files that fit no single array. */

@@ -1,3 +1,4 @@
+import { lengthOf, writeParts } from '../../ndimage/array.js';
 import type { Constant } from '../graph.js';
 
 /** Weight matrices multiplied out beforehand: [rows, columns], row-major. */
@@ -25,12 +26,8 @@ export function transposed({ dims, data }: Constant): Constant {
 
 /** One below the other; all have as many columns. */
 export function stacked(...parts: readonly Constant[]): Constant {
-  const data = new Float32Array(parts.reduce((length, part) => length + part.data.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data, at);
-    at += part.data.length;
-  }
+  const values = parts.map(({ data }) => data);
+  const data = writeParts(new Float32Array(lengthOf(values)), values);
   return { dims: [data.length / parts[0].dims[1], parts[0].dims[1]], data };
 }
 

@@ -1,4 +1,5 @@
 import { crc32c } from '../../io/compression/crc32c.js';
+import { concatBytes } from '../../ndimage/array.js';
 import { parseJson } from './saved-fields.js';
 
 /**
@@ -26,7 +27,7 @@ export async function seal(values: readonly unknown[]): Promise<Sealed> {
   });
   const body = encode(lines.join(''));
   const digest = await sha256(body);
-  return { bytes: concat(encode(`${digest}\n`), body), digest };
+  return { bytes: concatBytes([encode(`${digest}\n`), body]), digest };
 }
 
 export async function unseal(bytes: Uint8Array): Promise<Unsealed> {
@@ -84,10 +85,3 @@ async function sha256(bytes: Uint8Array): Promise<string> {
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(a.length + b.length);
-  bytes.set(a);
-  bytes.set(b, a.length);
-  return bytes;
-}

@@ -1,4 +1,5 @@
 import { ExtensionCodec, encode } from '@msgpack/msgpack';
+import { lengthOf, writeParts } from '../../ndimage/array.js';
 
 /**
  * Messages as lists of their parts, in order: what is large in them stays where it is until the bytes are sent. An image of
@@ -53,10 +54,6 @@ function header(length: number): Uint8Array {
   return bytes;
 }
 
-export function lengthOf(parts: Parts): number {
-  return parts.reduce((length, part) => length + part.length, 0);
-}
-
 /**
  * One after the other.
  *
@@ -64,13 +61,7 @@ export function lengthOf(parts: Parts): number {
  */
 export function joined(parts: Parts, room?: Uint8Array): Uint8Array {
   const length = lengthOf(parts);
-  const whole = room && room.length >= length ? room.subarray(0, length) : new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return writeParts(room && room.length >= length ? room.subarray(0, length) : new Uint8Array(length), parts);
 }
 
 /** What lies from one byte to another: a view, where it is within one part. */

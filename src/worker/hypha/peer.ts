@@ -1,7 +1,8 @@
 import { decodeMulti } from '@msgpack/msgpack';
 import { SamError } from '../../errors.js';
+import { lengthOf } from '../../ndimage/array.js';
 import { MessageCache } from './message-cache.js';
-import { joined, lengthOf, type Parts, packed, piece } from './parts.js';
+import { joined, type Parts, packed, piece } from './parts.js';
 import { isIterator, Streams } from './streams.js';
 import { errorToWire, fromWire, type MethodReference, toWire } from './values.js';
 
