@@ -140,7 +140,7 @@ describe('opening an image in a window', () => {
     assert.equal(features.data.length, 256 * 64 * 64);
     await annotator.open(image('other', [16, 24], 'yx'), { embeddings: before });
     assert.equal(annotator.session.state.image?.name, 'other');
-    assert.match(annotator.embeddingNotes.join(' '), /embeddings of -e are not used/);
+    assert.match(annotator.embeddingNotes.join(' '), /embeddings given with -e are not used/);
     await annotator.close();
   });
 

@@ -105,7 +105,7 @@ describe('a checkpoint at an address', function () {
         if (done >= PART && troubles.length === 0) troubles = [breaksOff, refuses, breaksOff];
       },
     });
-    await assert.rejects(gone, { code: 'not_found', message: /broke off.*it goes on from there/ });
+    await assert.rejects(gone, { code: 'not_found', message: /broke off.*the next attempt resumes from there/ });
     const before = (await listKeys(store)).length;
     assert.ok(before >= 2, 'a part and what it is of');
     asked = [];
