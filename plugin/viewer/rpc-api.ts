@@ -1,3 +1,4 @@
+import { arrayOver, isDtype } from '../../src/ndimage/array.js';
 import type { ChannelControls } from './channels.js';
 import type { PaintInteraction } from './interactions/paint.js';
 import type { LayerStack } from './layer-stack.js';
@@ -65,17 +66,6 @@ const EXTRAS: ViewerExtras = {
   sections: true,
   view: true,
   readout: true,
-};
-
-const NDARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> = {
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  float32: Float32Array,
-  float64: Float64Array,
 };
 
 /** CSS pixels; in narrower windows the image comes first, and the sidebar opens by its button. */
@@ -187,13 +177,12 @@ function plain(data: unknown): unknown {
   if (Array.isArray(data)) return data.map(plain);
   const array = data as { _rtype?: string; _rdtype: string; _rvalue: ArrayBuffer; _rshape: number[] } | null;
   if (array?._rtype !== 'ndarray') return data;
-  const ArrayType = NDARRAYS[array._rdtype];
-  if (!ArrayType) throw new Error(`Coordinates of type ${array._rdtype} are not supported.`);
+  if (!isDtype(array._rdtype)) throw new Error(`Coordinates of type ${array._rdtype} are not supported.`);
   const nest = (values: unknown[], shape: number[]): unknown[] => {
     const [count, ...inner] = shape;
     if (count === undefined || inner.length === 0) return values;
     const length = values.length / count;
     return Array.from({ length: count }, (_, i) => nest(values.slice(i * length, (i + 1) * length), inner));
   };
-  return nest(Array.from(new ArrayType(array._rvalue)), array._rshape);
+  return nest(Array.from(arrayOver(array._rdtype, array._rvalue)), array._rshape);
 }

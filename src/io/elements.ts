@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
-import { allocate, type Dtype, type TypedArray } from '../ndimage/array.js';
+import { allocate, bytesOfDtype, type Dtype, isDtype, type TypedArray } from '../ndimage/array.js';
+import { halfToFloat } from '../ndimage/half.js';
 
 /**
  * Numbers as files hold them to numbers as we hold them. Files also have booleans (read as uint8), half floats (read as
@@ -7,23 +8,15 @@ import { allocate, type Dtype, type TypedArray } from '../ndimage/array.js';
  */
 export type FileDtype = Dtype | 'bool' | 'float16' | 'int64' | 'uint64';
 
-const BYTES: Record<FileDtype, number> = {
-  bool: 1,
-  int8: 1,
-  uint8: 1,
-  int16: 2,
-  uint16: 2,
-  int32: 4,
-  uint32: 4,
-  int64: 8,
-  uint64: 8,
-  float16: 2,
-  float32: 4,
-  float64: 8,
-};
+/** Those that are not held as they are. */
+const BYTES = { bool: 1, float16: 2, int64: 8, uint64: 8 } as const;
+
+export function isFileDtype(name: unknown): name is FileDtype {
+  return isDtype(name) || (typeof name === 'string' && Object.hasOwn(BYTES, name));
+}
 
 export function bytesPerElement(dtype: FileDtype): number {
-  return BYTES[dtype];
+  return isDtype(dtype) ? bytesOfDtype(dtype) : BYTES[dtype];
 }
 
 /** The dtype that values of `dtype` are given in. */
@@ -36,7 +29,7 @@ export function memoryDtype(dtype: FileDtype): Dtype {
 
 /** `bytes` as numbers, in a buffer of their own. Extra bytes at the end that do not make up an element are ignored. */
 export function decodeElements(bytes: Uint8Array, dtype: FileDtype, littleEndian: boolean): TypedArray {
-  const size = BYTES[dtype];
+  const size = bytesPerElement(dtype);
   const length = Math.floor(bytes.length / size);
   const own = new Uint8Array(length * size);
   own.set(bytes.subarray(0, own.length));
@@ -80,14 +73,4 @@ export function exactNumbers(values: BigInt64Array | BigUint64Array): Float64Arr
     numbers[i] = number;
   }
   return numbers;
-}
-
-/** IEEE 754 binary16 bits as a number. */
-export function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

@@ -43,6 +43,8 @@ const CONSTRUCTORS = {
   float64: Float64Array,
 } as const;
 
+export const DTYPES = Object.keys(CONSTRUCTORS) as readonly Dtype[];
+
 export type ArrayOf<D extends Dtype> = InstanceType<(typeof CONSTRUCTORS)[D]>;
 
 export function allocate<D extends Dtype>(dtype: D, length: number): ArrayOf<D> {
@@ -52,6 +54,10 @@ export function allocate<D extends Dtype>(dtype: D, length: number): ArrayOf<D> 
 /** The array of a type that a whole buffer holds. @throws RangeError if it holds no whole number of elements */
 export function arrayOver<D extends Dtype>(dtype: D, buffer: ArrayBuffer): ArrayOf<D> {
   return new CONSTRUCTORS[dtype](buffer) as ArrayOf<D>;
+}
+
+export function bytesOfDtype(dtype: Dtype): number {
+  return CONSTRUCTORS[dtype].BYTES_PER_ELEMENT;
 }
 
 export function isDtype(name: unknown): name is Dtype {

@@ -27,13 +27,14 @@ export function fromHalf(halves: Uint16Array): Float32Array<ArrayBuffer> {
 
 /** The number that each of the 65,536 bit patterns stands for. */
 export function halfValues(): Float32Array {
-  table ??= Float32Array.from({ length: 65536 }, (_, bits) => numberOf(bits));
+  table ??= Float32Array.from({ length: 65536 }, (_, bits) => halfToFloat(bits));
   return table;
 }
 
 let table: Float32Array | undefined;
 
-function numberOf(bits: number): number {
+/** IEEE 754 binary16 bits as a number. */
+export function halfToFloat(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >>> 10) & 0x1f;
   const fraction = bits & 0x3ff;

@@ -1,6 +1,6 @@
 import { SamError } from '../errors.js';
-import { exactNumbers, halfToFloat } from '../io/elements.js';
-import { dtypeOf, pack, sizeOf, type Tensor, type TypedArray } from '../ndimage/array.js';
+import { bytesPerElement, exactNumbers, type FileDtype, isFileDtype, swapBytes, viewElements } from '../io/elements.js';
+import { DTYPES, dtypeOf, pack, sizeOf, type Tensor, type TypedArray } from '../ndimage/array.js';
 import { shortly } from './problem.js';
 
 /**
@@ -117,18 +117,17 @@ export function fromRpcArray(value: unknown): Tensor {
 function decode({ _rvalue, _rdtype }: Partial<RpcArray>): TypedArray {
   const code = String(_rdtype).replace(/^[<>|=]/, '');
   const dtype = (Object.hasOwn(CODES, code) ? CODES[code] : undefined) ?? code;
-  const make = Object.hasOwn(READERS, dtype) ? READERS[dtype] : undefined;
-  const width = WIDTHS[dtype];
-  if (make === undefined || width === undefined)
+  if (!isFileDtype(dtype))
     throw new SamError(
       'unsupported',
-      `Arrays of type ${String(_rdtype).slice(0, 40)} are not supported; convert to ${Object.keys(READERS).slice(0, 8).join(', ')}.`,
+      `Arrays of type ${String(_rdtype).slice(0, 40)} are not supported; convert to ${DTYPES.join(', ')}.`,
     );
+  const width = bytesPerElement(dtype);
   const bytes = bytesOf(_rvalue);
   if (String(_rdtype).startsWith('>')) swapBytes(new Uint8Array(bytes), width);
   if (bytes.byteLength % width !== 0)
     throw new SamError('invalid_image', `${bytes.byteLength} bytes are no whole number of ${dtype} values.`);
-  return make(bytes);
+  return numbersOf(dtype, bytes);
 }
 
 /** A copy: aligned, and nobody else's. */
@@ -154,35 +153,17 @@ function plainArray(data: ArrayBufferView): TypedArray {
   return (data as TypedArray).slice() as TypedArray;
 }
 
-const READERS: Readonly<Record<string, (bytes: ArrayBuffer) => TypedArray>> = {
-  uint8: (bytes) => new Uint8Array(bytes),
-  int8: (bytes) => new Int8Array(bytes),
-  uint16: (bytes) => new Uint16Array(bytes),
-  int16: (bytes) => new Int16Array(bytes),
-  uint32: (bytes) => new Uint32Array(bytes),
-  int32: (bytes) => new Int32Array(bytes),
-  float32: (bytes) => new Float32Array(bytes),
-  float64: (bytes) => new Float64Array(bytes),
-  bool: (bytes) => new Uint8Array(bytes).map((value) => (value ? 1 : 0)),
-  uint8c: (bytes) => new Uint8Array(bytes),
-  int64: (bytes) => narrowSigned(new BigInt64Array(bytes)),
-  uint64: (bytes) => narrowUnsigned(new BigUint64Array(bytes)),
-  float16: (bytes) => Float32Array.from(new Uint16Array(bytes), halfToFloat),
-};
-
-/** numpy's short names, which say the order of bytes before them: '>u2'. */
-const CODES: Readonly<Record<string, string>> = {
-  ...{ u1: 'uint8', i1: 'int8', u2: 'uint16', i2: 'int16', u4: 'uint32', i4: 'int32', u8: 'uint64', i8: 'int64' },
-  ...{ f2: 'float16', f4: 'float32', f8: 'float64', b1: 'bool', '?': 'bool' },
-};
-
-function swapBytes(bytes: Uint8Array, width: number): void {
-  for (let at = 0; at + width <= bytes.length; at += width) bytes.subarray(at, at + width).reverse();
+function numbersOf(dtype: FileDtype, bytes: ArrayBuffer): TypedArray {
+  if (dtype === 'bool') return new Uint8Array(bytes).map((value) => (value ? 1 : 0));
+  if (dtype === 'int64') return narrowSigned(new BigInt64Array(bytes));
+  if (dtype === 'uint64') return narrowUnsigned(new BigUint64Array(bytes));
+  return viewElements(bytes, dtype, bytes.byteLength / bytesPerElement(dtype));
 }
 
-const WIDTHS: Readonly<Record<string, number>> = {
-  ...{ uint8: 1, int8: 1, bool: 1, uint8c: 1, uint16: 2, int16: 2, float16: 2 },
-  ...{ uint32: 4, int32: 4, float32: 4, float64: 8, int64: 8, uint64: 8 },
+/** numpy's short names, which say the order of bytes before them ('>u2'), and ImJoy's for clamped bytes. */
+const CODES: Readonly<Record<string, string>> = {
+  ...{ u1: 'uint8', i1: 'int8', u2: 'uint16', i2: 'int16', u4: 'uint32', i4: 'int32', u8: 'uint64', i8: 'int64' },
+  ...{ f2: 'float16', f4: 'float32', f8: 'float64', b1: 'bool', '?': 'bool', uint8c: 'uint8' },
 };
 
 function narrowSigned(values: BigInt64Array): TypedArray {

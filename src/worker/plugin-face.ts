@@ -3,7 +3,16 @@ import { itemAt } from '../items.js';
 import { resolveModel } from '../model/registry.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import { buildPrompts, type ObjectPrompt, postprocessMask, toImage } from '../model/transforms.js';
-import { allocate, arrayOver, type Dtype, dtypeOf, isDtype, sizeOf, type Tensor, tensor } from '../ndimage/array.js';
+import {
+  arrayOver,
+  bytesOfDtype,
+  type Dtype,
+  dtypeOf,
+  isDtype,
+  sizeOf,
+  type Tensor,
+  tensor,
+} from '../ndimage/array.js';
 import { maskToBitmap } from '../ndimage/rle.js';
 import type { Progress } from '../task.js';
 import { VERSION } from '../version.js';
@@ -133,7 +142,7 @@ function tensorOf(array: NdArray): Tensor {
   const { _rvalue: buffer, _rshape: shape, _rdtype: dtype } = array ?? {};
   if (!isDtype(dtype) || !Array.isArray(shape) || !(buffer instanceof ArrayBuffer))
     throw new SamError('invalid_image', 'Expected an ndarray { _rtype, _rvalue, _rshape, _rdtype } of a numeric type.');
-  if (buffer.byteLength !== sizeOf(shape) * allocate(dtype, 0).BYTES_PER_ELEMENT)
+  if (buffer.byteLength !== sizeOf(shape) * bytesOfDtype(dtype))
     throw new SamError('invalid_image', `${buffer.byteLength} bytes do not fill ${dtype} [${shape}].`);
   return tensor(arrayOver(dtype, buffer), shape);
 }

@@ -1,4 +1,5 @@
 import { itemAt } from '../../../src/items.js';
+import { arrayOver, DTYPES, isDtype } from '../../../src/ndimage/array.js';
 
 /** What `view_image` and `set_image` accept, as pixel values; and values to a canvas under contrast limits. */
 export interface ImagePixels {
@@ -10,18 +11,6 @@ export interface ImagePixels {
   /** True if the values are a finished picture (RGB, or decoded from a file), to be shown as they are. */
   readonly finished: boolean;
 }
-
-const ARRAYS: Record<string, new (buffer: ArrayBuffer) => ArrayLike<number>> = {
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  float32: Float32Array,
-  float64: Float64Array,
-};
 
 interface ItkStyleImage {
   readonly imageType: { readonly dimension: number; readonly componentType: string; readonly components: number };
@@ -61,8 +50,8 @@ async function decodePicture(blob: Blob): Promise<ImagePixels> {
 }
 
 function fromNdarray({ _rdtype, _rshape, _rvalue }: Ndarray): ImagePixels {
-  const ArrayType = ARRAYS[_rdtype];
-  if (!ArrayType) throw new Error(`Images of type ${_rdtype} are not supported; use one of ${Object.keys(ARRAYS)}.`);
+  const dtype = _rdtype === 'bool' ? 'uint8' : _rdtype;
+  if (!isDtype(dtype)) throw new Error(`Images of type ${_rdtype} are not supported; use one of ${DTYPES},bool.`);
   const [height, width, components = 1] = _rshape;
   if (height === undefined || width === undefined || _rshape.length > 3 || ![1, 3, 4].includes(components))
     throw new Error(`An image has the shape [H, W], [H, W, 3] or [H, W, 4]; got [${_rshape}].`);
@@ -70,7 +59,7 @@ function fromNdarray({ _rdtype, _rshape, _rvalue }: Ndarray): ImagePixels {
     width,
     height,
     components,
-    values: new ArrayType(_rvalue),
+    values: arrayOver(dtype, _rvalue),
     finished: components > 1 && _rdtype === 'uint8',
   };
 }
