@@ -316,8 +316,7 @@ export class MicroSamApp {
   }
 
   private tell(error: unknown): void {
-    const { code, message } = asSamError(error);
-    if (code !== 'cancelled') this.annotator.session.notify({ level: 'error', text: message, code });
+    this.annotator.session.report(error);
   }
 
   private async showTiles(shown: boolean): Promise<void> {

@@ -1,4 +1,4 @@
-import { asSamError, SamError } from '../errors.js';
+import { SamError } from '../errors.js';
 import type { RecordingView } from '../io/recording.js';
 import type { ImageDisplay } from '../presenter/image/image-display.js';
 import type { PresenterOptions } from '../presenter/presenter-options.js';
@@ -17,10 +17,7 @@ export function displayOptions(
   };
   /** What goes wrong is shown. */
   const tell = (work: Promise<void>) => {
-    work.catch((error) => {
-      const { code, message } = asSamError(error);
-      if (code !== 'cancelled') annotator.session.notify({ level: 'error', text: message, code });
-    });
+    work.catch((error) => annotator.session.report(error));
   };
   return {
     readPixels: (_, plane) => display().picture(plane),
@@ -30,8 +27,7 @@ export function displayOptions(
         try {
           return await render(box, size);
         } catch (error) {
-          const { code, message } = asSamError(error);
-          if (code !== 'cancelled') annotator.session.notify({ level: 'error', text: message, code });
+          annotator.session.report(error);
           throw error;
         }
       };

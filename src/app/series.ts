@@ -1,6 +1,5 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
-import { asSamError } from '../errors.js';
 import { blobBytes } from '../io/bytes.js';
 import { naturalOrder } from '../io/folder/file-names.js';
 import { listFolder } from '../io/folder/listing.js';
@@ -202,8 +201,7 @@ export class PageSeries {
     try {
       await work;
     } catch (error) {
-      const { code, message } = asSamError(error);
-      if (code !== 'cancelled') this.annotator.session.notify({ level: 'error', text: message, code });
+      this.annotator.session.report(error);
     }
   }
 }

@@ -379,8 +379,8 @@ export class AnnotationSession implements SessionActions {
     }
   }
 
-  /** Tells the user; being cancelled needs no telling. */
-  private report(error: unknown): SamError {
+  /** Tells the user what went wrong; being cancelled needs no telling. */
+  report(error: unknown): SamError {
     const known = asSamError(error);
     if (known.code !== 'cancelled') this.notify({ level: 'error', text: known.message, code: known.code });
     return known;
