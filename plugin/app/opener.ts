@@ -14,9 +14,9 @@ import { memoryStore } from '../../src/io/stores/memory.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import { serverStore } from '../../src/io/stores/server.js';
 import { itemAt } from '../../src/items.js';
+import { download } from '../download.js';
 import { furtherViews } from '../panel/parts.js';
 import { LastAsked, type MayOpen } from './last-asked.js';
-import { download } from './save.js';
 
 type Opening = NonNullable<Parameters<PageAnnotator['open']>[1]>;
 

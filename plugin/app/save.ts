@@ -7,6 +7,7 @@ import type { NamedBytes } from '../../src/io/stores/zip.js';
 import { labelExport } from '../../src/session/label-export.js';
 import type { SessionState } from '../../src/session/state.js';
 import type { TaskOptions } from '../../src/task.js';
+import { download } from '../download.js';
 
 /** The committed objects as files of one format, handed to the browser to save. */
 export async function saveObjects(
@@ -51,13 +52,3 @@ async function downloadAll(written: readonly NamedBytes[]): Promise<void> {
 
 /** 2 GB of labels. */
 const MOST_PIXELS = 2 ** 29;
-
-/** Hands a file to the browser to save. */
-export function download(name: string, bytes: Uint8Array): void {
-  const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: 'application/octet-stream' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}

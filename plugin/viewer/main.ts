@@ -1,6 +1,7 @@
 import 'ol/ol.css';
 import './styles.css';
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
+import { download } from '../download.js';
 import { listenToDrops } from '../dropped-files.js';
 import { rpcWithOpener } from '../opener-rpc.js';
 import { type Dispose, letGo } from '../remote-functions.js';
@@ -81,14 +82,9 @@ element('zoom-fit').addEventListener('click', () => stage.fit());
 element('toggle-sidebar').addEventListener('click', () =>
   openSidebar(document.body.classList.contains('sidebar-closed')),
 );
-element('save-picture').addEventListener('click', async () => {
-  const png = await takeScreenshot();
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([png as BlobPart], { type: 'image/png' }));
-  link.download = 'view.png';
-  link.click();
-  window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-});
+element('save-picture').addEventListener('click', async () =>
+  download('view.png', await takeScreenshot(), 'image/png'),
+);
 
 listenToDrops({
   onFiles: (files) => {
