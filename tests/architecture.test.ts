@@ -48,16 +48,40 @@ interface Import {
   readonly file: string;
   readonly target: string;
   readonly external: boolean;
+  /** All that the target exports is exported again. */
+  readonly all?: boolean;
 }
 
 const IMPORT = /^(?:import|export) [^;]*? from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
 
 function importsOf(file: string): Import[] {
-  return [...readFileSync(file, 'utf8').matchAll(IMPORT)].map(([, ...names]) => {
+  return [...readFileSync(file, 'utf8').matchAll(IMPORT)].map(([whole, ...names]) => {
     const name = names.find((one) => one !== undefined) as string;
     const external = !name.startsWith('.');
     const target = external ? name : path.join(path.dirname(file), name.replace(/\.js$/, '.ts'));
-    return { file, target, external };
+    return { file, target, external, all: whole.startsWith('export *') };
+  });
+}
+
+const DECLARED =
+  /^export (?:declare )?(?:abstract )?(?:async )?(?:function\*?|const|let|class|interface|type|enum) (\w+)/gm;
+
+const withoutComments = (code: string) => code.replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '');
+
+/** Those that may use what a file exports, also by way of files that export all of it again. */
+function importersOf(file: string, imports: readonly Import[]): string[] {
+  const direct = imports.filter(({ target }) => target === file);
+  return direct.flatMap((one) => [one.file, ...(one.all ? importersOf(one.file, imports) : [])]);
+}
+
+/** Names that files export, and that neither they nor those that import them say again. */
+function unusedExports(codes: ReadonlyMap<string, string>, imports: readonly Import[]): string[] {
+  const says = (file: string, name: string) => codes.get(file)?.match(new RegExp(`\\b${name}\\b`, 'g'))?.length ?? 0;
+  return [...codes].flatMap(([file, code]) => {
+    const importers = importersOf(file, imports);
+    return [...code.matchAll(DECLARED)]
+      .filter(([, name]) => says(file, name) < 2 && importers.every((importer) => says(importer, name) === 0))
+      .map(([, name]) => `${file}: ${name}`);
   });
 }
 
@@ -105,6 +129,17 @@ describe('architecture', () => {
       external: false,
     }));
     assert.deepEqual(circleIn([b, c, a]), ['b.ts', 'c.ts', 'a.ts', 'b.ts']);
+  });
+
+  it('what is exported has a user in the program itself, or is public', () => {
+    const codes = new Map(sources.map((file) => [file, withoutComments(readFileSync(file, 'utf8'))]));
+    assert.deepEqual(unusedExports(codes, imports), []);
+    const made = new Map([
+      ['a.ts', 'export const used = 1;\nexport function own() {}\nown();\nexport type Lost = 1;'],
+      ['b.ts', "import { used } from './a.js';\nuse(used);"],
+      ['c.ts', 'type Lost = 2;'],
+    ]);
+    assert.deepEqual(unusedExports(made, [{ file: 'b.ts', target: 'a.ts', external: false }]), ['a.ts: Lost']);
   });
 
   it('node: modules appear only where there is a Node process', () => {

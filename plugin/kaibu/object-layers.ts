@@ -159,19 +159,15 @@ export class PolygonObjects implements ObjectsOnScreen {
   }
 }
 
-/** A GeoJSON string of all objects, one MultiPolygon per colour. */
-export function objectsGeoJson(objects: readonly ViewObject[], height: number): string {
-  return collection(objectFeatures(objects, height, FILL.committed_objects));
-}
-
 /** Opacity of the inside, as two hexadecimal digits. Kaibu draws no dashes: what is only proposed is nearly empty. */
-const FILL: Readonly<Record<ObjectLayerName, string>> = {
+export const FILL: Readonly<Record<ObjectLayerName, string>> = {
   committed_objects: '55',
   auto_segmentation: '11',
   current_object: '55',
 };
 
-function objectFeatures(objects: readonly ViewObject[], height: number, fill: string): Feature[] {
+/** One MultiPolygon per colour. */
+export function objectFeatures(objects: readonly ViewObject[], height: number, fill: string): Feature[] {
   return [...masksByColor(objects)].map(([color, masks]) => colorFeature(color, masks, height, fill));
 }
 

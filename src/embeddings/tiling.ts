@@ -1,5 +1,5 @@
 import { SamError } from '../errors.js';
-import type { Size, YXYX } from '../ndimage/array.js';
+import type { Size } from '../ndimage/array.js';
 
 /**
  * Whether and how to cut an image into tiles. The encoder sees 1024 pixels along the longer side, whatever it is given,
@@ -48,11 +48,6 @@ export function checkTiles<T extends TileChoice>(tiles: T): T {
     `Tiles of ${tiles.tileShape.join(' x ')} px are too small for the model; expected at least ${SMALLEST_TILE} px. A few hundred are usual, e.g. 512 x 512 with a halo of 64 x 64.`,
     { details: { got: [...tiles.tileShape], expected: SMALLEST_TILE } },
   );
-}
-
-/** From one object's drawn box, in pixels: the diameter of a disk inside a square of the same area. */
-export function diameterFromBox([top, left, bottom, right]: YXYX): number {
-  return Math.sqrt(Math.abs(bottom - top) * Math.abs(right - left));
 }
 
 const WHOLE_LIMIT = 1500;

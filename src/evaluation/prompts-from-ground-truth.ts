@@ -26,13 +26,6 @@ export const STANDARD_SETTINGS: readonly PromptSetting[] = [
   { positives: 0, negatives: 0, box: true },
 ];
 
-/** All combinations of 1, 2, 4, 8, 16 positives with 0, 1, 2, 4, 8, 16 negatives, without and with box. */
-export function settingsGrid(): PromptSetting[] {
-  return [false, true].flatMap((box) =>
-    [1, 2, 4, 8, 16].flatMap((positives) => [0, 1, 2, 4, 8, 16].map((negatives) => ({ positives, negatives, box }))),
-  );
-}
-
 /** Pixels that negatives keep away from the object, and the room around its box they are drawn from. */
 const DILATION = 5;
 

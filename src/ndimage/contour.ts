@@ -42,11 +42,6 @@ export function maskOutlines(mask: Mask): Outline[] {
   }));
 }
 
-/** All rings, holes included; enough for even-odd filling. */
-export function maskRings(mask: Mask): Ring[] {
-  return maskOutlines(mask).flatMap(({ outer, holes }) => [outer, ...holes]);
-}
-
 /**
  * Walks the crack with the foreground on the right, starting along the upper edge of pixel `start`. Where two pixels
  * touch only at a corner it stays with its own. If it comes by such a corner twice, the loop in between is a ring of its

@@ -22,18 +22,6 @@ export function erode(image: Tensor, { structure = 'faces', iterations = 1 }: Mo
   return repeat(image, structure, iterations, 0);
 }
 
-/** Dilation, then erosion, in a frame large enough that the border of the image does not erode. */
-export function close(image: Tensor, options: MorphologyOptions = {}): Bitmap {
-  const margin = options.iterations ?? 1;
-  const padded = pad(image, margin);
-  return pad(erode(dilate(padded, options), options), -margin, image.shape);
-}
-
-/** Erosion, then dilation. */
-export function open(image: Tensor, options: MorphologyOptions = {}): Bitmap {
-  return dilate(erode(image, options), options);
-}
-
 /**
  * Fills background that is enclosed: not connected through faces to the border of the image.
  *
@@ -111,23 +99,4 @@ function spread(
     }
   }
   return out;
-}
-
-/** Grows every axis by `margin` zeros on both sides, or shrinks it to `shape` for a negative margin. */
-function pad(image: Tensor, margin: number, shape?: readonly number[]): Bitmap {
-  const [depth, height, width] = threeAxes(image.shape);
-  const target = shape ?? image.shape.map((length) => length + 2 * margin);
-  const [newDepth, newHeight, newWidth] = threeAxes(target);
-  const marginZ = image.shape.length === 3 ? margin : 0;
-  const data = new Uint8Array(newDepth * newHeight * newWidth);
-  for (let z = 0, p = 0; z < newDepth; z++) {
-    for (let y = 0; y < newHeight; y++) {
-      for (let x = 0; x < newWidth; x++, p++) {
-        const [sz, sy, sx] = [z - marginZ, y - margin, x - margin];
-        const inside = sz >= 0 && sy >= 0 && sx >= 0 && sz < depth && sy < height && sx < width;
-        if (inside && image.data[(sz * height + sy) * width + sx] !== 0) data[p] = 1;
-      }
-    }
-  }
-  return { data, shape: target };
 }

@@ -1,24 +1,9 @@
 import type { TypedArray } from './array.js';
 
 /**
- * Value ranges of an image. NaN and infinities do not count. `channel` of `channels` picks one channel of interleaved
- * data.
- */
-
-export function finiteRange(data: TypedArray, channel = 0, channels = 1): [low: number, high: number] {
-  let low = Infinity;
-  let high = -Infinity;
-  for (let p = channel; p < data.length; p += channels) {
-    const value = data[p];
-    if (value < low && value !== -Infinity) low = value;
-    if (value > high && value !== Infinity) high = value;
-  }
-  return low <= high ? [low, high] : [0, 0];
-}
-
-/**
  * Percentiles (0..100) with linear interpolation between ranks, as numpy.percentile. 8- and 16-bit data is counted,
- * other data selected; 0 where there is no finite value.
+ * other data selected; NaN and infinities do not count, and without any finite value it is 0. `channel` of `channels`
+ * picks one channel of interleaved data.
  */
 export function percentiles(data: TypedArray, percents: readonly number[], channel = 0, channels = 1): number[] {
   if (data instanceof Uint8Array || data instanceof Uint16Array)

@@ -54,14 +54,6 @@ function rowsCrossed(y0: number, y1: number, height: number): [number, number] {
   return [Math.max(0, low), Math.min(height, high)];
 }
 
-/** An ellipse with the given centre and half axes, as a ring of `vertices` points. */
-export function ellipseRing([y, x]: YX, [radiusY, radiusX]: YX, vertices = 64): YX[] {
-  return Array.from({ length: vertices }, (_, k) => {
-    const angle = (2 * Math.PI * k) / vertices;
-    return [y + radiusY * Math.sin(angle), x + radiusX * Math.cos(angle)] as const;
-  });
-}
-
 /** A brush stroke: every pixel whose centre is within `radius` of the path; a single point paints a disk. */
 export function rasterizeStroke(path: readonly YX[], radius: number, [height, width]: Size): Mask {
   if (path.length === 0) return EMPTY_MASK;

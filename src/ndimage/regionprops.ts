@@ -1,8 +1,8 @@
-import type { LabelImage, Tensor, YX } from './array.js';
+import type { Tensor, YX } from './array.js';
 import { hullArea } from './convex-hull.js';
 import type { Mask } from './mask.js';
 import { erode } from './morphology.js';
-import { maskSpans, masksFromLabels, maskToBitmap } from './rle.js';
+import { maskSpans, maskToBitmap } from './rle.js';
 import { surfaceArea } from './surface-area.js';
 
 /**
@@ -45,11 +45,6 @@ export interface RegionOptions {
   readonly scale?: readonly [y: number, x: number];
   /** [H, W] or [H, W, C]; measured under the object. */
   readonly image?: Tensor;
-}
-
-/** All labels of an [H, W] image, ids ascending. */
-export function regionProperties(labels: LabelImage, options: RegionOptions = {}): Map<number, RegionProperties> {
-  return new Map([...masksFromLabels(labels)].map(([id, mask]) => [id, maskProperties(mask, options)]));
 }
 
 export function maskProperties(mask: Mask, { scale = [1, 1], image }: RegionOptions = {}): RegionProperties {

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { asSamError, ERROR_CODES, SamError } from '../errors.js';
+import { asSamError, SamError } from '../errors.js';
 import { itemAt } from '../items.js';
 import { isHandle } from './handle.js';
 import { isArrayLike, plainNumbers, scalarOf } from './ndarray.js';
@@ -86,12 +86,4 @@ function isOptions(value: unknown): boolean {
 export function encodeError(error: unknown): SamError {
   const known = asSamError(error);
   return new SamError(known.code, `${known.code}: ${known.message}`, { details: known.details, cause: error });
-}
-
-/** The error behind a text that `encodeError` made; for callers on the other side. */
-export function decodeError(error: unknown): SamError {
-  const text = error instanceof Error ? error.message : String(error);
-  const [, word, message] = /(?:^|\b)([a-z_]+): ([\s\S]*)$/.exec(text) ?? [];
-  const code = ERROR_CODES.find((known) => known === word);
-  return code && message !== undefined ? new SamError(code, message) : new SamError('internal', text);
 }

@@ -1,8 +1,6 @@
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { correctionPoints } from '../../src/evaluation/iterative-prompting.js';
 import { promptFromObject } from '../../src/evaluation/prompts-from-ground-truth.js';
-import { volumeIou } from '../../src/evaluation/volume-iou.js';
-import { objectOf } from '../../src/evaluation/volumes.js';
 import { openNdarray } from '../../src/io/ndarray.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { LabelImage, Size, Tensor } from '../../src/ndimage/array.js';
@@ -28,6 +26,8 @@ import { readFrames, readStack } from '../support/real-stacks.js';
 import { realWorker } from '../support/real-worker.js';
 import { clickInLargestError, middleOf } from '../support/simulated-clicks.js';
 import { stackContext } from '../support/stack-source.js';
+import { objectOf } from '../support/volume-accuracy.js';
+import { volumeIou } from '../support/volume-iou.js';
 import { atLeast, atMost, type Figure, reported } from './figure.js';
 
 /**

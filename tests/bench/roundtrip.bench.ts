@@ -1,14 +1,14 @@
 import { decode } from 'fast-png';
 import { fromArrayBuffer } from 'geotiff';
 import * as zarr from 'zarrita';
-import { cocoToLabels } from '../../src/io/results/coco.js';
 import { exportLabels } from '../../src/io/results/export.js';
-import { geoJsonToLabels } from '../../src/io/results/geojson.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import type { NamedBytes } from '../../src/io/stores/zip.js';
 import { zarritaStore } from '../../src/io/zarr/zarrita-store.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
 import { maxLabel } from '../../src/ndimage/label.js';
+import { cocoToLabels } from '../support/coco-reader.js';
+import { featuresOf, paintedByDefinition } from '../support/geojson-reader.js';
 import { randomLabels } from '../support/labels.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 import { atMost, type Figure, reported } from './figure.js';
@@ -21,7 +21,7 @@ const READERS: Readonly<Record<string, (files: NamedBytes[], shape: readonly num
     png: async ([{ bytes }]) => decode(bytes).data,
     'ome-zarr': readZarr,
     'ome-zarr-0.4': readZarr,
-    geojson: async ([{ bytes }], shape) => geoJsonToLabels(new TextDecoder().decode(bytes), shape).data,
+    geojson: async ([{ bytes }], shape) => paintedByDefinition(featuresOf(new TextDecoder().decode(bytes)), shape).data,
     coco: async ([{ bytes }], shape) => cocoToLabels(new TextDecoder().decode(bytes), shape).data,
   };
 

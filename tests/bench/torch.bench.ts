@@ -1,6 +1,7 @@
 import * as ort from 'onnxruntime-node';
 import { emitVit } from '../../src/onnx/sam/emit-vit.js';
-import { joinedParts, modelFiles } from '../../src/onnx/write-parts.js';
+import { modelFiles } from '../../src/onnx/write-parts.js';
+import { joinedParts } from '../support/joined-parts.js';
 import { torchPython } from '../support/python.js';
 import { seededRandom } from '../support/random.js';
 import { encoderOf, TorchComparison, torchPackages } from '../support/torch-comparison.js';

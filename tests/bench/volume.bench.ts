@@ -1,6 +1,3 @@
-import { trackAccuracy } from '../../src/evaluation/tracking.js';
-import { objectOf, type VolumeAccuracy, volumeAccuracy } from '../../src/evaluation/volumes.js';
-import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
@@ -12,9 +9,12 @@ import { PROJECTION_NAMES, type ProjectionName } from '../../src/segmentation/vo
 import { sliceSegmenter } from '../../src/segmentation/volume/slice-segmenter.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { dataItems, dataPath, hasData } from '../support/data.js';
+import { volumePhantom } from '../support/phantom-stack.js';
 import { everyNth, middle, readFrames, readStack } from '../support/real-stacks.js';
 import { realWorker } from '../support/real-worker.js';
 import { stackContext } from '../support/stack-source.js';
+import { trackAccuracy } from '../support/track-accuracy.js';
+import { objectOf, type VolumeAccuracy, volumeAccuracy } from '../support/volume-accuracy.js';
 import { atLeast, atMost, type Figure, median, reported } from './figure.js';
 
 /**

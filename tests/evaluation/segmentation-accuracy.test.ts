@@ -8,7 +8,7 @@ import {
   separateObjects,
 } from '../../src/evaluation/segmentation-accuracy.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
-import { assign } from '../../src/ndimage/assignment.js';
+import { assign } from '../support/assignment.js';
 import { labelsFromPicture, randomDisks } from '../support/blobs.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 

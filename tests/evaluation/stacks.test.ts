@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { trackAccuracy } from '../../src/evaluation/tracking.js';
-import { volumeIou } from '../../src/evaluation/volume-iou.js';
-import { objectOf, volumeAccuracy } from '../../src/evaluation/volumes.js';
 import { readPlane } from '../../src/io/image.js';
 import { openImage } from '../../src/io/open.js';
-import { dividingPhantom, volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { LabelImage, Size, Tensor } from '../../src/ndimage/array.js';
 import { fullMask, translateMask } from '../../src/ndimage/rle.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { dataItems, dataPath, withData } from '../support/data.js';
 import { nodeWorker } from '../support/node-engine.js';
+import { dividingPhantom, volumePhantom } from '../support/phantom-stack.js';
 import { stackContext } from '../support/stack-source.js';
+import { trackAccuracy } from '../support/track-accuracy.js';
+import { objectOf, volumeAccuracy } from '../support/volume-accuracy.js';
+import { volumeIou } from '../support/volume-iou.js';
 
 /** Planes `first` to `first + count - 1` of a stack in one file. */
 async function planesOf(file: string, first: number, count: number): Promise<Tensor> {

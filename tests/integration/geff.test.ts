@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { dividingPhantom } from '../../src/io/phantom/phantom-stack.js';
 import { writeGeff } from '../../src/io/results/geff.js';
 import { napariTracks } from '../../src/io/results/napari-tracks.js';
 import { folderStore } from '../../src/io/stores/fs.js';
+import { dividingPhantom } from '../support/phantom-stack.js';
 import { pythonVenv, runPython, withPython } from '../support/python.js';
 
 interface ReadGraph {

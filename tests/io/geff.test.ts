@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import * as zarr from 'zarrita';
-import { dividingPhantom } from '../../src/io/phantom/phantom-stack.js';
 import type { Lineages } from '../../src/io/results/ctc.js';
 import { exportLabels } from '../../src/io/results/export.js';
 import { napariTracks } from '../../src/io/results/napari-tracks.js';
+import { dividingPhantom } from '../support/phantom-stack.js';
 
 /** Read with zarrita here; tests/integration reads it with the library of the format's authors. */
 describe('GEFF', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { dividingPhantom } from '../../src/io/phantom/phantom-stack.js';
 import type { Lineages } from '../../src/io/results/ctc.js';
 import { exportLabels } from '../../src/io/results/export.js';
 import { napariTracks, parseNapariTracks, tracksCsv } from '../../src/io/results/napari-tracks.js';
+import { dividingPhantom } from '../support/phantom-stack.js';
 
 describe('napari tracks', () => {
   const { labels, parents } = dividingPhantom({ planes: 6, size: [60, 80] });

@@ -8,17 +8,20 @@ import path from 'node:path';
 import { build } from 'esbuild';
 import { strToU8, zipSync } from 'fflate';
 import { SamError } from '../../src/errors.js';
+import { memoryBytes } from '../../src/io/bytes.js';
 import { blobStore } from '../../src/io/stores/blobs.js';
 import { folderStore } from '../../src/io/stores/fs.js';
 import { httpStore } from '../../src/io/stores/http.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { deleteAll, listKeys, prefixStore } from '../../src/io/stores/prefix.js';
-import { zipFiles, zipStore } from '../../src/io/stores/zip.js';
+import { archiveStore, zipFiles } from '../../src/io/stores/zip.js';
 import { zarritaStore } from '../../src/io/zarr/zarrita-store.js';
+import { openZipArchive } from '../../src/io/zip-archive.js';
 import { storeContract } from '../contracts/store.js';
 import { oddFolderStore, oddFolders } from '../support/odd-folders.js';
 
 const withCode = (code: string) => (error: unknown) => error instanceof SamError && error.code === code;
+const zipStore = async (archive: Uint8Array) => archiveStore(await openZipArchive(memoryBytes(archive, 'zip')));
 const newFolder = () => mkdtempSync(path.join(os.tmpdir(), 'stores-'));
 
 storeContract('memory', async () => ({ store: memoryStore() }));

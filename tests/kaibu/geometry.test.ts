@@ -14,7 +14,7 @@ import {
   whyRefused,
 } from '../../plugin/kaibu/geometry.js';
 import { encodeBmp, planeRenderer } from '../../plugin/kaibu/image.js';
-import { labelUpdate, objectsGeoJson } from '../../plugin/kaibu/object-layers.js';
+import { FILL, labelUpdate, objectFeatures } from '../../plugin/kaibu/object-layers.js';
 import type { Feature, Geometry } from '../../plugin/kaibu/window.js';
 import {
   canvasBox,
@@ -201,7 +201,7 @@ describe('objects for the viewer', () => {
   });
 
   it('GeoJSON holds every pixel of every object in at most 24 features', () => {
-    const { features } = JSON.parse(objectsGeoJson(objects, HEIGHT)) as { features: Feature[] };
+    const features = objectFeatures(objects, HEIGHT, FILL.committed_objects);
     assert.ok(features.length <= 24);
     const polygons = features.reduce(
       (sum, { geometry }) => sum + (geometry.type === 'MultiPolygon' ? geometry.coordinates.length : 0),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { decodeCounts, encodeCounts, fromCocoRle, toCocoRle } from '../../src/ndimage/coco-rle.js';
+import { encodeCounts, toCocoRle } from '../../src/ndimage/coco-rle.js';
 import { maskFromBitmap } from '../../src/ndimage/rle.js';
 import { randomBitmap } from '../support/blobs.js';
+import { decodeCounts, fromCocoRle } from '../support/coco-reader.js';
 import { seededRandom } from '../support/random.js';
 
 describe('ndimage/coco-rle', () => {
@@ -21,11 +22,7 @@ describe('ndimage/coco-rle', () => {
     }
   });
 
-  it('reads large counts, and refuses what is no code or does not fill the image', () => {
+  it('packs large counts, too', () => {
     assert.deepEqual(decodeCounts(encodeCounts([16777216, 5, 3, 100000, 1])), [16777216, 5, 3, 100000, 1]);
-    assert.throws(() => decodeCounts('o'), RangeError);
-    assert.throws(() => decodeCounts(' '), RangeError);
-    assert.throws(() => fromCocoRle({ size: [2, 2], counts: [1, 2] }), /cover 3 pixels/);
-    assert.throws(() => fromCocoRle({ size: [2, 2], counts: [1, 9] }), /leaves the image/);
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { finiteRange, percentiles } from '../../src/ndimage/normalize.js';
+import { percentiles } from '../../src/ndimage/normalize.js';
 import { seededRandom } from '../support/random.js';
 
 /** numpy.percentile by sorting. */
@@ -34,15 +34,12 @@ describe('ndimage/normalize', () => {
 
   it('NaN and infinities do not count, and nothing finite gives 0', () => {
     const data = Float32Array.of(Number.NaN, 3, Infinity, 1, -Infinity, 2);
-    assert.deepEqual(finiteRange(data), [1, 3]);
     assert.deepEqual(percentiles(data, [0, 50, 100]), [1, 2, 3]);
-    assert.deepEqual(finiteRange(Float32Array.of(Number.NaN)), [0, 0]);
     assert.deepEqual(percentiles(Float32Array.of(Number.NaN), [50]), [0]);
   });
 
   it('one channel of interleaved data', () => {
     const data = Uint16Array.of(1, 500, 2, 600, 3, 700);
-    assert.deepEqual(finiteRange(data, 1, 2), [500, 700]);
     assert.deepEqual(percentiles(data, [50], 1, 2), [600]);
   });
 });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { commandOfKey, findCommands, helpModel, keysMarkdown, paletteModel } from '../../src/presenter/keys.js';
+import { commandOfKey, findCommands, helpModel, paletteModel } from '../../src/presenter/keys.js';
 import { panelModel, timeLeft } from '../../src/presenter/panel/panel.js';
 import { COMMAND_LIST, COMMANDS } from '../../src/session/commands/commands.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { TOOLS } from '../../src/session/state.js';
+import { keysMarkdown } from '../support/keys-page.js';
 import { WALK_IMAGE } from '../support/session-walk.js';
 
 const press = (code: string, ctrl = false, shift = false) => ({ code, ctrl, shift, alt: false });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Size, YX, YXYX } from '../../src/ndimage/array.js';
+import { ellipseRing } from '../../src/ndimage/ellipse.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
-import { ellipseRing, rasterizeStroke } from '../../src/ndimage/rasterize.js';
+import { rasterizeStroke } from '../../src/ndimage/rasterize.js';
 import { fullMask, paintMask } from '../../src/ndimage/rle.js';
 import type { SegmentContext } from '../../src/segmentation/context.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
@@ -68,7 +69,7 @@ describe('segmentation/segment-prompts', () => {
 
   it('a drawn shape is its pixels and their box', () => {
     const [{ prompt }] = planObjects(
-      [{ kind: 'ellipse', id: 'e', ring: ellipseRing([50, 60], [10, 20]), plane: 0 }],
+      [{ kind: 'ellipse', id: 'e', ring: ellipseRing([40, 40, 60, 80]), plane: 0 }],
       SIZE,
       false,
     );

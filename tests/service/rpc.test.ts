@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { MessageChannel } from 'node:worker_threads';
-import { decodeError } from '../../src/service/call.js';
+import { ERROR_CODES, SamError } from '../../src/errors.js';
 import { fromRpcArray } from '../../src/service/ndarray.js';
 import { arrayImage, discService } from '../support/disc-service.js';
 import { rpcPeer } from '../support/rpc-peer.js';
+
+/** The error behind a text that `encodeError` made. */
+function decodeError(error: unknown): SamError {
+  const text = error instanceof Error ? error.message : String(error);
+  const [, word, message] = /(?:^|\b)([a-z_]+): ([\s\S]*)$/.exec(text) ?? [];
+  const code = ERROR_CODES.find((known) => known === word);
+  return code && message !== undefined ? new SamError(code, message) : new SamError('internal', text);
+}
 
 describe('service over imjoy-rpc', () => {
   let close = () => {};

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
@@ -11,6 +10,7 @@ import { exportSession, importSession } from '../../src/session/saving/session-f
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, ObjectRecord } from '../../src/session/state.js';
 import { nodeWorker } from '../support/node-engine.js';
+import { volumePhantom } from '../support/phantom-stack.js';
 import { type CountingContext, stackContext } from '../support/stack-source.js';
 
 /** With the real model, on a volume whose objects are known. */

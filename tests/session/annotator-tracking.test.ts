@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { dividingPhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { maskIou } from '../../src/ndimage/mask-sets.js';
 import { maskCentroid, maskFromLabels } from '../../src/ndimage/rle.js';
@@ -10,6 +9,7 @@ import { exportSession, importSession } from '../../src/session/saving/session-f
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo } from '../../src/session/state.js';
 import { nodeWorker } from '../support/node-engine.js';
+import { dividingPhantom } from '../support/phantom-stack.js';
 import { type CountingContext, stackContext } from '../support/stack-source.js';
 
 /** With the real model, on a series whose tracks and division are known. */

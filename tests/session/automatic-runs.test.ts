@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { KeptPlanes } from '../../src/cli/batch/kept-planes.js';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
-import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import type { LabelImage } from '../../src/ndimage/array.js';
 import { makeTiling } from '../../src/ndimage/blocking.js';
@@ -21,6 +20,7 @@ import type { SessionState } from '../../src/session/state.js';
 import { Pace, pacedWorker } from '../../src/worker/pace.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { oracleSource } from '../support/oracle-maps.js';
+import { volumePhantom } from '../support/phantom-stack.js';
 
 const worker = {} as SamWorker;
 const noEmbedding = { embedding: () => Promise.reject(new Error('Not needed.')) };

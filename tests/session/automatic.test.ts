@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
-import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { resolveModel } from '../../src/model/registry.js';
 import { panelAutomatic } from '../../src/presenter/panel/panel-automatic.js';
 import { AUTOMATIC_PRESETS } from '../../src/segmentation/presets.js';
@@ -12,6 +11,7 @@ import { AnnotationSession } from '../../src/session/session.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { nodeWorker, singleEmbedding } from '../support/node-engine.js';
 import { oracleSource } from '../support/oracle-maps.js';
+import { volumePhantom } from '../support/phantom-stack.js';
 
 /** Automatic segmentation in a session, with the real model on a phantom; 10 x 10 points, since only the steps matter. */
 describe('automatic segmentation in a session', function () {

@@ -8,7 +8,7 @@ import { listKeys } from '../../src/io/stores/prefix.js';
 import { paintLayer } from '../../src/session/layers.js';
 import type { Autosave } from '../../src/session/saving/autosave.js';
 import { ImageSeries, type SeriesParts } from '../../src/session/series/image-series.js';
-import { joinTables, parseCsv, TABLE } from '../../src/session/series/series-table.js';
+import { parseCsv, SeriesTable, TABLE } from '../../src/session/series/series-table.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo } from '../../src/session/state.js';
 import { DiscAnnotator } from '../support/disc-annotator.js';
@@ -334,14 +334,18 @@ describe('image series', () => {
     await assert.rejects(new Folder(['a', 'a']).run(), /same name/);
   });
 
-  it('tables are joined by column name, with cells quoted', () => {
-    const joined = joinTables([
-      { name: 'a, "b"', csv: 'label,area\r\n1,5\r\n' },
-      { name: 'c', csv: 'area,"mean, DAPI"\r\n7,"x ""y"""\r\n' },
-      { name: 'empty', csv: 'label\r\n' },
-      { name: 'short', csv: 'label,area\r\n2\r\n' },
+  it('tables are joined by column name, with cells quoted', async () => {
+    const csv = new Map([
+      ['a, "b"', 'label,area\r\n1,5\r\n'],
+      ['c', 'area,"mean, DAPI"\r\n7,"x ""y"""\r\n'],
+      ['empty', 'label\r\n'],
+      ['short', 'label,area\r\n2\r\n'],
     ]);
-    assert.deepEqual(parseCsv(joined), [
+    const output = memoryStore();
+    const table = new SeriesTable([...csv.keys()], memoryStore(), output);
+    for (const [name, text] of csv) await table.set(name, text);
+    await table.written();
+    assert.deepEqual(parseCsv(new TextDecoder().decode(await output.get(TABLE))), [
       ['image', 'label', 'area', 'mean, DAPI'],
       ['a, "b"', '1', '5', ''],
       ['c', '', '7', 'x "y"'],

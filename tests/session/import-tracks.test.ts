@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { memoryBytes } from '../../src/io/bytes.js';
-import { dividingPhantom } from '../../src/io/phantom/phantom-stack.js';
 import { labelsToCtc } from '../../src/io/results/ctc.js';
 import { napariTracks, tracksCsv } from '../../src/io/results/napari-tracks.js';
 import { type NamedBytes, zipFiles } from '../../src/io/stores/zip.js';
@@ -11,6 +10,7 @@ import { importTracks, trackFiles } from '../../src/session/loading/import-track
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ObjectRecord } from '../../src/session/state.js';
 import { DiscAnnotator } from '../support/disc-annotator.js';
+import { dividingPhantom } from '../support/phantom-stack.js';
 
 const FRAMES = 6;
 const { labels, parents } = dividingPhantom({ planes: FRAMES, size: [96, 128] });

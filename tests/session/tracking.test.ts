@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { asSamError } from '../../src/errors.js';
-import { dividingPhantom } from '../../src/io/phantom/phantom-stack.js';
 import { fullMask, translateMask } from '../../src/ndimage/rle.js';
 import { describeTracks, loadTracks, type TrackLayer, trackIds } from '../../src/session/edits/tracking.js';
 import { recordsFromLabels } from '../../src/session/layers.js';
 import { exportSession, importSession } from '../../src/session/saving/session-file.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import type { ImageInfo, ObjectRecord } from '../../src/session/state.js';
+import { dividingPhantom } from '../support/phantom-stack.js';
 import { randomInteger, seededRandom } from '../support/random.js';
 
 const FRAMES = 8;

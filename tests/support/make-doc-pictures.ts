@@ -5,11 +5,11 @@ import path from 'node:path';
 import { decode, encode } from 'fast-png';
 import type { Browser, Page } from 'playwright-core';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
-import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import type { YX } from '../../src/ndimage/array.js';
 import { AnnotatorPage } from './annotator-page.js';
 import { launchBrowser } from './browser.js';
+import { volumePhantom } from './phantom-stack.js';
 import { startServer } from './start-server.js';
 
 /**

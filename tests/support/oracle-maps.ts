@@ -3,9 +3,9 @@ import { resizedSize } from '../../src/model/transforms.js';
 import { type LabelImage, type Size, type Tensor, tensor, type YXYX } from '../../src/ndimage/array.js';
 import type { Tiling } from '../../src/ndimage/blocking.js';
 import { distanceTransform } from '../../src/ndimage/distance.js';
-import { resizeBilinear } from '../../src/ndimage/resize.js';
 import { masksFromLabels, maskToBitmap } from '../../src/ndimage/rle.js';
 import type { EmbeddingSource } from '../../src/segmentation/context.js';
+import { resizeBilinear } from './resize-bilinear.js';
 
 /**
  * What an instance decoder that knows the labels would say: torch-em's PerObjectDistanceTransform (0.10.9), the target that

@@ -1,6 +1,6 @@
 import { promptGeometry } from '../../plugin/kaibu/geometry.js';
 import { KaibuViewer } from '../../plugin/kaibu/kaibu-viewer.js';
-import { objectsGeoJson } from '../../plugin/kaibu/object-layers.js';
+import { FILL, objectFeatures } from '../../plugin/kaibu/object-layers.js';
 import type { Feature, XY } from '../../plugin/kaibu/window.js';
 import { asSamError } from '../../src/errors.js';
 import { rasterizeStroke } from '../../src/ndimage/rasterize.js';
@@ -201,7 +201,7 @@ function differenceOf(state: SessionState, kaibu: FakeKaibu): string | undefined
     const difference = kaibu.extras
       ? compared(new Map(objects.map((one) => [one.id, labelText(one)])), shown?.objects ?? new Map())
       : compared(
-          featureTexts(JSON.parse(objectsGeoJson(objects, HEIGHT)).features),
+          featureTexts(objectFeatures(objects, HEIGHT, FILL.committed_objects)),
           featureTexts(shown?.features.values() ?? []),
         );
     if (difference) return `${layer} ${difference}`;

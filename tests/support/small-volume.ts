@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { openFile } from '../../src/io/node-open.js';
-import { volumePhantom } from '../../src/io/phantom/phantom-stack.js';
 import { readLabelImage } from '../../src/io/results/label-image.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
+import { volumePhantom } from './phantom-stack.js';
 
 /** The volume that the docs' scripts annotate: three slices, an object at row 24, column 21. */
 const VOLUME = volumePhantom({ seed: 11, size: [96, 128], planes: 3 });

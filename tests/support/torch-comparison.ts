@@ -13,7 +13,8 @@ import type { OnnxModel } from '../../src/onnx/model.js';
 import { emitOfficialDecoder } from '../../src/onnx/sam/emit-official.js';
 import { emitTinyVit } from '../../src/onnx/sam/emit-tiny-vit.js';
 import { emitVit } from '../../src/onnx/sam/emit-vit.js';
-import { joinedParts, modelFiles } from '../../src/onnx/write-parts.js';
+import { modelFiles } from '../../src/onnx/write-parts.js';
+import { joinedParts } from './joined-parts.js';
 import { packagesFolder } from './python.js';
 import { sharedRuntime } from './real-worker.js';
 

@@ -31,8 +31,3 @@ export interface ViewerLayer {
 export function randomId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
-
-/** [r, g, b] of '#rrggbb'. */
-export function rgbOf(color: number): readonly [number, number, number] {
-  return [color >> 16, (color >> 8) & 255, color & 255];
-}

@@ -1,9 +1,8 @@
-import { SamError } from '../../errors.js';
-import { type LabelImage, type Size, sizeOf } from '../../ndimage/array.js';
-import { type CocoRle, decodeCounts, encodeCounts, fromCocoRle, toCocoRle } from '../../ndimage/coco-rle.js';
+import type { LabelImage, Size } from '../../ndimage/array.js';
+import { type CocoRle, encodeCounts, toCocoRle } from '../../ndimage/coco-rle.js';
 import { threeAxes } from '../../ndimage/label.js';
 import type { Mask } from '../../ndimage/mask.js';
-import { masksFromLabels, paintMask, translateMask } from '../../ndimage/rle.js';
+import { masksFromLabels, translateMask } from '../../ndimage/rle.js';
 import type { ObjectFacts } from './geojson.js';
 
 /**
@@ -54,59 +53,6 @@ function categoriesOf(objects: readonly ObjectFacts[]): { id: number; name: stri
   for (const { objectClass, className } of objects)
     if (objectClass !== undefined) names.set(categoryOf(objectClass), className ?? `class ${objectClass}`);
   return [...names].sort(([a], [b]) => a - b).map(([id, name]) => ({ id, name }));
-}
-
-/** Paints the annotations of a COCO text (compressed or plain run lengths) into labels of the given shape. */
-export function cocoToLabels(text: string, shape: readonly number[]): LabelImage {
-  const { images, annotations } = parseCoco(text);
-  const [planes, height, width] = threeAxes(shape);
-  const labels: LabelImage = { data: new Uint32Array(sizeOf(shape)), shape };
-  const planeOf = new Map(images.map((image, index) => [image.id, image.plane ?? index]));
-  for (const { id, label = id, image_id, segmentation } of annotations) {
-    const plane = planeOf.get(image_id) ?? 0;
-    const { size, counts } = segmentation ?? {};
-    const fits = Array.isArray(size) && size[0] === height && size[1] === width && plane < planes;
-    if (!fits || counts === undefined)
-      throw new SamError(
-        'invalid_image',
-        `Annotation ${id} is of plane ${plane}, size [${size}]; expected run lengths of size [${height}, ${width}] in one of ${planes} planes.`,
-      );
-    try {
-      const runs = typeof counts === 'string' ? decodeCounts(counts) : counts;
-      paintMask(labels, fromCocoRle({ size: [height, width], counts: runs }), label, { plane });
-    } catch (cause) {
-      throw new SamError(
-        'invalid_image',
-        `The run lengths of annotation ${id} are damaged: ${(cause as Error).message}`,
-        { cause },
-      );
-    }
-  }
-  return labels;
-}
-
-interface CocoFile {
-  readonly images: readonly { readonly id: number; readonly plane?: number }[];
-  readonly annotations: readonly {
-    readonly id: number;
-    readonly label?: number;
-    readonly image_id: number;
-    readonly segmentation?: { readonly size?: unknown; readonly counts?: string | readonly number[] };
-  }[];
-}
-
-function parseCoco(text: string): CocoFile {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new SamError('invalid_image', 'This COCO file is not JSON; it may be cut off.', { cause });
-  }
-  const file = value as Partial<CocoFile> | null;
-  const isList = (list: unknown) => Array.isArray(list) && list.every((item) => typeof item === 'object' && item);
-  if (typeof file !== 'object' || !file || !isList(file.images) || !isList(file.annotations))
-    throw new SamError('invalid_image', 'This file is JSON but not COCO: expected lists "images" and "annotations".');
-  return file as CocoFile;
 }
 
 /** Run lengths over the whole image, at the cost of the mask's box only. */

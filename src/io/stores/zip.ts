@@ -1,8 +1,7 @@
 import { type Zippable, zip } from 'fflate';
 import { SamError } from '../../errors.js';
-import { type ByteSource, memoryBytes } from '../bytes.js';
 import type { Store } from '../store.js';
-import { openZipArchive, type ZipArchive } from '../zip-archive.js';
+import type { ZipArchive } from '../zip-archive.js';
 import { checkKey, rangeBounds, readOnly } from './key.js';
 
 export interface NamedBytes {
@@ -27,10 +26,6 @@ export function zipFiles(files: Iterable<NamedBytes>): Promise<Uint8Array> {
 }
 
 /** A zip archive as a read-only store; members are read and unpacked when asked for. */
-export async function zipStore(archive: Uint8Array | ByteSource, name = 'zip'): Promise<Store> {
-  return archiveStore(await openZipArchive(archive instanceof Uint8Array ? memoryBytes(archive, name) : archive), name);
-}
-
 export function archiveStore(archive: ZipArchive, name = archive.name): Store {
   const { members } = archive;
   return {

@@ -1,7 +1,5 @@
-import type { LabelImage, Tensor } from '../../ndimage/array.js';
+import type { Tensor } from '../../ndimage/array.js';
 import { gaussianFilter } from '../../ndimage/gaussian.js';
-import { labelComponents, relabelSequential, removeSmall } from '../../ndimage/label.js';
-import { watershed } from '../../ndimage/watershed.js';
 
 /**
  * Maps of an instance decoder → objects: `generate` of `InstanceSegmentationWithDecoder` (micro_sam/instance_segmentation.py,
@@ -66,24 +64,6 @@ export function foregroundMask({ foreground }: PixelMaps, threshold: number): Te
   const data = new Uint8Array(foreground.data.length);
   for (let p = 0; p < data.length; p++) data[p] = foreground.data[p] > threshold ? 1 : 0;
   return { data, shape: foreground.shape };
-}
-
-/**
- * @param minSize objects of fewer pixels become background; their place is not given to others
- * @returns ids 1 … n
- */
-export function labelsFromMaps(
-  maps: PixelMaps,
-  {
-    thresholds = SEED_THRESHOLDS,
-    smoothing = MICRO_SAM_SMOOTHING,
-    minSize = 0,
-  }: { thresholds?: SeedThresholds; smoothing?: Smoothing; minSize?: number } = {},
-): LabelImage {
-  const smoothed = smoothMaps(maps, smoothing);
-  const seeds = labelComponents(seedMask(smoothed, thresholds), 'all').labels;
-  const labels = watershed(smoothed.boundary, seeds, foregroundMask(smoothed, thresholds.foreground));
-  return minSize > 0 ? relabelSequential(removeSmall(labels, minSize)).labels : labels;
 }
 
 /**

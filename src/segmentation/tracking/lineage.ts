@@ -13,8 +13,6 @@ export interface TrackGraph {
   readonly parents: ReadonlyMap<number, number>;
 }
 
-export const EMPTY_GRAPH: TrackGraph = { tracks: new Map(), parents: new Map() };
-
 export function trackRange(graph: TrackGraph, id: number): readonly [first: number, last: number] {
   const frames = [...trackOf(graph, id).keys()];
   return [Math.min(...frames), Math.max(...frames)];

@@ -123,13 +123,6 @@ function withCorrected(record: ObjectRecord, plane: number, { mask, projected }:
   };
 }
 
-export function clearPrompts(): Edit {
-  return {
-    title: 'Clear prompts',
-    change: (state) => (state.prompts.length === 0 ? state : { ...state, prompts: [] }),
-  };
-}
-
 /** Puts the result of a segmentation into its layer, replacing what was there. */
 export function landContent(title: string, result: LayerContent): Edit {
   const objects = result.objects.flatMap((record) => withMasks(record, record.masks) ?? []);

@@ -118,10 +118,6 @@ function withPart(before: ParsedTable | undefined, now: ParsedTable, { t, z }: R
 }
 
 /** Tables of several images as one, with a first column that names the image. CSV by RFC 4180, as io/results/csv.ts writes it. */
-export function joinTables(tables: readonly { readonly name: string; readonly csv: string }[]): string {
-  return joinParsed(tables.map(({ name, csv }) => ({ name, table: parsed(csv) })));
-}
-
 function joinParsed(tables: readonly { readonly name: string; readonly table: ParsedTable }[]): string {
   const columns = [...new Set(tables.flatMap(({ table }) => (table.rows.length > 0 ? table.heads : [])))];
   const head = lineOf(['image', ...columns]);

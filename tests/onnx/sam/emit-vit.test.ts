@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { emitVit } from '../../../src/onnx/sam/emit-vit.js';
 import type { LaterWeight } from '../../../src/onnx/sam/later-weights.js';
-import { joinedParts, modelFiles } from '../../../src/onnx/write-parts.js';
+import { modelFiles } from '../../../src/onnx/write-parts.js';
+import { joinedParts } from '../../support/joined-parts.js';
 import { seededRandom } from '../../support/random.js';
 import { sharedRuntime } from '../../support/real-worker.js';
 

@@ -5,7 +5,6 @@ import { fullMask, translateMask } from '../../../src/ndimage/rle.js';
 import {
   daughtersOf,
   deleteTrack,
-  EMPTY_GRAPH,
   freshIds,
   lineagesOf,
   linkDaughter,
@@ -16,6 +15,8 @@ import {
   swapTracks,
   type TrackGraph,
 } from '../../../src/segmentation/tracking/lineage.js';
+
+const EMPTY_GRAPH: TrackGraph = { tracks: new Map(), parents: new Map() };
 
 const mask = (y: number, x: number): Mask => translateMask(fullMask([2, 2]), y, x);
 const masks = (first: number, last: number, y = 0): Map<number, Mask> =>

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { objectOf } from '../../../src/evaluation/volumes.js';
-import { volumePhantom } from '../../../src/io/phantom/phantom-stack.js';
 import type { LabelImage } from '../../../src/ndimage/array.js';
 import { automaticVolume } from '../../../src/segmentation/automatic.js';
 import { anchorPoints, propagateObjects } from '../../../src/segmentation/volume/propagate-objects.js';
 import { nodeWorker } from '../../support/node-engine.js';
 import { oracleSource } from '../../support/oracle-maps.js';
+import { volumePhantom } from '../../support/phantom-stack.js';
 import { stackContext } from '../../support/stack-source.js';
+import { objectOf } from '../../support/volume-accuracy.js';
 
 /** A box of voxels of every id. */
 function blocks(

@@ -1,5 +1,5 @@
-import type { Mask } from '../ndimage/mask.js';
-import { intersectionArea } from '../ndimage/mask-sets.js';
+import type { Mask } from '../../src/ndimage/mask.js';
+import { intersectionArea } from '../../src/ndimage/mask-sets.js';
 
 /** Intersection over union of two objects given by plane; 0 if both are empty. */
 export function volumeIou(a: ReadonlyMap<number, Mask>, b: ReadonlyMap<number, Mask>): number {

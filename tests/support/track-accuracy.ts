@@ -1,14 +1,14 @@
-import { itemAt } from '../items.js';
-import type { Size } from '../ndimage/array.js';
-import type { Mask } from '../ndimage/mask.js';
-import { intersectionArea } from '../ndimage/mask-sets.js';
-import { EMPTY_MASK } from '../ndimage/rle.js';
-import type { ImageContext } from '../segmentation/context.js';
-import { segmentFromBox } from '../segmentation/from-prompts.js';
-import { TRACK_OPTIONS, type TrackOptions } from '../segmentation/tracking/options.js';
-import { type Track, trackAcrossFrames } from '../segmentation/tracking/track.js';
-import { sliceSegmenter } from '../segmentation/volume/slice-segmenter.js';
-import type { TaskOptions } from '../task.js';
+import { itemAt } from '../../src/items.js';
+import type { Size } from '../../src/ndimage/array.js';
+import type { Mask } from '../../src/ndimage/mask.js';
+import { intersectionArea } from '../../src/ndimage/mask-sets.js';
+import { EMPTY_MASK } from '../../src/ndimage/rle.js';
+import type { ImageContext } from '../../src/segmentation/context.js';
+import { segmentFromBox } from '../../src/segmentation/from-prompts.js';
+import { TRACK_OPTIONS, type TrackOptions } from '../../src/segmentation/tracking/options.js';
+import { type Track, trackAcrossFrames } from '../../src/segmentation/tracking/track.js';
+import { sliceSegmenter } from '../../src/segmentation/volume/slice-segmenter.js';
+import type { TaskOptions } from '../../src/task.js';
 
 /**
  * How well one prompt per object tracks it: the true box of its first frame, then tracking forward. A frame counts as in

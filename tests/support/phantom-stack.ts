@@ -1,5 +1,5 @@
-import type { LabelImage, Size, Tensor } from '../../ndimage/array.js';
-import { gaussian, generator } from './phantom.js';
+import { gaussian, generator } from '../../src/io/phantom/phantom.js';
+import type { LabelImage, Size, Tensor } from '../../src/ndimage/array.js';
 
 /**
  * Made-up stacks with known labels: nuclei through the slices of a volume, and cells that move and divide in time. Like

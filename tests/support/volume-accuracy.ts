@@ -1,15 +1,15 @@
-import { itemAt } from '../items.js';
-import type { LabelImage } from '../ndimage/array.js';
-import { threeAxes } from '../ndimage/label.js';
-import type { Mask } from '../ndimage/mask.js';
-import { maskFromLabels } from '../ndimage/rle.js';
-import type { ImageContext } from '../segmentation/context.js';
-import { segmentFromBox } from '../segmentation/from-prompts.js';
-import type { ProjectOptions } from '../segmentation/volume/options.js';
-import { projectThroughVolume } from '../segmentation/volume/project.js';
-import { PROJECTION_NAMES, type ProjectionName } from '../segmentation/volume/projection.js';
-import { sliceSegmenter } from '../segmentation/volume/slice-segmenter.js';
-import type { TaskOptions } from '../task.js';
+import { itemAt } from '../../src/items.js';
+import type { LabelImage } from '../../src/ndimage/array.js';
+import { threeAxes } from '../../src/ndimage/label.js';
+import type { Mask } from '../../src/ndimage/mask.js';
+import { maskFromLabels } from '../../src/ndimage/rle.js';
+import type { ImageContext } from '../../src/segmentation/context.js';
+import { segmentFromBox } from '../../src/segmentation/from-prompts.js';
+import type { ProjectOptions } from '../../src/segmentation/volume/options.js';
+import { projectThroughVolume } from '../../src/segmentation/volume/project.js';
+import { PROJECTION_NAMES, type ProjectionName } from '../../src/segmentation/volume/projection.js';
+import { sliceSegmenter } from '../../src/segmentation/volume/slice-segmenter.js';
+import type { TaskOptions } from '../../src/task.js';
 import { volumeIou } from './volume-iou.js';
 
 /**
