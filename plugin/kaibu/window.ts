@@ -1,3 +1,4 @@
+import type { ViewMove } from '../../src/presenter/viewer.js';
 import type {
   ChannelControl,
   PixelScale,
@@ -5,7 +6,6 @@ import type {
   ToolConfig,
   ViewerExtras,
   ViewerListeners,
-  ViewMove,
 } from '../viewer/protocol.js';
 
 /** The functions of a Kaibu window that the adapter calls, as they look over RPC. The last block exists in our viewer only. */

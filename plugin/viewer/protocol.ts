@@ -1,3 +1,4 @@
+import type { ViewChannel } from '../../src/presenter/viewer.js';
 import type { Extent } from './coordinates.js';
 
 /**
@@ -33,22 +34,9 @@ export interface ViewerExtras {
 }
 
 /** One channel of `set_channels`; each carries `_rintf: true`. */
-export interface ChannelControl {
-  readonly name: string;
-  /** '#rrggbb'; absent for grey pictures, which have no colour to choose. */
-  readonly color?: string;
-  readonly limits: readonly [low: number, high: number];
-  /** Ends of the sliders. */
-  readonly range: readonly [low: number, high: number];
-  readonly visible: boolean;
+export interface ChannelControl extends ViewChannel {
   readonly change_callback: (change: ChannelChange) => void;
 }
-
-/** A factor above 1 to enlarge; the whole image; or parts of what is on screen, down and to the right. */
-export type ViewMove =
-  | { readonly zoom: number }
-  | { readonly fit: true }
-  | { readonly by: readonly [down: number, right: number] };
 
 export interface ChannelChange {
   readonly limits?: readonly [low: number, high: number] | 'auto';

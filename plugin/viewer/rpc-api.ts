@@ -1,4 +1,5 @@
 import { arrayOver, isDtype } from '../../src/ndimage/array.js';
+import type { ViewMove } from '../../src/presenter/viewer.js';
 import type { ChannelControls } from './channels.js';
 import type { PaintInteraction } from './interactions/paint.js';
 import type { LayerStack } from './layer-stack.js';
@@ -17,7 +18,6 @@ import type {
   ToolConfig,
   ViewerExtras,
   ViewerListeners,
-  ViewMove,
 } from './protocol.js';
 import type { Sections } from './sections.js';
 import type { Stage } from './stage.js';

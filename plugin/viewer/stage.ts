@@ -6,9 +6,9 @@ import OlMap from 'ol/Map.js';
 import Projection from 'ol/proj/Projection.js';
 import View from 'ol/View.js';
 import { itemAt } from '../../src/items.js';
+import type { ViewMove } from '../../src/presenter/viewer.js';
 import { pair } from './coordinates.js';
 import { movesView } from './held-space.js';
-import type { ViewMove } from './protocol.js';
 
 /** CSS pixels around an image that is fitted, and between it and the view's buttons. */
 const MARGIN = 24;

@@ -1,3 +1,4 @@
+import { SamError } from '../errors.js';
 import { itemAt } from '../items.js';
 import type { LabelImage } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
@@ -114,10 +115,13 @@ function edgesOf({ frames, tracks }: CtcSequence): Map<string, { from: string; t
   return edges;
 }
 
-/** @throws RangeError if the sequences differ in length */
+/** @throws SamError invalid_argument if the sequences differ in length */
 export function ctcScores(reference: CtcSequence, computed: CtcSequence, task: TaskOptions = {}): CtcScores {
   if (reference.frames.length !== computed.frames.length) {
-    throw new RangeError(`The reference has ${reference.frames.length} frames, the result ${computed.frames.length}.`);
+    throw new SamError(
+      'invalid_argument',
+      `The reference has ${reference.frames.length} frames, the result ${computed.frames.length}; they must agree.`,
+    );
   }
   const total = reference.frames.length;
   let objects = 0;

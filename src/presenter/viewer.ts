@@ -98,7 +98,7 @@ export type ViewMove = { readonly zoom: number } | { readonly fit: true } | { re
 
 export interface ViewChannel {
   readonly name: string;
-  /** '#rrggbb'; absent if there is no colour to choose. */
+  /** '#rrggbb'; absent for grey pictures, which have no colour to choose. */
   readonly color?: string;
   readonly limits: readonly [low: number, high: number];
   /** Ends of the sliders. */

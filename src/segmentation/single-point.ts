@@ -5,6 +5,7 @@ import type { Mask } from '../ndimage/mask.js';
 import type { TaskOptions } from '../task.js';
 import type { EmbeddingSource } from './context.js';
 import { instanceAt } from './instances/instance-at.js';
+import type { ScoredMask } from './scored-mask.js';
 import { agreeingFirst, inStatedBox, likelyObjects } from './stated-size.js';
 
 /**
@@ -23,10 +24,7 @@ export interface Meaning {
   rank<C extends Candidate>(candidates: readonly C[], answer?: C): readonly C[];
 }
 
-interface Candidate {
-  readonly mask: Mask;
-  readonly predictedIou: number;
-}
+type Candidate = Pick<ScoredMask, 'mask' | 'predictedIou'>;
 
 export interface SinglePoint {
   readonly plane: number;

@@ -1,6 +1,7 @@
 import { SamError } from '../../errors.js';
 import type { Mask } from '../../ndimage/mask.js';
 import type { TaskOptions } from '../../task.js';
+import type { ScoredMask } from '../scored-mask.js';
 
 /**
  * How the mask of one slice becomes the prompt of the next. Names and meaning as in micro-sam 1.8 (`_validate_projection`); note that
@@ -39,11 +40,8 @@ export type SliceSegmenter = (
   task: TaskOptions,
 ) => Promise<SegmentedSlice>;
 
-export interface SegmentedSlice {
-  /** Empty: nothing was found. */
-  readonly mask: Mask;
-  /** The model's own estimate of its IoU. */
-  readonly predictedIou: number;
+/** The mask is empty where nothing was found. */
+export interface SegmentedSlice extends Pick<ScoredMask, 'mask' | 'predictedIou'> {
   /** Of each channel, how the object stands out from its surroundings (contrast.ts); absent where no pixels are known. */
   readonly contrast?: readonly number[];
 }
