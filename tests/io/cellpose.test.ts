@@ -49,7 +49,10 @@ describe('masks of Cellpose', () => {
 
   it('are missed with advice; nothing in a pickle is ever run', async () => {
     for (const file of ['other', 'evil'] as const)
-      await assert.rejects(open(bytesOf(file)), { code: 'unsupported', message: /without Cellpose masks.*PNG or TIFF/ });
+      await assert.rejects(open(bytesOf(file)), {
+        code: 'unsupported',
+        message: /without Cellpose masks.*PNG or TIFF/,
+      });
   });
 
   it('in a damaged file are an error, whatever the damage', async () => {
