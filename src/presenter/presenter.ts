@@ -132,9 +132,7 @@ export class Presenter {
       else if (Object.hasOwn(VIEW_MOVES, id)) await this.viewer.moveView?.(VIEW_MOVES[id as keyof typeof VIEW_MOVES]);
       else await this.options.actions?.[id]?.();
     } catch (error) {
-      const { code, message } = asSamError(error);
-      if (COMMANDS[id].scope !== 'session' && code !== 'cancelled')
-        session.notify({ level: 'error', text: message, code });
+      if (COMMANDS[id].scope !== 'session') session.report(error); // else the session has
     }
   }
 
