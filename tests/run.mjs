@@ -12,7 +12,8 @@
  *   node tests/run.mjs --bench [--json] [name …]  the benches of tests/bench
  *
  * Tests run under mocha; its last line is repeated as `N passed, N failed, N skipped`. Where CI is set, a test that fails is
- * tried once more, and the first failure is printed: machines that test are busy, and a browser's story is long.
+ * tried once more, and the first failure is printed: machines that test are busy, and a browser's story is long. What failed
+ * and what was tried again is told last, since of a long run often only the end is kept.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
@@ -75,7 +76,10 @@ async function runBeside(planned) {
       const { code, text } = await runProcess(given, next === planned[0]);
       const counts = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(text)?.slice(1).map(Number) ?? [0, 0, 0];
       for (const [k, name] of Object.keys(sum).entries()) sum[name] += counts[k];
-      if (code !== 0 && counts[1] === 0) sum.failed++; // it died
+      if (code !== 0 && counts[1] === 0) {
+        sum.failed++;
+        console.log(`Failed: the process of ${given.join(' ')} ended with code ${code}.\n`);
+      }
     }
   };
   await Promise.all([runAllWaiting(), runAllWaiting()]);
@@ -196,18 +200,21 @@ if (flags.grep !== undefined) mocha.fgrep(flags.grep);
 for (const file of files) mocha.addFile(file);
 await mocha.loadFilesAsync();
 keep(mocha.suite);
-const tried = [];
+const told = [];
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const runner = mocha.run((failures) => {
-  for (const line of tried) console.log(line);
   for (const line of times?.lines() ?? []) console.log(line);
+  for (const line of told) console.log(line);
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   process.exit(failures > 0 ? 1 : 0);
 });
 runner.on('pass', () => counts.passed++);
-runner.on('fail', () => counts.failed++);
+runner.on('fail', (test, error) => {
+  counts.failed++;
+  told.push(`Failed: ${test.fullTitle()}\n${error.stack ?? error}\n`);
+});
 runner.on('pending', () => counts.skipped++);
-runner.on('retry', (test, error) => tried.push(`Tried again: ${test.fullTitle()}\n${error.stack}\n`));
+runner.on('retry', (test, error) => told.push(`Tried again: ${test.fullTitle()}\n${error.stack ?? error}\n`));
 const times = flags.times ? timesOf(runner, outdir) : undefined;
 
 /** A run of everything takes minutes: what a shorter test proves in the main is thorough, what takes long is long. */
