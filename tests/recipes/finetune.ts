@@ -214,8 +214,7 @@ async function scoreOn(fold: Fold, model: ModelSpec, values: Values): Promise<Sc
   const choices = {
     only: parts.includes('mask_decoder') ? 'prompts' : index === 0 ? 'prompts,amg' : 'prompts,ais',
     objects: '24',
-    // Those of the encoder that was begun with serve all folds in which it does not learn.
-    work: path.join(values.work, 'embeddings', model.encoderDelta ? nameOf(fold, values) : values.base),
+    work: path.join(values.work, 'embeddings'),
   };
   const rows: ScoredImage[] = [];
   try {

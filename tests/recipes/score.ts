@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
+import { modelFields } from '../../src/embeddings/signature.js';
 import { evaluatePrompts } from '../../src/evaluation/iterative-prompting.js';
 import { renderPicture } from '../../src/evaluation/picture.js';
 import { STANDARD_SETTINGS } from '../../src/evaluation/prompts-from-ground-truth.js';
@@ -126,7 +127,7 @@ export async function scoresOf(
 ): Promise<Scores> {
   const { pixels, labels } = await load();
   const source = openNdarray({ ...pixels, axes: pixels.shape.length === 3 ? 'yxs' : 'yx' } as never);
-  const store = folderStore(path.join(work, name.replace(/\W/g, '-')));
+  const store = folderStore(path.join(work, encoderFolder(model), name.replace(/\W/g, '-')));
   const embeddings = await openEmbeddings({ source, worker, model, tiling: 'none', early: true, store });
   const context = { worker, model: model.name, embeddings, plane: 0 };
   const scores: { -readonly [M in keyof Scores]: number } = {};
@@ -158,6 +159,12 @@ export async function scoresOf(
     embeddings.close();
   }
   return scores;
+}
+
+/** Models that share an encoder share their embeddings. */
+function encoderFolder(model: ModelSpec): string {
+  const { model_name: name, model_hash: hash } = modelFields(model);
+  return `${name}-${createHash('sha256').update(`${hash}`).digest('hex').slice(0, 8)}`;
 }
 
 function meansOf(rows: readonly Row[]): Row[] {
