@@ -219,7 +219,7 @@ describe('a worker process that was started by another', function () {
     const took = performance.now() - told;
     parent.kill('SIGKILL');
     await client.close();
-    assert.ok(took < 500, `it took ${took.toFixed(0)} ms`);
+    assert.ok(took < 2000, `it took ${took.toFixed(0)} ms`);
   });
 
   it('keeps its secret in a file that only the user can read', async () => {
