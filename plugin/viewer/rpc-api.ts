@@ -1,4 +1,4 @@
-import { arrayOver, isDtype } from '../../src/ndimage/array.js';
+import { isArrayLike, toNestedList, viewRpcArray } from '../../src/io/rpc-array.js';
 import type { ViewMove } from '../../src/presenter/viewer.js';
 import type { ChannelControls } from './channels.js';
 import type { PaintInteraction } from './interactions/paint.js';
@@ -175,14 +175,5 @@ async function createLayer(config: LayerConfig, stage: Stage): Promise<ViewerLay
 function plain(data: unknown): unknown {
   if (ArrayBuffer.isView(data)) return Array.from(data as ArrayBufferView & ArrayLike<number>);
   if (Array.isArray(data)) return data.map(plain);
-  const array = data as { _rtype?: string; _rdtype: string; _rvalue: ArrayBuffer; _rshape: number[] } | null;
-  if (array?._rtype !== 'ndarray') return data;
-  if (!isDtype(array._rdtype)) throw new Error(`Coordinates of type ${array._rdtype} are not supported.`);
-  const nest = (values: unknown[], shape: number[]): unknown[] => {
-    const [count, ...inner] = shape;
-    if (count === undefined || inner.length === 0) return values;
-    const length = values.length / count;
-    return Array.from({ length: count }, (_, i) => nest(values.slice(i * length, (i + 1) * length), inner));
-  };
-  return nest(Array.from(arrayOver(array._rdtype, array._rvalue)), array._rshape);
+  return isArrayLike(data) ? toNestedList(viewRpcArray(data)) : data;
 }

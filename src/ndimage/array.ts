@@ -64,6 +64,10 @@ export function isDtype(name: unknown): name is Dtype {
   return typeof name === 'string' && Object.hasOwn(CONSTRUCTORS, name);
 }
 
+export function isTypedArray(value: unknown): value is TypedArray {
+  return Object.values(CONSTRUCTORS).some((ArrayType) => value instanceof ArrayType);
+}
+
 export function dtypeOf(data: TypedArray): Dtype {
   for (const [name, ArrayType] of Object.entries(CONSTRUCTORS)) if (data instanceof ArrayType) return name as Dtype;
   throw new TypeError(`Not a numeric array: ${Object.prototype.toString.call(data)}`);

@@ -1,8 +1,9 @@
 import * as v from 'valibot';
 import { asSamError, SamError } from '../errors.js';
+import { isArrayLike } from '../io/rpc-array.js';
 import { itemAt } from '../items.js';
 import { isHandle } from './handle.js';
-import { isArrayLike, plainNumbers, scalarOf } from './ndarray.js';
+import { plainNumbers, scalarOf } from './ndarray.js';
 import { problemOf, unknownName } from './problem.js';
 
 /**

@@ -8,6 +8,7 @@ import { type ImageSource, planeCount } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
 import { readLabelImage } from '../io/results/label-image.js';
+import { toRpcArray } from '../io/rpc-array.js';
 import type { Store } from '../io/store.js';
 import { resolveModel } from '../model/registry.js';
 import { type LabelImage, type Tensor, tensor, type YX } from '../ndimage/array.js';
@@ -32,7 +33,6 @@ import { folderOf } from './folder.js';
 import { type EmbeddingsHandle, isHandle } from './handle.js';
 import { type ImageArguments, type PromptArguments, schemas } from './headless-arguments.js';
 import { imageInput, imageName, type ServiceImage } from './image.js';
-import { toRpcArray } from './ndarray.js';
 import { streamable } from './result-stream.js';
 import type { RunningCalls } from './running-calls.js';
 

@@ -2,9 +2,10 @@ import * as v from 'valibot';
 import { memoryBytes } from '../io/bytes.js';
 import { nameOfUrl } from '../io/http.js';
 import type { ImageInput } from '../io/open.js';
+import { fromRpcArray, isArrayLike } from '../io/rpc-array.js';
 import type { Tensor } from '../ndimage/array.js';
 import { type EmbeddingsHandle, isHandle } from './handle.js';
-import { fromNestedList, fromRpcArray, isArrayLike, isNestedList } from './ndarray.js';
+import { fromNestedList, isNestedList } from './ndarray.js';
 
 /** Images as callers hand them over: an array in memory or lists in lists, an address, a file, or the bytes of one. */
 export type ServiceImage = Tensor | string | Blob | Uint8Array;

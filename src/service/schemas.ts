@@ -1,9 +1,9 @@
 import * as v from 'valibot';
 import { EXPORT_FORMATS } from '../io/results/export-formats.js';
+import { fromRpcArray, isArrayLike } from '../io/rpc-array.js';
 import { TOOLS } from '../session/state.js';
 import { halo, tileShape } from './engine.js';
 import { imageSchema, tensorSchema } from './image.js';
-import { fromRpcArray, isArrayLike } from './ndarray.js';
 import { TASK_ARGUMENTS } from './running-calls.js';
 import { stackSettingsSchema } from './stack.js';
 

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { SamError } from '../errors.js';
 import type { ImageInput } from '../io/open.js';
+import { toRpcArray } from '../io/rpc-array.js';
 import type { Store } from '../io/store.js';
 import { needImage, paintLayer } from '../session/layers.js';
 import type { ImageSeries, SeriesImage } from '../session/series/image-series.js';
@@ -10,7 +11,6 @@ import type { TaskOptions } from '../task.js';
 import { method } from './call.js';
 import { folderOf } from './folder.js';
 import { imageInput, imageName, imageSchema } from './image.js';
-import { toRpcArray } from './ndarray.js';
 import { streamable } from './result-stream.js';
 import { type RunningCalls, STREAM_ARGUMENTS } from './running-calls.js';
 

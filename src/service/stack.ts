@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { SamError } from '../errors.js';
+import { toRpcArray } from '../io/rpc-array.js';
 import { tensor } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import { masksEqual, maskToBitmap } from '../ndimage/rle.js';
@@ -14,7 +15,6 @@ import type { Lineage, ObjectLayer, SessionSettings } from '../session/state.js'
 import { method } from './call.js';
 import { tensorSchema } from './image.js';
 import { checkLabels } from './labels.js';
-import { toRpcArray } from './ndarray.js';
 import { resultStream, streamable } from './result-stream.js';
 import { type RunningCalls, STREAM_ARGUMENTS, type TaskArguments } from './running-calls.js';
 import { withSettings } from './with-settings.js';

@@ -1,18 +1,10 @@
 import { asSamError, SamError } from '../errors.js';
+import { type RpcArray, toRpcArray, viewRpcArray } from '../io/rpc-array.js';
 import { itemAt } from '../items.js';
 import { resolveModel } from '../model/registry.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import { buildPrompts, type ObjectPrompt, postprocessMask, toImage } from '../model/transforms.js';
-import {
-  arrayOver,
-  bytesOfDtype,
-  type Dtype,
-  dtypeOf,
-  isDtype,
-  sizeOf,
-  type Tensor,
-  tensor,
-} from '../ndimage/array.js';
+import { tensor } from '../ndimage/array.js';
 import { maskToBitmap } from '../ndimage/rle.js';
 import type { Progress } from '../task.js';
 import { VERSION } from '../version.js';
@@ -20,17 +12,6 @@ import type { Channel } from './channel.js';
 import { offerToImJoy } from './imjoy-peer.js';
 import { modelName } from './model-argument.js';
 import type { SamWorker } from './sam-worker.js';
-
-/**
- * The worker as a plugin of its own, for other ImJoy plugins and scripts (`imjoy.pm.connectPlugin`): ImJoy's ndarrays in
- * and out, (y, x) coordinates in image pixels, errors as exceptions whose text begins with the code.
- */
-interface NdArray {
-  readonly _rtype: 'ndarray';
-  readonly _rvalue: ArrayBuffer;
-  readonly _rshape: readonly number[];
-  readonly _rdtype: Dtype;
-}
 
 interface EncodeOptions {
   readonly model?: string;
@@ -51,6 +32,10 @@ interface PredictOptions {
 /** Images a plugin client may have open at a time; the oldest is forgotten. */
 const KEPT = 16;
 
+/**
+ * The worker as a plugin of its own, for other ImJoy plugins and scripts (`imjoy.pm.connectPlugin`): ImJoy's ndarrays in
+ * and out, (y, x) coordinates in image pixels, errors as exceptions whose text begins with the code.
+ */
 export function servePlugin(channel: Channel, worker: SamWorker): Promise<void> {
   const embeddings = new Map<string, Embedding>();
   const tasks = new Map<string, AbortController>();
@@ -65,12 +50,12 @@ export function servePlugin(channel: Channel, worker: SamWorker): Promise<void> 
     run() {},
     get_info: () => answer(() => worker.info()),
     /** @returns an id for `predict`, and the features */
-    encode: (image: NdArray, options: EncodeOptions = {}) =>
+    encode: (image: RpcArray, options: EncodeOptions = {}) =>
       answer(async () => {
         const controller = new AbortController();
         if (options.task !== undefined) tasks.set(options.task, controller);
         try {
-          const embedding = await worker.encode(modelOf(options), toImage(tensorOf(image)), {
+          const embedding = await worker.encode(modelOf(options), toImage(viewRpcArray(image)), {
             signal: controller.signal,
             onProgress: (progress) => void options.progress?.report({ ...progress }).catch(() => undefined),
           });
@@ -78,7 +63,7 @@ export function servePlugin(channel: Channel, worker: SamWorker): Promise<void> 
           for (const oldest of embeddings.keys()) if (embeddings.size > KEPT) embeddings.delete(oldest);
           return {
             id: embedding.id,
-            features: ndarrayOf(embedding.features),
+            features: toRpcArray(embedding.features),
             input_size: [...embedding.inputSize],
             original_size: [...embedding.originalSize],
           };
@@ -114,7 +99,7 @@ export function servePlugin(channel: Channel, worker: SamWorker): Promise<void> 
           postprocessMask(logits, embedding.inputSize, embedding.originalSize),
           embedding.originalSize,
         );
-        return { mask: ndarrayOf(tensor(bitmap, [...embedding.originalSize])), score: decoded.iou[mask] };
+        return { mask: toRpcArray(tensor(bitmap, [...embedding.originalSize])), score: decoded.iou[mask] };
       }),
     cancel: async (task: string) => tasks.get(task)?.abort(),
   };
@@ -136,18 +121,4 @@ async function answer<T>(job: () => Promise<T>): Promise<T> {
     const { code, message } = asSamError(thrown);
     throw new Error(`${code}: ${message}`);
   }
-}
-
-function tensorOf(array: NdArray): Tensor {
-  const { _rvalue: buffer, _rshape: shape, _rdtype: dtype } = array ?? {};
-  if (!isDtype(dtype) || !Array.isArray(shape) || !(buffer instanceof ArrayBuffer))
-    throw new SamError('invalid_image', 'Expected an ndarray { _rtype, _rvalue, _rshape, _rdtype } of a numeric type.');
-  if (buffer.byteLength !== sizeOf(shape) * bytesOfDtype(dtype))
-    throw new SamError('invalid_image', `${buffer.byteLength} bytes do not fill ${dtype} [${shape}].`);
-  return tensor(arrayOver(dtype, buffer), shape);
-}
-
-function ndarrayOf({ data, shape }: Tensor): NdArray {
-  const { buffer } = data.slice();
-  return { _rtype: 'ndarray', _rvalue: buffer as ArrayBuffer, _rshape: [...shape], _rdtype: dtypeOf(data) };
 }

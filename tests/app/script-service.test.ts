@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { PageAnnotator } from '../../src/app/annotator.js';
 import { openService } from '../../src/app/script-service.js';
+import { fromRpcArray } from '../../src/io/rpc-array.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
-import { fromRpcArray } from '../../src/service/ndarray.js';
 import { brightWorker } from '../support/bright-worker.js';
 import { arrayImage } from '../support/disc-service.js';
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { nodeService } from '../../src/app/node-service.js';
 import { HyphaEndpoint } from '../../src/cli/serve/hypha-endpoint.js';
-import { fromRpcArray, toRpcArray } from '../../src/service/ndarray.js';
+import { fromRpcArray, toRpcArray } from '../../src/io/rpc-array.js';
 import { openSocketInNode } from '../../src/worker/hosts/websocket-client.js';
 import { HyphaClient } from '../../src/worker/hypha/client.js';
 import { AnnotatorPage } from '../support/annotator-page.js';

@@ -4,7 +4,7 @@ import { decodeMulti, encode } from '@msgpack/msgpack';
 import { WebSocket } from 'ws';
 import { nodeService } from '../../src/app/node-service.js';
 import { HyphaEndpoint } from '../../src/cli/serve/hypha-endpoint.js';
-import { fromRpcArray } from '../../src/service/ndarray.js';
+import { fromRpcArray } from '../../src/io/rpc-array.js';
 import { brightWorker } from '../support/bright-worker.js';
 import { type SocketServer, serveSockets } from '../support/socket-server.js';
 

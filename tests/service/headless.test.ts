@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { nodeService } from '../../src/app/node-service.js';
 import type { ImageInput } from '../../src/io/open.js';
+import { fromRpcArray, type RpcArray } from '../../src/io/rpc-array.js';
 import type { HeadlessDeps } from '../../src/service/headless.js';
-import { fromRpcArray, type RpcArray } from '../../src/service/ndarray.js';
 import { createService } from '../../src/service/service.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { brightWorker } from '../support/bright-worker.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { openImage } from '../../src/io/open.js';
-import type { RpcArray } from '../../src/service/ndarray.js';
+import type { RpcArray } from '../../src/io/rpc-array.js';
 import { arrayImage, committedLabels, openedService } from '../support/disc-service.js';
 
 describe('layers of the service', () => {

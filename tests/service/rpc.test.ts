@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { MessageChannel } from 'node:worker_threads';
 import { ERROR_CODES, SamError } from '../../src/errors.js';
-import { fromRpcArray } from '../../src/service/ndarray.js';
+import { fromRpcArray } from '../../src/io/rpc-array.js';
 import { arrayImage, discService } from '../support/disc-service.js';
 import { rpcPeer } from '../support/rpc-peer.js';
 

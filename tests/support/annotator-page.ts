@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser, Frame, Page } from 'playwright-core';
+import { fromRpcArray } from '../../src/io/rpc-array.js';
 import type { YX } from '../../src/ndimage/array.js';
-import { fromRpcArray } from '../../src/service/ndarray.js';
 import type { describeState } from '../../src/service/state-json.js';
 
 /** The annotator as `npm start` serves it, in a real browser, driven by mouse and keyboard. */

@@ -1,5 +1,5 @@
 import { openImage } from '../../src/io/open.js';
-import { fromRpcArray, type RpcArray } from '../../src/service/ndarray.js';
+import { fromRpcArray, type RpcArray } from '../../src/io/rpc-array.js';
 import { createService, type MicroSamService } from '../../src/service/service.js';
 import { AnnotationSession } from '../../src/session/session.js';
 import { DiscAnnotator } from './disc-annotator.js';

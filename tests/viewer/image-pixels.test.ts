@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { paintPixels } from '../../plugin/viewer/layers/image-pixels.js';
+import { paintPixels, readPixels } from '../../plugin/viewer/layers/image-pixels.js';
 
 /** Pictures larger than what is painted at once, against each pixel worked out by itself. */
 describe('pixels of an image layer', () => {
@@ -44,6 +44,24 @@ describe('pixels of an image layer', () => {
       }
       assert.ok(picture.every((value, i) => Math.abs(value - expected[i]!) <= (low === 0 ? 0 : 1)));
     });
+
+  it('are read of arrays, as a finished picture only if they are colours of 8 bits', async () => {
+    const array = (_rdtype: string, data: Uint8Array | Uint16Array, _rshape: number[]) =>
+      readPixels({ _rtype: 'ndarray', _rdtype, _rvalue: data.buffer, _rshape });
+    const grey = await array('uint16', Uint16Array.of(1, 2, 3, 4, 5, 600), [2, 3]);
+    assert.deepEqual(grey, {
+      ...{ width: 3, height: 2, components: 1, finished: false },
+      values: Uint16Array.of(1, 2, 3, 4, 5, 600),
+    });
+    const colours = Uint8Array.of(1, 0, 1, 0, 1, 1);
+    const finished = async (dtype: string) => (await array(dtype, colours, [1, 2, 3])).finished;
+    assert.deepEqual([await finished('uint8'), await finished('bool'), await finished('int8')], [true, false, false]);
+    await assert.rejects(array('uint8', colours, [1, 1, 6]), {
+      message: /\[H, W, 3\] or \[H, W, 4\]; got \[1,1,6\]/,
+    });
+    await assert.rejects(array('uint8', colours, [2, 2]), { message: /6 values, which do not fill its shape/ });
+    await assert.rejects(readPixels({}), { message: /got none of these/ });
+  });
 
   /** What a canvas does with the pixels it is given. */
   function canvasInto(picture: Uint8ClampedArray): HTMLCanvasElement {

@@ -78,7 +78,8 @@ describe('servePlugin', () => {
     const message = (call: Promise<unknown>) => call.then(String, (error) => String(error.message ?? error));
     assert.match(await message(plugin.predict('nothing', { points: [[1, 1]] })), /no_embedding: .*call encode first/);
     assert.match(await message(plugin.encode({ ...image, _rshape: [3, 3] })), /invalid_image: .*do not fill/);
-    assert.match(await message(plugin.encode({ ...image, _rdtype: 'object' })), /invalid_image: /);
+    assert.match(await message(plugin.encode({ ...image, _rdtype: 'object' })), /unsupported: .*type object/);
+    assert.match(await message(plugin.encode('cells.tif')), /invalid_argument: Expected an ndarray/);
     assert.match(await message(plugin.encode(image, { model: 'vit_nonsense' })), /model_unavailable: /);
     const { id } = (await plugin.encode(image, { model: TINY_MODEL.name })) as { id: string };
     assert.match(await message(plugin.predict(id, {})), /no_prompts: /);

@@ -1,5 +1,6 @@
+import { SamError } from '../../../src/errors.js';
+import { isArrayLike, isBoolean, viewRpcArray } from '../../../src/io/rpc-array.js';
 import { itemAt } from '../../../src/items.js';
-import { arrayOver, DTYPES, isDtype } from '../../../src/ndimage/array.js';
 
 /** What `view_image` and `set_image` accept, as pixel values; and values to a canvas under contrast limits. */
 export interface ImagePixels {
@@ -18,19 +19,15 @@ interface ItkStyleImage {
   readonly data: Uint8Array;
 }
 
-interface Ndarray {
-  readonly _rtype: 'ndarray';
-  readonly _rdtype: string;
-  readonly _rshape: readonly number[];
-  readonly _rvalue: ArrayBuffer;
-}
-
 export async function readPixels(data: unknown): Promise<ImagePixels> {
   if (typeof data === 'string') return decodePicture(await (await fetch(data)).blob());
   if (data instanceof Blob) return decodePicture(data);
-  if (isNdarray(data)) return fromNdarray(data);
   if (isItkStyle(data)) return fromItkStyle(data);
-  throw new Error('An image is a URL, a File, an ndarray or {imageType, size, data}; got none of these.');
+  if (isArrayLike(data)) return fromArray(data);
+  throw new SamError(
+    'invalid_argument',
+    'An image is a URL, a File, an ndarray or {imageType, size, data}; got none of these.',
+  );
 }
 
 async function decodePicture(blob: Blob): Promise<ImagePixels> {
@@ -49,33 +46,26 @@ async function decodePicture(blob: Blob): Promise<ImagePixels> {
   };
 }
 
-function fromNdarray({ _rdtype, _rshape, _rvalue }: Ndarray): ImagePixels {
-  const dtype = _rdtype === 'bool' ? 'uint8' : _rdtype;
-  if (!isDtype(dtype)) throw new Error(`Images of type ${_rdtype} are not supported; use one of ${DTYPES},bool.`);
-  const [height, width, components = 1] = _rshape;
-  if (height === undefined || width === undefined || _rshape.length > 3 || ![1, 3, 4].includes(components))
-    throw new Error(`An image has the shape [H, W], [H, W, 3] or [H, W, 4]; got [${_rshape}].`);
-  return {
-    width,
-    height,
-    components,
-    values: arrayOver(dtype, _rvalue),
-    finished: components > 1 && _rdtype === 'uint8',
-  };
+function fromArray(array: object): ImagePixels {
+  const { data, shape } = viewRpcArray(array);
+  const [height, width, components = 1] = shape;
+  if (height === undefined || width === undefined || shape.length > 3 || ![1, 3, 4].includes(components))
+    throw new SamError('invalid_image', `An image has the shape [H, W], [H, W, 3] or [H, W, 4]; got [${shape}].`);
+  const finished = components > 1 && data instanceof Uint8Array && !isBoolean(array);
+  return { width, height, components, values: data, finished };
 }
 
 function fromItkStyle({ imageType, size, data }: ItkStyleImage): ImagePixels {
   const { components, componentType, dimension } = imageType;
   if (dimension !== 2 || componentType !== 'uint8_t' || ![1, 3, 4].includes(components))
-    throw new Error('An itk-style image has dimension 2, component type uint8_t and 1, 3 or 4 components.');
+    throw new SamError(
+      'invalid_image',
+      'An itk-style image has dimension 2, component type uint8_t and 1, 3 or 4 components.',
+    );
   const [width, height] = size;
   if (width === undefined || height === undefined || width * height * components > data.length)
-    throw new Error(`An itk-style image of [${size}] pixels has ${data.length} bytes.`);
+    throw new SamError('invalid_image', `An itk-style image of [${size}] pixels has ${data.length} bytes.`);
   return { width, height, components, values: data, finished: components > 1 };
-}
-
-function isNdarray(data: unknown): data is Ndarray {
-  return typeof data === 'object' && data !== null && (data as Ndarray)._rtype === 'ndarray';
 }
 
 function isItkStyle(data: unknown): data is ItkStyleImage {
