@@ -10,7 +10,6 @@ import { SamError } from '../../src/errors.js';
 import { httpBytes } from '../../src/io/http-bytes.js';
 import type { ImageInput } from '../../src/io/open.js';
 import type { Store } from '../../src/io/store.js';
-import { memoryStore } from '../../src/io/stores/memory.js';
 import { prefixStore } from '../../src/io/stores/prefix.js';
 import { serverStore } from '../../src/io/stores/server.js';
 import { itemAt } from '../../src/items.js';
@@ -29,10 +28,10 @@ export interface FirstImage {
 
 export interface OpenerDeps {
   readonly annotator: PageAnnotator;
-  settings(): PageSettings;
-  engine(): Engine | undefined;
-  /** Where a series keeps its state; undefined for as long as the window lives. */
-  store(): Store | undefined;
+  readonly settings: PageSettings;
+  readonly engine: Engine;
+  /** Where a series keeps its state. */
+  readonly store: Store;
   /** Does what is shown if it fails. */
   attempt(action: () => Promise<void> | undefined): void;
   /** Another image or series is open, or the series went on. */
@@ -41,13 +40,17 @@ export interface OpenerDeps {
 
 /** Opens images for hands, scripts and what the window was started with: alone, as a series, from a sample or a plate. */
 export class Opener {
-  /** The images that are open as a series. */
-  series?: PageSeries;
+  private current?: PageSeries;
   private readonly lastAsked = new LastAsked();
   /** Of the image that `run` is given, which was asked for before anything that hands have dropped. */
   private turnOfRun?: MayOpen;
 
   constructor(private readonly deps: OpenerDeps) {}
+
+  /** The images that are open as a series; undefined where one is open alone. */
+  get series(): PageSeries | undefined {
+    return this.current;
+  }
 
   /**
    * Begins to open what the window is started with, the first sample if that is nothing.
@@ -55,7 +58,7 @@ export class Opener {
    * @returns the turn of the image itself, where one is given, for `openInTurn`
    */
   openFirst({ image, url, name }: FirstImage): MayOpen {
-    const { files = [], series, output } = this.deps.settings();
+    const { files = [], series, output } = this.deps.settings;
     const mayOpen = this.lastAsked.ask();
     const [first] = files;
     if (url) void this.open(url, { name }, mayOpen);
@@ -103,9 +106,7 @@ export class Opener {
       const keys = keysToChooseFrom(error);
       if (keys.length > 0) this.askWhich(keys, (index) => void this.open(input, { ...options, key: keys[index] }));
     }
-    await engine()
-      ?.measureCache()
-      .catch(() => undefined);
+    await engine.measureCache().catch(() => undefined);
   }
 
   /** Files that were chosen or dropped: images, objects, or checkpoints of models. */
@@ -118,7 +119,7 @@ export class Opener {
       const others = files.filter((file) => !checkpoints.includes(file));
       const { takeTracks } = await further();
       if (others.length > 0 && !(await takeTracks(annotator.session, others))) this.openImages(others, mayOpen);
-      if (checkpoints.length > 0) await engine()?.importAndUse(checkpoints);
+      if (checkpoints.length > 0) await engine.importAndUse(checkpoints);
     });
   }
 
@@ -132,9 +133,9 @@ export class Opener {
     const { PageSeries } = await further();
     if (!mayOpen()) return;
     await this.closeSeries();
-    const series = await PageSeries.open(annotator, images, { store: store() ?? memoryStore(), download, ...place });
+    const series = await PageSeries.open(annotator, images, { store, download, ...place });
     if (!mayOpen()) return series.close(true); // another image was asked for meanwhile
-    this.series = series;
+    this.current = series;
     series.subscribe(onChanged);
     await series.start();
     onChanged();
@@ -200,7 +201,7 @@ export class Opener {
 
   private async closeSeries(saved = false): Promise<void> {
     const { series } = this;
-    this.series = undefined;
+    this.current = undefined;
     await series?.close(saved);
   }
 
@@ -209,7 +210,7 @@ export class Opener {
   }
 
   private keptEmbeddings(name: string | undefined): Store | undefined {
-    const { embeddings } = this.deps.settings();
+    const { embeddings } = this.deps.settings;
     return embeddings && name !== undefined ? prefixStore(serverStore(embeddings), name) : undefined;
   }
 }

@@ -13,9 +13,8 @@ import type { TrainingHost } from '../../src/training/training-job.js';
 
 export interface TrainingDeps {
   readonly annotator: PageAnnotator;
-  /** @throws SamError `no_worker` before the window has one */
-  engine(): Engine;
-  settings(): PageSettings;
+  readonly engine: Engine;
+  readonly settings: PageSettings;
   series(): PageSeries | undefined;
   onChanged(): void;
 }
@@ -33,7 +32,7 @@ export class Training {
 
   /** Models that only this page can read are trained in it. */
   host(model: ModelSpec): TrainingHost {
-    const { training } = this.deps.settings();
+    const { training } = this.deps.settings;
     if (isLocal(model) || !training) return this.inPage;
     this.byServer ??= trainingByServer(training);
     return this.byServer;
@@ -57,7 +56,7 @@ export class Training {
       host: (model) => this.host(model),
       annotated: (task) => this.annotated(task),
       use: async (model) => {
-        await engine().setEncoding({ model });
+        await engine.setEncoding({ model });
         series()?.renewAhead();
       },
       onChanged,

@@ -25,12 +25,12 @@ export interface PanelStatus {
   readonly actions: readonly UserAction[];
   /** Choices of the image: its channels. */
   readonly choices: readonly ImageChoice[];
-  /** Model, grey values, tiles, cache; absent until the window is put together. */
-  readonly engine?: EngineModel;
+  /** Model, grey values, tiles, cache. */
+  readonly engine: EngineModel;
   /** The images around this one. */
   readonly series?: SeriesModel;
-  /** A model made better on one's own objects; absent until the window is put together. */
-  readonly improver?: ImproverModel;
+  /** A model made better on one's own objects. */
+  readonly improver: ImproverModel;
   /** Who computes, e.g. "Encoder process · cpu (2 threads)". */
   readonly worker: string;
   /** Where saved work is, as the end of "All work is saved …". */
@@ -118,8 +118,8 @@ export class Panel {
     this.renderSections(model);
     this.tracks.update(model.tracks);
     this.renderTable(state);
-    this.imageSettings.node.hidden = status.engine === undefined || !model.title;
-    if (status.engine) this.imageSettings.update('Model and image settings', status.engine);
+    this.imageSettings.node.hidden = !model.title;
+    this.imageSettings.update('Model and image settings', status.engine);
     this.improve.update(model.title ? status.improver : undefined);
     this.workerView.update(status.worker, status.notes);
   }

@@ -37,12 +37,17 @@ export interface AnnotatorParts extends SavingParts {
   readonly worker: SamWorker;
 }
 
+export interface AnnotatorListener {
+  /** The picture of the open image is another now. */
+  onPicture?(): void;
+  /** Awaited before another part of a recording is shown: what is to be written of the one before. */
+  beforeView?(): Promise<void>;
+}
+
 export class PageAnnotator {
   readonly session = new AnnotationSession();
   /** The model is given the channels that are shown. */
   linked = true;
-  /** Called before another part of a recording is shown: what is to be written of the one before. */
-  beforeView?: () => Promise<void>;
   private opened?: OpenedImage;
   private opening?: AbortController;
   /** Resolves when the image that was asked for last is open, or is not opened. */
@@ -63,13 +68,13 @@ export class PageAnnotator {
 
   /**
    * @param parts what a window can only make once it has been told its settings
-   * @param onPicture the picture of the open image is another now
    */
   constructor(
     parts: Promise<AnnotatorParts>,
-    private readonly onPicture: () => void,
+    private readonly listener: AnnotatorListener = {},
   ) {
     this.parts = parts.then((given) => ({ ...given, worker: pacedWorker(given.worker, this.pace) }));
+    this.parts.catch(() => undefined); // told to whatever needs them
     this.session.subscribeShown((state, previous) => this.follow(state, previous));
   }
 
@@ -137,7 +142,7 @@ export class PageAnnotator {
     if (!opened?.view)
       throw new SamError('unsupported', 'Only a recording with both time and depth can be taken in several ways.');
     if (nameOfView(view) === nameOfView(opened.view)) return;
-    await this.beforeView?.();
+    await this.listener.beforeView?.();
     const { whole, channels } = opened;
     viewOfRecording(whole, view); // says what is not there
     // Along time, one stays in the slice; along depth, at the time point.
@@ -247,7 +252,7 @@ export class PageAnnotator {
     this.wanted = { ...this.wanted, pixelSize };
     if (!opened) return;
     opened.display.pixelSize = pixelSize ?? opened.source.pixelSize;
-    this.onPicture();
+    this.listener.onPicture?.();
     await this.rememberSizes();
   }
 
@@ -395,7 +400,7 @@ export class PageAnnotator {
       signature: pixels,
       ...(view && { measured: whole }),
       store: prefixStore(store, 'display'),
-      onChanged: this.onPicture,
+      onChanged: () => this.listener.onPicture?.(),
       signal,
     });
     signal?.throwIfAborted();
@@ -426,8 +431,9 @@ export class PageAnnotator {
     display.pixelSize = encoding.pixelSize ?? source.pixelSize;
     const annotate = this.annotateWith(parts, modelFor(encoding.model, opened), embeddings, image);
     const annotator = annotate(session.state);
-    this.opened = { ...opened, annotate };
-    this.opened.saved = await SavedImage.open(session, parts, image, annotator, middlePlane(source));
+    const saved = new SavedImage(session, parts, image, middlePlane(source));
+    this.opened = { ...opened, annotate, saved };
+    await saved.open(annotator);
     if (plane !== undefined && plane < image.planes) await session.run('set_plane', { plane });
     if (source.notices) session.notify({ level: 'warning', text: source.notices.join(' ') });
     // What was saved may say that this stack is annotated as something else.
@@ -550,7 +556,7 @@ export class PageAnnotator {
   private async leave(): Promise<void> {
     const { opened } = this;
     this.opened = undefined;
-    await opened?.saved?.close();
+    await opened?.saved.close();
     await opened?.display.close();
     opened?.embeddings.close();
   }
@@ -585,7 +591,7 @@ interface OpenedImage {
   readonly display: ImageDisplay;
   /** What segments it, as the settings have it. */
   readonly annotate: (state: Pick<SessionState, 'settings'>) => Annotator;
-  saved?: SavedImage;
+  readonly saved: SavedImage;
 }
 
 /** Where a volume is looked at first: most stacks begin and end with little in them. */

@@ -11,6 +11,7 @@ import {
   registerModel,
   resolveModel,
 } from '../model/registry.js';
+import type { Tiling } from '../ndimage/blocking.js';
 import type { EncodingChange, EngineDeps, ImportRequest, PrecomputePlanes } from '../service/engine.js';
 import { drawnBox } from '../session/commands/automatic-commands.js';
 import type { Progress, TaskOptions } from '../task.js';
@@ -31,6 +32,8 @@ export interface EngineOptions {
   readonly annotator: PageAnnotator;
   /** WebSocket address of an encoder process; without one, the page's own worker computes. */
   readonly processUrl?: string;
+  /** Where embeddings are kept; it is opened while the worker starts. */
+  readonly storage: Promise<{ readonly store: Store }>;
   /** Makes the page's own worker. */
   readonly openInPage: (onNotice: (text: string) => void) => Promise<SamWorker>;
   /** Where models that were made of checkpoints are kept. */
@@ -50,8 +53,7 @@ export interface AddedModel extends Partial<ModelDeclaration> {
 
 export class Engine implements EngineDeps {
   readonly worker: SwitchableWorker;
-  store?: Store;
-  showsTiles = false;
+  private showsTiles = false;
   private cache = '';
 
   constructor(private readonly options: EngineOptions) {
@@ -178,21 +180,30 @@ export class Engine implements EngineDeps {
   }
 
   async clearCache(): Promise<void> {
-    const { store } = this;
-    if (!store) return;
+    const { store } = await this.options.storage;
     for (const key of await listKeys(store, CACHE)) await store.delete(key);
     await this.measureCache();
   }
 
   /** Counts what is kept; the browser knows the bytes, a server's folder does not tell. */
   async measureCache(): Promise<void> {
-    if (!this.store) return;
-    const keys = await listKeys(this.store, CACHE);
+    const { store } = await this.options.storage;
+    const keys = await listKeys(store, CACHE);
     const images = new Set(keys.map((key) => key.slice(CACHE.length).split('/')[0])).size;
-    const own = /opfs|indexeddb/i.test(this.store.name) ? await navigator.storage?.estimate?.() : undefined;
+    const own = /opfs|indexeddb/i.test(store.name) ? await navigator.storage?.estimate?.() : undefined;
     const bytes = own?.usage === undefined ? '' : `, about ${Math.max(1, Math.round(own.usage / 1e6))} MB`;
     this.cache = images === 0 ? 'Nothing is kept yet.' : `${images} ${images === 1 ? 'image' : 'images'}${bytes}`;
     this.options.onChanged();
+  }
+
+  showTiles(shown: boolean): void {
+    this.showsTiles = shown;
+    this.options.onChanged();
+  }
+
+  /** The tiles that the viewer is to show: those of the open image, if the user wants to see them. */
+  get tilesToShow(): Tiling | undefined {
+    return this.showsTiles ? this.options.annotator.tiling : undefined;
   }
 
   /** What the panel shows. */

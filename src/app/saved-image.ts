@@ -32,39 +32,34 @@ export class SavedImage {
   private retry?: ReturnType<typeof setTimeout>;
   private closed = false;
 
-  private constructor(
-    private readonly session: AnnotationSession,
-    private readonly places: SavingPlaces,
-    private readonly image: ImageInfo,
-    private readonly begin: number,
-  ) {}
+  private readonly places: SavingPlaces;
+  private readonly request: RequestLease;
 
-  /**
-   * Shows the image with what was saved of it.
-   *
-   * @param begin the plane to look at where nothing was saved
-   */
-  static async open(
-    session: AnnotationSession,
+  /** @param begin the plane to look at where nothing was saved */
+  constructor(
+    private readonly session: AnnotationSession,
     { store, meanwhile, lease }: SavingParts,
-    image: ImageInfo,
-    annotator: Annotator,
-    begin = 0,
-  ): Promise<SavedImage> {
-    const places = {
+    private readonly image: ImageInfo,
+    private readonly begin = 0,
+  ) {
+    this.request = lease;
+    this.places = {
       store: prefixStore(store, 'sessions'),
       ...(meanwhile && { meanwhile: prefixStore(meanwhile, 'meanwhile') }),
     };
-    const saved = new SavedImage(session, places, image, begin);
-    saved.lease = await lease(identityOf(image), (held) => saved.changed(held));
-    if (saved.lease.held) await saved.write(annotator);
-    else await saved.read(annotator);
-    return saved;
+  }
+
+  /** Shows the image with what was saved of it. */
+  async open(annotator: Annotator): Promise<void> {
+    this.lease = await this.request(identityOf(this.image), (held) => this.changed(held));
+    if (this.lease.held) await this.write(annotator);
+    else await this.read(annotator);
   }
 
   /** Whether another window saves the work on this image. */
   get isReadOnly(): boolean {
-    return !this.closed && this.session.state.readOnly !== undefined;
+    const { image, readOnly } = this.session.state;
+    return !this.closed && image === this.image && readOnly !== undefined;
   }
 
   /** Whether there is work that is not in its place, and is nowhere or kept in this browser until the place takes it. */

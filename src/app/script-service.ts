@@ -59,7 +59,7 @@ export function scriptService(
   };
   const lease = async () => ({ held: true, take: async () => undefined, release: async () => undefined });
   const store = memoryStore();
-  const annotator = new PageAnnotator(Promise.resolve({ worker, store, lease }), () => undefined);
+  const annotator = new PageAnnotator(Promise.resolve({ worker, store, lease }));
   let series: PageSeries | undefined;
   const closeSeries = async () => {
     const open = series;

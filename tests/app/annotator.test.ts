@@ -40,10 +40,7 @@ describe("an annotator's encoding", () => {
       close: async () => undefined,
     };
     const lease = { held: true, take: async () => undefined, release: async () => undefined };
-    annotator = new PageAnnotator(
-      Promise.resolve({ worker, store: memoryStore(), lease: async () => lease }),
-      () => undefined,
-    );
+    annotator = new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease: async () => lease }));
     await annotator.open({ ...image, name: 'cells' });
   });
   afterEach(() => annotator.close());

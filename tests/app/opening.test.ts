@@ -16,7 +16,7 @@ describe('opening an image in a window', () => {
     close: async () => {},
   } as unknown as SamWorker;
   const lease = async () => ({ held: true, take: async () => {}, release: async () => {} });
-  const open = () => new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease }), () => {});
+  const open = () => new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease }));
   const image = (name: string, shape: readonly number[], axes: string) => {
     const data = Uint8Array.from(
       { length: shape.reduce((a, b) => a * b) },
@@ -60,7 +60,7 @@ describe('opening an image in a window', () => {
       await pause();
       return lease();
     };
-    const annotator = new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease: slowly }), () => {});
+    const annotator = new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease: slowly }));
     const { session } = annotator;
     for (let round = 0; round < 30; round++) {
       const ends: Promise<string>[] = [];

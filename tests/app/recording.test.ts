@@ -27,7 +27,7 @@ describe('annotating a recording with time and depth', function () {
 
   async function sitting(store = memoryStore()) {
     const lease = async () => ({ held: true, take: async () => {}, release: async () => {} });
-    const annotator = new PageAnnotator(Promise.resolve({ worker, store, lease }), () => {});
+    const annotator = new PageAnnotator(Promise.resolve({ worker, store, lease }));
     await annotator.open(input, { name: 'embryo.tif' });
     return { annotator, store, session: annotator.session };
   }

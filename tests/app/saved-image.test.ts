@@ -15,7 +15,7 @@ describe('an image that another window takes over', () => {
     let lose: () => Promise<void> = async () => undefined;
     const session = new AnnotationSession();
     const annotator = new DiscAnnotator([60, 80]);
-    await SavedImage.open(
+    const image = new SavedImage(
       session,
       {
         store,
@@ -25,8 +25,8 @@ describe('an image that another window takes over', () => {
         },
       },
       WALK_IMAGE,
-      annotator,
     );
+    await image.open(annotator);
     const put = (id: string, x: number) =>
       session.run('put_prompts', { prompts: [{ kind: 'point', id, plane: 0, at: [30, x], positive: true }] });
     return { session, annotator, put, lose: () => lose() };

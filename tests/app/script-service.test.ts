@@ -70,7 +70,7 @@ describe('the service of a script', () => {
   it('lets an image open to its end when the encoding is changed meanwhile, and changes it then', async () => {
     const lease = async () => ({ held: true, take: async () => undefined, release: async () => undefined });
     const parts = Promise.resolve({ worker: brightWorker(), store: memoryStore(), lease });
-    const annotator = new PageAnnotator(parts, () => undefined);
+    const annotator = new PageAnnotator(parts);
     const image = (name: string) => ({ data: new Uint8Array(60 * 40), shape: [4, 20, 30], axes: 'cyx', name });
     await annotator.open(image('first'));
     const opening = annotator.open({ ...image('second'), data: new Uint8Array(2400).fill(3) });

@@ -148,10 +148,7 @@ describe('a folder with images of every format (thorough)', function () {
     const worker = { load: async () => {}, encode: () => new Promise(() => {}), close: async () => {} };
     const lease = async () => ({ held: true, take: async () => {}, release: async () => {} });
     const store = memoryStore();
-    const annotator = new PageAnnotator(
-      Promise.resolve({ worker: worker as unknown as SamWorker, store, lease }),
-      () => {},
-    );
+    const annotator = new PageAnnotator(Promise.resolve({ worker: worker as unknown as SamWorker, store, lease }));
     const series = await PageSeries.open(
       annotator,
       inputs.map(({ file, name }, i) => ({
