@@ -11,16 +11,20 @@ export interface DropListeners {
   onError(text: string): void;
 }
 
-/** Takes files dropped anywhere on the page; while they are over it, its body has the class `dropping`. */
-export function listenToDrops({ onFiles, onSlow, onError }: DropListeners): void {
-  document.addEventListener('dragover', (event) => {
+/**
+ * Takes files dropped anywhere on the page; while they are over it, its body has the class `dropping`.
+ *
+ * @param signal ends it
+ */
+export function listenToDrops({ onFiles, onSlow, onError }: DropListeners, signal: AbortSignal): void {
+  const over = (event: DragEvent) => {
     event.preventDefault();
     document.body.classList.add('dropping');
-  });
-  document.addEventListener('dragleave', (event) => {
+  };
+  const leave = (event: DragEvent) => {
     if (!event.relatedTarget) document.body.classList.remove('dropping');
-  });
-  document.addEventListener('drop', (event) => {
+  };
+  const drop = (event: DragEvent) => {
     event.preventDefault();
     document.body.classList.remove('dropping');
     const slow = setTimeout(() => onSlow('Reading what was dropped …'), SLOW_MS);
@@ -33,7 +37,10 @@ export function listenToDrops({ onFiles, onSlow, onError }: DropListeners): void
         },
         (error) => onError(error instanceof Error ? error.message : String(error)),
       );
-  });
+  };
+  document.addEventListener('dragover', over, { signal });
+  document.addEventListener('dragleave', leave, { signal });
+  document.addEventListener('drop', drop, { signal });
 }
 
 const SLOW_MS = 300;

@@ -10,19 +10,23 @@ import { UntilHeard } from './until-heard.js';
  */
 askServerBeforeLoading();
 const root = document.getElementById('panel') as HTMLElement;
+const closing = new AbortController();
 const drops = new UntilHeard<(listeners: DropListeners) => void>();
-listenToDrops({
-  onFiles: (files) => drops.tell((listeners) => listeners.onFiles(files)),
-  onSlow: (text) => drops.tell((listeners) => listeners.onSlow(text)),
-  onError: (text) => drops.tell((listeners) => listeners.onError(text)),
-});
+listenToDrops(
+  {
+    onFiles: (files) => drops.tell((listeners) => listeners.onFiles(files)),
+    onSlow: (text) => drops.tell((listeners) => listeners.onSlow(text)),
+    onError: (text) => drops.tell((listeners) => listeners.onError(text)),
+  },
+  closing.signal,
+);
 
 try {
   const api = await rpcWithOpener({
     name: 'micro-sam',
     description: 'Segment Anything for Microscopy: click cells in an image and get their masks.',
   });
-  const app = new MicroSamApp(api, root, drops);
+  const app = new MicroSamApp(api, root, drops, closing);
   await api.export(app.service());
 } catch (error) {
   const text = document.createElement('p');

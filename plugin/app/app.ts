@@ -65,11 +65,15 @@ export class MicroSamApp {
   private readonly panel: Panel;
   private state: 'new' | 'starting' | RunningApp = 'new';
 
-  /** @param drops what is dropped on the panel, from its first moment on */
+  /**
+   * @param drops what is dropped on the panel, from its first moment on
+   * @param closing aborted when the app is closed, which ends all that its page listens to
+   */
   constructor(
     private readonly api: ImJoyApi,
     private readonly root: HTMLElement,
     private readonly drops: UntilHeard<(listeners: DropListeners) => void>,
+    private readonly closing: AbortController,
   ) {
     let provide: (app: RunningApp | Promise<RunningApp>) => void = () => undefined;
     this.whenRunning = new Promise((resolve) => (provide = resolve));
@@ -102,6 +106,7 @@ export class MicroSamApp {
       session,
       () => this.annotator.saved,
       () => this.running?.storage.note !== undefined,
+      closing.signal,
     );
   }
 
@@ -195,7 +200,9 @@ export class MicroSamApp {
 
   /** The panel's window is being closed: a viewer without it would be of no use. */
   async close(): Promise<void> {
-    await Promise.allSettled([this.running?.view.close(), this.annotator.close()]);
+    const closed = Promise.allSettled([this.running?.view.close(), this.annotator.close()]);
+    if (this.state !== 'new') await closed; // until all is saved the browser asks whether the page may go
+    this.closing.abort();
   }
 
   /** @returns the turn of what the window is started with */
@@ -244,7 +251,7 @@ export class MicroSamApp {
 
   /** Those that land in the panel instead of the viewer. */
   private listenToKeys(): void {
-    document.addEventListener('keydown', (event) => {
+    const press = (event: KeyboardEvent) => {
       if (isTyping(event.target, event.code)) return;
       const id = commandOfKey(keyPress(event));
       if (!id) return;
@@ -253,7 +260,8 @@ export class MicroSamApp {
       event.preventDefault();
       const time = handTime(event);
       this.hands.tell((presenter) => presenter.runInOrder(time, id as 'commit'));
-    });
+    };
+    document.addEventListener('keydown', press, { signal: this.closing.signal });
   }
 
   private listenToDrops(opener: Opener): void {

@@ -34,15 +34,18 @@ export async function openVersions(
  * work meanwhile, since a server that is away does not give the page again.
  *
  * @param forgets whether what is saved goes with the window
+ * @param signal ends it
  */
 export function askBeforeClosing(
   session: AnnotationSession,
   saved: () => SavedImage | undefined,
   forgets: () => boolean,
+  signal: AbortSignal,
 ): void {
-  window.addEventListener('beforeunload', (event) => {
+  const ask = (event: BeforeUnloadEvent) => {
     const { autosave, image } = session.state;
     const isWaiting = autosave === 'pending' || autosave === 'failed' || saved()?.isWaiting === true;
     if (isWaiting || (image && forgets() && !isUntouched(session.state))) event.preventDefault();
-  });
+  };
+  window.addEventListener('beforeunload', ask, { signal });
 }

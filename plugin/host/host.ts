@@ -22,9 +22,9 @@ const NOTHING_KEPT = {
   put: async () => ({ ok: true }),
 };
 
-async function start(): Promise<void> {
+async function start(signal: AbortSignal): Promise<void> {
   const settings = await readSettings();
-  const windows = new Windows(document.getElementById('windows') as HTMLElement, showMessage);
+  const windows = new Windows(document.getElementById('windows') as HTMLElement, showMessage, signal);
   const imjoy: ImJoy = new imjoyCore.ImJoy({
     default_base_frame: addressOf('host/base_frame.html'),
     default_rpc_base_url: addressOf('host/'),
@@ -112,7 +112,9 @@ function showMessage(text: string): void {
   setTimeout(() => message.remove(), MESSAGE_SECONDS * 1000);
 }
 
-start().catch((error: unknown) => {
+const page = new AbortController();
+start(page.signal).catch((error: unknown) => {
+  page.abort();
   const place = document.getElementById('starting') ?? document.body;
   place.textContent = error instanceof Error ? error.message : String(error);
 });

@@ -14,16 +14,21 @@ export class Windows {
   private readonly drops = new UntilHeard<readonly File[]>();
   private readonly keys = new UntilHeard<KeyboardEvent>();
 
-  /** @param onMessage says something to people */
+  /**
+   * @param onMessage says something to people
+   * @param signal ends what the page listens to
+   */
   constructor(
     private readonly root: HTMLElement,
     onMessage: (text: string) => void,
+    signal: AbortSignal,
   ) {
     this.setPanelWidth(Number(keptWidth()) || PANEL_WIDTH.usual);
-    document.addEventListener('keydown', (event) => {
+    const pressed = (event: KeyboardEvent) => {
       if (event.target === document.body) this.passOn(event);
-    });
-    listenToDrops({ onFiles: (files) => this.drops.tell(files), onSlow: onMessage, onError: onMessage });
+    };
+    document.addEventListener('keydown', pressed, { signal });
+    listenToDrops({ onFiles: (files) => this.drops.tell(files), onSlow: onMessage, onError: onMessage }, signal);
   }
 
   add(window: ImJoyWindow, role: WindowRole): void {

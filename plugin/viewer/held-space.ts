@@ -14,19 +14,23 @@ export function isSpaceHeld(): boolean {
   return held;
 }
 
-/** @param element shows by its cursor what a drag would do */
-export function watchSpace(element: HTMLElement): void {
+/**
+ * @param element shows by its cursor what a drag would do
+ * @param signal ends it
+ */
+export function watchSpace(element: HTMLElement, signal: AbortSignal): void {
   const set = (now: boolean) => {
     held = now;
     element.classList.toggle('moving-view', now);
   };
-  document.addEventListener('keydown', (event) => {
-    const { target } = event;
+  const down = ({ target, code }: KeyboardEvent) => {
     const ofControl = target instanceof Element && target.closest('button, input, select, textarea, summary') !== null;
-    if (event.code === 'Space' && !ofControl) set(true);
-  });
-  document.addEventListener('keyup', (event) => {
-    if (event.code === 'Space') set(false);
-  });
-  window.addEventListener('blur', () => set(false));
+    if (code === 'Space' && !ofControl) set(true);
+  };
+  const up = ({ code }: KeyboardEvent) => {
+    if (code === 'Space') set(false);
+  };
+  document.addEventListener('keydown', down, { signal });
+  document.addEventListener('keyup', up, { signal });
+  window.addEventListener('blur', () => set(false), { signal });
 }

@@ -12,9 +12,11 @@ const BROWSER_KEEPS = ['Tab', 'F5', 'F11', 'F12'];
  * Keys go to the selected layer, or where nobody listens to it to the topmost one that has a listener, who may take
  * them; what nobody takes moves the plane slider ([ and ]) or the view
  * (+, -, 0 and the arrows). Keys typed into a control stay there.
+ *
+ * @param signal ends it
  */
-export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders): void {
-  document.addEventListener('keydown', (event) => {
+export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders, signal: AbortSignal): void {
+  const down = (event: KeyboardEvent) => {
     if (isTyping(event.target, event.code)) return;
     if (event.target instanceof HTMLButtonElement && (event.code === 'Enter' || event.code === 'Space')) return;
     const { code, ctrl } = keyPress(event);
@@ -25,7 +27,8 @@ export function listenToKeys(stage: Stage, stack: LayerStack, sliders: Sliders):
       const layer = await hearing(stack);
       void press(event, layer, stage, sliders);
     });
-  });
+  };
+  document.addEventListener('keydown', down, { signal });
 }
 
 let heard: Promise<void> = Promise.resolve();

@@ -30,6 +30,7 @@ function element<T extends HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
 }
 
+const closing = new AbortController();
 const stage = new Stage(element('map'));
 const listeners = new Listeners();
 const notice = element('notice');
@@ -61,10 +62,10 @@ function openSidebar(open: boolean): void {
 
 const scaleBar = new ScaleBar(stage, element('scale-bar'));
 stage.keepClearOf(element('view-buttons'));
-listenToKeys(stage, stack, sliders);
+listenToKeys(stage, stack, sliders, closing.signal);
 moveByWheel(stage, sliders);
 moveByTrackpad(stage);
-watchSpace(element('map'));
+watchSpace(element('map'), closing.signal);
 watchSecondary(stage, listeners);
 watchBand(stage, listeners);
 watchPointer(
@@ -86,15 +87,12 @@ element('save-picture').addEventListener('click', async () =>
   download('view.png', await takeScreenshot(), 'image/png'),
 );
 
-listenToDrops({
-  onFiles: (files) => {
-    if (!listeners.mayHear('files')) return tell('Nobody is listening for files: drop them on the annotator instead.');
-    if (listeners.waits) tell('What was dropped is opened as soon as the annotator is ready.');
-    listeners.tell('files', files);
-  },
-  onSlow: tell,
-  onError: tell,
-});
+const takeFiles = (files: readonly File[]) => {
+  if (!listeners.mayHear('files')) return tell('Nobody is listening for files: drop them on the annotator instead.');
+  if (listeners.waits) tell('What was dropped is opened as soon as the annotator is ready.');
+  listeners.tell('files', files);
+};
+listenToDrops({ onFiles: takeFiles, onSlow: tell, onError: tell }, closing.signal);
 new ResizeObserver(() => stage.map.updateSize()).observe(element('map'));
 const BELOW_SLIDERS = 12 + 6; // to the edge of the window, and what sets the image off
 new ResizeObserver(() => {
@@ -113,6 +111,10 @@ const functions = viewerFunctions({
   channels: new ChannelControls(element('channels')),
   sections: new Sections(element('sections'), stage, (at, click) => listeners.tell('section', at, click)),
   listeners,
+  close: () => {
+    closing.abort();
+    stage.close();
+  },
   setBusy: (busy) => {
     element('busy').hidden = !busy;
   },

@@ -33,6 +33,8 @@ export interface ViewerParts {
   readonly channels: ChannelControls;
   readonly sections: Sections;
   readonly listeners: Listeners;
+  /** What the page listens to ends. */
+  close(): void;
   setBusy(busy: boolean): void;
   openSidebar(open: boolean): void;
   setScale(scale: PixelScale | undefined): void;
@@ -103,6 +105,7 @@ export function viewerFunctions(parts: ViewerParts): Record<string, unknown> {
 
   return {
     setup() {},
+    exit: () => parts.close(), // ImJoy calls it last
     async run(context?: { config?: { open_sidebar?: boolean }; data?: { layers?: LayerConfig[] } }) {
       const { open_sidebar } = context?.config ?? {};
       if (open_sidebar !== undefined) parts.openSidebar(open_sidebar && window.innerWidth >= ROOM_FOR_SIDEBAR);

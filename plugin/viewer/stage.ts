@@ -54,6 +54,11 @@ export class Stage {
     });
   }
 
+  /** The map leaves its element, and lets go of the document, whose keys it hears. */
+  close(): void {
+    this.map.setTarget(undefined);
+  }
+
   /** Makes `size` the image frame and shows all of it. */
   setFrame(size: readonly [number, number]): void {
     this.size = size;

@@ -68,6 +68,44 @@ describe('what the page keeps to itself', function () {
     const blocked = annotator.errors.filter((error) => /Content Security Policy/.test(error));
     assert.equal(blocked.length, 3, blocked.join('\n'));
   });
+
+  it('its windows hear nothing more of hands once they are told that they are closed', async () => {
+    const { page } = annotator;
+    const hands = ['beforeunload', 'blur', 'dragleave', 'dragover', 'drop', 'keydown', 'keyup'];
+    const client = await page.context().newCDPSession(page);
+    const contexts: number[] = [];
+    client.on('Runtime.executionContextCreated', ({ context }) => {
+      if (context.auxData?.isDefault) contexts.push(context.id);
+    });
+    await client.send('Runtime.enable');
+    const contextOf = async (frame: Frame) => {
+      const expression = `location.href === ${JSON.stringify(frame.url())}`;
+      for (const contextId of contexts)
+        if ((await client.send('Runtime.evaluate', { expression, contextId })).result.value) return contextId;
+      throw new Error(`Nothing runs in ${frame.url()}.`);
+    };
+    /** What the document and the window of a frame listen to, whoever does. */
+    const listened = async (contextId: number) => {
+      const types: string[] = [];
+      for (const expression of ['document', 'window']) {
+        const { result } = await client.send('Runtime.evaluate', { expression, contextId });
+        const { listeners } = await client.send('DOMDebugger.getEventListeners', { objectId: result.objectId ?? '' });
+        types.push(...listeners.map(({ type }) => type));
+      }
+      return [...new Set(types)].filter((type) => hands.includes(type)).sort();
+    };
+    const panel = await contextOf(await annotator.panel());
+    const viewer = await contextOf(await annotator.viewer());
+    assert.deepEqual(await listened(viewer), ['blur', 'dragleave', 'dragover', 'drop', 'keydown', 'keyup']);
+    assert.deepEqual(await listened(panel), ['beforeunload', 'dragleave', 'dragover', 'drop', 'keydown']);
+    await page.evaluate(async (name) => {
+      const { api } = globalThis as unknown as { api: { getWindow(name: string): Promise<{ exit(): Promise<void> }> } };
+      await (await api.getWindow(name)).exit();
+    }, 'Viewer');
+    assert.deepEqual(await listened(viewer), []);
+    await annotator.call('exit');
+    assert.deepEqual(await listened(panel), []);
+  });
 });
 
 async function heardBy(frame: Frame): Promise<unknown[]> {
