@@ -12,3 +12,8 @@ export function itemAt<T>(items: ArrayLike<T>, index: number): T {
     throw new SamError('internal', `The item ${index} of a list of ${items.length} was asked for.`);
   return item;
 }
+
+/** "1 image", "2 images". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,5 +1,6 @@
 import type { Prospect } from '../../src/app/improver.js';
 import { asSamError } from '../../src/errors.js';
+import { counted } from '../../src/items.js';
 import { durationText } from '../../src/presenter/panel/duration-text.js';
 import type { Preset } from '../../src/training/settings.js';
 import { capital, make, setText } from './dom.js';
@@ -96,15 +97,14 @@ const CLICKS_ALONE = {
 const LATE = ' The encoder learns too, so images are embedded anew.';
 
 function linesOf({ images, trained, heldBack, leftOut, diameters }: Prospect['report']): string[] {
-  const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
   const span = diameters
     ? diameters[1] - diameters[0] < 1
       ? `, about ${diameters[0].toFixed(0)} pixels across`
       : `, about ${diameters[0].toFixed(0)} to ${diameters[1].toFixed(0)} pixels across`
     : '';
   return [
-    `${count(trained, 'object')} of ${count(images, 'image')} to learn from${span}`,
-    ...(heldBack > 0 ? [`${count(heldBack, 'object')} kept back, to measure what is gained`] : []),
+    `${counted(trained, 'object')} of ${counted(images, 'image')} to learn from${span}`,
+    ...(heldBack > 0 ? [`${counted(heldBack, 'object')} kept back, to measure what is gained`] : []),
     ...leftOut.map((text) => `Left out: ${text}`),
   ];
 }

@@ -1,3 +1,4 @@
+import { counted } from '../../src/items.js';
 import { colorOf } from '../../src/presenter/colors.js';
 import { objectsInPlane, paintPlane } from '../../src/session/layers.js';
 import type { SavedVersion } from '../../src/session/saving/versions.js';
@@ -48,11 +49,10 @@ function titleOf({ kind, time }: SavedVersion): string {
 }
 
 function detailOf({ state: { layers, prompts } }: SavedVersion): string {
-  const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? '' : 's'}`;
-  const parts = [count(layers?.committed_objects.objects.size ?? 0, 'committed object')];
+  const parts = [counted(layers?.committed_objects.objects.size ?? 0, 'committed object')];
   const suggested = layers?.auto_segmentation.objects.size ?? 0;
-  if (suggested > 0) parts.push(count(suggested, 'automatic object'));
-  if (prompts && prompts.length > 0) parts.push(count(prompts.length, 'prompt'));
+  if (suggested > 0) parts.push(counted(suggested, 'automatic object'));
+  if (prompts && prompts.length > 0) parts.push(counted(prompts.length, 'prompt'));
   return parts.join(', ');
 }
 

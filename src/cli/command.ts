@@ -2,13 +2,13 @@
 export interface Command {
   /** One line for `micro-sam help`. */
   readonly summary: string;
-  /** Flags and arguments, as printed by `micro-sam <name> --help`. */
+  /** Flags and arguments, as printed by `micro-sam <name> --help`; what comes before the first empty line, after a mistake, too. */
   readonly usage: string;
   /** @returns the exit code; a UsageError becomes 2, any other error 1 */
   run(args: readonly string[]): Promise<number>;
 }
 
-/** The command line is wrong; the message says how, and the usage is printed below it. */
+/** The command line is wrong; the message says how, and the beginning of the usage is printed below it. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

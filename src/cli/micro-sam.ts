@@ -46,7 +46,9 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     return await command.run(args);
   } catch (error) {
     if (error instanceof UsageError || isParseArgsError(error)) {
-      console.error(`${(error as Error).message}\n\n${command.usage}`);
+      // The options are many, and would push what is wrong out of sight.
+      const [synopsis] = command.usage.split('\n\n');
+      console.error(`${(error as Error).message}\n\n${synopsis}\nmicro-sam ${name} --help tells the options.`);
       return 2;
     }
     console.error(asSamError(error).message);

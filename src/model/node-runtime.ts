@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SamError } from '../errors.js';
+import { counted } from '../items.js';
 import { type FetchOptions, fetchUrl } from './model-file.js';
 import { type During, ortModule, ortRuntime } from './ort-runtime.js';
 import type { OrtRuntime } from './runtime.js';
@@ -52,7 +53,7 @@ async function nativeRuntime(threads: number, providers: readonly string[], duri
   const ort = ortModule(await import('onnxruntime-node'));
   return ortRuntime(ort, {
     name: `onnxruntime-node ${ort.env.versions.node}`,
-    provider: `${providers[0]} (${threads} thread${threads === 1 ? '' : 's'})`,
+    provider: `${providers[0]} (${counted(threads, 'thread')})`,
     session: {
       executionProviders: providers,
       intraOpNumThreads: threads,

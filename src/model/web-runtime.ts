@@ -1,3 +1,4 @@
+import { counted } from '../items.js';
 import { type GpuDevice, type OrtModule, ortModule, ortRuntime } from './ort-runtime.js';
 import type { OrtRuntime } from './runtime.js';
 
@@ -123,7 +124,7 @@ async function wasmRuntime({ ortBase, threads }: WebRuntimeOptions, reasons: str
   const note = reasons.join('; ');
   return ortRuntime(ort, {
     name: `onnxruntime-web ${ort.env.versions.web}`,
-    provider: `wasm (simd, ${count} thread${count === 1 ? '' : 's'})`,
+    provider: `wasm (simd, ${counted(count, 'thread')})`,
     note: note && `${note[0].toUpperCase()}${note.slice(1)}.`,
     session: { executionProviders: ['wasm'] },
     onProcessor: true,

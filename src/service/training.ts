@@ -9,8 +9,9 @@ import type { ModelSpec } from '../model/model-spec.js';
 import { modelNames, resolveModel } from '../model/registry.js';
 import type { Size } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
-import { type AnnotatedData, type AnnotatedImage, annotatedData } from '../training/annotated.js';
+import { type AnnotatedData, type AnnotatedImage, annotatedData, SMALLEST } from '../training/annotated.js';
 import { annotatedPlanes } from '../training/annotated-planes.js';
+import { toldApart } from '../training/labelled-image.js';
 import { encoderPart, PRESETS, type Preset, SLOW_STRIPS, TRAINED_PARTS } from '../training/settings.js';
 import { partsOfPreset, type TrainingHost, type TrainingResult } from '../training/training-job.js';
 import { gainsOf, TrainingTask } from '../training/training-task.js';
@@ -257,13 +258,18 @@ async function dataOf(
   const common = { minSize, seed, window: images ? LARGEST : deps.window?.() };
   if (!images && !deps.annotated)
     throw new SamError('invalid_argument', 'Give images and labels: there is no session to train on here.');
-  const given = images && labels ? await annotatedOf(images, labels, openInput) : ((await deps.annotated?.({})) ?? []);
+  const given =
+    images && labels ? await annotatedOf(images, labels, minSize, openInput) : ((await deps.annotated?.({})) ?? []);
   const partial = asked.partial ?? !images;
   const data = annotatedData(given, { ...common, partial, ...(slow && { mostStrips: SLOW_STRIPS }) });
   if (!val_images || !val_labels) return data;
   const [all, held] = [
     annotatedData(given, { ...common, partial, keepBack: false }),
-    annotatedData(await annotatedOf(val_images, val_labels, openInput), { ...common, partial, keepBack: false }),
+    annotatedData(await annotatedOf(val_images, val_labels, minSize, openInput), {
+      ...common,
+      partial,
+      keepBack: false,
+    }),
   ];
   const report = { ...all.report, heldBack: held.report.trained };
   return { training: all.training, heldBack: held.training, report };
@@ -275,6 +281,7 @@ const LARGEST: Size = [1500, 1500];
 async function annotatedOf(
   images: readonly ServiceImage[],
   labels: readonly ServiceImage[],
+  minSize: number | undefined,
   openInput: OpenInput,
 ): Promise<AnnotatedImage[]> {
   if (images.length !== labels.length)
@@ -286,7 +293,7 @@ async function annotatedOf(
       await openInput(imageInput(itemAt(labels, i), { name: `labels ${i + 1}` }), {}),
     ];
     try {
-      all.push(...(await annotatedPlanes(source, await readLabelImage(labelled))));
+      all.push(...(await annotatedPlanes(source, toldApart(await readLabelImage(labelled), minSize ?? SMALLEST))));
     } finally {
       await source.close();
       await labelled.close();

@@ -62,7 +62,8 @@ const LEAST_TO_SPARE = 6;
 /** With so many images or parts whole ones are kept back; one or two of fewer would say little of the others. */
 export const LEAST_WHOLE = 16;
 const HELD_BACK = 0.25;
-const SMALLEST = 25;
+/** Pixels of the least object, where nothing else is asked for. */
+export const SMALLEST = 25;
 
 /** @throws SamError `invalid_argument` if there are too few objects */
 export function annotatedData(images: readonly AnnotatedImage[], options: AnnotatedOptions): AnnotatedData {

@@ -1,7 +1,7 @@
 import type { ImageEncoder } from '../model/image-encoder.js';
 import type { ObjectSizes } from '../model/model-spec.js';
 import type { LabelImage, Size, Tensor } from '../ndimage/array.js';
-import { labelSizes } from '../ndimage/label.js';
+import { labelComponents, labelSizes, removeSmall } from '../ndimage/label.js';
 import type { TaskOptions } from '../task.js';
 
 /** One annotated image as it is trained on. */
@@ -24,6 +24,22 @@ export interface TrainingImage {
 
 /** What scores need of an encoder. */
 export type Encoding = Pick<ImageEncoder, 'encode'>;
+
+/**
+ * Labels that are a mask, 0 and one other value, of several objects → their connected pieces, numbered; else the labels as they are. A
+ * single object may be torn in two; three pieces that are large enough are objects. micro-sam's training always takes
+ * connected pieces for objects (torch-em's `PerObjectDistanceTransform`); here numbered objects may be torn.
+ *
+ * @param labels [H, W] or [Z, H, W]
+ * @param minSize pixels of the least object
+ */
+export function toldApart(labels: LabelImage, minSize: number): LabelImage {
+  if (labelSizes(labels).size !== 1) return labels;
+  const { labels: pieces } = labelComponents(labels);
+  return labelSizes(removeSmall(pieces, minSize)).size >= LEAST_PIECES ? pieces : labels;
+}
+
+const LEAST_PIECES = 3;
 
 /** Diameter of the disc with the area of the median object, in pixels; objects below `minSize` pixels do not count. */
 export function medianDiameter(labels: LabelImage, minSize = 16): number | undefined {

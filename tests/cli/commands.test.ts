@@ -184,6 +184,8 @@ describe('micro-sam command line', function () {
       const { status, stderr } = micro(...args);
       assert.equal(status, 2, `${args.join(' ')}: ${stderr}`);
       assert.match(stderr, /micro-sam|There is no command/);
+      if (args[0] !== 'no_such_command')
+        assert.match(stderr, /^.+\n\n(micro-sam .+\n)+micro-sam \w+ --help tells the options\.\n$/);
     }
   });
 

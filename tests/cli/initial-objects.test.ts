@@ -40,8 +40,8 @@ describe('objects that an annotator is given to begin with', () => {
 
   it('are refused where they do not fit', async () => {
     const [a, c] = [images('a.tif'), images('a.tif', 'c.tif')];
-    await assert.rejects(initialObjects([at('labels')], a), /1 label images without images: b\.tif/);
-    await assert.rejects(initialObjects([at('labels')], c), /1 images without label images: c\.tif/);
+    await assert.rejects(initialObjects([at('labels')], a), /Label images without images \(1\): b\.tif/);
+    await assert.rejects(initialObjects([at('labels')], c), /Images without label images \(1\): c\.tif/);
     assert.deepEqual(await initialObjects([at('labels')], c, { ignoreUnpaired: true }), {
       labels: [at('labels/a.tif'), undefined],
     });

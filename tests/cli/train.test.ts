@@ -10,6 +10,7 @@ import { modelFields } from '../../src/embeddings/signature.js';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { forgetModel } from '../../src/model/registry.js';
+import { labelComponents, labelSizes } from '../../src/ndimage/label.js';
 
 describe('micro-sam train', function () {
   this.timeout(300_000);
@@ -107,6 +108,26 @@ describe('micro-sam train', function () {
     const small = [{ image: at('cells1.tif'), labels: at('other.tif') }];
     await assert.rejects(labelledPlanes(small, { minSize: 25, partial: false }), /they must agree/);
     rmSync(at('other.tif'));
+  });
+
+  it('takes the pieces of a mask of one value for objects, and says so', async () => {
+    const { labels } = cellPhantom({ seed: 4, size: [120, 160], cells: 6 });
+    const one = labelSizes(labelComponents({ ...labels, data: labels.data.map((id) => Number(id > 0)) }).labels).size;
+    assert.ok(one >= 3, `${one} pieces`);
+    const write = async (name: string, value: (id: number) => number) =>
+      writeFileSync(at(name), await encodeTiff({ ...labels, data: labels.data.map(value) }));
+    writeFileSync(at('masked.tif'), readFileSync(at('cells1.tif')));
+    await write('mask.tif', (id) => (id > 0 ? 255 : 0));
+    await write('torn.tif', (id) => (id === 1 || id === 2 ? 7 : 0));
+    const read = (name: string) =>
+      labelledPlanes([{ image: at('masked.tif'), labels: at(name) }], { minSize: 25, partial: false });
+    const pieces = await read('mask.tif');
+    assert.equal(pieces[0]?.objects, one);
+    assert.match(dataReport(pieces, []), /one value.*: mask\.tif$/);
+    const torn = await read('torn.tif');
+    assert.equal(torn[0]?.objects, 1, 'two pieces may be one object');
+    assert.doesNotMatch(dataReport(torn, []), /one value/);
+    for (const name of ['masked.tif', 'mask.tif', 'torn.tif']) rmSync(at(name));
   });
 
   it('refuses what it cannot do before it reads anything', async () => {

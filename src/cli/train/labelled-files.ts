@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { type ImageSource, planeCount, readPlane } from '../../io/image.js';
 import { openFile } from '../../io/node-open.js';
-import { itemAt } from '../../items.js';
+import { counted, itemAt } from '../../items.js';
 import { toImage } from '../../model/intensity.js';
 import { type LabelImage, tensor } from '../../ndimage/array.js';
 import { labelSizes, removeSmall, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
 import { annotatedData, LEAST_OBJECTS, type Sample } from '../../training/annotated.js';
-import { medianDiameter, type TrainingImage } from '../../training/labelled-image.js';
+import { medianDiameter, type TrainingImage, toldApart } from '../../training/labelled-image.js';
 import { UsageError } from '../command.js';
 import { readLabels } from '../label-files.js';
 
@@ -27,6 +27,8 @@ export interface LabelledPlane extends TrainingImage {
   readonly objects: number;
   readonly dropped: number;
   readonly diameter?: number;
+  /** The labels have one value for all objects, which are told apart by the background between them. */
+  readonly oneValue: boolean;
 }
 
 export interface LabelledOptions {
@@ -47,13 +49,14 @@ export async function labelledPlanes(
   for (const [index, file] of files.entries()) {
     signal?.throwIfAborted();
     planes.push(...(await planesOf(file, options)));
-    onProgress?.({ done: index + 1, total: files.length, message: `Read ${path.basename(file.labels)}` });
+    onProgress?.({ done: index + 1, total: files.length, message: `Read ${path.basename(file.image)}` });
   }
   return planes;
 }
 
 async function planesOf(file: LabelledFile, options: LabelledOptions): Promise<LabelledPlane[]> {
-  const labels = await readLabels(file.labels, { key: options.labelKey, flag: '--label_key' });
+  const stored = await readLabels(file.labels, { key: options.labelKey, flag: '--label_key' });
+  const labels = toldApart(stored, options.minSize);
   const [count, height, width] = threeAxes(labels.shape);
   const shape = await read(file.image, options.imageKey, async (source) => ({
     ...source.sizes,
@@ -81,6 +84,7 @@ async function planesOf(file: LabelledFile, options: LabelledOptions): Promise<L
       objects,
       dropped: labelSizes(all).size - objects,
       diameter: medianDiameter(kept),
+      oneValue: labels !== stored,
       load: async () => ({ image: await imageOf(file, plane, options), labels: kept, partial: options.partial }),
     });
   }
@@ -140,12 +144,19 @@ export function dataReport(training: readonly LabelledPlane[], validation: reado
     const [smallest] = diameters;
     const span =
       smallest === undefined ? '' : `, ${smallest.toFixed(0)} to ${diameters.at(-1)?.toFixed(0)} pixels across`;
-    return `${what}: ${planes.length} image${planes.length === 1 ? '' : 's'}, ${sum(planes, ({ objects }) => objects)} objects${span}`;
+    const objects = sum(planes, (plane) => plane.objects);
+    return `${what}: ${counted(planes.length, 'image')}, ${counted(objects, 'object')}${span}`;
   };
   const dropped = sum([...training, ...validation], (plane) => plane.dropped);
+  const masks = new Set(
+    [...training, ...validation].filter(({ oneValue }) => oneValue).map(({ file }) => path.basename(file.labels)),
+  );
   return [
     line('To train on', training),
     validation.length > 0 ? line('To score on', validation) : 'To score on: nothing, there are too few images',
-    ...(dropped > 0 ? [`Left out: ${dropped} objects that are too small (--min_size)`] : []),
+    ...(dropped > 0 ? [`Left out for being too small (--min_size): ${counted(dropped, 'object')}`] : []),
+    ...(masks.size > 0
+      ? [`Masks of one value, in which each connected piece counts as an object: ${[...masks].join(', ')}`]
+      : []),
   ].join('\n');
 }

@@ -191,9 +191,10 @@ export function unpairedText(
   const doubtful = new Set(ambiguous.flatMap(({ name, fits }) => [name, ...fits]));
   const missing = alone.map((i) => itemAt(ones, i)).filter((name) => !doubtful.has(name));
   const left = othersAlone.map((i) => itemAt(others, i)).filter((name) => !doubtful.has(name));
-  if (missing.length > 0)
-    sentences.push(`${missing.length} ${sides.ones} without ${sides.others}: ${listed(missing)}.`);
-  if (left.length > 0) sentences.push(`${left.length} ${sides.others} without ${sides.ones}: ${listed(left)}.`);
+  const lacking = (names: readonly string[], what: string, partners: string) =>
+    `${what[0]?.toUpperCase()}${what.slice(1)} without ${partners} (${names.length}): ${listed(names)}.`;
+  if (missing.length > 0) sentences.push(lacking(missing, sides.ones, sides.others));
+  if (left.length > 0) sentences.push(lacking(left, sides.others, sides.ones));
   return sentences.length > 0 ? sentences.join(' ') : undefined;
 }
 

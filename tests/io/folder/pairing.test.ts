@@ -194,7 +194,7 @@ describe('pairs', () => {
       unpairedText(pairNames(ones, others), ones, others, { ones: 'images', others: 'label images' });
     assert.equal(
       told(['a.tif', 'b.tif'], ['a_labels.tif', 'c_labels.tif']),
-      '1 images without label images: b.tif. 1 label images without images: c_labels.tif.',
+      'Images without label images (1): b.tif. Label images without images (1): c_labels.tif.',
     );
     assert.equal(
       told(['a.tif'], ['a_labels.tif', 'a_seg.tif']),
