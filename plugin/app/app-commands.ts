@@ -73,7 +73,7 @@ export function appCommands({
     show_in_3d: async () => {
       const { objects3dSheet } = await furtherViews();
       const { image } = session.state;
-      const { sections } = annotator.display ?? {};
+      const { sections } = annotator;
       if (image && sections)
         objects3dSheet(presenter()?.objectsInColour ?? [], { ...sections, size: image.size }).open();
     },

@@ -64,7 +64,8 @@ export class KaibuViewer implements Viewer {
   readonly #commands: CommandWidget;
   readonly #slider: PlaneSlider;
   readonly #objects = new Map<ObjectLayerName, readonly ViewObject[]>();
-  /** The prompts last shown, with every change made to them in the viewer since. */
+  // What the viewer was last told. It cannot be asked, and is told all of it again when its layers are made anew for an image.
+  /** With every change made to them in the viewer since. */
   #prompts: readonly Prompt[] = [];
   #closing: readonly Prompt[] = [];
   #tracks: readonly ViewTrack[] = [];

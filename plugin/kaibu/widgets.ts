@@ -45,13 +45,17 @@ export class CommandWidget {
   }
 }
 
-/** The slider through planes and, of a recording, the one of the other axis; an update from our side fires no callback. */
+/**
+ * The slider through planes and, of a recording, the one of the other axis. Where a viewer calls back after an update from our
+ * side, that is not told.
+ */
 export class PlaneSlider {
   readonly #window: KaibuWindow;
   readonly #moved: (plane: number) => void;
   readonly #movedOther: (at: number) => void;
   #shown: readonly ViewSlider[] = [];
   #sliders = new Handed();
+  /** The plane that the viewer shows, to which what is drawn there belongs: it is not always that of the session yet. */
   at = 0;
 
   constructor(window: KaibuWindow, moved: (plane: number) => void, movedOther: (at: number) => void) {
@@ -79,6 +83,7 @@ export class PlaneSlider {
           value: one.at,
           change_callback: (at: number) => {
             if (one !== slider) return this.#movedOther(at);
+            if (at === this.at) return;
             this.at = at;
             this.#moved(at);
           },

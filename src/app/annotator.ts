@@ -6,6 +6,7 @@ import { nameOfUrl } from '../io/http.js';
 import { type ImageSource, planeCount } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
+import type { PixelSize } from '../io/pixel-size.js';
 import { FIRST_VIEW, isRecording, nameOfView, type RecordingView, viewOfRecording } from '../io/recording.js';
 import type { RecordingExport } from '../io/results/export-recording.js';
 import type { Store } from '../io/store.js';
@@ -14,6 +15,7 @@ import type { ModelSpec } from '../model/model-spec.js';
 import { BUILT_IN_MODELS, resolveModel } from '../model/registry.js';
 import { type Tiling, tilesMeeting } from '../ndimage/blocking.js';
 import { ImageDisplay } from '../presenter/image/image-display.js';
+import type { SectionSource } from '../presenter/sections/section-view.js';
 import type { EncodingChange } from '../service/engine.js';
 import { type Annotator, annotatorKind } from '../session/annotator.js';
 import { encodePlane } from '../session/annotators/annotator-2d.js';
@@ -81,7 +83,12 @@ export class PageAnnotator {
   /** With the pixel size that somebody stated. */
   get source(): ImageSource | undefined {
     const { opened } = this;
-    return opened && { ...opened.source, pixelSize: opened.display.pixelSize };
+    return opened && { ...opened.source, pixelSize: opened.pixelSize ?? opened.source.pixelSize };
+  }
+
+  /** For the sections of a volume. */
+  get sections(): SectionSource | undefined {
+    return this.opened?.display.sections(this.source?.pixelSize);
   }
 
   /** Which channels the model is given; all of them if undefined. */
@@ -190,7 +197,7 @@ export class PageAnnotator {
   /** As asked for: what is under way counts, until it fails. */
   get encodingSettings(): EncodingChange {
     const { wanted, channels = null } = this;
-    return { channels, ...wanted, pixelSize: this.opened?.display.pixelSize ?? null };
+    return { channels, ...wanted, pixelSize: this.source?.pixelSize ?? null };
   }
 
   /** What the cache had to say about the embeddings, e.g. that it could not keep them. */
@@ -232,8 +239,8 @@ export class PageAnnotator {
       }
       const annotate = this.annotateWith(parts, model, embeddings, session.state.image!);
       const next: OpenedImage = { ...opened, embeddings, channels: given, annotate };
-      this.encoding = { ...encoding, pixelSize: this.encoding.pixelSize };
-      this.wanted = this.encoding;
+      this.encoding = encoding;
+      this.wanted = encoding;
       this.opened = next;
       session.useAnnotator(annotate(session.state));
       opened.embeddings.close();
@@ -245,13 +252,11 @@ export class PageAnnotator {
     }
   }
 
-  /** Of the open image, or of what is opened next; embeddings stay. */
-  private async setPixelSize(pixelSize: Encoding['pixelSize']): Promise<void> {
+  /** Of the open image; embeddings stay. */
+  private async setPixelSize(pixelSize: EncodingChange['pixelSize']): Promise<void> {
     const { opened } = this;
-    this.encoding = { ...this.encoding, pixelSize };
-    this.wanted = { ...this.wanted, pixelSize };
     if (!opened) return;
-    opened.display.pixelSize = pixelSize ?? opened.source.pixelSize;
+    opened.pixelSize = pixelSize ?? undefined;
     this.listener.onPicture?.();
     await this.rememberSizes();
   }
@@ -287,7 +292,7 @@ export class PageAnnotator {
     const whole = await openImage(input, { name, signal });
     const view = isRecording(whole) ? FIRST_VIEW : undefined;
     const source = view ? viewOfRecording(whole, view) : whole;
-    const encoding = await this.encodingOf(await pixelSignature(whole, {}, { signal }));
+    const { encoding } = await this.settingsFor(await pixelSignature(whole, {}, { signal }));
     const embeddings = await this.openEmbeddings({ source }, defaultChannels(source), encoding, signal);
     try {
       await encodePlane(embeddings, middlePlane(source), { signal });
@@ -379,7 +384,7 @@ export class PageAnnotator {
     // Work belongs to the image's pixels, whichever of its channels are looked at.
     const pixels = await pixelSignature(whole, {}, task);
     const signature = view ? `${pixels}-${nameOfView(view)}` : pixels;
-    const encoding = await this.encodingOf(pixels);
+    const { encoding, pixelSize } = await this.settingsFor(pixels);
     const keptModel = kept && (await builtInModelOf(kept));
     const stored = { ...(kept && { kept }), ...(keptModel !== undefined && { keptModel }) };
     const embeddings = await this.openEmbeddings({ source, ...stored }, channels, encoding, signal);
@@ -413,6 +418,7 @@ export class PageAnnotator {
       embeddings,
       channels,
       display,
+      pixelSize,
       encoding,
       image,
       parts,
@@ -424,11 +430,10 @@ export class PageAnnotator {
     plane: number | undefined,
   ): Promise<void> {
     const { session } = this;
-    const { source, embeddings, display } = opened;
+    const { source, embeddings } = opened;
     await this.leave();
     this.encoding = encoding;
     this.wanted = encoding;
-    display.pixelSize = encoding.pixelSize ?? source.pixelSize;
     const annotate = this.annotateWith(parts, modelFor(encoding.model, opened), embeddings, image);
     const annotator = annotate(session.state);
     const saved = new SavedImage(session, parts, image, middlePlane(source));
@@ -490,19 +495,23 @@ export class PageAnnotator {
   }
 
   /** Model and intensity stay from image to image; tiles and sizes belong to one, where they were set for it. */
-  private async encodingOf(signature: string): Promise<Encoding> {
+  private async settingsFor(signature: string): Promise<{ encoding: Encoding; pixelSize: PixelSize | undefined }> {
     const { store } = await this.parts;
     const { model, intensity } = this.encoding;
-    return {
+    const { pixelSize, ...sizes } = await recallSize(prefixStore(store, SIZES), signature);
+    const encoding = {
       ...(model && { model }),
       ...(intensity && intensity.kind !== 'fixed' && { intensity }),
-      ...(await recallSize(prefixStore(store, SIZES), signature)),
+      ...sizes,
     };
+    return { encoding, pixelSize: pixelSize ?? undefined };
   }
 
   private async rememberSizes(): Promise<void> {
     const { store } = await this.parts;
-    if (this.opened) await rememberSize(prefixStore(store, SIZES), this.opened.pixels, this.encoding);
+    const { opened, encoding } = this;
+    if (opened)
+      await rememberSize(prefixStore(store, SIZES), opened.pixels, { ...encoding, pixelSize: opened.pixelSize });
   }
 
   private async openEmbeddings(
@@ -568,7 +577,7 @@ export interface PageOpenOptions {
   readonly embeddings?: Store;
 }
 
-type Encoding = Omit<EncodingChange, 'channels'>;
+type Encoding = Omit<EncodingChange, 'channels' | 'pixelSize'>;
 
 /** Folder of the store for what `rememberSize` keeps. */
 const SIZES = 'sizes';
@@ -589,6 +598,8 @@ interface OpenedImage {
   readonly embeddings: ImageEmbeddings;
   readonly channels: readonly number[] | undefined;
   readonly display: ImageDisplay;
+  /** As somebody stated it; undefined: as the file says. What is shown, exported and remembered is told from here. */
+  pixelSize: PixelSize | undefined;
   /** What segments it, as the settings have it. */
   readonly annotate: (state: Pick<SessionState, 'settings'>) => Annotator;
   readonly saved: SavedImage;

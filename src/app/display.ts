@@ -43,8 +43,11 @@ export function displayOptions(
       const next: RecordingView = view.as === 'volume' ? { as: 'volume', t: at } : { as: 'slice', z: at };
       tell(annotator.chooseView(next));
     },
-    scale: () => annotator.display?.scale,
+    scale: () => {
+      const { pixelSize } = annotator.source ?? {};
+      return pixelSize && { size: pixelSize.x, unit: pixelSize.unit };
+    },
     valuesAt: async (plane, at) => annotator.display?.values.at(plane, at) ?? [],
-    sections: () => annotator.display?.sections,
+    sections: () => annotator.sections,
   };
 }

@@ -48,7 +48,6 @@ export class Presenter {
   private readonly others: Latest<() => Promise<void>>[] = [];
   /** What the viewer was last given under an id: hearing the same from it is an echo, however late it comes. */
   private readonly given = new Map<string, Prompt>();
-  private givenPlane?: number;
   private shuffle = 0;
   private visible = true;
   private closed = false;
@@ -211,7 +210,6 @@ export class Presenter {
       const { planes = 1, axes = 'yx' } = state.image ?? {};
       const axis = axes.includes('z') ? 'z' : 't';
       this.slider.push(() => {
-        this.givenPlane = state.plane;
         const slider = planes > 1 ? ({ count: planes, at: state.plane, axis } as const) : undefined;
         return viewer.showPlaneSlider(slider, otherSlider(state.image));
       });
@@ -355,7 +353,7 @@ export class Presenter {
         this.readout?.move(event.at);
         break;
       case 'plane':
-        if (event.plane !== this.givenPlane) void this.run('set_plane', { plane: event.plane });
+        if (event.plane !== state.plane) void this.run('set_plane', { plane: event.plane });
         break;
       case 'other-axis':
         this.options.onOtherAxis?.(event.at);
@@ -378,7 +376,7 @@ export class Presenter {
         this.options.onClosed?.();
         break;
       case 'view':
-        this.session.view = event.box;
+        this.session.setView(event.box);
         break;
     }
   }

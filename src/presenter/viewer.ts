@@ -30,7 +30,10 @@ export interface Viewer {
   showPreview(mask: Mask | undefined): Promise<void>;
   setTool(tool: ViewerTool): Promise<void>;
   setLayerVisible(layer: ObjectLayerName | 'prompts' | 'image', visible: boolean): Promise<void>;
-  /** Through the planes; `other` is the second axis of a recording with time and depth. */
+  /**
+   * Through the planes; `other` is the second axis of a recording with time and depth. What it is set to here is not
+   * told as an event of the hand.
+   */
   showPlaneSlider(slider: ViewSlider | undefined, other?: ViewSlider): Promise<void>;
   /** Buttons in the viewer itself, for when only the viewer is visible. */
   showCommands(commands: readonly ViewerCommand[]): Promise<void>;

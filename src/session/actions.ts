@@ -8,7 +8,7 @@ export interface SessionActions {
   readonly state: SessionState;
   readonly annotator: Annotator | undefined;
   /** The part of the plane on screen, where the viewer tells. */
-  readonly view?: YXYX;
+  readonly view: YXYX | undefined;
   apply(edit: Edit, amend?: Memo): Memo | undefined;
   undo(): boolean;
   redo(): boolean | Promise<void>;

@@ -38,9 +38,8 @@ import { Tasks } from './tasks.js';
  * await session.run('commit');
  */
 export class AnnotationSession implements SessionActions {
-  /** The part of the plane on screen, in pixels, where the viewer tells. Nothing that is kept depends on it. */
-  view?: YXYX;
   private current: SessionState;
+  private onScreen?: YXYX;
   private readonly history = new History();
   private readonly listeners = new Set<SessionListener>();
   private readonly viewers = new Map<SessionListener, SessionState>();
@@ -77,6 +76,16 @@ export class AnnotationSession implements SessionActions {
 
   get annotator(): Annotator | undefined {
     return this.annotatorInUse;
+  }
+
+  /** The part of the plane on screen, in pixels, where the viewer tells: worked on first. Nothing that is kept depends on it. */
+  get view(): YXYX | undefined {
+    return this.onScreen;
+  }
+
+  /** For the viewer, which is the only one to know. */
+  setView(view: YXYX): void {
+    this.onScreen = view;
   }
 
   /** Called after every change with the new and the previous state. Returns the function that ends the subscription. */

@@ -59,10 +59,10 @@ describe('sections', () => {
     const display = async (image: ImageSource) =>
       ImageDisplay.open(image, { signature: 's', store: memoryStore(), onChanged: () => undefined });
     const measured = { ...source(), pixelSize: { z: 0.9, y: 0.3, x: 0.3, unit: 'µm' } };
-    assert.equal((await display(measured)).sections.spacing.toFixed(6), '3.000000');
-    assert.equal((await display(source())).sections.spacing, 1);
+    assert.equal((await display(measured)).sections().spacing.toFixed(6), '3.000000');
+    assert.equal((await display(source())).sections().spacing, 1);
     const thin = openNdarray({ data: new Uint8Array(2 * 400), shape: [2, 20, 20], axes: 'zyx', name: 'thin' });
-    assert.equal((await display(thin)).sections.spacing, 2.5);
+    assert.equal((await display(thin)).sections().spacing, 2.5);
   });
 
   it('refuse slices that are too large to be read whole', async () => {

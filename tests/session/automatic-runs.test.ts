@@ -215,7 +215,7 @@ describe('estimates of automatic segmentation', () => {
     };
     const image = { name: 'v', axes: 'zyx', size: [64, 80], planes: PLANES, signature: 'v' } as const;
     session.open(image, new Annotator3d(context, PLANES));
-    session.view = [0, 0, 40, 40];
+    session.setView([0, 0, 40, 40]);
     const panel = () => panelAutomatic(session.state, session.annotator?.automaticStatus?.(session.state))!.proposal;
     await session.run('automatic_segmentation');
     assert.equal(source.asked.length, 0);
@@ -251,7 +251,7 @@ describe('estimates of automatic segmentation', () => {
     const session = new AnnotationSession();
     const image = { name: 'large', axes: 'yx', size, planes: 1, signature: 'large' } as const;
     session.open(image, new Annotator2d({ worker, model: 'oracle', embeddings, pace: paced(1000) }));
-    session.view = [-100, -100, 12100, 12100];
+    session.setView([-100, -100, 12100, 12100]);
     await session.run('automatic_segmentation');
     const proposal = panelAutomatic(session.state, session.annotator?.automaticStatus?.(session.state))?.proposal;
     assert.match(proposal?.text ?? '', /^144 tiles/);

@@ -93,7 +93,6 @@ export class FakeViewer implements Viewer {
   async showPlaneSlider(slider: { count: number; at: number; axis: 'z' | 't' } | undefined): Promise<void> {
     await this.enter('showPlaneSlider');
     this.slider = slider;
-    if (this.echoes && slider) this.act({ kind: 'plane', plane: slider.at });
   }
 
   async showCommands(commands: readonly ViewerCommand[]): Promise<void> {

@@ -28,8 +28,6 @@ export class ImageDisplay {
   /** What the file has, whatever is shown of it. */
   readonly values: PixelValues;
   readonly intensities: MeasuredIntensity;
-  /** As the file says, until somebody says otherwise. */
-  pixelSize: ImageSource['pixelSize'];
   private overview?: Overview;
   private rendering?: AbortController;
 
@@ -44,7 +42,6 @@ export class ImageDisplay {
     this.planes = new PlanesAhead(source);
     this.values = new PixelValues(source);
     this.intensities = new MeasuredIntensity(source);
-    this.pixelSize = source.pixelSize;
   }
 
   /** @param store for what people choose; under the image's signature */
@@ -77,14 +74,9 @@ export class ImageDisplay {
     });
   }
 
-  get scale(): { readonly size: number; readonly unit: string } | undefined {
-    const { pixelSize } = this;
-    return pixelSize && { size: pixelSize.x, unit: pixelSize.unit };
-  }
-
-  /** For the sections of a volume. */
-  get sections(): SectionSource {
-    const { source, shown, pixelSize } = this;
+  /** For the sections of a volume. @param pixelSize as stated by somebody, else as the file says */
+  sections(pixelSize = this.source.pixelSize): SectionSource {
+    const { source, shown } = this;
     const { sizes } = source;
     return {
       slices: sizes.z,

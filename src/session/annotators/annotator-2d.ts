@@ -77,16 +77,22 @@ export class Annotator2d implements Annotator {
     void this.preview(centre, plane).catch(() => undefined); // told to whoever clicks
   }
 
-  async segment(state: SessionState, task: TaskOptions): Promise<LayerContent> {
-    const { plane, settings } = state;
+  segment(state: SessionState, task: TaskOptions): Promise<LayerContent> {
+    return this.segmentPlane(inPlane(state), task);
+  }
+
+  refine(state: SessionState, task: TaskOptions): Promise<LayerContent> {
+    return this.refinePlane(inPlane(state), task);
+  }
+
+  async segmentPlane(work: PlaneWork, task: TaskOptions): Promise<LayerContent> {
+    const { plane, prompts, batched } = work;
     const context = { ...this.context, plane };
-    const prompts = promptsOfPlane(state);
-    const severalObjects = settings.batched || prompts.filter(({ kind }) => kind !== 'point').length > 1;
+    const severalObjects = batched || prompts.filter(({ kind }) => kind !== 'point').length > 1;
     if (severalObjects || prompts.length === 0) {
-      const { batched } = settings;
       return this.toContent(await segmentPrompts(context, prompts, { ...task, batched }), plane);
     }
-    const start = startOf(state, prompts);
+    const start = startOf(work);
     const found =
       (start.mask || start.neighbour ? undefined : await this.fromPreview(prompts, task)) ??
       (await segmentSuccessively(context, prompts, start, task));
@@ -94,12 +100,10 @@ export class Annotator2d implements Annotator {
     return this.toContent({ ...found, objects }, plane, start.corrected);
   }
 
-  async refine(state: SessionState, task: TaskOptions): Promise<LayerContent> {
-    const { plane } = state;
-    const record = onlyRecord(state);
+  async refinePlane(work: PlaneWork, task: TaskOptions): Promise<LayerContent> {
+    const { plane, prompts, record } = work;
     const mask = record?.masks.get(plane);
-    if (!record || !mask) return this.segment(state, task);
-    const prompts = promptsOfPlane(state);
+    if (!record || !mask) return this.segmentPlane(work, task);
     const points = prompts.filter((prompt) => prompt.kind === 'point');
     const refined = await refineMask({ ...this.context, plane }, mask, points, task);
     const object = { id: record.id, prompts, ...refined };
@@ -187,6 +191,25 @@ export class Annotator2d implements Annotator {
   }
 }
 
+/** What is segmented in a plane: from which prompts, and as a part of which object, if it is of one that has masks already. */
+export interface PlaneWork {
+  readonly plane: number;
+  readonly prompts: readonly Prompt[];
+  /** Each prompt is an object of its own. */
+  readonly batched: boolean;
+  readonly record: ObjectRecord | undefined;
+}
+
+function inPlane(state: SessionState): PlaneWork {
+  const records = [...state.layers.current_object.objects.values()];
+  return {
+    plane: state.plane,
+    prompts: promptsOfPlane(state),
+    batched: state.settings.batched,
+    record: records.length === 1 ? records[0] : undefined,
+  };
+}
+
 interface Start extends SuccessiveStart {
   readonly corrected?: ObjectRecord['corrected'];
 }
@@ -195,9 +218,7 @@ interface Start extends SuccessiveStart {
  * Which mask the prompts of the visible plane correct, if any, and how many of the points are in it already. A mask prompt
  * beside an object without prompts is that object's own mask (`pickObject`).
  */
-function startOf(state: SessionState, prompts: readonly Prompt[]): Start {
-  const { plane } = state;
-  const record = onlyRecord(state);
+function startOf({ plane, prompts, record }: PlaneWork): Start {
   if (!record) return {};
   const { corrected } = record;
   const mask = record.masks.get(plane);
@@ -216,11 +237,6 @@ function startOf(state: SessionState, prompts: readonly Prompt[]): Start {
   }
   const before = corrected?.get(plane)?.mask;
   return { ...(before ? { mask: before } : !mask && { neighbour: nearestMask(record, plane) }), corrected };
-}
-
-function onlyRecord({ layers }: SessionState): ObjectRecord | undefined {
-  const records = [...layers.current_object.objects.values()];
-  return records.length === 1 ? records[0] : undefined;
 }
 
 function nearestMask({ masks }: ObjectRecord, plane: number): Mask | undefined {

@@ -23,9 +23,9 @@ import {
   trackOfPrompt,
 } from '../annotator.js';
 import { sameStart } from '../edits/prompt-rules.js';
-import { annotatedMask, layerOf, withMasks } from '../layers.js';
+import { annotatedMask, withMasks } from '../layers.js';
 import type { AutomaticThresholds, ObjectRecord, SessionSettings, SessionState } from '../state.js';
-import { Annotator2d } from './annotator-2d.js';
+import { Annotator2d, type PlaneWork } from './annotator-2d.js';
 import type { AnnotatorContext } from './automatic-planes.js';
 import { AutomaticVolume } from './automatic-volume.js';
 
@@ -126,12 +126,12 @@ export abstract class StackAnnotator implements Annotator {
   }
 
   refine(state: SessionState, task: TaskOptions): Promise<LayerContent> {
-    return this.inPlane(state, (view) => this.flat.refine(view, task));
+    return this.inPlane(state, (work) => this.flat.refinePlane(work, task));
   }
 
   /** The visible plane from its prompts, or from those of another plane of the same object. */
   protected segmentPlane(state: SessionState, task: TaskOptions): Promise<LayerContent> {
-    return this.inPlane(state, (view) => this.flat.segment(view, task));
+    return this.inPlane(state, (work) => this.flat.segmentPlane(work, task));
   }
 
   /** For planes whose prompts have changed since they were segmented. */
@@ -204,23 +204,18 @@ export abstract class StackAnnotator implements Annotator {
     return new Map([...record.masks].filter(([plane]) => !record.projected?.has(plane) && unchanged(plane)));
   }
 
-  private async inPlane(
-    state: SessionState,
-    run: (view: SessionState) => Promise<LayerContent>,
-  ): Promise<LayerContent> {
-    const shapes = promptsOfPlane(state).filter(({ kind }) => kind !== 'point').length;
+  private async inPlane(state: SessionState, run: (work: PlaneWork) => Promise<LayerContent>): Promise<LayerContent> {
+    const { plane } = state;
+    const prompts = promptsOfPlane(state);
+    const shapes = prompts.filter(({ kind }) => kind !== 'point').length;
     if (shapes > 1)
       throw new SamError(
         'invalid_prompt',
         `Plane ${state.plane + 1} has ${shapes} boxes; one object at a time is followed. Keep one of them.`,
       );
     const record = this.recordOf(state);
-    const view: SessionState = {
-      ...state,
-      settings: { ...state.settings, batched: false },
-      layers: { ...state.layers, current_object: layerOf(record.masks.size > 0 ? [record] : []) },
-    };
-    const { objects, candidates, notice } = await run(view);
+    const known = record.masks.size > 0 ? record : undefined;
+    const { objects, candidates, notice } = await run({ plane, prompts, batched: false, record: known });
     const [found] = objects;
     const before = found?.corrected?.has(state.plane) ? correctedFrom(record, state.plane) : record.corrected;
     const changed: ObjectRecord = {

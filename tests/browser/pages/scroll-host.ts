@@ -34,7 +34,7 @@ session.open(info);
 session.apply(setCommittedObjects(Array.from({ length: OBJECTS }, (_, k) => ball(k))));
 const presenter = new Presenter(session, viewer, {
   readPixels: (_, plane) => display.picture(plane),
-  sections: () => display.sections,
+  sections: () => display.sections(),
 });
 await presenter.idle();
 
