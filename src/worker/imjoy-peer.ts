@@ -72,7 +72,8 @@ function rpcConnection(channel: Channel, peerId: string, callable: ReadonlySet<u
 }
 
 async function loadRpc() {
-  // imjoy-rpc asks `instanceof ImageData` of whatever it encodes; Node has no such class.
+  // imjoy-rpc asks `instanceof ImageData` of whatever it encodes, and takes the class from nowhere but the global scope,
+  // where Node has none. Not before a peer of ImJoy's is there: whoever takes that name for the sign of a browser is misled.
   globalThis.ImageData ??= class {} as unknown as typeof ImageData;
   const loaded = await import('imjoy-rpc/dist/imjoy-rpc.js');
   return loaded.default;

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
+import { CodecPipelineError, registry } from 'zarrita';
 import { SamError } from '../../src/errors.js';
 import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
+import { openZarrArray, readNode } from '../../src/io/zarr/array.js';
+import { openArray } from '../../src/io/zarr/open-array.js';
+import { bombs } from '../support/bombs.js';
 import { madeOmeZarr } from '../support/zarr-builder.js';
 
 const sharded = (codecs: unknown, index_codecs: unknown) => [
@@ -54,4 +58,31 @@ describe('codecs of a zarr that are not known', () => {
         process.removeListener('unhandledRejection', hear);
       }
     });
+});
+
+describe('limits of what a zarr unpacks to', () => {
+  const files = new Map(bombs().get('zarr lz4'));
+  const store = memoryStore('made', files);
+
+  it('hold wherever one is read, also where zarrita opens it', async () => {
+    const node = await readNode(store, 'a.zarr');
+    const ours = await openZarrArray(store, 'a.zarr', node!);
+    const claims = /A chunk claims \d+ bytes where at most \d+ belong/;
+    await assert.rejects(ours.chunk([0, 0], {}), { code: 'invalid_image', message: claims });
+    const theirs = await openArray(store, 'a.zarr');
+    await assert.rejects(theirs.getChunk([0, 0]), (error) => {
+      assert.ok(error instanceof CodecPipelineError && error.cause instanceof SamError);
+      assert.match(error.cause.message, claims);
+      return true;
+    });
+  });
+
+  it("leave zarrita's codecs to others as they are", async () => {
+    for (const name of ['gzip', 'zlib', 'numcodecs.gzip', 'numcodecs.zlib']) {
+      const codec = await registry.get(name)?.();
+      assert.match(String(codec), /^class (Gzip|Zlib)Codec\b/, name);
+    }
+    const before = JSON.parse(new TextDecoder().decode(files.get('a.zarr/.zarray')));
+    assert.deepEqual((await readNode(store, 'a.zarr'))?.metadata, before);
+  });
 });

@@ -30,7 +30,7 @@ export function dataPath(relative: string): string {
 }
 
 /** `it`, skipped where the data folder is absent. */
-export function withData(title: string, body?: (this: Mocha.Context) => Promise<unknown> | void): void {
+export function withData(title: string, body?: (this: Mocha.Context) => unknown): void {
   if (hasData) it(title, body as Mocha.AsyncFunc);
   else it.skip(title);
 }

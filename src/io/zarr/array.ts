@@ -8,7 +8,7 @@ import { bytesPerElement, exactNumbers, type FileDtype } from '../elements.js';
 import { checkBlockSize } from '../region.js';
 import type { ReadOptions, Store } from '../store.js';
 import { chunkKeys } from './chunk-keys.js';
-import { boundCodecs, checkCodecs } from './codecs.js';
+import { checkCodecs, withLimits } from './codecs.js';
 import { parseJson, stringifyJson } from './json.js';
 import { zarritaStore } from './zarrita-store.js';
 
@@ -77,7 +77,6 @@ const DTYPES: Record<string, readonly [FileDtype, readAs: FileDtype]> = {
 export async function openZarrArray(store: Store, path: string, node: ZarrNode): Promise<ZarrArray> {
   const where = `${store.name}${path ? `/${path}` : ''}`;
   const { dtype, metadata } = readableMetadata(node, where);
-  boundCodecs();
   checkCodecs(metadata, node.version, where);
   const array = await openPatched(store, path, metadata, node.version, where);
   const { shape, chunks } = array;
@@ -188,7 +187,7 @@ async function openPatched(
   where: string,
 ): Promise<zarr.Array<zarr.DataType, zarr.Readable>> {
   const plain = zarritaStore(store);
-  const json = new TextEncoder().encode(stringifyJson(metadata));
+  const json = new TextEncoder().encode(stringifyJson(withLimits(metadata, version)));
   const prefix = path === '' ? '' : `${path}/`;
   const own = `/${prefix}${version === 3 ? 'zarr.json' : '.zarray'}`;
   const { key: like, stated } = firstKey(metadata, version);

@@ -7,7 +7,9 @@ import { checkZstd } from '../compression/zstd.js';
 
 /**
  * zarrita's decompressors, each with a limit: a chunk may not unpack to more than its array says. The originals allocate
- * whatever the compressed bytes claim. Encoding is theirs, unchanged.
+ * whatever the compressed bytes claim. Encoding is theirs, unchanged. zarrita knows codecs by name in one registry of the
+ * whole program; ours have names of their own there, which the metadata get that we hand to it, so that what else reads zarr
+ * in the same program has zarrita's codecs as they are.
  */
 interface Codec {
   encode(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>;
@@ -46,16 +48,53 @@ const DECODERS: Record<string, Decode> = {
   lz4: claims((bytes) => uint32(bytes, 0)),
 };
 
-let installed = false;
+const OURS = 'bounded.';
 
-/** Once per program; later calls do nothing. */
-export function boundCodecs(): void {
-  if (installed) return;
-  installed = true;
+/**
+ * What zarrita is told of an array, so that it decompresses within limits.
+ *
+ * @param metadata of an array, v2 or v3; not changed
+ */
+export function withLimits(metadata: Readonly<Record<string, unknown>>, version: 2 | 3): Record<string, unknown> {
+  register();
+  if (version === 3) return { ...metadata, codecs: limitedV3(metadata.codecs) };
+  const { filters, compressor } = metadata;
+  return {
+    ...metadata,
+    ...(Array.isArray(filters) && { filters: filters.map((codec) => renamed(codec, 'id')) }),
+    ...(compressor !== undefined && { compressor: renamed(compressor, 'id') }),
+  };
+}
+
+/** Those inside of shards, too. */
+function limitedV3(codecs: unknown): unknown {
+  if (!Array.isArray(codecs)) return codecs;
+  return codecs.map((codec) => {
+    const { name, configuration } = codec ?? {};
+    if (name !== 'sharding_indexed' || !configuration) return renamed(codec, 'name');
+    const { codecs: inner, index_codecs: index } = configuration;
+    return {
+      ...codec,
+      configuration: { ...configuration, codecs: limitedV3(inner), ...(index && { index_codecs: limitedV3(index) }) },
+    };
+  });
+}
+
+/** @param key where it has its name */
+function renamed(codec: unknown, key: 'id' | 'name'): unknown {
+  const { [key]: said } = (codec ?? {}) as Readonly<Record<string, unknown>>;
+  const [, before, name] = /^(numcodecs\.)?(.*)$/.exec(String(said)) ?? [];
+  return name !== undefined && Object.hasOwn(DECODERS, name)
+    ? { ...(codec as object), [key]: `${before ?? ''}${OURS}${name}` }
+    : codec;
+}
+
+/** Adds to the registry; zarrita puts `numcodecs.` before the names that v2 has. */
+function register(): void {
   for (const [name, decode] of Object.entries(DECODERS))
-    for (const id of [name, `numcodecs.${name}`]) {
-      const load = registry.get(id);
-      if (load === undefined) continue;
+    for (const before of ['', 'numcodecs.']) {
+      const load = registry.get(`${before}${name}`);
+      if (load === undefined || registry.has(`${before}${OURS}${name}`)) continue;
       const bounded = async () => {
         const original = (await load()) as unknown as Factory;
         return {
@@ -70,7 +109,7 @@ export function boundCodecs(): void {
           },
         };
       };
-      registry.set(id, bounded as unknown as typeof load);
+      registry.set(`${before}${OURS}${name}`, bounded as unknown as typeof load);
     }
 }
 
