@@ -1,12 +1,16 @@
 import * as v from 'valibot';
 import type { Store } from '../io/store.js';
+import { isNewer, versionOf } from '../io/versions.js';
 import type { EncodingChange } from '../service/engine.js';
 
 /**
  * Tiles, object size and pixel size as somebody set them for an image, kept in a store under the image's signature: they hold again
- * when it is reopened. What cannot be read or written is forgotten; nobody's work depends on it.
+ * when it is reopened. What cannot be read or written is forgotten; nobody's work depends on it. What a newer program has
+ * written stays as it is, and does not hold here.
  */
 export type SizeSettings = Pick<EncodingChange, 'tiling' | 'objectDiameter' | 'pixelSize'>;
+
+const VERSION = 1;
 
 const length = v.pipe(v.number(), v.integer(), v.minValue(0));
 const extent = v.pipe(v.number(), v.finite(), v.gtValue(0));
@@ -21,7 +25,8 @@ export async function recallSize(store: Store, signature: string): Promise<SizeS
   const bytes = await store.get(keyOf(signature)).catch(() => undefined);
   if (!bytes) return {};
   try {
-    return v.parse(Settings, JSON.parse(new TextDecoder().decode(bytes)));
+    const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return versionOf(json) > VERSION ? {} : v.parse(Settings, json);
   } catch {
     return {};
   }
@@ -34,13 +39,16 @@ export async function rememberSize(
   { tiling, objectDiameter, pixelSize }: SizeSettings,
 ): Promise<void> {
   const key = keyOf(signature);
+  if (await isNewer(store, key, VERSION)) return;
   const set = {
     tiling: tiling ?? undefined,
     objectDiameter: objectDiameter ?? undefined,
     pixelSize: pixelSize ?? undefined,
   };
   const isAutomatic = Object.values(set).every((value) => value === undefined);
-  const write = isAutomatic ? store.delete(key) : store.set(key, new TextEncoder().encode(JSON.stringify(set)));
+  const write = isAutomatic
+    ? store.delete(key)
+    : store.set(key, new TextEncoder().encode(JSON.stringify({ version: VERSION, ...set })));
   await write.catch(() => undefined);
 }
 

@@ -1,8 +1,9 @@
+import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { deleteAll, listKeys } from '../io/stores/prefix.js';
 import type { FileParts } from '../onnx/write-parts.js';
 import type { TaskOptions } from '../task.js';
-import { CARDS, cardOf, FILES, type KeptModel, keptModels } from './kept-models.js';
+import { CARD_FORMAT, CARDS, cardOf, FILES, isOfNewer, type KeptModel, keptModels } from './kept-models.js';
 
 const PART_BYTES = 16 << 20;
 /** What was left by writing that was cut off is removed after this time, in milliseconds. */
@@ -14,6 +15,7 @@ type WriteParts = (file: FileParts, task: TaskOptions) => Promise<void>;
  * Keeps a model in a store (kept-models.ts); an earlier one of its name is replaced.
  *
  * @param make writes the files, and tells what the card says
+ * @throws SamError `unsupported` if a newer program keeps a model of that name
  */
 export async function keepFiles(
   store: Store,
@@ -25,8 +27,13 @@ export async function keepFiles(
   const folder = `${FILES}${version}`;
   try {
     const card = await make((file, task) => writeParts(store, `${folder}/${file.name}`, file, task));
-    const kept: KeptModel = { ...card, version };
+    const kept: KeptModel = { format: CARD_FORMAT, ...card, version };
     signal?.throwIfAborted();
+    if (await isOfNewer(store, card.name))
+      throw new SamError(
+        'unsupported',
+        `A newer version of this program keeps a model ${card.name} here, which stays. Give this one another name.`,
+      );
     const earlier = await cardOf(store, card.name);
     await store.set(CARDS + card.name, new TextEncoder().encode(JSON.stringify(kept)));
     if (earlier) await deleteAll(store, `${FILES}${earlier.version}/`);
@@ -63,8 +70,9 @@ async function writeParts(
   }
 }
 
-/** What was left when a page was closed in the middle of an import. */
+/** What was left when a page was closed in the middle of an import. Which files a newer program's models have is not known. */
 async function removeAbandoned(store: Store): Promise<void> {
+  for (const key of await listKeys(store, CARDS)) if (await isOfNewer(store, key.slice(CARDS.length))) return;
   const whole = new Set((await keptModels(store)).map(({ version }) => version));
   for (const key of await listKeys(store, FILES)) {
     const [version] = key.slice(FILES.length).split('/');

@@ -26,6 +26,22 @@ describe('tiles and sizes of an image', () => {
     assert.deepEqual(await listKeys(store), []);
   });
 
+  it('say their version; those of the first do not, and those of a newer program stay', async () => {
+    const store = memoryStore();
+    await rememberSize(store, '12ab', { objectDiameter: 12 });
+    const [key] = await listKeys(store);
+    const stored = async () => JSON.parse(new TextDecoder().decode(await store.get(key)));
+    assert.deepEqual(await stored(), { version: 1, objectDiameter: 12 });
+    await store.set(key, new TextEncoder().encode('{"objectDiameter":9}'));
+    assert.deepEqual(await recallSize(store, '12ab'), { objectDiameter: 9 });
+    const newer = { version: 2, objectDiameter: 12, tiling: { sides: 'many' } };
+    await store.set(key, new TextEncoder().encode(JSON.stringify(newer)));
+    assert.deepEqual(await recallSize(store, '12ab'), {});
+    await rememberSize(store, '12ab', { objectDiameter: 7 });
+    await rememberSize(store, '12ab', {});
+    assert.deepEqual(await stored(), newer);
+  });
+
   it('are automatic where what is stored is damaged', async () => {
     const store = memoryStore();
     await rememberSize(store, '12ab', { objectDiameter: 12 });

@@ -100,6 +100,36 @@ describe('models kept in a store', function () {
     });
   });
 
+  it('of a newer program stay, with their files, and are no models here', async () => {
+    const store = memoryStore();
+    const bytes = Uint8Array.of(1, 2, 3);
+    const keep = (name: string) =>
+      keepFiles(store, {}, async (write) => {
+        await write({ name: 'decoder.onnx', size: bytes.length, pieces: [bytes] }, {});
+        return { name, description: '', decoder: 'decoder.onnx', sizes: { 'decoder.onnx': 3 } };
+      });
+    const card = async (name: string) => JSON.parse(new TextDecoder().decode(await store.get(`cards/${name}`)));
+    await keep('mine');
+    assert.equal((await card('mine')).format, 1);
+    const { format, ...first } = await card('mine');
+    await store.set('cards/mine', new TextEncoder().encode(JSON.stringify(first)));
+    assert.deepEqual(await keptModels(store), [first], 'the first cards did not say their format');
+
+    const newer = { format: 2, name: 'theirs', files: 'elsewhere' };
+    await store.set('cards/theirs', new TextEncoder().encode(JSON.stringify(newer)));
+    const file = `files/${(Date.now() - 7_200_000).toString(36)}-x/decoder.onnx/0`;
+    await store.set(file, bytes);
+    assert.deepEqual(
+      (await keptModels(store)).map(({ name }) => name),
+      ['mine'],
+    );
+    const before = (await listKeys(store)).sort();
+    await assert.rejects(keep('theirs'), { code: 'unsupported', message: /another name/ });
+    await removeKept(store, 'theirs');
+    assert.deepEqual((await listKeys(store)).sort(), before);
+    assert.deepEqual(await card('theirs'), newer);
+  });
+
   it('hold of a model that was trained here only what was trained; the rest is that of the model before', async () => {
     const store = memoryStore();
     const base = resolveModel('msi_lm');

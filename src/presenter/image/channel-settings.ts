@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { ImageSource } from '../../io/image.js';
 import type { Store } from '../../io/store.js';
+import { versionOf } from '../../io/versions.js';
 
 /** How a channel is shown, as far as somebody chose it. */
 export interface ChannelSetting {
@@ -8,6 +9,9 @@ export interface ChannelSetting {
   readonly color?: string;
   readonly visible?: boolean;
 }
+
+/** Version 1 was the list alone. */
+const VERSION = 2;
 
 const Settings = v.array(
   v.object({
@@ -19,7 +23,8 @@ const Settings = v.array(
 
 /**
  * What was chosen of an image's channels, kept in a store with the image's signature as key. What cannot be read or
- * written is forgotten: nobody's work depends on it.
+ * written is forgotten: nobody's work depends on it. What a newer program has written stays as it is; what is chosen then
+ * holds as long as the image is open.
  */
 export class RememberedChannels {
   private saving?: ReturnType<typeof setTimeout>;
@@ -28,12 +33,15 @@ export class RememberedChannels {
     private readonly store: Store,
     private readonly key: string,
     private settings: readonly ChannelSetting[],
+    private readonly isNewer: boolean,
   ) {}
 
   static async open(store: Store, signature: string, count: number): Promise<RememberedChannels> {
     const key = `${signature.replaceAll(/[^\w-]/g, '-')}.json`;
     const bytes = await store.get(key).catch(() => undefined);
-    return new RememberedChannels(store, key, parse(bytes, count));
+    const json = bytes && parse(bytes);
+    const isNewer = versionOf(json) > VERSION;
+    return new RememberedChannels(store, key, settingsIn(isNewer ? undefined : json, count), isNewer);
   }
 
   at(channel: number): ChannelSetting {
@@ -51,21 +59,34 @@ export class RememberedChannels {
     if (this.saving === undefined) return;
     clearTimeout(this.saving);
     this.saving = undefined;
-    await this.store.set(this.key, new TextEncoder().encode(JSON.stringify(this.settings))).catch(() => undefined);
+    if (this.isNewer) return;
+    const text = JSON.stringify({ version: VERSION, channels: this.settings });
+    await this.store.set(this.key, new TextEncoder().encode(text)).catch(() => undefined);
   }
 }
 
 const SAVE_MS = 400;
 
-function parse(bytes: Uint8Array | undefined, count: number): readonly ChannelSetting[] {
-  const none = Array.from({ length: count }, () => ({}));
-  if (!bytes) return none;
+function parse(bytes: Uint8Array): unknown {
   try {
-    const settings = v.parse(Settings, JSON.parse(new TextDecoder().decode(bytes)));
-    return settings.length === count ? settings : none;
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    return none;
+    return undefined;
   }
+}
+
+function settingsIn(json: unknown, count: number): readonly ChannelSetting[] {
+  const said = v.safeParse(
+    v.union([
+      Settings,
+      v.pipe(
+        v.object({ channels: Settings }),
+        v.transform((file) => file.channels),
+      ),
+    ]),
+    json,
+  );
+  return said.success && said.output.length === count ? said.output : Array.from({ length: count }, () => ({}));
 }
 
 /** More at once only make mud. */
