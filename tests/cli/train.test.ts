@@ -5,7 +5,7 @@ import path from 'node:path';
 import { UsageError } from '../../src/cli/command.js';
 import { dataReport, labelledPlanes } from '../../src/cli/train/labelled-files.js';
 import { train } from '../../src/cli/train/train.js';
-import { findModel, MODEL_CARD } from '../../src/cli/train/trained-models.js';
+import { findModel, isMadeFrom, MODEL_CARD } from '../../src/cli/train/trained-models.js';
 import { modelFields } from '../../src/embeddings/signature.js';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
@@ -39,6 +39,18 @@ describe('micro-sam train', function () {
     );
     const objects = [...card.trainedOn, ...card.scoredOn].reduce((sum, { objects }) => sum + objects, 0);
     assert.equal(objects, 12, 'a strip of each is kept back');
+    const fileOf = () => readFileSync(at('models', 'mine', 'decoder.onnx'));
+    const before = fileOf();
+    const { image, labels } = cellPhantom({ seed: 3, size: [120, 160], cells: 9 });
+    for (const [name, pixels] of [
+      ['cells3.tif', image],
+      ['cells3_labels.tif', labels],
+    ] as const)
+      writeFileSync(at(name), await encodeTiff(pixels));
+    assert.equal(await train.run([...args, ...short]), 0);
+    assert.notDeepEqual(fileOf(), before, 'with another image it is trained anew');
+    for (const name of ['cells3.tif', 'cells3_labels.tif']) rmSync(at(name));
+    await assert.rejects(train.run([...args, '-m', at('models', 'mine')]), /would be replaced/);
     assert.ok(existsSync(at('models', 'mine', 'kept-back-1-after.png')));
     assert.deepEqual([card.instances.steps, card.decoder.steps], [2, 1]);
     const { alone, byInstances } = card.points;
@@ -86,6 +98,10 @@ describe('micro-sam train', function () {
     assert.deepEqual(findModel(at('fourth')).defaults, { predIouThresh, stabilityScoreThresh });
     const [fifth, sixth] = ['fifth', 'sixth'].map((name) => findModel(at(name)));
     assert.equal(sixth.encoderDelta?.url, at('fifth', 'late.onnx'));
+    assert.deepEqual(
+      ['first', 'second', 'fourth', 'msi_lm'].map((name) => isMadeFrom(at(name), at('first'))),
+      [true, true, false, false],
+    );
     assert.deepEqual(modelFields(sixth), modelFields(fifth), 'embeddings of the encoder stay good');
     assert.notEqual(modelFields(fifth).model_hash, modelFields(findModel('vit_t')).model_hash);
     const seventh = findModel(at('seventh'));
@@ -135,6 +151,8 @@ describe('micro-sam train', function () {
     await assert.rejects(train.run(data), /--trained_model_name/);
     await assert.rejects(train.run(['--trained_model_name', 'a', '--images', folder]), /--labels/);
     await assert.rejects(train.run([...data, '--trained_model_name', 'a/b']), UsageError);
+    await assert.rejects(train.run([...data, '--trained_model_name', '..']), UsageError);
+    await assert.rejects(train.run([...data, '--trained_model_name', 'msi_lm']), /built-in/);
     const named = [...data, '--trained_model_name', 'a'];
     await assert.rejects(train.run([...named, '--parts', 'instances,encoder']), /"encoder"/);
     await assert.rejects(train.run([...named, '--parts', 'late,instances']), /instances,mask_decoder,late/);

@@ -1,9 +1,8 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { folderStore } from '../../io/stores/fs.js';
 import { createNodeRuntime } from '../../model/node-runtime.js';
-import { DEFAULT_MODEL } from '../../model/registry.js';
+import { BUILT_IN_MODELS, DEFAULT_MODEL } from '../../model/registry.js';
 import type { TaskOptions } from '../../task.js';
 import { LEAST_WHOLE } from '../../training/annotated.js';
 import type { Learned } from '../../training/learn.js';
@@ -20,7 +19,7 @@ import {
   type TrainedPart,
   type TrainingSettings,
 } from '../../training/settings.js';
-import { type TrainedParts, trainParts } from '../../training/train-parts.js';
+import { type PartsTraining, type TrainedParts, trainParts } from '../../training/train-parts.js';
 import { interruptible } from '../batch/batch.js';
 import { listInputs } from '../batch/inputs.js';
 import { pairInputs } from '../batch/pairs.js';
@@ -28,7 +27,16 @@ import { ProgressLine } from '../batch/progress-line.js';
 import { type Command, oneOf, UsageError } from '../command.js';
 import { numberFlag } from '../engine.js';
 import { dataReport, type LabelledPlane, labelledPlanes, withStrips } from './labelled-files.js';
-import { baseOf, findModel, loadFile, trainedModelsFolder, writeTrained } from './trained-models.js';
+import { openRun } from './run-state.js';
+import {
+  baseOf,
+  findModel,
+  isMadeFrom,
+  loadFile,
+  MODEL_CARD,
+  trainedModelsFolder,
+  writeTrained,
+} from './trained-models.js';
 import { FOR_PARENT, trainForParent } from './training-process.js';
 
 const DEFAULT_PARTS = 'instances,mask_decoder';
@@ -62,12 +70,14 @@ const usage = `micro-sam train --images PATH --labels PATH --trained_model_name 
                                (default: ${trainedModelsFolder()})
       --seed N                 of what is random (default: 1)
       --threads N              (default: all cores)
+      --restart                begin anew, whatever a run that was stopped has learned
       --dry_run                say what would be trained on, and stop
 
 Trains the instance decoder, which finds all objects of an image at once, and the mask decoder, which answers clicks and
 boxes. The encoder stays as it is, unless --parts names late, full or lora too: then the late part of the encoder, the whole of it,
 or small changes beside the weights of its attention (LoRA) learn at last, together with both decoders, and images are
-embedded anew with the new model. A run that was stopped goes on when the command is given again.`;
+embedded anew with the new model. A run that was stopped goes on when the command is given again; with other images, labels or
+settings a finished one begins anew, and one that was stopped is refused.`;
 
 function presetText(part: 'instances' | 'decoder' | EncoderPart): string {
   return Object.values(PRESETS)
@@ -100,6 +110,7 @@ const OPTIONS = {
   save_root: { type: 'string', short: 's' },
   seed: { type: 'string', default: '1' },
   threads: { type: 'string' },
+  restart: { type: 'boolean', default: false },
   dry_run: { type: 'boolean', default: false },
 } as const;
 
@@ -126,43 +137,56 @@ async function run(args: readonly string[]): Promise<number> {
   console.log(dataReport(data.training, data.validation));
   if (values.dry_run) return 0;
   const folder = path.join(values.save_root ?? trainedModelsFolder(), name);
-  mkdirSync(folder, { recursive: true });
   const model = findModel(values.model_type);
-  const log = path.join(folder, 'log.csv');
-  progress.start();
-  const trained = await trainParts(
-    {
-      model,
-      parts,
-      fromScratch: values.from_scratch,
-      settings: (goesOn) => settingsOf(values, seed, goesOn),
-      training: data.training,
-      heldBack: data.validation,
-    },
-    {
-      runtime: await createNodeRuntime({ threads: numberFlag('threads', values.threads) }),
-      load: loadFile,
-      store: folderStore(path.join(folder, 'run')),
-    },
-    {
-      onStep: ({ name, step, loss, accuracy }) =>
-        appendFileSync(log, `${name},${step},${loss.toFixed(5)},${accuracy ?? ''}\n`),
-    },
-    task,
-  );
-  progress.clear();
-  writeTrained(
-    folder,
-    trainedFiles(trained, {
-      name,
-      base: baseOf(values.model_type, model),
-      seed,
-      date: new Date().toISOString().slice(0, 10),
-      trainedOn: data.training.map(summaryOf),
-      scoredOn: data.validation.map(summaryOf),
-    }),
-  );
-  for (const line of gainReport(trained)) console.log(line);
+  if (isMadeFrom(values.model_type, folder))
+    throw new UsageError(
+      `${values.model_type} is what would be replaced in ${folder}, or was trained from that: give the result another name with --trained_model_name.`,
+    );
+  mkdirSync(folder, { recursive: true });
+  const training: PartsTraining = {
+    model,
+    parts,
+    fromScratch: values.from_scratch,
+    settings: (goesOn) => settingsOf(values, seed, goesOn),
+    training: data.training,
+    heldBack: data.validation,
+  };
+  const made = existsSync(path.join(folder, MODEL_CARD));
+  const run = await openRun(folder, training, { made, restart: values.restart }, task);
+  try {
+    if (run.notice !== undefined) console.log(run.notice);
+    const log = path.join(folder, 'log.csv');
+    progress.start();
+    const trained = await trainParts(
+      training,
+      {
+        runtime: await createNodeRuntime({ threads: numberFlag('threads', values.threads) }),
+        load: loadFile,
+        store: run.store,
+      },
+      {
+        onStep: ({ name, step, loss, accuracy }) =>
+          appendFileSync(log, `${name},${step},${loss.toFixed(5)},${accuracy ?? ''}\n`),
+      },
+      task,
+    );
+    progress.clear();
+    writeTrained(
+      folder,
+      trainedFiles(trained, {
+        name,
+        base: baseOf(values.model_type, model),
+        seed,
+        date: new Date().toISOString().slice(0, 10),
+        trainedOn: data.training.map(summaryOf),
+        scoredOn: data.validation.map(summaryOf),
+      }),
+    );
+    await run.finish();
+    for (const line of gainReport(trained)) console.log(line);
+  } finally {
+    await run.close();
+  }
   console.log(`Wrote ${folder}. Use it: micro-sam automatic_segmentation -m ${values.save_root ? folder : name} …`);
   return 0;
 }
@@ -214,8 +238,13 @@ const STYLES = {
 } as const satisfies Record<string, readonly TrainedPart[]>;
 
 function nameOf({ trained_model_name }: Values): string {
-  if (trained_model_name && /^[\w.-]{1,64}$/.test(trained_model_name)) return trained_model_name;
-  throw new UsageError("Give the result a name of letters, digits, '.', '_' and '-' with --trained_model_name.");
+  if (!trained_model_name || !/^\w[\w.-]{0,63}$/.test(trained_model_name))
+    throw new UsageError("Give the result a name of letters, digits, '.', '_' and '-' with --trained_model_name.");
+  if (BUILT_IN_MODELS.some((built) => built === trained_model_name))
+    throw new UsageError(
+      `${trained_model_name} is a built-in model: give the result another name with --trained_model_name.`,
+    );
+  return trained_model_name;
 }
 
 function settingsOf(values: Values, seed: number, fromStart: boolean): TrainingSettings {

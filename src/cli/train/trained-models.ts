@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
 import { loadModelFile } from '../../model/model-file.js';
@@ -101,10 +101,32 @@ export function baseOf(asked: string, model: ModelSpec): string {
   return existsSync(path.join(asked, MODEL_CARD)) ? path.resolve(asked) : model.name;
 }
 
-/** Writes the trained parts and the card. */
+/** Whether a model is the one of a folder, or was trained from it, at first or second hand. */
+export function isMadeFrom(name: string, folder: string): boolean {
+  const seen = new Set<string>();
+  for (let at = folderOf(name); at !== undefined && !seen.has(at); ) {
+    if (path.resolve(at) === path.resolve(folder)) return true;
+    seen.add(at);
+    const { base } = cardOf(at) ?? {};
+    at = base === undefined ? undefined : folderOf(base);
+  }
+  return false;
+}
+
+/**
+ * Writes the trained parts and the card, in the place of an earlier result. A model without a card is none: cut short, this
+ * leaves none, and never one of parts that do not belong together.
+ */
 export function writeTrained(folder: string, { card, files }: ReturnType<typeof trainedFiles>): void {
-  for (const [file, bytes] of files) writeFileSync(path.join(folder, file), bytes);
-  writeFileSync(path.join(folder, MODEL_CARD), `${JSON.stringify(card, null, 2)}\n`);
+  const text = `${JSON.stringify(card, null, 2)}\n`;
+  const parts = [...files, [MODEL_CARD, text] as const].map(([name, content]) => ({
+    file: path.join(folder, name),
+    written: path.join(folder, `.${name}.new`),
+    content,
+  }));
+  for (const { written, content } of parts) writeFileSync(written, content);
+  rmSync(path.join(folder, MODEL_CARD), { force: true });
+  for (const { file, written } of parts) renameSync(written, file);
 }
 
 /** A file of a model, wherever it lies. */
