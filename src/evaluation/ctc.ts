@@ -1,7 +1,9 @@
 import { SamError } from '../errors.js';
 import { itemAt } from '../items.js';
 import type { LabelImage } from '../ndimage/array.js';
+import { labelSizes } from '../ndimage/label.js';
 import type { TaskOptions } from '../task.js';
+import { overlapsOf } from './matching.js';
 
 /**
  * The measures of the Cell Tracking Challenge: SEG (mean Jaccard of the reference objects), DET and TRA (how much
@@ -59,34 +61,17 @@ interface FrameMatch {
 }
 
 function matchFrame(reference: LabelImage, computed: LabelImage): FrameMatch {
-  const sizeR = new Map<number, number>();
-  const sizeC = new Map<number, number>();
-  const overlap = new Map<number, Map<number, number>>();
-  const count = (map: Map<number, number>, key: number) => map.set(key, (map.get(key) ?? 0) + 1);
-  for (let p = 0; p < reference.data.length; p++) {
-    const r = reference.data[p]!;
-    const c = computed.data[p]!;
-    if (r !== 0) count(sizeR, r);
-    if (c !== 0) count(sizeC, c);
-    if (r === 0 || c === 0) continue;
-    let row = overlap.get(r);
-    if (!row) {
-      row = new Map();
-      overlap.set(r, row);
-    }
-    count(row, c);
-  }
+  const { reference: referenceLabels, predicted: computedLabels, pairs } = overlapsOf(reference, computed);
+  const sizes = labelSizes(reference);
   const match = new Map<number, number>();
   const jaccard = new Map<number, number>();
-  for (const [r, row] of overlap) {
-    for (const [c, pixels] of row) {
-      const size = sizeR.get(r) as number;
-      if (pixels * 2 <= size) continue;
-      match.set(r, c);
-      jaccard.set(r, pixels / (size + (sizeC.get(c) as number) - pixels));
-    }
+  for (const { reference: i, predicted: j, intersection, iou } of pairs) {
+    const label = itemAt(referenceLabels, i);
+    if (intersection * 2 <= (sizes.get(label) ?? 0)) continue;
+    match.set(label, itemAt(computedLabels, j));
+    jaccard.set(label, iou);
   }
-  return { match, jaccard, referenceLabels: [...sizeR.keys()], computedLabels: [...sizeC.keys()] };
+  return { match, jaccard, referenceLabels, computedLabels };
 }
 
 const node = (frame: number, label: number) => `${frame}:${label}`;
@@ -115,7 +100,7 @@ function edgesOf({ frames, tracks }: CtcSequence): Map<string, { from: string; t
   return edges;
 }
 
-/** @throws SamError invalid_argument if the sequences differ in length */
+/** @throws SamError invalid_argument if the sequences differ in length, or their frames in shape */
 export function ctcScores(reference: CtcSequence, computed: CtcSequence, task: TaskOptions = {}): CtcScores {
   if (reference.frames.length !== computed.frames.length) {
     throw new SamError(

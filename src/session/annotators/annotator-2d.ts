@@ -77,15 +77,8 @@ export class Annotator2d implements Annotator {
     void this.preview(centre, plane).catch(() => undefined); // told to whoever clicks
   }
 
-  segment(state: SessionState, task: TaskOptions): Promise<LayerContent> {
-    return this.segmentPlane(inPlane(state), task);
-  }
-
-  refine(state: SessionState, task: TaskOptions): Promise<LayerContent> {
-    return this.refinePlane(inPlane(state), task);
-  }
-
-  async segmentPlane(work: PlaneWork, task: TaskOptions): Promise<LayerContent> {
+  /** @param work if not all prompts of the visible plane, and the object there is */
+  async segment(state: SessionState, task: TaskOptions, work = inPlane(state)): Promise<LayerContent> {
     const { plane, prompts, batched } = work;
     const context = { ...this.context, plane };
     const severalObjects = batched || prompts.filter(({ kind }) => kind !== 'point').length > 1;
@@ -100,10 +93,10 @@ export class Annotator2d implements Annotator {
     return this.toContent({ ...found, objects }, plane, start.corrected);
   }
 
-  async refinePlane(work: PlaneWork, task: TaskOptions): Promise<LayerContent> {
+  async refine(state: SessionState, task: TaskOptions, work = inPlane(state)): Promise<LayerContent> {
     const { plane, prompts, record } = work;
     const mask = record?.masks.get(plane);
-    if (!record || !mask) return this.segmentPlane(work, task);
+    if (!record || !mask) return this.segment(state, task, work);
     const points = prompts.filter((prompt) => prompt.kind === 'point');
     const refined = await refineMask({ ...this.context, plane }, mask, points, task);
     const object = { id: record.id, prompts, ...refined };

@@ -1,8 +1,7 @@
-import { annotatedPlanes } from '../../segmentation/volume/annotated-slices.js';
 import { PROJECT_OPTIONS } from '../../segmentation/volume/options.js';
 import { projectThroughVolume } from '../../segmentation/volume/project.js';
 import type { AnnotatorTask, LayerContent } from '../annotator.js';
-import type { ObjectRecord, SessionState } from '../state.js';
+import type { SessionState } from '../state.js';
 import { StackAnnotator } from './annotator-stack.js';
 import { reachOf } from './object-reach.js';
 
@@ -22,36 +21,18 @@ export class Annotator3d extends StackAnnotator {
   }
 
   async segmentAll(state: SessionState, task: AnnotatorTask): Promise<LayerContent> {
-    const { settings } = state;
-    const own = this.recordOf(state);
-    const prompts = this.promptsOf(state);
-    const inner = { signal: task.signal, onProgress: task.onProgress };
-    const annotated = await annotatedPlanes(prompts, this.planeSegmenter(state), this.annotatedMasks(state), inner);
-    const base: ObjectRecord = { ...own, prompts };
-    const soFar = new Map([...own.masks, ...annotated.masks]);
+    const { own, prompts, slices, onPlane, followed } = await this.annotated(state, task);
     const { masks, range } = await projectThroughVolume(
-      { ...annotated, within: reachOf(own, annotated.masks, prompts) },
+      { ...slices, within: reachOf(own, slices.masks, prompts) },
       this.planes,
       this.segmentSlice,
-      {
-        ...PROJECT_OPTIONS,
-        ...this.following(settings),
-        iouThreshold: settings.iouThreshold,
-        boxExtension: settings.boxExtension,
-      },
-      {
-        ...inner,
-        onSlice: (plane, mask) => {
-          soFar.set(plane, mask);
-          task.onPartial?.(this.withRecord(state, { ...base, masks: new Map(soFar) }));
-        },
-      },
+      { ...PROJECT_OPTIONS, ...this.following(state.settings) },
+      { signal: task.signal, onProgress: task.onProgress, onSlice: onPlane },
     );
-    const projected = new Set([...masks.keys()].filter((plane) => !annotated.masks.has(plane)));
     const where = range[0] === range[1] ? `slice ${range[0] + 1}` : `slices ${range[0] + 1} to ${range[1] + 1}`;
     return {
-      ...this.withRecord(state, { ...base, masks, projected }),
-      notice: [`The object is in ${where}.`, ...annotated.notices].join(' '),
+      ...this.withRecord(state, followed(masks)),
+      notice: [`The object is in ${where}.`, ...slices.notices].join(' '),
     };
   }
 }

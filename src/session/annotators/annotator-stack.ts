@@ -6,7 +6,12 @@ import type { EmbeddingSource } from '../../segmentation/context.js';
 import { isNearEdge } from '../../segmentation/correct-mask.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import type { ScoredMask } from '../../segmentation/scored-mask.js';
-import { isStopMarker, type PlaneSegmenter } from '../../segmentation/volume/annotated-slices.js';
+import {
+  type AnnotatedPlanes,
+  annotatedPlanes,
+  isStopMarker,
+  type PlaneSegmenter,
+} from '../../segmentation/volume/annotated-slices.js';
 import type { ProjectOptions } from '../../segmentation/volume/options.js';
 import type { SliceSegmenter } from '../../segmentation/volume/projection.js';
 import { rememberingSegmenter } from '../../segmentation/volume/remember.js';
@@ -60,10 +65,11 @@ export abstract class StackAnnotator implements Annotator {
     this.volume = new AutomaticVolume(this.flat.automaticPlanes, context, planes, this.segmentSlice);
   }
 
-  /** What was chosen, else what the model wants. */
-  protected following({ projection }: SessionSettings): Partial<ProjectOptions> {
+  /** How the object is followed from plane to plane: what was chosen, else what the model wants. */
+  protected following({ projection, iouThreshold, boxExtension }: SessionSettings): Partial<ProjectOptions> {
     const { following } = this.context;
-    return projection === 'auto' ? { ...following } : { projection, scoreDrop: following?.scoreDrop };
+    const by = projection === 'auto' ? { ...following } : { projection, scoreDrop: following?.scoreDrop };
+    return { ...by, iouThreshold, boxExtension };
   }
 
   /** Id of the object that is worked on. */
@@ -126,12 +132,12 @@ export abstract class StackAnnotator implements Annotator {
   }
 
   refine(state: SessionState, task: TaskOptions): Promise<LayerContent> {
-    return this.inPlane(state, (work) => this.flat.refinePlane(work, task));
+    return this.inPlane(state, (work) => this.flat.refine(state, task, work));
   }
 
   /** The visible plane from its prompts, or from those of another plane of the same object. */
   protected segmentPlane(state: SessionState, task: TaskOptions): Promise<LayerContent> {
-    return this.inPlane(state, (work) => this.flat.segmentPlane(work, task));
+    return this.inPlane(state, (work) => this.flat.segment(state, task, work));
   }
 
   /** For planes whose prompts have changed since they were segmented. */
@@ -178,6 +184,41 @@ export abstract class StackAnnotator implements Annotator {
   protected withRecord(state: SessionState, record: ObjectRecord): LayerContent {
     const others = [...state.layers.current_object.objects.values()].filter(({ id }) => id !== record.id);
     return { layer: 'current_object', objects: [...others, ...(withMasks(record, record.masks) ? [record] : [])] };
+  }
+
+  /**
+   * What following the object through the stack begins with: its annotated planes, segmented where that is still to be done.
+   *
+   * @param leftOut planes that say where the object ends, and nothing of what it looks like
+   */
+  protected async annotated(
+    state: SessionState,
+    { signal, onProgress, onPartial }: AnnotatorTask,
+    leftOut: ReadonlySet<number> = new Set(),
+  ): Promise<AnnotatedObject> {
+    const own = this.recordOf(state);
+    const prompts = this.promptsOf(state);
+    const known = [...this.annotatedMasks(state)].filter(([plane]) => !leftOut.has(plane));
+    const slices = await annotatedPlanes(
+      prompts.filter(({ plane }) => !leftOut.has(plane)),
+      this.planeSegmenter(state),
+      new Map(known),
+      { signal, onProgress },
+    );
+    const soFar = new Map([...own.masks, ...slices.masks]);
+    return {
+      own,
+      prompts,
+      slices,
+      onPlane: (plane, mask) => {
+        soFar.set(plane, mask);
+        onPartial?.(this.withRecord(state, { ...own, prompts, masks: new Map(soFar) }));
+      },
+      followed: (masks) => {
+        const projected = new Set([...masks.keys()].filter((plane) => !slices.masks.has(plane)));
+        return { ...own, prompts, masks, projected };
+      },
+    };
   }
 
   /** The object without the visible plane. */
@@ -236,6 +277,18 @@ export abstract class StackAnnotator implements Annotator {
   private promptsUsed(state: SessionState, record: ObjectRecord): readonly Prompt[] {
     return [...record.prompts.filter(({ plane }) => plane !== state.plane), ...promptsOfPlane(state)];
   }
+}
+
+interface AnnotatedObject {
+  /** As it was. */
+  readonly own: ObjectRecord;
+  /** Its own, in all planes. */
+  readonly prompts: readonly Prompt[];
+  readonly slices: AnnotatedPlanes;
+  /** Shows the mask of a plane that was reached. */
+  onPlane(plane: number, mask: Mask): void;
+  /** The object with the masks of all planes that were reached. */
+  followed(masks: ReadonlyMap<number, Mask>): ObjectRecord;
 }
 
 /** The record's `corrected`, with the mask of the plane if no prompts of that plane have changed it yet. */

@@ -1,7 +1,6 @@
 import type { Mask } from '../../ndimage/mask.js';
 import { TRACK_OPTIONS } from '../../segmentation/tracking/options.js';
 import { type Track, trackAcrossFrames } from '../../segmentation/tracking/track.js';
-import { annotatedPlanes } from '../../segmentation/volume/annotated-slices.js';
 import type { TaskOptions } from '../../task.js';
 import { type AnnotatorTask, type LayerContent, promptsOfPlane } from '../annotator.js';
 import { describeTracks, divideTrack, withDaughters } from '../edits/tracking.js';
@@ -37,48 +36,28 @@ export class AnnotatorTracking extends StackAnnotator {
 
   async segmentAll(state: SessionState, task: AnnotatorTask): Promise<LayerContent> {
     const { settings } = state;
-    const own = this.recordOf(state);
-    const prompts = this.promptsOf(state);
-    const divisions = divisionsOf(prompts);
-    const inner = { signal: task.signal, onProgress: task.onProgress };
-    const known = new Map([...this.annotatedMasks(state)].filter(([frame]) => !divisions.has(frame)));
-    const annotated = await annotatedPlanes(
-      prompts.filter(({ plane }) => !divisions.has(plane)),
-      this.planeSegmenter(state),
-      known,
-      inner,
-    );
-    const base: ObjectRecord = { ...own, prompts };
-    const soFar = new Map([...own.masks, ...annotated.masks]);
+    const divisions = divisionsOf(this.promptsOf(state));
+    const { own, slices, onPlane, followed } = await this.annotated(state, task, divisions);
     const track = await trackAcrossFrames(
-      { ...annotated, divisions, others: othersOf(state, own.id) },
+      { ...slices, divisions, others: othersOf(state, own.id) },
       this.planes,
       this.context.embeddings.size,
       this.segmentSlice,
       {
         ...TRACK_OPTIONS,
         ...this.following(settings),
-        iouThreshold: settings.iouThreshold,
-        boxExtension: settings.boxExtension,
         motionSmoothing: settings.motionSmoothing,
         direction: settings.trackDirection,
       },
-      {
-        ...inner,
-        onFrame: (frame, mask) => {
-          soFar.set(frame, mask);
-          task.onPartial?.(this.withRecord(state, { ...base, masks: new Map(soFar) }));
-        },
-      },
+      { signal: task.signal, onProgress: task.onProgress, onFrame: onPlane },
     );
     const masks = new Map([...beyond(own.masks, track, settings.trackDirection), ...track.masks]);
-    const projected = new Set([...masks.keys()].filter((frame) => !annotated.masks.has(frame)));
     const trackEnd = settings.trackDirection === 'backward' ? own.trackEnd : track.end;
-    const record: ObjectRecord = { ...base, masks, projected, ...(trackEnd && { trackEnd }) };
+    const record: ObjectRecord = { ...followed(masks), ...(trackEnd && { trackEnd }) };
     const result = this.withRecord(state, record);
     const [first, last] = [Math.min(...masks.keys()), Math.max(...masks.keys())];
     const where = first === last ? `in frame ${first + 1} only` : `in frames ${first + 1} to ${last + 1}`;
-    const notices = [`Track ${own.id} is ${where}.`, ...annotated.notices];
+    const notices = [`Track ${own.id} is ${where}.`, ...slices.notices];
     if (trackEnd?.reason === 'lost')
       notices.push(`It was lost in frame ${trackEnd.frame + 1}: mark the object there and track again to go on.`);
     if (trackEnd?.reason !== 'division') return { ...result, notice: notices.join(' ') };
