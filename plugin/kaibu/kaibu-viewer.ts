@@ -162,7 +162,7 @@ export class KaibuViewer implements Viewer {
 
   showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void> {
     this.#objects.set(layer, objects);
-    return this.#do(async () => this.#scene?.showObjects(layer, objects));
+    return this.#do(async () => this.#scene?.objects(layer)?.show(objects));
   }
 
   showPrompts(prompts: readonly Prompt[]): Promise<void> {
@@ -234,11 +234,7 @@ export class KaibuViewer implements Viewer {
       dispose: this.#dispose,
       extras: this.#extras,
       plane: () => this.#slider.at,
-      emit: (event) => {
-        // A call that waits its turn was made without knowing of this.
-        this.#prompts = promptsAfter(this.#prompts, event);
-        this.#emit(event);
-      },
+      emit: this.#emit,
       pick: (at) => this.#pick(at),
     });
     await within(this.#window.clear_layers(), 'clear_layers');
@@ -247,7 +243,7 @@ export class KaibuViewer implements Viewer {
     await addImage(scene);
     await scene.addLayers();
     this.#scene = scene;
-    for (const [layer, objects] of this.#objects) await scene.showObjects(layer, objects);
+    for (const [layer, objects] of this.#objects) await scene.objects(layer)?.show(objects);
     await scene.showPrompts(this.#prompts);
     await scene.showClosing(this.#closing);
     await scene.showTracks(this.#tracks);
@@ -324,10 +320,12 @@ export class KaibuViewer implements Viewer {
     else this.#emit({ kind: 'prompt-refused', why: 'outside', time });
   }
 
-  #emit(event: ViewerEvent): void {
+  readonly #emit = (event: ViewerEvent): void => {
+    // A call that waits its turn was made without knowing of this.
+    this.#prompts = promptsAfter(this.#prompts, event);
     if (event.kind !== 'pointer' && event.kind !== 'view') this.#scene?.reportMoves();
     this.#events.tell(event);
-  }
+  };
 
   /** One after the other; a failure is the caller's and does not stop what comes next. */
   #do<T>(action: () => Promise<T>): Promise<T> {
@@ -346,7 +344,8 @@ export class KaibuViewer implements Viewer {
 const FLUSH_PATIENCE_MS = 10_000;
 
 function promptsAfter(prompts: readonly Prompt[], event: ViewerEvent): readonly Prompt[] {
-  if (event.kind === 'prompt-added') return [...prompts, event.prompt];
+  // That of the button that means "not this" is drawn when it is shown.
+  if (event.kind === 'prompt-added') return event.negative ? prompts : [...prompts, event.prompt];
   if (event.kind === 'prompt-removed') return prompts.filter(({ id }) => id !== event.id);
   if (event.kind !== 'prompt-changed') return prompts;
   return prompts.map((prompt) => (prompt.id === event.prompt.id ? event.prompt : prompt));

@@ -1,6 +1,6 @@
 import type { Size, Tensor, YX, YXYX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
-import type { PlaneRenderer, ViewerEvent, ViewerTool, ViewObject, ViewTrack } from '../../src/presenter/viewer.js';
+import type { PlaneRenderer, ViewerEvent, ViewerTool, ViewTrack } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { ObjectLayerName } from '../../src/session/state.js';
 import { type Dispose, Handed, letGo } from '../remote-functions.js';
@@ -147,8 +147,9 @@ export class Scene {
     this.#points = await PromptLayer.create(this.#window, 'point_prompts', () => this.#promptContext(), hand);
   }
 
-  async showObjects(layer: ObjectLayerName, objects: readonly ViewObject[]): Promise<void> {
-    await this.#objects.get(layer)?.show(objects);
+  /** Undefined until the layers are added. */
+  objects(layer: ObjectLayerName): ObjectsOnScreen | undefined {
+    return this.#objects.get(layer);
   }
 
   async showPrompts(prompts: readonly Prompt[]): Promise<void> {

@@ -1,3 +1,5 @@
+import type { ViewerEvent } from './viewer.js';
+
 /**
  * What the hand does, in its order, through whichever window it arrives. What is done in the viewer takes a while to be
  * heard of: an action of another window waits until everything the viewer had to say before has come, and what comes with
@@ -6,15 +8,23 @@
 export class HandOrder {
   private readonly held: { readonly time: number; readonly act: () => void; ready: boolean }[] = [];
 
-  /** @param flush resolves when all that the viewer has said so far has been heard */
-  constructor(private readonly flush: () => Promise<void>) {}
+  /**
+   * @param receive acts on an event of the viewer
+   * @param flush resolves when all that the viewer has said so far has been heard
+   */
+  constructor(
+    private readonly receive: (event: ViewerEvent) => void,
+    private readonly flush: () => Promise<void>,
+  ) {}
 
-  /** @param time milliseconds since the epoch when the hand moved; that of its arrival where the viewer does not tell */
-  fromViewer(act: () => void, time = Date.now()): void {
-    if (this.held.every((other) => other.time > time)) act();
-    else this.insert({ time, act, ready: true });
+  /** An event counts as one of its arrival where the viewer does not tell its time. */
+  fromViewer(event: ViewerEvent): void {
+    const { kind, time = Date.now() } = event;
+    if (PASSIVE.includes(kind) || this.held.every((other) => other.time > time)) this.receive(event);
+    else this.insert({ time, act: () => this.receive(event), ready: true });
   }
 
+  /** @param time milliseconds since the epoch when the hand moved */
   async fromElsewhere(act: () => void, time = Date.now()): Promise<void> {
     const entry = { time, act, ready: false };
     this.insert(entry);
@@ -32,3 +42,6 @@ export class HandOrder {
     while (this.held[0]?.ready) this.held.shift()?.act();
   }
 }
+
+/** Events that do nothing to the work: they need not wait for their turn. */
+const PASSIVE: readonly ViewerEvent['kind'][] = ['pointer', 'view', 'closed', 'channel'];

@@ -25,7 +25,7 @@ import type { SectionObject } from './sections/section-objects.js';
 import { SectionView } from './sections/section-view.js';
 import { visibleTails } from './track-tails.js';
 import { sectionObjects, viewObjects } from './view-objects.js';
-import type { Viewer, ViewerEvent, ViewMove, ViewObject, ViewSlider, ViewTrack } from './viewer.js';
+import type { Viewer, ViewerEvent, ViewMove, ViewSlider, ViewTrack } from './viewer.js';
 
 /**
  * Between a session and a viewer: shows what changed of the state, and turns what the hand does in the viewer into
@@ -36,7 +36,7 @@ export class Presenter {
   private readonly hover: HoverPreview;
   private readonly stop: (() => void)[] = [];
   private readonly image: Latest<ImageInfo>;
-  private readonly objects: Readonly<Record<ObjectLayerName, Latest<readonly ViewObject[]>>>;
+  private readonly objects: Readonly<Record<ObjectLayerName, Latest<SessionState>>>;
   private readonly prompts: Latest<readonly Prompt[]>;
   private readonly tracks: Latest<readonly ViewTrack[]>;
   private readonly closing: Latest<readonly Prompt[]>;
@@ -62,7 +62,7 @@ export class Presenter {
   ) {
     const latest = <T>(show: (value: T) => Promise<void>) => new Latest(show, (error) => this.viewerFailed(error));
     const layer = (name: ObjectLayerName) =>
-      latest((objects: readonly ViewObject[]) => viewer.showObjects(name, objects));
+      latest((state: SessionState) => viewer.showObjects(name, viewObjects(state, name, this.shuffle)));
     this.image = latest((image: ImageInfo) => this.showImage(image));
     this.objects = {
       current_object: layer('current_object'),
@@ -79,7 +79,10 @@ export class Presenter {
       () => this.panelModel(),
       () => this.objects.current_object.busy || session.shown.tasks.length > 0,
     );
-    this.hand = new HandOrder(async () => viewer.flush?.());
+    this.hand = new HandOrder(
+      (event) => this.receive(event),
+      async () => viewer.flush?.(),
+    );
     this.tracks = latest(async (tracks: readonly ViewTrack[]) => viewer.showTracks?.(tracks));
     const channel = () => {
       const one = latest((call: () => Promise<void>) => call());
@@ -106,7 +109,7 @@ export class Presenter {
       );
     this.stop.push(
       session.subscribeShown((state, previous) => this.show(state, previous)),
-      viewer.on((event) => this.hear(event)),
+      viewer.on((event) => this.hand.fromViewer(event)),
     );
     const commands = COMMAND_LIST.filter((command) => command.inViewer).map(({ id, title }) => ({ id, title }));
     channel().push(() => viewer.showCommands(commands));
@@ -197,7 +200,7 @@ export class Presenter {
       const chosen =
         state.selected !== previous?.selected ||
         (name === 'auto_segmentation' && state.chosenAutomatic !== previous?.chosenAutomatic);
-      if (changed || edited || chosen || moved) this.pushObjects(name);
+      if (changed || edited || chosen || moved) this.objects[name].push(state);
     }
     if (state.prompts !== previous?.prompts || moved) this.pushPrompts(state);
     if (state.closing !== previous?.closing || (moved && state.closing)) this.closing.push(closingHere(state));
@@ -255,10 +258,6 @@ export class Presenter {
     if (options.scale) await viewer.showScale?.(options.scale());
   }
 
-  private pushObjects(name: ObjectLayerName): void {
-    this.objects[name].push(viewObjects(this.session.shown, name, this.shuffle));
-  }
-
   private toggleSections(): void {
     if (!this.sections) throw new SamError('unsupported', 'This viewer cannot show sections.');
     this.sections.toggle(this.pointer);
@@ -289,14 +288,9 @@ export class Presenter {
 
   private shuffleColors(): void {
     this.shuffle++;
-    for (const name of LAYERS) this.pushObjects(name);
+    for (const name of LAYERS) this.objects[name].push(this.session.shown);
     this.pushTracks(this.session.shown);
     this.sections?.repaint();
-  }
-
-  private hear(event: ViewerEvent): void {
-    if (PASSIVE.includes(event.kind)) this.receive(event);
-    else this.hand.fromViewer(() => this.receive(event), event.time);
   }
 
   private receive(event: ViewerEvent): void {
@@ -330,7 +324,7 @@ export class Presenter {
         else if (event.layer === 'committed_objects') void this.run('pick_object', { id: event.id });
         break;
       case 'object-edited':
-        void this.run('edit_outline', event).then(() => this.pushObjects(event.layer));
+        void this.run('edit_outline', event).then(() => this.objects[event.layer].push(this.session.shown));
         break;
       case 'band':
         void this.run('select_in_box', { box: event.box });
@@ -426,9 +420,6 @@ export class Presenter {
       this.session.notify({ level: 'warning', text: `The viewer did not show the change: ${message}`, code });
   }
 }
-
-/** Events that do nothing to the work: they need not wait for their turn. */
-const PASSIVE: readonly ViewerEvent['kind'][] = ['pointer', 'view', 'closed', 'channel'];
 
 function closingHere({ closing = [], plane }: SessionState): Prompt[] {
   return closing.flatMap(({ prompts }) => prompts.filter((prompt) => prompt.plane === plane));

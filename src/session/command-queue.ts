@@ -76,27 +76,24 @@ export class CommandQueue {
       this.active = entry;
       if (!entry) break;
       if (entry.number < this.count) this.onChanged();
-      const work = begun(entry);
-      work?.then(entry.resolve, entry.reject);
-      if (!work || entry.command.background) continue;
-      const ended = () => this.advance();
-      work.then(ended, ended);
-      return;
+      const { command, work, resolve, reject } = entry;
+      try {
+        const underWay = work();
+        if (!underWay) {
+          resolve();
+          continue;
+        }
+        underWay.then(resolve, reject);
+        if (command.background) continue;
+        const ended = () => this.advance();
+        underWay.then(ended, ended);
+        return;
+      } catch (error) {
+        reject(error);
+      }
     }
     for (const resolve of this.resting.splice(0)) resolve();
   }
-}
-
-/** The entry's work under way; undefined if it has ended already. */
-function begun({ work, resolve, reject }: Entry): Promise<void> | undefined {
-  try {
-    const result = work();
-    if (result) return result;
-    resolve();
-  } catch (error) {
-    reject(error);
-  }
-  return undefined;
 }
 
 interface Entry {

@@ -1,9 +1,7 @@
 import { asSamError, SamError } from '../../errors.js';
-import type { TaskOptions } from '../../task.js';
 import type { Edit, SessionActions } from '../actions.js';
-import { type Annotator, promptsOfPlane } from '../annotator.js';
+import { promptsOfPlane } from '../annotator.js';
 import type { Memo } from '../history.js';
-import type { SessionState } from '../state.js';
 import { chooseCandidate } from './candidates.js';
 import { command, needsCurrent, needsPrompts } from './command.js';
 
@@ -26,10 +24,8 @@ export async function withSegmentation(session: SessionActions, edit: Edit): Pro
 
 /** Segments the visible plane; with `amend`, as part of that step. */
 export function segmentNow(session: SessionActions, amend?: Memo): Promise<void> {
-  return session.segment(SEGMENT, segmentPlane, { amend });
+  return session.segment(SEGMENT, (annotator, state, task) => annotator.segment(state, task), { amend });
 }
-
-const segmentPlane = (annotator: Annotator, state: SessionState, task: TaskOptions) => annotator.segment(state, task);
 
 export const SEGMENT_COMMANDS = {
   segment_object: command({
