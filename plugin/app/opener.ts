@@ -58,7 +58,7 @@ export class Opener {
    * @returns the turn of the image itself, where one is given, for `openInTurn`
    */
   openFirst({ image, url, name }: FirstImage): MayOpen {
-    const { files = [], series, output } = this.deps.settings;
+    const { files = [], seriesKey, output } = this.deps.settings;
     const mayOpen = this.lastAsked.ask();
     const [first] = files;
     if (url) void this.open(url, { name }, mayOpen);
@@ -68,7 +68,7 @@ export class Opener {
         input,
         ...(embeddings && { embeddings: this.keptEmbeddings(embeddings) }),
       }));
-      const place = { key: series, ...(output && { output: serverStore(output) }) };
+      const place = { key: seriesKey, ...(output && { output: serverStore(output) }) };
       this.deps.attempt(() => this.openSeries(images, place, mayOpen));
     } else if (first) this.deps.attempt(() => this.openFile(first, mayOpen));
     else if (image === undefined) void this.openSample(0);

@@ -28,7 +28,7 @@ export interface PageSettings {
   /** Images to annotate, in order. */
   readonly files?: readonly PageFile[];
   /** What names the files as a series, so that it is found again when there are more of them. */
-  readonly series?: string;
+  readonly seriesKey?: string;
   /** Models of the machine that serves the page, which the list has besides the built-in ones. */
   readonly models?: readonly ModelSpec[];
   /** Name of the model to begin with. */

@@ -140,7 +140,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
     names: shortNames(images.map(({ name }) => name)),
     frames,
     ...initial,
-    series: inputs.join('\n'),
+    seriesKey: inputs.join('\n'),
     ...(values.model_type !== undefined && { model: await namedModel(values.model_type) }),
     annotator: volumetric ? '3d' : start.annotator,
     outputDir: output,

@@ -7,6 +7,7 @@ import { openNpy } from './formats/npy.js';
 import { openZip } from './formats/npz.js';
 import { openPng } from './formats/png.js';
 import { openWebp } from './formats/webp.js';
+import { openFrameFiles } from './frame-files.js';
 import { findSuperblock } from './hdf5/fields.js';
 import { openHdf5 } from './hdf5/hdf5.js';
 import { addressBeside, nameOfUrl, withoutQuery } from './http.js';
@@ -16,7 +17,6 @@ import type { ImageInput } from './image-input.js';
 import type { NdarrayImage } from './ndarray.js';
 import type { OpenOptions } from './open-options.js';
 import { asImageErrors } from './region.js';
-import { openSeries } from './series.js';
 import { notReadable, SNIFF_LENGTH, sniffFormat, unknownFormat } from './sniff.js';
 import type { Store } from './store.js';
 import { httpStore } from './stores/http.js';
@@ -73,7 +73,7 @@ async function openFiles(given: readonly (Blob | ByteSource)[], options: OpenOpt
     const others = sources.filter((source) => source !== companion);
     return closing(await openBytes(companion, options, others), others);
   }
-  return openSeries(sources, (source, companions) => openBytes(source, options, companions));
+  return openFrameFiles(sources, (source, companions) => openBytes(source, options, companions));
 }
 
 /** Formats that are decoded when opened; their files are not needed afterwards. */

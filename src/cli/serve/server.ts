@@ -54,7 +54,7 @@ export interface ServerOptions {
   /** How the page takes a stack. */
   readonly annotator?: SessionSettings['annotator'];
   /** What names the files as a series, e.g. their folder. */
-  readonly series?: string;
+  readonly seriesKey?: string;
   /** Where the page may write results; made if it is not there. */
   readonly outputDir?: string;
   /** Where embeddings are kept, and what those of each of the files are called there. */
@@ -204,7 +204,7 @@ export async function startServer(options: ServerOptions): Promise<AnnotatorServ
     training: { url: `${origin.replace(/^http/, 'ws')}/training`, token },
     leases: { url: `${origin.replace(/^http/, 'ws')}/leases`, token },
     annotator: options.annotator,
-    series: options.series,
+    seriesKey: options.seriesKey,
   }));
   options.log(`Your work is saved in ${autosaveDir}`);
   return {

@@ -2,7 +2,7 @@ import type { ImageSource } from '../image.js';
 import { pixelSizeFrom } from '../pixel-size-of.js';
 import { TAG, type TiffFile } from './container.js';
 import type { TiffPage } from './page.js';
-import { channelsOf, hyperstack, listPlanes, type PlaneList, type TiffSeries } from './planes.js';
+import { channelsOf, hyperstack, listPlanes, type PlaneList, type TiffImage } from './planes.js';
 
 /**
  * ImageJ's stacks and hyperstacks (also SCIFIO's): `key=value` lines in the description of the first page count images,
@@ -10,9 +10,9 @@ import { channelsOf, hyperstack, listPlanes, type PlaneList, type TiffSeries } f
  * text and the pages differ, the pages count.
  */
 type Fields = ReadonlyMap<string, string>;
-type Sizes = TiffSeries['sizes'];
+type Sizes = TiffImage['sizes'];
 
-export async function imageJSeries(file: TiffFile, first: TiffPage): Promise<TiffSeries[] | undefined> {
+export async function imageJImages(file: TiffFile, first: TiffPage): Promise<TiffImage[] | undefined> {
   const fields = imageJFields(first.description);
   if (!fields) return undefined;
   const count = (key: string) => Math.max(1, Math.floor(Number(fields.get(key))) || 1);

@@ -6,7 +6,7 @@ import { namedChannels } from '../ndarray.js';
 import { pixelSizeFrom } from '../pixel-size-of.js';
 import { TAG, type TiffDirectory, type TiffFile } from './container.js';
 import type { TiffPage } from './page.js';
-import { hyperstack, listPlanes, readablePages, type TiffSeries } from './planes.js';
+import { hyperstack, listPlanes, readablePages, type TiffImage } from './planes.js';
 
 /**
  * Zeiss LSM: a TIFF whose first page carries the structure CZ_LSMINFO, with the dimensions, the size of a voxel in metres
@@ -28,11 +28,11 @@ const LEAST_BYTES = 112;
 /** Which axes have a page per step, by the kind of scan: of the others one page holds all, x-z scans as its rows. */
 const SCANS: Readonly<Record<number, string>> = { 0: 'z', 3: 't', 4: 't', 6: 'tz', 7: 'tz', 9: 't' };
 
-export async function lsmSeries(
+export async function lsmImages(
   file: TiffFile,
   first: TiffPage,
   options: TaskOptions,
-): Promise<TiffSeries[] | undefined> {
+): Promise<TiffImage[] | undefined> {
   if (!first.directory.has(TAG.lsmInfo)) return undefined;
   const info = await first.directory.bytes(TAG.lsmInfo);
   if (info === undefined || info.length < LEAST_BYTES) return undefined;

@@ -3,7 +3,7 @@ import { canonicalUnit, metresPer } from '../pixel-size.js';
 import { pixelSizeFrom } from '../pixel-size-of.js';
 import { TAG, type TiffFile } from './container.js';
 import type { TiffPage } from './page.js';
-import { hyperstack, listPlanes, type TiffSeries } from './planes.js';
+import { hyperstack, listPlanes, type TiffImage } from './planes.js';
 
 /**
  * MetaMorph stacks (.stk): one directory whose tag UIC2 counts the planes, which lie one behind the other, and says of each
@@ -15,7 +15,7 @@ const PER_PLANE = 6;
 const MAX_PLANES = 1_000_000;
 const UIC1 = { x: 4, y: 5, units: 6 } as const;
 
-export async function metaMorphSeries(file: TiffFile, first: TiffPage): Promise<TiffSeries[] | undefined> {
+export async function metaMorphImages(file: TiffFile, first: TiffPage): Promise<TiffImage[] | undefined> {
   if (!first.directory.has(TAG.metaMorph2)) return undefined;
   const count = first.directory.count(TAG.metaMorph2);
   if (count < 1 || count > MAX_PLANES) return undefined;

@@ -6,7 +6,7 @@ import { planeAxes } from '../ndarray.js';
 import { micrometres } from '../pixel-size.js';
 import { readTiffFile, TAG, type TiffFile } from './container.js';
 import { isRgb, readPage, type TiffPage } from './page.js';
-import { absentPlanes, channelsOf, MAX_PLANES, type TiffSeries } from './planes.js';
+import { absentPlanes, channelsOf, MAX_PLANES, type TiffImage } from './planes.js';
 
 /**
  * NDTiff, as Micro-Manager and Pycro-Manager write it (versions 2 and 3): `NDTiff.index` beside the files tells of every
@@ -70,12 +70,12 @@ export function ndTiffFiles(entries: readonly Entry[]): string[] {
 }
 
 /** @param others the other files that were found */
-export async function ndTiffSeries(
+export async function ndTiffImages(
   file: TiffFile,
   entries: readonly Entry[],
   others: readonly ByteSource[],
   options: TaskOptions,
-): Promise<TiffSeries[]> {
+): Promise<TiffImage[]> {
   const files = new Map<string, TiffPage>([[file.source.name, await readPage(file, file.directories[0])]]);
   for (const source of others) {
     const other = await readTiffFile(source, options, 1);
@@ -88,12 +88,12 @@ export async function ndTiffSeries(
     groups.set(name, [...(groups.get(name) ?? []), entry]);
   }
   const pixelSize = await pixelSizeOf(file, entries, options);
-  const series: TiffSeries[] = [];
+  const images: TiffImage[] = [];
   for (const [name, planes] of groups) {
     const first = planes.flatMap((entry) => files.get(entry.file) ?? [])[0];
-    if (first) series.push(await describe(name || file.source.name, { planes, axes, files, first, pixelSize }));
+    if (first) images.push(await describe(name || file.source.name, { planes, axes, files, first, pixelSize }));
   }
-  return series;
+  return images;
 }
 
 type Values = readonly (number | string | undefined)[];
@@ -117,7 +117,7 @@ interface Parts {
   readonly pixelSize: ImageSource['pixelSize'];
 }
 
-async function describe(name: string, { planes, axes, files, first, pixelSize }: Parts): Promise<TiffSeries> {
+async function describe(name: string, { planes, axes, files, first, pixelSize }: Parts): Promise<TiffImage> {
   const sizes = { t: axes.t.length, z: axes.z.length, c: axes.c.length };
   if (sizes.t * sizes.z * sizes.c > MAX_PLANES)
     throw new SamError(

@@ -7,8 +7,8 @@ import { readSubDirectories, readTiffFile, type TiffFile } from './container.js'
 import { baseName, companionDocument, fileNames, isOwnPart } from './ome-files.js';
 import type { OmeDocument, OmeImage } from './ome-xml.js';
 import { isRgb, readPage, type TiffPage } from './page.js';
-import { absentPlanes, channelsOf, MAX_PLANES, readablePages, sameShape, type TiffSeries } from './planes.js';
-import { groupedSeries } from './stacks.js';
+import { absentPlanes, channelsOf, MAX_PLANES, readablePages, sameShape, type TiffImage } from './planes.js';
+import { groupedImages } from './stacks.js';
 
 /**
  * OME-TIFF: the OME-XML says which page of which file holds plane (c, z, t); lower resolutions are sub-directories of
@@ -35,12 +35,12 @@ interface OmeFiles {
  * @param beside files that were not given but found beside this one (see `filesBeside`)
  * @returns undefined if the XML describes no image: the pages are read as they are then
  */
-export async function omeSeries(
+export async function omeImages(
   file: TiffFile,
   document: OmeDocument,
   { companions, beside }: { readonly companions: readonly ByteSource[]; readonly beside: readonly ByteSource[] },
   options: TaskOptions,
-): Promise<TiffSeries[] | undefined> {
+): Promise<TiffImage[] | undefined> {
   const among = (sources: readonly ByteSource[]): OmeFiles => {
     const opened = openedOnce(sources, options);
     return {
@@ -54,19 +54,19 @@ export async function omeSeries(
   const all = among([...companions, ...beside]);
   // A file that is opened by itself shows what it has a part in, never another position.
   const filesOf = (image: OmeImage) => (image.tiffData.some(known) ? all : given);
-  const series = await seriesOf(document, filesOf, all, known, options);
-  if (series.length === 0) return undefined;
-  return [...series, ...(await undescribed(file, document, known, options))];
+  const images = await imagesOf(document, filesOf, all, known, options);
+  if (images.length === 0) return undefined;
+  return [...images, ...(await undescribed(file, document, known, options))];
 }
 
 /**
  * A companion file (`.companion.ome`): the OME-XML alone, of pages that lie in TIFF files beside it.
  */
-export async function companionSeries(
+export async function companionImages(
   source: ByteSource,
   beside: readonly ByteSource[],
   options: TaskOptions,
-): Promise<TiffSeries[]> {
+): Promise<TiffImage[]> {
   const document = await companionDocument(source, options);
   const opened = openedOnce(beside, options);
   const parts = document.images.flatMap((image) => image.tiffData);
@@ -83,26 +83,26 @@ export async function companionSeries(
       throw new SamError('invalid_image', `${source.name} does not say in which file its planes are; it is damaged.`);
     },
   };
-  const series = await seriesOf(
+  const images = await imagesOf(
     document,
     () => files,
     files,
     () => false,
     options,
   );
-  if (series.length > 0) return series;
+  if (images.length > 0) return images;
   const [missing] = fileNames(document);
   throw missingFile(source.name, missing ?? 'its TIFF files');
 }
 
-async function seriesOf(
+async function imagesOf(
   document: OmeDocument,
   filesOf: (image: OmeImage) => OmeFiles,
   files: OmeFiles,
   isOwn: (part: OmeImage['tiffData'][number]) => boolean,
   options: TaskOptions,
-): Promise<TiffSeries[]> {
-  const series: TiffSeries[] = [];
+): Promise<TiffImage[]> {
+  const images: TiffImage[] = [];
   const elsewhere: string[] = [];
   const present = filesAtHand(document, files, isOwn);
   let offset = 0;
@@ -110,12 +110,12 @@ async function seriesOf(
     options.signal?.throwIfAborted();
     const read = await readImage(image, filesOf(image), isOwn, offset);
     offset += image.tiffData.length === 0 ? read.planes : 0;
-    if (read.series) series.push({ ...read.series, files: present.length > 1 ? present : undefined });
+    if (read.image) images.push({ ...read.image, files: present.length > 1 ? present : undefined });
     else if (read.missing !== undefined) elsewhere.push(`${image.name || 'an image'} (in ${read.missing})`);
   }
-  if (elsewhere.length === 0) return series;
+  if (elsewhere.length === 0) return images;
   const notice = `${files.name} is one of several files of a recording. To see ${firstOf(elsewhere)} too, open all its files together.`;
-  return series.map((image) => ({ ...image, notices: [...(image.notices ?? []), notice] }));
+  return images.map((image) => ({ ...image, notices: [...(image.notices ?? []), notice] }));
 }
 
 function firstOf(names: readonly string[]): string {
@@ -138,7 +138,7 @@ function filesAtHand(
 interface ReadImage {
   /** Pages that an image without TiffData takes. */
   readonly planes: number;
-  readonly series?: TiffSeries;
+  readonly image?: TiffImage;
   /** The file that is missing for an image of which no plane is at hand. */
   readonly missing?: string;
 }
@@ -160,7 +160,7 @@ async function readImage(
   }
   const [{ samples }] = start;
   const addresses = image.sizes.c % samples === 0 ? find(samples) : guess;
-  return { planes: addresses.length, series: await describe(image, addresses, start, files, pages) };
+  return { planes: addresses.length, image: await describe(image, addresses, start, files, pages) };
 }
 
 function isConsistent({ sizes, planeOrder }: OmeImage): boolean {
@@ -278,7 +278,7 @@ async function describe(
   levels: Pyramid,
   files: OmeFiles,
   pages: PageReader,
-): Promise<TiffSeries> {
+): Promise<TiffImage> {
   const [first] = levels;
   const { t, z } = image.sizes;
   const c = addresses.length / (t * z);
@@ -338,7 +338,7 @@ async function undescribed(
   document: OmeDocument,
   isOwn: (part: OmeImage['tiffData'][number]) => boolean,
   options: TaskOptions,
-): Promise<TiffSeries[]> {
+): Promise<TiffImage[]> {
   const used = new Set<number>();
   let offset = 0;
   for (const image of document.images) {
@@ -351,5 +351,5 @@ async function undescribed(
   if (last >= file.directories.length) return [];
   const rest = await readablePages(file, last, options);
   const count = `${rest.length} ${rest.length === 1 ? 'page' : 'pages'}`;
-  return groupedSeries(`${count} beyond the OME-XML`, rest);
+  return groupedImages(`${count} beyond the OME-XML`, rest);
 }

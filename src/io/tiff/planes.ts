@@ -11,7 +11,7 @@ import { isRgb, readPage, type TiffPage } from './page.js';
  * How planes make an image: an image of a TIFF file, and where its planes are. Most files have a directory per plane;
  * others (ImageJ above 4 GB, MetaMorph, tifffile, ScanImage) have one directory with all planes behind its first.
  */
-export interface TiffSeries {
+export interface TiffImage {
   readonly name: string;
   readonly axes: ImageSource['axes'];
   /** Without channels that are samples of one page: `c` counts pages. */
@@ -104,7 +104,7 @@ export interface Hyperstack {
   readonly name: string;
   readonly first: TiffPage;
   readonly planes: PlaneList;
-  readonly sizes: TiffSeries['sizes'];
+  readonly sizes: TiffImage['sizes'];
   /** The axes of planes, slowest first, e.g. 'tzc'. */
   readonly order: string;
   /** The number of its first plane in the list. */
@@ -116,7 +116,7 @@ export interface Hyperstack {
 }
 
 /** An image of planes that follow each other; those beyond the end of the list are absent. */
-export function hyperstack(stack: Hyperstack): TiffSeries {
+export function hyperstack(stack: Hyperstack): TiffImage {
   const { name, first, planes, sizes, order, start = 0 } = stack;
   const { t, z, c } = sizes;
   if (t * z * c > MAX_PLANES)
@@ -148,7 +148,7 @@ export const MAX_PLANES = 10_000_000;
 /** Which planes are not there, and a sentence about it where any is missing. */
 export function absentPlanes(
   name: string,
-  { t, z, c }: TiffSeries['sizes'],
+  { t, z, c }: TiffImage['sizes'],
   isThere: (t: number, z: number, c: number) => boolean,
 ): { readonly absentPlanes: readonly number[]; readonly notices: readonly string[] } {
   const absent: number[] = [];
@@ -164,7 +164,7 @@ export function absentPlanes(
 }
 
 /** The number of a plane where axes vary in `order`, slowest first. */
-function pageIndex(order: string, sizes: TiffSeries['sizes'], at: TiffSeries['sizes']): number {
+function pageIndex(order: string, sizes: TiffImage['sizes'], at: TiffImage['sizes']): number {
   let index = 0;
   for (const axis of order) index = index * sizes[axis as 't'] + at[axis as 't'];
   return index;

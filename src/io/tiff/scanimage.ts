@@ -1,12 +1,12 @@
 import { TAG, type TiffFile } from './container.js';
 import type { TiffPage } from './page.js';
-import { hyperstack, listPlanes, type TiffSeries } from './planes.js';
+import { hyperstack, listPlanes, type TiffImage } from './planes.js';
 
 /**
  * ScanImage: lines `SI.name = value` in the software tag, in its older versions in the description. Planes run over
  * channels fastest, then frames of a slice, slices, volumes.
  */
-export async function scanImageSeries(file: TiffFile, first: TiffPage): Promise<TiffSeries[] | undefined> {
+export async function scanImageOf(file: TiffFile, first: TiffPage): Promise<TiffImage[] | undefined> {
   const { directory, description = '' } = first;
   const software = directory.count(TAG.software) > 0 ? ((await directory.text(TAG.software)) ?? '') : '';
   const isScanImage = software.startsWith('SI.') || /^(state\.|SI\.|scanimage\.SI)/.test(description);

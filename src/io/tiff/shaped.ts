@@ -3,8 +3,8 @@ import { sizeOf } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { TiffFile } from './container.js';
 import { readPage, samplePage, type TiffPage } from './page.js';
-import { hyperstack, listPlanes, type PlaneList, readablePages, type TiffSeries } from './planes.js';
-import { centimetres, groupedSeries } from './stacks.js';
+import { hyperstack, listPlanes, type PlaneList, readablePages, type TiffImage } from './planes.js';
+import { centimetres, groupedImages } from './stacks.js';
 
 /**
  * What tifffile writes: the shape of the array in the description of its first page, `{"shape": [3, 2, 64, 64], "axes":
@@ -17,28 +17,28 @@ interface Shaped {
   readonly truncated: boolean;
 }
 
-export async function shapedSeries(
+export async function shapedImages(
   file: TiffFile,
   first: TiffPage,
   options: TaskOptions,
-): Promise<TiffSeries[] | undefined> {
-  const series: TiffSeries[] = [];
+): Promise<TiffImage[] | undefined> {
+  const images: TiffImage[] = [];
   let index = 0;
   while (index < file.directories.length) {
     options.signal?.throwIfAborted();
     const page = index === 0 ? first : await readPage(file, itemAt(file.directories, index));
-    const next = await readSeries(file, page, index);
+    const next = await readImage(file, page, index);
     if (next === undefined) break;
-    series.push(next.series);
+    images.push(next.image);
     index += next.pages;
   }
   if (index === 0) return undefined;
   // Whatever else is in the file, pages that other programs have added.
   const others = await readablePages(file, Math.max(1, index), options);
-  return [...series, ...(await groupedSeries(file.source.name, others))];
+  return [...images, ...(await groupedImages(file.source.name, others))];
 }
 
-async function readSeries(file: TiffFile, page: TiffPage, index: number) {
+async function readImage(file: TiffFile, page: TiffPage, index: number) {
   const shaped = parseShaped(page.description);
   if (shaped === undefined) return undefined;
   const perPage = page.height * page.width * page.samples;
@@ -55,7 +55,7 @@ async function readSeries(file: TiffFile, page: TiffPage, index: number) {
   if (expected > 1 && planes.count === 1)
     // Text that a program has copied from another file.
     return undefined;
-  const series = hyperstack({
+  const image = hyperstack({
     name: shaped.name || name,
     first: apart ? samplePage(page, 0) : page,
     planes: apart ? planesOfSamples(planes, page.samples) : planes,
@@ -63,7 +63,7 @@ async function readSeries(file: TiffFile, page: TiffPage, index: number) {
     order: axes.order,
     pixelSize: await centimetres(page),
   });
-  return { series, pages: directories.length };
+  return { image, pages: directories.length };
 }
 
 /** tifffile takes 3 or 4 planes of an array for colours, although its axes say that they are slices or time points. */

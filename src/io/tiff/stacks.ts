@@ -3,27 +3,27 @@ import type { ImageSource } from '../image.js';
 import { groupBy } from '../region.js';
 import { TAG } from './container.js';
 import type { TiffPage } from './page.js';
-import { hyperstack, type PlaneList, type TiffSeries } from './planes.js';
+import { hyperstack, type PlaneList, type TiffImage } from './planes.js';
 
 /** Pages of which nothing says what they are: stacks of those that look alike, pyramids where smaller ones follow. */
 
 type Pages = readonly [first: TiffPage, ...more: TiffPage[]];
 
 /** Pages that look alike as stacks, in the order of the first of each. */
-export async function groupedSeries(name: string, pages: readonly TiffPage[]): Promise<TiffSeries[]> {
+export async function groupedImages(name: string, pages: readonly TiffPage[]): Promise<TiffImage[]> {
   const groups = [...groupBy(pages, shapeOf).values()].flatMap(([first, ...more]): Pages[] =>
     first ? [[first, ...more]] : [],
   );
   const taken = new Set<Pages>();
-  const series: TiffSeries[] = [];
+  const images: TiffImage[] = [];
   for (const group of groups) {
     if (taken.has(group)) continue;
     const lower = groups.filter((other) => other !== group && !taken.has(other) && isLowerLevel(other, group));
     lower.sort((a, b) => b[0].width - a[0].width);
     for (const other of lower) taken.add(other);
-    series.push(await stack(name, [group, ...lower]));
+    images.push(await stack(name, [group, ...lower]));
   }
-  return series;
+  return images;
 }
 
 function shapeOf(page: TiffPage): string {
@@ -39,7 +39,7 @@ function isLowerLevel(pages: Pages, full: Pages): boolean {
   return Math.abs(large.height / factor - small.height) <= 2;
 }
 
-async function stack(name: string, levels: readonly [full: Pages, ...lower: Pages[]]): Promise<TiffSeries> {
+async function stack(name: string, levels: readonly [full: Pages, ...lower: Pages[]]): Promise<TiffImage> {
   const [pages] = levels;
   const [first] = pages;
   const planes: PlaneList = { count: pages.length, at: async (index) => itemAt(pages, index) };

@@ -20,13 +20,13 @@ import {
   tilesIn,
 } from '../region.js';
 import { readSubDirectories, readTiffFile, TAG, type TiffFile } from './container.js';
-import { isNdTiffName, NDTIFF_INDEX, ndTiffFiles, ndTiffSeries, readNdTiffIndex } from './ndtiff.js';
-import { companionSeries, omeSeries } from './ome.js';
+import { plainImages } from './images.js';
+import { isNdTiffName, NDTIFF_INDEX, ndTiffFiles, ndTiffImages, readNdTiffIndex } from './ndtiff.js';
+import { companionImages, omeImages } from './ome.js';
 import { companionDocument, documentIn, documentOf, fileNames, filesBeside } from './ome-files.js';
 import { companionOf } from './ome-xml.js';
 import { readBlock, readPage, samplesPerBlock, type TiffPage } from './page.js';
-import type { MovedPage, TiffSeries } from './planes.js';
-import { plainSeries } from './series.js';
+import type { MovedPage, TiffImage } from './planes.js';
 
 /**
  * The TIFF family as an ImageSource: plain, BigTIFF, ImageJ, OME-TIFF, pyramids. Only the blocks that a region touches
@@ -65,20 +65,20 @@ export async function openTiff(source: ByteSource, options: TiffOptions = {}): P
     const others = recorded.filter((name) => name !== source.name);
     const given = companions.filter(({ name }) => others.includes(name));
     return withFilesBeside(given.length > 0 ? [] : others, options, async (beside) =>
-      openSeries(await ndTiffSeries(file, index, [...given, ...beside], options), source.name, [], options),
+      openOneOf(await ndTiffImages(file, index, [...given, ...beside], options), source.name, [], options),
     );
   }
   const document = await documentOf(source.name, description, (name) => readBeside(name, options, documentIn));
   if (document === undefined) {
     const notices = [...breakOff(file), ...partOf(source.name, description)];
-    return openSeries(await plainSeries(file, options), source.name, notices, options);
+    return openOneOf(await plainImages(file, options), source.name, notices, options);
   }
   const others = companions.length > 0 ? [] : filesBeside(document, source.name);
   return withFilesBeside(others, options, async (beside) => {
-    const described = await omeSeries(file, document, { companions, beside }, options);
+    const described = await omeImages(file, document, { companions, beside }, options);
     const undescribed = [`The OME-XML of ${source.name} does not describe its pages; they are read as they are.`];
     const notices = [...(described ? [] : undescribed), ...breakOff(file)];
-    return openSeries(described ?? (await plainSeries(file, options)), source.name, notices, options);
+    return openOneOf(described ?? (await plainImages(file, options)), source.name, notices, options);
   });
 }
 
@@ -109,8 +109,8 @@ export async function openCompanion(source: ByteSource, options: TiffOptions = {
   const { companions = [] } = options;
   const others = companions.length > 0 ? [] : fileNames(await companionDocument(source, options));
   return withFilesBeside(others, options, async (beside) => {
-    const all = await companionSeries(source, [...companions, ...beside], options);
-    return openSeries(all, source.name, [], options);
+    const all = await companionImages(source, [...companions, ...beside], options);
+    return openOneOf(all, source.name, [], options);
   });
 }
 
@@ -145,19 +145,19 @@ function partOf(name: string, description: string | undefined): string[] {
   return companion ? [`${name} is one of the files that ${companion} puts together; open them all for the whole.`] : [];
 }
 
-async function openSeries(
-  all: readonly TiffSeries[],
+async function openOneOf(
+  all: readonly TiffImage[],
   name: string,
   notices: readonly string[],
   options: TiffOptions,
 ): Promise<ImageSource> {
-  const series = all[options.series ?? 0];
-  if (series === undefined)
+  const image = all[options.series ?? 0];
+  if (image === undefined)
     throw new SamError(
       'invalid_argument',
       `There is no image ${options.series} in ${name}; it holds ${all.length}, counted from 0.`,
     );
-  const withLevels = await addSubResolutions(series);
+  const withLevels = await addSubResolutions(image);
   const { first, sizes } = withLevels;
   const dtype = memoryDtype(first.dtype);
   const cache = new LruCache<string, Block>(options.cacheBytes ?? CACHE_BYTES);
@@ -182,44 +182,44 @@ async function openSeries(
 }
 
 /** Sub-directories as lower levels, for files that do not say so in OME-XML. */
-async function addSubResolutions(series: TiffSeries): Promise<TiffSeries> {
-  if (series.levels.length > 1 || !series.first.directory.has(TAG.subIfds)) return series;
+async function addSubResolutions(image: TiffImage): Promise<TiffImage> {
+  if (image.levels.length > 1 || !image.first.directory.has(TAG.subIfds)) return image;
   const load = async (page: TiffPage) =>
     Promise.all((await readSubDirectories(page.file, page.directory)).map((sub) => readPage(page.file, sub)));
-  const lower = (await load(series.first)).filter(
-    (page) => page.samples === series.first.samples && page.dtype === series.first.dtype,
+  const lower = (await load(image.first)).filter(
+    (page) => page.samples === image.first.samples && page.dtype === image.first.dtype,
   );
   return {
-    ...series,
-    levels: [...series.levels, ...lower.map((page) => [page.height, page.width] as const)],
+    ...image,
+    levels: [...image.levels, ...lower.map((page) => [page.height, page.width] as const)],
     async page(t, z, c, level) {
-      const full = await series.page(t, z, c, 0);
+      const full = await image.page(t, z, c, 0);
       if (level === 0 || full === undefined) return full;
       if ('shift' in full)
-        throw new SamError('invalid_image', `Only the first plane of ${series.name} has resolution level ${level}.`);
+        throw new SamError('invalid_image', `Only the first plane of ${image.name} has resolution level ${level}.`);
       const page = (await load(full))[level - 1];
       const like = itemAt(lower, level - 1);
       if (page === undefined || page.width !== like.width || page.height !== like.height)
-        throw new SamError('invalid_image', `A page of ${series.name} lacks resolution level ${level}.`);
+        throw new SamError('invalid_image', `A page of ${image.name} lacks resolution level ${level}.`);
       return page;
     },
   };
 }
 
 async function readRegion(
-  series: TiffSeries,
+  image: TiffImage,
   cache: LruCache<string, Block>,
   region: Region,
   out: TypedArray,
   options: TaskOptions,
 ): Promise<TypedArray> {
-  const { samples } = series.first;
+  const { samples } = image.first;
   const byPage = groupBy(
     region.channels.map((channel, position) => ({ channel, position })),
     ({ channel }) => Math.floor(channel / samples),
   );
   for (const [pageChannel, wanted] of byPage) {
-    const found = await series.page(region.t, region.z, pageChannel, region.level);
+    const found = await image.page(region.t, region.z, pageChannel, region.level);
     // What the file announces and does not hold is black.
     if (found === undefined) continue;
     const { page, shift } = asMoved(found);
@@ -229,7 +229,7 @@ async function readRegion(
       : [{ plane: 0, places }];
     const [y0, x0, y1, x1] = region.box;
     const blocks = ((y1 - y0) / page.tileHeight + 1) * ((x1 - x0) / page.tileWidth + 1) * groups.length;
-    checkBlockCount(series.name, Math.floor(blocks));
+    checkBlockCount(image.name, Math.floor(blocks));
     const jobs = [...tilesIn(region.box, page.tileHeight, page.tileWidth)].flatMap(([row, column]) =>
       groups.map((group) => ({ row, column, ...group })),
     );

@@ -10,8 +10,8 @@ import { notReadable } from '../sniff.js';
 import type { Store } from '../store.js';
 import { N5 } from '../unreadable.js';
 import { openZarrArray, readNode, type ZarrNode } from './array.js';
+import { imagesOf } from './images.js';
 import { type OmeZarrImage, omeAttributes, omeZarrImages } from './ome-zarr.js';
-import { seriesOf } from './series.js';
 
 /**
  * Zarr over any store: OME-Zarr images with their resolution levels (labels too: they are images at `labels/<name>`),
@@ -124,7 +124,7 @@ async function openContainer(
   const own = omeAttributes(node.attributes);
   const at = (path: string) => (key === '' ? path : `${key}/${path}`);
   if (own['bioformats2raw.layout'] !== undefined) {
-    const image = await openOneOfSeries(store, key, where, options);
+    const image = await openOneOfSeveral(store, key, where, options);
     if (image) return image;
   }
   if (own.plate !== undefined)
@@ -148,22 +148,22 @@ async function openContainer(
 }
 
 /** What bioformats2raw makes of a file with several images: undefined if it holds none. */
-async function openOneOfSeries(
+async function openOneOfSeveral(
   store: Store,
   key: string,
   where: string,
   options: OpenOptions,
 ): Promise<ImageSource | undefined> {
-  const series = await seriesOf(store, key, options);
-  if (series.length === 0) return undefined;
-  const chosen = series[options.series ?? 0];
+  const several = await imagesOf(store, key, options);
+  if (several.length === 0) return undefined;
+  const chosen = several[options.series ?? 0];
   if (chosen === undefined)
     throw new SamError(
       'invalid_argument',
-      `There is no image ${options.series} in ${where}; it holds ${series.length}, counted from 0.`,
+      `There is no image ${options.series} in ${where}; it holds ${several.length}, counted from 0.`,
     );
   const image = await openZarr(store, { ...options, key: chosen.key, series: 0 });
-  return { ...image, images: series.map(({ name }) => name) };
+  return { ...image, images: several.map(({ name }) => name) };
 }
 
 function listedArrays(node: ZarrNode): string[] {

@@ -13,7 +13,7 @@ import { imageSource } from './region.js';
  */
 type Open = (source: ByteSource, companions: readonly ByteSource[]) => Promise<ImageSource>;
 
-export async function openSeries(files: readonly ByteSource[], open: Open): Promise<ImageSource> {
+export async function openFrameFiles(files: readonly ByteSource[], open: Open): Promise<ImageSource> {
   const { chosen } = listFolder(files.map(({ name }) => name));
   const images = files.length === 1 ? files : files.filter(({ name }) => chosen.includes(name));
   const sorted = [...images].sort((a, b) => naturalOrder(a.name, b.name));
