@@ -1,6 +1,6 @@
-import type { PageAnnotator } from '../../src/app/annotator.js';
 import { further } from '../../src/app/parts.js';
 import { SAMPLES } from '../../src/app/samples.js';
+import type { Workspace } from '../../src/app/workspace.js';
 import { paletteModel } from '../../src/presenter/keys.js';
 import type { Presenter } from '../../src/presenter/presenter.js';
 import type { CommandId } from '../../src/session/commands/commands.js';
@@ -13,7 +13,7 @@ import { openVersions } from './saved-choices.js';
 import type { Training } from './training.js';
 
 export interface CommandParts {
-  readonly annotator: PageAnnotator;
+  readonly workspace: Workspace;
   readonly opener: Opener;
   readonly training: Training;
   /** Undefined while no viewer could be opened. */
@@ -24,13 +24,13 @@ export interface CommandParts {
 
 /** What the commands of scope `app` do in this window: most open a sheet of the panel. */
 export function appCommands({
-  annotator,
+  workspace,
   opener,
   training,
   presenter,
   attempt,
 }: CommandParts): Partial<Record<CommandId, () => void | Promise<void>>> {
-  const { session } = annotator;
+  const { session } = workspace;
   return {
     open_image: async () => {
       const { openSheet } = await furtherViews();
@@ -59,12 +59,12 @@ export function appCommands({
       saveSheet(
         (format) =>
           attempt(async () => {
-            if (annotator.source) await saveObjects(format, session.state, annotator.source);
+            if (workspace.source) await saveObjects(format, session.state, workspace.source);
           }),
-        annotator.recording?.view.as === 'volume'
+        workspace.recording?.view.as === 'volume'
           ? (format) =>
               attempt(async () => {
-                const recording = await annotator.wholeRecording();
+                const recording = await workspace.wholeRecording();
                 if (recording) await saveRecording(format, recording);
               })
           : undefined,
@@ -73,11 +73,11 @@ export function appCommands({
     show_in_3d: async () => {
       const { objects3dSheet } = await furtherViews();
       const { image } = session.state;
-      const { sections } = annotator;
+      const { sections } = workspace;
       if (image && sections)
         objects3dSheet(presenter()?.objectsInColour ?? [], { ...sections, size: image.size }).open();
     },
-    earlier_versions: () => openVersions(session, annotator.saved, (action) => attempt(action)),
+    earlier_versions: () => openVersions(session, workspace.saved, (action) => attempt(action)),
     improve_model: async () => {
       const { improveSheet } = await furtherViews();
       improveSheet({

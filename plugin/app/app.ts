@@ -1,9 +1,9 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
-import { PageAnnotator } from '../../src/app/annotator.js';
 import { Engine } from '../../src/app/engine.js';
 import type { PageSettings } from '../../src/app/page-settings.js';
 import { further } from '../../src/app/parts.js';
 import { openStorage } from '../../src/app/storage.js';
+import { Workspace } from '../../src/app/workspace.js';
 import { SamError } from '../../src/errors.js';
 import { browserStore } from '../../src/io/stores/browser-store.js';
 import { KEPT_MODELS } from '../../src/model/kept-models.js';
@@ -56,7 +56,7 @@ export interface WindowService extends Omit<MicroSamService, 'on' | 'off'> {
  * functions that it exports. `run` brings the settings; with them the application is put together (RunningApp), once.
  */
 export class MicroSamApp {
-  private readonly annotator: PageAnnotator;
+  private readonly workspace: Workspace;
   /** What hands do in the panel; kept until there is a presenter. */
   private readonly hands = new UntilHeard<(presenter: Presenter) => void>();
   /** The application, once it is put together; rejects if it cannot be. */
@@ -79,7 +79,7 @@ export class MicroSamApp {
     this.whenRunning = new Promise((resolve) => (provide = resolve));
     this.whenRunning.catch(() => undefined); // `run` rejects with it
     this.provideApp = provide;
-    this.annotator = new PageAnnotator(
+    this.workspace = new Workspace(
       this.whenRunning.then(({ engine, storage }) => ({ ...storage, worker: engine.worker })),
       {
         onPicture: () => this.running?.view.presenter?.refreshImage(),
@@ -89,14 +89,14 @@ export class MicroSamApp {
     this.panel = new Panel(
       root,
       panelActions({
-        annotator: this.annotator,
+        workspace: this.workspace,
         hands: this.hands,
         whenRunning: this.whenRunning,
         onMeasured: () => this.panel.measured(),
       }),
     );
     this.listenToKeys();
-    const { session } = this.annotator;
+    const { session } = this.workspace;
     const unsubscribe = session.subscribe(({ image }) => {
       if (!image) return;
       unsubscribe();
@@ -104,7 +104,7 @@ export class MicroSamApp {
     });
     askBeforeClosing(
       session,
-      () => this.annotator.saved,
+      () => this.workspace.saved,
       () => this.running?.storage.note !== undefined,
       closing.signal,
     );
@@ -147,16 +147,16 @@ export class MicroSamApp {
   }
 
   private serviceDeps(): ServiceDeps {
-    const { annotator } = this;
+    const { workspace } = this;
     return {
-      session: annotator.session,
+      session: workspace.session,
       openImage: async (input, options) => (await this.whenRunning).opener.openGiven(input, options),
       series: () => this.running?.opener.series?.control,
       openSeries: async (images, output) => (await this.whenRunning).opener.openSeries(images, { output }),
-      imageSource: () => annotator.source,
-      wholeRecording: () => annotator.wholeRecording(),
-      chooseView: (view) => annotator.chooseView(view),
-      info: async () => ({ model: annotator.model.name, worker: await this.running?.engine.worker.info() }),
+      imageSource: () => workspace.source,
+      wholeRecording: () => workspace.wholeRecording(),
+      chooseView: (view) => workspace.chooseView(view),
+      info: async () => ({ model: workspace.model.name, worker: await this.running?.engine.worker.info() }),
       engine: {
         precompute: async (...given) => (await this.afterRun()).engine.precompute(...given),
         connectWorker: async (url) => (await this.afterRun()).engine.connectWorker(url),
@@ -172,8 +172,8 @@ export class MicroSamApp {
           this.running?.redraw();
         },
         annotated: async (task) => (await this.afterRun()).training.annotated(task),
-        model: () => annotator.model,
-        window: () => annotator.tiling?.tileShape,
+        model: () => workspace.model,
+        window: () => workspace.tiling?.tileShape,
       },
       screenshot: async () => (await this.afterRun()).view.screenshot(),
     };
@@ -200,7 +200,7 @@ export class MicroSamApp {
 
   /** The panel's window is being closed: a viewer without it would be of no use. */
   async close(): Promise<void> {
-    const closed = Promise.allSettled([this.running?.view.close(), this.annotator.close()]);
+    const closed = Promise.allSettled([this.running?.view.close(), this.workspace.close()]);
     if (this.state !== 'new') await closed; // until all is saved the browser asks whether the page may go
     this.closing.abort();
   }
@@ -223,29 +223,29 @@ export class MicroSamApp {
     viewer,
     viewer_window,
   }: NonNullable<RunContext['config']>): Promise<RunningApp> {
-    const { api, annotator, panel, hands, root } = this;
+    const { api, workspace, panel, hands, root } = this;
     const settings = { ...given, ...(viewer && { viewer }) };
     if (settings.viewerNote) void api.showMessage(settings.viewerNote);
     const storage = openStorage(settings);
     const engine = new Engine({
-      annotator,
+      workspace,
       ...(settings.worker && { processUrl: settings.worker }),
       storage,
       openInPage,
       keptStore: () => browserStore(KEPT_MODELS),
       importKept: importInWorker,
       onWorker: (text) => {
-        if (text) annotator.session.notify({ level: 'warning', text });
+        if (text) workspace.session.notify({ level: 'warning', text });
         this.running?.askWorker();
       },
       onChanged: () => this.running?.redraw(),
     });
     const place = { ...viewer_window, src: settings.viewer ?? PUBLIC_VIEWER };
-    const app = new RunningApp({ api, root, annotator, panel, hands, settings, engine, storage: await storage, place });
-    if (settings.annotator) await annotator.session.run('set_settings', { annotator: settings.annotator });
+    const app = new RunningApp({ api, root, workspace, panel, hands, settings, engine, storage: await storage, place });
+    if (settings.annotator) await workspace.session.run('set_settings', { annotator: settings.annotator });
     for (const model of settings.models ?? []) adoptModel(model);
     await engine.listKept();
-    if (settings.model) await annotator.setEncoding({ model: settings.model });
+    if (settings.model) await workspace.setEncoding({ model: settings.model });
     return app;
   }
 
@@ -266,7 +266,7 @@ export class MicroSamApp {
 
   private listenToDrops(opener: Opener): void {
     if (this.drops.heard) return;
-    const { session } = this.annotator;
+    const { session } = this.workspace;
     this.drops.on((tell) =>
       tell({
         onFiles: (files) => opener.openFiles(files),

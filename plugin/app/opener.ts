@@ -1,9 +1,9 @@
-import type { PageAnnotator } from '../../src/app/annotator.js';
 import type { Engine } from '../../src/app/engine.js';
 import type { PageFile, PageSettings } from '../../src/app/page-settings.js';
 import { further } from '../../src/app/parts.js';
 import { SAMPLES } from '../../src/app/samples.js';
 import type { PageSeries, SeriesInput, SeriesPlace } from '../../src/app/series.js';
+import type { Workspace } from '../../src/app/workspace.js';
 import { isZarr, isZarrAddress } from '../../src/app/zarr-input.js';
 import { checkpointsAmong } from '../../src/checkpoints/recognise.js';
 import { SamError } from '../../src/errors.js';
@@ -17,7 +17,7 @@ import { download } from '../download.js';
 import { furtherViews } from '../panel/parts.js';
 import { LastAsked, type MayOpen } from './last-asked.js';
 
-type Opening = NonNullable<Parameters<PageAnnotator['open']>[1]>;
+type Opening = NonNullable<Parameters<Workspace['open']>[1]>;
 
 /** What a window is started with, beside its settings. */
 export interface FirstImage {
@@ -27,7 +27,7 @@ export interface FirstImage {
 }
 
 export interface OpenerDeps {
-  readonly annotator: PageAnnotator;
+  readonly workspace: Workspace;
   readonly settings: PageSettings;
   readonly engine: Engine;
   /** Where a series keeps its state. */
@@ -90,7 +90,7 @@ export class Opener {
 
   /** What goes wrong is the session's message already. */
   async open(input: ImageInput, options: Opening = {}, mayOpen = this.lastAsked.ask()): Promise<void> {
-    const { annotator, engine, onChanged } = this.deps;
+    const { workspace, engine, onChanged } = this.deps;
     const chosen = options.key !== undefined || options.series !== undefined;
     const isPlate = !chosen && (Array.isArray(input) || isZarrAddress(input));
     const plate = isPlate ? await plateImages(input).catch(() => undefined) : undefined; // opening says what is wrong
@@ -98,7 +98,7 @@ export class Opener {
     if (plate) return this.openSeries(plate, {}, mayOpen);
     try {
       await this.openAlone(input, options);
-      const { images = [] } = annotator.source ?? {};
+      const { images = [] } = workspace.source ?? {};
       if (images.length > 1 && !chosen)
         this.askWhich(images, (series) => void this.open(input, { ...options, series }));
     } catch (error) {
@@ -112,13 +112,13 @@ export class Opener {
   /** Files that were chosen or dropped: images, objects, or checkpoints of models. */
   openFiles(files: readonly File[]): void {
     if (files.length === 0) return;
-    const { annotator, engine, attempt } = this.deps;
+    const { workspace, engine, attempt } = this.deps;
     const mayOpen = this.lastAsked.ask();
     attempt(async () => {
       const checkpoints = await checkpointsAmong(files);
       const others = files.filter((file) => !checkpoints.includes(file));
       const { takeTracks } = await further();
-      if (others.length > 0 && !(await takeTracks(annotator.session, others))) this.openImages(others, mayOpen);
+      if (others.length > 0 && !(await takeTracks(workspace.session, others))) this.openImages(others, mayOpen);
       if (checkpoints.length > 0) await engine.importAndUse(checkpoints);
     });
   }
@@ -129,11 +129,11 @@ export class Opener {
     place: Pick<SeriesPlace, 'key' | 'output'> = {},
     mayOpen = this.lastAsked.ask(),
   ): Promise<void> {
-    const { annotator, store, onChanged } = this.deps;
+    const { workspace, store, onChanged } = this.deps;
     const { PageSeries } = await further();
     if (!mayOpen()) return;
     await this.closeSeries();
-    const series = await PageSeries.open(annotator, images, { store, download, ...place });
+    const series = await PageSeries.open(workspace, images, { store, download, ...place });
     if (!mayOpen()) return series.close(true); // another image was asked for meanwhile
     this.current = series;
     series.subscribe(onChanged);
@@ -143,7 +143,7 @@ export class Opener {
 
   stepImage(step: 'next' | 'previous'): Promise<void> | void {
     if (this.series) return this.series[step]();
-    this.deps.annotator.session.notify({
+    this.deps.workspace.session.notify({
       level: 'info',
       text: 'This image was opened alone. Open several files or a folder to go from one to the next.',
     });
@@ -152,7 +152,7 @@ export class Opener {
   async openSample(index: number): Promise<void> {
     const sample = itemAt(SAMPLES, index);
     await this.open(sample.input(), { name: sample.name });
-    const { session } = this.deps.annotator;
+    const { session } = this.deps.workspace;
     if (sample.online && session.state.message?.code === 'not_found')
       session.notify({
         level: 'error',
@@ -164,7 +164,7 @@ export class Opener {
   /** Ends the series, whose images it does not belong to, once it is open: what cannot be opened leaves all as it is. */
   private async openAlone(input: ImageInput, options: Opening | undefined): Promise<void> {
     await this.series?.save();
-    await this.deps.annotator.open(input, options);
+    await this.deps.workspace.open(input, options);
     await this.closeSeries(true);
     this.deps.onChanged();
   }
@@ -173,7 +173,7 @@ export class Opener {
     const frames = file.frames && (await Promise.all(file.frames.map((url) => httpBytes(url))));
     const embeddings = this.keptEmbeddings(file.embeddings);
     await this.open(frames ?? file.url, { name: file.name, embeddings }, mayOpen);
-    const { session } = this.deps.annotator;
+    const { session } = this.deps.workspace;
     if (session.state.image?.name !== file.name || !(file.labels || file.tracks)) return;
     this.deps.attempt(async () => (await further()).beginWithObjects(session, file));
   }

@@ -1,4 +1,4 @@
-import type { PageAnnotator } from '../../src/app/annotator.js';
+import type { Workspace } from '../../src/app/workspace.js';
 import type { Presenter } from '../../src/presenter/presenter.js';
 import type { CommandId } from '../../src/session/commands/commands.js';
 import { handTime } from '../hand-time.js';
@@ -7,7 +7,7 @@ import type { UntilHeard } from '../until-heard.js';
 import type { RunningApp } from './running-app.js';
 
 export interface PanelHands {
-  readonly annotator: PageAnnotator;
+  readonly workspace: Workspace;
   /** Told what is for the presenter, in its order. */
   readonly hands: UntilHeard<(presenter: Presenter) => void>;
   readonly whenRunning: Promise<RunningApp>;
@@ -16,8 +16,8 @@ export interface PanelHands {
 }
 
 /** What hands do in the panel. What needs more than the session waits until the application is put together. */
-export function panelActions({ annotator, hands, whenRunning, onMeasured }: PanelHands): PanelActions {
-  const { session } = annotator;
+export function panelActions({ workspace, hands, whenRunning, onMeasured }: PanelHands): PanelActions {
+  const { session } = workspace;
   /** What goes wrong is shown. */
   const attempt = (act: (app: RunningApp) => Promise<void> | void) =>
     void whenRunning.then(
@@ -50,7 +50,7 @@ export function panelActions({ annotator, hands, whenRunning, onMeasured }: Pane
         training.consider();
       }),
     intensities: (layer) => {
-      const { intensities } = annotator.display ?? {};
+      const { intensities } = workspace.display ?? {};
       if (!intensities) return undefined;
       intensities.onMeasured = onMeasured;
       intensities.measure(layer);

@@ -1,10 +1,10 @@
-import type { PageAnnotator } from '../../src/app/annotator.js';
+import type { Workspace } from '../../src/app/workspace.js';
 import type { RecordingView } from '../../src/io/recording.js';
 import type { ImageChoice } from '../panel/panel.js';
 
 /** How a recording with time and depth is annotated, for the panel; nothing for other images. */
-export function recordingChoices(annotator: PageAnnotator, choose: (view: RecordingView) => void): ImageChoice[] {
-  const { recording } = annotator;
+export function recordingChoices(workspace: Workspace, choose: (view: RecordingView) => void): ImageChoice[] {
+  const { recording } = workspace;
   if (!recording) return [];
   return [
     {
@@ -15,13 +15,13 @@ export function recordingChoices(annotator: PageAnnotator, choose: (view: Record
         { value: 'slice', title: 'a time series of one slice' },
         { value: 'projection', title: 'a time series of the brightest over depth' },
       ],
-      choose: (value) => choose(viewFromHere(annotator, value as RecordingView['as'])),
+      choose: (value) => choose(viewFromHere(workspace, value as RecordingView['as'])),
     },
   ];
 }
 
 /** Where one is when it is chosen: the panel keeps a choice as it is while one goes from plane to plane. */
-function viewFromHere({ recording, session }: PageAnnotator, as: RecordingView['as']): RecordingView {
+function viewFromHere({ recording, session }: Workspace, as: RecordingView['as']): RecordingView {
   const { plane } = session.shown;
   const view = recording?.view;
   if (view?.as === as) return view;

@@ -1,9 +1,9 @@
 import type { ImJoyApi } from 'imjoy-rpc/dist/imjoy-rpc.js';
-import type { PageAnnotator } from '../../src/app/annotator.js';
 import { displayOptions } from '../../src/app/display.js';
 import type { Engine } from '../../src/app/engine.js';
 import type { PageSettings } from '../../src/app/page-settings.js';
 import type { PageStorage } from '../../src/app/storage.js';
+import type { Workspace } from '../../src/app/workspace.js';
 import type { Presenter } from '../../src/presenter/presenter.js';
 import type { WorkerInfo } from '../../src/worker/sam-worker.js';
 import type { WindowPlace } from '../kaibu/kaibu-viewer.js';
@@ -22,7 +22,7 @@ export interface AppParts {
   readonly api: ImJoyApi;
   /** Where the panel is. */
   readonly root: HTMLElement;
-  readonly annotator: PageAnnotator;
+  readonly workspace: Workspace;
   readonly panel: Panel;
   readonly hands: UntilHeard<(presenter: Presenter) => void>;
   readonly settings: PageSettings;
@@ -34,7 +34,7 @@ export interface AppParts {
 
 /** The application of one window, with all its parts: worker, storage, session, viewer, panel, what opens and what trains. */
 export class RunningApp {
-  readonly annotator: PageAnnotator;
+  readonly workspace: Workspace;
   readonly engine: Engine;
   readonly storage: PageStorage;
   readonly opener: Opener;
@@ -45,14 +45,14 @@ export class RunningApp {
   /** What computes, for the panel's last lines; asked for again whenever it is another. */
   private workerInfo: WorkerInfo | undefined;
 
-  constructor({ api, root, annotator, panel, hands, settings, engine, storage, place }: AppParts) {
-    this.annotator = annotator;
+  constructor({ api, root, workspace, panel, hands, settings, engine, storage, place }: AppParts) {
+    this.workspace = workspace;
     this.engine = engine;
     this.storage = storage;
     this.panel = panel;
     this.notes = [settings.viewerNote, settings.workerNote].filter((note) => note !== undefined);
     this.opener = new Opener({
-      annotator,
+      workspace,
       settings,
       engine,
       store: storage.store,
@@ -63,7 +63,7 @@ export class RunningApp {
       },
     });
     this.training = new Training({
-      annotator,
+      workspace,
       engine,
       settings,
       series: () => this.opener.series,
@@ -71,13 +71,13 @@ export class RunningApp {
     });
     this.view = new ViewerWindow({
       api,
-      session: annotator.session,
+      session: workspace.session,
       place,
       hands,
       presented: {
-        ...displayOptions(annotator),
+        ...displayOptions(workspace),
         actions: appCommands({
-          annotator,
+          workspace,
           opener: this.opener,
           training: this.training,
           presenter: () => this.view.presenter,
@@ -95,7 +95,7 @@ export class RunningApp {
   /** What goes wrong is shown. */
   attempt(action: () => Promise<void> | undefined): void {
     action()?.catch((error) => {
-      this.annotator.session.report(error);
+      this.workspace.session.report(error);
       this.redraw();
     });
   }
@@ -111,25 +111,25 @@ export class RunningApp {
   }
 
   redraw(): void {
-    const { annotator, engine, storage, view, workerInfo: info } = this;
+    const { workspace, engine, storage, view, workerInfo: info } = this;
     view.refreshTiles();
     if (!view.panel) return;
     const { series } = this.opener;
     const inSeries = series !== undefined;
-    this.panel.render(view.panel, annotator.session.shown, {
+    this.panel.render(view.panel, workspace.session.shown, {
       worker: info ? `${info.name} · ${info.runtime} · ${info.provider}` : 'Starting the model …',
       ...(storage.note && { unsaved: storage.note }),
       savedPlace: storage.place,
       notes: [...this.notes, ...(info?.note ? [info.note] : [])],
       choices: [
-        ...recordingChoices(annotator, (chosen) => this.attempt(() => annotator.chooseView(chosen))),
-        ...channelChoices(annotator),
+        ...recordingChoices(workspace, (chosen) => this.attempt(() => workspace.chooseView(chosen))),
+        ...channelChoices(workspace),
       ],
       ...(series && { series: series.model }),
       engine: engine.model(),
       improver: this.training.improver?.panel(inSeries) ?? { ...(inSeries && { automatic: false }) },
       actions: [
-        ...waysOn(annotator.saved, (action) => this.attempt(action)),
+        ...waysOn(workspace.saved, (action) => this.attempt(action)),
         ...(view.isGone ? [{ title: 'Reopen the viewer', run: () => void view.open() }] : []),
       ],
     });

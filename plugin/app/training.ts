@@ -1,4 +1,3 @@
-import type { PageAnnotator } from '../../src/app/annotator.js';
 import type { Engine } from '../../src/app/engine.js';
 import type { Improver } from '../../src/app/improver.js';
 import type { PageSettings } from '../../src/app/page-settings.js';
@@ -6,13 +5,14 @@ import { further } from '../../src/app/parts.js';
 import type { PageSeries } from '../../src/app/series.js';
 import { isLocal } from '../../src/app/switchable-worker.js';
 import { trainingByServer, trainingInPage } from '../../src/app/training-hosts.js';
+import type { Workspace } from '../../src/app/workspace.js';
 import type { ModelSpec } from '../../src/model/model-spec.js';
 import type { TaskOptions } from '../../src/task.js';
 import type { AnnotatedImage } from '../../src/training/annotated.js';
 import type { TrainingHost } from '../../src/training/training-job.js';
 
 export interface TrainingDeps {
-  readonly annotator: PageAnnotator;
+  readonly workspace: Workspace;
   readonly engine: Engine;
   readonly settings: PageSettings;
   series(): PageSeries | undefined;
@@ -40,19 +40,19 @@ export class Training {
 
   /** All that is committed, on the open image and on others of its series. */
   async annotated(task: TaskOptions): Promise<AnnotatedImage[]> {
-    const { annotator, series } = this.deps;
+    const { workspace, series } = this.deps;
     const { allAnnotated } = await further();
-    await annotator.session.settled();
-    return allAnnotated(annotator, await series()?.leftImages(), task);
+    await workspace.session.settled();
+    return allAnnotated(workspace, await series()?.leftImages(), task);
   }
 
   async improving(): Promise<Improver> {
-    const { annotator, engine, series, onChanged } = this.deps;
+    const { workspace, engine, series, onChanged } = this.deps;
     const { Improver } = await further();
     this.improver ??= new Improver({
-      session: annotator.session,
-      model: () => annotator.model,
-      window: () => annotator.tiling?.tileShape,
+      session: workspace.session,
+      model: () => workspace.model,
+      window: () => workspace.tiling?.tileShape,
       host: (model) => this.host(model),
       annotated: (task) => this.annotated(task),
       use: async (model) => {

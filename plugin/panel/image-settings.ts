@@ -118,15 +118,15 @@ export class ImageSettingsView {
   }
 
   update(engine: EngineModel): void {
-    const { models, model, settings, canMeasure } = engine;
-    const modelsText = JSON.stringify([models, model]);
+    const { models, modelName, settings, canMeasure } = engine;
+    const modelsText = JSON.stringify([models, modelName]);
     if (modelsText !== this.modelsText) {
       this.modelsText = modelsText;
       this.model.replaceChildren(
         ...models.map(({ name, detail }) => make('option', { value: name, title: detail }, name)),
         make('option', { value: ADD }, 'Add a model …'),
       );
-      this.model.value = model;
+      this.model.value = modelName;
     }
     this.deleteModel.hidden = !engine.canDelete;
     note(this.modelNote, engine.modelNote);

@@ -7,29 +7,29 @@ import { labelsOf } from '../session/loading/load-objects.js';
 import type { TaskOptions } from '../task.js';
 import type { AnnotatedImage } from '../training/annotated.js';
 import { annotatedPlanes } from '../training/annotated-planes.js';
-import { defaultChannels, type PageAnnotator } from './annotator.js';
+import { defaultChannels, type Workspace } from './workspace.js';
 
 /** What is committed on the open image and on those of its series that were left, as the model is shown them. */
 export async function allAnnotated(
-  annotator: PageAnnotator,
+  workspace: Workspace,
   before: readonly LeftImage[] = [],
   task: TaskOptions = {},
 ): Promise<AnnotatedImage[]> {
-  const images = await annotatedNow(annotator, task);
+  const images = await annotatedNow(workspace, task);
   for (const left of before) {
     task.signal?.throwIfAborted();
     // One that was moved or changed since is no reason to learn nothing.
-    images.push(...(await annotatedBefore(left, annotator.encodingSettings, task).catch(() => [])));
+    images.push(...(await annotatedBefore(left, workspace.encodingSettings, task).catch(() => [])));
   }
   return images;
 }
 
 /** Of a stack each plane with objects. */
-async function annotatedNow(annotator: PageAnnotator, { signal }: TaskOptions): Promise<AnnotatedImage[]> {
-  const { session, source, channels } = annotator;
+async function annotatedNow(workspace: Workspace, { signal }: TaskOptions): Promise<AnnotatedImage[]> {
+  const { session, source, channels } = workspace;
   const { image, layers } = session.state;
   if (!image || !source || layers.committed_objects.objects.size === 0) return [];
-  const { intensity } = annotator.encodingSettings;
+  const { intensity } = workspace.encodingSettings;
   signal?.throwIfAborted();
   const labels = paintLayer(layers.committed_objects, image);
   return annotatedPlanes(source, labels, { channels, ...(intensity && { intensity }) });

@@ -19,17 +19,17 @@ import { connectWorker } from '../worker/connect.js';
 import { failoverWorker } from '../worker/failover.js';
 import type { ImportJob } from '../worker/import-job.js';
 import type { SamWorker } from '../worker/sam-worker.js';
-import type { PageAnnotator } from './annotator.js';
 import { further } from './parts.js';
 import { isLocal, type SwitchableWorker, switchableWorker } from './switchable-worker.js';
 import { startWorker } from './worker.js';
+import type { Workspace } from './workspace.js';
 
 /**
  * What the window lets the user choose about computing: which model, how the image is shown to it, where it runs, and
  * what is kept of its answers.
  */
 export interface EngineOptions {
-  readonly annotator: PageAnnotator;
+  readonly workspace: Workspace;
   /** WebSocket address of an encoder process; without one, the page's own worker computes. */
   readonly processUrl?: string;
   /** Where embeddings are kept; it is opened while the worker starts. */
@@ -75,7 +75,7 @@ export class Engine implements EngineDeps {
 
   setEncoding = async (change: EncodingChange): Promise<void> => {
     try {
-      await this.options.annotator.setEncoding(change);
+      await this.options.workspace.setEncoding(change);
     } finally {
       this.options.onChanged();
       void this.measureCache();
@@ -83,8 +83,8 @@ export class Engine implements EngineDeps {
   };
 
   precompute: PrecomputePlanes = (planes, { signal, onProgress }, onPlane) => {
-    const { annotator } = this.options;
-    return annotator.session.task(
+    const { workspace } = this.options;
+    return workspace.session.task(
       'precompute',
       'Compute all embeddings',
       (task) => {
@@ -92,7 +92,7 @@ export class Engine implements EngineDeps {
           task.onProgress(progress);
           onProgress?.(progress);
         };
-        return annotator.precompute(planes, { ...task, onProgress: tell }, onPlane);
+        return workspace.precompute(planes, { ...task, onProgress: tell }, onPlane);
       },
       signal,
     );
@@ -114,7 +114,7 @@ export class Engine implements EngineDeps {
       forgetModel(name, earlier);
       this.options.onChanged();
       const text = message.replace(LOCAL_FILE, (_, file: string) => decodeURIComponent(file));
-      const { model } = this.options.annotator;
+      const { model } = this.options.workspace;
       throw new SamError(code, `The model ${name} cannot be used; ${model.name} stays in use. ${text}`, {
         cause: error,
         details,
@@ -131,7 +131,7 @@ export class Engine implements EngineDeps {
 
   /** Makes a model of a checkpoint, and keeps it in this browser; it is used once it is chosen. */
   importModel = async (request: ImportRequest, { signal, onProgress }: TaskOptions = {}): Promise<string> => {
-    const { session } = this.options.annotator;
+    const { session } = this.options.workspace;
     const { name } = request;
     if (name !== undefined && modelNames().includes(name) && !isImported(name))
       throw new SamError(
@@ -154,7 +154,7 @@ export class Engine implements EngineDeps {
   async importAndUse(files: readonly File[]): Promise<void> {
     const name = await this.importModel({ from: files });
     await this.setEncoding({ model: name });
-    const { session } = this.options.annotator;
+    const { session } = this.options.workspace;
     const { instances } = resolveModel(name);
     const maps = instances ? ', with an instance decoder' : '';
     session.notify({ level: 'info', text: `${name} is imported${maps}, and in use. It stays in this browser.` });
@@ -164,7 +164,7 @@ export class Engine implements EngineDeps {
   deleteModel = async (name: string): Promise<void> => {
     if (!modelNames().includes(name) || !isImported(name))
       throw new SamError('not_found', `There is no imported model ${name} in this browser.`);
-    if (this.options.annotator.model.name === name) await this.setEncoding({ model: DEFAULT_MODEL });
+    if (this.options.workspace.model.name === name) await this.setEncoding({ model: DEFAULT_MODEL });
     await removeKept(await this.options.keptStore(), name);
     forgetModel(name);
     this.options.onChanged();
@@ -172,7 +172,7 @@ export class Engine implements EngineDeps {
 
   /** The size of the box that was drawn last becomes the object size. */
   async measure(): Promise<void> {
-    const drawn = drawnBox(this.options.annotator.session.state);
+    const drawn = drawnBox(this.options.workspace.session.state);
     if (!drawn)
       throw new SamError('invalid_argument', 'Draw a box around one typical object first (tool Box), then measure it.');
     const [top, left, bottom, right] = drawn.box;
@@ -203,28 +203,28 @@ export class Engine implements EngineDeps {
 
   /** The tiles that the viewer is to show: those of the open image, if the user wants to see them. */
   get tilesToShow(): Tiling | undefined {
-    return this.showsTiles ? this.options.annotator.tiling : undefined;
+    return this.showsTiles ? this.options.workspace.tiling : undefined;
   }
 
   /** What the panel shows. */
   model(): EngineModel {
-    const { annotator } = this.options;
-    const { model, tiling, encodingSettings } = annotator;
+    const { workspace } = this.options;
+    const { model, tiling, encodingSettings } = workspace;
     return {
       models: modelNames().map((name) => ({ name, detail: resolveModel(name).description })),
-      model: encodingSettings.model ?? model.name,
+      modelName: encodingSettings.model ?? model.name,
       modelNote: modelNote(model),
       canDelete: isKeptHere(model),
       settings: encodingSettings,
-      slices: annotator.source?.sizes.z ?? 1,
+      slices: workspace.source?.sizes.z ?? 1,
       tiles: tiling
         ? `${tiling.grid[0]} x ${tiling.grid[1]} tiles of ${tiling.tileShape.join(' x ')} px, halo ${tiling.halo[0]} px`
         : 'The image is encoded whole.',
       tiled: tiling !== undefined,
       showsTiles: this.showsTiles,
-      canMeasure: drawnBox(annotator.session.state) !== undefined,
+      canMeasure: drawnBox(workspace.session.state) !== undefined,
       cache: this.cache,
-      notes: annotator.embeddingNotes,
+      notes: workspace.embeddingNotes,
     };
   }
 }
@@ -259,7 +259,8 @@ const LOCAL_FILE = /blob:[^\s#]+#(\S+)/g;
 /** For the panel. */
 export interface EngineModel {
   readonly models: readonly { readonly name: string; readonly detail: string }[];
-  readonly model: string;
+  /** Of the one that was chosen. */
+  readonly modelName: string;
   readonly modelNote: string;
   /** It is one that was imported. */
   readonly canDelete: boolean;

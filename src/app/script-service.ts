@@ -9,8 +9,8 @@ import type { TrainingDeps } from '../service/training.js';
 import { forwardWork } from '../worker/forward.js';
 import type { SamWorker } from '../worker/sam-worker.js';
 import { allAnnotated } from './annotated-images.js';
-import { PageAnnotator } from './annotator.js';
 import { PageSeries } from './series.js';
+import { Workspace } from './workspace.js';
 
 /**
  * The annotator of one script, without a window: the functions of docs/scripting.md, with an image of its own, which nobody
@@ -59,7 +59,7 @@ export function scriptService(
   };
   const lease = async () => ({ held: true, take: async () => undefined, release: async () => undefined });
   const store = memoryStore();
-  const annotator = new PageAnnotator(Promise.resolve({ worker, store, lease }));
+  const workspace = new Workspace(Promise.resolve({ worker, store, lease }));
   let series: PageSeries | undefined;
   const closeSeries = async () => {
     const open = series;
@@ -69,24 +69,24 @@ export function scriptService(
   const named = (input: ImageInput, options: OpenOptions): OpenOptions =>
     typeof input === 'string' && options.name === undefined && nameOf ? { ...options, name: nameOf(input) } : options;
   return createService({
-    session: annotator.session,
+    session: workspace.session,
     openImage: async (input, options) => {
       const given = await inputOf(input);
       await closeSeries();
-      await annotator.open(given, named(input, options));
+      await workspace.open(given, named(input, options));
     },
     series: () => series?.control,
     async openSeries(images, output) {
       const given = await Promise.all(images.map(async ({ name, input }) => ({ name, input: await inputOf(input) })));
       await closeSeries();
-      series = await PageSeries.open(annotator, given, { store, output, download: () => undefined });
+      series = await PageSeries.open(workspace, given, { store, output, download: () => undefined });
       await series.start();
     },
-    imageSource: () => annotator.source,
-    info: async () => ({ model: annotator.model.name, worker: await worker.info() }),
+    imageSource: () => workspace.source,
+    info: async () => ({ model: workspace.model.name, worker: await worker.info() }),
     engine: {
-      precompute: (planes, task, onPlane) => annotator.precompute(planes, task, onPlane),
-      setEncoding: (change) => annotator.setEncoding(change),
+      precompute: (planes, task, onPlane) => workspace.precompute(planes, task, onPlane),
+      setEncoding: (change) => workspace.setEncoding(change),
       ...engine,
     },
     headless: {
@@ -98,14 +98,14 @@ export function scriptService(
       training: {
         host: training,
         adopt: ({ model }) => adoptModel(model),
-        annotated: async (task) => allAnnotated(annotator, await series?.leftImages(), task),
-        model: () => annotator.model,
-        window: () => annotator.tiling?.tileShape,
+        annotated: async (task) => allAnnotated(workspace, await series?.leftImages(), task),
+        model: () => workspace.model,
+        window: () => workspace.tiling?.tileShape,
       },
     }),
     async close() {
       await series?.close(true);
-      await annotator.close();
+      await workspace.close();
     },
   });
 }

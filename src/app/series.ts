@@ -15,7 +15,7 @@ import { labelsOf } from '../session/loading/load-objects.js';
 import { ImageSeries, type SeriesImage } from '../session/series/image-series.js';
 import { TABLE } from '../session/series/series-table.js';
 import type { LeftImage } from './annotated-images.js';
-import type { PageAnnotator } from './annotator.js';
+import type { Workspace } from './workspace.js';
 import { isZarrAddress } from './zarr-input.js';
 
 /** The images that were given to this window, one after the other in its one session. */
@@ -66,13 +66,13 @@ export class PageSeries {
   private constructor(
     private readonly series: ImageSeries,
     private readonly inputs: readonly SeriesInput[],
-    private readonly annotator: PageAnnotator,
+    private readonly workspace: Workspace,
     private readonly output: Store,
     private readonly download: Download,
   ) {}
 
   static async open(
-    annotator: PageAnnotator,
+    workspace: Workspace,
     images: readonly SeriesInput[],
     { store, output, download, key = images.map(({ name }) => name).join('\n') }: SeriesPlace,
   ): Promise<PageSeries> {
@@ -81,24 +81,24 @@ export class PageSeries {
     const given = images.flatMap(({ result }) => result ?? []);
     const outputNames = given.length === images.length ? given : undefined;
     const names = distinctNames(images.map(({ name }) => name));
-    const series = await ImageSeries.open(annotator.session, {
+    const series = await ImageSeries.open(workspace.session, {
       names,
       open: async (index) => {
         const { input, embeddings } = itemAt(images, index);
-        await annotator.open(input, { name: itemAt(names, index), embeddings });
+        await workspace.open(input, { name: itemAt(names, index), embeddings });
       },
       precompute: (index, { signal }) =>
-        annotator.encodeAhead(itemAt(images, index).input, itemAt(names, index), signal),
+        workspace.encodeAhead(itemAt(images, index).input, itemAt(names, index), signal),
       initial: async (index) => {
         const { labels } = itemAt(images, index);
         return labels === undefined ? undefined : labelsOf(labels);
       },
-      source: () => annotator.source,
+      source: () => workspace.source,
       ...(outputNames && { results: outputNames }),
       store: own,
       output: results,
     });
-    return new PageSeries(series, images, annotator, results, download);
+    return new PageSeries(series, images, workspace, results, download);
   }
 
   /** For the panel; made anew after every change. */
@@ -173,7 +173,7 @@ export class PageSeries {
 
   /** By the open image, as if all were like it. */
   private async estimate(): Promise<number | undefined> {
-    const { state, annotator } = this.annotator.session;
+    const { state, annotator } = this.workspace.session;
     const applyToVolume = (state.image?.planes ?? 1) > 1;
     const wanted = { ...state, settings: { ...state.settings, applyToVolume } };
     const one = await annotator?.automaticEstimate?.(wanted).catch(() => undefined);
@@ -201,7 +201,7 @@ export class PageSeries {
     try {
       await work;
     } catch (error) {
-      this.annotator.session.report(error);
+      this.workspace.session.report(error);
     }
   }
 }

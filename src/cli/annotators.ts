@@ -9,10 +9,10 @@ import type { Input } from './batch/input.js';
 import { expandInputs, type InputOptions, listInputs } from './batch/inputs.js';
 import { embeddingNames, holdsEmbeddings, ResultFolder } from './batch/result-records.js';
 import { type Command, UsageError } from './command.js';
-import { namedModel } from './engine.js';
 import { initialObjects } from './initial-objects.js';
+import { namedModel } from './model-in-use.js';
 import { openBrowser } from './serve/open-browser.js';
-import { type AnnotatorServer, startServer } from './serve/server.js';
+import { type PageServer, startServer } from './serve/server.js';
 import { userDataFolder } from './serve/user-data.js';
 
 /**
@@ -135,7 +135,7 @@ async function run(args: readonly string[], start: Start): Promise<number> {
         resolve();
       });
   });
-  const server: AnnotatorServer = await startServer({
+  const server: PageServer = await startServer({
     files: images.map(({ file }) => file),
     names: shortNames(images.map(({ name }) => name)),
     frames,

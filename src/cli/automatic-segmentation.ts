@@ -26,7 +26,7 @@ import { type ResultItem, resultItems, writeWhole } from './batch/result-items.j
 import { embeddingNames } from './batch/result-records.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, oneOf, UsageError } from './command.js';
-import { ENGINE_FLAGS, ENGINE_USAGE, type Engine, joinNumbers, numberFlag, startEngine } from './engine.js';
+import { joinNumbers, MODEL_FLAGS, MODEL_USAGE, type ModelInUse, numberFlag, startModel } from './model-in-use.js';
 import { SegmentationReport } from './segmentation-report.js';
 
 /** Everything in many files segmented without prompts. */
@@ -66,7 +66,7 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
       --force                segment again what has a result, and replace files that are in the way
       --report               also write report.html: a picture of each image with the outlines of its objects
       --json                 print the table as JSON
-${ENGINE_USAGE}
+${MODEL_USAGE}
 
 Results are called <name>_labels.tif and so on, also with the folder or extension of the image where two have one name.
 A file that fails does not stop the others; what has its result already is skipped. Planes of a stack that is stopped are
@@ -98,7 +98,7 @@ async function run(args: readonly string[]): Promise<number> {
     args: joinNumbers(args),
     allowPositionals: true,
     options: {
-      ...ENGINE_FLAGS,
+      ...MODEL_FLAGS,
       ...BATCH_FLAGS,
       force: { type: 'boolean', default: false },
       report: { type: 'boolean', default: false },
@@ -143,12 +143,12 @@ async function run(args: readonly string[]): Promise<number> {
   const log = (line: string) => console.error(line);
   const all = await listInputs([...(values.input_path ?? []), ...positionals], { pattern, output: folder, log });
   const shard = parseShard(values.shard);
-  const engine = await startEngine(values);
-  const report = values.report ? new SegmentationReport(engine.model.name) : undefined;
+  const inUse = await startModel(values);
+  const report = values.report ? new SegmentationReport(inUse.model.name) : undefined;
   try {
-    if ((mode === 'ais' || mode === 'apg') && !engine.model.instances)
+    if ((mode === 'ais' || mode === 'apg') && !inUse.model.instances)
       throw new UsageError(
-        `--mode ${mode} needs an instance decoder, which the model ${engine.model.name} does not have: use amg, or give one with --instances.`,
+        `--mode ${mode} needs an instance decoder, which the model ${inUse.model.name} does not have: use amg, or give one with --instances.`,
       );
     const [stacks, remote] = [new Queue(), values.worker !== undefined];
     const job: Job = {
@@ -163,8 +163,8 @@ async function run(args: readonly string[]): Promise<number> {
       remote,
     };
     const batch = { folder, formats, command: 'automatic_segmentation', force };
-    const items = resultItems(all, batch, (item, write, task) => segmentFile(engine, item, write, job, task));
-    const atOnce = () => engine.worker.atOnce ?? 1;
+    const items = resultItems(all, batch, (item, write, task) => segmentFile(inUse, item, write, job, task));
+    const atOnce = () => inUse.worker.atOnce ?? 1;
     const rows = await runBatch(ofShard(items, shard), { ...values, atOnce, signal: interruptible() });
     if (report) {
       const part = shard.count > 1 ? `-${shard.index + 1}-of-${shard.count}` : '';
@@ -173,7 +173,7 @@ async function run(args: readonly string[]): Promise<number> {
     }
     return reportBatch(rows, values.json);
   } finally {
-    await engine.close();
+    await inUse.close();
   }
 }
 
@@ -232,7 +232,7 @@ interface Job {
 }
 
 async function segmentFile(
-  engine: Engine,
+  inUse: ModelInUse,
   { input: { file }, title, stem }: ResultItem,
   write: (labels: LabelExport) => Promise<void>,
   job: Job,
@@ -240,7 +240,7 @@ async function segmentFile(
 ): Promise<string> {
   if (job.intoImage !== undefined && !statSync(file, { throwIfNoEntry: false })?.isDirectory())
     throw new SamError('invalid_argument', `${title} is not an OME-Zarr folder, so labels cannot be added to it.`);
-  const whole = await engine.open(file, task);
+  const whole = await inUse.open(file, task);
   try {
     const views = viewsOf(whole);
     if (views.length > 1 && job.intoImage !== undefined)
@@ -263,7 +263,7 @@ async function segmentFile(
           message: part === undefined ? message : `Time point ${i + 1} of ${views.length}: ${message}`,
         });
       const place = { embeddings: named(name), kept: named(stem) };
-      const { labels, done } = await segmentStack(engine, source, place, job, { ...task, onProgress });
+      const { labels, done } = await segmentStack(inUse, source, place, job, { ...task, onProgress });
       const position = view && { position: positionOf(view), part };
       const found = { ...factsForExport(source, task), labels, name: source.name, ...position };
       if (job.intoImage !== undefined)
@@ -289,21 +289,21 @@ function viewsOf(source: ImageSource): readonly (RecordingView | undefined)[] {
 
 /** @returns the labels, and what to call when all is written */
 async function segmentStack(
-  engine: Engine,
+  inUse: ModelInUse,
   source: ImageSource,
   place: { readonly embeddings: string; readonly kept: string },
   job: Job,
   task: TaskOptions,
 ): Promise<{ readonly labels: LabelImage; readonly done: () => void }> {
-  const embeddings = await engine.embeddings(source, place.embeddings, task);
+  const embeddings = await inUse.embeddings(source, place.embeddings, task);
   try {
     const planes = planeCount(source);
     const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
-    const context = { worker: engine.worker, model: engine.model.name, following: engine.model.following, embeddings };
+    const context = { worker: inUse.worker, model: inUse.model.name, following: inUse.model.following, embeddings };
     const { requests: _, merge: __, ...how } = job.options;
     const kept = new KeptPlanes(job.folder, place.kept, [embeddings.signature, through, how], embeddings.size);
     if (job.force) kept.clear();
-    const { atOnce = 1 } = engine.worker;
+    const { atOnce = 1 } = inUse.worker;
     const options = {
       ...job.options,
       ...(job.remote && { requests: 2 * atOnce }),
@@ -313,13 +313,13 @@ async function segmentStack(
     };
     // A few tiles are kept in memory; of more it would be gigabytes.
     const large = (embeddings.tiling?.tiles.length ?? 1) > TILES_IN_MEMORY;
-    const maps = large && job.options.mode !== 'amg' && engine.model.instances ? new MapsOnDisk() : undefined;
+    const maps = large && job.options.mode !== 'amg' && inUse.model.instances ? new MapsOnDisk() : undefined;
     const segment = () =>
       automaticStack(context, planes, {
         ...options,
         ...(maps && { keepMaps: (of: Tensor<Uint16Array>) => maps.keep(of) }),
         through,
-        recommended: engine.model.defaults,
+        recommended: inUse.model.defaults,
       });
     const running = (planes > 1 ? job.stacks.run(segment, task) : segment()).finally(() => maps?.close());
     const labels = await running.catch((error) => {

@@ -19,8 +19,8 @@ import { initializeInstances } from '../segmentation/instances/initialize.js';
 import { masksToLabels } from '../segmentation/masks-to-labels.js';
 import type { TaskOptions } from '../task.js';
 import { UsageError } from './command.js';
-import type { Engine } from './engine.js';
 import { checkLabelsFit } from './label-files.js';
+import type { ModelInUse } from './model-in-use.js';
 
 /** The model against reference labels: with prompts made from them, click by click, or without prompts. */
 export const EVALUATION_MODES = ['prompts', 'iterative', 'ais', 'apg', 'amg', 'grid', 'maps'] as const;
@@ -52,7 +52,7 @@ export function parseModes(text: string): EvaluationMode[] {
 
 /** @param setting how the rows call this model */
 export async function evaluateModel(
-  engine: Engine,
+  inUse: ModelInUse,
   files: readonly LabelledFile[],
   modes: readonly EvaluationMode[],
   setting: string,
@@ -76,12 +76,12 @@ export async function evaluateModel(
       rows.push({ image: title, setting: `${setting}, ${name}`, scores });
     try {
       const reference = await file.reference();
-      const source = await engine.open(image, inner);
+      const source = await inUse.open(image, inner);
       try {
         checkLabelsFit(reference, source);
-        const embeddings = await engine.embeddings(source, file.embeddings ?? title, inner);
+        const embeddings = await inUse.embeddings(source, file.embeddings ?? title, inner);
         try {
-          const context = { worker: engine.worker, model: engine.model.name, embeddings, plane: 0 };
+          const context = { worker: inUse.worker, model: inUse.model.name, embeddings, plane: 0 };
           if (modes.includes('prompts')) await scorePrompts(context, reference, add, inner);
           if (modes.includes('iterative')) await scoreIterations(context, reference, add, inner);
           const show = async (mode: EvaluationMode, labels: LabelImage) => {
@@ -97,7 +97,7 @@ export async function evaluateModel(
                 (
                   await automaticSegmentation(context, {
                     mode,
-                    thresholds: recommendedThresholds(mode, engine.model.defaults),
+                    thresholds: recommendedThresholds(mode, inUse.model.defaults),
                     ...inner,
                   })
                 ).labels,
@@ -106,7 +106,7 @@ export async function evaluateModel(
           if (modes.includes('amg') || modes.includes('grid')) {
             const state = await initializeAmg(context, inner);
             states.push({ state, reference });
-            const { labels } = generateLabels(state, { ...engine.model.defaults });
+            const { labels } = generateLabels(state, { ...inUse.model.defaults });
             if (modes.includes('amg')) await show('amg', labels);
           }
         } finally {

@@ -21,9 +21,9 @@ import { pairInputs } from './batch/pairs.js';
 import { ProgressLine } from './batch/progress-line.js';
 import { embeddingNames } from './batch/result-records.js';
 import { type Command, UsageError } from './command.js';
-import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';
 import { evaluateModel, parseModes } from './evaluate-model.js';
 import { checkLabelsFit, readLabels } from './label-files.js';
+import { joinNumbers, MODEL_FLAGS, MODEL_USAGE, startModel } from './model-in-use.js';
 
 /** Predictions, or models, against reference labels: a table per image and its means, as CSV and as a page. */
 const usage = `micro-sam evaluate --labels FILES --predictions FILES [options]      scores label images
@@ -47,7 +47,7 @@ micro-sam evaluate --labels FILES --images FILES --mode MODES [options]  scores 
       --names LIST           names of the predictions, with commas (default: their folders)
       --separate             relabel the reference by connected components, as micro-sam does for files
       --json                 print the scores as JSON
-${ENGINE_USAGE}
+${MODEL_USAGE}
 
 Files belong together by their names: cells.tif, cells_labels.tif, cells_cp_masks.png; those without a partner are listed.
 Scores: mean segmentation accuracy over IoU 0.50 to 0.95, at 0.5 and 0.75, precision, recall, F1, Dice.`;
@@ -63,7 +63,7 @@ function parse(args: readonly string[]) {
   return parseArgs({
     args: joinNumbers(args),
     options: {
-      ...ENGINE_FLAGS,
+      ...MODEL_FLAGS,
       labels: { type: 'string' },
       predictions: { type: 'string', multiple: true },
       images: { type: 'string' },
@@ -185,16 +185,16 @@ async function scoreModels(
     return { image: file, title, embeddings: kept.get(file), reference: () => readReference(label.file, values) };
   });
   for (const model_type of values.models?.split(',') ?? [values.model_type]) {
-    const engine = await startEngine({ ...values, model_type });
+    const inUse = await startModel({ ...values, model_type });
     try {
       const task = { signal, onProgress: progress.update.bind(progress) };
-      const { rows, pictures, grid, maps } = await evaluateModel(engine, files, modes, engine.model.name, task);
+      const { rows, pictures, grid, maps } = await evaluateModel(inUse, files, modes, inUse.model.name, task);
       scored.rows.push(...rows);
       scored.pictures.push(...pictures);
-      if (grid) scored.grids.push({ model: engine.model.name, grid });
-      if (maps) scored.maps.push({ model: engine.model.name, maps });
+      if (grid) scored.grids.push({ model: inUse.model.name, grid });
+      if (maps) scored.maps.push({ model: inUse.model.name, maps });
     } finally {
-      await engine.close();
+      await inUse.close();
     }
   }
 }

@@ -7,7 +7,7 @@ import { listInputs } from './batch/inputs.js';
 import { embeddingNames } from './batch/result-records.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, UsageError } from './command.js';
-import { ENGINE_FLAGS, ENGINE_USAGE, joinNumbers, startEngine } from './engine.js';
+import { joinNumbers, MODEL_FLAGS, MODEL_USAGE, startModel } from './model-in-use.js';
 
 /** Embeddings of many files ahead of time, e.g. on a cluster: the annotator and micro-sam open them. */
 const usage = `micro-sam precompute_embeddings -i FILES -e DIR [options]
@@ -16,7 +16,7 @@ const usage = `micro-sam precompute_embeddings -i FILES -e DIR [options]
       --pattern GLOB         files of a folder that match, e.g. "*.tif"
       --shard I/N            do the I-th of N parts, or auto: Slurm array, Kubernetes indexed job
       --json                 print the table as JSON
-${ENGINE_USAGE}
+${MODEL_USAGE}
 
 Each image becomes DIR/<name>.zarr, with the folder or extension of the image where two have one name. Work that was interrupted goes on where it stopped.`;
 
@@ -25,7 +25,7 @@ async function run(args: readonly string[]): Promise<number> {
     args: joinNumbers(args),
     allowPositionals: true,
     options: {
-      ...ENGINE_FLAGS,
+      ...MODEL_FLAGS,
       ...BATCH_FLAGS,
     },
   });
@@ -37,19 +37,19 @@ async function run(args: readonly string[]): Promise<number> {
   const titles = shortNames(all.map(({ name }) => name));
   const jobs = all.map(({ file }, i) => ({ file, title: itemAt(titles, i) }));
   const names = embeddingNames(all);
-  const engine = await startEngine(values);
+  const inUse = await startModel(values);
   try {
     const items = ofShard(jobs, parseShard(values.shard)).map(({ file, title }): BatchItem => {
       const name = names.get(file) ?? title;
       return {
         name: title,
         async run(task) {
-          const source = await engine.open(file, task);
-          const embeddings = await engine.embeddings(source, name, task);
+          const source = await inUse.open(file, task);
+          const embeddings = await inUse.embeddings(source, name, task);
           try {
             const { encoded, reused } = await precomputeEmbeddings(
               embeddings,
-              { concurrency: () => engine.worker.atOnce ?? 1 },
+              { concurrency: () => inUse.worker.atOnce ?? 1 },
               task,
             );
             return `${encoded} computed, ${reused} reused${embeddings.notices.map((notice) => `; ${notice}`).join('')}`;
@@ -62,7 +62,7 @@ async function run(args: readonly string[]): Promise<number> {
     });
     return reportBatch(await runBatch(items, { ...values, signal: interruptible() }), values.json);
   } finally {
-    await engine.close();
+    await inUse.close();
   }
 }
 

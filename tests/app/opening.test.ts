@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { PageAnnotator } from '../../src/app/annotator.js';
+import { Workspace } from '../../src/app/workspace.js';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import { openImage } from '../../src/io/open.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
@@ -16,7 +16,7 @@ describe('opening an image in a window', () => {
     close: async () => {},
   } as unknown as SamWorker;
   const lease = async () => ({ held: true, take: async () => {}, release: async () => {} });
-  const open = () => new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease }));
+  const open = () => new Workspace(Promise.resolve({ worker, store: memoryStore(), lease }));
   const image = (name: string, shape: readonly number[], axes: string) => {
     const data = Uint8Array.from(
       { length: shape.reduce((a, b) => a * b) },
@@ -26,9 +26,9 @@ describe('opening an image in a window', () => {
   };
 
   it('shows progress and can be stopped: then what was open stays', async () => {
-    const annotator = open();
-    const { session } = annotator;
-    await annotator.open(image('first', [16, 20], 'yx'));
+    const workspace = open();
+    const { session } = workspace;
+    await workspace.open(image('first', [16, 20], 'yx'));
     const seen = new Set<string>();
     const told = new Set<string | undefined>();
     const stop = session.subscribe(({ tasks, message }) => {
@@ -38,17 +38,17 @@ describe('opening an image in a window', () => {
       seen.add(task.name);
       session.cancel(task.id);
     });
-    await assert.rejects(annotator.open(image('second', [16, 20], 'yx'), { name: 'second' }), /cancelled/i);
+    await assert.rejects(workspace.open(image('second', [16, 20], 'yx'), { name: 'second' }), /cancelled/i);
     assert.deepEqual([...seen], ['Open image']);
     assert.equal(session.state.image?.name, 'first');
     assert.equal(session.state.message?.text, 'Stopped: second was not opened.');
-    await assert.rejects(annotator.open('http://127.0.0.1:1/some/cells.tif?v=2'), /cancelled/i);
+    await assert.rejects(workspace.open('http://127.0.0.1:1/some/cells.tif?v=2'), /cancelled/i);
     assert.ok(told.has('Opening cells.tif …'), [...told].join(' | '));
     assert.equal(session.state.message?.text, 'Stopped: cells.tif was not opened.');
     stop();
-    await annotator.open(image('second', [16, 20], 'yx'));
+    await workspace.open(image('second', [16, 20], 'yx'));
     assert.equal(session.state.image?.name, 'second');
-    await annotator.close();
+    await workspace.close();
   });
 
   it('of images opened in quick succession the last is shown, however long each of them takes to be presented', async () => {
@@ -60,13 +60,13 @@ describe('opening an image in a window', () => {
       await pause();
       return lease();
     };
-    const annotator = new PageAnnotator(Promise.resolve({ worker, store: memoryStore(), lease: slowly }));
-    const { session } = annotator;
+    const workspace = new Workspace(Promise.resolve({ worker, store: memoryStore(), lease: slowly }));
+    const { session } = workspace;
     for (let round = 0; round < 30; round++) {
       const ends: Promise<string>[] = [];
       const last = Math.floor(random() * 4);
       for (let k = 0; k <= last; k++) {
-        const opened = annotator.open(image(`${round}.${k}`, [8 + k, 12], 'yx'));
+        const opened = workspace.open(image(`${round}.${k}`, [8 + k, 12], 'yx'));
         ends.push(
           opened.then(
             () => 'shown',
@@ -84,45 +84,45 @@ describe('opening an image in a window', () => {
         [],
       );
     }
-    await annotator.close();
+    await workspace.close();
   });
 
   it('a volume opens at its middle slice, and again where one has worked', async () => {
-    const annotator = open();
-    const { session } = annotator;
+    const workspace = open();
+    const { session } = workspace;
     await session.run('set_settings', { autoSegment: false });
     const volume = image('volume', [9, 16, 20], 'zyx');
-    await annotator.open(volume);
+    await workspace.open(volume);
     assert.equal(session.state.plane, 4);
     await session.run('set_plane', { plane: 7 });
     await session.run('put_prompts', { prompts: [{ kind: 'point', id: 'p', plane: 7, at: [3, 4], positive: true }] });
-    await annotator.open(image('other', [16, 20], 'yx'));
-    await annotator.open(volume);
+    await workspace.open(image('other', [16, 20], 'yx'));
+    await workspace.open(volume);
     assert.equal(session.state.plane, 7);
-    await annotator.open(image('series', [9, 16, 20], 'tyx'));
+    await workspace.open(image('series', [9, 16, 20], 'tyx'));
     assert.equal(session.state.plane, 0);
-    await annotator.close();
+    await workspace.close();
   });
 
   it('the model is given what is shown, until the two are unlinked', async () => {
-    const annotator = open();
-    await annotator.open(image('colours', [4, 16, 20], 'cyx'));
+    const workspace = open();
+    await workspace.open(image('colours', [4, 16, 20], 'cyx'));
     const show = async (index: number, visible: boolean) => {
-      await annotator.display!.change({ index, visible }, 0);
-      await annotator.followShown();
+      await workspace.display!.change({ index, visible }, 0);
+      await workspace.followShown();
     };
-    assert.deepEqual(annotator.channels, [0]);
+    assert.deepEqual(workspace.channels, [0]);
     await show(3, false);
-    assert.deepEqual(annotator.channels, [0, 1, 2]);
+    assert.deepEqual(workspace.channels, [0, 1, 2]);
     await show(0, false);
-    assert.deepEqual(annotator.channels, [1, 2]);
-    annotator.linked = false;
+    assert.deepEqual(workspace.channels, [1, 2]);
+    workspace.linked = false;
     await show(1, false);
-    assert.deepEqual(annotator.channels, [1, 2]);
-    annotator.linked = true;
-    await annotator.followShown();
-    assert.deepEqual(annotator.channels, [2]);
-    await annotator.close();
+    assert.deepEqual(workspace.channels, [1, 2]);
+    workspace.linked = true;
+    await workspace.followShown();
+    assert.deepEqual(workspace.channels, [2]);
+    await workspace.close();
   });
 
   it('uses embeddings that were computed before, where they are of this image', async () => {
@@ -133,15 +133,15 @@ describe('opening an image in a window', () => {
     const computed = await openEmbeddings({ source, worker: hashEncoder(), model, store: before });
     const { features } = await computed.embedding({ plane: 0 });
     await computed.stored();
-    const annotator = open();
-    await annotator.open(picture, { embeddings: before });
-    await annotator.session.prepare();
-    assert.equal(annotator.session.state.embedding, 'ready', 'nothing had to be encoded');
+    const workspace = open();
+    await workspace.open(picture, { embeddings: before });
+    await workspace.session.prepare();
+    assert.equal(workspace.session.state.embedding, 'ready', 'nothing had to be encoded');
     assert.equal(features.data.length, 256 * 64 * 64);
-    await annotator.open(image('other', [16, 24], 'yx'), { embeddings: before });
-    assert.equal(annotator.session.state.image?.name, 'other');
-    assert.match(annotator.embeddingNotes.join(' '), /embeddings given with -e are not used/);
-    await annotator.close();
+    await workspace.open(image('other', [16, 24], 'yx'), { embeddings: before });
+    assert.equal(workspace.session.state.image?.name, 'other');
+    assert.match(workspace.embeddingNotes.join(' '), /embeddings given with -e are not used/);
+    await workspace.close();
   });
 
   it('goes on with the model that made the embeddings of a stack, unless another is chosen', async () => {
@@ -153,13 +153,13 @@ describe('opening an image in a window', () => {
       const computed = await openEmbeddings({ source, worker: hashEncoder(), model, store: before });
       await computed.embedding({ plane: 0 });
       await computed.stored();
-      const annotator = open();
-      await annotator.open(picture, { embeddings: before });
-      assert.equal(annotator.model.name, name);
-      assert.deepEqual(annotator.embeddingNotes, []);
-      await annotator.open(picture);
-      assert.equal(annotator.model.name, DEFAULT_MODEL, 'the choice was of that store');
-      await annotator.close();
+      const workspace = open();
+      await workspace.open(picture, { embeddings: before });
+      assert.equal(workspace.model.name, name);
+      assert.deepEqual(workspace.embeddingNotes, []);
+      await workspace.open(picture);
+      assert.equal(workspace.model.name, DEFAULT_MODEL, 'the choice was of that store');
+      await workspace.close();
     }
   });
 });

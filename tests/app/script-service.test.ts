@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { PageAnnotator } from '../../src/app/annotator.js';
 import { openService } from '../../src/app/script-service.js';
+import { Workspace } from '../../src/app/workspace.js';
 import { fromRpcArray } from '../../src/io/rpc-array.js';
 import { memoryStore } from '../../src/io/stores/memory.js';
 import { brightWorker } from '../support/bright-worker.js';
@@ -70,16 +70,16 @@ describe('the service of a script', () => {
   it('lets an image open to its end when the encoding is changed meanwhile, and changes it then', async () => {
     const lease = async () => ({ held: true, take: async () => undefined, release: async () => undefined });
     const parts = Promise.resolve({ worker: brightWorker(), store: memoryStore(), lease });
-    const annotator = new PageAnnotator(parts);
+    const workspace = new Workspace(parts);
     const image = (name: string) => ({ data: new Uint8Array(60 * 40), shape: [4, 20, 30], axes: 'cyx', name });
-    await annotator.open(image('first'));
-    const opening = annotator.open({ ...image('second'), data: new Uint8Array(2400).fill(3) });
-    const changed = annotator.setEncoding({ channels: [2] });
+    await workspace.open(image('first'));
+    const opening = workspace.open({ ...image('second'), data: new Uint8Array(2400).fill(3) });
+    const changed = workspace.setEncoding({ channels: [2] });
     await opening;
     await changed;
-    assert.equal(annotator.session.state.image?.name, 'second');
-    assert.deepEqual(annotator.channels, [2]);
-    await annotator.close();
+    assert.equal(workspace.session.state.image?.name, 'second');
+    assert.deepEqual(workspace.channels, [2]);
+    await workspace.close();
   });
 
   it('hands out an object slice by slice, and what is asked for meanwhile comes after it', async () => {

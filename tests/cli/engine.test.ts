@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { joinNumbers, startEngine } from '../../src/cli/engine.js';
+import { joinNumbers, startModel } from '../../src/cli/model-in-use.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { TINY_MODEL } from '../support/tiny-model.js';
@@ -23,7 +23,7 @@ describe('flags of commands that run the model', () => {
     const pixelSize = { z: 2, y: 1, x: 1, unit: 'µm' };
     writeFileSync(file, await encodeTiff(tensor(new Uint8Array(2 * 4 * 4), [2, 4, 4]), { pixelSize }));
     const sizeWith = async (flag?: string) => {
-      const engine = await startEngine({ pixel_size: flag });
+      const engine = await startModel({ pixel_size: flag });
       const source = await engine.open(file);
       await source.close();
       await engine.close();
@@ -42,7 +42,7 @@ describe('flags of commands that run the model', () => {
     console.error = (text: string) => void told.push(text);
     try {
       for (const device of ['cuda', 'cpu']) {
-        const engine = await startEngine({ device });
+        const engine = await startModel({ device });
         await engine.worker.load(TINY_MODEL);
         await engine.close();
       }

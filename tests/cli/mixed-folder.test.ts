@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { PageAnnotator } from '../../src/app/annotator.js';
 import { PageSeries } from '../../src/app/series.js';
+import { Workspace } from '../../src/app/workspace.js';
 import { automatic } from '../../src/cli/automatic-segmentation.js';
 import { listInputs } from '../../src/cli/batch/inputs.js';
 import { ResultFolder } from '../../src/cli/batch/result-records.js';
@@ -67,7 +67,7 @@ describe('a folder with images of every format (thorough)', function () {
   });
 
   withData(
-    'goes through automatic segmentation, evaluation and the series annotator without one wrong pair',
+    'goes through automatic segmentation, evaluation and the series workspace without one wrong pair',
     async () => {
       const images = await makeFolder();
       const out = ['-o', at('out'), '-i', at('in')];
@@ -148,9 +148,9 @@ describe('a folder with images of every format (thorough)', function () {
     const worker = { load: async () => {}, encode: () => new Promise(() => {}), close: async () => {} };
     const lease = async () => ({ held: true, take: async () => {}, release: async () => {} });
     const store = memoryStore();
-    const annotator = new PageAnnotator(Promise.resolve({ worker: worker as unknown as SamWorker, store, lease }));
+    const workspace = new Workspace(Promise.resolve({ worker: worker as unknown as SamWorker, store, lease }));
     const series = await PageSeries.open(
-      annotator,
+      workspace,
       inputs.map(({ file, name }, i) => ({
         name,
         input: addressOf(file),
@@ -169,7 +169,7 @@ describe('a folder with images of every format (thorough)', function () {
     }
     await series.save();
     await series.close();
-    await annotator.close();
+    await workspace.close();
     assert.deepEqual(seen.filter((name) => expected.includes(name)).sort(), [...expected].sort());
   }
 

@@ -76,7 +76,7 @@ export interface ServerOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface AnnotatorServer {
+export interface PageServer {
   /** With the token. */
   readonly url: string;
   close(): Promise<void>;
@@ -90,7 +90,7 @@ const VIEWER_ANSWERS_WITHIN_MS = 4000;
 const STALLED_MS = 300_000;
 const READ = ['GET', 'HEAD'];
 
-export async function startServer(options: ServerOptions): Promise<AnnotatorServer> {
+export async function startServer(options: ServerOptions): Promise<PageServer> {
   const dist = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
   if (!existsSync(path.join(dist, 'host', 'index.html')))
     throw new SamError('not_found', `The pages are not built (${dist}). Run "npm run build" first.`);

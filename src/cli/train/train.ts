@@ -25,7 +25,7 @@ import { listInputs } from '../batch/inputs.js';
 import { pairInputs } from '../batch/pairs.js';
 import { ProgressLine } from '../batch/progress-line.js';
 import { type Command, oneOf, UsageError } from '../command.js';
-import { numberFlag } from '../engine.js';
+import { numberFlag } from '../model-in-use.js';
 import { dataReport, type LabelledPlane, labelledPlanes, withStrips } from './labelled-files.js';
 import { openRun } from './run-state.js';
 import {

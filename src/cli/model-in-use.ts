@@ -29,7 +29,7 @@ import { findModel } from './train/trained-models.js';
  * What every command that runs the model shares: its flags, the worker, and how a file becomes an image with embeddings.
  * Flags are spelled as micro-sam spells them; where it takes two numbers (`--tile_shape 512 512`), so do we.
  */
-export const ENGINE_FLAGS = {
+export const MODEL_FLAGS = {
   model_type: { type: 'string', short: 'm', default: DEFAULT_MODEL },
   checkpoint: { type: 'string', short: 'c', multiple: true },
   instances: { type: 'string' },
@@ -49,7 +49,7 @@ export const ENGINE_FLAGS = {
   threads: { type: 'string' },
 } as const satisfies ParseArgsConfig['options'];
 
-export const ENGINE_USAGE = `
+export const MODEL_USAGE = `
   -m, --model_type NAME      model (default: ${DEFAULT_MODEL}); micro-sam info lists them; or one that was trained or
                              imported; a published one of micro-sam (vit_b_lm, …) is fetched when first asked for
   -c, --checkpoint FILE      encoder and decoder ONNX files of another model: give it twice; a checkpoint of PyTorch
@@ -70,7 +70,7 @@ export const ENGINE_USAGE = `
       --worker URL           run on this worker (ws://… or hypha://…); several make a pool
       --threads N            threads of the model in this process`;
 
-/** Parsed values of ENGINE_FLAGS. */
+/** Parsed values of MODEL_FLAGS. */
 export interface EngineFlags {
   readonly model_type?: string;
   readonly checkpoint?: string[];
@@ -91,7 +91,8 @@ export interface EngineFlags {
   readonly threads?: string;
 }
 
-export interface Engine {
+/** The model of a command, where it runs, and what it makes of files. */
+export interface ModelInUse {
   readonly worker: SamWorker;
   readonly model: ModelSpec;
   open(file: string, task?: TaskOptions): Promise<ImageSource>;
@@ -247,7 +248,7 @@ async function tellDevice(worker: SamWorker): Promise<void> {
   console.error(`Computed by ${info.runtime} on ${info.provider}.${info.note ? ` ${info.note}` : ''}`);
 }
 
-export async function startEngine(flags: EngineFlags): Promise<Engine> {
+export async function startModel(flags: EngineFlags): Promise<ModelInUse> {
   const settings: Partial<EmbeddingOptions> = {
     tiling: tilingFlags(flags),
     objectDiameter: numberFlag('object_diameter', flags.object_diameter),

@@ -31,22 +31,22 @@ import { recallSize, rememberSize } from './remembered-size.js';
 import { SavedImage, type SavingParts } from './saved-image.js';
 import { wholeRecording } from './whole-recording.js';
 
-/**
- * One annotator: a session and the image that is open in it, with its embeddings and its autosave. Opening another image
- * first finishes the saving of the one before; if the other cannot be opened, the one before stays.
- */
-export interface AnnotatorParts extends SavingParts {
+export interface WorkspaceParts extends SavingParts {
   readonly worker: SamWorker;
 }
 
-export interface AnnotatorListener {
+export interface WorkspaceListener {
   /** The picture of the open image is another now. */
   onPicture?(): void;
   /** Awaited before another part of a recording is shown: what is to be written of the one before. */
   beforeView?(): Promise<void>;
 }
 
-export class PageAnnotator {
+/**
+ * A session and the image that is open in it, with its embeddings, its display and its autosave. Opening another image first
+ * finishes the saving of the one before; if the other cannot be opened, the one before stays.
+ */
+export class Workspace {
   readonly session = new AnnotationSession();
   /** The model is given the channels that are shown. */
   linked = true;
@@ -66,14 +66,14 @@ export class PageAnnotator {
   private stacks?: typeof Stacks;
   private readonly pace = new Pace();
   private readonly views = new WeakMap<ImageSource, Map<string, ImageSource>>();
-  private readonly parts: Promise<AnnotatorParts>;
+  private readonly parts: Promise<WorkspaceParts>;
 
   /**
    * @param parts what a window can only make once it has been told its settings
    */
   constructor(
-    parts: Promise<AnnotatorParts>,
-    private readonly listener: AnnotatorListener = {},
+    parts: Promise<WorkspaceParts>,
+    private readonly listener: WorkspaceListener = {},
   ) {
     this.parts = parts.then((given) => ({ ...given, worker: pacedWorker(given.worker, this.pace) }));
     this.parts.catch(() => undefined); // told to whatever needs them
@@ -426,7 +426,7 @@ export class PageAnnotator {
   }
 
   private async present(
-    { encoding, image, parts, ...opened }: Awaited<ReturnType<PageAnnotator['read']>>,
+    { encoding, image, parts, ...opened }: Awaited<ReturnType<Workspace['read']>>,
     plane: number | undefined,
   ): Promise<void> {
     const { session } = this;
@@ -547,7 +547,7 @@ export class PageAnnotator {
   }
 
   private annotateWith(
-    { worker }: AnnotatorParts,
+    { worker }: WorkspaceParts,
     { name, defaults, following }: ModelSpec,
     embeddings: ImageEmbeddings,
     image: ImageInfo,
