@@ -7,7 +7,8 @@ import { labelsOf } from '../session/loading/load-objects.js';
 import type { TaskOptions } from '../task.js';
 import type { AnnotatedImage } from '../training/annotated.js';
 import { annotatedPlanes } from '../training/annotated-planes.js';
-import { defaultChannels, type Workspace } from './workspace.js';
+import { defaultChannels } from './encoding.js';
+import type { Workspace } from './workspace.js';
 
 /** What is committed on the open image and on those of its series that were left, as the model is shown them. */
 export async function allAnnotated(

@@ -1,24 +1,18 @@
-import { readAttributes } from '../embeddings/cache.js';
-import { type ImageEmbeddings, openEmbeddings } from '../embeddings/image-embeddings.js';
-import { pixelSignature } from '../embeddings/signature.js';
+import type { ImageEmbeddings } from '../embeddings/image-embeddings.js';
 import { asSamError, SamError } from '../errors.js';
 import { nameOfUrl } from '../io/http.js';
-import { type ImageSource, planeCount } from '../io/image.js';
+import type { ImageSource } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
-import type { PixelSize } from '../io/pixel-size.js';
-import { FIRST_VIEW, isRecording, nameOfView, type RecordingView, viewOfRecording } from '../io/recording.js';
+import { nameOfView, type RecordingView, viewOfRecording } from '../io/recording.js';
 import type { RecordingExport } from '../io/results/export-recording.js';
 import type { Store } from '../io/store.js';
-import { prefixStore } from '../io/stores/prefix.js';
 import type { ModelSpec } from '../model/model-spec.js';
-import { BUILT_IN_MODELS, resolveModel } from '../model/registry.js';
-import { type Tiling, tilesMeeting } from '../ndimage/blocking.js';
-import { ImageDisplay } from '../presenter/image/image-display.js';
+import type { Tiling } from '../ndimage/blocking.js';
+import type { ImageDisplay } from '../presenter/image/image-display.js';
 import type { SectionSource } from '../presenter/sections/section-view.js';
 import type { EncodingChange } from '../service/engine.js';
-import { type Annotator, annotatorKind } from '../session/annotator.js';
-import { encodePlane } from '../session/annotators/annotator-2d.js';
+import { annotatorKind } from '../session/annotator.js';
 import { createAnnotator } from '../session/annotators/create-annotator.js';
 import type * as Stacks from '../session/annotators/stacks.js';
 import { stackAnnotators } from '../session/parts.js';
@@ -27,7 +21,9 @@ import type { AnnotatorKind, ImageInfo, SessionState } from '../session/state.js
 import type { TaskOptions } from '../task.js';
 import { Pace, pacedWorker } from '../worker/pace.js';
 import type { SamWorker } from '../worker/sam-worker.js';
-import { recallSize, rememberSize } from './remembered-size.js';
+import { encodeFirstPlane, encodePlanes } from './encode-ahead.js';
+import { defaultChannels, type Encoding, embeddingsOf, modelFor, rememberSettings } from './encoding.js';
+import { closeImage, giveUp, makeReady, middlePlane, type OpenedImage, type ReadyImage } from './opened-image.js';
 import { SavedImage, type SavingParts } from './saved-image.js';
 import { wholeRecording } from './whole-recording.js';
 
@@ -65,7 +61,6 @@ export class Workspace {
   /** Once it was needed. */
   private stacks?: typeof Stacks;
   private readonly pace = new Pace();
-  private readonly views = new WeakMap<ImageSource, Map<string, ImageSource>>();
   private readonly parts: Promise<WorkspaceParts>;
 
   /**
@@ -230,8 +225,8 @@ export class Workspace {
       // The model is fetched before anything is given up, so that a wrong address changes nothing.
       if (change.model !== undefined || wanted.model !== this.encoding.model) await this.loadModel(model);
       const given = channels === undefined ? opened.channels : (channels ?? undefined);
-      const embeddings = await this.openEmbeddings(opened, given, wanted, signal);
       const parts = await this.parts;
+      const embeddings = await embeddingsOf(opened, given, wanted, parts, signal);
       await session.settled(); // what was asked of the model so far
       if (signal.aborted || this.opened !== opened) {
         embeddings.close();
@@ -264,42 +259,17 @@ export class Workspace {
   /** Encodes planes ahead, with all their tiles; what is on screen first. */
   async precompute(
     planes: readonly number[] | undefined,
-    { signal, onProgress }: TaskOptions,
+    task: TaskOptions,
     onPlane?: (plane: number) => void,
   ): Promise<void> {
     const { embeddings } = this.opened ?? {};
     if (!embeddings) throw new SamError('no_image', 'No image is open. Open an image first.');
-    const { state, view } = this.session;
-    const wanted = planes ?? [...new Set([state.plane, ...Array(embeddings.planes).keys()])];
-    const { tiling } = embeddings;
-    const seen = tiling && view ? tilesMeeting(tiling, view) : [];
-    const tiles = tiling ? [...new Set([...seen, ...tiling.tiles.keys()])] : [undefined];
-    const total = wanted.length * tiles.length;
-    let done = 0;
-    for (const plane of wanted) {
-      for (const tile of tiles) {
-        signal?.throwIfAborted();
-        await embeddings.embedding({ plane, tile }, { signal });
-        onProgress?.({ done: ++done, total, message: `Encoded ${done} of ${total}` });
-      }
-      onPlane?.(plane);
-    }
-    if (!planes) await embeddings.finish();
+    await encodePlanes(embeddings, this.session, planes, task, onPlane);
   }
 
   /** Makes the embedding that an image will need when it is opened: of its first plane. */
   async encodeAhead(input: ImageInput, name: string, signal?: AbortSignal): Promise<void> {
-    const whole = await openImage(input, { name, signal });
-    const view = isRecording(whole) ? FIRST_VIEW : undefined;
-    const source = view ? viewOfRecording(whole, view) : whole;
-    const { encoding } = await this.settingsFor(await pixelSignature(whole, {}, { signal }));
-    const embeddings = await this.openEmbeddings({ source }, defaultChannels(source), encoding, signal);
-    try {
-      await encodePlane(embeddings, middlePlane(source), { signal });
-    } finally {
-      embeddings.close();
-      await whole.close();
-    }
+    await encodeFirstPlane(await openImage(input, { name, signal }), this.encoding, await this.parts, signal);
   }
 
   /** How the work on the open image is saved. */
@@ -355,7 +325,11 @@ export class Workspace {
       'Open image',
       async (task) => {
         const whole = await open(task);
-        return this.read(whole, channels ?? defaultChannels(whole), at, task);
+        const options = { ...at, channels: channels ?? defaultChannels(whole), encoding: this.encoding };
+        const onPicture = () => this.listener.onPicture?.();
+        const image = await makeReady(whole, options, await this.parts, onPicture, task);
+        await this.loadStacks(image.image);
+        return image;
       },
       superseded,
     );
@@ -370,67 +344,15 @@ export class Workspace {
     await turn;
   }
 
-  private async read(
-    whole: ImageSource,
-    channels: readonly number[] | undefined,
-    { view: wanted, embeddings: kept }: { readonly view?: RecordingView; readonly embeddings?: Store },
-    task: TaskOptions,
-  ) {
-    const { signal } = task;
-    const view = isRecording(whole) ? (wanted ?? FIRST_VIEW) : undefined;
-    const source = view ? this.viewOf(whole, view) : whole;
-    const parts = await this.parts;
-    const { store } = parts;
-    // Work belongs to the image's pixels, whichever of its channels are looked at.
-    const pixels = await pixelSignature(whole, {}, task);
-    const signature = view ? `${pixels}-${nameOfView(view)}` : pixels;
-    const { encoding, pixelSize } = await this.settingsFor(pixels);
-    const keptModel = kept && (await builtInModelOf(kept));
-    const stored = { ...(kept && { kept }), ...(keptModel !== undefined && { keptModel }) };
-    const embeddings = await this.openEmbeddings({ source, ...stored }, channels, encoding, signal);
-    signal?.throwIfAborted();
-    const image: ImageInfo = {
-      name: source.name,
-      axes: source.axes,
-      size: embeddings.size,
-      planes: planeCount(source),
-      ...(source.absentPlanes && { absentPlanes: source.absentPlanes }),
-      ...(view && { recording: { times: whole.sizes.t, slices: whole.sizes.z, view } }),
-      signature,
-    };
-    if (annotatorKind({ settings: this.session.state.settings, image }) !== '2d' || image.planes > 1)
-      this.stacks = await stackAnnotators();
-    const display = await ImageDisplay.open(source, {
-      // Contrast and colours are those of the whole recording.
-      signature: pixels,
-      ...(view && { measured: whole }),
-      store: prefixStore(store, 'display'),
-      onChanged: () => this.listener.onPicture?.(),
-      signal,
-    });
-    signal?.throwIfAborted();
-    return {
-      whole,
-      pixels,
-      ...(view && { view }),
-      ...stored,
-      source,
-      embeddings,
-      channels,
-      display,
-      pixelSize,
-      encoding,
-      image,
-      parts,
-    };
+  private async loadStacks(image: ImageInfo): Promise<void> {
+    const { settings } = this.session.state;
+    if (image.planes > 1 || annotatorKind({ settings, image }) !== '2d') this.stacks = await stackAnnotators();
   }
 
-  private async present(
-    { encoding, image, parts, ...opened }: Awaited<ReturnType<Workspace['read']>>,
-    plane: number | undefined,
-  ): Promise<void> {
+  private async present({ encoding, image, ...opened }: ReadyImage, plane: number | undefined): Promise<void> {
     const { session } = this;
     const { source, embeddings } = opened;
+    const parts = await this.parts;
     await this.leave();
     this.encoding = encoding;
     this.wanted = encoding;
@@ -444,16 +366,6 @@ export class Workspace {
     // What was saved may say that this stack is annotated as something else.
     if (annotatorKind(session.state) !== annotator.kind) session.useAnnotator(annotate(session.state));
     void session.run('compute_embeddings').catch(() => undefined); // shown as the session's message
-  }
-
-  /** One object for each part, so that what is known of its pixels is known again. */
-  private viewOf(whole: ImageSource, view: RecordingView): ImageSource {
-    const views = this.views.get(whole) ?? new Map<string, ImageSource>();
-    this.views.set(whole, views);
-    const name = nameOfView(view);
-    const source = views.get(name) ?? viewOfRecording(whole, view);
-    views.set(name, source);
-    return source;
   }
 
   /** Another plane is prepared once somebody stays there; another kind of annotator begins at once. */
@@ -494,56 +406,10 @@ export class Workspace {
     await this.session.task('model', `Load ${model.name}`, (task) => worker.load(model, task));
   }
 
-  /** Model and intensity stay from image to image; tiles and sizes belong to one, where they were set for it. */
-  private async settingsFor(signature: string): Promise<{ encoding: Encoding; pixelSize: PixelSize | undefined }> {
-    const { store } = await this.parts;
-    const { model, intensity } = this.encoding;
-    const { pixelSize, ...sizes } = await recallSize(prefixStore(store, SIZES), signature);
-    const encoding = {
-      ...(model && { model }),
-      ...(intensity && intensity.kind !== 'fixed' && { intensity }),
-      ...sizes,
-    };
-    return { encoding, pixelSize: pixelSize ?? undefined };
-  }
-
   private async rememberSizes(): Promise<void> {
     const { store } = await this.parts;
     const { opened, encoding } = this;
-    if (opened)
-      await rememberSize(prefixStore(store, SIZES), opened.pixels, { ...encoding, pixelSize: opened.pixelSize });
-  }
-
-  private async openEmbeddings(
-    opened: Pick<OpenedImage, 'source' | 'kept' | 'keptModel'>,
-    channels: readonly number[] | undefined,
-    { model, intensity, tiling, objectDiameter }: Encoding,
-    signal?: AbortSignal,
-  ): Promise<ImageEmbeddings> {
-    const { worker, store } = await this.parts;
-    const { source, kept } = opened;
-    const options = {
-      source,
-      worker,
-      model: modelFor(model, opened),
-      channels,
-      intensity: intensity ?? undefined,
-      tiling: tiling ?? undefined,
-      objectDiameter: objectDiameter ?? undefined,
-    };
-    const own = (key: string) => prefixStore(store, `embeddings/${key}`);
-    if (!kept) return openEmbeddings({ ...options, store: own }, { signal });
-    try {
-      return await openEmbeddings({ ...options, store: kept }, { signal });
-    } catch (error) {
-      const { code, message } = asSamError(error);
-      if (code !== 'signature_mismatch') throw error;
-      const embeddings = await openEmbeddings({ ...options, store: own }, { signal });
-      return {
-        ...embeddings,
-        notices: [...embeddings.notices, `The embeddings given with -e are not used: ${message}`],
-      };
-    }
+    if (opened) await rememberSettings(store, opened.pixels, encoding, opened.pixelSize);
   }
 
   private annotateWith(
@@ -565,9 +431,7 @@ export class Workspace {
   private async leave(): Promise<void> {
     const { opened } = this;
     this.opened = undefined;
-    await opened?.saved.close();
-    await opened?.display.close();
-    opened?.embeddings.close();
+    if (opened) await closeImage(opened);
   }
 }
 
@@ -575,59 +439,6 @@ export interface PageOpenOptions {
   readonly channels?: readonly number[];
   /** Where its embeddings are kept, in micro-sam's format; those that do not belong to it are left alone. */
   readonly embeddings?: Store;
-}
-
-type Encoding = Omit<EncodingChange, 'channels' | 'pixelSize'>;
-
-/** Folder of the store for what `rememberSize` keeps. */
-const SIZES = 'sizes';
-
-interface OpenedImage {
-  /** What was opened. */
-  readonly whole: ImageSource;
-  /** Signature of its pixels. */
-  readonly pixels: string;
-  /** Of a recording with time and depth, the part that is annotated. */
-  readonly view?: RecordingView;
-  /** Where somebody keeps its embeddings. */
-  readonly kept?: Store;
-  /** The built-in model that made these. */
-  readonly keptModel?: string;
-  /** What is annotated: the whole, or that part. */
-  readonly source: ImageSource;
-  readonly embeddings: ImageEmbeddings;
-  readonly channels: readonly number[] | undefined;
-  readonly display: ImageDisplay;
-  /** As somebody stated it; undefined: as the file says. What is shown, exported and remembered is told from here. */
-  pixelSize: PixelSize | undefined;
-  /** What segments it, as the settings have it. */
-  readonly annotate: (state: Pick<SessionState, 'settings'>) => Annotator;
-  readonly saved: SavedImage;
-}
-
-/** Where a volume is looked at first: most stacks begin and end with little in them. */
-function middlePlane(source: ImageSource): number {
-  const { axes, sizes, absentPlanes = [] } = source;
-  if (axes !== 'zyx') return 0;
-  const present = Array.from({ length: sizes.z }, (_, plane) => plane).filter((plane) => !absentPlanes.includes(plane));
-  return present[Math.floor(present.length / 2)] ?? 0;
-}
-
-/** As chosen; else the one that embeddings were made with beforehand; else the default. */
-function modelFor(chosen: EncodingChange['model'], opened: Pick<OpenedImage, 'keptModel'> | undefined): ModelSpec {
-  return resolveModel(chosen ?? opened?.keptModel);
-}
-
-/** Which of the built-in models made the embeddings of a store, if one did. */
-async function builtInModelOf(store: Store): Promise<string | undefined> {
-  const { model_name: name } = (await readAttributes(store)) ?? {};
-  return BUILT_IN_MODELS.find((known) => known === name);
-}
-
-/** Of what was made ready and is not shown; its pixels may be those of the image that is open. */
-async function giveUp({ embeddings, display }: Pick<OpenedImage, 'embeddings' | 'display'>): Promise<void> {
-  embeddings.close();
-  await display.close();
 }
 
 function nameOf(input: ImageInput): string {
@@ -638,8 +449,3 @@ function nameOf(input: ImageInput): string {
 
 /** A plane that is only passed is not encoded. */
 const REST_MS = 200;
-
-/** Up to three channels are segmented together, as one picture; of more, the first, until others are chosen. */
-export function defaultChannels(source: ImageSource): readonly number[] | undefined {
-  return source.rgb || source.sizes.c <= 3 ? undefined : [0];
-}

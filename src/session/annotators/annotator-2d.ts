@@ -1,8 +1,8 @@
+import { encodePlane } from '../../embeddings/encode-plane.js';
 import { SamError } from '../../errors.js';
 import type { YX } from '../../ndimage/array.js';
 import { tileAt } from '../../ndimage/blocking.js';
 import type { Mask } from '../../ndimage/mask.js';
-import type { EmbeddingSource } from '../../segmentation/context.js';
 import { refineMask } from '../../segmentation/correct-mask.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import { type ScoredMask, scoredMask } from '../../segmentation/scored-mask.js';
@@ -236,24 +236,6 @@ function nearestMask({ masks }: ObjectRecord, plane: number): Mask | undefined {
   const away = ([other]: readonly [number, Mask]) => Math.abs(other - plane);
   return [...masks].sort((a, b) => away(a) - away(b))[0]?.[1];
 }
-
-/** Makes what the first prompt in a plane needs: of a large image nothing, since a tile is encoded when somebody prompts in it. */
-export async function encodePlane(embeddings: EmbeddingSource, plane: number, task: TaskOptions): Promise<void> {
-  const { tiling } = embeddings;
-  if (!tiling) {
-    await embeddings.embedding({ plane }, task);
-    return;
-  }
-  const total = tiling.tiles.length;
-  if (total > TILES_AHEAD) return;
-  for (let tile = 0; tile < total; tile++) {
-    task.onProgress?.({ done: tile, total, message: `Encoding tile ${tile + 1} of ${total}` });
-    await embeddings.embedding({ plane, tile }, { signal: task.signal });
-  }
-}
-
-/** About 4000 x 4000 pixels; on a slow machine half a minute. */
-const TILES_AHEAD = 16;
 
 function recordOf({ id, mask, prompts, predictedIou, stability }: SegmentedObject, plane: number): ObjectRecord {
   return { id, masks: new Map([[plane, mask]]), prompts, origin: 'interactive', predictedIou, stability };
