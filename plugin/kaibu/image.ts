@@ -9,7 +9,7 @@ import { extentToBox } from './geometry.js';
 import type { KaibuWindow } from './window.js';
 
 /** An RGB plane [H, W, 3] in the form that Kaibu's 2d-image layers take without a detour over PNG. */
-export function itkStyle({ data, shape }: Tensor<Uint8Array>): object {
+function itkStyle({ data, shape }: Tensor<Uint8Array>): object {
   const [height, width, components] = shape;
   return {
     imageType: { dimension: 2, pixelType: 1, componentType: 'uint8_t', components },

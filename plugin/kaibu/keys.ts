@@ -1,21 +1,11 @@
 import type { ViewerEvent } from '../../src/presenter/viewer.js';
-
-/** What `key_press_callback` gets. */
-export interface KeyPress {
-  readonly code: string;
-  readonly meta_key: boolean;
-  readonly ctrl_key: boolean;
-  readonly shift_key: boolean;
-  readonly alt_key: boolean;
-  /** When it was pressed, in milliseconds since the epoch; in our viewer only. */
-  readonly pressed_at?: number;
-}
+import type { LayerKey } from '../viewer/protocol.js';
 
 /** Zoom keys of the viewer, and arrows, which move what is selected in it. */
 const VIEWER_KEEPS = /^(Arrow\w+|Equal|Minus|Digit0|Numpad(Add|Subtract|0))$/;
 
 /** The key as an event, or undefined where the viewer shall act itself: it deletes and moves the prompts it has selected. */
-export function keyEvent(press: KeyPress, selection: boolean): Extract<ViewerEvent, { kind: 'key' }> | undefined {
+export function keyEvent(press: LayerKey, selection: boolean): Extract<ViewerEvent, { kind: 'key' }> | undefined {
   if (VIEWER_KEEPS.test(press.code)) return undefined;
   if (selection && (press.code === 'Delete' || press.code === 'Backspace')) return undefined;
   return {
@@ -29,7 +19,7 @@ export function keyEvent(press: KeyPress, selection: boolean): Extract<ViewerEve
 }
 
 /** What a layer that nobody draws in is added with: keys reach the annotator while it is selected, too. */
-export function hearing(emit: (event: ViewerEvent) => void): { key_press_callback(press: KeyPress): boolean } {
+export function hearing(emit: (event: ViewerEvent) => void): { key_press_callback(press: LayerKey): boolean } {
   return {
     key_press_callback(press) {
       const event = keyEvent(press, false);

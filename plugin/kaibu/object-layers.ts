@@ -1,4 +1,3 @@
-import { itemAt } from '../../src/items.js';
 import type { Size } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import type { ViewerEvent, ViewObject } from '../../src/presenter/viewer.js';
@@ -6,10 +5,11 @@ import type { ObjectLayerName } from '../../src/session/state.js';
 import type { Hand } from '../remote-functions.js';
 import type { LabelLayerConfig, LabelUpdate } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
-import { geometryRings, maskPolygons } from './geometry.js';
+import { geometryRings } from './geometry.js';
 import { hearing } from './keys.js';
+import { colorFeature, FILL, featureId, masksByColor, objectFeatures } from './object-features.js';
 import { OwnWrites } from './own-writes.js';
-import type { Feature, KaibuVectorLayer, KaibuWindow, XY } from './window.js';
+import type { Feature, KaibuVectorLayer, KaibuWindow } from './window.js';
 
 /** Shows the objects of one layer, by the means the viewer has. */
 export interface ObjectsOnScreen {
@@ -79,9 +79,6 @@ export function labelUpdate(objects: readonly ViewObject[], before: readonly Vie
     runs,
   };
 }
-
-/** More colours than this and objects start to share them: Kaibu's cost is by feature, so one feature holds a colour. */
-const MAX_COLORS = 24;
 
 /** Outlines as GeoJSON, for a viewer that has only vector layers: one MultiPolygon per colour, sent as a string. */
 export class PolygonObjects implements ObjectsOnScreen {
@@ -159,44 +156,10 @@ export class PolygonObjects implements ObjectsOnScreen {
   }
 }
 
-/** Opacity of the inside, as two hexadecimal digits. Kaibu draws no dashes: what is only proposed is nearly empty. */
-export const FILL: Readonly<Record<ObjectLayerName, string>> = {
-  committed_objects: '55',
-  auto_segmentation: '11',
-  current_object: '55',
-};
-
-/** One MultiPolygon per colour. */
-export function objectFeatures(objects: readonly ViewObject[], height: number, fill: string): Feature[] {
-  return [...masksByColor(objects)].map(([color, masks]) => colorFeature(color, masks, height, fill));
-}
-
 function collection(features: readonly Feature[]): string {
   return JSON.stringify({ type: 'FeatureCollection', features });
 }
 
-function masksByColor(objects: readonly ViewObject[]): Map<string, Mask[]> {
-  const byColor = new Map<string, Mask[]>();
-  for (const { id, color, mask } of objects) {
-    const known = byColor.get(color);
-    if (known) known.push(mask);
-    else if (byColor.size < MAX_COLORS) byColor.set(color, [mask]);
-    else itemAt([...byColor.values()], id % MAX_COLORS).push(mask);
-  }
-  return byColor;
-}
-
 function sameMasks(a: readonly Mask[], b: readonly Mask[] | undefined): boolean {
   return a.length === b?.length && a.every((mask, k) => mask === b[k]);
-}
-
-const featureId = (color: string) => `objects ${color}`;
-
-function colorFeature(color: string, masks: readonly Mask[], height: number, fill: string): Feature {
-  const coordinates = masks.flatMap((mask): XY[][][] => maskPolygons(mask, height));
-  return {
-    type: 'Feature',
-    geometry: { type: 'MultiPolygon', coordinates },
-    properties: { id: featureId(color), edge_color: color, edge_width: 1.5, face_color: `${color}${fill}` },
-  };
 }

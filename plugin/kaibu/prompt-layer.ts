@@ -2,6 +2,7 @@ import type { Size, YX } from '../../src/ndimage/array.js';
 import type { ViewerEvent } from '../../src/presenter/viewer.js';
 import type { Prompt } from '../../src/segmentation/prompts.js';
 import type { Hand } from '../remote-functions.js';
+import type { LayerKey } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
 import {
   drawnPrompt,
@@ -13,7 +14,7 @@ import {
   toYX,
   whyRefused,
 } from './geometry.js';
-import { type KeyPress, keyEvent } from './keys.js';
+import { keyEvent } from './keys.js';
 import { OwnWrites } from './own-writes.js';
 import type { Feature, FeatureProperties, KaibuVectorLayer, KaibuWindow } from './window.js';
 
@@ -83,7 +84,7 @@ export class PromptLayer {
       select_feature_callback: (features: unknown) => {
         selection = Array.isArray(features) ? features.length > 0 : features !== undefined && features !== null;
       },
-      key_press_callback: (press: KeyPress) => {
+      key_press_callback: (press: LayerKey) => {
         const event = keyEvent(press, selection);
         if (event) context().emit(event);
         return event !== undefined;
@@ -232,7 +233,7 @@ export class PromptLayer {
 }
 
 /** Rings for points, green or red; tracking colours the ring by state and the inside by sign, as micro-sam does. */
-export function promptStyle(prompt: Prompt): FeatureProperties {
+function promptStyle(prompt: Prompt): FeatureProperties {
   const positive = prompt.kind !== 'point' || prompt.positive;
   const sign = positive ? POSITIVE : NEGATIVE;
   const edge = prompt.track ? (prompt.track.state === 'division' ? DIVISION : TRACK) : sign;

@@ -116,6 +116,17 @@ export interface StrokeEvent {
   readonly radius: number;
 }
 
+/** What the `key_press_callback` of a vector layer gets. */
+export interface LayerKey {
+  readonly code: string;
+  readonly meta_key: boolean;
+  readonly ctrl_key: boolean;
+  readonly shift_key: boolean;
+  readonly alt_key: boolean;
+  /** When it was pressed, in milliseconds since the epoch. Kaibu does not say. */
+  readonly pressed_at?: number;
+}
+
 /** Callbacks of `set_listeners`; the object carries `_rintf: true` so that each may be called often. */
 export interface ViewerListeners {
   /** A click with the right button, or with Ctrl held; with the time when it was, in milliseconds since the epoch. */

@@ -139,7 +139,7 @@ function hashed(file: FileParts, see: (bytes: Uint8Array) => void): FileParts {
  * A name for the model of a file: vit_b_lm.pt → vit_b_lm; micro-sam's training calls all files best.pt or latest.pt, and
  * the folder by the name that was chosen.
  */
-export function modelNameOf(file: string): string {
+function modelNameOf(file: string): string {
   const parts = file.split(/[/\\]/).filter((part) => part !== '');
   const stem = (parts.at(-1) ?? '').replace(/\.(pt|pth|ckpt|safetensors|zip)$/i, '');
   const chosen = /^(best|latest|last|model|checkpoint)$/i.test(stem) ? (parts.at(-2) ?? stem) : stem;

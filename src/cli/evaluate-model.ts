@@ -23,7 +23,7 @@ import { checkLabelsFit } from './label-files.js';
 import type { ModelInUse } from './model-in-use.js';
 
 /** The model against reference labels: with prompts made from them, click by click, or without prompts. */
-export const EVALUATION_MODES = ['prompts', 'iterative', 'ais', 'apg', 'amg', 'grid', 'maps'] as const;
+const EVALUATION_MODES = ['prompts', 'iterative', 'ais', 'apg', 'amg', 'grid', 'maps'] as const;
 export type EvaluationMode = (typeof EVALUATION_MODES)[number];
 
 export interface ModelEvaluation {

@@ -74,7 +74,7 @@ export function scoreSegmentation(reference: LabelImage, predicted: LabelImage):
 }
 
 /** 2 |A ∩ B| / (|A| + |B| + 1e-7) of the foregrounds. */
-export function diceScore(reference: LabelImage, predicted: LabelImage): number {
+function diceScore(reference: LabelImage, predicted: LabelImage): number {
   let both = 0;
   let sum = 0;
   for (let p = 0; p < reference.data.length; p++) {

@@ -1,6 +1,6 @@
 import { SamError } from '../errors.js';
 import { type ByteSource, blobBytes, isByteSource, memoryBytes } from './bytes.js';
-import { EXTENSIONS, type Format } from './folder/file-names.js';
+import { EXTENSIONS, type Format, isCompanionName, leadsIntoZarr } from './folder/file-names.js';
 import { openJpeg } from './formats/jpeg.js';
 import { openNifti } from './formats/nifti.js';
 import { openNpy } from './formats/npy.js';
@@ -50,7 +50,7 @@ async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> 
   if (!/^(https?|blob|data):/i.test(url))
     throw new SamError('invalid_argument', `"${url}" is not a web address; it should start with https://.`);
   const path = withoutQuery(url);
-  if (/\.zarr(\/|$)|\/$/i.test(path) && !/\.zip$/i.test(path)) {
+  if ((leadsIntoZarr(path) || path.endsWith('/')) && !/\.zip$/i.test(path)) {
     return openZarr(httpStore(url), { name: nameOfUrl(url), ...options });
   }
   const beside = async (name: string) => {
@@ -68,7 +68,7 @@ async function openFiles(given: readonly (Blob | ByteSource)[], options: OpenOpt
   const zarr = zarrOfFiles(given);
   if (zarr) return openZarr(zarr, { name: zarr.name, ...options });
   const sources = given.map((file) => (isByteSource(file) ? file : blobBytes(file)));
-  const companion = sources.find(({ name }) => /\.companion\.ome(\.xml)?$/i.test(name));
+  const companion = sources.find(({ name }) => isCompanionName(name.replace(/\.xml$/i, ''))); // as some servers name it
   if (companion) {
     const others = sources.filter((source) => source !== companion);
     return closing(await openBytes(companion, options, others), others);

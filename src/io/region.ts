@@ -23,9 +23,9 @@ export interface Region {
 export type ImageDescription = Omit<ImageSource, 'readRegion' | 'close'>;
 
 /** A region larger than this is refused: no viewer needs it and a typed array may not hold it. */
-export const MAX_REGION_BYTES = 2 ** 31;
+const MAX_REGION_BYTES = 2 ** 31;
 /** A tile, strip, chunk or whole compressed picture whose header claims more than this is refused before allocation. */
-export const MAX_CHUNK_BYTES = 2 ** 30;
+const MAX_CHUNK_BYTES = 2 ** 30;
 
 /** `read` returns `[height, width, channels]` values, channels last, in the dtype of the description. */
 export function imageSource(

@@ -1,3 +1,5 @@
+import { SamError } from '../errors.js';
+
 /**
  * What this library asks of ONNX Runtime, and no more: the same few calls are answered by onnxruntime-web (wasm, WebGPU)
  * and onnxruntime-node. Provider order, threads and the like are settled by whoever makes the runtime; models only see
@@ -69,16 +71,24 @@ export interface OrtData {
 
 export type OrtType = keyof OrtData;
 
-/** The data of a float32 output. @throws TypeError if the tensor is of another type */
+/** The data of a float32 output. @throws SamError `model_unavailable` if the tensor is of another type */
 export function float32Of(tensor: OrtTensor): Float32Array {
   if (tensor.data instanceof Float32Array) return tensor.data;
-  throw new TypeError(`Expected a float32 tensor, got ${tensor.type} [${tensor.dims.join(', ')}].`);
+  throw wrongType('float32', tensor);
 }
 
 /** The bit patterns of a tensor in half precision; some runtimes give a `Float16Array`. */
-export function halvesOf({ data, type, dims }: OrtTensor): Uint16Array {
+export function halvesOf(tensor: OrtTensor): Uint16Array {
+  const { data, type } = tensor;
   if (data instanceof Uint16Array) return data;
   if (type === 'float16' && ArrayBuffer.isView(data))
     return new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength / 2);
-  throw new TypeError(`Expected a float16 tensor, got ${type} [${dims.join(', ')}].`);
+  throw wrongType('float16', tensor);
+}
+
+function wrongType(expected: OrtType, { type, dims }: OrtTensor): SamError {
+  return new SamError(
+    'model_unavailable',
+    `The model gives ${type} [${dims.join(', ')}] where ${expected} is expected; its files are not those of this kind of model.`,
+  );
 }

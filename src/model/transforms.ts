@@ -79,7 +79,7 @@ export interface Frame {
 }
 
 /** (y, x) in image pixels → [x, y] in the model's frame, with a ratio of its own per axis. */
-export function toModelXY([y, x]: YX, { inputSize, originalSize }: Frame): [x: number, y: number] {
+function toModelXY([y, x]: YX, { inputSize, originalSize }: Frame): [x: number, y: number] {
   return [(x * inputSize[1]) / originalSize[1], (y * inputSize[0]) / originalSize[0]];
 }
 
@@ -92,7 +92,7 @@ export interface ObjectPrompt {
 }
 
 /** Tokens the prompt takes: points, then either a box's two corners or one padding point. */
-export function promptLength(prompt: ObjectPrompt): number {
+function promptLength(prompt: ObjectPrompt): number {
   return (prompt.points?.length ?? 0) + (prompt.box ? 2 : 1);
 }
 

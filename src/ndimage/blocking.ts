@@ -1,3 +1,4 @@
+import { SamError } from '../errors.js';
 import type { Size, YX, YXYX } from './array.js';
 
 /**
@@ -18,6 +19,7 @@ export interface Tile {
   readonly outer: YXYX;
 }
 
+/** @throws SamError `invalid_argument` if sizes are no whole numbers, or too small */
 export function makeTiling(size: Size, tileShape: Size, halo: Size): Tiling {
   for (const [name, [y, x], least] of [
     ['image size', size, 1],
@@ -25,7 +27,10 @@ export function makeTiling(size: Size, tileShape: Size, halo: Size): Tiling {
     ['halo', halo, 0],
   ] as const)
     if (!Number.isInteger(y) || !Number.isInteger(x) || y < least || x < least)
-      throw new RangeError(`The ${name} must be two integers of at least ${least}, got [${y}, ${x}].`);
+      throw new SamError(
+        'invalid_argument',
+        `The ${name} must be two integers of at least ${least}, got [${y}, ${x}].`,
+      );
   const grid: Size = [Math.ceil(size[0] / tileShape[0]), Math.ceil(size[1] / tileShape[1])];
   const tiles: Tile[] = [];
   for (let row = 0; row < grid[0]; row++) {

@@ -6,7 +6,7 @@ import { maskSpans } from './rle.js';
  * Convex hull of the middles of the pixels' edges, as skimage.morphology.convex_hull_image offsets them: a single pixel
  * has a diamond around it. Clockwise on the screen, coordinates in pixels.
  */
-export function maskHull(mask: Mask): YX[] {
+function maskHull(mask: Mask): YX[] {
   const spans = maskSpans(mask);
   const points: YX[] = [];
   for (let i = 0; i < spans.length; i += 3) {

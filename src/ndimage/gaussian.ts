@@ -21,7 +21,7 @@ export function gaussianFilter(image: Tensor, sigma: number | readonly number[])
   return { data, shape: image.shape };
 }
 
-export function gaussianKernel(sigma: number): Float64Array {
+function gaussianKernel(sigma: number): Float64Array {
   const radius = Math.ceil(3 * sigma);
   const kernel = Float64Array.from({ length: 2 * radius + 1 }, (_, i) =>
     Math.exp(-((i - radius) ** 2) / (2 * sigma ** 2)),

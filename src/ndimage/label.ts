@@ -1,3 +1,4 @@
+import { SamError } from '../errors.js';
 import type { LabelImage, Tensor, TypedArray } from './array.js';
 import { UnionFind } from './union-find.js';
 
@@ -53,11 +54,11 @@ export function labelComponents(image: Tensor, connectivity: Connectivity = 'fac
   return { labels: { data: labels, shape: image.shape }, count };
 }
 
-/** [Z, H, W] of a shape of two or three axes; Z is 1 for two. */
+/** [Z, H, W] of a shape of two or three axes; Z is 1 for two. @throws SamError `invalid_argument` for another */
 export function threeAxes(shape: readonly number[]): [depth: number, height: number, width: number] {
   if (shape.length === 2) return [1, shape[0], shape[1]];
   if (shape.length === 3) return [shape[0], shape[1], shape[2]];
-  throw new RangeError(`Expected an array of 2 or 3 axes, got the shape [${shape}].`);
+  throw new SamError('invalid_argument', `Expected an array of 2 or 3 axes, got the shape [${shape}].`);
 }
 
 /** Pixels of each id, ids ascending, 0 left out. */

@@ -123,7 +123,7 @@ export async function segmentFromMask(
 }
 
 /** What `segmentFromMask` asks of the model. */
-export function promptFromMask(mask: Mask, size: Size, options: FromMaskOptions = {}): ImagePrompt {
+function promptFromMask(mask: Mask, size: Size, options: FromMaskOptions = {}): ImagePrompt {
   const { useBox = true, useMask = true, usePoints = false, singlePoint = false, boxExtension = 0 } = options;
   const { softMask = false, maxPoints } = options;
   const inside = checkImagePrompt({ mask }, size).mask as Mask;

@@ -8,7 +8,7 @@ import { describeState } from './state-json.js';
  * (`{ _rintf: true, state() {} }`): the function named like the event is called, else the only one there is. A callback that fails, because its window is
  * gone, is forgotten.
  */
-export const EVENTS = ['state', 'commit', 'progress', 'message', 'close'] as const;
+const EVENTS = ['state', 'commit', 'progress', 'message', 'close'] as const;
 export type ServiceEvent = (typeof EVENTS)[number];
 
 export class Subscriptions {

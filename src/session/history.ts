@@ -21,7 +21,7 @@ export interface Patch {
 }
 
 /** Settings that change what a command does to the data. */
-export const RECORDED_SETTINGS: readonly (keyof SessionSettings)[] = [
+const RECORDED_SETTINGS: readonly (keyof SessionSettings)[] = [
   'batched',
   'preserveMode',
   'preservationThreshold',
@@ -31,7 +31,7 @@ export const RECORDED_SETTINGS: readonly (keyof SessionSettings)[] = [
 export const LAYERS: readonly ObjectLayerName[] = ['current_object', 'auto_segmentation', 'committed_objects'];
 
 /** What turns `from` into `to`; undefined if nothing that is recorded differs. */
-export function diff(from: SessionState, to: SessionState): Patch | undefined {
+function diff(from: SessionState, to: SessionState): Patch | undefined {
   const layers = changedLayers(from, to);
   const fields: Record<string, unknown> = {};
   for (const name of RECORDED_FIELDS) if (from[name] !== to[name]) fields[name] = to[name];

@@ -63,7 +63,7 @@ export class GradientSession {
   }
 }
 
-export function gradientGraph(parameters: readonly Parameter[], build: (g: ShapedBuilder) => BuiltLoss): Uint8Array {
+function gradientGraph(parameters: readonly Parameter[], build: (g: ShapedBuilder) => BuiltLoss): Uint8Array {
   const g = new ShapedBuilder();
   for (const { name, shape } of parameters) g.input(name, [...shape]);
   const { loss, outputs = {} } = build(g);

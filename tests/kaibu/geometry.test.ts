@@ -14,7 +14,8 @@ import {
   whyRefused,
 } from '../../plugin/kaibu/geometry.js';
 import { encodeBmp, planeRenderer } from '../../plugin/kaibu/image.js';
-import { FILL, labelUpdate, objectFeatures } from '../../plugin/kaibu/object-layers.js';
+import { FILL, objectFeatures } from '../../plugin/kaibu/object-features.js';
+import { labelUpdate } from '../../plugin/kaibu/object-layers.js';
 import type { Feature, Geometry } from '../../plugin/kaibu/window.js';
 import {
   canvasBox,

@@ -60,6 +60,15 @@ describe('ndimage/label', () => {
     assert.equal(labelComponents(image, 'all').count, 1);
   });
 
+  it('refuses what is neither a plane nor a volume', () => {
+    const data = new Uint32Array(4);
+    for (const shape of [[4], [1, 1, 2, 2]])
+      assert.throws(() => labelComponents({ data, shape }, 'all'), {
+        code: 'invalid_argument',
+        message: /2 or 3 axes, got the shape \[/,
+      });
+  });
+
   it('renumbers, counts and removes', () => {
     const labels = labelsFromPicture('99.', '5.2', '55.');
     assert.deepEqual(

@@ -1,6 +1,6 @@
 import { promptGeometry } from '../../plugin/kaibu/geometry.js';
 import { KaibuViewer } from '../../plugin/kaibu/kaibu-viewer.js';
-import { FILL, objectFeatures } from '../../plugin/kaibu/object-layers.js';
+import { FILL, objectFeatures } from '../../plugin/kaibu/object-features.js';
 import type { Feature, XY } from '../../plugin/kaibu/window.js';
 import { asSamError } from '../../src/errors.js';
 import { rasterizeStroke } from '../../src/ndimage/rasterize.js';

@@ -74,7 +74,7 @@ export class CanvasLayer extends Layer {
   }
 }
 
-export function viewportOf(frame: FrameState): Viewport {
+function viewportOf(frame: FrameState): Viewport {
   const { center, resolution } = frame.viewState;
   const [width, height] = pair(frame.size);
   const [x, y] = pair(center);

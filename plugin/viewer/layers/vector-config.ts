@@ -1,15 +1,7 @@
+import type { LayerKey } from '../protocol.js';
+
 /** Configuration of a vector layer, with Kaibu's names, defaults and its habit of replacing falsy values by defaults. */
 export type FeatureCallback = (feature: unknown) => unknown;
-
-export interface KeyPress {
-  readonly code: string;
-  readonly meta_key: boolean;
-  readonly ctrl_key: boolean;
-  readonly shift_key: boolean;
-  readonly alt_key: boolean;
-  /** When it was pressed, in milliseconds since the epoch. Kaibu does not say. */
-  readonly pressed_at: number;
-}
 
 export interface VectorConfig {
   name: string;
@@ -37,7 +29,7 @@ export interface VectorConfig {
   change_feature_callback?: FeatureCallback;
   remove_feature_callback?: FeatureCallback;
   select_feature_callback?: FeatureCallback;
-  key_press_callback?: (key: KeyPress) => Promise<unknown> | unknown;
+  key_press_callback?: (key: LayerKey) => Promise<unknown> | unknown;
 }
 
 const DEFAULTS: Omit<VectorConfig, 'name' | 'data' | 'edge_color'> = {

@@ -7,9 +7,10 @@ import VectorSource from 'ol/source/Vector.js';
 import { remoteFunctions } from '../../remote-functions.js';
 import { drawInteraction } from '../interactions/draw.js';
 import { EditInteraction } from '../interactions/edit.js';
+import type { LayerKey } from '../protocol.js';
 import type { Stage } from '../stage.js';
 import { type LayerApi, randomId, type ViewerLayer } from './layer.js';
-import { featuresOf, type KeyPress, type VectorConfig, withDefaults } from './vector-config.js';
+import { featuresOf, type VectorConfig, withDefaults } from './vector-config.js';
 import { featureStyle } from './vector-style.js';
 
 /** Which way a feature goes, in map coordinates. */
@@ -80,7 +81,7 @@ export class VectorLayer implements ViewerLayer {
   }
 
   /** True if the caller took the key. */
-  async key(press: KeyPress): Promise<boolean> {
+  async key(press: LayerKey): Promise<boolean> {
     if (this.#config.key_press_callback && (await this.#config.key_press_callback(press))) return true;
     if (!this.ol.getVisible()) return false;
     const { code, ctrl_key, meta_key, shift_key } = press;

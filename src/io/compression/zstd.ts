@@ -53,7 +53,7 @@ function mostOfBlocks(data: Uint8Array): number {
 }
 
 /** The decompressed size that a zstd frame states (RFC 8878 section 3.1.1.1); undefined if it does not. */
-export function zstdContentSize(data: Uint8Array): number | undefined {
+function zstdContentSize(data: Uint8Array): number | undefined {
   if (data.length < 6 || data[0] !== 0x28 || data[1] !== 0xb5 || data[2] !== 0x2f || data[3] !== 0xfd)
     throw new SamError('invalid_image', 'A block that should be zstd does not start like zstd; the file is damaged.');
   const { before, sizeBytes } = frameHeader(data[4] ?? 0);

@@ -62,6 +62,11 @@ export function namesZarr(place: string): boolean {
   return isZarrName(withoutQuery(place).replace(/[\\/]+$/, ''));
 }
 
+/** Whether a path or address leads to a zarr, or to an array or image inside of one. */
+export function leadsIntoZarr(place: string): boolean {
+  return withoutQuery(place).split(/[\\/]/).some(isZarrName);
+}
+
 /** A folder that is one thing, as a zarr is, but of a format that can only be named. */
 export function isN5Name(name: string): boolean {
   return /\.n5$/i.test(name);

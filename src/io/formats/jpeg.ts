@@ -34,7 +34,7 @@ interface JpegHeader {
 }
 
 /** The frame header, so that sizes are known before anything is allocated. */
-export function jpegHeader(bytes: Uint8Array, name: string): JpegHeader {
+function jpegHeader(bytes: Uint8Array, name: string): JpegHeader {
   const damaged = (what: string) =>
     new SamError('invalid_image', `${name} is not a complete JPEG: ${what}. Get a complete copy of the file.`);
   if (!isJpeg(bytes)) throw damaged('it does not start like one');

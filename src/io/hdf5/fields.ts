@@ -31,7 +31,7 @@ export interface Cancel {
 const BLOCK_BYTES = 16_384;
 const BLOCKS = 256;
 /** No structure that is read at once is larger in a real file. */
-export const MAX_STRUCTURE_BYTES = 2 ** 24;
+const MAX_STRUCTURE_BYTES = 2 ** 24;
 
 export async function openHdf5File(source: ByteSource, options: Cancel): Promise<Hdf5File> {
   const { name, size } = source;

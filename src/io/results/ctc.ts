@@ -5,6 +5,7 @@ import { maxLabel, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
 import { memoryBytes } from '../bytes.js';
 import type { PixelSize } from '../pixel-size.js';
+import { asImageErrors } from '../region.js';
 import type { NamedBytes } from '../stores/zip.js';
 import { openTiff } from '../tiff/tiff.js';
 import { encodeTiff } from '../tiff/writer.js';
@@ -108,7 +109,7 @@ export async function readCtc(files: readonly NamedBytes[], { signal }: TaskOpti
   const planes: { name: string; data: Uint32Array; height: number; width: number }[] = [];
   for (const { name, bytes } of frames) {
     signal?.throwIfAborted();
-    const source = await openTiff(memoryBytes(bytes, name));
+    const source = await asImageErrors(name, () => openTiff(memoryBytes(bytes, name)));
     const { data } = await source.readRegion({ channels: [0] });
     planes.push({ name, data: Uint32Array.from(data), height: source.sizes.y, width: source.sizes.x });
   }

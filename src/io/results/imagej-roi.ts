@@ -24,10 +24,7 @@ export function labelsToRoiZip(labels: LabelImage): Promise<Uint8Array> {
 }
 
 /** `slice` counts from 1; 0 means all. */
-export function encodeRoi(
-  mask: Mask,
-  { name, label, slice }: { name: string; label: number; slice: number },
-): Uint8Array {
+function encodeRoi(mask: Mask, { name, label, slice }: { name: string; label: number; slice: number }): Uint8Array {
   const outlines = maskOutlines(mask);
   const [top, left, bottom, right] = mask.box;
   // ImageJ keeps corners of a traced ROI as 16-bit numbers.

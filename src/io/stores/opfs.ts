@@ -21,7 +21,7 @@ export async function opfsStore(folder: string): Promise<Store> {
   }
 }
 
-export function directoryStore(root: FileSystemDirectoryHandle, name: string = root.name): Store {
+function directoryStore(root: FileSystemDirectoryHandle, name: string = root.name): Store {
   async function parentOf(key: string, create: boolean): Promise<[FileSystemDirectoryHandle, string]> {
     const parts = checkKey(key).split('/');
     let folder = root;

@@ -10,7 +10,7 @@ const END = 257;
 const TABLE = 4096;
 
 /** Old-style data begins with a clear code packed from the low bit: bytes 0, then an odd one. */
-export function isOldStyleLzw(input: Uint8Array): boolean {
+function isOldStyleLzw(input: Uint8Array): boolean {
   return input.length > 1 && input[0] === 0 && ((input[1] ?? 0) & 1) === 1;
 }
 

@@ -9,7 +9,6 @@ import { distinctNames } from '../folder/result-names.js';
 import type { ImageSource } from '../image.js';
 import {
   allocateRegion,
-  asImageErrors,
   checkBlockCount,
   copyTile,
   forEachConcurrently,
@@ -54,10 +53,7 @@ interface Block {
 
 export async function openTiff(source: ByteSource, options: TiffOptions = {}): Promise<ImageSource> {
   const file = await readTiffFile(source, options);
-  const description = await asImageErrors(source.name, async () => {
-    const [first] = file.directories;
-    return (await readPage(file, first)).description;
-  });
+  const { description } = await readPage(file, file.directories[0]);
   const { companions = [] } = options;
   const index = isNdTiffName(source.name) ? await readBeside(NDTIFF_INDEX, options, readNdTiffIndex) : undefined;
   const recorded = index && ndTiffFiles(index);

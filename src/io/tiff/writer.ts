@@ -36,7 +36,7 @@ export async function encodeTiff(image: Tensor, options: TiffWriteOptions = {}):
 }
 
 /** The same file as parts to be written one after the other, for files that fit no single array. */
-export async function tiffParts(image: Tensor, options: TiffWriteOptions = {}): Promise<Uint8Array[]> {
+async function tiffParts(image: Tensor, options: TiffWriteOptions = {}): Promise<Uint8Array[]> {
   const stack = meaningOf(image, options);
   const { sizes, rgb } = stack;
   const samples = rgb ? 3 : 1;

@@ -126,10 +126,7 @@ function sortBy(
  *
  * @throws SamError `invalid_argument` for a comparison that cannot be read
  */
-export function parseFilter(
-  text: string,
-  intensity: (row: TableRow) => number | undefined,
-): (row: TableRow) => boolean {
+function parseFilter(text: string, intensity: (row: TableRow) => number | undefined): (row: TableRow) => boolean {
   const values: Readonly<Record<string, (row: TableRow) => number | undefined>> = {
     size: ({ area }) => area,
     area: ({ area }) => area,

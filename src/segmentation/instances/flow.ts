@@ -85,7 +85,7 @@ export const FLOW_REACH = STEPS * STEP + 3 * SIGMA;
  * The field that walkers go against: the decoder's own vectors, or, of a decoder that gives none, the direction in which
  * the distance to the centre rises, as long as that distance.
  */
-export function fieldOf({ centre, vector }: PixelMaps & Pick<BoxMaps, 'vector'>): Field {
+function fieldOf({ centre, vector }: PixelMaps & Pick<BoxMaps, 'vector'>): Field {
   if (vector) return vector;
   const [height, width] = centre.shape;
   const { data } = centre;

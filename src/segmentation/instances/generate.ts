@@ -62,7 +62,7 @@ export function medianDiameter(objects: readonly Pick<AutomaticObject, 'mask'>[]
   return Math.sqrt((4 / Math.PI) * areas[areas.length >> 1]);
 }
 
-export function smoothingOf({ diameter }: InstanceState, { smoothing }: InstanceSettings): Smoothing {
+function smoothingOf({ diameter }: InstanceState, { smoothing }: InstanceSettings): Smoothing {
   if (smoothing === 'micro-sam') return MICRO_SAM_SMOOTHING;
   if (smoothing !== 'size') return smoothing;
   return diameter === undefined ? FIRST_SMOOTHING : smoothingFor(diameter);
@@ -150,7 +150,7 @@ function inBlocks(state: InstanceState, settings: InstanceSettings, smoothing: S
 }
 
 /** For each label the pixel of the lowest height, the first of equals. */
-export function deepestPixels({ data, shape }: LabelImage, heights: Tensor): Map<number, YX> {
+function deepestPixels({ data, shape }: LabelImage, heights: Tensor): Map<number, YX> {
   let count = 0;
   for (let p = 0; p < data.length; p++) if (data[p] > count) count = data[p];
   const deepest = new Int32Array(count + 1).fill(-1);

@@ -9,7 +9,7 @@ import { type ObjectSet, objectsToEdit } from './selection.js';
 /** Absent: as it is. Null, an empty text, false: not any more. */
 export type FactsChange = { readonly [Name in keyof ObjectFacts]?: ObjectFacts[Name] | null };
 
-export const FACTS = ['name', 'objectClass', 'comment', 'flagged'] as const satisfies readonly (keyof ObjectFacts)[];
+const FACTS = ['name', 'objectClass', 'comment', 'flagged'] as const satisfies readonly (keyof ObjectFacts)[];
 
 /** Classes go by the number keys. */
 export const CLASSES = [1, 2, 3, 4, 5, 6, 7, 8, 9] as const;

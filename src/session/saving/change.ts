@@ -21,9 +21,9 @@ export interface ObjectChange {
   readonly record: unknown;
 }
 
-export const fieldsSchema = v.object(fieldSchemas);
+const fieldsSchema = v.object(fieldSchemas);
 
-export const objectSchema = v.object({
+const objectSchema = v.object({
   layer: v.picklist(LAYERS),
   id: natural,
   record: v.nullable(recordSchema),

@@ -34,7 +34,7 @@ function single(gradient: (g: ShapedBuilder, d: string, x: string, y: string, no
 }
 
 /** Undoes broadcasting: sums over the axes along which `shape` was repeated. */
-export function sumTo(g: ShapedBuilder, x: string, shape: readonly number[]): string {
+function sumTo(g: ShapedBuilder, x: string, shape: readonly number[]): string {
   const from = g.shape(x);
   const offset = from.length - shape.length;
   const axes = from.flatMap((length, axis) =>

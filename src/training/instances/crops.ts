@@ -2,7 +2,7 @@ import type { Random } from '../random.js';
 import { CACHED, type CachedPart, type CanvasFeatures, mapParts, PARTS } from './feature-cache.js';
 
 /** A part of a canvas: `cells` x `cells` of the embedding's 64 x 64, and what of the finer grids lies under them. */
-export const CROP_CELLS = 32;
+const CROP_CELLS = 32;
 
 const GRID = CACHED.emb.side;
 

@@ -24,7 +24,7 @@ export function instanceLoss(g: ShapedBuilder, logits: string, target: string): 
 }
 
 /** 1 - 2 Σpt / (Σp² + Σt²), as torch-em's DiceLoss over the whole batch. */
-export function softDice(g: ShapedBuilder, p: string, t: string): string {
+function softDice(g: ShapedBuilder, p: string, t: string): string {
   const common = g.mul(g.total(g.mul(p, t)), g.scalar(2));
   const all = g.add(g.total(g.mul(p, p)), g.total(g.mul(t, t)));
   return g.sub(g.scalar(1), g.div(common, g.node('Max', [all, g.scalar(1e-6)])));

@@ -11,7 +11,7 @@ import { CACHED } from './feature-cache.js';
  * and mixed with finer features at each step: the encoder's second and first stage, and the image. Normalised over
  * channels, pixel by pixel: what it gives for a place does not depend on tiling, padding or batch.
  */
-export const DECODER_INPUTS = ['emb', 's1', 's0', 'img'] as const;
+const DECODER_INPUTS = ['emb', 's1', 's0', 'img'] as const;
 export type DecoderInput = (typeof DECODER_INPUTS)[number];
 
 /** A convolution, a norm over channels, ReLU. */

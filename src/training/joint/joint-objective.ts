@@ -51,7 +51,7 @@ export interface JointOptions {
 }
 
 /** The parts that learn; names of parameters begin with that of their part, as both networks have an `onnx::MatMul_…`. */
-export const JOINT_PARTS = ['late', 'encoder', 'lora', 'decoder', 'instances'] as const;
+const JOINT_PARTS = ['late', 'encoder', 'lora', 'decoder', 'instances'] as const;
 export type JointPart = (typeof JOINT_PARTS)[number];
 
 /** Weights by their own names; of the encoder those of its file that have changed. */

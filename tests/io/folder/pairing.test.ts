@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { fileNameOf, namesZarr, naturalOrder, stemOf } from '../../../src/io/folder/file-names.js';
+import { fileNameOf, leadsIntoZarr, namesZarr, naturalOrder, stemOf } from '../../../src/io/folder/file-names.js';
 import { isHiddenName } from '../../../src/io/folder/hidden-names.js';
 import { type FolderRole, listFolder } from '../../../src/io/folder/listing.js';
 import { pairNames, unpairedText } from '../../../src/io/folder/pairing.js';
@@ -36,6 +36,9 @@ describe('names of files', () => {
     for (const name of zarrs) assert.ok(namesZarr(name), name);
     for (const name of ['a.zarr/0', 'a.zarr.zip', 'https://x.org/?name=b.zarr', 'zarr'])
       assert.ok(!namesZarr(name), name);
+    for (const place of [...zarrs, 'a.zarr/0', 'https://x.org/p.ZARR/A/1?k=1']) assert.ok(leadsIntoZarr(place), place);
+    for (const place of ['a.zarr.zip', 'https://x.org/?name=b.zarr', 'zarr/0', 'a.zarrs/0'])
+      assert.ok(!leadsIntoZarr(place), place);
   });
 
   it('are in the order in which people count', () => {
