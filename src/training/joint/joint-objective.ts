@@ -92,8 +92,8 @@ export class JointObjective implements Objective {
   ): Promise<JointObjective> {
     const { seed, pictures: count = 1, objects = 4, rounds = 2, projected = 0, shown = 0 } = options;
     const { crops = 2, anchor = ANCHOR, clip = CLIP } = options;
-    // Three networks in one process: each takes little memory, and gives it back.
-    const lean = { together: objects % 2 === 0 ? 2 : 1, frequent: false };
+    // Three networks in one process: those that run beside the encoder give their memory back.
+    const lean = { frequent: false };
     const shapes = cropShapes(crops);
     const cropped = changing(encoder).map((part): Parameter => ({ name: part, shape: shapes[part], start: ZERO }));
     const parts: Parts = {
@@ -112,7 +112,7 @@ export class JointObjective implements Objective {
         runtime,
         [...DECODER_PARAMETERS, ...cropped],
         (g) => ({ loss: emitCropLoss(g, crops) }),
-        { frequent: false },
+        lean,
       ),
       pictures: 'draw' in pictures ? pictures : keptPictures(pictures),
       options: { seed, pictures: count, objects, rounds, projected, shown, crops, anchor, clip },
