@@ -1,6 +1,6 @@
 import type { Constant } from './graph.js';
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './model.js';
-import { FLOAT, INT64 } from './model.js';
+import { FLOAT, INT64, MICROSOFT } from './model.js';
 
 export type AttributeInput =
   | number
@@ -183,7 +183,9 @@ export class GraphBuilder {
 
   finish(name: string): OnnxModel {
     const graph = this.graph(name);
-    return { irVersion: 8, producer: 'micro-sam-imjoy', opsets: [{ domain: '', version: 17 }], graph };
+    const opsets = [{ domain: '', version: 17 }];
+    if (graph.nodes.some(({ domain }) => domain === MICROSOFT)) opsets.push({ domain: MICROSOFT, version: 1 });
+    return { irVersion: 8, producer: 'micro-sam-imjoy', opsets, graph };
   }
 
   private graph(name: string): OnnxGraph {

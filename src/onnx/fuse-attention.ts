@@ -1,7 +1,7 @@
 import { attribute, type Constant, numberAttribute, removeDeadCode } from './graph.js';
 import { GraphReader } from './graph-reader.js';
 import { floatTensor, operation } from './make.js';
-import type { OnnxModel, OnnxNode, OnnxTensor } from './model.js';
+import { MICROSOFT, type OnnxModel, type OnnxNode, type OnnxTensor } from './model.js';
 
 /**
  * Attention as exporters write it out (one product for queries, keys and values, split, transposed, multiplied, scaled,
@@ -26,11 +26,9 @@ export function fuseAttention(model: OnnxModel): { model: OnnxModel; count: numb
   if (count === 0) return { model, count };
   const graph = { ...model.graph, nodes, initializers };
   removeDeadCode(graph);
-  const others = model.opsets.filter(({ domain }) => domain !== DOMAIN);
-  return { model: { ...model, opsets: [...others, { domain: DOMAIN, version: 1 }], graph }, count };
+  const others = model.opsets.filter(({ domain }) => domain !== MICROSOFT);
+  return { model: { ...model, opsets: [...others, { domain: MICROSOFT, version: 1 }], graph }, count };
 }
-
-const DOMAIN = 'com.microsoft';
 
 interface FoundAttention {
   /** [N, cells, width]. */
@@ -121,7 +119,7 @@ function fusedNodes(found: FoundAttention, output: string): { nodes: OnnxNode[];
   });
   const attention: OnnxNode = {
     ...operation('MultiHeadAttention', [...PARTS.map((name) => `${output}/${name}`), '', '', offsets.name], output),
-    domain: DOMAIN,
+    domain: MICROSOFT,
     attributes: [
       { name: 'num_heads', type: 'int', value: heads },
       { name: 'scale', type: 'float', value: scale },

@@ -1,13 +1,13 @@
 import { CHANNELS_FIRST, CHANNELS_LAST } from './channels-last.js';
 import { attribute, numberAttribute, removeDeadCode } from './graph.js';
 import { GraphReader } from './graph-reader.js';
-import { floatTensor, operation, transposition } from './make.js';
+import { int64Tensor, operation, transposition } from './make.js';
 import type { OnnxModel, OnnxNode } from './model.js';
 
 /**
  * Layer norms as exporters write them out (less the mean, over the root of the mean of squares, weight, bias) as one
  * operator. ONNX Runtime does so too, but not where they go over the channels of [N, C, H, W], nor where it has moved a
- * transposition into their midst before.
+ * transposition into their midst before. Weights keep their names.
  *
  * @returns the model, which shares what is unchanged with the one given, and how many norms were rewritten
  */
@@ -20,21 +20,21 @@ export function fuseNorms(model: OnnxModel): { model: OnnxModel; count: number }
     if (!norm) return node;
     count++;
     const [output] = node.outputs;
-    const [weight, bias] = [`${output}/weight`, `${output}/bias`];
-    initializers.push(
-      floatTensor(weight, [norm.weight.length], norm.weight),
-      floatTensor(bias, [norm.bias.length], norm.bias),
-    );
-    const normed = (from: string, to: string) =>
+    const { weight, bias } = norm;
+    const normed = (from: string, to: string, weight: string, bias: string) =>
       operation('LayerNormalization', [from, weight, bias], to, [
         { name: 'axis', type: 'int', value: -1 },
         { name: 'epsilon', type: 'float', value: norm.epsilon },
       ]);
-    if (!norm.overChannels) return normed(norm.input, output);
-    const [from, to] = [`${output}/channels last`, `${output}/norm`];
+    if (!norm.overChannels) return normed(norm.input, output, weight, bias);
+    const [from, to, length] = [`${output}/channels last`, `${output}/norm`, `${output}/channels`];
+    initializers.push(int64Tensor(length, [-1]));
+    const [rowOfWeights, rowOfBiases] = [`${output}/weight`, `${output}/bias`];
     return [
       transposition(norm.input, from, CHANNELS_LAST),
-      normed(from, to),
+      operation('Reshape', [weight, length], rowOfWeights),
+      operation('Reshape', [bias, length], rowOfBiases),
+      normed(from, to, rowOfWeights, rowOfBiases),
       transposition(to, output, CHANNELS_FIRST),
     ];
   });
@@ -46,8 +46,9 @@ export function fuseNorms(model: OnnxModel): { model: OnnxModel; count: number }
 
 interface FoundNorm {
   readonly input: string;
-  readonly weight: Float32Array;
-  readonly bias: Float32Array;
+  /** Names of constants. */
+  readonly weight: string;
+  readonly bias: string;
   readonly epsilon: number;
   /** Over the second of four axes, not over the last one. */
   readonly overChannels: boolean;
@@ -81,8 +82,8 @@ function normEndingIn(add: OnnxNode, reader: GraphReader): FoundNorm | undefined
   if (!fits) return undefined;
   return {
     input: centred.inputs[0],
-    weight: weight.constant.data,
-    bias: bias.constant.data,
+    weight: weight.name,
+    bias: bias.name,
     epsilon: epsilon.constant.data[0],
     overChannels: axes === '1',
   };

@@ -20,11 +20,11 @@ export class GraphReader {
   }
 
   /** The operands of a node of two, one of which is a constant. */
-  withConstant(node: OnnxNode | undefined): { input: string; constant: Constant } | undefined {
+  withConstant(node: OnnxNode | undefined): { input: string; name: string; constant: Constant } | undefined {
     const constants = (node?.inputs ?? []).map((input) => this.constant(input));
     const at = constants.findIndex((constant) => constant !== undefined);
     const constant = constants[at];
-    return node && constant && { input: node.inputs[1 - at], constant };
+    return node && constant && { input: node.inputs[1 - at], name: node.inputs[at], constant };
   }
 
   constant(name = ''): Constant | undefined {

@@ -17,6 +17,9 @@ export interface OnnxOpset {
   version: number;
 }
 
+/** Where ONNX Runtime's own operators are. */
+export const MICROSOFT = 'com.microsoft';
+
 export interface OnnxGraph {
   name: string;
   /** In topological order. */

@@ -1,7 +1,7 @@
 import { SamError } from '../errors.js';
 import { convAttributes } from './conv-attributes.js';
 import { numberAttribute } from './graph.js';
-import { FLOAT, INT64, type OnnxNode } from './model.js';
+import { FLOAT, INT64, MICROSOFT, type OnnxNode } from './model.js';
 import {
   axisOf,
   BOOL,
@@ -34,8 +34,8 @@ type Rule = (node: OnnxNode, inputs: readonly TensorInfo[]) => readonly TensorIn
  * @throws SamError `unsupported` for an operator that is not known, or a shape that depends on data
  */
 export function inferNode(node: OnnxNode, inputs: Inputs): readonly TensorInfo[] {
-  const rule = RULES[node.op];
-  if (node.domain !== '' || !rule)
+  const rule = (node.domain === MICROSOFT ? MICROSOFT_RULES : RULES)[node.op];
+  if (!['', MICROSOFT].includes(node.domain) || !rule)
     throw new SamError(
       'unsupported',
       `The operator ${node.domain}${node.op} (${node.name}) has no rule for its shape.`,
@@ -389,3 +389,5 @@ const RULES: Readonly<Record<string, Rule>> = {
   LayerNormalization: layerNormalization,
   Resize: resize,
 };
+
+const MICROSOFT_RULES: Readonly<Record<string, Rule>> = { Gelu: sameShape };

@@ -106,6 +106,11 @@ export class ShapedBuilder extends GraphBuilder {
     return this.node('ReduceSum', [this.shaped(x, [elementCount(this.shape(x))])], { keepdims: 0 });
   }
 
+  /** [length], the same number everywhere. */
+  fill(base: string, length: number, value: number): string {
+    return this.constant(`${base} ${length}`, [length], new Float32Array(length).fill(value));
+  }
+
   neg(x: string): string {
     return this.node('Neg', [x]);
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createNodeRuntime } from '../../src/model/node-runtime.js';
 import { float32Of, type OrtRuntime } from '../../src/model/runtime.js';
 import { removeDeadCode } from '../../src/onnx/graph.js';
+import { MICROSOFT } from '../../src/onnx/model.js';
 import { ShapedBuilder } from '../../src/onnx/shaped-builder.js';
 import { elementCount } from '../../src/onnx/tensor-info.js';
 import { writeModel } from '../../src/onnx/write.js';
@@ -57,6 +58,16 @@ const CASES: Readonly<Record<string, Case>> = {
   Cos: elementwise('Cos'),
   Erf: elementwise('Erf'),
   Relu: elementwise('Relu'),
+  Gelu: {
+    inputs: { x: [3, 4] },
+    build: (g) => {
+      const gelu = { name: 'gelu', op: 'Gelu', domain: MICROSOFT, inputs: ['x'], outputs: ['y'], attributes: [] };
+      g.append(gelu);
+      return 'y';
+    },
+    from: -3,
+    to: 3,
+  },
   Sigmoid: elementwise('Sigmoid', -3, 3),
   Tanh: elementwise('Tanh'),
   Softplus: elementwise('Softplus', -3, 3),

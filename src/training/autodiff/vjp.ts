@@ -178,18 +178,22 @@ const layerNormalization: Rule = (g, node, [d], wanted) => {
   const last = shape.length - 1;
   if (axisOf(numberAttribute(node, 'axis', -1), shape.length) !== last) refuse(node, 'it goes over several axes');
   const dy = d as string;
-  const epsilon = g.scalar(numberAttribute(node, 'epsilon', 1e-5));
-  const centred = g.sub(x, g.meanOver(x, [last]));
-  const deviation = g.sqrt(g.add(g.meanOver(g.mul(centred, centred), [last]), epsilon));
-  const normal = g.div(centred, deviation);
+  const length = shape[last];
+  const normal = `${node.name} without weights`;
+  const inverse = `${node.name} inverse deviation`;
+  const [ones, zeros] = [g.fill('ones', length, 1), g.fill('zeros', length, 0)];
+  g.append({ ...node, name: normal, inputs: [x, ones, zeros], outputs: [normal, `${node.name} mean`, inverse] });
+  const weighted = g.mul(dy, normal);
   const input = () => {
     const dn = g.mul(dy, weight);
-    const inner = g.mul(normal, g.meanOver(g.mul(dn, normal), [last]));
-    return g.div(g.sub(g.sub(dn, g.meanOver(dn, [last])), inner), deviation);
+    const mean = (t: string) => g.mul(t, g.scalar(1 / length));
+    const ofNormal = mean(g.matMul(weighted, g.shaped(weight, [length, 1])));
+    const across = g.add(g.mul(normal, ofNormal), mean(g.matMul(dy, g.shaped(weight, [length, 1]))));
+    return g.mul(g.sub(dn, across), inverse);
   };
   return [
     wanted[0] ? input() : undefined,
-    wanted[1] ? sumTo(g, g.mul(dy, normal), g.shape(weight)) : undefined,
+    wanted[1] ? sumTo(g, weighted, g.shape(weight)) : undefined,
     wanted[2] ? sumTo(g, dy, g.shape(bias)) : undefined,
   ];
 };
@@ -216,6 +220,15 @@ function interpolation(from: number, to: number): Float32Array {
   }
   return weights;
 }
+
+/** ONNX Runtime's: x Φ(x), whose derivative is Φ(x) + x φ(x). Each pass over these largest tensors of an encoder counts. */
+const gelu = single((g, d, x) => {
+  const scaled = g.mul(x, g.scalar(Math.SQRT1_2));
+  const half = g.scalar(0.5);
+  const share = g.add(g.mul(g.node('Erf', [scaled]), half), half);
+  const density = g.node('Exp', [g.sub(g.scalar(-Math.log(2 * Math.PI) / 2), g.mul(scaled, scaled))]);
+  return g.mul(d, g.add(share, g.mul(x, density)));
+});
 
 const keepShape = single((g, d, x) => g.shaped(d, g.shape(x)));
 
@@ -246,12 +259,12 @@ export const RULES: Readonly<Record<string, Rule>> = {
   Log: single((g, d, x) => g.div(d, x)),
   Sin: single((g, d, x) => g.mul(d, g.node('Cos', [x]))),
   Cos: single((g, d, x) => g.neg(g.mul(d, g.node('Sin', [x])))),
-  // The factor in the exponent: these are the largest tensors of an encoder, and each pass over them counts.
   Erf: single((g, d, x) => {
     const factor = g.scalar(Math.log(2 / Math.sqrt(Math.PI)));
     return g.mul(d, g.node('Exp', [g.sub(factor, g.mul(x, x))]));
   }),
   Relu: single((g, d, _, y) => g.node('Where', [g.node('Greater', [y, g.scalar(0)]), d, g.scalar(0)])),
+  Gelu: gelu,
   Sigmoid: single((g, d, _, y) => g.mul(d, g.mul(y, g.sub(g.scalar(1), y)))),
   Tanh: single((g, d, _, y) => g.mul(d, g.sub(g.scalar(1), g.mul(y, y)))),
   Softplus: single((g, d, x) => g.mul(d, g.sigmoid(x))),

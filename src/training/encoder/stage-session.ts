@@ -137,15 +137,26 @@ function backwardGraph(stage: EncoderStage, byInput: boolean, keeps: boolean): O
   return { ...model, graph };
 }
 
-const COSTLY = new Set(['MatMul', 'Gemm', 'Conv']);
+const COSTLY = new Set(['MatMul', 'Gemm', 'Conv', 'Softmax']);
+const MOVES = new Set(['Reshape', 'Split', 'Transpose']);
 
-/** What products and convolutions give, with what is added at once: ONNX Runtime makes one step of both. */
+/**
+ * What products, convolutions and softmax give, with what is added at once, since ONNX Runtime makes one step of both, and
+ * where it is only moved afterwards, as it lies then.
+ */
 function costly(nodes: readonly OnnxNode[]): string[] {
   const users = new Map<string, OnnxNode[]>();
   for (const node of nodes) for (const input of node.inputs) users.set(input, [...(users.get(input) ?? []), node]);
+  const usersOf = (tensor: string) => users.get(tensor) ?? [];
+  const moved = (tensor: string): string[] => {
+    const next = usersOf(tensor);
+    return next.length > 0 && next.every(({ op }) => MOVES.has(op))
+      ? next.flatMap(({ outputs }) => outputs).flatMap(moved)
+      : [tensor];
+  };
   return nodes.flatMap(({ op, outputs: [output] }) => {
     if (!COSTLY.has(op)) return [];
-    const [next, ...others] = users.get(output) ?? [];
-    return [next?.op === 'Add' && others.length === 0 ? next.outputs[0] : output];
+    const [next, ...others] = usersOf(output);
+    return moved(next?.op === 'Add' && others.length === 0 ? next.outputs[0] : output);
   });
 }

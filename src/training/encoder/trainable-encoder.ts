@@ -1,6 +1,8 @@
 import { SamError } from '../../errors.js';
 import { earlyFeature } from '../../model/early-features.js';
 import { type EncoderInput, type ModelSpec, SAM_ENCODER_INPUT } from '../../model/model-spec.js';
+import { fuseGelus } from '../../onnx/fuse-gelu.js';
+import { fuseNorms } from '../../onnx/fuse-norms.js';
 import { constantOf, removeDeadCode } from '../../onnx/graph.js';
 import { FLOAT, type OnnxGraph, type OnnxModel } from '../../onnx/model.js';
 import { ShapedBuilder } from '../../onnx/shaped-builder.js';
@@ -112,7 +114,7 @@ function stagesOf(
   };
 }
 
-/** What of the graph lies between two tensors. */
+/** What of the graph lies between two tensors; norms and GELUs as one operator each, whose gradients take fewer passes. */
 function between(whole: OnnxGraph, from: Port, to: Port): OnnxGraph {
   const graph: OnnxGraph = {
     ...whole,
@@ -124,10 +126,11 @@ function between(whole: OnnxGraph, from: Port, to: Port): OnnxGraph {
     outputs: [{ name: to.name }],
   };
   removeDeadCode(graph);
+  const { graph: fused } = fuseGelus(fuseNorms({ irVersion: 8, producer: '', opsets: [], graph }).model);
   const g = new ShapedBuilder();
   if (graph.inputs.length === 1 && graph.inputs[0].name === from.name) {
-    g.take(graph, { [from.name]: from.shape }, [to.name]);
-    if (String(g.shape(to.name)) === String(to.shape)) return graph;
+    g.take(fused, { [from.name]: from.shape }, [to.name]);
+    if (String(g.shape(to.name)) === String(to.shape)) return fused;
   }
   throw new SamError(
     'unsupported',
