@@ -1,17 +1,15 @@
-import { asSamError, SamError } from '../errors.js';
-import { LruCache } from '../io/cache.js';
-import { planeAt, planeCount } from '../io/image.js';
-import { itemAt } from '../items.js';
-import { mirroredImage, mirroredMaps } from '../model/mirrored.js';
+import { SamError } from '../errors.js';
+import { planeCount } from '../io/image.js';
 import { FRAME, type ModelSpec, type ObjectSizes } from '../model/model-spec.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
-import { type IntensityPolicy, intensityKey, resizedSize, toImage } from '../model/transforms.js';
+import { type IntensityPolicy, intensityKey, resizedSize } from '../model/transforms.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';
 import { makeTiling, type Tiling } from '../ndimage/blocking.js';
-import { pause, type TaskOptions } from '../task.js';
+import type { TaskOptions } from '../task.js';
 import { type EmbeddingCache, openEmbeddingCache, type Place, readAttributes } from './cache.js';
-import { contentHash } from './content-hash.js';
+import { idOf, KeptEmbeddings, keyOf } from './kept-embeddings.js';
 import type { EmbeddingOptions } from './options.js';
+import { type PlaneBox, PlaneEncoder } from './plane-encoder.js';
 import { chosenIntensity, chosenTiling } from './settings.js';
 import { modelFields, pixelSignature, type Signature, signatureKey, WRITER_VERSION } from './signature.js';
 
@@ -59,13 +57,6 @@ export interface ImageEmbeddings {
   close(): void;
 }
 
-/** Any part of a plane, in pixels; `mirrored`: seen from left to right, with its maps turned back. */
-export interface PlaneBox {
-  readonly plane: number;
-  readonly box: YXYX;
-  readonly mirrored?: boolean;
-}
-
 /** @throws SamError `signature_mismatch` if the store holds embeddings that do not belong to this image and model */
 export async function openEmbeddings(options: EmbeddingOptions, task: TaskOptions = {}): Promise<ImageEmbeddings> {
   const { source, worker, model, channels } = options;
@@ -109,9 +100,8 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
   const { pointsByInstances = false } = model;
   const few = planes * (tiling?.tiles.length ?? 1) <= 16;
   const keepsEarly = model.instances !== undefined && (options.early ?? (few || pointsByInstances));
-  const memory = new LruCache<string, Embedding>(options.memoryBytes ?? 2 ** 28);
-  let writing: Promise<unknown> = Promise.resolve();
-  let storageError: SamError | undefined;
+  const kept = new KeptEmbeddings(cache, options.memoryBytes ?? 2 ** 28);
+  const encoder = new PlaneEncoder({ source, worker, model, channels, intensity, tiling, signature: key });
   let background: AbortController | undefined;
   let encodingAhead: string | undefined;
 
@@ -125,76 +115,19 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     );
   }
 
-  /** As the encoder is given it. */
-  async function imageOf(plane: number, box: YXYX | undefined, { signal }: TaskOptions): Promise<Tensor<Uint8Array>> {
-    const pixels = await source.readRegion({ ...planeAt(source, plane), channels, box }, { signal });
-    signal?.throwIfAborted();
-    return toImage(pixels, intensity);
-  }
-
-  const boxOf = ({ tile }: Place) => (tiling && tile !== undefined ? itemAt(tiling.tiles, tile).outer : undefined);
-
-  async function encode(at: Place, early: boolean, { signal, onProgress }: TaskOptions): Promise<Embedding> {
-    const image = await imageOf(at.plane, boxOf(at), { signal });
-    await worker.load(model, { signal, onProgress });
-    const encoded = await worker.encode(model.name, image, { early, signal, onProgress });
-    await pause(); // megabytes have arrived, are told apart and written: each in tasks of their own
-    const embedding = { ...encoded, id: await idOf(key, at, encoded.features) };
-    if (cache) keep(cache, at, embedding);
-    return embedding;
-  }
-
-  /** Writes beside whoever waits for the embedding: it is as good from memory. */
-  function keep(cache: EmbeddingCache, at: Place, embedding: Embedding): void {
-    const write = pause()
-      .then(() => cache.set(at, embedding))
-      .then(
-        () => {
-          storageError = undefined;
-        },
-        (error) => {
-          storageError = asSamError(error);
-        },
-      );
-    writing = Promise.all([writing, write]);
-  }
-
-  async function written(): Promise<void> {
-    await writing;
-    if (storageError) throw storageError;
-  }
-
-  function obtain(at: Place, early: boolean, task: TaskOptions): Promise<Embedding> {
-    return memory.load(keyOf(at), async () => {
-      const value = (await cache?.get(at)) ?? (await encode(at, early, task));
-      return { value, bytes: bytesOf(value) };
-    });
-  }
+  const obtain = (at: Place, early: boolean, task: TaskOptions) => kept.load(at, () => encoder.encode(at, early, task));
 
   async function mapsOf(at: Place, task: TaskOptions): Promise<InstanceMaps> {
     check(at);
     const embedding = await obtain(at, true, task);
-    const image = await imageOf(at.plane, boxOf(at), task);
-    await worker.load(model, task);
     try {
-      return await worker.instanceMaps(model.name, embedding, image, task);
+      return await encoder.maps(at, embedding, task);
     } catch (error) {
       if (!(error instanceof SamError) || error.code !== 'no_embedding' || embedding.early) throw error;
     }
     // Made when nobody had asked for early features, or elsewhere.
-    const early = await cache?.early(at);
-    const whole = early ? { ...embedding, early } : await encode(at, true, task);
-    memory.set(keyOf(at), whole, bytesOf(whole));
-    return worker.instanceMaps(model.name, whole, image, task);
-  }
-
-  async function mapsOfBox({ plane, box, mirrored }: PlaneBox, task: TaskOptions): Promise<InstanceMaps> {
-    const recorded = await imageOf(plane, box, task);
-    const image = mirrored ? mirroredImage(recorded) : recorded;
-    await worker.load(model, task);
-    const embedding = await worker.encode(model.name, image, { early: true, ...task });
-    const found = await worker.instanceMaps(model.name, embedding, image, task);
-    return mirrored ? mirroredMaps(found) : found;
+    const whole = await kept.withEarly(at, embedding, () => encoder.encode(at, true, task));
+    return encoder.maps(at, whole, task);
   }
 
   return {
@@ -208,24 +141,23 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
     signature,
     intensity,
     notices,
-    stored: written,
+    stored: () => kept.written(),
     async embedding(at, task = {}) {
       check(at);
       task.signal?.throwIfAborted();
-      const ready = memory.get(keyOf(at));
+      const ready = kept.get(at);
       if (ready) return ready;
       if (encodingAhead !== keyOf(at)) background?.abort();
       return obtain(at, keepsEarly, task);
     },
     ...(model.instances && {
       instanceMaps: (at: Parameters<NonNullable<ImageEmbeddings['instanceMaps']>>[0], task: TaskOptions = {}) =>
-        'box' in at ? mapsOfBox(at, task) : mapsOf(at, task),
+        'box' in at ? encoder.mapsOfBox(at, task) : mapsOf(at, task),
     }),
-    pixels: ({ plane, box }, { signal } = {}) =>
-      source.readRegion({ ...planeAt(source, plane), channels, box }, { signal }),
+    pixels: ({ plane, box }, task = {}) => encoder.pixels(plane, box, task),
     async isReady(at) {
       check(at);
-      return memory.get(keyOf(at)) !== undefined || (await cache?.get(at)) !== undefined;
+      return kept.has(at);
     },
     prefetch(places) {
       background?.abort();
@@ -243,32 +175,12 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
       // Nobody waits for this: whoever needs the embedding asks for it and hears of the failure then.
       run().catch(() => undefined);
     },
-    async finish() {
-      await written();
-      await cache?.finish();
-    },
+    finish: () => kept.finish(),
     close() {
       background?.abort();
-      memory.clear();
+      kept.clear();
     },
   };
-}
-
-function bytesOf({ features, early = {}, levels = [] }: Embedding): number {
-  const others = [...Object.values(early), ...levels];
-  return others.reduce((sum, { data }) => sum + data.byteLength, features.data.byteLength);
-}
-
-function keyOf({ plane, tile }: Place): string {
-  return `${plane}${tile === undefined ? '' : `/${tile}`}`;
-}
-
-/**
- * What decoders and workers know an embedding by. Of two with the same signature, say one from a file and one encoded
- * here, the content may differ.
- */
-async function idOf(signature: string, at: Place, { data }: Tensor<Float32Array>): Promise<string> {
-  return `${signature}/${keyOf(at)}/${await contentHash(data)}`;
 }
 
 const isIndex = (value: number | undefined, length: number) =>

@@ -1,5 +1,5 @@
 import type { Place } from '../embeddings/cache.js';
-import type { PlaneBox } from '../embeddings/image-embeddings.js';
+import type { PlaneBox } from '../embeddings/plane-encoder.js';
 import type { EncoderInput, Following, ObjectSizes } from '../model/model-spec.js';
 import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
 import type { Size, Tensor, YXYX } from '../ndimage/array.js';

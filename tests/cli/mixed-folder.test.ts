@@ -67,7 +67,7 @@ describe('a folder with images of every format (thorough)', function () {
   });
 
   withData(
-    'goes through automatic segmentation, evaluation and the series workspace without one wrong pair',
+    'goes through automatic segmentation, evaluation and the series annotator without one wrong pair',
     async () => {
       const images = await makeFolder();
       const out = ['-o', at('out'), '-i', at('in')];
