@@ -2,6 +2,7 @@ import { SamError } from '../errors.js';
 import { convolveChannelsLast, multiplyPixels } from '../onnx/channels-last.js';
 import { fuseAttention } from '../onnx/fuse-attention.js';
 import { fuseNorms } from '../onnx/fuse-norms.js';
+import { runInParts } from '../onnx/in-parts.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { quantizeProducts } from '../onnx/quantize.js';
 import { readModel } from '../onnx/read.js';
@@ -11,10 +12,10 @@ import type { ModelSpec } from './model-spec.js';
 import type { OrtRuntime } from './runtime.js';
 
 /**
- * The encoder's file as a runtime is to run it, made when a model is opened: attentions and norms as one operator each and
- * channels in the order that operators want where the runtime gains by it, matrix products in 8-bit integers where that is
- * asked for, early features as further outputs, in half precision where the runtime converts them. A file in which there is
- * nothing to change stays as it is.
+ * The encoder's file as a runtime is to run it, made when a model is opened: attentions and norms as one operator each,
+ * channels in the order that operators want and blocks in parts where the runtime gains by it, matrix products in 8-bit
+ * integers where that is asked for, early features as further outputs, in half precision where the runtime converts them. A
+ * file in which there is nothing to change stays as it is.
  *
  * @param early names of early features, as the instance decoder's inputs are called
  * @returns the file, and for each early feature the output that holds it
@@ -40,7 +41,7 @@ export function runnableEncoder(
 
 /** Each step differs from what was there before by rounding only. */
 function forProcessors(model: OnnxModel): OnnxModel {
-  const steps = [convolveChannelsLast, fuseNorms, fuseAttention];
+  const steps = [convolveChannelsLast, fuseNorms, fuseAttention, runInParts];
   return steps.reduce((made, step) => step(made).model, ofOneImage(model));
 }
 

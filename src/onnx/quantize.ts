@@ -20,7 +20,8 @@ const SMALLEST_WEIGHT = 64 * 64;
 /**
  * Matrix products with constant weights in 8-bit integers: weights with one scale for each column, the other factor with
  * one scale for each run (DynamicQuantizeLinear). Convolutions whose channels are last before and after are such products,
- * too, of what lies under their windows. All else stays in float32. Operator set 11 or newer.
+ * too, of what lies under their windows. Bodies of loops (`Scan`) are rewritten likewise, with one scale for each turn. All
+ * else stays in float32. Operator set 11 or newer.
  *
  * @returns the model, which shares what is unchanged with the one given, and how many products were rewritten
  */
@@ -34,6 +35,16 @@ export function quantizeProducts(model: OnnxModel): { model: OnnxModel; count: n
   const quantized = new Map<string, string>();
   let count = 0;
   for (const node of model.graph.nodes) {
+    if (node.op === 'Scan' && node.domain === '') {
+      const attributes = node.attributes.map((given) => {
+        if (given.type !== 'graph') return given;
+        const body = quantizeProducts({ ...model, graph: given.value });
+        count += body.count;
+        return { ...given, value: body.model.graph };
+      });
+      nodes.push({ ...node, attributes });
+      continue;
+    }
     const weight = node.op === 'MatMul' && node.domain === '' ? constants.get(node.inputs[1]) : undefined;
     const conv = windows.get(node);
     const window = conv && windowOf(conv);

@@ -390,4 +390,4 @@ const RULES: Readonly<Record<string, Rule>> = {
   Resize: resize,
 };
 
-const MICROSOFT_RULES: Readonly<Record<string, Rule>> = { Gelu: sameShape };
+const MICROSOFT_RULES: Readonly<Record<string, Rule>> = { Gelu: sameShape, MultiHeadAttention: sameShape };
