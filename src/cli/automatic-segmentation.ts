@@ -9,6 +9,7 @@ import { EXPORT_FORMATS, type ExportFormat } from '../io/results/export-formats.
 import { factsForExport } from '../io/results/measured-image.js';
 import { folderStore } from '../io/stores/fs.js';
 import { addLabelsToImage } from '../io/zarr/ome-zarr-writer.js';
+import { filesKey } from '../model/model-spec.js';
 import type { LabelImage, Tensor } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
 import type { AutomaticVolumeOptions } from '../segmentation/automatic.js';
@@ -301,7 +302,11 @@ async function segmentStack(
     const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
     const context = { worker: inUse.worker, model: inUse.model.name, following: inUse.model.following, embeddings };
     const { requests: _, merge: __, ...how } = job.options;
-    const kept = new KeptPlanes(job.folder, place.kept, [embeddings.signature, through, how], embeddings.size);
+    // Models that share an encoder share embeddings, but not what is made of them.
+    const { defaults, following, objectSizes } = engine.model;
+    const network = [filesKey(engine.model), defaults, following, objectSizes];
+    const work = [embeddings.signature, network, through, how];
+    const kept = new KeptPlanes(job.folder, place.kept, work, embeddings.size);
     if (job.force) kept.clear();
     const { atOnce = 1 } = inUse.worker;
     const options = {

@@ -72,17 +72,19 @@ export interface ModelFile {
 
 /** Do both mean the same files, fed in the same way? */
 export function sameFiles(a: ModelSpec, b: ModelSpec): boolean {
+  return a === b || filesKey(a) === filesKey(b);
+}
+
+/** The same for two models exactly if both mean the same files, fed in the same way, whatever they are called. */
+export function filesKey(model: ModelSpec): string {
   const members = (part: object) =>
     Object.entries(part)
       .filter(([, value]) => value !== undefined)
       .sort();
-  const files = ({ encoder, decoder, instances, earlyFeatures, encoderInput, decoderLayout, ...spec }: ModelSpec) => {
-    const precision = { encoder: spec.encoderPrecision ?? 'float32' };
-    const optional = [spec.encoderDelta ?? {}, instances ?? {}, earlyFeatures ?? {}];
-    const parts = [encoder, decoder, ...optional, encoderInput, decoderLayout, precision];
-    return JSON.stringify(parts.map(members));
-  };
-  return a === b || files(a) === files(b);
+  const { encoder, decoder, encoderInput, decoderLayout, encoderPrecision = 'float32' } = model;
+  const optional = [model.encoderDelta ?? {}, model.instances ?? {}, model.earlyFeatures ?? {}];
+  const parts = [encoder, decoder, ...optional, encoderInput, decoderLayout, { encoder: encoderPrecision }];
+  return JSON.stringify(parts.map(members));
 }
 
 /** Recommended settings that do not belong to the maps of an instance decoder: another decoder makes other maps. */

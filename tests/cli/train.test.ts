@@ -9,11 +9,12 @@ import { findModel, isMadeFrom, MODEL_CARD } from '../../src/cli/train/trained-m
 import { modelFields } from '../../src/embeddings/signature.js';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
+import { filesKey } from '../../src/model/model-spec.js';
 import { forgetModel } from '../../src/model/registry.js';
 import { labelComponents, labelSizes } from '../../src/ndimage/label.js';
 
 describe('micro-sam train', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let folder: string;
   const at = (...parts: string[]) => path.join(folder, ...parts);
 
@@ -81,6 +82,15 @@ describe('micro-sam train', function () {
     write('eighth', { base: 'msi_lm', decoder: { file: 'decoder.onnx' }, objectSizes });
     assert.deepEqual(findModel(at('eighth')).objectSizes, objectSizes);
     assert.equal(findModel(at('third')).objectSizes, undefined);
+    const keys = ['1', '2'].map((digit) => {
+      writeFileSync(
+        at('third', MODEL_CARD),
+        JSON.stringify({ name: 'third', base: 'msi_lm', decoder: { file: 'decoder.onnx', sha256: digit.repeat(64) } }),
+      );
+      return filesKey(findModel(at('third')));
+    });
+    assert.notEqual(keys[0], keys[1], 'trained anew it is another model');
+    assert.ok(!keys.includes(filesKey(findModel('msi_lm'))));
     const instances = { file: 'instances.onnx' };
     write('better', { base: 'vit_t', instances, points: { alone: 0.5, byInstances: 0.6 } });
     write('no-better', { base: 'vit_t', instances, points: { alone: 0.5, byInstances: 0.505 } });

@@ -56,6 +56,12 @@ export function ownModels(log: (line: string) => void): ModelSpec[] {
   });
 }
 
+/** As older cards have it, too. */
+interface TrainedPart {
+  readonly file: string;
+  readonly sha256?: string;
+}
+
 function modelIn(folder: string): ModelSpec {
   const file = path.join(folder, MODEL_CARD);
   let card: Partial<ModelCard>;
@@ -73,15 +79,20 @@ function modelIn(folder: string): ModelSpec {
       `${file} does not say name, base and the files of trained parts, as micro-sam train writes it.`,
     );
   const known = findModel(base);
-  const encoderDelta = encoder ? { url: path.join(folder, encoder.file), sha256: encoder.sha256 } : known.encoderDelta;
-  const ownInstances = instances ? path.join(folder, instances.file) : known.instances;
+  // By their digests a model that was trained anew is another one under its old name.
+  const fileOf = ({ file, sha256 }: TrainedPart): ModelFile => ({
+    url: path.join(folder, file),
+    ...(sha256 !== undefined && { sha256 }),
+  });
+  const encoderDelta = encoder ? fileOf(encoder) : known.encoderDelta;
+  const ownInstances = instances ? fileOf(instances) : known.instances;
   const pointsByInstances = instances ? points && pointsHadBetterMeanInstances(points) : known.pointsByInstances;
   return registerModel({
     name,
     description: `${known.name}, trained further on ${card.trainedOn?.length ?? 'some'} images`,
     licence: known.licence,
     encoder: known.encoder,
-    decoder: decoder ? path.join(folder, decoder.file) : known.decoder,
+    decoder: decoder ? fileOf(decoder) : known.decoder,
     encoderInput: known.encoderInput,
     decoderInput: known.decoderLayout,
     ...(encoderDelta && { encoderDelta }),
