@@ -18,10 +18,10 @@ export function lateService(make: () => Promise<MicroSamService>): MicroSamServi
   const late =
     (name: string) =>
     async (...args: unknown[]) => {
-      const functions = (await service()) as unknown as Readonly<Record<string, (...args: unknown[]) => unknown>>;
+      const functions = (await service()) as Readonly<Record<string, (...args: unknown[]) => unknown>>;
       return functions[name]?.(...args);
     };
-  return Object.fromEntries(Object.keys(FUNCTIONS).map((name) => [name, late(name)])) as unknown as MicroSamService;
+  return Object.fromEntries(Object.keys(FUNCTIONS).map((name) => [name, late(name)])) as MicroSamService;
 }
 
 /** All there are: the compiler misses one that is left out. */

@@ -14,6 +14,16 @@ export interface RpcArray {
   readonly _rdtype: string;
 }
 
+/** What somebody else sent for an array, unread. */
+interface Sent {
+  readonly _rtype?: unknown;
+  readonly _rvalue?: unknown;
+  readonly _rshape?: unknown;
+  readonly _rdtype?: unknown;
+  readonly data?: unknown;
+  readonly shape?: unknown;
+}
+
 /** Packed, since a view would be sent with its whole buffer. */
 export function toRpcArray({ data, shape }: Tensor): RpcArray {
   const { buffer } = pack(data);
@@ -23,7 +33,7 @@ export function toRpcArray({ data, shape }: Tensor): RpcArray {
 /** An ndarray of ImJoy's, or `{ data, shape }` with a typed array. What is in it is looked at when it is read. */
 export function isArrayLike(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
-  const { _rtype, data, shape } = value as Record<string, unknown>;
+  const { _rtype, data, shape }: Sent = value;
   return _rtype === 'ndarray' || (ArrayBuffer.isView(data) && Array.isArray(shape));
 }
 
@@ -33,14 +43,13 @@ export function shapeOf(value: object): readonly number[] | undefined {
   return isShape(shape) ? shape : undefined;
 }
 
-function saidShape(value: object): unknown {
-  const { _rtype, _rshape, shape } = value as Readonly<Record<string, unknown>>;
+function saidShape({ _rtype, _rshape, shape }: Sent): unknown {
   return _rtype === 'ndarray' ? _rshape : shape;
 }
 
 /** True and false, which are read as 1 and 0. */
-export function isBoolean(value: object): boolean {
-  return nameOfDtype((value as Partial<RpcArray>)._rdtype) === 'bool';
+export function isBoolean({ _rdtype }: Sent): boolean {
+  return nameOfDtype(_rdtype) === 'bool';
 }
 
 /**
@@ -64,7 +73,7 @@ function read(value: unknown, own: boolean): Tensor {
       'invalid_argument',
       'Expected an ndarray { _rtype, _rvalue, _rshape, _rdtype } or { data, shape }.',
     );
-  const { _rtype, _rvalue, _rdtype, data: given } = value as Readonly<Record<string, unknown>>;
+  const { _rtype, _rvalue, _rdtype, data: given }: Sent = value;
   const shape = saidShape(value);
   if (!isShape(shape))
     throw new SamError('invalid_image', `An ndarray has the shape ${JSON.stringify(shape)}; expected whole numbers.`);

@@ -14,7 +14,7 @@ export function toNdarray<T extends TypedArray>({ data, shape }: Tensor<T>): NdA
 
 /** A packed copy of what the view shows, in C order, whatever its strides and offset. */
 export function fromNdarray<T extends TypedArray>(view: NdArray<T>): Tensor<T> {
-  const packed = ndarray(allocate(dtypeOf(view.data) as Dtype, sizeOf(view.shape)) as unknown as T, view.shape);
+  const packed = ndarray(allocate(dtypeOf(view.data) as Dtype, sizeOf(view.shape)) as T, view.shape);
   ops.assign(packed, view);
   return { data: packed.data, shape: [...view.shape] };
 }

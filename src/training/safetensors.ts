@@ -66,5 +66,5 @@ export function readSafetensors(bytes: Uint8Array): TensorFile {
     if (part.length !== 4 * shape.reduce((n, m) => n * m, 1)) return refuse(`${name} is cut short`);
     tensors.set(name, { shape, data: new Float32Array(part.buffer) });
   }
-  return { tensors, metadata: metadata as unknown as Record<string, string> };
+  return { tensors, metadata: metadata as Record<string, string> };
 }

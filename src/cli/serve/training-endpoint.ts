@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws';
 import type { ModelSpec } from '../../model/model-spec.js';
 import type { TrainingAnswer } from '../../training/training-messages.js';
-import { type Channel, type SocketLike, socketChannel } from '../../worker/channel.js';
+import { type Channel, socketChannel } from '../../worker/channel.js';
 import type { SocketRoute } from './sockets.js';
 
 /**
@@ -25,7 +25,7 @@ export class TrainingEndpoint implements SocketRoute {
   constructor(private readonly options: TrainingEndpointOptions) {}
 
   greet(client: WebSocket, hello: object): void {
-    const page = socketChannel(client as unknown as SocketLike);
+    const page = socketChannel(client);
     const origin = 'origin' in hello && typeof hello.origin === 'string' ? hello.origin : '';
     if (this.running >= MOST) {
       const message = 'Another training is under way on this machine. Wait for its end, or stop it.';

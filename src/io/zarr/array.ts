@@ -104,7 +104,7 @@ export async function openZarrArray(store: Store, path: string, node: ZarrNode):
       const { data, stride } = await array.getChunk([...index], { signal }).catch((error: unknown) => {
         throw decodeError(error);
       });
-      const values = data as unknown as TypedArray | BigInt64Array | BigUint64Array;
+      const values = data as TypedArray | BigInt64Array | BigUint64Array;
       if (values.length !== elements)
         throw new SamError(
           'invalid_image',

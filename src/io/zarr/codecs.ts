@@ -96,7 +96,7 @@ function register(): void {
       const load = registry.get(`${before}${name}`);
       if (load === undefined || registry.has(`${before}${OURS}${name}`)) continue;
       const bounded = async () => {
-        const original = (await load()) as unknown as Factory;
+        const original = (await load()) as Factory;
         return {
           fromConfig(configuration: unknown, meta: ChunkMeta) {
             const codec = original.fromConfig(configuration, meta);
@@ -109,7 +109,7 @@ function register(): void {
           },
         };
       };
-      registry.set(`${before}${OURS}${name}`, bounded as unknown as typeof load);
+      registry.set(`${before}${OURS}${name}`, bounded as typeof load);
     }
 }
 

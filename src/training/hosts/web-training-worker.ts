@@ -8,6 +8,7 @@ import { loadModelFile } from '../../model/model-file.js';
 import { registerModel } from '../../model/registry.js';
 import { createWebRuntimes } from '../../model/web-runtime.js';
 import { portChannel } from '../../worker/channel.js';
+import { workerScope } from '../../worker/hosts/dedicated-worker.js';
 import { fetchInWorker, workerFolder } from '../../worker/hosts/worker-files.js';
 import { pointsHadBetterMeanInstances } from '../prompts/points-by-instances.js';
 import type { HostPlace } from '../run-job.js';
@@ -18,7 +19,6 @@ import type { TrainingJob } from '../training-job.js';
  * Entry point of the bundle that trains in a browser, apart from the worker that computes, which goes on meanwhile. Features are
  * kept in the browser's files for as long as the training runs, the result among the models that the browser keeps.
  */
-const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
 const FEATURES = 'micro-sam-training';
 
 async function placeOf({ model: base }: TrainingJob): Promise<HostPlace> {
@@ -61,4 +61,4 @@ async function featureStore() {
   }
 }
 
-serveTraining(portChannel(scope), placeOf);
+serveTraining(portChannel(workerScope), placeOf);

@@ -7,6 +7,7 @@ import { keepModel } from '../../model/keep-model.js';
 import { KEPT_MODELS, type KeptModel } from '../../model/kept-models.js';
 import type { Progress } from '../../task.js';
 import type { ImportJob, ImportNews } from '../import-job.js';
+import { workerScope } from './dedicated-worker.js';
 
 /**
  * Entry point of the bundle that makes one model of a checkpoint, apart from the worker that computes, which goes on
@@ -14,8 +15,7 @@ import type { ImportJob, ImportNews } from '../import-job.js';
  * by the error `cancelled`.
  */
 const cancelled = new AbortController();
-const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
-const tell = (news: ImportNews) => scope.postMessage(news);
+const tell = (news: ImportNews) => workerScope.postMessage(news);
 
 async function run({ from, ...options }: ImportJob): Promise<KeptModel> {
   const { signal } = cancelled;
@@ -44,7 +44,7 @@ function nameOf(blob: Blob): string {
   return blob instanceof File ? blob.name : 'model';
 }
 
-scope.addEventListener('message', ({ data }: MessageEvent<ImportJob | 'cancel'>) => {
+workerScope.addEventListener('message', ({ data }: MessageEvent<ImportJob | 'cancel'>) => {
   if (data === 'cancel') return cancelled.abort();
   run(data).then(
     (kept) => tell({ kept }),

@@ -3,6 +3,7 @@ import { createWebRuntimes, WEBGPU_USES } from '../../model/web-runtime.js';
 import { portChannel } from '../channel.js';
 import { createLocalWorker } from '../local.js';
 import { serveWorker } from '../served.js';
+import { workerScope } from './dedicated-worker.js';
 import { fetchInWorker, workerFolder } from './worker-files.js';
 
 /**
@@ -10,10 +11,9 @@ import { fetchInWorker, workerFolder } from './worker-files.js';
  * `ort` and `models` beside the bundle's own; `?ort=` and `?models=` in the worker's URL name others. `?webgpu=` is
  * 'hardware' (default), 'any' or 'off'.
  */
-const scope = globalThis as unknown as DedicatedWorkerGlobalScope;
 async function start(): Promise<void> {
-  const channel = portChannel(scope); // first, so that no message is missed
-  const { searchParams } = new URL(scope.location.href);
+  const channel = portChannel(workerScope); // first, so that no message is missed
+  const { searchParams } = new URL(workerScope.location.href);
   const webgpu = WEBGPU_USES.find((use) => use === searchParams.get('webgpu'));
   const runtimes = await createWebRuntimes({ ortBase: workerFolder('ort'), webgpu });
   // Without a place for files (private windows, plain http) the browser's own HTTP cache has to do.
@@ -21,4 +21,4 @@ async function start(): Promise<void> {
   serveWorker(channel, createLocalWorker(runtimes, { name: 'web worker', store, fetchBytes: fetchInWorker }));
 }
 
-start().catch((error) => scope.reportError(error)); // reaches the page as the Worker's error event
+start().catch((error) => workerScope.reportError(error)); // reaches the page as the Worker's error event

@@ -10,5 +10,5 @@ export function connectFromNode(url: string | URL, options: ConnectOptions = {})
 
 export function openSocketInNode(address: string): SocketLike {
   // Embeddings of many candidates are larger than the 100 MiB that `ws` takes by itself.
-  return new WebSocket(address, { maxPayload: 1 << 30 }) as unknown as SocketLike;
+  return new WebSocket(address, { maxPayload: 1 << 30 });
 }

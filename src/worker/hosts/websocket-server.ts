@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { SamError } from '../../errors.js';
-import { type Channel, type SocketLike, socketChannel } from '../channel.js';
+import { type Channel, socketChannel } from '../channel.js';
 import { servePlugin } from '../plugin-face.js';
 import type { SamWorker } from '../sam-worker.js';
 import { serveWorker } from '../served.js';
@@ -70,7 +70,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<W
         // `ws` has said why by now, but would wait half a minute for an answer that it no longer reads.
         setTimeout(() => client.terminate(), LAST_WORDS).unref();
       });
-      const channel: Channel = socketChannel(client as unknown as SocketLike);
+      const channel: Channel = socketChannel(client);
       channel.onClose(() => log(`A client left; ${sockets.clients.size} remain.`));
       const { searchParams } = addressOf(request);
       const offer = isFromHere(request) ? undefined : offeredModels(options.modelFolders);
