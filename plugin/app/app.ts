@@ -59,11 +59,14 @@ export class MicroSamApp {
   private readonly workspace: Workspace;
   /** What hands do in the panel; kept until there is a presenter. */
   private readonly hands = new UntilHeard<(presenter: Presenter) => void>();
-  /** The application, once it is put together; rejects if it cannot be. */
+  /** The application, once it is put together; if that fails, by a later `run`. */
   private readonly whenRunning: Promise<RunningApp>;
-  private readonly provideApp: (app: RunningApp | Promise<RunningApp>) => void;
+  private readonly provideApp: (app: RunningApp) => void;
   private readonly panel: Panel;
-  private state: 'new' | 'starting' | RunningApp = 'new';
+  /** As it is being put together; rejects if it cannot be. */
+  private starting?: Promise<RunningApp>;
+  /** The application, for what does not wait for it; undefined until it is put together. */
+  private running?: RunningApp;
 
   /**
    * @param drops what is dropped on the panel, from its first moment on
@@ -75,9 +78,8 @@ export class MicroSamApp {
     private readonly drops: UntilHeard<(listeners: DropListeners) => void>,
     private readonly closing: AbortController,
   ) {
-    let provide: (app: RunningApp | Promise<RunningApp>) => void = () => undefined;
+    let provide: (app: RunningApp) => void = () => undefined;
     this.whenRunning = new Promise((resolve) => (provide = resolve));
-    this.whenRunning.catch(() => undefined); // `run` rejects with it
     this.provideApp = provide;
     this.workspace = new Workspace(
       this.whenRunning.then(({ engine, storage }) => ({ ...storage, worker: engine.worker })),
@@ -110,18 +112,13 @@ export class MicroSamApp {
     );
   }
 
-  /** The application, for what does not wait for it; undefined until it is put together. */
-  private get running(): RunningApp | undefined {
-    return typeof this.state === 'string' ? undefined : this.state;
-  }
-
   /**
    * The application, for other programs.
    *
    * @throws SamError `no_worker` before `run` is called; from then on they wait
    */
   private async afterRun(): Promise<RunningApp> {
-    return this.state === 'new' ? this.needed() : this.whenRunning;
+    return this.starting ?? this.needed();
   }
 
   private needed(): RunningApp {
@@ -150,9 +147,10 @@ export class MicroSamApp {
     const { workspace } = this;
     return {
       session: workspace.session,
-      openImage: async (input, options) => (await this.whenRunning).opener.openGiven(input, options),
+      openImage: async (input, options) => (await (this.starting ?? this.whenRunning)).opener.openGiven(input, options),
       series: () => this.running?.opener.series?.control,
-      openSeries: async (images, output) => (await this.whenRunning).opener.openSeries(images, { output }),
+      openSeries: async (images, output) =>
+        (await (this.starting ?? this.whenRunning)).opener.openSeries(images, { output }),
       imageSource: () => workspace.source,
       wholeRecording: () => workspace.wholeRecording(),
       chooseView: (view) => workspace.chooseView(view),
@@ -195,23 +193,21 @@ export class MicroSamApp {
     const mayOpen = await this.start(context);
     const { image, name } = context.data ?? {};
     if (image === undefined || image === null) return;
-    await (await this.whenRunning).opener.openInTurn(mayOpen, () => openImage(image, { name }));
+    await this.needed().opener.openInTurn(mayOpen, () => openImage(image, { name }));
   }
 
   /** The panel's window is being closed: a viewer without it would be of no use. */
   async close(): Promise<void> {
     const closed = Promise.allSettled([this.running?.view.close(), this.workspace.close()]);
-    if (this.state !== 'new') await closed; // until all is saved the browser asks whether the page may go
+    if (this.starting) await closed; // until all is saved the browser asks whether the page may go
     this.closing.abort();
   }
 
   /** @returns the turn of what the window is started with */
   private async start({ config = {}, data = {} }: RunContext): Promise<MayOpen> {
-    if (this.state === 'new') {
-      this.state = 'starting';
-      this.provideApp(this.putTogether(config).then((app) => (this.state = app)));
-    }
-    const { opener, view } = await this.whenRunning;
+    if (this.running) await this.apply(config.settings ?? {});
+    this.starting ??= this.putTogether(config);
+    const { opener, view } = await this.starting;
     const mayOpen = opener.openFirst(data);
     this.listenToDrops(opener); // what a hand drops comes after what the window was started with
     await view.open();
@@ -242,11 +238,24 @@ export class MicroSamApp {
     });
     const place = { ...viewer_window, src: settings.viewer ?? PUBLIC_VIEWER };
     const app = new RunningApp({ api, root, workspace, panel, hands, settings, engine, storage: await storage, place });
-    if (settings.annotator) await workspace.session.run('set_settings', { annotator: settings.annotator });
-    for (const model of settings.models ?? []) adoptModel(model);
-    await engine.listKept();
-    if (settings.model) await workspace.setEncoding({ model: settings.model });
+    try {
+      await engine.listKept();
+      await this.apply(settings);
+    } catch (error) {
+      this.starting = undefined; // to be run again with settings that can be met
+      throw error;
+    }
+    this.running = app;
+    this.provideApp(app);
     return app;
+  }
+
+  /** What each `run` may ask for; the rest of its settings is of the first, which puts the application together. */
+  private async apply({ annotator, models = [], model }: PageSettings): Promise<void> {
+    const { workspace } = this;
+    if (annotator) await workspace.session.run('set_settings', { annotator });
+    for (const each of models) adoptModel(each);
+    if (model) await workspace.setEncoding({ model });
   }
 
   /** Those that land in the panel instead of the viewer. */

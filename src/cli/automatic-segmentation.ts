@@ -303,8 +303,8 @@ async function segmentStack(
     const context = { worker: inUse.worker, model: inUse.model.name, following: inUse.model.following, embeddings };
     const { requests: _, merge: __, ...how } = job.options;
     // Models that share an encoder share embeddings, but not what is made of them.
-    const { defaults, following, objectSizes } = engine.model;
-    const network = [filesKey(engine.model), defaults, following, objectSizes];
+    const { defaults, following, objectSizes } = inUse.model;
+    const network = [filesKey(inUse.model), defaults, following, objectSizes];
     const work = [embeddings.signature, network, through, how];
     const kept = new KeptPlanes(job.folder, place.kept, work, embeddings.size);
     if (job.force) kept.clear();
