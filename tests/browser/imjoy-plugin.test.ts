@@ -264,6 +264,32 @@ describe('as an ImJoy plugin', function () {
     await annotator.close();
   });
 
+  it('is run again with another model, and keeps the one in use where there is none of a name', async () => {
+    const annotator = await AnnotatorPage.open(story.browser, story.server.url);
+    await annotator.viewer();
+    const found = await annotator.page.evaluate(async () => {
+      interface Service {
+        run(context: object): Promise<void>;
+        get_info(): Promise<{ model: string }>;
+      }
+      const { api } = globalThis as unknown as {
+        api: { getWindow(name: string): Promise<Service> };
+      };
+      const service = await api.getWindow('micro-sam');
+      const models: string[] = [];
+      const failures: string[] = [];
+      for (const model of ['vit_t', 'no_such_model', 'msi_lm']) {
+        await service.run({ config: { settings: { model } } }).catch((error) => failures.push(String(error)));
+        models.push((await service.get_info()).model);
+      }
+      return { failures, models };
+    });
+    assert.deepEqual(found.models, ['vit_t', 'vit_t', 'msi_lm']);
+    assert.equal(found.failures.length, 1);
+    assert.match(found.failures[0], /no_such_model/);
+    await annotator.close();
+  });
+
   it('closes the viewer of a window that is closed while its image is still being opened', async () => {
     const silent = createServer(() => undefined);
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
