@@ -264,7 +264,7 @@ describe('as an ImJoy plugin', function () {
     await annotator.close();
   });
 
-  it('is run again with another model, and keeps the one in use where there is none of a name', async () => {
+  it('is run again with another model, and keeps the one in use where there is none of a name (thorough)', async () => {
     const annotator = await AnnotatorPage.open(story.browser, story.server.url);
     await annotator.viewer();
     const found = await annotator.page.evaluate(async () => {

@@ -96,7 +96,7 @@ describe('large images', function () {
     });
   });
 
-  it('shows a plain TIFF without resolution levels', async () => {
+  it('shows a plain TIFF without resolution levels (thorough)', async () => {
     const [height, width] = [5_000, 6_000];
     const data = new Uint16Array(height * width);
     for (let y = 0; y < height; y++)

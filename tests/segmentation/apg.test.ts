@@ -145,7 +145,7 @@ describe('automatic prompt generation', function () {
     assert.deepEqual(large, { objects: [], rejected: [{ point: [40, 40], reason: 'low score' }] });
   });
 
-  it('outlines the objects of an image by the real model, whole and in tiles', async () => {
+  it('outlines the objects of an image by the real model, whole and in tiles (thorough)', async () => {
     const { image, labels } = cellPhantom({ size: [256, 256], cells: 12 });
     const worker = await nodeWorker();
     const whole = { ...oracleSource(labels, singleEmbedding(worker, 'vit_t', image)) };

