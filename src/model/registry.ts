@@ -108,7 +108,7 @@ registerModel({
   licence: 'Apache-2.0',
   ...MOBILE_SAM,
   ...MICROSCOPY,
-  defaults: { ...MAPS.msi_lm, predIouThresh: 0.6, stabilityScoreThresh: 0.8 },
+  defaults: { ...MAPS.msi_lm, predIouThresh: 0.65, stabilityScoreThresh: 0.775 },
   // It has learned to take the mask of the plane before for what it is, and that an object may have ended.
   following: { projection: 'mask', scoreDrop: 0.2 },
 });
