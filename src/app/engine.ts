@@ -1,6 +1,7 @@
 import { asSamError, SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { listKeys } from '../io/stores/prefix.js';
+import { counted } from '../items.js';
 import { declarationOfKept, isKept, type KeptModel, keptModels, removeKept } from '../model/kept-models.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import {
@@ -192,7 +193,7 @@ export class Engine implements EngineDeps {
     const images = new Set(keys.map((key) => key.slice(CACHE.length).split('/')[0])).size;
     const own = /opfs|indexeddb/i.test(store.name) ? await navigator.storage?.estimate?.() : undefined;
     const bytes = own?.usage === undefined ? '' : `, about ${Math.max(1, Math.round(own.usage / 1e6))} MB`;
-    this.cache = images === 0 ? 'Nothing is kept yet.' : `${images} ${images === 1 ? 'image' : 'images'}${bytes}`;
+    this.cache = images === 0 ? 'Nothing is kept yet.' : `${counted(images, 'image')}${bytes}`;
     this.options.onChanged();
   }
 

@@ -300,10 +300,10 @@ async function segmentStack(
   try {
     const planes = planeCount(source);
     const through = planes > 1 && (job.ndim ?? (source.sizes.z > 1 ? 3 : 2)) === 3;
-    const context = { worker: inUse.worker, model: inUse.model.name, following: inUse.model.following, embeddings };
+    const { name, defaults, following, objectSizes } = inUse.model;
+    const context = { worker: inUse.worker, model: name, following, embeddings };
     const { requests: _, merge: __, ...how } = job.options;
     // Models that share an encoder share embeddings, but not what is made of them.
-    const { defaults, following, objectSizes } = inUse.model;
     const network = [filesKey(inUse.model), defaults, following, objectSizes];
     const work = [embeddings.signature, network, through, how];
     const kept = new KeptPlanes(job.folder, place.kept, work, embeddings.size);
@@ -324,7 +324,7 @@ async function segmentStack(
         ...options,
         ...(maps && { keepMaps: (of: Tensor<Uint16Array>) => maps.keep(of) }),
         through,
-        recommended: inUse.model.defaults,
+        recommended: defaults,
       });
     const running = (planes > 1 ? job.stacks.run(segment, task) : segment()).finally(() => maps?.close());
     const labels = await running.catch((error) => {

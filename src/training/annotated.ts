@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { counted } from '../items.js';
 import type { LabelImage, Size, Tensor, YXYX } from '../ndimage/array.js';
 import { labelSizes, removeSmall } from '../ndimage/label.js';
 import { masksFromLabels } from '../ndimage/rle.js';
@@ -78,7 +79,7 @@ export function annotatedData(images: readonly AnnotatedImage[], options: Annota
       leftOut.push(`${name}: it has no object${countOf(labels) > 0 ? ' that is large enough' : ''}`);
     else parts.push(...cutInto({ name, kind: kept.shape.join(' x '), image, labels: kept, partial }, window, minSize));
   }
-  if (small > 0) leftOut.push(`${small} ${small === 1 ? 'object' : 'objects'} of fewer than ${minSize} pixels`);
+  if (small > 0) leftOut.push(`${counted(small, 'object')} of fewer than ${minSize} pixels`);
   const { training, heldBack } = keepBack
     ? split(parts, { minSize, mostStrips, random: new Random(seed) })
     : { training: parts, heldBack: [] };

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { counted } from '../items.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import type { Embedding } from '../model/sam-tensors.js';
 import { forwardWork } from './forward.js';
@@ -70,7 +71,7 @@ export function poolWorker(workers: readonly SamWorker[]): PoolWorker {
       const gone = members.length - answered.length;
       return {
         ...first,
-        name: `${answered.length} ${answered.length === 1 ? 'worker' : 'workers'}: ${answered.map(({ name }) => name).join(', ')}`,
+        name: `${counted(answered.length, 'worker')}: ${answered.map(({ name }) => name).join(', ')}`,
         note: gone > 0 ? `${gone} of ${members.length} workers went away.` : first.note,
         loaded: first.loaded.filter((model) => answered.every(({ loaded }) => loaded.includes(model))),
       };

@@ -27,7 +27,7 @@ import { ProgressLine } from '../batch/progress-line.js';
 import { type Command, oneOf, UsageError } from '../command.js';
 import { numberFlag } from '../model-in-use.js';
 import { dataReport, type LabelledPlane, labelledPlanes, withStrips } from './labelled-files.js';
-import { openRun } from './run-state.js';
+import { openRun, type RunState } from './run-state.js';
 import {
   baseOf,
   findModel,
@@ -142,7 +142,6 @@ async function run(args: readonly string[]): Promise<number> {
     throw new UsageError(
       `${values.model_type} is what would be replaced in ${folder}, or was trained from that: give the result another name with --trained_model_name.`,
     );
-  mkdirSync(folder, { recursive: true });
   const training: PartsTraining = {
     model,
     parts,
@@ -151,25 +150,13 @@ async function run(args: readonly string[]): Promise<number> {
     training: data.training,
     heldBack: data.validation,
   };
+  mkdirSync(folder, { recursive: true });
   const made = existsSync(path.join(folder, MODEL_CARD));
-  const run = await openRun(folder, training, { made, restart: values.restart }, task);
+  const state = await openRun(folder, training, { made, restart: values.restart }, task);
   try {
-    if (run.notice !== undefined) console.log(run.notice);
-    const log = path.join(folder, 'log.csv');
+    if (state.notice !== undefined) console.log(state.notice);
     progress.start();
-    const trained = await trainParts(
-      training,
-      {
-        runtime: await createNodeRuntime({ threads: numberFlag('threads', values.threads) }),
-        load: loadFile,
-        store: run.store,
-      },
-      {
-        onStep: ({ name, step, loss, accuracy }) =>
-          appendFileSync(log, `${name},${step},${loss.toFixed(5)},${accuracy ?? ''}\n`),
-      },
-      task,
-    );
+    const trained = await trainIn(folder, training, state, values.threads, task);
     progress.clear();
     writeTrained(
       folder,
@@ -182,13 +169,34 @@ async function run(args: readonly string[]): Promise<number> {
         scoredOn: data.validation.map(summaryOf),
       }),
     );
-    await run.finish();
+    await state.finish();
     for (const line of gainReport(trained)) console.log(line);
   } finally {
-    await run.close();
+    await state.close();
   }
   console.log(`Wrote ${folder}. Use it: micro-sam automatic_segmentation -m ${values.save_root ? folder : name} …`);
   return 0;
+}
+
+/** Keeps the curve in the folder, too. */
+async function trainIn(
+  folder: string,
+  training: PartsTraining,
+  { store }: RunState,
+  threads: string | undefined,
+  task: TaskOptions,
+): Promise<TrainedParts> {
+  const log = path.join(folder, 'log.csv');
+  const runtime = await createNodeRuntime({ threads: numberFlag('threads', threads) });
+  return trainParts(
+    training,
+    { runtime, load: loadFile, store },
+    {
+      onStep: ({ name, step, loss, accuracy }) =>
+        appendFileSync(log, `${name},${step},${loss.toFixed(5)},${accuracy ?? ''}\n`),
+    },
+    task,
+  );
 }
 
 /** What the training has brought on the images that were kept back. */

@@ -1,4 +1,4 @@
-import { itemAt } from '../../items.js';
+import { counted, itemAt } from '../../items.js';
 import type { YX } from '../../ndimage/array.js';
 import type { RejectedPoint } from '../../segmentation/apg.js';
 import type { AutomaticMode, ThresholdName } from '../../segmentation/automatic-settings.js';
@@ -210,7 +210,7 @@ function textOf(state: SessionState, status: AutomaticStatus | undefined): strin
 }
 
 function count(objects: number): string {
-  return `${objects} automatic ${objects === 1 ? 'object' : 'objects'}`;
+  return counted(objects, 'automatic object');
 }
 
 function chosenOf(state: SessionState): PanelAutomatic['chosen'] {
@@ -384,7 +384,7 @@ function leftOutOf(rejected: readonly RejectedPoint[]): PanelLeftOut {
     text: `y ${Math.round(point[0])}, x ${Math.round(point[1])}: ${REASONS[reason]}`,
   }));
   return {
-    title: `${length} ${length === 1 ? 'place' : 'places'} without an object`,
+    title: `${counted(length, 'place')} without an object`,
     places,
     ...(length > MOST_PLACES && { more: `and ${length - MOST_PLACES} more` }),
   };
