@@ -16,7 +16,7 @@ import type { AutomaticVolumeOptions } from '../segmentation/automatic.js';
 import { AUTOMATIC_MODES, type AutomaticThresholds } from '../segmentation/automatic-settings.js';
 import { automaticStack } from '../segmentation/automatic-stack.js';
 import { INSTANCE_RULES } from '../segmentation/instances/state.js';
-import { PRESET_NAMES } from '../segmentation/presets.js';
+import { PRESET_NAMES, withPreset } from '../segmentation/presets.js';
 import type { TaskOptions } from '../task.js';
 import { Queue } from '../worker/queue.js';
 import { BATCH_FLAGS, interruptible, reportBatch, runBatch } from './batch/batch.js';
@@ -25,6 +25,7 @@ import { KeptPlanes } from './batch/kept-planes.js';
 import { MapsOnDisk } from './batch/maps-on-disk.js';
 import { type ResultItem, resultItems, writeWhole } from './batch/result-items.js';
 import { embeddingNames } from './batch/result-records.js';
+import { resultSettings } from './batch/result-settings.js';
 import { ofShard, parseShard } from './batch/shard.js';
 import { type Command, oneOf, UsageError } from './command.js';
 import { joinNumbers, MODEL_FLAGS, MODEL_USAGE, type ModelInUse, numberFlag, startModel } from './model-in-use.js';
@@ -93,6 +94,17 @@ const NUMBERS = [
   'min_z_extent',
   'batch_size',
 ] as const;
+
+/** Flags that change what is found. */
+const RESULT_FLAGS = [
+  'ndim',
+  'mode',
+  'preset',
+  'mirror',
+  'refine',
+  'rule',
+  ...NUMBERS.filter((name) => name !== 'batch_size'),
+];
 
 async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -163,7 +175,11 @@ async function run(args: readonly string[]): Promise<number> {
       stacks,
       remote,
     };
-    const batch = { folder, formats, command: 'automatic_segmentation', force };
+    // Said or not, a mode is the same.
+    const modes = inUse.model.instances ? AUTOMATIC_MODES : (['amg'] as const);
+    const { mode: used = modes[0] } = withPreset({ preset, ...(mode !== 'auto' && { mode }) }, modes);
+    const settings = resultSettings(inUse.model, { ...values, mode: used }, RESULT_FLAGS);
+    const batch = { folder, formats, command: 'automatic_segmentation', settings, force };
     const items = resultItems(all, batch, (item, write, task) => segmentFile(inUse, item, write, job, task));
     const atOnce = () => inUse.worker.atOnce ?? 1;
     const rows = await runBatch(ofShard(items, shard), { ...values, atOnce, signal: interruptible() });

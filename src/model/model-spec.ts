@@ -87,6 +87,11 @@ export function filesKey(model: ModelSpec): string {
   return JSON.stringify(parts.map(members));
 }
 
+/** The files that a model is made of, always in the same order; undefined for what it does not have. */
+export function networksOf({ encoder, encoderDelta, decoder, instances }: ModelSpec): (ModelFile | undefined)[] {
+  return [encoder, encoderDelta, decoder, instances];
+}
+
 /** Recommended settings that do not belong to the maps of an instance decoder: another decoder makes other maps. */
 export function ofMasks(defaults: ModelSpec['defaults']): ModelSpec['defaults'] {
   if (!defaults) return undefined;

@@ -6,7 +6,7 @@ import { runBatch } from '../../src/cli/batch/batch.js';
 import { listInputs } from '../../src/cli/batch/inputs.js';
 import { pairInputs } from '../../src/cli/batch/pairs.js';
 import { ProgressLine } from '../../src/cli/batch/progress-line.js';
-import { resultItems } from '../../src/cli/batch/result-items.js';
+import { type ResultBatch, resultItems } from '../../src/cli/batch/result-items.js';
 import { readPlane } from '../../src/io/image.js';
 import { openFile } from '../../src/io/node-open.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
@@ -14,6 +14,8 @@ import { dataPath, withData } from '../support/data.js';
 
 describe('results of a batch', () => {
   let root: string;
+  /** Of the last run. */
+  let details: string[] = [];
   const at = (...names: string[]) => path.join(root, ...names);
   beforeEach(() => {
     root = mkdtempSync(path.join(os.tmpdir(), 'micro-sam-results-'));
@@ -25,7 +27,7 @@ describe('results of a batch', () => {
     writeFileSync(at(file), await encodeTiff({ data: new Uint8Array(12).fill(value), shape: [3, 4] }));
   };
   /** Labels are the pixels themselves. */
-  const run = async (given: string[], options: { force?: boolean; formats?: ('tiff' | 'csv')[] } = {}) => {
+  const run = async (given: string[], options: Partial<ResultBatch> & { during?: () => Promise<void> } = {}) => {
     const inputs = await listInputs(
       given.map((file) => at(file)),
       { output: at('out') },
@@ -35,6 +37,7 @@ describe('results of a batch', () => {
       const source = await openFile(input.file);
       const { data, shape } = await readPlane(source, 0);
       await source.close();
+      await options.during?.();
       await write({ name: source.name, labels: { data: Uint32Array.from(data), shape } });
       return 'done';
     });
@@ -42,6 +45,7 @@ describe('results of a batch', () => {
       force: options.force,
       progress: new ProgressLine({ write: () => undefined }),
     });
+    details = rows.map(({ detail }) => detail);
     return rows.map(({ name, status }) => `${name} ${status}`);
   };
   const results = () =>
@@ -86,6 +90,47 @@ describe('results of a batch', () => {
     assert.deepEqual(await run(['a'], { formats: ['tiff', 'csv'] }), ['x.tif done']);
     assert.deepEqual(await run(['a'], { formats: ['csv'] }), ['x.tif skipped']);
     assert.deepEqual(results(), ['x_labels.tif', 'x_objects.csv']);
+  });
+
+  it('made with other settings are neither taken for its own nor replaced but by force', async () => {
+    await image('a/x.tif', 1);
+    await image('a/y.tif', 2);
+    const ais = { model_type: 'msi_lm', files: '1', mode: 'ais' };
+    await run(['a/x.tif'], { settings: ais });
+    assert.deepEqual(await run(['a'], { settings: ais }), ['x.tif skipped', 'y.tif done']);
+    const others = [
+      [{ ...ais, mode: 'amg' }, '--mode ais'],
+      [{ ...ais, series: '1' }, 'without --series 1'],
+      [{ ...ais, mirror: 'true' }, 'without --mirror'],
+      [{ ...ais, files: '2' }, 'the model msi_lm was another one then'],
+      [{ ...ais, model_type: 'vit_t', files: '3' }, '--model_type msi_lm'],
+    ] as const;
+    for (const [settings, told] of others) {
+      assert.deepEqual(await run(['a'], { settings }), ['x.tif failed', 'y.tif failed']);
+      for (const detail of details) assert.ok(detail.includes(`was made with other settings (${told}).`), detail);
+    }
+    const [[amg]] = others;
+    assert.deepEqual(await run(['a'], { settings: amg, force: true }), ['x.tif done', 'y.tif done']);
+    assert.deepEqual(await run(['a'], { settings: amg }), ['x.tif skipped', 'y.tif skipped']);
+  });
+
+  it('in a format that only an earlier image or other settings were written in are not taken for those of now', async () => {
+    await image('a/x.tif', 1);
+    const [before, now] = [{ mode: 'ais' }, { mode: 'amg' }];
+    await run(['a'], { formats: ['tiff', 'csv'], settings: before });
+    await image('a/x.tif', 2);
+    assert.deepEqual(await run(['a'], { settings: before }), ['x.tif done']);
+    assert.deepEqual(await run(['a'], { formats: ['tiff', 'csv'], settings: before }), ['x.tif done']);
+    await run(['a'], { settings: now, force: true });
+    assert.deepEqual(await run(['a'], { formats: ['csv'], settings: now }), ['x.tif done']);
+  });
+
+  it('of an image that was replaced while it was worked on are made again', async () => {
+    await image('a/x.tif', 1);
+    assert.deepEqual(await run(['a'], { during: () => image('a/x.tif', 2) }), ['x.tif done']);
+    assert.equal(await firstOf('x_labels.tif'), 1);
+    assert.deepEqual(await run(['a']), ['x.tif done']);
+    assert.equal(await firstOf('x_labels.tif'), 2);
   });
 
   it('are found again when the images have moved, but not for a copy of them', async () => {

@@ -7,8 +7,9 @@ import type { ExportFormat } from '../../io/results/export-formats.js';
 import { itemAt } from '../../items.js';
 import type { TaskOptions } from '../../task.js';
 import type { BatchItem } from './batch.js';
-import type { Input } from './input.js';
+import { contentOf, type Input } from './input.js';
 import { ResultFolder } from './result-records.js';
+import type { ResultSettings } from './result-settings.js';
 
 /** Work of a batch whose results lie in one folder. */
 export interface ResultBatch {
@@ -16,6 +17,8 @@ export interface ResultBatch {
   readonly formats: readonly ExportFormat[];
   /** The command, which may replace its own results. */
   readonly command: string;
+  /** What its results depend on. */
+  readonly settings?: ResultSettings;
   /** Does the work again and replaces what is in the way. */
   readonly force?: boolean;
 }
@@ -37,7 +40,7 @@ export interface ResultItem {
  */
 export function resultItems(
   inputs: readonly Input[],
-  { folder, formats, command, force = false }: ResultBatch,
+  { folder, formats, command, settings, force = false }: ResultBatch,
   work: (item: ResultItem, write: (labels: LabelExport) => Promise<void>, task: TaskOptions) => Promise<string>,
 ): BatchItem[] {
   const results = ResultFolder.open(folder, inputs, { force });
@@ -54,16 +57,17 @@ export function resultItems(
     };
     return {
       name: itemAt(titles, i),
-      exists: () => results.has(file, formats),
+      exists: () => results.has(file, formats, settings),
       async run(task) {
-        if (!force) results.checkFree(file, command);
+        if (!force) results.checkFree(file, { by: command, settings });
+        const content = contentOf(file);
         const written: string[] = [];
         const detail = await work(
           { input, title: itemAt(titles, i), stem },
           (labels) => write(labels, written, task),
           task,
         );
-        results.finish(file, { by: command, formats, results: written });
+        results.finish(file, { by: command, content, settings, formats, results: written });
         return detail;
       },
     };

@@ -19,6 +19,7 @@ import { withoutLogin } from '../../io/http.js';
 import { isAddress } from '../../io/node-open.js';
 import { itemAt } from '../../items.js';
 import { contentOf, type Input } from './input.js';
+import { describeChanges, type ResultSettings } from './result-settings.js';
 
 /**
  * Which image each result in a folder is of. Names alone do not tell: another run may have been given another image of
@@ -37,6 +38,8 @@ const recordSchema = v.object({
   by: v.optional(v.string()),
   /** Of the image when the results were written. */
   content: v.optional(v.string()),
+  /** What the results were made with, if the command has settings. */
+  settings: v.optional(v.record(v.string(), v.string())),
   formats: v.array(v.string()),
   /** Files and folders in this folder; none before the work is done. */
   results: v.array(v.string()),
@@ -47,6 +50,9 @@ type ResultRecord = v.InferOutput<typeof recordSchema>;
 export interface FinishedWork {
   /** The command whose work is not to be replaced by another. */
   readonly by: string;
+  /** `contentOf` the image before it was read: one that is written meanwhile is another one. */
+  readonly content?: string;
+  readonly settings?: ResultSettings;
   readonly formats: readonly string[];
   /** Files in the folder, or what folders in it hold. */
   readonly results: readonly string[];
@@ -101,9 +107,13 @@ export class ResultFolder {
     return this.recordOf(file).name;
   }
 
-  /** Whether the results of all these formats are there, and of this input as it is now. */
-  has(file: string, formats: readonly string[]): boolean {
+  /**
+   * Whether the results of all these formats are there, of this input as it is now, and made with these settings; those
+   * of another command, corrected ones perhaps, and of records that say nothing count whatever the settings.
+   */
+  has(file: string, formats: readonly string[], settings?: ResultSettings): boolean {
     const record = this.recordOf(file);
+    if (settings && record.settings && describeChanges(record.settings, settings) !== '') return false;
     const there = record.results.length > 0 && record.results.every((name) => existsSync(path.join(this.folder, name)));
     return there && formats.every((format) => record.formats.includes(format)) && record.content === contentOf(file);
   }
@@ -118,30 +128,41 @@ export class ResultFolder {
       );
   }
 
-  /** @throws SamError invalid_argument also if another command made them */
-  checkFree(file: string, by: string): void {
+  /** @throws SamError invalid_argument also if another command made them, or the same one of this image with other settings */
+  checkFree(file: string, { by, settings = {} }: { readonly by: string; readonly settings?: ResultSettings }): void {
     this.checkKnown(file);
-    const { by: writer = by, results } = this.recordOf(file);
+    const { by: writer = by, results, content, settings: before = settings } = this.recordOf(file);
     const present = results.find((name) => existsSync(path.join(this.folder, name)));
-    if (writer !== by && present !== undefined)
+    if (present === undefined) return;
+    const place = path.join(this.folder, present);
+    if (writer !== by)
       throw new SamError(
         'invalid_argument',
-        `${path.join(this.folder, present)} was made with ${writer} and would be lost. Choose another folder, or replace it with --force.`,
+        `${place} was made with ${writer} and would be lost. Choose another folder, or replace it with --force.`,
+      );
+    const changes = describeChanges(before, settings);
+    if (changes !== '' && content === contentOf(file))
+      throw new SamError(
+        'invalid_argument',
+        `${place} was made with other settings (${changes}). Choose another folder, or replace it with --force.`,
       );
   }
 
   /** Says that results are there now. */
-  finish(file: string, { by, formats, results }: FinishedWork): void {
+  finish(file: string, { by, content = contentOf(file), settings, formats, results }: FinishedWork): void {
     const mine = this.recordOf(file);
     // What another command of the same folder has noted meanwhile stays.
     const record = readRecord(recordFile(this.folder, mine.name)) ?? mine;
+    // What was written of another image, or with other settings, may still be there, but is no result of this work.
+    const goesOn = record.content === content && describeChanges(record.settings ?? {}, settings ?? {}) === '';
     const names = new Set([...record.results, ...results.map((name) => name.replace(/\/.*$/s, ''))]);
     const next: ResultRecord = {
       ...record,
       input: placeFrom(this.folder, file),
       by,
-      content: contentOf(file),
-      formats: [...new Set([...record.formats, ...formats])],
+      content,
+      settings,
+      formats: [...new Set([...(goesOn ? record.formats : []), ...formats])],
       results: [...names].filter((name) => existsSync(path.join(this.folder, name))),
     };
     this.records.set(file, next);

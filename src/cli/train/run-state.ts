@@ -4,7 +4,7 @@ import path from 'node:path';
 import { SamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
-import type { ModelSpec } from '../../model/model-spec.js';
+import { type ModelSpec, networksOf } from '../../model/model-spec.js';
 import type { TaskOptions } from '../../task.js';
 import type { TrainingImage } from '../../training/labelled-image.js';
 import type { PartsTraining } from '../../training/train-parts.js';
@@ -150,10 +150,9 @@ async function identityOf(
   };
 }
 
-async function digestOfModel({ encoder, encoderDelta, decoder, instances }: ModelSpec, task: TaskOptions) {
+async function digestOfModel(model: ModelSpec, task: TaskOptions) {
   const hash = createHash('sha256');
-  for (const file of [encoder, encoderDelta, decoder, instances])
-    hash.update(file ? await loadFile(file, { signal: task.signal }) : 'none');
+  for (const file of networksOf(model)) hash.update(file ? await loadFile(file, { signal: task.signal }) : 'none');
   return hash.digest('hex');
 }
 
