@@ -26,6 +26,8 @@ export interface ImportCard {
   readonly half: boolean;
   /** Where it came from: the name or address of the checkpoint. */
   readonly source: string;
+  /** By which the same checkpoint is known again. Cards of earlier versions lack it. */
+  readonly checkpointDigest?: string;
 }
 
 export const IMPORT_CARD = 'model.json';
@@ -35,6 +37,8 @@ export interface ImportOptions extends TaskOptions {
   readonly name?: string;
   /** Names that are not given by default: of models of other kinds. */
   readonly taken?: readonly string[];
+  /** What was imported before: its names are given by default to the same checkpoints only. */
+  readonly earlier?: readonly Pick<ImportCard, 'name' | 'source' | 'checkpointDigest'>[];
   readonly description?: string;
   readonly licence?: string;
   /** Where the checkpoint is from, if not a file of its name. */
@@ -59,8 +63,9 @@ export async function importCheckpoint(
 ): Promise<ImportCard> {
   const { signal, onProgress } = options;
   const { named, ...opened } = await openTogether([checkpoint, ...(options.others ?? [])], { signal });
+  const checkpointDigest = await digestOf(named, { signal });
   const converted = await convertCheckpoint(opened, { half: options.half, signal });
-  const name = options.name ?? freeName(modelNameOf(named.name), options.taken);
+  const name = options.name ?? freeName(modelNameOf(named.name), checkpointDigest, options);
   const total = converted.files.reduce((sum, { size }) => sum + size, 0);
   const digest = sha256.create();
   let before = 0;
@@ -85,6 +90,7 @@ export async function importCheckpoint(
     encoderDigest: bytesToHex(digest.digest()),
     half: converted.half,
     source: options.source ?? named.name,
+    checkpointDigest,
   };
   const text = new TextEncoder().encode(JSON.stringify(card, null, 2));
   await write({ name: IMPORT_CARD, size: text.length, pieces: [text] }, { signal });
@@ -93,8 +99,29 @@ export async function importCheckpoint(
 
 const ENCODER = 'encoder.onnx';
 
-function freeName(name: string, taken: readonly string[] = []): string {
-  return taken.includes(name) ? `${name}_imported`.slice(-64) : name;
+/** Files of one name from several trainings are several models; the same file again is the same one. */
+function freeName(wanted: string, digest: string, { taken = [], earlier = [], source }: ImportOptions): string {
+  const base = taken.includes(wanted) ? `${wanted.slice(0, 55)}_imported` : wanted;
+  const isFree = (name: string) => {
+    const before = earlier.find((one) => one.name === name);
+    const isSame = before && (before.checkpointDigest === digest || (source !== undefined && before.source === source));
+    return !taken.includes(name) && (isSame ?? true);
+  };
+  let name = base;
+  for (let i = 2; !isFree(name); i++) name = `${base.slice(0, 60)}_${i}`;
+  return name;
+}
+
+const BLOCK = 4096;
+const BLOCKS = 64;
+
+/** Of its length, and at most 64 blocks. */
+async function digestOf(source: ByteSource, options: TaskOptions): Promise<string> {
+  const { size } = source;
+  const hash = sha256.create().update(new TextEncoder().encode(`${size}:`));
+  const step = Math.max(BLOCK, Math.floor((size - BLOCK) / (BLOCKS - 1)));
+  for (let at = 0; at < size; at += step) hash.update(await source.read(at, Math.min(BLOCK, size - at), options));
+  return bytesToHex(hash.digest());
 }
 
 /** Files that make one model, in any order; `named` is that of the model, after which it is called. */
@@ -143,5 +170,10 @@ function modelNameOf(file: string): string {
   const parts = file.split(/[/\\]/).filter((part) => part !== '');
   const stem = (parts.at(-1) ?? '').replace(/\.(pt|pth|ckpt|safetensors|zip)$/i, '');
   const chosen = /^(best|latest|last|model|checkpoint)$/i.test(stem) ? (parts.at(-2) ?? stem) : stem;
-  return chosen.replace(/[^\w.-]+/g, '_').slice(0, 64) || 'model';
+  return (
+    chosen
+      .replace(/[^\w.-]+/g, '_')
+      .replace(/^[.-]+/, '')
+      .slice(0, 64) || 'model'
+  );
 }

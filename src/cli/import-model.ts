@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { PUBLISHED } from '../checkpoints/published.js';
+import { MODEL_NAME, MODEL_NAME_RULE } from '../model/registry.js';
 import { ProgressLine } from './batch/progress-line.js';
 import { type Command, UsageError } from './command.js';
 import { importedModelsFolder, importModel, removeImported } from './imported-models.js';
@@ -33,8 +34,8 @@ async function run(args: readonly string[]): Promise<number> {
   });
   const [checkpoint, ...more] = positionals;
   if (checkpoint === undefined || more.length > 0) throw new UsageError('One checkpoint is imported at a time.');
-  if (values.name !== undefined && !/^[\w.-]{1,64}$/.test(values.name))
-    throw new UsageError(`A name is letters, digits, '.', '_' and '-', not "${values.name}".`);
+  if (values.name !== undefined && !MODEL_NAME.test(values.name))
+    throw new UsageError(`${MODEL_NAME_RULE}, not "${values.name}".`);
   if (values.remove) {
     const removed = await removeImported(checkpoint);
     console.log(removed ? `${checkpoint} is deleted.` : `There is no imported model ${checkpoint}.`);

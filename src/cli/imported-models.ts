@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -21,11 +21,18 @@ import { itemAt } from '../items.js';
 import { loadModelFile } from '../model/model-file.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { fetchBytesInNode } from '../model/node-runtime.js';
-import { forgetModel, type ModelDeclaration, modelNames, registerModel, resolveModel } from '../model/registry.js';
+import {
+  forgetModel,
+  MODEL_NAME,
+  type ModelDeclaration,
+  modelNames,
+  registerModel,
+  resolveModel,
+} from '../model/registry.js';
 import type { TaskOptions } from '../task.js';
 import { createNodeWorker } from '../worker/hosts/node-worker.js';
 import { declarationIn, isDeclaration } from './declared-models.js';
-import { userDataFolder } from './serve/user-data.js';
+import { trainedModelsFolder, userDataFolder } from './serve/user-data.js';
 
 /** The card of a model made of a checkpoint, or of one that a JSON file declared. */
 interface InstalledCard extends Omit<ImportCard, 'type' | 'half'>, Partial<Pick<ImportCard, 'type' | 'half'>> {
@@ -41,6 +48,13 @@ export function importedModelsFolder(): string {
 /** Names of the imported models. */
 export function importedModels(): string[] {
   const folder = importedModelsFolder();
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => existsSync(path.join(folder, name, IMPORT_CARD)));
+}
+
+/** Names of the models that were trained on this machine. */
+export function trainedModels(): string[] {
+  const folder = trainedModelsFolder();
   if (!existsSync(folder)) return [];
   return readdirSync(folder).filter((name) => existsSync(path.join(folder, name, IMPORT_CARD)));
 }
@@ -77,7 +91,7 @@ export function importedModelIn(folder: string): ModelSpec | undefined {
 
 /** An imported model by its name. */
 export function importedModel(name: string): ModelSpec | undefined {
-  return /^[\w.-]+$/.test(name) && name !== '..' ? importedModelIn(path.join(importedModelsFolder(), name)) : undefined;
+  return MODEL_NAME.test(name) ? importedModelIn(path.join(importedModelsFolder(), name)) : undefined;
 }
 
 export interface FileImport extends ImportOptions {
@@ -88,9 +102,14 @@ export interface FileImport extends ImportOptions {
 
 /**
  * Imports a checkpoint into a folder: a file, or one that is published, by its name; or a model that a JSON file declares.
- * The folder appears when it is complete; an earlier one is replaced.
+ * The folder appears when it is complete; an earlier one of the name that is asked for is replaced.
+ *
+ * @throws SamError `invalid_argument` also if the folder holds anything but an imported model, or the name is that of a
+ * model that was not imported
  */
 export async function importModel(checkpoint: string, options: FileImport = {}) {
+  if (options.folder !== undefined) await checkPlace(options.folder);
+  if (options.name !== undefined && options.folder === undefined) checkFree(options.name);
   if (isDeclaration(checkpoint)) return importDeclared(checkpoint, options);
   const published = existsSync(checkpoint) ? undefined : publishedCheckpoint(checkpoint);
   const decoder = options.decoderFile === undefined ? published?.decoder : placeOf(options.decoderFile);
@@ -105,7 +124,8 @@ export async function importModel(checkpoint: string, options: FileImport = {}) 
       licence: options.licence ?? published?.licence,
       source: published?.url ?? (isAddress(checkpoint) ? checkpoint : path.resolve(checkpoint)),
       others: files.slice(1),
-      taken: modelNames().filter((known) => !importedModels().includes(known)),
+      taken: namesOfOthers(),
+      earlier: importedCards(),
     };
     return intoFolder(options, (write): Promise<InstalledCard> => importCheckpoint(source, write, all));
   });
@@ -119,6 +139,7 @@ function placeOf(place: string): CheckpointPlace {
 async function importDeclared(file: string, options: FileImport): Promise<{ card: InstalledCard; folder: string }> {
   const declaration = declarationIn(file);
   const { name = declaration.name } = options;
+  if (options.folder === undefined) checkFree(name);
   const earlier = modelNames().includes(name) ? resolveModel(name) : undefined;
   const spec = registerModel({ ...declaration, name });
   forgetModel(name, earlier);
@@ -166,6 +187,7 @@ async function intoFolder<Card extends { readonly name: string }>(
   try {
     const card = await make(fileWriter(part));
     const folder = options.folder === undefined ? path.join(parent, card.name) : path.resolve(options.folder);
+    await checkPlace(folder);
     await rm(folder, { recursive: true, force: true });
     await rename(part, folder);
     return { card, folder };
@@ -173,6 +195,41 @@ async function intoFolder<Card extends { readonly name: string }>(
     await rm(part, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** @throws SamError `invalid_argument` if there is anything but an imported model, which may be replaced */
+async function checkPlace(folder: string): Promise<void> {
+  if (!existsSync(folder)) return;
+  const strange = statSync(folder).isDirectory()
+    ? readdirSync(folder).find((name) => name !== IMPORT_CARD && !/^(encoder|decoder|instances)\.onnx/.test(name))
+    : '';
+  if (strange === undefined) return;
+  throw new SamError(
+    'invalid_argument',
+    `${folder} ${strange === '' ? 'is a file' : `holds ${strange}, which is no file of a model`}, and is not replaced: give a folder that is empty or not there.`,
+    { details: { folder } },
+  );
+}
+
+/** Names of models that no import replaces. */
+function namesOfOthers(): string[] {
+  const imported = importedModels();
+  return [...trainedModels(), ...modelNames().filter((known) => !imported.includes(known))];
+}
+
+function checkFree(name: string): void {
+  if (!namesOfOthers().includes(name)) return;
+  throw new SamError('invalid_argument', `There is a model ${name} that is not an imported one; give another name.`);
+}
+
+function importedCards(): InstalledCard[] {
+  return importedModels().flatMap((name) => {
+    try {
+      return [JSON.parse(readFileSync(path.join(importedModelsFolder(), name, IMPORT_CARD), 'utf8'))];
+    } catch {
+      return [{ name, source: '' } as InstalledCard]; // it cannot be told from others, and keeps its name
+    }
+  });
 }
 
 /** Writes files piece by piece. */

@@ -2,11 +2,11 @@ import { IMPORT_CARD, type ImportOptions, importCheckpoint, type WriteFile } fro
 import type { ByteSource } from '../io/bytes.js';
 import type { Store } from '../io/store.js';
 import { keepFiles } from './keep-files.js';
-import type { KeptModel } from './kept-models.js';
+import { type KeptModel, keptModels } from './kept-models.js';
 
 /** Importing into a store, apart from reading what it holds: this brings all that converts checkpoints along. */
 /**
- * Imports a checkpoint into the store; an earlier model of that name is replaced.
+ * Imports a checkpoint into the store; an earlier model of the name that is asked for is replaced.
  *
  * @throws SamError as `importCheckpoint` does, and `storage` where there is no space
  */
@@ -18,6 +18,11 @@ export async function keepModel(store: Store, checkpoint: ByteSource, options: I
       sizes[file.name] = file.size;
       await writeTo(file, task);
     };
-    return { ...(await importCheckpoint(checkpoint, write, options)), sizes };
+    const earlier = (await keptModels(store)).map(({ name, source = '', checkpointDigest }) => ({
+      name,
+      source,
+      checkpointDigest,
+    }));
+    return { ...(await importCheckpoint(checkpoint, write, { ...options, earlier })), sizes };
   });
 }

@@ -2,6 +2,11 @@ import { SamError } from '../errors.js';
 import { FAMILIES, type ModelFamily } from './families.js';
 import type { DecoderLayout, EncoderInput, ModelFile, ModelSpec, ObjectSizes } from './model-spec.js';
 
+/** Names of models are names of folders, too: none leads out of its folder. */
+export const MODEL_NAME = /^\w[\w.-]{0,63}$/;
+export const MODEL_NAME_RULE =
+  "A model name is up to 64 letters, digits, '.', '_' and '-', and begins with a letter, a digit or '_'";
+
 /**
  * Models by name. Two are built in; any Segment Anything v1 export joins by declaring where its two ONNX files are
  * (`registerModel`). Names of graph inputs and outputs are read off the graphs, so a declaration states only what a graph
@@ -128,8 +133,8 @@ registerModel({
  */
 export function registerModel(declaration: ModelDeclaration): ModelSpec {
   const { name, family = 'sam' } = declaration;
-  if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
-    throw new SamError('invalid_argument', `A model name is letters, digits, '.', '_' and '-', got ${String(name)}.`);
+  if (typeof name !== 'string' || !MODEL_NAME.test(name))
+    throw new SamError('invalid_argument', `${MODEL_NAME_RULE}, got ${String(name)}.`);
   if (!(family in FAMILIES))
     throw new SamError(
       'unsupported',

@@ -3,7 +3,7 @@ import { checkTiles } from '../embeddings/tiling.js';
 import { SamError } from '../errors.js';
 import { micrometres, type PixelSize } from '../io/pixel-size.js';
 import type { IntensityPolicy } from '../model/intensity.js';
-import { type ModelDeclaration, modelNames, resolveModel } from '../model/registry.js';
+import { MODEL_NAME, MODEL_NAME_RULE, type ModelDeclaration, modelNames, resolveModel } from '../model/registry.js';
 import type { Size } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { method } from './call.js';
@@ -95,7 +95,7 @@ const schemas = {
   import_model: v.strictObject({
     checkpoint: checkpointSchema,
     decoder: v.optional(checkpointSchema),
-    name: v.optional(v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/, "a name is letters, digits, '.', '_' and '-'"))),
+    name: v.optional(v.pipe(v.string(), v.regex(MODEL_NAME, MODEL_NAME_RULE))),
     half: v.optional(v.boolean()),
     ...TASK_ARGUMENTS,
   }),
@@ -135,7 +135,7 @@ export function engineFunctions(deps: EngineDeps, calls: RunningCalls) {
     /**
      * Makes a model of a checkpoint of PyTorch, safetensors or a bioimage.io package: an address, the name of a published one,
      * a File or its bytes; in the service of a process also a path. `load_model` and `model_type` take the name that is
-     * told; an earlier import of that name is replaced.
+     * told; an earlier import of the name that is asked for is replaced.
      */
     import_model: method(
       'import_model',

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { SamError } from '../errors.js';
 import { FAMILIES, type ModelFamily } from '../model/families.js';
 import { DECODER_FAMILIES } from '../model/model-spec.js';
-import type { ModelDeclaration } from '../model/registry.js';
+import { MODEL_NAME, MODEL_NAME_RULE, type ModelDeclaration } from '../model/registry.js';
 import { problemOf } from './problem.js';
 
 /** A model as people declare it: in a call of the service, or as a JSON file. */
@@ -29,7 +29,7 @@ const level = v.union([
 ]);
 
 export const declarationSchema = v.strictObject({
-  name: v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/, "a name is letters, digits, '.', '_' and '-'")),
+  name: v.pipe(v.string(), v.regex(MODEL_NAME, MODEL_NAME_RULE)),
   description: v.optional(v.string()),
   licence: v.optional(v.string()),
   encoder: v.optional(file),

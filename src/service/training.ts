@@ -6,7 +6,7 @@ import type { OpenOptions } from '../io/open-options.js';
 import { readLabelImage } from '../io/results/label-image.js';
 import { itemAt } from '../items.js';
 import type { ModelSpec } from '../model/model-spec.js';
-import { modelNames, resolveModel } from '../model/registry.js';
+import { MODEL_NAME, MODEL_NAME_RULE, modelNames, resolveModel } from '../model/registry.js';
 import type { Size } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { type AnnotatedData, type AnnotatedImage, annotatedData, SMALLEST } from '../training/annotated.js';
@@ -42,7 +42,7 @@ const taskName = v.pipe(v.string(), v.nonEmpty());
 
 const schemas = {
   train_sam: v.strictObject({
-    name: v.optional(v.pipe(v.string(), v.regex(/^\w[\w.-]{0,63}$/, "a name is letters, digits, '.', '_' and '-'"))),
+    name: v.optional(v.pipe(v.string(), v.regex(MODEL_NAME, MODEL_NAME_RULE))),
     images: v.optional(images),
     labels: v.optional(images),
     val_images: v.optional(images),

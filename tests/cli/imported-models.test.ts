@@ -103,6 +103,46 @@ describe('imported models', function () {
     assert.deepEqual(builtIn, resolveModel('msi_lm'));
   });
 
+  it('replace nothing but imported models, and stay in their folder', async () => {
+    const file = at('my_cells', 'best.pt');
+    mkdirSync(at('precious', 'encoder.onnx_notes'), { recursive: true });
+    for (const name of ['cells.tif', 'encoder.onnx', 'model.json']) writeFileSync(at('precious', name), name);
+    writeFileSync(at('a_file'), 'mine');
+    const before = readdirSync(folder, { recursive: true }).sort();
+    for (const place of ['precious', '.', 'a_file'])
+      await assert.rejects(importModel(file, { folder: at(place) }), { code: 'invalid_argument' });
+    const { service, close } = script();
+    for (const name of ['..', '.', '-x', '.hidden'])
+      await assert.rejects(service.import_model(file, { name }), {
+        message: /^invalid_argument: .*begins with a letter/,
+      });
+    for (const name of ['msi_lm', 'mine']) {
+      mkdirSync(at('data', 'micro-sam', 'trained', 'mine'), { recursive: true });
+      writeFileSync(at('data', 'micro-sam', 'trained', 'mine', 'model.json'), '{}');
+      await assert.rejects(service.import_model(file, { name }), { message: /not an imported one/ });
+    }
+    await close();
+    rmSync(at('data', 'micro-sam', 'trained', 'mine'), { recursive: true });
+    assert.deepEqual(readdirSync(folder, { recursive: true }).sort(), before);
+    assert.equal(readFileSync(at('precious', 'cells.tif'), 'utf8'), 'cells.tif');
+  });
+
+  it('of two checkpoints that are called alike are two, and of one checkpoint one', async () => {
+    const names = async (...files: string[]) => {
+      const given: string[] = [];
+      for (const file of files) given.push((await importModel(file)).card.name);
+      return given;
+    };
+    for (const run of ['1', '2']) mkdirSync(at(run));
+    const bytes = readFileSync(at('my_cells', 'best.pt'));
+    writeFileSync(at('1', '..cells.pt'), bytes);
+    const other = [...mobileSamState()].map(([name, value]): [string, Saved] => [name, value]);
+    writeFileSync(at('2', 'cells.pt'), torchZip(new Map(other)));
+    const [first, second] = [at('1', '..cells.pt'), at('2', 'cells.pt')];
+    assert.deepEqual(await names(first, second, first, second), ['cells', 'cells_2', 'cells', 'cells_2']);
+    for (const name of ['cells', 'cells_2']) assert.ok(await removeImported(name));
+  });
+
   it('may be in any folder, and are deleted by name', async () => {
     await importModel(at('my_cells', 'best.pt'), { folder: at('elsewhere') });
     assert.deepEqual(readdirSync(at('elsewhere')).sort(), ['decoder.onnx', 'encoder.onnx', 'model.json']);

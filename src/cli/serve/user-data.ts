@@ -1,6 +1,11 @@
 import os from 'node:os';
 import path from 'node:path';
 
+/** Where trained models are looked for by name. */
+export function trainedModelsFolder(): string {
+  return path.join(userDataFolder(), 'trained');
+}
+
 /** Where this program may keep data of the user, by the custom of each system. */
 export function userDataFolder(): string {
   const home = os.homedir();

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { createNodeRuntime } from '../../model/node-runtime.js';
-import { BUILT_IN_MODELS, DEFAULT_MODEL } from '../../model/registry.js';
+import { BUILT_IN_MODELS, DEFAULT_MODEL, MODEL_NAME, MODEL_NAME_RULE } from '../../model/registry.js';
 import type { TaskOptions } from '../../task.js';
 import { LEAST_WHOLE } from '../../training/annotated.js';
 import type { Learned } from '../../training/learn.js';
@@ -25,18 +25,12 @@ import { listInputs } from '../batch/inputs.js';
 import { pairInputs } from '../batch/pairs.js';
 import { ProgressLine } from '../batch/progress-line.js';
 import { type Command, oneOf, UsageError } from '../command.js';
+import { importedModels } from '../imported-models.js';
 import { numberFlag } from '../model-in-use.js';
+import { trainedModelsFolder } from '../serve/user-data.js';
 import { dataReport, type LabelledPlane, labelledPlanes, withStrips } from './labelled-files.js';
 import { openRun, type RunState } from './run-state.js';
-import {
-  baseOf,
-  findModel,
-  isMadeFrom,
-  loadFile,
-  MODEL_CARD,
-  trainedModelsFolder,
-  writeTrained,
-} from './trained-models.js';
+import { baseOf, findModel, isMadeFrom, loadFile, MODEL_CARD, writeTrained } from './trained-models.js';
 import { FOR_PARENT, trainForParent } from './training-process.js';
 
 const DEFAULT_PARTS = 'instances,mask_decoder';
@@ -246,11 +240,15 @@ const STYLES = {
 } as const satisfies Record<string, readonly TrainedPart[]>;
 
 function nameOf({ trained_model_name }: Values): string {
-  if (!trained_model_name || !/^\w[\w.-]{0,63}$/.test(trained_model_name))
-    throw new UsageError("Give the result a name of letters, digits, '.', '_' and '-' with --trained_model_name.");
+  if (!trained_model_name || !MODEL_NAME.test(trained_model_name))
+    throw new UsageError(`Give the result a name with --trained_model_name. ${MODEL_NAME_RULE}.`);
   if (BUILT_IN_MODELS.some((built) => built === trained_model_name))
     throw new UsageError(
       `${trained_model_name} is a built-in model: give the result another name with --trained_model_name.`,
+    );
+  if (importedModels().includes(trained_model_name))
+    throw new UsageError(
+      `${trained_model_name} is an imported model: give the result another name with --trained_model_name.`,
     );
   return trained_model_name;
 }

@@ -1,24 +1,19 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SamError } from '../../errors.js';
 import { loadModelFile } from '../../model/model-file.js';
 import { type ModelFile, type ModelSpec, ofMasks } from '../../model/model-spec.js';
 import { fetchBytesInNode } from '../../model/node-runtime.js';
-import { registerModel, resolveModel } from '../../model/registry.js';
+import { MODEL_NAME, registerModel, resolveModel } from '../../model/registry.js';
 import type { TaskOptions } from '../../task.js';
 import type { ModelCard, trainedFiles } from '../../training/model-card.js';
 import { pointsHadBetterMeanInstances } from '../../training/prompts/points-by-instances.js';
 import { declarationIn, isDeclaration } from '../declared-models.js';
-import { importedModel, importedModelIn, importedModels } from '../imported-models.js';
-import { userDataFolder } from '../serve/user-data.js';
+import { importedModel, importedModelIn, importedModels, trainedModels } from '../imported-models.js';
+import { trainedModelsFolder } from '../serve/user-data.js';
 
 /** What `micro-sam train` made: a folder with the trained parts and a card that says what they are. */
 export const MODEL_CARD = 'model.json';
-
-/** Where trained models are looked for by name. */
-export function trainedModelsFolder(): string {
-  return path.join(userDataFolder(), 'trained');
-}
 
 /** A trained or imported model by its name or its folder, one that a JSON file declares, else one of the registry. */
 export function findModel(name: string): ModelSpec {
@@ -29,7 +24,7 @@ export function findModel(name: string): ModelSpec {
 }
 
 function folderOf(name: string): string | undefined {
-  const named = /^[\w.-]+$/.test(name) ? path.join(trainedModelsFolder(), name) : undefined;
+  const named = MODEL_NAME.test(name) ? path.join(trainedModelsFolder(), name) : undefined;
   return [named, name].find((each) => each !== undefined && existsSync(path.join(each, MODEL_CARD)));
 }
 
@@ -42,11 +37,7 @@ export function cardOf(name: string): ModelCard | undefined {
 
 /** All models that were trained or imported on this machine, made known; what cannot be read is told and left out. */
 export function ownModels(log: (line: string) => void): ModelSpec[] {
-  const folder = trainedModelsFolder();
-  const trained = existsSync(folder)
-    ? readdirSync(folder).filter((name) => existsSync(path.join(folder, name, MODEL_CARD)))
-    : [];
-  return [...new Set([...trained, ...importedModels()])].flatMap((name) => {
+  return [...new Set([...trainedModels(), ...importedModels()])].flatMap((name) => {
     try {
       return [findModel(name)];
     } catch (error) {

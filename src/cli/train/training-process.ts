@@ -6,7 +6,7 @@ import { SamError } from '../../errors.js';
 import { folderStore } from '../../io/stores/fs.js';
 import type { ModelSpec } from '../../model/model-spec.js';
 import { createNodeRuntime } from '../../model/node-runtime.js';
-import { modelNames } from '../../model/registry.js';
+import { MODEL_NAME, MODEL_NAME_RULE, modelNames } from '../../model/registry.js';
 import { type HostPlace, measureJob, runJob } from '../../training/run-job.js';
 import { serveTraining } from '../../training/serve-training.js';
 import { TRAINED_PARTS } from '../../training/settings.js';
@@ -15,7 +15,9 @@ import { remoteTraining } from '../../training/training-messages.js';
 import type { Channel } from '../../worker/channel.js';
 import { endWithParent } from '../../worker/hosts/node-parent-watch.js';
 import { packMessage, unpackMessage } from '../../worker/wire.js';
-import { findModel, loadFile, trainedModelsFolder, writeTrained } from './trained-models.js';
+import { importedModels } from '../imported-models.js';
+import { trainedModelsFolder } from '../serve/user-data.js';
+import { findModel, loadFile, writeTrained } from './trained-models.js';
 
 /**
  * Training in a process of its own, beside a server: it yields to everything else on the machine, and ends with the process that
@@ -135,9 +137,12 @@ async function placeOf(job: TrainingJob, features: string): Promise<HostPlace> {
 }
 
 function checkName(name: string): void {
-  if (!/^\w[\w.-]{0,63}$/.test(name))
-    throw new SamError('invalid_argument', `A model name is letters, digits, '.', '_' and '-', got "${name}".`);
-  if (modelNames().includes(name) || existsSync(path.join(trainedModelsFolder(), name)))
+  if (!MODEL_NAME.test(name)) throw new SamError('invalid_argument', `${MODEL_NAME_RULE}, got "${name}".`);
+  if (
+    modelNames().includes(name) ||
+    existsSync(path.join(trainedModelsFolder(), name)) ||
+    importedModels().includes(name)
+  )
     throw new SamError('invalid_argument', `There is a model ${name} already; give another name.`);
 }
 
