@@ -26,11 +26,12 @@ import type { ModelInUse } from './model-in-use.js';
 const EVALUATION_MODES = ['prompts', 'iterative', 'ais', 'apg', 'amg', 'grid', 'maps'] as const;
 export type EvaluationMode = (typeof EVALUATION_MODES)[number];
 
-export interface ModelEvaluation {
-  readonly rows: readonly ScoreRow[];
-  readonly pictures: readonly ReportPicture[];
-  readonly grid?: GridSearch;
-  readonly maps?: MapsSearch;
+/** Scores as they come. */
+export interface Scored {
+  readonly rows: ScoreRow[];
+  readonly pictures: ReportPicture[];
+  readonly grids: { readonly model: string; readonly grid: GridSearch }[];
+  readonly maps: { readonly model: string; readonly maps: MapsSearch }[];
 }
 
 export interface LabelledFile {
@@ -50,16 +51,18 @@ export function parseModes(text: string): EvaluationMode[] {
   });
 }
 
-/** @param setting how the rows call this model */
+/**
+ * @param setting how the rows call this model
+ * @param scored what is found is added to it at once, so that it is there when the task is cancelled
+ */
 export async function evaluateModel(
   inUse: ModelInUse,
   files: readonly LabelledFile[],
   modes: readonly EvaluationMode[],
   setting: string,
+  { rows, pictures, ...searches }: Scored,
   task: TaskOptions = {},
-): Promise<ModelEvaluation> {
-  const rows: ScoreRow[] = [];
-  const pictures: ReportPicture[] = [];
+): Promise<void> {
   const states: LabelledState[] = [];
   const maps: LabelledMaps[] = [];
   for (const [index, { image, title, ...file }] of files.entries()) {
@@ -121,9 +124,9 @@ export async function evaluateModel(
       rows.push({ image: title, setting, scores: {}, error: known.message });
     }
   }
-  const grid = modes.includes('grid') && states.length > 0 ? await gridSearch(states, task) : undefined;
-  const search = maps.length > 0 ? await searchMaps(maps, task) : undefined;
-  return { rows, pictures, grid, maps: search };
+  if (modes.includes('grid') && states.length > 0)
+    searches.grids.push({ model: setting, grid: await gridSearch(states, task) });
+  if (maps.length > 0) searches.maps.push({ model: setting, maps: await searchMaps(maps, task) });
 }
 
 type AddScores = (name: string, scores: Record<string, number>) => void;

@@ -1,16 +1,16 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { asSamError } from '../errors.js';
 import type { GridSearch } from '../evaluation/grid-search.js';
 import { type MapsSearch, mapsFlags } from '../evaluation/maps-search.js';
 import { renderPicture } from '../evaluation/picture.js';
-import { type ReportPicture, reportToHtml, type ScoreRow, scoresToCsv } from '../evaluation/report.js';
+import { reportToHtml, scoresToCsv } from '../evaluation/report.js';
 import { scoreSegmentation, separateObjects } from '../evaluation/segmentation-accuracy.js';
 import { resultNames } from '../io/folder/result-names.js';
 import { readPlane } from '../io/image.js';
+import { kindOf } from '../io/node-file.js';
 import { openFile } from '../io/node-open.js';
-import { itemAt } from '../items.js';
+import { counted, itemAt } from '../items.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { piecesOfOneObject } from '../session/edits/separate.js';
@@ -19,9 +19,10 @@ import type { Input } from './batch/input.js';
 import { listInputs } from './batch/inputs.js';
 import { pairInputs } from './batch/pairs.js';
 import { ProgressLine } from './batch/progress-line.js';
+import { writeWhole } from './batch/result-items.js';
 import { embeddingNames } from './batch/result-records.js';
 import { type Command, UsageError } from './command.js';
-import { evaluateModel, parseModes } from './evaluate-model.js';
+import { evaluateModel, parseModes, type Scored } from './evaluate-model.js';
 import { checkLabelsFit, readLabels } from './label-files.js';
 import { joinNumbers, MODEL_FLAGS, MODEL_USAGE, startModel } from './model-in-use.js';
 
@@ -52,13 +53,6 @@ ${MODEL_USAGE}
 Files belong together by their names: cells.tif, cells_labels.tif, cells_cp_masks.png; those without a partner are listed.
 Scores: mean segmentation accuracy over IoU 0.50 to 0.95, at 0.5 and 0.75, precision, recall, F1, Dice.`;
 
-interface Scored {
-  rows: ScoreRow[];
-  pictures: ReportPicture[];
-  grids: { model: string; grid: GridSearch }[];
-  maps: { model: string; maps: MapsSearch }[];
-}
-
 function parse(args: readonly string[]) {
   return parseArgs({
     args: joinNumbers(args),
@@ -87,6 +81,7 @@ async function run(args: readonly string[]): Promise<number> {
   const values = parse(args);
   if (!values.labels) throw new UsageError('Give the reference with --labels.');
   if (!values.predictions && !values.mode) throw new UsageError('Give --predictions to score, or --images and --mode.');
+  if (values.output) checkOutput(values.output);
   const labels = await listInputs([values.labels], { role: 'labels', pairs: true, log });
   const images = values.images
     ? imagesOf(labels, await listInputs([values.images], { pattern: values.pattern, pairs: true, log }), values)
@@ -95,12 +90,29 @@ async function run(args: readonly string[]): Promise<number> {
   const progress = new ProgressLine(process.stderr, values.json);
   progress.start();
   const scored: Scored = { rows: [], pictures: [], grids: [], maps: [] };
-  if (values.predictions) await scorePredictions(values, labels, images, scored, signal, progress);
-  if (values.mode) await scoreModels(values, labels, images, scored, signal, progress);
+  let stopped = false;
+  try {
+    if (values.predictions) await scorePredictions(values, labels, images, scored, signal, progress);
+    if (values.mode) await scoreModels(values, labels, images, scored, signal, progress);
+  } catch (error) {
+    if (asSamError(error).code !== 'cancelled') throw error;
+    stopped = true;
+  }
   progress.clear();
-  if (values.output) writeReport(values.output, scored, args);
+  if (stopped) log(`Stopped: these are the scores of ${counted(scored.rows.length, 'row')}, not of all.`);
+  // Printed first: what cannot be written is not lost.
   print(scored, values.json);
-  return scored.rows.some((row) => row.error) ? 1 : 0;
+  if (values.output) writeReport(values.output, scored, args);
+  return stopped || scored.rows.some((row) => row.error) ? 1 : 0;
+}
+
+const isTable = (output: string) => /\.csv$/i.test(output);
+
+/** Before anything is scored: what the scores cannot be written to. */
+function checkOutput(output: string): void {
+  const kind = kindOf(output);
+  if (kind === (isTable(output) ? 'folder' : 'file'))
+    throw new UsageError(`--output is a .csv file or a folder; ${output} is a ${kind}.`);
 }
 
 const log = (line: string) => console.error(line);
@@ -188,11 +200,7 @@ async function scoreModels(
     const inUse = await startModel({ ...values, model_type });
     try {
       const task = { signal, onProgress: progress.update.bind(progress) };
-      const { rows, pictures, grid, maps } = await evaluateModel(inUse, files, modes, inUse.model.name, task);
-      scored.rows.push(...rows);
-      scored.pictures.push(...pictures);
-      if (grid) scored.grids.push({ model: inUse.model.name, grid });
-      if (maps) scored.maps.push({ model: inUse.model.name, maps });
+      await evaluateModel(inUse, files, modes, inUse.model.name, scored, task);
     } finally {
       await inUse.close();
     }
@@ -222,9 +230,8 @@ async function picture(file: string, reference: LabelImage, prediction: LabelIma
 }
 
 function writeReport(output: string, { rows, pictures, grids, maps }: Scored, args: readonly string[]): void {
-  const csv = /\.csv$/i.test(output);
-  mkdirSync(csv ? path.dirname(path.resolve(output)) : output, { recursive: true });
-  writeFileSync(csv ? output : path.join(output, 'scores.csv'), scoresToCsv(rows));
+  const csv = isTable(output);
+  writeWhole(csv ? output : path.join(output, 'scores.csv'), scoresToCsv(rows));
   if (csv) return;
   const facts: Record<string, string> = {
     command: `micro-sam evaluate ${args.join(' ')}`,
@@ -232,13 +239,10 @@ function writeReport(output: string, { rows, pictures, grids, maps }: Scored, ar
   };
   for (const { model, grid } of grids) facts[`best thresholds of ${model}`] = describe(grid);
   for (const { model, maps: search } of maps) facts[`best settings of ${model}'s maps`] = describeMaps(search);
-  writeFileSync(
-    path.join(output, 'report.html'),
-    reportToHtml({ title: 'Segmentation scores', rows, pictures, facts }),
-  );
+  writeWhole(path.join(output, 'report.html'), reportToHtml({ title: 'Segmentation scores', rows, pictures, facts }));
   for (const { model, grid } of grids) {
     const lines = grid.points.map((p) => [p.predIouThresh, p.stabilityScoreThresh, p.msa].join(','));
-    writeFileSync(
+    writeWhole(
       path.join(output, `grid_${model}.csv`),
       `pred_iou_thresh,stability_score_thresh,msa\n${lines.join('\n')}\n`,
     );

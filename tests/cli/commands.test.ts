@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -168,6 +170,41 @@ describe('micro-sam command line', function () {
     const html = readFileSync(at('report', 'report.html'), 'utf8');
     assert.ok(html.includes('perfect') && html.includes('data:image/png;base64,'));
     assert.ok(existsSync(at('report', 'scores.csv')));
+  });
+
+  it('prints scores that cannot be written, and those that there are when it is stopped', async () => {
+    mkdirSync(at('full.csv'));
+    const given = ['evaluate', '--labels', at('labels'), '--images', at('images', 'cells*.tif'), '--mode', 'prompts'];
+    assert.match(micro(...given, '-o', at('full.csv')).stderr, /is a \.csv file or a folder/);
+    writeFileSync(at('in_the_way'), '');
+    const scored = ['evaluate', '--labels', at('labels'), '--predictions', at('labels')];
+    const unwritten = micro(...scored, '-o', at('in_the_way', 'scores.csv'));
+    assert.equal(unwritten.status, 1);
+    assert.match(unwritten.stderr, /cannot be written/);
+    assert.match(unwritten.stdout, /^cells1,labels,1,/m);
+
+    const many = Array.from({ length: 30 }, (_, i) => at('many', `cells${i}.tif`));
+    mkdirSync(at('many'));
+    for (const file of many) cpSync(at('images', 'cells1.tif'), file);
+    mkdirSync(at('many_labels'));
+    for (const file of many) cpSync(at('labels', 'cells1.tif'), at('many_labels', path.basename(file)));
+    const child = spawn(process.execPath, [
+      path.join('dist', 'cli', 'micro-sam.js'),
+      ...['evaluate', '--labels', at('many_labels'), '--images', at('many'), '--mode', 'ais'],
+    ]);
+    let [out, told] = ['', ''];
+    child.stdout.on('data', (text) => {
+      out += text;
+    });
+    child.stderr.on('data', (text) => {
+      told += text;
+      if (!child.killed && told.includes('cells3:')) child.kill('SIGINT');
+    });
+    const [code] = await once(child, 'close');
+    assert.equal(code, 1, told);
+    const rows = out.split('\n').filter((line) => /^cells\d+,/.test(line));
+    assert.ok(rows.length >= 2 && rows.length < 30, out);
+    assert.match(told, new RegExp(`Stopped: these are the scores of ${rows.length} rows`));
   });
 
   it('refuses a wrong command line with exit code 2 and the usage', () => {
