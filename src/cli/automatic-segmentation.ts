@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { asSamError, SamError } from '../errors.js';
@@ -39,7 +39,8 @@ const usage = `micro-sam automatic_segmentation -i FILES -o DIR [options]
       --pattern GLOB         files of a folder that match, e.g. "*.tif"
       --format LIST          ${EXPORT_FORMATS.join(', ')}
                              (default: tiff; several with commas)
-      --into_image NAME      also add the labels to each image itself, as labels/NAME of its OME-Zarr
+      --into_image NAME      also add the labels to each image itself, as labels/NAME of its OME-Zarr; labels that it
+                             has of this name stay, unless with --force
   -n, --ndim N               2: every plane by itself; 3: objects go through the planes
                              (default: 3 for volumes)
       --mode MODE            ais: all objects in one run, by the model's instance decoder; apg: a point for each object
@@ -97,6 +98,7 @@ const NUMBERS = [
 
 /** Flags that change what is found. */
 const RESULT_FLAGS = [
+  'into_image',
   'ndim',
   'mode',
   'preset',
@@ -179,7 +181,14 @@ async function run(args: readonly string[]): Promise<number> {
     const modes = inUse.model.instances ? AUTOMATIC_MODES : (['amg'] as const);
     const { mode: used = modes[0] } = withPreset({ preset, ...(mode !== 'auto' && { mode }) }, modes);
     const settings = resultSettings(inUse.model, { ...values, mode: used }, RESULT_FLAGS);
-    const batch = { folder, formats, command: 'automatic_segmentation', settings, force };
+    const batch = {
+      folder,
+      formats,
+      command: 'automatic_segmentation',
+      settings,
+      force,
+      changesImages: intoImage !== undefined,
+    };
     const items = resultItems(all, batch, (item, write, task) => segmentFile(inUse, item, write, job, task));
     const atOnce = () => inUse.worker.atOnce ?? 1;
     const rows = await runBatch(ofShard(items, shard), { ...values, atOnce, signal: interruptible() });
@@ -257,6 +266,11 @@ async function segmentFile(
 ): Promise<string> {
   if (job.intoImage !== undefined && !statSync(file, { throwIfNoEntry: false })?.isDirectory())
     throw new SamError('invalid_argument', `${title} is not an OME-Zarr folder, so labels cannot be added to it.`);
+  if (job.intoImage !== undefined && !job.force && existsSync(path.join(file, 'labels', job.intoImage)))
+    throw new SamError(
+      'invalid_argument',
+      `${title} has labels ${job.intoImage} already, which would be lost: give another name with --into_image, or replace them with --force.`,
+    );
   const whole = await inUse.open(file, task);
   try {
     const views = viewsOf(whole);

@@ -176,7 +176,7 @@ function checkSignature(
   if (!('data_signature' in stored))
     throw new SamError(
       'signature_mismatch',
-      `${store.name} holds data that do not say which image they belong to (perhaps embeddings whose computation was interrupted in another program). Delete them or choose another place.`,
+      `${store.name} holds data that do not say which image they belong to: an image itself, or embeddings whose computation was interrupted in another program. Choose another place.`,
       { details: { mismatches: ['data_signature'] } },
     );
   const { mismatches, warnings } = compareSignatures(stored, signature);

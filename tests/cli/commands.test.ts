@@ -138,6 +138,11 @@ describe('micro-sam command line', function () {
     const beside = await openFile(at('added', 'tissue_labels.tif'));
     assert.deepEqual(Array.from(data), Array.from((await readPlane(beside, 0)).data));
     await beside.close();
+    assert.match(segment(zarr).stdout, /tissue\.zarr +skipped/);
+    rmSync(at('added'), { recursive: true });
+    const again = segment(zarr);
+    assert.equal(again.status, 1);
+    assert.match(again.stdout, /has labels cells already, which would be lost/);
     const refused = segment(at('images', 'cells1.tif'));
     assert.equal(refused.status, 1);
     assert.match(refused.stdout, /cells1\.tif.*OME-Zarr/s);

@@ -19,6 +19,8 @@ export interface ResultBatch {
   readonly command: string;
   /** What its results depend on. */
   readonly settings?: ResultSettings;
+  /** The images are other ones after it. */
+  readonly changesImages?: boolean;
   /** Does the work again and replaces what is in the way. */
   readonly force?: boolean;
 }
@@ -40,7 +42,7 @@ export interface ResultItem {
  */
 export function resultItems(
   inputs: readonly Input[],
-  { folder, formats, command, settings, force = false }: ResultBatch,
+  { folder, formats, command, settings, force = false, changesImages = false }: ResultBatch,
   work: (item: ResultItem, write: (labels: LabelExport) => Promise<void>, task: TaskOptions) => Promise<string>,
 ): BatchItem[] {
   const results = ResultFolder.open(folder, inputs, { force });
@@ -60,7 +62,7 @@ export function resultItems(
       exists: () => results.has(file, formats, settings),
       async run(task) {
         if (!force) results.checkFree(file, { by: command, settings });
-        const content = contentOf(file);
+        const content = changesImages ? undefined : contentOf(file);
         const written: string[] = [];
         const detail = await work(
           { input, title: itemAt(titles, i), stem },
