@@ -128,15 +128,11 @@ async function segmentAll(
 ): Promise<{ masks: Mask[]; logits: (LowResLogits | undefined)[] }> {
   const masks: Mask[] = [];
   const logits: (LowResLogits | undefined)[] = [];
-  await segmentEach(
-    context,
-    prompts,
-    ({ mask, lowRes }, index) => {
-      masks[index] = mask;
-      logits[index] = keepLogits ? lowRes : undefined;
-    },
-    { signal, onProgress, batchSize, exactLogits: keepLogits, objectDiameter },
-  );
+  const options = { signal, onProgress, batchSize, exactLogits: keepLogits, objectDiameter };
+  for await (const [index, { mask, lowRes }] of segmentEach(context, prompts, options)) {
+    masks[index] = mask;
+    logits[index] = keepLogits ? lowRes : undefined;
+  }
   return { masks, logits };
 }
 

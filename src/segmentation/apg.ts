@@ -127,16 +127,12 @@ async function refineByBoxes(
 ): Promise<ReadonlyMap<Mask, ScoredMask>> {
   const masks = candidatesOf(state, { ...APG_THRESHOLDS, ...thresholds }).map(({ mask }) => mask);
   const refined = new Map<Mask, ScoredMask>();
-  await segmentEach(
-    context,
-    masks.map(({ box }) => ({ box })),
-    ({ mask, predictedIou, stability }, index) => {
-      // Another object, or none, is no better outline of this one.
-      if (mask.area > 0 && maskIou(mask, masks[index]) >= SAME)
-        refined.set(masks[index], { mask, predictedIou, stability });
-    },
-    task,
-  );
+  const boxes = masks.map(({ box }) => ({ box }));
+  for await (const [index, { mask, predictedIou, stability }] of segmentEach(context, boxes, task)) {
+    // Another object, or none, is no better outline of this one.
+    if (mask.area > 0 && maskIou(mask, masks[index]) >= SAME)
+      refined.set(masks[index], { mask, predictedIou, stability });
+  }
   return refined;
 }
 

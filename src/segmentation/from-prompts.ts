@@ -163,27 +163,19 @@ export async function segmentBatch(
   options: SegmentOptions = {},
 ): Promise<SegmentedPrompt[]> {
   const results: SegmentedPrompt[] = new Array(prompts.length);
-  await segmentEach(
-    context,
-    prompts,
-    (result, index) => {
-      results[index] = result;
-    },
-    options,
-  );
+  for await (const [index, result] of segmentEach(context, prompts, options)) results[index] = result;
   return results;
 }
 
 /**
- * As `segmentBatch`, but hands over each result as soon as it is there, tile by tile: with its logits a result takes up
- * to a megabyte, and whoever segments thousands of objects keeps only the masks.
+ * As `segmentBatch`, but gives each result as soon as it is there, tile by tile, with the place of its prompt: with its
+ * logits a result takes up to a megabyte, and whoever segments thousands of objects keeps only the masks.
  */
-export async function segmentEach(
+export async function* segmentEach(
   context: PromptContext,
   prompts: readonly ImagePrompt[],
-  onResult: (result: SegmentedPrompt, index: number) => void,
   options: SegmentOptions = {},
-): Promise<void> {
+): AsyncGenerator<readonly [index: number, result: SegmentedPrompt]> {
   const { embeddings, plane } = context;
   const { signal, onProgress, batchSize = BATCH_SIZE, multimask = 'auto' } = options;
   const { objectDiameter = embeddings.objectDiameter } = options;
@@ -222,10 +214,10 @@ export async function segmentEach(
         }),
       );
       const answers = await answersTo(meanings, ask, embedding, batchSize);
-      indices.forEach((index, row) => {
+      for (const [row, index] of indices.entries()) {
         const ranked = wholeFrameLast(meanings[row].rank(offered[row], answers[row]), placed[index]);
-        onResult(toResult(placed[index], ranked, embeddings.size), index);
-      });
+        yield [index, toResult(placed[index], ranked, embeddings.size)];
+      }
       done += indices.length;
       onProgress?.({ done, total: prompts.length, message: `Segmented ${done} of ${prompts.length} objects` });
     }

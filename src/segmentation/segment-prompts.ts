@@ -64,21 +64,18 @@ export async function segmentPrompts(
   const notices = new Map<string, number>();
   const empty: number[] = [];
   const keep = planned.length <= KEEP_CANDIDATES;
-  await segmentEach(
-    context,
-    planned.map(({ prompt }) => prompt),
-    (result, index) => {
-      if (result.mask.area === 0 || result.takesFrame) {
-        empty.push(index + 1);
-        return;
-      }
-      for (const notice of result.notices) notices.set(notice, (notices.get(notice) ?? 0) + 1);
-      const { mask, predictedIou, stability, candidates } = result;
-      const kept = keep ? { candidates } : {};
-      objects.push({ id: index + 1, mask, prompts: planned[index].prompts, predictedIou, stability, ...kept });
-    },
-    { signal: options.signal, onProgress: options.onProgress, exactLogits: options.exactLogits },
-  );
+  const asked = planned.map(({ prompt }) => prompt);
+  const { signal, onProgress, exactLogits } = options;
+  for await (const [index, result] of segmentEach(context, asked, { signal, onProgress, exactLogits })) {
+    if (result.mask.area === 0 || result.takesFrame) {
+      empty.push(index + 1);
+      continue;
+    }
+    for (const notice of result.notices) notices.set(notice, (notices.get(notice) ?? 0) + 1);
+    const { mask, predictedIou, stability, candidates } = result;
+    const kept = keep ? { candidates } : {};
+    objects.push({ id: index + 1, mask, prompts: planned[index].prompts, predictedIou, stability, ...kept });
+  }
   objects.sort((a, b) => a.id - b.id);
   return { objects, notices: [...emptyNotice(empty, planned.length), ...countedNotices(notices)] };
 }

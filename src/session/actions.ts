@@ -14,13 +14,12 @@ export interface SessionActions {
   redo(): boolean | Promise<void>;
   notify(message: Message | undefined): void;
   prepare(): Promise<void>;
-  segment(
-    name: string,
-    work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<LayerContent>,
-    options?: SegmentOptions,
-  ): Promise<void>;
+  segment(name: string, work: SegmentWork, options?: SegmentOptions): Promise<void>;
   cancel(which?: number | TaskSlot): void;
 }
+
+/** What the annotator is to do with the state there is when it begins. */
+export type SegmentWork = (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<LayerContent>;
 
 export interface SegmentOptions {
   readonly slot?: TaskSlot;

@@ -1,11 +1,11 @@
 import { asSamError, SamError } from '../errors.js';
 import type { YXYX } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
-import type { Edit, SegmentOptions, SessionActions } from './actions.js';
-import { type Annotator, type AnnotatorTask, type LayerContent, promptsOfPlane } from './annotator.js';
+import type { Edit, SegmentOptions, SegmentWork, SessionActions } from './actions.js';
+import { type Annotator, type LayerContent, promptsOfPlane } from './annotator.js';
 import { CommandQueue } from './command-queue.js';
 import { COMMANDS, type Command, type CommandArguments, type CommandId, refusal } from './commands/commands.js';
-import { segmentNow } from './commands/segmenting.js';
+import { fromPrompts, SEGMENT } from './commands/segmenting.js';
 import { segmentAllTitle } from './commands/volume-commands.js';
 import { besideTheHand } from './edits/automatic-landing.js';
 import { landContent } from './edits/edits.js';
@@ -13,12 +13,10 @@ import { DEFAULT_SETTINGS, emptyState } from './empty-state.js';
 import { expectedState } from './expected.js';
 import { isOtherWork, withoutChange } from './fields.js';
 import { History, type Memo } from './history.js';
-import { layerOf } from './layers.js';
+import { PartialResults } from './partial-results.js';
 import {
   type ImageInfo,
   type Message,
-  type ObjectLayer,
-  type ObjectLayerName,
   type SessionSettings,
   type SessionState,
   TASK_SLOTS,
@@ -124,7 +122,9 @@ export class AnnotationSession implements SessionActions {
     const unsegmented = promptsOfPlane(state).length > 0 && state.layers.current_object.objects.size === 0;
     if (unsegmented && state.settings.autoSegment && !segmenting)
       this.queue
-        .add({ id: 'segment_object', makesStep: true }, () => segmentNow(this, this.history.latest))
+        .add({ id: 'segment_object', makesStep: true }, () =>
+          this.segment(SEGMENT, fromPrompts, { amend: this.history.latest }),
+        )
         .catch((error) => this.report(error));
   }
 
@@ -301,19 +301,24 @@ export class AnnotationSession implements SessionActions {
    * Runs the annotator on the present state and lands what it returns. A newer run of the same slot cancels this one;
    * nothing lands after the image was changed. With another annotator a segmentation begins anew.
    */
-  async segment(
-    name: string,
-    work: (annotator: Annotator, state: SessionState, task: AnnotatorTask) => Promise<LayerContent>,
-    options: SegmentOptions = {},
-  ): Promise<void> {
+  async segment(name: string, work: SegmentWork, options: SegmentOptions = {}): Promise<void> {
     this.needWritable();
     const annotator = this.needAnnotator();
     const { image } = this.current;
-    const slot = options.slot ?? 'segment';
+    const { slot = 'segment', amend, since = this.current } = options;
     const { sitting } = this;
     const replaced = () => this.annotatorInUse !== annotator && this.sitting === sitting;
     try {
-      await this.tasks.run(slot, name, (task) => this.attempt(name, annotator, work, task, options));
+      await this.tasks.run(slot, name, async (task) => {
+        const partial = new PartialResults((change) => this.set(change(this.current)), since, task.signal);
+        try {
+          const result = await work(annotator, this.current, { ...task, onPartial: partial.show, view: this.view });
+          task.signal.throwIfAborted();
+          this.land(name, besideTheHand(result, since, this.current), { partial, amend });
+        } finally {
+          partial.end();
+        }
+      });
     } catch (error) {
       if (slot === 'segment' && replaced()) return this.segment(name, work, options);
       const here = () =>
@@ -327,43 +332,16 @@ export class AnnotationSession implements SessionActions {
     }
   }
 
-  private async attempt(
-    name: string,
-    annotator: Annotator,
-    work: Parameters<AnnotationSession['segment']>[1],
-    task: Required<TaskOptions>,
-    { amend, since = this.current }: SegmentOptions,
-  ): Promise<void> {
-    const arrived = new Map<ObjectLayerName, ObjectLayer>();
-    const onPartial = (partial: LayerContent) => {
-      if (task.signal.aborted) return;
-      const { layer, objects } = besideTheHand(partial, since, this.current);
-      arrived.set(layer, layerOf(objects));
-      this.set({ ...this.current, arriving: { ...this.current.arriving, [layer]: arrived.get(layer) } });
-    };
-    const gone = () => this.set(withoutArrived(this.current, arrived));
-    task.signal.addEventListener('abort', gone, { once: true });
-    try {
-      const result = await work(annotator, this.current, { ...task, onPartial, view: this.view });
-      task.signal.throwIfAborted();
-      this.land(name, besideTheHand(result, since, this.current), arrived, amend);
-    } finally {
-      task.signal.removeEventListener('abort', gone);
-      gone();
-    }
-  }
-
   private land(
     name: string,
     result: LayerContent,
-    arrived: ReadonlyMap<ObjectLayerName, ObjectLayer> = new Map(),
-    amend?: Memo,
+    { partial, amend }: { readonly partial?: PartialResults; readonly amend?: Memo } = {},
   ): void {
     const before = this.current;
     const edit = landContent(name, result);
     const after = edit.change(before);
     this.history.amend(amend, name, before, after);
-    const landed = this.withMessage(withoutArrived(after, arrived), edit.notice);
+    const landed = this.withMessage(partial?.removedFrom(after) ?? after, edit.notice);
     this.set({ ...landed, history: this.history.titles });
   }
 
@@ -481,13 +459,4 @@ export type SessionListener = (state: SessionState, previous: SessionState) => v
 /** A running segmentation answers another question once the prompts or the current object changed. */
 function invalidates(before: SessionState, after: SessionState): boolean {
   return before.prompts !== after.prompts || before.layers.current_object !== after.layers.current_object;
-}
-
-/** Without these partial results, where no others have taken their place. */
-function withoutArrived(state: SessionState, arrived: ReadonlyMap<ObjectLayerName, ObjectLayer>): SessionState {
-  const { arriving, ...rest } = state;
-  const all = Object.entries(arriving ?? {}) as [ObjectLayerName, ObjectLayer][];
-  const left = all.filter(([layer, content]) => arrived.get(layer) !== content);
-  if (left.length === all.length) return state;
-  return left.length > 0 ? { ...rest, arriving: Object.fromEntries(left) } : rest;
 }

@@ -11,7 +11,7 @@ import { generateAutomatic, initializeAutomatic } from '../../src/segmentation/a
 import { recommendedThresholds } from '../../src/segmentation/automatic-choices.js';
 import type { SegmentContext } from '../../src/segmentation/context.js';
 import { correctMask } from '../../src/segmentation/correct-mask.js';
-import { segmentEach } from '../../src/segmentation/from-prompts.js';
+import { segmentBatch, segmentEach } from '../../src/segmentation/from-prompts.js';
 import type { PromptPoint } from '../../src/segmentation/image-prompt.js';
 import { Annotator3d } from '../../src/session/annotators/annotator-3d.js';
 import { AnnotatorTracking } from '../../src/session/annotators/annotator-tracking.js';
@@ -113,11 +113,11 @@ async function firstClicks(worker: Worker): Promise<Figure[]> {
     ious.set(set, { first, surest });
     const some = evenly(objects, 20 * OBJECTS);
     const points = some.map((object) => ({ points: [{ at: middleOf(object), positive: true }] }));
-    await segmentEach(context, points, ({ mask, takesFrame, candidates }, index) => {
+    for await (const [index, { mask, takesFrame, candidates }] of segmentEach(context, points)) {
       if (!takesFrame && reachesAllSides(mask, size)) wholeFrames++;
       first.push(takesFrame ? 0 : maskIou(mask, some[index]));
       surest.push(maskIou(candidates.reduce((a, b) => (b.predictedIou > a.predictedIou ? b : a)).mask, some[index]));
-    });
+    }
     console.error(
       `${id}: ${some.length} clicks, mean IoU ${mean(first).toFixed(3)}, by score ${mean(surest).toFixed(3)}`,
     );
@@ -165,10 +165,8 @@ async function correctedInRounds(
 ): Promise<number[]> {
   const setting = { positives: start === 'point' ? 1 : 0, negatives: 0, box: start === 'box' };
   const prompt = promptFromObject(object, size, setting, random);
-  let mask = EMPTY_MASK;
-  await segmentEach(context, [prompt], (result) => {
-    mask = result.takesFrame ? EMPTY_MASK : result.mask;
-  });
+  const [first] = await segmentBatch(context, [prompt]);
+  let mask = first.takesFrame ? EMPTY_MASK : first.mask;
   const ious = [maskIou(mask, object)];
   const points: PromptPoint[] = [...(prompt.points ?? [])];
   for (let round = 0; round < ROUNDS; round++) {

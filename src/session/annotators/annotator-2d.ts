@@ -132,7 +132,15 @@ export class Annotator2d implements Annotator {
     const candidates = only && more.length === 0 ? this.candidatesOf(only, plane) : undefined;
     return {
       layer: 'current_object',
-      objects: objects.map((object) => ({ ...recordOf(object, plane), ...(corrected && { corrected }) })),
+      objects: objects.map(({ id, mask, prompts, predictedIou, stability }) => ({
+        id,
+        masks: new Map([[plane, mask]]),
+        prompts,
+        origin: 'interactive',
+        predictedIou,
+        stability,
+        ...(corrected && { corrected }),
+      })),
       ...(candidates && { candidates }),
       ...(notices.length > 0 && { notice: notices.join(' ') }),
     };
@@ -235,8 +243,4 @@ function startOf({ plane, prompts, record }: PlaneWork): Start {
 function nearestMask({ masks }: ObjectRecord, plane: number): Mask | undefined {
   const away = ([other]: readonly [number, Mask]) => Math.abs(other - plane);
   return [...masks].sort((a, b) => away(a) - away(b))[0]?.[1];
-}
-
-function recordOf({ id, mask, prompts, predictedIou, stability }: SegmentedObject, plane: number): ObjectRecord {
-  return { id, masks: new Map([[plane, mask]]), prompts, origin: 'interactive', predictedIou, stability };
 }

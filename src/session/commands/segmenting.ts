@@ -1,13 +1,15 @@
 import { asSamError, SamError } from '../../errors.js';
-import type { Edit, SessionActions } from '../actions.js';
+import type { Edit, SegmentWork, SessionActions } from '../actions.js';
 import { promptsOfPlane } from '../annotator.js';
-import type { Memo } from '../history.js';
 import { chooseCandidate } from './candidates.js';
 import { command, needsCurrent, needsPrompts } from './command.js';
 
 /** Segmenting the visible plane from its prompts, and choosing among the masks that the model offers. */
 
-const SEGMENT = 'Segment object';
+export const SEGMENT = 'Segment object';
+
+/** Of the visible plane. */
+export const fromPrompts: SegmentWork = (annotator, state, task) => annotator.segment(state, task);
 
 /** Applies the edit and, if the user wants masks at once, segments; the mask becomes part of the edit's step. */
 export async function withSegmentation(session: SessionActions, edit: Edit): Promise<void> {
@@ -17,14 +19,9 @@ export async function withSegmentation(session: SessionActions, edit: Edit): Pro
     session.notify({ level: 'info', text: 'The mask appears as soon as the model is ready.' });
     return;
   }
-  await segmentNow(session, step).catch((error) => {
+  await session.segment(SEGMENT, fromPrompts, { amend: step }).catch((error) => {
     if (asSamError(error).code !== 'cancelled') throw error; // stopped by hand; the prompt stays
   });
-}
-
-/** Segments the visible plane; with `amend`, as part of that step. */
-export function segmentNow(session: SessionActions, amend?: Memo): Promise<void> {
-  return session.segment(SEGMENT, (annotator, state, task) => annotator.segment(state, task), { amend });
 }
 
 export const SEGMENT_COMMANDS = {
@@ -38,7 +35,7 @@ export const SEGMENT_COMMANDS = {
     tooltip: 'Segment the object from the current prompts.',
     unavailable: needsPrompts,
     makesStep: true,
-    run: (session) => segmentNow(session),
+    run: (session) => session.segment(SEGMENT, fromPrompts),
   }),
   next_candidate: command({
     id: 'next_candidate',
