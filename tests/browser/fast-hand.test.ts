@@ -56,10 +56,8 @@ describe('a fast hand in the browser', function () {
       await client.send('Emulation.setCPUThrottlingRate', { rate: 3 });
       const shown = await AnnotatorPage.over(page, server.url);
       opened.push(shown);
-      const frame = await shown.viewer();
-      await frame.waitForFunction(() => JSON.parse(document.getElementById('map')?.dataset.view ?? '[]')[3] === 320);
-      await shown.until('no other window has the image', (state) => state.read_only === null);
-      await page.waitForTimeout(1000); // the layers of the image are there
+      await shown.until('no other window has the image', (state) => state.image !== null && state.read_only === null);
+      await shown.shown();
       return shown;
     }
 
@@ -68,7 +66,7 @@ describe('a fast hand in the browser', function () {
       const places = await Promise.all(cells.map(({ box }) => annotator.onScreen(middle(box))));
       for (const [x, y] of places) {
         await annotator.page.mouse.click(x, y);
-        await annotator.page.waitForTimeout(120);
+        await annotator.page.waitForTimeout(120); // the pace of a quick hand
         await annotator.press('c');
         await annotator.page.waitForTimeout(120);
       }

@@ -258,7 +258,6 @@ describe('dropping files (thorough)', function () {
       await channels.nth(0).locator('input[type=color]').fill('#3366cc');
       await shown('the new colour', ([colour]) => String(colour) === '51,102,204');
 
-      await annotator.page.waitForTimeout(500);
       await drop(await write('other.tif', await encodeTiff({ data: new Uint8Array(600).fill(3), shape: [20, 30] })));
       await drop(file);
       await shown('what was chosen', ([colour, dark]) => String(colour) === '51,102,204' && Math.max(...dark) === 0);

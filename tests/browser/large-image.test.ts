@@ -133,7 +133,7 @@ async function zoomIn(annotator: AnnotatorPage, [y, x]: YX, times: number): Prom
     const before = await viewer.evaluate(() => document.getElementById('map')?.dataset.view);
     await annotator.page.mouse.wheel(0, -500);
     await viewer.waitForFunction((old) => document.getElementById('map')?.dataset.view !== old, before);
-    await annotator.page.waitForTimeout(300);
+    await annotator.shown();
   }
 }
 

@@ -77,9 +77,8 @@ describe('the parts of the page', function () {
     const panel = await annotator.panel();
     const text = (selector: string, wanted: RegExp) =>
       panel.locator(selector, { hasText: wanted }).waitFor({ timeout: 2 * MINUTES * 1000 });
-    await annotator.viewer();
     await text('h1', /sample-nuclei/);
-    await page.waitForTimeout(500);
+    await annotator.shown([512, 512]);
     await annotator.click(center);
     await text('.object h2', /object/);
     await panel.locator('.object:not(.none) .facts', { hasText: /px/ }).waitFor();

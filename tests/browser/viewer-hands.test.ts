@@ -65,7 +65,7 @@ describe('hands on our viewer', () => {
     await story.v.viewer.showPrompts([{ kind: 'mask', id: 'm', plane: 0, mask }]);
     assert.notDeepEqual(await story.v.look([110, 120]), bare);
     await story.v.clearEvents();
-    await story.v.page.waitForTimeout(1000);
+    await story.v.settle();
     const said = (await story.v.events()).filter(({ kind }) => kind.startsWith('prompt'));
     assert.deepEqual(said, []);
     await story.v.viewer.showPrompts([]);
@@ -98,7 +98,7 @@ describe('hands on our viewer', () => {
   it('deletes the prompt that was clicked, and reports the key when none is selected', async () => {
     await story.v.click([50.5, 60.5]);
     const { prompt } = await story.v.event('prompt-added');
-    await story.v.page.waitForTimeout(300);
+    await story.v.page.waitForTimeout(300); // else the second click would make a double click
     await story.v.click([50.5, 60.5]);
     await story.v.settle();
     await story.v.press('Delete');
@@ -245,9 +245,9 @@ describe('hands on our viewer', () => {
     };
     await viewer.showPlaneSlider({ count: 9, at: 4, axis: 'z' });
     await eventually('the image above its slider', clear);
+    const whole = await story.view();
     await story.v.press('+');
-    await page.waitForTimeout(400);
-    const moved = await story.view();
+    const moved = await story.restAfter(whole);
     await viewer.showPlaneSlider(undefined);
     await frame.locator('#sliders').waitFor({ state: 'hidden' });
     await story.v.settle();

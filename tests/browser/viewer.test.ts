@@ -175,7 +175,7 @@ describe('a large image in our viewer', () => {
       });
       Object.assign(globalThis, { asked });
     });
-    await v.page.waitForTimeout(500);
+    await v.settle();
     const places: YX[] = [
       [10_200, 20_200],
       [50_200, 50_200],

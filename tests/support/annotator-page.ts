@@ -4,6 +4,7 @@ import type { Browser, Frame, Page } from 'playwright-core';
 import { fromRpcArray } from '../../src/io/rpc-array.js';
 import type { YX } from '../../src/ndimage/array.js';
 import type { describeState } from '../../src/service/state-json.js';
+import { atRest, countMessages } from './at-rest.js';
 
 /** The annotator as `npm start` serves it, in a real browser, driven by mouse and keyboard. */
 export type State = ReturnType<typeof describeState>;
@@ -45,6 +46,7 @@ export class AnnotatorPage {
   /** In a page that the caller has prepared. */
   static async over(page: Page, url: string): Promise<AnnotatorPage> {
     const annotator = new AnnotatorPage(page, url);
+    await countMessages(page);
     await page.goto(url);
     return annotator;
   }
@@ -129,9 +131,22 @@ export class AnnotatorPage {
     await this.viewer();
     if (!readOnly) await this.until('no other window has the image', (state) => state.read_only === null);
     await this.until('embedding ready', (state) => state.embedding === 'ready', 120);
+    await this.shown();
+  }
+
+  /** The session's image, or one of this [height, width], is on screen with all its layers, and its view is at rest. */
+  async shown(shape?: readonly number[]): Promise<void> {
+    const wanted = shape ?? (await this.state()).image?.shape;
     const viewer = await this.viewer();
-    await viewer.waitForFunction(() => document.getElementById('map')?.dataset.view !== undefined);
-    await this.page.waitForTimeout(300);
+    await viewer.waitForFunction(async (size) => {
+      const view = () => document.getElementById('map')?.dataset.view;
+      const before = view();
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      const [, , , shownWidth, shownHeight] = JSON.parse(before ?? '[]');
+      const layers = document.querySelector('#layers [title="point_prompts"]') !== null;
+      return layers && shownWidth === size?.[1] && shownHeight === size?.[0] && view() === before;
+    }, wanted);
+    await atRest([this.page, viewer], 0);
   }
 
   async onScreen([y, x]: YX): Promise<[number, number]> {
@@ -167,9 +182,15 @@ export class AnnotatorPage {
     const viewer = await this.viewer();
     await viewer.click('#sliders label span');
     for (let at = start.plane; at !== plane; at += Math.sign(plane - at)) await this.press(plane > at ? ']' : '[');
-    await this.until(`plane ${plane}`, (state) => state.plane === plane && state.task === null);
-    await this.page.waitForTimeout(400);
-    await this.until('its embedding', (state) => state.embedding === 'ready' && state.task === null);
+    await this.until(
+      `plane ${plane} and its embedding`,
+      (state) => state.plane === plane && state.embedding === 'ready' && state.task === null,
+    );
+    await viewer.waitForFunction(
+      (at) => document.querySelector<HTMLInputElement>('#sliders input')?.value === at,
+      `${plane}`,
+    );
+    await atRest([this.page, viewer]);
   }
 
   press(key: string): Promise<void> {

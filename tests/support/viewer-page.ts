@@ -4,6 +4,7 @@ import type { Browser, Frame, Page } from 'playwright-core';
 import type { YX } from '../../src/ndimage/array.js';
 import type { Viewer, ViewerEvent } from '../../src/presenter/viewer.js';
 import type { ViewerHarness } from '../contracts/viewer.js';
+import { atRest, countMessages } from './at-rest.js';
 import { bundleForBrowser, launchBrowser, type Site, serveFolders } from './browser.js';
 
 const FOLDER = path.join('dist', 'tests', `viewer-${process.pid}`);
@@ -63,6 +64,7 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
   page.on('console', (message) => {
     if (message.type() === 'error') errors.push(message.text());
   });
+  await countMessages(page);
   await page.goto(`${site.url}index.html${query}`);
   await page.waitForFunction(() => /ready$/.test(document.title), undefined, { timeout: 60_000 });
   const frame = page.frames().find((candidate) => candidate !== page.mainFrame() && /viewer|app/.test(candidate.url()));
@@ -121,7 +123,7 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
     async look(at) {
       const [x, y] = await onScreen(at);
       await page.mouse.move(x + 150, y + 150);
-      await page.waitForTimeout(250);
+      await atRest([page, frame]);
       return page.screenshot({ clip: { x: x - 12, y: y - 12, width: 24, height: 24 } });
     },
     async clickCommand(title) {
@@ -130,7 +132,7 @@ async function openPage(browser: Browser, site: Site, query: string): Promise<Vi
     async nextPlane() {
       await frame.locator('#sliders input, .slider-container .b-slider-thumb').first().press('ArrowRight');
     },
-    settle: () => page.waitForTimeout(250),
+    settle: () => atRest([page, frame]),
     async closeWindow() {
       await page.evaluate(() => void (globalThis as unknown as { closeWindow(): void }).closeWindow());
     },

@@ -105,10 +105,7 @@ export function viewerStory(): ViewerStory {
     restAfter,
     async zoomIn(size) {
       const button = v.frame.getByRole('button', { name: 'Zoom in' });
-      while (1 / (await view())[2] < size) {
-        await button.click();
-        await v.page.waitForTimeout(250);
-      }
+      for (let before = await view(); 1 / before[2] < size; before = await restAfter(before)) await button.click();
     },
     async showAll() {
       await v.frame.getByRole('button', { name: 'Show the whole image' }).click();

@@ -191,10 +191,9 @@ describe('a worker process that was started by another', function () {
     const { parent, url, pid } = await startParent();
     const client = await connectFromNode(url);
     await client.load(resolveModel());
-    const work = Promise.allSettled(
-      Array.from({ length: 40 }, () => client.encode(resolveModel().name, diskImage(512))),
-    );
-    await new Promise((resolve) => setTimeout(resolve, 400)); // one of them runs by now
+    const encoding = Array.from({ length: 40 }, () => client.encode(resolveModel().name, diskImage(512)));
+    const work = Promise.allSettled(encoding);
+    await encoding[0]; // the next one runs now
     parent.kill('SIGKILL');
     await once(parent, 'exit');
     const gone = performance.now();
@@ -209,10 +208,9 @@ describe('a worker process that was started by another', function () {
     const { parent, url, pid } = await startParent();
     const client = await connectFromNode(url);
     await client.load(resolveModel());
-    const work = Promise.allSettled(
-      Array.from({ length: 40 }, () => client.encode(resolveModel().name, diskImage(512))),
-    );
-    await new Promise((resolve) => setTimeout(resolve, 400)); // one of them runs by now
+    const encoding = Array.from({ length: 40 }, () => client.encode(resolveModel().name, diskImage(512)));
+    const work = Promise.allSettled(encoding);
+    await encoding[0]; // the next one runs now
     process.kill(pid, 'SIGTERM');
     const told = performance.now();
     await work;
