@@ -1,3 +1,4 @@
+import { present } from '../src/items.js';
 import { MicroSamApp } from './app/app.js';
 import { askServerBeforeLoading } from './app/parts-ahead.js';
 import { type DropListeners, listenToDrops } from './dropped-files.js';
@@ -9,7 +10,7 @@ import { UntilHeard } from './until-heard.js';
  * settings in `ctx.config` and an image in `ctx.data`; the exported functions are what other plugins call.
  */
 askServerBeforeLoading();
-const root = document.getElementById('panel') as HTMLElement;
+const root = present(document.getElementById('panel'), '#panel');
 const closing = new AbortController();
 const drops = new UntilHeard<(listeners: DropListeners) => void>();
 listenToDrops(

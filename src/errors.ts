@@ -44,5 +44,15 @@ export function asSamError(error: unknown): SamError {
     return new SamError('cancelled', 'Cancelled.', { cause: error });
   if (error instanceof Error && error.name === 'AbortError')
     return new SamError('cancelled', 'Cancelled.', { cause: error });
-  return new SamError('internal', error instanceof Error ? error.message : String(error), { cause: error });
+  return new SamError('internal', messageOf(error), { cause: error });
+}
+
+/** What anything thrown says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The code that Node gives its errors, `ENOENT` say; undefined for what has none. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

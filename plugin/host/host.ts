@@ -1,4 +1,5 @@
 import type { PageSettings } from '../../src/app/page-settings.js';
+import { present } from '../../src/items.js';
 import { Windows } from './windows.js';
 
 /**
@@ -24,7 +25,7 @@ const NOTHING_KEPT = {
 
 async function start(signal: AbortSignal): Promise<void> {
   const settings = await readSettings();
-  const windows = new Windows(document.getElementById('windows') as HTMLElement, showMessage, signal);
+  const windows = new Windows(present(document.getElementById('windows'), '#windows'), showMessage, signal);
   const imjoy: ImJoy = new imjoyCore.ImJoy({
     default_base_frame: addressOf('host/base_frame.html'),
     default_rpc_base_url: addressOf('host/'),

@@ -118,17 +118,17 @@ export class KaibuViewer implements Viewer {
     );
     if (extras?.scale)
       this.showScale = (scale) =>
-        this.#do(async () => void (await within(window.set_scale!(scale ?? null), 'set_scale')));
+        this.#do(async () => void (await within(window.set_scale?.(scale ?? null), 'set_scale')));
     if (extras?.channels) this.showChannels = (channels) => this.#do(() => this.#setChannels(channels));
     if (extras?.sections) {
       const pictures = new SectionPictures(window);
       this.showSections = (sections) => this.#do(() => pictures.show(sections));
     }
     if (extras?.view)
-      this.moveView = (move) => this.#do(async () => void (await within(window.move_view!(move), 'move_view')));
+      this.moveView = (move) => this.#do(async () => void (await within(window.move_view?.(move), 'move_view')));
     if (extras?.readout)
       this.showReadout = (text) =>
-        this.#do(async () => void (await within(window.set_readout!(text ?? null), 'set_readout')));
+        this.#do(async () => void (await within(window.set_readout?.(text ?? null), 'set_readout')));
     if (extras?.screenshot) this.screenshot = () => this.#do(() => within(window.screenshot!(), 'screenshot'));
   }
 
@@ -288,7 +288,7 @@ export class KaibuViewer implements Viewer {
     const before = this.#channels;
     this.#channels = new Handed();
     const controls = this.#channelControls(channels, this.#channels.hand);
-    await within(this.#window.set_channels!(controls), 'set_channels');
+    await within(this.#window.set_channels?.(controls), 'set_channels');
     before.release();
   }
 

@@ -1,3 +1,4 @@
+import { present } from '../../src/items.js';
 import type { Size, Tensor, YX, YXYX } from '../../src/ndimage/array.js';
 import type { Mask } from '../../src/ndimage/mask.js';
 import type { PlaneRenderer, ViewerEvent, ViewerTool, ViewTrack } from '../../src/presenter/viewer.js';
@@ -89,7 +90,7 @@ export class Scene {
 
   async addRendered(config: typeof remoteConfig, render: PlaneRenderer): Promise<void> {
     this.#render = render;
-    const current: PlaneRenderer = (box, size) => this.#render!(box, size);
+    const current: PlaneRenderer = (box, size) => present(this.#render, 'a renderer')(box, size);
     const adding = within(
       this.#window.add_layer(config('image', this.size, current, this.#handed.hand)),
       'add_layer',
@@ -232,7 +233,7 @@ export class Scene {
       await this.#shapes?.configure({ visible });
     } else if (layer === 'image') {
       // Kaibu gives no hold on its image layers.
-      if (this.#context.extras) await within(this.#window.set_layer_visible!('image', visible), 'set_layer_visible');
+      if (this.#context.extras) await within(this.#window.set_layer_visible?.('image', visible), 'set_layer_visible');
     } else await this.#objects.get(layer)?.setVisible(visible);
   }
 

@@ -17,7 +17,7 @@ export class SectionPictures {
   async show(sections: ViewSections | undefined): Promise<void> {
     const before = this.#shown;
     this.#shown = sections;
-    if (!sections) return void (await within(this.#window.set_sections!(null), 'set_sections'));
+    if (!sections) return void (await within(this.#window.set_sections?.(null), 'set_sections'));
     const { at, shape, spacing, xz, yz } = sections;
     const config = {
       at,
@@ -26,7 +26,7 @@ export class SectionPictures {
       ...(xz !== before?.xz && { xz: picture(xz) }),
       ...(yz !== before?.yz && { yz: picture(yz) }),
     };
-    await within(this.#window.set_sections!(config), 'set_sections');
+    await within(this.#window.set_sections?.(config), 'set_sections');
   }
 }
 

@@ -18,7 +18,7 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
 }
 
 /** Sets text only if it differs, so that screen readers and selections are left in peace. */
-export function setText(element: HTMLElement, text: string): void {
+export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 

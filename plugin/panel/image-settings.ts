@@ -1,5 +1,5 @@
 import type { AddedModel, EngineModel } from '../../src/app/engine.js';
-import { itemAt } from '../../src/items.js';
+import { itemAt, present } from '../../src/items.js';
 import type { ModelFamily } from '../../src/model/registry.js';
 import type { EncodingChange } from '../../src/service/engine.js';
 import { capital, make, setChildren, setField, setText } from './dom.js';
@@ -142,7 +142,7 @@ export class ImageSettingsView {
       : 'Draw a box around one typical object first (tool Box)';
     note(this.tiles, engine.tiles);
     this.showTiles.checked = engine.showsTiles;
-    (this.showTiles.parentElement as HTMLElement).hidden = !engine.tiled;
+    present(this.showTiles.parentElement, 'the label of a box').hidden = !engine.tiled;
     setText(this.cache, engine.cache);
     setChildren(
       this.notes,

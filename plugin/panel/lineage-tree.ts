@@ -99,9 +99,12 @@ export class LineageTreeView {
       const frame = Math.floor((at - x(0)) / (x(1) - x(0)));
       this.actions.choose(bar, Math.min(Math.max(frame, bar.begin), bar.end), second);
     };
-    group.addEventListener('click', (event) => choose((event as MouseEvent).clientX, (event as MouseEvent).shiftKey));
+    group.addEventListener('click', (event) => {
+      if (event instanceof MouseEvent) choose(event.clientX, event.shiftKey);
+    });
     group.addEventListener('keydown', (event) => {
-      const { key, shiftKey } = event as KeyboardEvent;
+      if (!(event instanceof KeyboardEvent)) return;
+      const { key, shiftKey } = event;
       if (key !== 'Enter' && key !== ' ') return;
       event.preventDefault();
       event.stopPropagation();

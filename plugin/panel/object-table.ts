@@ -1,4 +1,4 @@
-import { itemAt } from '../../src/items.js';
+import { itemAt, present } from '../../src/items.js';
 import {
   COLUMNS,
   type Column,
@@ -153,8 +153,9 @@ export class ObjectTableView {
 
   private row(row: TableRow, index: number): HTMLElement {
     const { id, area, score, objectClass, name, comment, flagged } = row;
-    const { settings, editing } = this.state as SessionState;
-    const mean = this.intensity(this.shownLayer?.objects.get(id) as never);
+    const { settings, editing } = present(this.state, 'a state');
+    const record = this.shownLayer?.objects.get(id);
+    const mean = record && this.intensity(record);
     const cells: Readonly<Record<Column, string>> = {
       id: String(id),
       class: objectClass === undefined ? '' : classNameOf(objectClass, settings).replace(/^class /, ''),

@@ -1,4 +1,5 @@
 import type { SeriesModel } from '../../src/app/series.js';
+import { itemAt } from '../../src/items.js';
 import { durationText } from '../../src/presenter/panel/duration-text.js';
 import type { SeriesImage, SeriesState } from '../../src/session/series/image-series.js';
 import type { ControlActions } from './controls.js';
@@ -120,10 +121,10 @@ export class SeriesView {
     const open = index === this.current;
     row.dataset.state = image.state;
     row.toggleAttribute('aria-current', open);
-    setText(button.children[0] as HTMLElement, image.name);
+    setText(itemAt(button.children, 0), image.name);
     const objects = image.objects ? `${image.objects} ${image.objects === 1 ? 'object' : 'objects'}` : '';
     const words = image.state === 'done' ? objects : WORDS[image.state];
-    setText(button.children[1] as HTMLElement, open ? 'open' : words);
+    setText(itemAt(button.children, 1), open ? 'open' : words);
     button.title = image.failure ?? `${image.name}: ${WORDS[image.state]}${objects && `, ${objects}`}`;
     return row;
   }

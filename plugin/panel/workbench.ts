@@ -1,3 +1,4 @@
+import { itemAt } from '../../src/items.js';
 import type { PanelModel } from '../../src/presenter/panel/panel.js';
 import type { PanelButton } from '../../src/presenter/panel/panel-controls.js';
 import type { ControlActions } from './controls.js';
@@ -122,8 +123,8 @@ export class Workbench {
     while (this.candidates.children.length > masks.length) this.candidates.lastElementChild?.remove();
     masks.forEach((mask, index) => {
       const button = this.candidates.children[index] ?? this.addCandidate(index);
-      setText(button.children[0] as HTMLElement, mask.title);
-      setText(button.children[1] as HTMLElement, mask.score);
+      setText(itemAt(button.children, 0), mask.title);
+      setText(itemAt(button.children, 1), mask.score);
       button.setAttribute('title', `${mask.area.toLocaleString('en')} px, model's confidence ${mask.score} (X: next)`);
       button.setAttribute('aria-pressed', String(index === candidates?.chosen));
     });

@@ -1,3 +1,4 @@
+import { present } from '../../src/items.js';
 import { checkbox, labelled, type Slider, slider } from './controls.js';
 import type { ChannelControl } from './protocol.js';
 
@@ -42,7 +43,7 @@ export class ChannelControls {
     element.className = 'channel';
     const header = document.createElement('legend');
     const visible = checkbox(control.name, control.visible, (on) => control.change_callback({ visible: on }));
-    const box = visible.querySelector('input') as HTMLInputElement;
+    const box = present(visible.querySelector('input'), 'a box to check');
     header.append(visible);
     if (control.color) {
       const color = document.createElement('input');

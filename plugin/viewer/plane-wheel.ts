@@ -1,10 +1,11 @@
 import type { Stage } from './stage.js';
+import { viewportOf } from './surfaces.js';
 import type { Sliders } from './widgets.js';
 
 /** The wheel with Shift or Alt moves through planes; without, it zooms. */
 export function moveByWheel(stage: Stage, sliders: Sliders): void {
   let travelled = 0;
-  stage.map.getViewport()!.addEventListener(
+  viewportOf(stage.map).addEventListener(
     'wheel',
     (event) => {
       if (!event.shiftKey && !event.altKey) return;

@@ -9,6 +9,7 @@ import { VectorLayer } from './layers/vector-layer.js';
 import type { Listeners } from './listeners.js';
 import type { PixelScale } from './protocol.js';
 import type { Stage } from './stage.js';
+import { viewportOf } from './surfaces.js';
 
 /** Reports pointer moves and view changes, at most once a frame; shows id and area of the object under the pointer; picks. */
 export function watchPointer(
@@ -55,7 +56,7 @@ export function watchPointer(
     pixel = pair(event.pixel);
     schedule();
   });
-  map.getViewport()!.addEventListener('pointerleave', () => {
+  viewportOf(map).addEventListener('pointerleave', () => {
     pixel = undefined;
     tooltip.hidden = true;
     listeners.tell('pointer', null);
@@ -102,7 +103,7 @@ const CLICK_REACH = 6;
 
 /** Reports clicks with the right button, or with Ctrl held where there is one button only; no menu opens over the image. */
 export function watchSecondary({ map }: Stage, listeners: Listeners): void {
-  const viewport = map.getViewport()!;
+  const viewport = viewportOf(map);
   let down: PointerEvent | undefined;
   viewport.addEventListener('contextmenu', (event) => event.preventDefault());
   viewport.addEventListener('pointerdown', (event) => {

@@ -1,5 +1,7 @@
 import type OlMap from 'ol/Map.js';
+import { present } from '../../src/items.js';
 import { pair } from './coordinates.js';
+import { contextOf, viewportOf } from './surfaces.js';
 
 /** What the map shows, scale bar included, as PNG bytes. */
 export async function screenshot(map: OlMap, bar: HTMLElement): Promise<Uint8Array> {
@@ -10,12 +12,12 @@ export async function screenshot(map: OlMap, bar: HTMLElement): Promise<Uint8Arr
   const [width, height] = pair(map.getSize() ?? [1, 1]);
   const ratio = window.devicePixelRatio;
   const canvas = new OffscreenCanvas(Math.round(width * ratio), Math.round(height * ratio));
-  const context = canvas.getContext('2d')!;
-  context.fillStyle = getComputedStyle(map.getViewport()!).backgroundColor;
+  const context = contextOf(canvas);
+  context.fillStyle = getComputedStyle(viewportOf(map)).backgroundColor;
   context.fillRect(0, 0, canvas.width, canvas.height);
-  for (const layer of map.getViewport()!.querySelectorAll<HTMLCanvasElement>('.ol-layers canvas')) {
+  for (const layer of viewportOf(map).querySelectorAll<HTMLCanvasElement>('.ol-layers canvas')) {
     if (layer.width === 0 || layer.height === 0) continue;
-    const opacity = (layer.parentElement as HTMLElement).style.opacity;
+    const opacity = present(layer.parentElement, 'the element of a layer').style.opacity;
     context.globalAlpha = opacity === '' ? 1 : Number(opacity);
     const matrix = new DOMMatrix(getComputedStyle(layer).transform);
     // CSS pixels of the layer's canvas to canvas pixels of the picture.
@@ -31,7 +33,7 @@ export async function screenshot(map: OlMap, bar: HTMLElement): Promise<Uint8Arr
 }
 
 function drawBar(context: OffscreenCanvasRenderingContext2D, map: OlMap, bar: HTMLElement): void {
-  const origin = map.getViewport()!.getBoundingClientRect();
+  const origin = viewportOf(map).getBoundingClientRect();
   const box = bar.getBoundingClientRect();
   const [x, y] = [box.left - origin.left, box.bottom - origin.top];
   context.fillStyle = '#ffffff';

@@ -1,4 +1,5 @@
 import type { Stage } from './stage.js';
+import { viewportOf } from './surfaces.js';
 
 /**
  * Two fingers on a trackpad move the view, as they move everything else on screen; pinching, which browsers report as a
@@ -7,7 +8,7 @@ import type { Stage } from './stage.js';
  */
 export function moveByTrackpad(stage: Stage): void {
   const kind = new WheelKind();
-  stage.map.getViewport()!.addEventListener(
+  viewportOf(stage.map).addEventListener(
     'wheel',
     (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;

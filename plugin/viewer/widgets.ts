@@ -44,7 +44,7 @@ export class Widgets {
     summary.append(heading);
     const body = document.createElement('div');
     section.append(summary, body);
-    const old = [...this.#root.children].find((child) => (child as HTMLElement).dataset.name === name);
+    const old = [...this.#root.children].find((child) => child instanceof HTMLElement && child.dataset.name === name);
     if (old) old.replaceWith(section);
     else this.#root.append(section);
     switch (config.type) {
@@ -69,7 +69,9 @@ export class Widgets {
   }
 
   select(name: string): void {
-    const section = [...this.#root.children].find((child) => (child as HTMLElement).dataset.name === name);
+    const section = [...this.#root.children].find(
+      (child) => child instanceof HTMLElement && child.dataset.name === name,
+    );
     section?.scrollIntoView({ block: 'nearest' });
   }
 

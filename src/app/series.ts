@@ -9,7 +9,7 @@ import type { ImageInput } from '../io/open.js';
 import { files } from '../io/parts.js';
 import type { Store } from '../io/store.js';
 import { listKeys, prefixStore } from '../io/stores/prefix.js';
-import { itemAt } from '../items.js';
+import { itemAt, present } from '../items.js';
 import type { SeriesControl } from '../service/series.js';
 import { labelsOf } from '../session/loading/load-objects.js';
 import { ImageSeries, type SeriesImage } from '../session/series/image-series.js';
@@ -190,7 +190,7 @@ export class PageSeries {
     await this.series.save();
     const names = await listKeys(this.output);
     const results = await Promise.all(
-      names.map(async (name) => ({ name, bytes: (await this.output.get(name)) as Uint8Array })),
+      names.map(async (name) => ({ name, bytes: present(await this.output.get(name), 'a listed result') })),
     );
     const { zipFiles } = await files();
     this.download('series_results.zip', await zipFiles(results));
@@ -230,7 +230,14 @@ export async function seriesOfFiles(given: readonly File[]): Promise<SeriesInput
   const named = given.filter(({ name }) => chosen.includes(name));
   const { partsOfSets } = await files();
   const all = named.length > 0 ? named : given;
-  const parts = await partsOfSets(chosen, async (name) => blobBytes(given.find((file) => file.name === name) as File));
+  const parts = await partsOfSets(chosen, async (name) =>
+    blobBytes(
+      present(
+        given.find((file) => file.name === name),
+        'a file of the folder',
+      ),
+    ),
+  );
   const images = all.filter(({ name }) => !parts.has(name)).sort((a, b) => naturalOrder(a.name, b.name));
   const others = listFolder(names, 'labels').chosen.filter((name) => !chosen.includes(name));
   const { pairs } = pairNames(

@@ -7,6 +7,7 @@ import type { OpenOptions } from '../io/open-options.js';
 import { nameOfView, type RecordingView, viewOfRecording } from '../io/recording.js';
 import type { RecordingExport } from '../io/results/export-recording.js';
 import type { Store } from '../io/store.js';
+import { present } from '../items.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import type { Tiling } from '../ndimage/blocking.js';
 import type { ImageDisplay } from '../presenter/image/image-display.js';
@@ -232,7 +233,7 @@ export class Workspace {
         embeddings.close();
         return;
       }
-      const annotate = this.annotateWith(parts, model, embeddings, session.state.image!);
+      const annotate = this.annotateWith(parts, model, embeddings, present(session.state.image, 'an open image'));
       const next: OpenedImage = { ...opened, embeddings, channels: given, annotate };
       this.encoding = encoding;
       this.wanted = encoding;

@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import type { ByteSource } from '../io/bytes.js';
+import { membersOf } from '../items.js';
 import type { TaskOptions } from '../task.js';
 import { bytesOf, type ElementType, rowMajor, type StoredTensor, stridedTensor } from './tensor.js';
 
@@ -42,9 +43,9 @@ export async function readSafetensorsFile(
     throw refuse('its header is not JSON', cause);
   }
   const tensors = new Map<string, StoredTensor>();
-  for (const [name, entry] of Object.entries(header as Record<string, unknown>)) {
+  for (const [name, entry] of Object.entries(membersOf(header))) {
     if (name === '__metadata__') continue;
-    const { dtype, shape, data_offsets } = (entry ?? {}) as Record<string, unknown>;
+    const { dtype, shape, data_offsets } = membersOf(entry);
     const type = DTYPES[String(dtype)];
     if (!type)
       throw new SamError('unsupported', `Tensor '${name.slice(0, 100)}' is ${String(dtype)}, which is not read.`);

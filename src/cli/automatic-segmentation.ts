@@ -9,6 +9,7 @@ import { EXPORT_FORMATS, type ExportFormat } from '../io/results/export-formats.
 import { factsForExport } from '../io/results/measured-image.js';
 import { folderStore } from '../io/stores/fs.js';
 import { addLabelsToImage } from '../io/zarr/ome-zarr-writer.js';
+import { defined, isOneOf, tableOf } from '../items.js';
 import { filesKey } from '../model/model-spec.js';
 import type { LabelImage, Tensor } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
@@ -126,10 +127,7 @@ async function run(args: readonly string[]): Promise<number> {
       mirror: { type: 'boolean' },
       refine: { type: 'boolean' },
       rule: { type: 'string' },
-      ...(Object.fromEntries(NUMBERS.map((name) => [name, { type: 'string' }])) as Record<
-        (typeof NUMBERS)[number],
-        { type: 'string' }
-      >),
+      ...tableOf(NUMBERS, () => ({ type: 'string' as const })),
     },
   });
   const folder = values.output_path;
@@ -138,7 +136,7 @@ async function run(args: readonly string[]): Promise<number> {
   const preset = values.preset === undefined ? undefined : oneOf('preset', PRESET_NAMES, values.preset);
   const rule = values.rule === undefined ? undefined : oneOf('rule', INSTANCE_RULES, values.rule);
   const formats = values.format.split(',').map((name): ExportFormat => {
-    if ((EXPORT_FORMATS as readonly string[]).includes(name)) return name as ExportFormat;
+    if (isOneOf(EXPORT_FORMATS, name)) return name;
     throw new UsageError(`--format is one of ${EXPORT_FORMATS.join(', ')}, not "${name}".`);
   });
   const { into_image: intoImage } = values;
@@ -210,21 +208,19 @@ type Numbers = Partial<Record<(typeof NUMBERS)[number], string>>;
 
 function optionsOf(values: Numbers): AutomaticVolumeOptions {
   const value = (name: (typeof NUMBERS)[number]) => numberFlag(name, values[name]);
-  const defined = <T extends object>(object: T) =>
-    Object.fromEntries(Object.entries(object).filter(([, v]) => v !== undefined)) as Partial<T>;
   const thresholds: AutomaticThresholds = defined({
-    centerDistanceThreshold: value('center_distance_threshold') as number,
-    boundaryDistanceThreshold: value('boundary_distance_threshold') as number,
-    foregroundThreshold: value('foreground_threshold') as number,
-    distanceSmoothing: value('distance_smoothing') as number,
-    foregroundSmoothing: value('foreground_smoothing') as number,
-    maxOverlap: value('max_overlap') as number,
-    predIouThresh: value('pred_iou_thresh') as number,
-    stabilityScoreThresh: value('stability_score_thresh') as number,
-    boxNmsThresh: value('box_nms_thresh') as number,
-    minObjectSize: value('min_object_size') as number,
-    maxObjectSize: value('max_object_size') as number,
-    minVisibleShare: value('min_visible_share') as number,
+    centerDistanceThreshold: value('center_distance_threshold'),
+    boundaryDistanceThreshold: value('boundary_distance_threshold'),
+    foregroundThreshold: value('foreground_threshold'),
+    distanceSmoothing: value('distance_smoothing'),
+    foregroundSmoothing: value('foreground_smoothing'),
+    maxOverlap: value('max_overlap'),
+    predIouThresh: value('pred_iou_thresh'),
+    stabilityScoreThresh: value('stability_score_thresh'),
+    boxNmsThresh: value('box_nms_thresh'),
+    minObjectSize: value('min_object_size'),
+    maxObjectSize: value('max_object_size'),
+    minVisibleShare: value('min_visible_share'),
   });
   const floor = (threshold: number | undefined) => (threshold === undefined ? undefined : Math.min(threshold, 0.6));
   return {

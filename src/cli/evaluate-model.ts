@@ -7,6 +7,7 @@ import { type PromptSetting, STANDARD_SETTINGS } from '../evaluation/prompts-fro
 import type { ReportPicture, ScoreRow } from '../evaluation/report.js';
 import { scoreSegmentation } from '../evaluation/segmentation-accuracy.js';
 import { readPlane } from '../io/image.js';
+import { isOneOf } from '../items.js';
 import { toImage } from '../model/intensity.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { threeAxes } from '../ndimage/label.js';
@@ -46,7 +47,7 @@ export interface LabelledFile {
 
 export function parseModes(text: string): EvaluationMode[] {
   return text.split(',').map((name): EvaluationMode => {
-    if ((EVALUATION_MODES as readonly string[]).includes(name)) return name as EvaluationMode;
+    if (isOneOf(EVALUATION_MODES, name)) return name;
     throw new UsageError(`--mode is one of ${EVALUATION_MODES.join(', ')}, not "${name}".`);
   });
 }

@@ -1,4 +1,4 @@
-import { asSamError } from '../errors.js';
+import { asSamError, codeOf, messageOf } from '../errors.js';
 import { VERSION } from '../version.js';
 import { type Command, UsageError } from './command.js';
 
@@ -48,7 +48,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     if (error instanceof UsageError || isParseArgsError(error)) {
       // The options are many, and would push what is wrong out of sight.
       const [synopsis] = command.usage.split('\n\n');
-      console.error(`${(error as Error).message}\n\n${synopsis}\nmicro-sam ${name} --help tells the options.`);
+      console.error(`${messageOf(error)}\n\n${synopsis}\nmicro-sam ${name} --help tells the options.`);
       return 2;
     }
     console.error(asSamError(error).message);
@@ -67,7 +67,7 @@ async function printCommands(): Promise<void> {
 
 /** Thrown by parseArgs of node:util for an unknown flag or a missing value. */
 function isParseArgsError(error: unknown): boolean {
-  return error instanceof TypeError && String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS');
+  return error instanceof TypeError && codeOf(error)?.startsWith('ERR_PARSE_ARGS') === true;
 }
 
 process.exitCode = await main(process.argv.slice(2));

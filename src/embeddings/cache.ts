@@ -1,7 +1,7 @@
 import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { writeGroup } from '../io/zarr/writer.js';
-import { itemAt } from '../items.js';
+import { hasMembers, itemAt, membersOf } from '../items.js';
 import type { EarlyFeatures, Embedding } from '../model/sam-tensors.js';
 import type { Size } from '../ndimage/array.js';
 import type { Tiling } from '../ndimage/blocking.js';
@@ -147,17 +147,17 @@ function storageErrorOnly(error: unknown): SamError {
 /** The root attributes of the embeddings in a store, `undefined` if there are none; for adopting their settings. */
 export async function readAttributes(store: Store): Promise<Readonly<Record<string, unknown>> | undefined> {
   const v3 = await readJson(store, 'zarr.json');
-  if (v3) return (v3.attributes ?? {}) as Record<string, unknown>;
+  if (v3) return membersOf(v3.attributes);
   const v2 = await readJson(store, '.zgroup');
   return v2 && ((await readJson(store, '.zattrs')) ?? {});
 }
 
-async function readJson(store: Store, key: string): Promise<Record<string, unknown> | undefined> {
+async function readJson(store: Store, key: string): Promise<Readonly<Record<string, unknown>> | undefined> {
   const bytes = await store.get(key);
   if (!bytes) return undefined;
   try {
     const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (hasMembers(value) && !Array.isArray(value)) return value;
   } catch {
     // The message below says what to do; the parser's own would not help.
   }

@@ -1,6 +1,7 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { type ImageSource, planeAt, planeCount } from '../io/image.js';
+import { keysOf } from '../items.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import type { Size, TypedArray } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
@@ -139,7 +140,7 @@ export function compareSignatures(
 ): { mismatches: (keyof Signature)[]; warnings: (keyof Signature)[] } {
   const mismatches: (keyof Signature)[] = [];
   const warnings: (keyof Signature)[] = [];
-  for (const key of Object.keys(wanted) as (keyof Signature)[]) {
+  for (const key of keysOf(wanted)) {
     const got = key === 'intensity' ? (stored[key] ?? MICRO_SAM_INTENSITY) : stored[key];
     if (JSON.stringify(got ?? null) === JSON.stringify(wanted[key])) continue;
     const fatal = key in stored || key === 'intensity' ? isFatal(key, got, wanted[key]) : false;

@@ -1,5 +1,5 @@
 import { SamError } from '../errors.js';
-import { itemAt } from '../items.js';
+import { entryOf, itemAt } from '../items.js';
 import type { LabelImage } from '../ndimage/array.js';
 import { labelSizes } from '../ndimage/label.js';
 
@@ -46,13 +46,13 @@ export function overlapsOf(reference: LabelImage, predicted: LabelImage): Overla
     const start = p;
     while (p < a.length && a[p] === idA && b[p] === idB) p++;
     if (idA === 0 || idB === 0) continue;
-    const key = (positionA.get(idA) as number) * idsB.length + (positionB.get(idB) as number);
+    const key = entryOf(positionA, idA) * idsB.length + entryOf(positionB, idB);
     shared.set(key, (shared.get(key) ?? 0) + p - start);
   }
   const pairs = [...shared].map(([key, intersection]): Overlap => {
     const i = Math.floor(key / idsB.length);
     const j = key % idsB.length;
-    const union = (sizesA.get(itemAt(idsA, i)) as number) + (sizesB.get(itemAt(idsB, j)) as number) - intersection;
+    const union = entryOf(sizesA, itemAt(idsA, i)) + entryOf(sizesB, itemAt(idsB, j)) - intersection;
     return { reference: i, predicted: j, intersection, iou: intersection / union };
   });
   pairs.sort((p, q) => q.iou - p.iou || p.reference - q.reference || p.predicted - q.predicted);

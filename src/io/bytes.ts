@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { hasMembers, membersOf } from '../items.js';
 import type { TaskOptions } from '../task.js';
 import { LruCache } from './cache.js';
 
@@ -16,12 +17,7 @@ export interface ByteSource {
 }
 
 export function isByteSource(value: unknown): value is ByteSource {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    typeof (value as ByteSource).read === 'function' &&
-    typeof (value as ByteSource).size === 'number'
-  );
+  return hasMembers(value) && typeof value.read === 'function' && typeof value.size === 'number';
 }
 
 export function memoryBytes(bytes: Uint8Array, name = 'image'): ByteSource {
@@ -37,7 +33,7 @@ export function memoryBytes(bytes: Uint8Array, name = 'image'): ByteSource {
 }
 
 /** A File or Blob, read by slices: a dropped file of many GB is never loaded whole. */
-export function blobBytes(blob: Blob, name = (blob as Partial<File>).name ?? 'image'): ByteSource {
+export function blobBytes(blob: Blob, name = String(membersOf(blob).name ?? 'image')): ByteSource {
   return {
     name,
     size: blob.size,

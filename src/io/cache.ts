@@ -1,3 +1,5 @@
+import { codeOf } from '../errors.js';
+
 /** What an entry costs beside its value, so that very many tiny ones do not fill the memory. */
 const ENTRY_BYTES = 256;
 
@@ -92,5 +94,5 @@ export class LruEntries<Key, Value> extends LruCache<Key, Value> {
 }
 
 function isAbort(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'AbortError' || (error as { code?: unknown }).code === 'cancelled');
+  return error instanceof Error && (error.name === 'AbortError' || codeOf(error) === 'cancelled');
 }

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { SamError } from '../errors.js';
+import { codeOf, SamError } from '../errors.js';
 import { type ByteSource, checkRange } from './bytes.js';
 import { installWebpDecoder } from './formats/webp.js';
 
@@ -29,7 +29,7 @@ export async function fileBytes(file: string): Promise<ByteSource> {
     handle = await open(file, 'r');
   } catch (cause) {
     if (cause instanceof SamError) throw cause;
-    const { code } = cause as NodeJS.ErrnoException;
+    const code = codeOf(cause);
     if (code === 'ENOENT') throw new SamError('not_found', `There is no file ${file}.`, { cause });
     const advice = code === 'ELOOP' ? 'it is a link to itself' : 'check its permissions';
     throw new SamError('storage', `${file} cannot be opened (${code}); ${advice}.`, { cause });

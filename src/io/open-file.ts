@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { hasMembers } from '../items.js';
 import { type ByteSource, blobBytes, isByteSource, memoryBytes } from './bytes.js';
 import { EXTENSIONS, type Format, isCompanionName, leadsIntoZarr } from './folder/file-names.js';
 import { openJpeg } from './formats/jpeg.js';
@@ -40,10 +41,7 @@ export async function openFile(input: Exclude<ImageInput, NdarrayImage>, options
 }
 
 function isStore(value: unknown): value is Store {
-  const store = value as Store;
-  return (
-    typeof store === 'object' && store !== null && typeof store.get === 'function' && typeof store.list === 'function'
-  );
+  return hasMembers(value) && typeof value.get === 'function' && typeof value.list === 'function';
 }
 
 async function openUrl(url: string, options: OpenOptions): Promise<ImageSource> {

@@ -1,3 +1,4 @@
+import { membersOf } from '../items.js';
 import type { Store } from './store.js';
 
 /**
@@ -5,7 +6,7 @@ import type { Store } from './store.js';
  * here was written by a newer program, and is neither read nor written over.
  */
 export function versionOf(json: unknown): number {
-  const { version = 1 } = (typeof json === 'object' && json !== null ? json : {}) as { readonly version?: unknown };
+  const { version } = membersOf(json);
   return typeof version === 'number' ? version : 1;
 }
 

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { entriesOf, present } from '../items.js';
 import type { OnnxModel } from '../onnx/model.js';
 import type { DecoderLayout } from './model-spec.js';
 import type { OrtSession, OrtTensor } from './runtime.js';
@@ -32,7 +33,7 @@ export function namesOf<Role extends string>(
     [inputs, taken],
     [outputs, given],
   ] as const)
-    for (const [role, usual] of Object.entries(known) as [Role, readonly string[]][]) {
+    for (const [role, usual] of entriesOf<Role, readonly string[]>(known)) {
       const candidates = names[role] === undefined ? usual : [names[role]];
       const name = candidates.find((candidate) => own.includes(candidate));
       if (name !== undefined) found[role] = name;
@@ -60,11 +61,14 @@ export async function runByRoles<Role extends string>(
   others: Readonly<Record<string, OrtTensor>>,
 ): Promise<{ readonly masks: OrtTensor; readonly scores: OrtTensor }> {
   const feeds = { ...others };
-  for (const [role, make] of Object.entries(values) as [Role, () => OrtTensor][]) {
+  for (const [role, make] of entriesOf<Role, () => OrtTensor>(values)) {
     const name = names[role];
     if (name !== undefined) feeds[name] = make();
   }
-  const [masks, scores] = [names.masks as string, names.scores as string];
+  const [masks, scores] = [
+    present<string>(names.masks, 'the name of an output'),
+    present<string>(names.scores, 'the name of an output'),
+  ];
   const outputs = await session.run(feeds, [masks, scores]);
   return { masks: outputs[masks], scores: outputs[scores] };
 }

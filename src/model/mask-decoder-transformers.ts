@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { present } from '../items.js';
 import { constantOf, producers } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { imagePositions } from '../onnx/sam/positions.js';
@@ -85,7 +86,7 @@ export class TransformersDecoder implements DecoderGraphs {
     const float = (data: Float32Array, ...shape: number[]) => runtime.tensor('float32', data, shape);
     const values = {
       embedding: () => float(embedding.features.data, ...EMBEDDING_SHAPE),
-      positions: () => this.positions as OrtTensor,
+      positions: () => present(this.positions, 'the encoding of positions'),
       points: () => float(points, 1, batch, count, 2),
       labels: () => runtime.tensor('int64', BigInt64Array.from(labels, BigInt), [1, batch, count]),
       boxes: () => float(boxes, 1, boxes.length / 4, 4),

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { present } from '../items.js';
 import { lengthOf, writeParts } from '../ndimage/array.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { readModel } from '../onnx/read.js';
@@ -94,7 +95,7 @@ export async function createMaskDecoder(
       return new BatchedDecoder(runtime, await openSession(runtime, writeModel(batched)), batch);
     })) ??
     (await attempt('none', async () => new UntouchedDecoder(runtime, await openSession(runtime, bytes))));
-  return decoder as MaskDecoder;
+  return present(decoder, 'a decoder');
 }
 
 const OFFICIAL_INPUTS = ['image_embeddings', 'point_coords', 'point_labels', 'mask_input', 'has_mask_input'];

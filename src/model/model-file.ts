@@ -1,6 +1,7 @@
 import { SamError } from '../errors.js';
 import { httpGet } from '../io/http.js';
 import type { Store } from '../io/store.js';
+import { unshared } from '../ndimage/array.js';
 import { withExternalData } from '../onnx/external-data.js';
 import type { TaskOptions } from '../task.js';
 import type { ModelFile } from './model-spec.js';
@@ -100,7 +101,7 @@ async function problemOf(bytes: Uint8Array, file: ModelFile): Promise<string | u
 /** Hex digest; undefined on pages that are neither https nor localhost, which have no `crypto.subtle`. */
 async function sha256(bytes: Uint8Array): Promise<string | undefined> {
   if (!globalThis.crypto?.subtle) return undefined;
-  const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
+  const digest = await crypto.subtle.digest('SHA-256', unshared(bytes));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

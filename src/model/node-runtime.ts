@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { SamError } from '../errors.js';
+import { messageOf, SamError } from '../errors.js';
 import { counted } from '../items.js';
 import { type FetchOptions, fetchUrl } from './model-file.js';
 import { type During, ortModule, ortRuntime } from './ort-runtime.js';
@@ -33,7 +33,7 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
     try {
       return await nativeRuntime(threads, options.providers ?? ['cpu'], options.during);
     } catch (error) {
-      note = `onnxruntime-node could not be loaded, so the slower wasm build runs: ${(error as Error).message.split('\n')[0]}`;
+      note = `onnxruntime-node could not be loaded, so the slower wasm build runs: ${messageOf(error).split('\n')[0]}`;
     }
   }
   const ort = ortModule(await import('onnxruntime-web/wasm'));
@@ -102,7 +102,7 @@ export async function fetchBytesInNode(url: string, options: FetchOptions = {}):
   } catch (error) {
     options.signal?.throwIfAborted();
     if (error instanceof SamError) throw error;
-    throw new SamError('model_unavailable', `${file} could not be read: ${(error as Error).message}`, { cause: error });
+    throw new SamError('model_unavailable', `${file} could not be read: ${messageOf(error)}`, { cause: error });
   }
 }
 

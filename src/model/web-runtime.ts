@@ -1,3 +1,4 @@
+import { messageOf } from '../errors.js';
 import { counted } from '../items.js';
 import { type GpuDevice, type OrtModule, ortModule, ortRuntime } from './ort-runtime.js';
 import type { OrtRuntime } from './runtime.js';
@@ -59,7 +60,7 @@ async function webgpuRuntime(
     });
     return watched(runtime, ort);
   } catch (error) {
-    reasons.push(`WebGPU did not start (${(error as Error).message})`);
+    reasons.push(`WebGPU did not start (${messageOf(error)})`);
     return undefined;
   }
 }

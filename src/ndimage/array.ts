@@ -1,3 +1,4 @@
+import { keysOf } from '../items.js';
 /**
  * The one data currency: a typed array with a shape, C order, tightly packed (`data.length` is the product of `shape`),
  * so it can be posted to a worker as it is. Coordinates are (y, x) or (z, y, x) everywhere outside `model/` and the
@@ -43,7 +44,7 @@ const CONSTRUCTORS = {
   float64: Float64Array,
 } as const;
 
-export const DTYPES = Object.keys(CONSTRUCTORS) as readonly Dtype[];
+export const DTYPES = keysOf(CONSTRUCTORS);
 
 export type ArrayOf<D extends Dtype> = InstanceType<(typeof CONSTRUCTORS)[D]>;
 
@@ -106,4 +107,13 @@ export function writeParts<T extends Uint8Array | Float32Array>(whole: T, parts:
     at += part.length;
   }
   return whole;
+}
+
+/** The same bytes for functions of the web that take none in memory that threads share. */
+export function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return isUnshared(bytes) ? bytes : bytes.slice();
+}
+
+function isUnshared(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer;
 }

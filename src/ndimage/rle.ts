@@ -1,3 +1,4 @@
+import { entryOf } from '../items.js';
 import type { LabelImage, Size, YX } from './array.js';
 import type { Mask } from './mask.js';
 
@@ -212,7 +213,7 @@ export function masksFromLabels(labels: LabelImage, plane = 0): Map<number, Mask
   const ids = [...index.keys()].sort((a, b) => a - b);
   return new Map(
     ids.map((id) => {
-      const object = index.get(id)!;
+      const object = entryOf(index, id);
       return [id, maskFromSpans(sorted.subarray(begin[object], begin[object + 1]))];
     }),
   );

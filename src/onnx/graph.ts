@@ -1,3 +1,4 @@
+import { present } from '../items.js';
 import { fromHalf } from '../ndimage/half.js';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor } from './model.js';
 import { FLOAT, FLOAT16, INT64 } from './model.js';
@@ -37,7 +38,7 @@ export function removeDeadCode(graph: OnnxGraph): void {
   const kept = new Set<OnnxNode>();
   const open = graph.outputs.map((output) => output.name);
   while (open.length > 0) {
-    const name = open.pop() as string;
+    const name = present(open.pop(), 'a name');
     if (used.has(name)) continue;
     used.add(name);
     const node = made.get(name);

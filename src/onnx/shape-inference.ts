@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { present } from '../items.js';
 import { convAttributes } from './conv-attributes.js';
 import { numberAttribute } from './graph.js';
 import { FLOAT, INT64, MICROSOFT, type OnnxNode } from './model.js';
@@ -86,7 +87,7 @@ const unsqueeze: Rule = (node, [x, input]) => {
   const left = [...x.shape];
   return reshaped(
     x,
-    Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : (left.shift() as number))),
+    Array.from({ length: rank }, (_, axis) => (added.has(axis) ? 1 : present(left.shift(), 'a length'))),
   );
 };
 
@@ -114,7 +115,16 @@ const matMul: Rule = (_, [a, b]) => {
   if (a.shape.length < 2 || b.shape.length < 2 || a.shape.at(-1) !== b.shape.at(-2))
     throw misfit(`Matrices [${a.shape}] and [${b.shape}] cannot be multiplied.`);
   const outer = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  return [{ type: a.type, shape: [...outer, a.shape.at(-2) as number, b.shape.at(-1) as number] }];
+  return [
+    {
+      type: a.type,
+      shape: [
+        ...outer,
+        present(a.shape.at(-2), 'a length of a matrix'),
+        present(b.shape.at(-1), 'a length of a matrix'),
+      ],
+    },
+  ];
 };
 
 const gemm: Rule = (node, [a, b]) => {

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { entryOf } from '../items.js';
 import { type AttributeInput, GraphBuilder, toAttributes } from './builder.js';
 import { removeDeadCode } from './graph.js';
 import { FLOAT, FLOAT16, INT64, type OnnxGraph, type OnnxNode, type OnnxTensor } from './model.js';
@@ -153,7 +154,7 @@ export class ShapedBuilder extends GraphBuilder {
   }
 
   private noted(name: string): string {
-    if (!this.infos.has(name)) this.infos.set(name, infoOfTensor(this.initializers.get(name) as OnnxTensor));
+    if (!this.infos.has(name)) this.infos.set(name, infoOfTensor(entryOf(this.initializers, name)));
     return name;
   }
 

@@ -1,3 +1,4 @@
+import { keysOf } from '../items.js';
 import { COMMAND_LIST, COMMANDS, type CommandGroup, type CommandId } from '../session/commands/commands.js';
 import type { SessionState } from '../session/state.js';
 
@@ -40,7 +41,7 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 const BINDINGS = new Map<string, CommandId>(
-  (Object.keys(COMMANDS) as CommandId[]).flatMap((id) => (COMMANDS[id].keys ?? []).map((key) => [key, id] as const)),
+  keysOf(COMMANDS).flatMap((id) => (COMMANDS[id].keys ?? []).map((key) => [key, id] as const)),
 );
 
 export interface HelpSection {
@@ -63,7 +64,7 @@ const GROUPS: Readonly<Record<CommandGroup, string>> = {
 
 /** What can be done by key or by hand, by group. */
 export function helpModel(): readonly HelpSection[] {
-  return (Object.keys(GROUPS) as CommandGroup[]).flatMap((group) => {
+  return keysOf(GROUPS).flatMap((group) => {
     const entries = COMMAND_LIST.filter((command) => command.group === group && (command.keys || command.gesture)).map(
       ({ keys, gesture, title, tooltip }) => ({ keys: keys ?? [gesture ?? ''], title, tooltip }),
     );

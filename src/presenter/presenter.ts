@@ -95,13 +95,13 @@ export class Presenter {
       this.readout = new Readout(
         () => session.shown,
         options.valuesAt,
-        (text) => viewer.showReadout!(text),
+        async (text) => viewer.showReadout?.(text),
       );
     if (viewer.showSections && options.sections)
       this.sections = new SectionView(
         session,
         {
-          show: (sections) => viewer.showSections!(sections),
+          show: async (sections) => viewer.showSections?.(sections),
           source: options.sections,
           objects: (state) => (this.visible ? sectionObjects(state, this.shuffle) : []),
         },

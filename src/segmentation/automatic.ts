@@ -1,11 +1,12 @@
+import { defined } from '../items.js';
 import type { LabelImage, YX, YXYX } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { generateLabels } from './amg/generate.js';
 import { type AmgOptions, initializeAmg } from './amg/initialize.js';
 import type { AmgState, AmgThresholds } from './amg/state.js';
 import { type ApgOptions, type ApgState, generateApg, initializeApg, type RejectedPoint } from './apg.js';
-import { automaticModes, chooseMode, defined, thresholdsInForce } from './automatic-choices.js';
-import type { ApgThresholds, AutomaticMode, AutomaticThresholds } from './automatic-settings.js';
+import { automaticModes, chooseMode, thresholdsInForce } from './automatic-choices.js';
+import type { AutomaticMode, AutomaticThresholds } from './automatic-settings.js';
 import type { ImageContext, SegmentContext } from './context.js';
 import { eachPlane, type PlaneTask } from './each-plane.js';
 import { generateInstances, labelsOf } from './instances/generate.js';
@@ -235,7 +236,7 @@ function instanceSettings(given: AutomaticThresholds): Partial<InstanceSettings>
 }
 
 function apgThresholds({ predIouThresh, maxOverlap, minObjectSize, maxObjectSize }: AutomaticThresholds) {
-  return defined({ predIouThresh, maxOverlap, minObjectSize, maxObjectSize }) as Partial<ApgThresholds>;
+  return defined({ predIouThresh, maxOverlap, minObjectSize, maxObjectSize });
 }
 
 function amgThresholds(given: AutomaticThresholds & Partial<AmgThresholds>): Partial<AmgThresholds> {
@@ -249,7 +250,7 @@ function amgThresholds(given: AutomaticThresholds & Partial<AmgThresholds>): Par
     maxObjectSize,
     minVisibleShare,
     withBackground,
-  }) as Partial<AmgThresholds>;
+  });
 }
 
 /** Median diameter of the objects in pixels, where a mode measures it. */

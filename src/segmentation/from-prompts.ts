@@ -1,3 +1,4 @@
+import { present } from '../items.js';
 import type { DecodedMasks, Embedding, SamPrompts } from '../model/sam-tensors.js';
 import { groupPrompts } from '../model/transforms.js';
 import { MaskUpsampler } from '../model/upsample.js';
@@ -126,7 +127,7 @@ export async function segmentFromMask(
 function promptFromMask(mask: Mask, size: Size, options: FromMaskOptions = {}): ImagePrompt {
   const { useBox = true, useMask = true, usePoints = false, singlePoint = false, boxExtension = 0 } = options;
   const { softMask = false, maxPoints } = options;
-  const inside = checkImagePrompt({ mask }, size).mask as Mask;
+  const inside = present(checkImagePrompt({ mask }, size).mask, 'the mask');
   const derived = usePoints
     ? pointsFromMask(inside, size, { boxExtension, singlePoint, maxPoints, centred: softMask })
     : undefined;

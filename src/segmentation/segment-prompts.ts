@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
-import type { Size, YXYX } from '../ndimage/array.js';
+import { present } from '../items.js';
+import type { Size } from '../ndimage/array.js';
 import { boxContains } from '../ndimage/boxes.js';
 import type { Mask } from '../ndimage/mask.js';
 import { rasterizePolygon } from '../ndimage/rasterize.js';
@@ -134,7 +135,7 @@ function planBatched(points: readonly PointPrompt[], shapes: readonly Shape[], s
       prompt: { points: [point, ...negatives].map(toPoint) },
     })),
     ...shapes.map((shape) => {
-      const box = shapePrompt(shape, size).box as YXYX;
+      const box = present(shapePrompt(shape, size).box, 'the box');
       const inside = negatives.filter(({ at }) => boxContains(box, at));
       return { prompts: [shape, ...inside], prompt: { box, points: inside.map(toPoint) } };
     }),
@@ -151,6 +152,6 @@ function toPoint({ at, positive }: PointPrompt): PromptPoint {
 function shapePrompt(shape: Shape, size: Size): ImagePrompt {
   if (shape.kind === 'box') return { box: checkImagePrompt({ box: shape.box }, size).box };
   const mask = shape.kind === 'mask' ? shape.mask : rasterizePolygon([shape.ring], size);
-  const inside = checkImagePrompt({ mask }, size).mask as Mask;
+  const inside = present(checkImagePrompt({ mask }, size).mask, 'the mask');
   return { box: inside.box, mask: inside };
 }

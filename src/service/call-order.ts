@@ -1,4 +1,5 @@
 import { asSamError, SamError } from '../errors.js';
+import { membersOf } from '../items.js';
 import { encodeError } from './call.js';
 import { isResultStream } from './result-stream.js';
 
@@ -142,6 +143,5 @@ export class CallOrder {
 }
 
 function taskOf(args: readonly unknown[]): unknown {
-  const options = args.at(-1);
-  return typeof options === 'object' && options !== null ? (options as { task?: unknown }).task : undefined;
+  return membersOf(args.at(-1)).task;
 }

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { asSamError, SamError } from '../errors.js';
 import { isArrayLike } from '../io/rpc-array.js';
-import { itemAt } from '../items.js';
+import { itemAt, membersOf } from '../items.js';
 import { isHandle } from './handle.js';
 import { plainNumbers, scalarOf } from './ndarray.js';
 import { problemOf, unknownName } from './problem.js';
@@ -37,7 +37,7 @@ function parseArguments<Schema extends ArgumentSchema>(
 ): v.InferOutput<Schema> {
   const rest = [...args];
   while (rest.length > 0 && (rest.at(-1) === undefined || rest.at(-1) === null)) rest.pop();
-  const named = isOptions(rest.at(-1)) ? { ...(rest.pop() as Record<string, unknown>) } : {};
+  const named: Record<string, unknown> = isOptions(rest.at(-1)) ? { ...membersOf(rest.pop()) } : {};
   delete named._rkwargs;
   delete named._rintf;
   if (rest.length > positional.length)

@@ -5,6 +5,7 @@ import { micrometres, type PixelSize } from '../io/pixel-size.js';
 import type { IntensityPolicy } from '../model/intensity.js';
 import { MODEL_NAME, MODEL_NAME_RULE, type ModelDeclaration, modelNames, resolveModel } from '../model/registry.js';
 import type { Size } from '../ndimage/array.js';
+import { unshared } from '../ndimage/array.js';
 import type { TaskOptions } from '../task.js';
 import { method } from './call.js';
 import { bytesSchema, tensorSchema } from './image.js';
@@ -72,12 +73,13 @@ const checkpointSchema = v.union(
     v.instance(Blob),
     v.pipe(
       bytesSchema,
-      v.transform((bytes) => new Blob([bytes as Uint8Array<ArrayBuffer>])),
+      v.transform((bytes) => new Blob([unshared(bytes)])),
     ),
     v.pipe(
       tensorSchema,
-      v.check(({ data }) => data instanceof Uint8Array, 'expected uint8'),
-      v.transform(({ data }) => new Blob([data as Uint8Array<ArrayBuffer>])),
+      v.transform(({ data }) => data),
+      v.instance(Uint8Array, 'expected uint8'),
+      v.transform((bytes) => new Blob([unshared(bytes)])),
     ),
   ],
   'expected an address, the name of a published model, a File or its bytes',

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
-import { SamError } from '../errors.js';
-import { FAMILIES, type ModelFamily } from '../model/families.js';
+import { messageOf, SamError } from '../errors.js';
+import { keysOf } from '../items.js';
+import { FAMILIES } from '../model/families.js';
 import { DECODER_FAMILIES } from '../model/model-spec.js';
 import { MODEL_NAME, MODEL_NAME_RULE, type ModelDeclaration } from '../model/registry.js';
 import { problemOf } from './problem.js';
@@ -35,7 +36,7 @@ export const declarationSchema = v.strictObject({
   encoder: v.optional(file),
   decoder: v.optional(file),
   instances: v.optional(file),
-  family: v.optional(v.picklist(Object.keys(FAMILIES) as ModelFamily[])),
+  family: v.optional(v.picklist(keysOf(FAMILIES))),
   encoderInput: v.optional(
     v.strictObject({
       name: v.optional(text),
@@ -92,7 +93,7 @@ export function declarationInJson(json: string, whence: string): ModelDeclaratio
   try {
     value = JSON.parse(json);
   } catch (cause) {
-    throw new SamError('invalid_argument', `${whence} is not JSON: ${(cause as Error).message}.`, { cause });
+    throw new SamError('invalid_argument', `${whence} is not JSON: ${messageOf(cause)}.`, { cause });
   }
   return declarationOf(value, whence);
 }

@@ -1,3 +1,4 @@
+import { membersOf, present } from '../items.js';
 import { encodeError } from './call.js';
 
 /**
@@ -49,8 +50,8 @@ export function resultStream<Result, Item>(
   return {
     async next() {
       while (results.length === 0 && state === 'running') await new Promise<void>((resolve) => readers.push(resolve));
-      if (results.length > 0) return { done: false, value: show(results.shift() as Result) };
-      const { error } = state as { readonly error?: unknown };
+      if (results.length > 0) return { done: false, value: show(present(results.shift(), 'a result')) };
+      const { error } = membersOf(state);
       state = 'done';
       if (error !== undefined) throw encodeError(error);
       return over;

@@ -5,6 +5,7 @@ import type { RecordingView } from '../io/recording.js';
 import type { RecordingFormat } from '../io/results/export-formats.js';
 import type { RecordingExport } from '../io/results/export-recording.js';
 import { toRpcArray } from '../io/rpc-array.js';
+import { isOneOf } from '../items.js';
 import type { YX } from '../ndimage/array.js';
 import { ellipseRing } from '../ndimage/ellipse.js';
 import { pointsAlong, pointsInside } from '../segmentation/points-from-shape.js';
@@ -336,7 +337,7 @@ export function createService(deps: ServiceDeps) {
   });
 }
 
-const isSlot = (name: string): name is TaskSlot => (TASK_SLOTS as readonly string[]).includes(name);
+const isSlot = (name: string): name is TaskSlot => isOneOf(TASK_SLOTS, name);
 
 function settingsOf(given: {
   positive?: boolean;

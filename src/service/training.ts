@@ -4,7 +4,7 @@ import type { ImageSource } from '../io/image.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
 import { readLabelImage } from '../io/results/label-image.js';
-import { itemAt } from '../items.js';
+import { itemAt, keysOf } from '../items.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { MODEL_NAME, MODEL_NAME_RULE, modelNames, resolveModel } from '../model/registry.js';
 import type { Size } from '../ndimage/array.js';
@@ -12,7 +12,7 @@ import type { TaskOptions } from '../task.js';
 import { type AnnotatedData, type AnnotatedImage, annotatedData, SMALLEST } from '../training/annotated.js';
 import { annotatedPlanes } from '../training/annotated-planes.js';
 import { toldApart } from '../training/labelled-image.js';
-import { encoderPart, PRESETS, type Preset, SLOW_STRIPS, TRAINED_PARTS } from '../training/settings.js';
+import { encoderPart, PRESETS, SLOW_STRIPS, TRAINED_PARTS } from '../training/settings.js';
 import { partsOfPreset, type TrainingHost, type TrainingResult } from '../training/training-job.js';
 import { gainsOf, TrainingTask } from '../training/training-task.js';
 import { method } from './call.js';
@@ -48,7 +48,7 @@ const schemas = {
     val_images: v.optional(images),
     val_labels: v.optional(images),
     model_type: v.optional(v.string()),
-    preset: v.optional(v.picklist(Object.keys(PRESETS) as Preset[])),
+    preset: v.optional(v.picklist(keysOf(PRESETS))),
     parts: v.optional(v.pipe(v.array(v.picklist(TRAINED_PARTS)), v.minLength(1))),
     from_scratch: v.optional(v.boolean()),
     partial: v.optional(v.boolean()),

@@ -1,3 +1,4 @@
+import { keysOf, tableOf } from '../items.js';
 import type { SessionState } from './state.js';
 
 /**
@@ -61,7 +62,7 @@ export function isOtherWork(a: SessionState, b: SessionState): boolean {
 }
 
 function named(...fates: Fate[]): Exclude<keyof typeof FIELDS, Structured>[] {
-  const names = Object.keys(FIELDS) as (keyof typeof FIELDS)[];
+  const names = keysOf(FIELDS);
   return names
     .filter((name) => fates.includes(FIELDS[name]))
     .filter((name) => name !== 'layers' && name !== 'settings');
@@ -76,7 +77,7 @@ export function withoutChange(now: SessionState, before: SessionState, after: Se
   return { ...restored(now, before, after, named('place')), settings };
 }
 
-function restored<T extends object>(now: T, before: T, after: T, names = Object.keys(after) as (keyof T)[]): T {
+function restored<T extends object>(now: T, before: T, after: T, names = keysOf(after)): T {
   const changed = names.filter((name) => before[name] !== after[name] && now[name] === after[name]);
-  return { ...now, ...(Object.fromEntries(changed.map((name) => [name, before[name]])) as Partial<T>) };
+  return { ...now, ...tableOf(changed, (name) => before[name]) };
 }

@@ -1,3 +1,4 @@
+import { entriesOf } from '../items.js';
 import type { LayerContent } from './annotator.js';
 import { besideTheHand } from './edits/automatic-landing.js';
 import { layerOf } from './layers.js';
@@ -40,7 +41,7 @@ export class PartialResults {
   /** The state without them, where no others have taken their place. */
   removedFrom(state: SessionState): SessionState {
     const { arriving, ...rest } = state;
-    const all = Object.entries(arriving ?? {}) as [ObjectLayerName, ObjectLayer][];
+    const all = entriesOf<ObjectLayerName, ObjectLayer>(arriving ?? {});
     const left = all.filter(([layer, content]) => this.shown.get(layer) !== content);
     if (left.length === all.length) return state;
     return left.length > 0 ? { ...rest, arriving: Object.fromEntries(left) } : rest;

@@ -1,3 +1,4 @@
+import { entryOf } from '../items.js';
 import type { Weights } from './parameters.js';
 
 /**
@@ -37,9 +38,9 @@ export class AdamW {
     const correction1 = 1 - BETA1 ** this.steps;
     const correction2 = Math.sqrt(1 - BETA2 ** this.steps);
     for (const [name, gradient] of gradients) {
-      const w = this.weights.get(name) as Float32Array;
-      const m = this.first.get(name) as Float32Array;
-      const v = this.second.get(name) as Float32Array;
+      const w = entryOf(this.weights, name);
+      const m = entryOf(this.first, name);
+      const v = entryOf(this.second, name);
       const lr = typeof rate === 'number' ? rate : rate(name);
       const kept = 1 - lr * this.weightDecay;
       // Both sides of the fraction times the second correction: a division less for each weight.

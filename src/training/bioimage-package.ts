@@ -2,6 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { SamError } from '../errors.js';
 import { cellPhantom } from '../io/phantom/phantom.js';
+import { entryOf } from '../items.js';
 import { earlyFeature } from '../model/early-features.js';
 import { toImage } from '../model/intensity.js';
 import type { ModelSpec } from '../model/model-spec.js';
@@ -52,7 +53,7 @@ export async function bioimageFiles(runtime: OrtRuntime, packaged: PackagedModel
     ['test_output.npy', maps],
     ['README.md', text.encode(readme(packaged))],
   ]);
-  const hashOf = (file: string) => bytesToHex(sha256(files.get(file) as Uint8Array));
+  const hashOf = (file: string) => bytesToHex(sha256(entryOf(files, file)));
   return files.set('rdf.yaml', text.encode(yaml(description(packaged, hashOf))));
 }
 
@@ -72,8 +73,7 @@ function wholeGraph({ encoder, instances, model }: PackagedModel): OnnxModel {
   const [s0, s1] = EARLY.map((name) => earlyFeature(encoder, name, model.earlyFeatures?.[name]));
   g.take(encoder.graph, {}, [emb, s0, s1]);
   const shapes = new Map(DECODER_PARAMETERS.map(({ name, shape }) => [name, shape]));
-  const weight = (name: string) =>
-    g.half(`instances/${name}`, shapes.get(name) as number[], toHalf(instances.get(name) as Float32Array));
+  const weight = (name: string) => g.half(`instances/${name}`, entryOf(shapes, name), toHalf(entryOf(instances, name)));
   g.output(MAPS, g.sigmoid(emitLightDecoder(g, { emb, s0, s1, img: halfSize(g, image) }, weight)));
   const whole = g.finish('objects of an image');
   removeDeadCode(whole.graph);

@@ -1,3 +1,4 @@
+import { present } from '../items.js';
 import { SAM_ENCODER_INPUT } from '../model/model-spec.js';
 import { type LabelImage, type Size, type Tensor, tensor } from '../ndimage/array.js';
 import { maxLabel } from '../ndimage/label.js';
@@ -81,9 +82,10 @@ export function planCanvases(
   const waiting = new Map<string, TrainingImage[]>();
   const next = (): TrainingImage => {
     const kind = random.pickWeighted(kinds, kindShares);
-    const queue = waiting.get(kind)?.length ? waiting.get(kind) : random.shuffled(members.get(kind) ?? []);
-    waiting.set(kind, queue as TrainingImage[]);
-    return queue?.pop() as TrainingImage;
+    let queue = waiting.get(kind) ?? [];
+    if (queue.length === 0) queue = random.shuffled(members.get(kind) ?? []);
+    waiting.set(kind, queue);
+    return present(queue.pop(), 'an image of the kind');
   };
   const layouts = random.shuffled(Array.from({ length: count }, (_, index) => layoutOf((index + 0.5) / count, shares)));
   return layouts.map((layout) => {

@@ -1,3 +1,4 @@
+import { entryOf } from '../items.js';
 import { float32Of, type OrtRuntime, type OrtSession, type OrtTensor, type SessionOptions } from '../model/runtime.js';
 import { removeDeadCode } from '../onnx/graph.js';
 import { ShapedBuilder } from '../onnx/shaped-builder.js';
@@ -50,7 +51,7 @@ export class GradientSession {
     const feeds: Record<string, OrtTensor> = { ...batch };
     for (const { name, shape } of this.parameters)
       if (feeds[name] === undefined && this.session.inputNames.includes(name))
-        feeds[name] = this.runtime.tensor('float32', weights.get(name) as Float32Array, shape);
+        feeds[name] = this.runtime.tensor('float32', entryOf(weights, name), shape);
     const outputs = await this.session.run(feeds);
     const gradients = Object.entries(outputs)
       .filter(([name]) => name.startsWith(GRADIENT))

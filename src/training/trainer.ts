@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { entryOf } from '../items.js';
 import type { TaskOptions } from '../task.js';
 import { AdamW, clipGradients } from './adamw.js';
 import type { Gradients } from './gradient-session.js';
@@ -77,7 +78,7 @@ export class Trainer {
     const { averaged, weights, step } = this;
     const decay = Math.min(this.options.average ?? 0, (1 + step) / (10 + step));
     for (const [name, mean] of averaged ?? []) {
-      const now = weights.get(name) as Float32Array;
+      const now = entryOf(weights, name);
       for (let i = 0; i < mean.length; i++) mean[i] += (1 - decay) * (now[i] - mean[i]);
     }
   }
@@ -137,8 +138,6 @@ export function weightsFile(
   weights: Weights,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
-  const tensors = parameters.map(
-    ({ name, shape }) => [name, { shape, data: weights.get(name) as Float32Array }] as const,
-  );
+  const tensors = parameters.map(({ name, shape }) => [name, { shape, data: entryOf(weights, name) }] as const);
   return writeSafetensors({ tensors: new Map(tensors), metadata });
 }

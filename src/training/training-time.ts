@@ -1,3 +1,4 @@
+import { tableOf } from '../items.js';
 import {
   canvasCount,
   ENCODER_PARTS,
@@ -11,7 +12,7 @@ import {
 export type PerPhase = Readonly<Record<TrainingPhase, number>>;
 
 export function perPhase(of: (phase: TrainingPhase) => number): Record<TrainingPhase, number> {
-  return Object.fromEntries(TRAINING_PHASES.map((phase) => [phase, of(phase)])) as Record<TrainingPhase, number>;
+  return tableOf(TRAINING_PHASES, of);
 }
 
 /** Seconds of one of each, and of scoring one image, as measured. */

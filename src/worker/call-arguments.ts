@@ -1,4 +1,5 @@
 import { type ErrorCode, SamError } from '../errors.js';
+import { hasMembers } from '../items.js';
 import type { DecodeOptions, Embedding, SamPrompts } from '../model/sam-tensors.js';
 import type { Tensor } from '../ndimage/array.js';
 import type { CandidateOptions } from './sam-worker.js';
@@ -33,17 +34,16 @@ export function embeddingArgument(value: unknown): SentEmbedding {
     isSize(inputSize, 1024) &&
     isSize(originalSize, 2 ** 31) &&
     (!isGiven(features) || isTensor(features, Float32Array, FEATURES)) &&
-    (!isGiven(early) ||
-      Object.values(record(early, 'invalid_argument', 'early')).every((one) => isTensor(one, Uint16Array))) &&
+    (!isGiven(early) || isEarly(early)) &&
     (!isGiven(levels) || (Array.isArray(levels) && levels.every((one) => isTensor(one, Uint16Array))));
   if (!fits) throw wrong('invalid_argument', 'an embedding of this program', value);
   return {
     id,
     inputSize,
     originalSize,
-    ...(isGiven(features) && { features: features as Embedding['features'] }),
-    ...(isGiven(early) && { early: early as Embedding['early'] }),
-    ...(isGiven(levels) && { levels: levels as Embedding['levels'] }),
+    ...(isGiven(features) && { features }),
+    ...(isGiven(early) && { early }),
+    ...(isGiven(levels) && { levels }),
   };
 }
 
@@ -63,7 +63,7 @@ function promptsArgument(value: unknown, most: number): SamPrompts {
     labels.length === count &&
     (!isGiven(maskInput) || (maskInput instanceof Float32Array && maskInput.length === Number(batch) * MASK));
   if (!fits) throw wrong('invalid_prompt', `at most ${most} prompts whose arrays fit each other`, value);
-  return { coords, labels, batch, points, ...(isGiven(maskInput) && { maskInput: maskInput as Float32Array }) };
+  return { coords, labels, batch, points, ...(isGiven(maskInput) && { maskInput }) };
 }
 
 /** Prompts and options of `decode`. */
@@ -94,7 +94,15 @@ function edgeOptions(value: unknown): DecodeOptions['edges'] {
   throw wrong('invalid_argument', 'edges with the tokens of masks, 0 to 3', value);
 }
 
-function isTensor(value: unknown, type: typeof Float32Array | typeof Uint16Array, length?: number): boolean {
+function isEarly(value: unknown): value is NonNullable<Embedding['early']> {
+  return Object.values(record(value, 'invalid_argument', 'early')).every((one) => isTensor(one, Uint16Array));
+}
+
+function isTensor<T extends Float32Array | Uint16Array>(
+  value: unknown,
+  type: new (length: number) => T,
+  length?: number,
+): value is Tensor<T> {
   const { data, shape } = record(value, 'invalid_argument', 'an array');
   if (!(data instanceof type) || !Array.isArray(shape)) return false;
   return (
@@ -107,7 +115,7 @@ function isSize(value: unknown, most: number): value is [number, number] {
 }
 
 function isCount(value: unknown, most: number): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
 }
 
 function number(value: unknown, name: string): number {
@@ -116,12 +124,12 @@ function number(value: unknown, name: string): number {
 }
 
 /** Absent members arrive as null. */
-function isGiven(value: unknown): boolean {
+function isGiven(value: unknown): value is NonNullable<unknown> {
   return value !== undefined && value !== null;
 }
 
 function record(value: unknown, code: ErrorCode, what: string): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>;
+  if (hasMembers(value)) return value;
   throw wrong(code, what, value);
 }
 

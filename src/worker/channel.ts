@@ -1,5 +1,5 @@
 import { SamError } from '../errors.js';
-import { pack, type TypedArray } from '../ndimage/array.js';
+import { pack, type TypedArray, unshared } from '../ndimage/array.js';
 import { isPlainData, isRecord } from './messages.js';
 import { packMessage, unpackMessage } from './wire.js';
 
@@ -128,7 +128,7 @@ export function socketChannel(socket: SocketLike): Channel {
   return {
     send(message) {
       if (socket.readyState !== OPEN) throw new SamError('worker_lost', 'The connection to the worker is closed.');
-      socket.send(packMessage(message) as Uint8Array<ArrayBuffer>);
+      socket.send(unshared(packMessage(message)));
     },
     onMessage: inbox.open,
     onClose: closed.add,

@@ -1,8 +1,10 @@
 import { asSamError, ERROR_CODES, SamError } from '../errors.js';
+import { membersOf } from '../items.js';
 import type { Progress, TaskOptions } from '../task.js';
 import type { Channel } from './channel.js';
 import { isMessage, type Message, type SentError } from './messages.js';
 import { PROTOCOL } from './sam-worker.js';
+import { letProcessEnd } from './watchful-timer.js';
 
 /**
  * Calls between two ends of this program, over a channel: each end may call the functions that the other offers, cancel its
@@ -115,7 +117,7 @@ export class Connection {
   }
 
   private greet(message: object): void {
-    const { type, protocol } = message as { readonly type?: unknown; readonly protocol?: unknown };
+    const { type, protocol } = membersOf(message);
     if (type === 'hello' && protocol === PROTOCOL) {
       this.pending.get(HELLO)?.resolve(undefined);
       this.pending.delete(HELLO);
@@ -178,7 +180,7 @@ export class Connection {
       else if (this.unanswered++ * interval < allowed) this.send({ type: 'ping' });
       else this.close(`Nothing was heard from the worker for ${Math.round(allowed / 1000)} s.`);
     }, interval);
-    (timer as { unref?(): void }).unref?.(); // in Node, being watchful keeps no process alive
+    letProcessEnd(timer);
     this.channel.onClose(() => clearInterval(timer));
   }
 

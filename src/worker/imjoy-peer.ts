@@ -1,5 +1,6 @@
 import type { RpcConnection } from 'imjoy-rpc/dist/imjoy-rpc.js';
 import { SamError } from '../errors.js';
+import { membersOf } from '../items.js';
 import { allocate, isDtype } from '../ndimage/array.js';
 import type { Channel } from './channel.js';
 import { isRecord } from './messages.js';
@@ -36,7 +37,7 @@ function rpcConnection(channel: Channel, peerId: string, callable: ReadonlySet<u
       const verdict = judge(message, callable);
       if (verdict === 'malformed') channel.close('The other side sent what is not a message of ImJoy.');
       if (verdict !== 'deliver') return;
-      const { type } = message as { readonly type?: unknown };
+      const { type } = membersOf(message);
       for (const handler of [...(handlers.get(String(type)) ?? [])]) handler(message as never);
     });
   const on = (event: string, handler: Handler) => {
@@ -86,7 +87,7 @@ const DEPTH = 16;
 
 /** @param callable names the peer may call: imjoy-rpc alone would follow any path of properties, up to `Function` */
 function judge(message: object, callable: ReadonlySet<unknown>): Verdict {
-  const { type, name, object_id, id, args, promise, api } = message as Readonly<Record<string, unknown>>;
+  const { type, name, object_id, id, args, promise, api } = membersOf(message);
   const judged = (fine: boolean): Verdict => (fine ? 'deliver' : 'malformed');
   switch (type) {
     case 'method':

@@ -1,6 +1,6 @@
-import { asSamError, SamError } from '../errors.js';
+import { asSamError, messageOf, SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
-import { itemAt } from '../items.js';
+import { itemAt, present } from '../items.js';
 import { encoderWithDelta } from '../model/encoder-delta.js';
 import { findCandidates } from '../model/find-candidates.js';
 import { ImageEncoder } from '../model/image-encoder.js';
@@ -190,7 +190,7 @@ class LocalWorker implements SamWorker {
         if (!(error instanceof DeviceLost)) await release(made);
         signal?.throwIfAborted();
         if (last) throw error; // no runtime can use it, so the file is at fault
-        failed.push(`${runtime.provider} is not used: ${(error as Error).message}`);
+        failed.push(`${runtime.provider} is not used: ${messageOf(error)}`);
         continue;
       }
       const model = made as LoadedModel;
@@ -255,8 +255,8 @@ async function loadParts(spec: ModelSpec, options: LoadOptions): Promise<ModelPa
   const loaded = await loadFiles(given, spec.name, options);
   const [whole, delta, ...decoders] = files.map((file) => file && loaded[given.indexOf(file)]);
   return {
-    encoder: delta ? encoderWithDelta(whole as Uint8Array, delta) : (whole as Uint8Array),
-    decoder: decoders[0] as Uint8Array,
+    encoder: delta ? encoderWithDelta(present(whole, 'the encoder'), delta) : present(whole, 'the encoder'),
+    decoder: present(decoders[0], 'the decoder'),
     instances: decoders[1],
   };
 }

@@ -1,3 +1,4 @@
+import { membersOf } from '../items.js';
 import type { Progress } from '../task.js';
 
 /** What goes over a connection (`connection.ts`). The first message of each end is `hello`, and the format of that one stays. */
@@ -25,9 +26,9 @@ const MOST_ARGUMENTS = 16;
 
 /** Any but `hello`, which comes once; of what `isPlainData` has let through. */
 export function isMessage(message: object): message is Message {
-  const { type, id, name, args, progress, error } = message as Readonly<Record<string, unknown>>;
+  const { type, id, name, args, progress, error } = membersOf(message);
   if (type === 'ping' || type === 'pong') return true;
-  if (!Number.isSafeInteger(id) || (id as number) <= 0) return false;
+  if (typeof id !== 'number' || !Number.isSafeInteger(id) || id <= 0) return false;
   switch (type) {
     case 'call':
       return (

@@ -1,4 +1,5 @@
 import { SamError } from '../errors.js';
+import { hasMembers } from '../items.js';
 import {
   DECODER_FAMILIES,
   type DecoderLayout,
@@ -38,7 +39,7 @@ export function modelSpec(value: unknown): ModelSpec {
 
 function modelFile(value: unknown, part: string): ModelFile {
   const { url, bytes, sha256, digest } = record(value, part);
-  if (isGiven(bytes) && !(Number.isSafeInteger(bytes) && (bytes as number) >= 0))
+  if (isGiven(bytes) && !(typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes >= 0))
     throw wrong(`${part}.bytes`, 'a number of bytes', bytes);
   if (isGiven(sha256) && !/^[0-9a-f]{64}$/i.test(String(sha256)))
     throw wrong(`${part}.sha256`, '64 hexadecimal digits', sha256);
@@ -52,11 +53,11 @@ function modelFile(value: unknown, part: string): ModelFile {
 
 function encoderInput(value: unknown): EncoderInput {
   const { name, layout, side, resize, mean, std, output } = record(value, 'encoderInput');
-  if (!Number.isInteger(side) || (side as number) < 16 || (side as number) > LARGEST_SIDE)
+  if (typeof side !== 'number' || !Number.isInteger(side) || side < 16 || side > LARGEST_SIDE)
     throw wrong('encoderInput.side', `16 to ${LARGEST_SIDE} pixels`, side);
   return {
     layout: oneOf(layout, ['nchw', 'hwc']),
-    side: side as number,
+    side,
     resize: oneOf(resize, ['longest-side', 'stretch']),
     mean: colour(mean, 'mean'),
     std: colour(std, 'std'),
@@ -117,7 +118,7 @@ function named(value: unknown, what: string): string {
 }
 
 function record(value: unknown, what: string): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>;
+  if (hasMembers(value)) return value;
   throw wrong(what, 'an object', value);
 }
 

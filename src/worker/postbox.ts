@@ -1,5 +1,6 @@
 import { SamError } from '../errors.js';
 import { type Channel, mailbox, once } from './channel.js';
+import { letProcessEnd } from './watchful-timer.js';
 import { packMessage, unpackMessage } from './wire.js';
 
 /**
@@ -63,7 +64,7 @@ function servedLink(patience: number, silence: number) {
   let abandoned: ReturnType<typeof setTimeout>;
   const watch = () => {
     abandoned = setTimeout(() => closed.fire('The client is no longer heard from.'), silence);
-    (abandoned as { unref?(): void }).unref?.(); // in Node, being watchful keeps no process alive
+    letProcessEnd(abandoned);
   };
   const orThrow = () => {
     if (closed.happened !== undefined) throw new SamError('worker_lost', closed.happened);

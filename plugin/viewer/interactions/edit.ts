@@ -4,8 +4,10 @@ import Polygon from 'ol/geom/Polygon.js';
 import PointerInteraction from 'ol/interaction/Pointer.js';
 import type MapBrowserEvent from 'ol/MapBrowserEvent.js';
 import type VectorSource from 'ol/source/Vector.js';
+import { present } from '../../../src/items.js';
 import { type Extent, extentOf, pair } from '../coordinates.js';
 import { isSpaceHeld } from '../held-space.js';
+import { viewportOf } from '../surfaces.js';
 
 const REACH = 8;
 
@@ -81,7 +83,7 @@ export class EditInteraction extends PointerInteraction {
   override handleMoveEvent(event: MapBrowserEvent<PointerEvent>): void {
     if (isPainting(event)) return;
     const grip = this.#gripAt(event);
-    event.map.getViewport()!.style.cursor = grip ? (grip.corner ? cursorOf(grip.corner) : 'move') : '';
+    viewportOf(event.map).style.cursor = grip ? (grip.corner ? cursorOf(grip.corner) : 'move') : '';
   }
 
   #onSelectOnce(feature: Feature | undefined): void {
@@ -104,7 +106,7 @@ export class EditInteraction extends PointerInteraction {
       if (!geometry) continue;
       const box = geometry instanceof Polygon && isBox(geometry) ? extentOf(geometry.getExtent()) : undefined;
       const corner = box && cornerAt(box, x, y, reach);
-      const edge = geometry instanceof Polygon ? geometry.getLinearRing(0)! : geometry;
+      const edge = geometry instanceof Polygon ? present(geometry.getLinearRing(0), 'the outer ring') : geometry;
       const [nearX, nearY] = pair(edge.getClosestPoint([x, y]));
       const distance = Math.hypot(nearX - x, nearY - y) * (geometry instanceof Point ? 0.5 : 1);
       if (distance < bestDistance) {
@@ -118,7 +120,7 @@ export class EditInteraction extends PointerInteraction {
 
 /** A brush paints over prompts instead of moving them; see PaintInteraction. */
 function isPainting(event: MapBrowserEvent<PointerEvent>): boolean {
-  return event.map.getViewport()!.classList.contains('painting');
+  return viewportOf(event.map).classList.contains('painting');
 }
 
 function isBox(geometry: Polygon): boolean {

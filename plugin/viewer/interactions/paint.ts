@@ -5,6 +5,7 @@ import { isSpaceHeld } from '../held-space.js';
 import { CanvasLayer, type Viewport } from '../layers/canvas-layer.js';
 import type { PaintTool, StrokeEvent, ToolConfig } from '../protocol.js';
 import type { Stage } from '../stage.js';
+import { viewportOf } from '../surfaces.js';
 
 const COLORS: Record<PaintTool, string> = {
   brush: '#3ddc84',
@@ -33,7 +34,7 @@ export class PaintInteraction extends PointerInteraction {
     this.#layer = new CanvasLayer((context, view) => this.#show(context, view));
     this.#layer.setZIndex(10_000);
     stage.map.addLayer(this.#layer);
-    stage.map.getViewport()!.addEventListener('pointerleave', () => {
+    viewportOf(stage.map).addEventListener('pointerleave', () => {
       this.#pointer = undefined;
       this.#layer.changed();
     });
@@ -49,7 +50,7 @@ export class PaintInteraction extends PointerInteraction {
     this.#path = [];
     this.setActive(this.active);
     this.#layer.setVisible(this.active);
-    this.#stage.map.getViewport()!.classList.toggle('painting', this.active);
+    viewportOf(this.#stage.map).classList.toggle('painting', this.active);
   }
 
   override handleDownEvent(event: MapBrowserEvent<PointerEvent>): boolean {

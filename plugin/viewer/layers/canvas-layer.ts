@@ -2,6 +2,7 @@ import Layer from 'ol/layer/Layer.js';
 import type { FrameState } from 'ol/Map.js';
 import { itemAt } from '../../../src/items.js';
 import { pair } from '../coordinates.js';
+import { contextOf } from '../surfaces.js';
 
 /** The part of the map on a canvas: `scale` canvas pixels per image pixel, image coordinate (left, top) at its corner. */
 export interface Viewport {
@@ -63,7 +64,7 @@ export class CanvasLayer extends Layer {
     this.canvas.style.width = `${width / frame.pixelRatio}px`;
     this.canvas.style.height = `${height / frame.pixelRatio}px`;
     this.canvas.style.transform = '';
-    const context = this.canvas.getContext('2d')!;
+    const context = contextOf(this.canvas);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, width, height);
     this.#draw(context, viewport);

@@ -1,6 +1,7 @@
 import { SamError } from '../../../src/errors.js';
 import { isArrayLike, isBoolean, viewRpcArray } from '../../../src/io/rpc-array.js';
 import { itemAt } from '../../../src/items.js';
+import { contextOf } from '../surfaces.js';
 
 /** What `view_image` and `set_image` accept, as pixel values; and values to a canvas under contrast limits. */
 export interface ImagePixels {
@@ -33,7 +34,7 @@ export async function readPixels(data: unknown): Promise<ImagePixels> {
 async function decodePicture(blob: Blob): Promise<ImagePixels> {
   const bitmap = await createImageBitmap(blob);
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = canvas.getContext('2d')!;
+  const context = contextOf(canvas);
   context.drawImage(bitmap, 0, 0);
   const { width, height } = bitmap;
   bitmap.close();
@@ -112,7 +113,7 @@ export function paintPixels(
     canvas.width = width;
     canvas.height = height;
   }
-  const context = canvas.getContext('2d')!;
+  const context = contextOf(canvas);
   // A strip at a time: a picture as large as the image, for each slice that is scrolled over, costs more to clear away.
   const rows = Math.min(height, Math.max(1, Math.floor(STRIP_PIXELS / width)));
   const strip = new ImageData(width, rows);

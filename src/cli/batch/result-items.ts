@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { SamError } from '../../errors.js';
+import { messageOf, SamError } from '../../errors.js';
 import { shortNames } from '../../io/folder/result-names.js';
 import { exportLabels, type LabelExport } from '../../io/results/export.js';
 import type { ExportFormat } from '../../io/results/export-formats.js';
@@ -84,6 +84,6 @@ export function writeWhole(target: string, content: Uint8Array | string): void {
     writeFileSync(unfinished, content);
     renameSync(unfinished, target);
   } catch (cause) {
-    throw new SamError('storage', `${target} cannot be written: ${(cause as Error).message}`, { cause });
+    throw new SamError('storage', `${target} cannot be written: ${messageOf(cause)}`, { cause });
   }
 }

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
-import { SamError } from '../../errors.js';
+import { codeOf, messageOf, SamError } from '../../errors.js';
 import { fileNameOf, foldedName, folderOf } from '../../io/folder/file-names.js';
 import { alternativeNames, isResultName, resultNames } from '../../io/folder/result-names.js';
 import { withoutLogin } from '../../io/http.js';
@@ -278,7 +278,7 @@ function createRecord(folder: string, record: ResultRecord): boolean {
     linkSync(unfinished, target);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if (codeOf(error) === 'EEXIST') return false;
     // A disk without links.
     if (existsSync(target)) return false;
     renameSync(unfinished, target);
@@ -300,7 +300,7 @@ function writeUnfinished(target: string, record: ResultRecord): string {
     if (!statSync(path.dirname(target)).isDirectory()) throw new Error('not a folder');
     writeFileSync(unfinished, JSON.stringify(record, null, 1));
   } catch (cause) {
-    throw new SamError('storage', `${path.dirname(target)} cannot be written: ${(cause as Error).message}`, { cause });
+    throw new SamError('storage', `${path.dirname(target)} cannot be written: ${messageOf(cause)}`, { cause });
   }
   return unfinished;
 }

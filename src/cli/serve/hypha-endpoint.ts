@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import * as v from 'valibot';
 import type { WebSocket } from 'ws';
+import { hasMembers } from '../../items.js';
 import { Peer, type Service } from '../../worker/hypha/peer.js';
 import type { SocketRoute } from './sockets.js';
 
@@ -87,7 +88,7 @@ export class HyphaEndpoint implements SocketRoute {
 /** The part of Hypha's workspace manager that clients ask for when they connect, and to find the service. */
 function manager(peer: Peer, client: string): Service {
   const idOf = (query: unknown) => {
-    const id = typeof query === 'object' && query !== null ? (query as { id?: unknown }).id : query;
+    const id = hasMembers(query) ? query.id : query;
     return String(id)
       .replace(/^.*[:/]/s, '')
       .replace(/@.*$/s, '');

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { codeOf } from '../../errors.js';
 
 /**
  * Which of the servers that share a folder, on one machine or several, gives out the lease of an image: a file that the
@@ -26,7 +27,7 @@ export class LeaseFile {
       await writeFile(this.file, this.content(), { flag: 'wx', mode: 0o600 });
       return true;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (codeOf(error) !== 'EEXIST') throw error;
     }
     const owner = await this.owner();
     if (owner?.server === this.me) return true;
@@ -99,6 +100,6 @@ function isEnded(owner: Owner | undefined): boolean {
     process.kill(owner.pid, 0);
     return false;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+    return codeOf(error) === 'ESRCH';
   }
 }

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PageSettings } from '../../app/page-settings.js';
-import { SamError } from '../../errors.js';
+import { messageOf, SamError } from '../../errors.js';
 import { nameOfFile } from '../../io/node-open.js';
 import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
@@ -160,7 +160,7 @@ export async function startServer(options: ServerOptions): Promise<PageServer> {
       });
       options.log(`The model runs in encoder process ${encoder.pid}`);
     } catch (error) {
-      workerNote = `The model runs in the browser, because its own process did not start: ${(error as Error).message}`;
+      workerNote = `The model runs in the browser, because its own process did not start: ${messageOf(error)}`;
       options.log(workerNote);
     }
   }
@@ -313,6 +313,6 @@ async function prepareFolder(folder: string, { autosaveDir, log }: ServerOptions
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if (autosaveDir === undefined) await chmod(folder, 0o700);
   } catch (error) {
-    log(`${folder} cannot be prepared for your work: ${(error as Error).message}`);
+    log(`${folder} cannot be prepared for your work: ${messageOf(error)}`);
   }
 }

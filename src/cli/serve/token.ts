@@ -2,6 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { messageOf } from '../../errors.js';
 
 /**
  * The secret of the address. It is kept in a file that only the user can read, so that a page which stays open finds the
@@ -16,7 +17,7 @@ export async function serverToken(folder: string, log: (line: string) => void): 
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeSecret(file, token);
   } catch (error) {
-    log(`The key of the address is good for this start only: ${file} cannot be written (${(error as Error).message}).`);
+    log(`The key of the address is good for this start only: ${file} cannot be written (${messageOf(error)}).`);
   }
   return token;
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { SamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
 import { folderStore } from '../../io/stores/fs.js';
+import { keysOf } from '../../items.js';
 import { type ModelSpec, networksOf } from '../../model/model-spec.js';
 import type { TaskOptions } from '../../task.js';
 import type { TrainingImage } from '../../training/labelled-image.js';
@@ -130,7 +131,9 @@ const NAMES: Readonly<Record<keyof Identity, string>> = {
 };
 
 function differences(before: Identity, now: Identity): string[] {
-  return (Object.keys(NAMES) as (keyof Identity)[]).filter((key) => before[key] !== now[key]).map((key) => NAMES[key]);
+  return keysOf(NAMES)
+    .filter((key) => before[key] !== now[key])
+    .map((key) => NAMES[key]);
 }
 
 function listed(names: readonly string[]): string {

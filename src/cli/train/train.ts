@@ -1,6 +1,8 @@
 import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { messageOf } from '../../errors.js';
+import { keysOf } from '../../items.js';
 import { createNodeRuntime } from '../../model/node-runtime.js';
 import { BUILT_IN_MODELS, DEFAULT_MODEL, MODEL_NAME, MODEL_NAME_RULE } from '../../model/registry.js';
 import type { TaskOptions } from '../../task.js';
@@ -13,7 +15,6 @@ import {
   type EncoderPart,
   encoderPart,
   PRESETS,
-  type Preset,
   presetSettings,
   TRAINED_PARTS,
   type TrainedPart,
@@ -217,8 +218,7 @@ function gainReport({ instances, decoder, late, full, lora, points }: TrainedPar
 function partsOf({ parts, segmentation_decoder: style }: Values): Set<TrainedPart> {
   if (parts !== undefined && style !== undefined)
     throw new UsageError('--parts and --segmentation_decoder say the same: give one of them.');
-  if (style !== undefined)
-    return new Set(STYLES[oneOf('segmentation_decoder', Object.keys(STYLES) as (keyof typeof STYLES)[], style)]);
+  if (style !== undefined) return new Set(STYLES[oneOf('segmentation_decoder', keysOf(STYLES), style)]);
   const names = (parts ?? DEFAULT_PARTS).split(',').map((part) => part.trim());
   const unknown = names.find((part) => !TRAINED_PARTS.includes(part as TrainedPart));
   if (unknown !== undefined)
@@ -227,7 +227,7 @@ function partsOf({ parts, segmentation_decoder: style }: Values): Set<TrainedPar
   try {
     encoderPart(named);
   } catch (error) {
-    throw new UsageError(`--parts ${parts}: ${(error as Error).message}`);
+    throw new UsageError(`--parts ${parts}: ${messageOf(error)}`);
   }
   return named;
 }
@@ -255,7 +255,7 @@ function nameOf({ trained_model_name }: Values): string {
 
 function settingsOf(values: Values, seed: number, fromStart: boolean): TrainingSettings {
   const { preset, n_iterations, n_prompt_iterations, n_late_iterations, n_full_iterations, n_canvases } = values;
-  const settings = presetSettings(oneOf('preset', Object.keys(PRESETS) as Preset[], preset), fromStart, { seed });
+  const settings = presetSettings(oneOf('preset', keysOf(PRESETS), preset), fromStart, { seed });
   const whole = (name: string, text: string | undefined, otherwise: number) =>
     text === undefined ? otherwise : wholeNumber(name, text, 1);
   const { instances, decoder, late, full, lora, canvases } = settings;

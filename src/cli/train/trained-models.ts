@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { SamError } from '../../errors.js';
+import { messageOf, SamError } from '../../errors.js';
 import { loadModelFile } from '../../model/model-file.js';
 import { type ModelFile, type ModelSpec, ofMasks } from '../../model/model-spec.js';
 import { fetchBytesInNode } from '../../model/node-runtime.js';
@@ -41,7 +41,7 @@ export function ownModels(log: (line: string) => void): ModelSpec[] {
     try {
       return [findModel(name)];
     } catch (error) {
-      log(`The model ${name} is left out: ${(error as Error).message}`);
+      log(`The model ${name} is left out: ${messageOf(error)}`);
       return [];
     }
   });

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { unshared } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import { type ByteSource, readAll } from '../bytes.js';
 import type { ImageSource } from '../image.js';
@@ -138,7 +139,7 @@ function browserDecoder(): WebpDecoder {
       details: { feature: 'WebP' },
     });
   return async (bytes) => {
-    const blob = new Blob([bytes as Uint8Array<ArrayBuffer>], { type: 'image/webp' });
+    const blob = new Blob([unshared(bytes)], { type: 'image/webp' });
     const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
     const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d', { willReadFrequently: true });
     if (context === null) throw new Error('no canvas');

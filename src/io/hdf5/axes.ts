@@ -1,3 +1,4 @@
+import { membersOf } from '../../items.js';
 import { guessAxes } from '../ndarray.js';
 import { type Attributes, textOf } from './attributes.js';
 
@@ -46,9 +47,9 @@ function* statedAxes(attributes: Attributes): Generator<[attribute: string, keys
 /** The keys of vigra's `{"axes": [{"key": "z", ...}, ...]}`. */
 function axisKeys(json: string): string[] | undefined {
   try {
-    const { axes } = JSON.parse(json) as { axes?: unknown };
+    const { axes } = membersOf(JSON.parse(json));
     if (!Array.isArray(axes)) return undefined;
-    return axes.map((axis) => String((axis as { key?: unknown } | null)?.key));
+    return axes.map((axis) => String(membersOf(axis).key));
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import { itemAt } from '../../items.js';
+import { itemAt, present } from '../../items.js';
 import type { LabelImage, Tensor } from '../../ndimage/array.js';
 import { threeAxes } from '../../ndimage/label.js';
 import type { Mask } from '../../ndimage/mask.js';
@@ -98,7 +98,9 @@ async function volumeRows(labels: LabelImage, options: TableOptions): Promise<Ro
   // Without the distance of the planes no length or volume is known.
   const pixelSize = options.pixelSize?.z === undefined ? undefined : options.pixelSize;
   const unit = unitOf(pixelSize);
-  const scale = pixelSize ? ([pixelSize.z as number, pixelSize.y, pixelSize.x] as const) : ([1, 1, 1] as const);
+  const scale = pixelSize
+    ? ([present(pixelSize.z, 'the distance of planes'), pixelSize.y, pixelSize.x] as const)
+    : ([1, 1, 1] as const);
   const facts = new Map(objects.map((object) => [object.id, object]));
   const masks = new Map<number, Map<number, Mask>>();
   const pooled = new Map<number, Pool[]>();

@@ -1,5 +1,5 @@
 import { SamError } from '../../errors.js';
-import { itemAt } from '../../items.js';
+import { itemAt, present } from '../../items.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import { maxLabel, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
@@ -93,7 +93,7 @@ export interface CtcTracks {
 
 /** Reads a result (`mask*.tif`, `res_track.txt`) or ground truth (`man_track*.tif`, `man_track.txt`), given as files. */
 export async function readCtc(files: readonly NamedBytes[], { signal }: TaskOptions = {}): Promise<CtcTracks> {
-  const named = files.map(({ name, bytes }) => ({ name: name.split('/').pop() as string, bytes }));
+  const named = files.map(({ name, bytes }) => ({ name: present(name.split('/').pop(), 'the name of a file'), bytes }));
   const table = named.find(({ name }) => /^(res|man)_track\.txt$/.test(name));
   const frames = named
     .flatMap(({ name, bytes }) => {

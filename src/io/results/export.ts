@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { present } from '../../items.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import { maxLabel, threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
@@ -160,7 +161,7 @@ async function omeZarr(
 export async function filesOf(store: Store, folder: string): Promise<NamedBytes[]> {
   const keys = await listKeys(store);
   return Promise.all(
-    keys.map(async (key) => ({ name: `${folder}/${key}`, bytes: (await store.get(key)) as Uint8Array })),
+    keys.map(async (key) => ({ name: `${folder}/${key}`, bytes: present(await store.get(key), 'a listed file') })),
   );
 }
 

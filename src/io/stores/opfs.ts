@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { unshared } from '../../ndimage/array.js';
 import type { Store } from '../store.js';
 import { browserStorageError } from './browser-error.js';
 import { checkKey, rangeBounds } from './key.js';
@@ -62,7 +63,7 @@ function directoryStore(root: FileSystemDirectoryHandle, name: string = root.nam
     const [folder, base] = await parentOf(key, true);
     const writable = await (await folder.getFileHandle(base, { create: true })).createWritable();
     try {
-      await writable.write(value as Uint8Array<ArrayBuffer>);
+      await writable.write(unshared(value));
       await writable.close();
     } catch (error) {
       await writable.abort().catch(() => undefined);

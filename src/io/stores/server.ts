@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { unshared } from '../../ndimage/array.js';
 import type { Store } from '../store.js';
 import { checkKey } from './key.js';
 
@@ -58,5 +59,5 @@ export function serverStore({ url, token }: { readonly url: string; readonly tok
  * the network that takes the thread for a second.
  */
 function bodyOf(value: Uint8Array): Blob {
-  return new Blob([value as Uint8Array<ArrayBuffer>]);
+  return new Blob([unshared(value)]);
 }

@@ -1,3 +1,4 @@
+import { present } from '../../items.js';
 import type { Dtype } from '../../ndimage/array.js';
 import { canonicalUnit, type PixelSize } from '../pixel-size.js';
 
@@ -94,7 +95,7 @@ function escapeXml(text: string): string {
 
 function toAscii(text: string, encode: (code: number) => string): string {
   return Array.from(text, (sign) => {
-    const code = sign.codePointAt(0) as number;
+    const code = present(sign.codePointAt(0), 'a character');
     return code >= 32 && code < 127 ? sign : encode(code);
   }).join('');
 }

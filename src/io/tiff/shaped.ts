@@ -1,4 +1,4 @@
-import { itemAt } from '../../items.js';
+import { itemAt, membersOf } from '../../items.js';
 import { sizeOf } from '../../ndimage/array.js';
 import type { TaskOptions } from '../../task.js';
 import type { TiffFile } from './container.js';
@@ -88,7 +88,7 @@ function parseShaped(description: string | undefined): Shaped | undefined {
   if (old !== undefined) return { shape: wholeNumbers(old.split(',').filter(Boolean)) ?? [], ...NOTHING_ELSE };
   if (!description?.startsWith('{')) return undefined;
   try {
-    const { shape, axes, name, truncated } = JSON.parse(description) as Record<string, unknown>;
+    const { shape, axes, name, truncated } = membersOf(JSON.parse(description));
     const lengths = Array.isArray(shape) ? wholeNumbers(shape) : undefined;
     if (lengths === undefined) return undefined;
     const letters = typeof axes === 'string' && axes.length === lengths.length ? axes.toLowerCase() : undefined;

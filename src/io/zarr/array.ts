@@ -1,6 +1,6 @@
 import * as zarr from 'zarrita';
 import { SamError } from '../../errors.js';
-import { itemAt } from '../../items.js';
+import { itemAt, membersOf } from '../../items.js';
 import { sizeOf, type TypedArray } from '../../ndimage/array.js';
 import { halfToFloat, toHalf } from '../../ndimage/half.js';
 import type { ChunkedArray } from '../chunked-region.js';
@@ -158,8 +158,7 @@ function fillBits(fill: unknown, dtype: FileDtype, where: string): number {
 function checkSharding(metadata: Readonly<Record<string, unknown>>, where: string): void {
   const inner = shardingOf(metadata)?.chunk_shape;
   if (inner === undefined) return;
-  const grid = metadata.chunk_grid as { configuration?: { chunk_shape?: unknown } } | undefined;
-  const outer = grid?.configuration?.chunk_shape;
+  const outer = membersOf(membersOf(metadata.chunk_grid).configuration).chunk_shape;
   const whole =
     Array.isArray(outer) &&
     Array.isArray(inner) &&

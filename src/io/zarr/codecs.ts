@@ -1,6 +1,7 @@
 import { Gunzip, Unzlib } from 'fflate';
 import { registry } from 'zarrita';
 import { SamError } from '../../errors.js';
+import { membersOf } from '../../items.js';
 import { bloscContentSize } from '../compression/blosc.js';
 import { inflatePrefix } from '../compression/gzip.js';
 import { checkZstd } from '../compression/zstd.js';
@@ -82,7 +83,7 @@ function limitedV3(codecs: unknown): unknown {
 
 /** @param key where it has its name */
 function renamed(codec: unknown, key: 'id' | 'name'): unknown {
-  const { [key]: said } = (codec ?? {}) as Readonly<Record<string, unknown>>;
+  const { [key]: said } = membersOf(codec);
   const [, before, name] = /^(numcodecs\.)?(.*)$/.exec(String(said)) ?? [];
   return name !== undefined && Object.hasOwn(DECODERS, name)
     ? { ...(codec as object), [key]: `${before ?? ''}${OURS}${name}` }

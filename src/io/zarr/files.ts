@@ -1,3 +1,4 @@
+import { membersOf } from '../../items.js';
 import type { ByteSource } from '../bytes.js';
 import type { Store } from '../store.js';
 import { blobStore } from '../stores/blobs.js';
@@ -7,8 +8,10 @@ import { rootOfKeys } from './keys.js';
 export function zarrOfFiles(files: readonly (Blob | ByteSource)[]): Store | undefined {
   const paths = new Map<string, Blob>();
   for (const file of files)
-    if (file instanceof Blob)
-      paths.set((file as Partial<File>).webkitRelativePath || (file as Partial<File>).name || '', file);
+    if (file instanceof Blob) {
+      const { webkitRelativePath, name } = membersOf(file);
+      paths.set(String(webkitRelativePath || name || ''), file);
+    }
   const root = rootOfKeys([...paths.keys()]);
   if (root === undefined) return undefined;
   const inside = [...paths]

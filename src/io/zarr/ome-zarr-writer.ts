@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { hasMembers } from '../../items.js';
 import type { LabelImage, Tensor, TypedArray } from '../../ndimage/array.js';
 import { threeAxes } from '../../ndimage/label.js';
 import type { TaskOptions } from '../../task.js';
@@ -159,8 +160,8 @@ function halved({ data, shape }: Tensor): Tensor {
 
 const join = (path: string, name: string) => (path === '' ? name : `${path}/${name}`);
 
-const asRecord = (value: unknown): Record<string, unknown> | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+const asRecord = (value: unknown): Readonly<Record<string, unknown>> | undefined =>
+  hasMembers(value) && !Array.isArray(value) ? value : undefined;
 
 async function readJson(store: Store, key: string): Promise<Record<string, unknown> | undefined> {
   const bytes = await store.get(key);

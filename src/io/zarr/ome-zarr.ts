@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { SamError } from '../../errors.js';
+import { hasMembers } from '../../items.js';
 import type { ChannelInfo, ImageSource } from '../image.js';
 import { pixelSizeFrom } from '../pixel-size-of.js';
 
@@ -13,7 +14,7 @@ const Transformations = v.nullish(
 const Axis = v.union([
   v.pipe(
     v.string(),
-    v.transform((name) => ({ name, type: undefined as string | undefined, unit: undefined as string | undefined })),
+    v.transform((name): { name: string; type?: string; unit?: string } => ({ name })),
   ),
   v.object({ name: v.string(), type: v.nullish(v.string()), unit: v.nullish(v.string()) }),
 ]);
@@ -45,7 +46,7 @@ type Attributes = Readonly<Record<string, unknown>>;
 /** The part of a group's attributes that OME-Zarr owns: under `ome` since 0.5, at the top before. */
 export function omeAttributes(attributes: Attributes): Attributes {
   const { ome } = attributes;
-  return typeof ome === 'object' && ome !== null ? (ome as Attributes) : attributes;
+  return hasMembers(ome) ? ome : attributes;
 }
 
 /** The images a group describes; none if it is not an OME-Zarr image. */

@@ -1,4 +1,5 @@
 import * as zarr from 'zarrita';
+import { membersOf } from '../../items.js';
 import type { Store } from '../store.js';
 import { withLimits } from './codecs.js';
 import { parseJson, stringifyJson } from './json.js';
@@ -21,7 +22,7 @@ export function openArray(store: Store, path: string): Promise<zarr.Array<zarr.D
 /** What is no metadata stays as it is: zarrita says what is wrong with it. */
 function limitedMetadata(bytes: Uint8Array, version: 2 | 3): Uint8Array {
   try {
-    const metadata = parseJson(new TextDecoder().decode(bytes)) as Readonly<Record<string, unknown>>;
+    const metadata = membersOf(parseJson(new TextDecoder().decode(bytes)));
     return new TextEncoder().encode(stringifyJson(withLimits(metadata, version)));
   } catch {
     return bytes;

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { SamError } from '../../errors.js';
+import { hasMembers, membersOf } from '../../items.js';
 import type { ReadOptions, Store } from '../store.js';
 import { readNode } from './array.js';
 import { omeAttributes } from './ome-zarr.js';
@@ -22,8 +23,8 @@ const Paths = v.pipe(v.array(v.looseObject({ path: v.string() })), v.minLength(1
  */
 export async function plateFields(store: Store, options: ReadOptions = {}): Promise<PlateField[] | undefined> {
   const node = await readNode(store, '', options);
-  const plate = node && (omeAttributes(node.attributes).plate as { wells?: unknown } | undefined);
-  if (typeof plate !== 'object' || plate === null) return undefined;
+  const plate = node && omeAttributes(node.attributes).plate;
+  if (!hasMembers(plate)) return undefined;
   const wells = v.safeParse(Paths, plate.wells);
   if (!wells.success) throw new SamError('invalid_image', `${store.name} is an OME-Zarr plate that lists no wells.`);
   const fields = await Promise.all(wells.output.map(({ path }) => wellFields(store, path, options)));
@@ -36,7 +37,7 @@ async function wellFields(store: Store, well: string, options: ReadOptions): Pro
     if (error instanceof SamError && error.code === 'invalid_image') return undefined;
     throw error;
   });
-  const { images } = (node ? (omeAttributes(node.attributes).well ?? {}) : {}) as { images?: unknown };
+  const { images } = membersOf(node && omeAttributes(node.attributes).well);
   const parsed = v.safeParse(Paths, images);
   const paths = parsed.success ? parsed.output.map(({ path }) => path) : ['0'];
   const name = well.replaceAll('/', '');

@@ -1,5 +1,5 @@
 import { SamError } from '../../errors.js';
-import { itemAt } from '../../items.js';
+import { itemAt, membersOf } from '../../items.js';
 import { sizeOf } from '../../ndimage/array.js';
 import { elementSize, fromChunks } from '../chunked-image.js';
 import type { ImageSource } from '../image.js';
@@ -167,10 +167,9 @@ async function openOneOfSeveral(
 }
 
 function listedArrays(node: ZarrNode): string[] {
-  const { metadata } = (node.metadata.consolidated_metadata ?? {}) as {
-    metadata?: Record<string, { node_type?: string }>;
-  };
-  return Object.entries(metadata ?? {}).flatMap(([path, child]) => (child?.node_type === 'array' ? [path] : []));
+  const { metadata } = membersOf(node.metadata.consolidated_metadata);
+  const children = Object.entries(membersOf(metadata));
+  return children.flatMap(([path, child]) => (membersOf(child).node_type === 'array' ? [path] : []));
 }
 
 /** Arrays in stores that can be listed; at most some thousand keys are looked at. */

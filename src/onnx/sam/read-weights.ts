@@ -1,3 +1,4 @@
+import { present } from '../../items.js';
 import type { Constant } from '../graph.js';
 import type { OnnxGraph } from '../model.js';
 import { PatternError, PatternReader } from './pattern.js';
@@ -125,7 +126,10 @@ function readSparse(pattern: PatternReader, name: string) {
   for (const term of pattern.terms(name)) {
     const product = pattern.expect(term, 'Mul');
     if (product.inputs.some((input) => pattern.is(input, 'Concat'))) {
-      const encoding = product.inputs.find((input) => pattern.is(input, 'Concat')) as string;
+      const encoding = present(
+        product.inputs.find((input) => pattern.is(input, 'Concat')),
+        'the encoding of points',
+      );
       const angles = pattern.expect(pattern.expect(encoding, 'Concat').inputs[0], 'Sin').inputs[0];
       const projected = pattern.expect(pattern.operands(pattern.expect(angles, 'Mul')).variable, 'MatMul');
       gaussian = pattern.weight(projected.inputs[1], 2 * 128);

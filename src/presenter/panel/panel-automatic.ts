@@ -1,4 +1,4 @@
-import { counted, itemAt } from '../../items.js';
+import { counted, itemAt, present } from '../../items.js';
 import type { YX } from '../../ndimage/array.js';
 import type { RejectedPoint } from '../../segmentation/apg.js';
 import type { AutomaticMode, ThresholdName } from '../../segmentation/automatic-settings.js';
@@ -251,7 +251,7 @@ function sliders(
   { thresholds }: AutomaticStatus,
   ran: NonNullable<AutomaticStatus['ran']>,
 ): AutomaticSlider[] {
-  const [height, width] = state.image!.size;
+  const [height, width] = present(state.image, 'an open image').size;
   const side = Math.ceil(Math.sqrt(height * width));
   const score = (threshold: ThresholdName, title: string, tooltip: string, floor: number) => ({
     threshold,

@@ -1,4 +1,5 @@
-import { SamError } from '../../errors.js';
+import { messageOf, SamError } from '../../errors.js';
+import { entryOf } from '../../items.js';
 import { EMPTY_MASK, maskCentroid } from '../../ndimage/rle.js';
 import { areaOf } from '../../session/layers.js';
 import type { ObjectLayer, ObjectRecord } from '../../session/state.js';
@@ -51,9 +52,9 @@ export function objectTable(
 ): ObjectTable {
   let test: (row: TableRow) => boolean;
   try {
-    test = parseFilter(filter, (row) => intensity(layer.objects.get(row.id) as ObjectRecord));
+    test = parseFilter(filter, (row) => intensity(entryOf(layer.objects, row.id)));
   } catch (error) {
-    return { rows: [], total: layer.objects.size, problem: (error as SamError).message };
+    return { rows: [], total: layer.objects.size, problem: messageOf(error) };
   }
   const rows: TableRow[] = [];
   for (const record of layer.objects.values()) {
@@ -61,7 +62,8 @@ export function objectTable(
     if (test(row)) rows.push(row);
   }
   const { column, descending } = order;
-  if (column !== 'id' || descending) sortBy(rows, column, descending, (row) => intensity(layer.objects.get(row.id)!));
+  if (column !== 'id' || descending)
+    sortBy(rows, column, descending, (row) => intensity(entryOf(layer.objects, row.id)));
   return { rows, total: layer.objects.size };
 }
 

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { entryOf } from '../../items.js';
 import { MaskUpsampler } from '../../model/upsample.js';
 import type { LabelImage, YX, YXYX } from '../../ndimage/array.js';
 import { boxArea, boxIntersection, nonMaximumSuppression } from '../../ndimage/boxes.js';
@@ -217,5 +218,5 @@ export function generateLabels(state: AmgState, thresholds: Partial<AmgThreshold
   for (let p = 0; p < painted.length; p++) painted[p] = renumber[components.data[p]];
   const labels: LabelImage = { data: painted, shape: [height, width] };
   const byId = masksFromLabels(labels);
-  return { labels, objects: objects.map((object) => ({ ...object, mask: byId.get(object.id) as Mask })) };
+  return { labels, objects: objects.map((object) => ({ ...object, mask: entryOf(byId, object.id) })) };
 }

@@ -1,3 +1,4 @@
+import { present } from '../../items.js';
 import type { LabelImage, Size, Tensor, YX, YXYX } from '../../ndimage/array.js';
 import { makeTiling, type Tile } from '../../ndimage/blocking.js';
 import { boxIntersection } from '../../ndimage/boxes.js';
@@ -88,7 +89,10 @@ export function growSeeds(
   }
   return [...spans]
     .sort(([a], [b]) => a - b)
-    .map(([id, list]) => ({ mask: maskFromUnorderedSpans(list), point: deepest.get(id)?.at as YX }));
+    .map(([id, list]) => ({
+      mask: maskFromUnorderedSpans(list),
+      point: present(deepest.get(id)?.at, 'the deepest pixel of an object'),
+    }));
 }
 
 interface Edges {

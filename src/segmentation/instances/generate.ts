@@ -1,3 +1,4 @@
+import { entryOf } from '../../items.js';
 import type { LabelImage, Size, Tensor, YX, YXYX } from '../../ndimage/array.js';
 import { labelComponents } from '../../ndimage/label.js';
 
@@ -109,7 +110,7 @@ function atOnce(state: InstanceState, settings: InstanceSettings, smoothing: Smo
   const seeds = labelComponents(rule.seeds(maps, settings), 'all').labels;
   const labels = watershed(heights, seeds, foregroundMask(maps, settings.foreground));
   const points = deepestPixels(labels, heights);
-  return [...masksFromLabels(labels)].map(([id, mask]) => ({ mask, point: points.get(id) as YX }));
+  return [...masksFromLabels(labels)].map(([id, mask]) => ({ mask, point: entryOf(points, id) }));
 }
 
 interface Remembered {

@@ -1,3 +1,4 @@
+import { present } from '../../items.js';
 import type { Tensor, YXYX } from '../../ndimage/array.js';
 import { halfValues } from '../../ndimage/half.js';
 import type { PixelMaps } from './post-process.js';
@@ -40,7 +41,7 @@ function addTile(
   sums: readonly Float32Array[],
   weights: Float32Array,
 ): void {
-  const [top, left, bottom, right] = common(frame, box) as YXYX;
+  const [top, left, bottom, right] = present(common(frame, box), 'a part in common');
   const [channels, height, width] = maps.shape;
   const rows = taps(top - frame[0], bottom - frame[0], inputSize[0] / ((frame[2] - frame[0]) * cell), height);
   const columns = taps(left - frame[1], right - frame[1], inputSize[1] / ((frame[3] - frame[1]) * cell), width);

@@ -1,3 +1,4 @@
+import { entryOf } from '../../items.js';
 import type { Size } from '../../ndimage/array.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { clipMask, intersectionArea, maskIou } from '../../ndimage/mask-sets.js';
@@ -53,13 +54,13 @@ export async function trackAcrossFrames(
 ): Promise<Track> {
   const projection: ResolvedProjection = { ...projectionOf(options.projection), boxExtension: options.boxExtension };
   const planes = [...annotated.masks.keys()].sort((a, b) => a - b);
-  const marked = planes.filter((plane) => annotated.masks.get(plane)!.area > 0);
+  const marked = planes.filter((plane) => entryOf(annotated.masks, plane).area > 0);
   const [first, last] = [marked[0], marked[marked.length - 1]];
   const run = { annotated, frames, size, segment, projection, options, task };
   const masks = new Map<number, Mask>();
   let end: Track['end'] = { reason: 'end', frame: last };
   if (options.direction === 'backward') {
-    for (const plane of marked) masks.set(plane, annotated.masks.get(plane)!);
+    for (const plane of marked) masks.set(plane, entryOf(annotated.masks, plane));
   } else {
     const bound = planes.find((plane) => plane > last) ?? last;
     end = await follow(run, first, last, 1, annotated.stopUpper ? bound : undefined, masks);
@@ -97,7 +98,7 @@ async function follow(
 ): Promise<Track['end']> {
   const { annotated, frames, size, options, task } = run;
   const motion = new MotionModel(options.motionSmoothing);
-  let previous = annotated.masks.get(start) as Mask;
+  let previous = entryOf(annotated.masks, start);
   const presenceOf = run.projection.useMask
     ? await presenceTest(run.segment, ...largestOf(annotated.masks), run.projection, task, options.scoreDrop)
     : ALWAYS_THERE;

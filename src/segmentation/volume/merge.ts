@@ -1,3 +1,4 @@
+import { entryOf, present } from '../../items.js';
 import type { LabelImage } from '../../ndimage/array.js';
 import { labelComponents, mapLabels } from '../../ndimage/label.js';
 import { MERGE_OPTIONS, type MergeOptions } from './options.js';
@@ -96,7 +97,7 @@ export function greedyAdditiveContraction(nodes: number, edges: readonly Edge[])
   }
   const queue = edges.filter((e) => e.weight > 0).sort((x, y) => x.weight - y.weight);
   while (queue.length > 0) {
-    const { a, b, weight } = queue.pop() as Edge;
+    const { a, b, weight } = present(queue.pop(), 'an edge');
     // Stale: one end was contracted since, or the pair's weight changed.
     if (parent[a] !== a || parent[b] !== b || neighbours[a].get(b) !== weight) continue;
     const [keep, gone] = neighbours[a].size >= neighbours[b].size ? [a, b] : [b, a];
@@ -186,6 +187,6 @@ function relabelWithExtent(labels: LabelImage, minExtent: number): LabelImage {
       last.set(id, z);
     }
   }
-  const kept = [...first].filter(([id, z]) => (last.get(id) as number) - z + 1 >= minExtent);
+  const kept = [...first].filter(([id, z]) => entryOf(last, id) - z + 1 >= minExtent);
   return mapLabels(labels, new Map(kept.map(([id], i) => [id, i + 1])));
 }

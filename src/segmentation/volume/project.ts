@@ -1,3 +1,4 @@
+import { entryOf } from '../../items.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { maskIou, unionMasks } from '../../ndimage/mask-sets.js';
 import type { TaskOptions } from '../../task.js';
@@ -49,7 +50,7 @@ export async function projectThroughVolume(
 ): Promise<ProjectedObject> {
   const projection: ResolvedProjection = { ...projectionOf(options.projection), boxExtension: options.boxExtension };
   const planes = [...annotated.masks.keys()].sort((a, b) => a - b);
-  const maskAt = (plane: number) => annotated.masks.get(plane) as Mask;
+  const maskAt = (plane: number) => entryOf(annotated.masks, plane);
   const marked = planes.filter((plane) => maskAt(plane).area > 0);
   const [lowest, highest] = [marked[0], marked[marked.length - 1]];
   const bounds = boundsOf(annotated, planes, marked, depth);
@@ -192,7 +193,7 @@ async function fillByArea(run: Run, a: number, maskA: Mask, b: number, maskB: Ma
     const [most, least] = [Math.max(maskA.area, maskB.area), Math.min(maskA.area, maskB.area)];
     const expected = most - (most - least) * ((plane - larger) / (smaller - larger)) ** 2;
     const away = ({ area }: Mask) => Math.abs(Math.log((area + 1) / expected));
-    const [fromA, fromB] = [up.get(plane) as Mask, down.get(plane) as Mask];
+    const [fromA, fromB] = [entryOf(up, plane), entryOf(down, plane)];
     run.found(plane, away(fromA) <= away(fromB) ? fromA : fromB);
   }
 }

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { keysOf } from '../../items.js';
 import type { Mask } from '../../ndimage/mask.js';
 import type { TaskOptions } from '../../task.js';
 import type { ScoredMask } from '../scored-mask.js';
@@ -46,7 +47,7 @@ export interface SegmentedSlice extends Pick<ScoredMask, 'mask' | 'predictedIou'
   readonly contrast?: readonly number[];
 }
 
-export const PROJECTION_NAMES = Object.keys(PROJECTIONS) as readonly ProjectionName[];
+export const PROJECTION_NAMES = keysOf(PROJECTIONS);
 
 /** @throws SamError invalid_argument for a name that is none of PROJECTION_NAMES, or a projection that uses nothing */
 export function projectionOf(projection: ProjectionName | Projection): Projection {

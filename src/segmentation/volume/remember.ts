@@ -1,3 +1,4 @@
+import { keysOf } from '../../items.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { masksEqual } from '../../ndimage/rle.js';
 import type { ResolvedProjection, SegmentedSlice, SliceSegmenter } from './projection.js';
@@ -32,5 +33,5 @@ interface Remembered {
 const KEPT = 16;
 
 function sameProjection(a: ResolvedProjection, b: ResolvedProjection): boolean {
-  return (Object.keys(a) as (keyof ResolvedProjection)[]).every((key) => a[key] === b[key]);
+  return keysOf(a).every((key) => a[key] === b[key]);
 }

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { present } from '../../items.js';
 import { tilesMeeting } from '../../ndimage/blocking.js';
 import { defaultGrid } from '../../segmentation/amg/point-grid.js';
 import { AMG_OPTIONS, type AmgState } from '../../segmentation/amg/state.js';
@@ -114,7 +115,7 @@ export class AutomaticPlanes {
 
   /** The network's answers of the plane, from before if they will do. */
   async found(state: SessionState, task: AnnotatorTask): Promise<AutomaticState> {
-    return (await this.answers(state, {}, task)).found!;
+    return present((await this.answers(state, {}, task)).found, 'an answer');
   }
 
   /** What is known of the plane, if a run with these settings would ask nothing further. */

@@ -1,3 +1,4 @@
+import { entryOf } from '../../items.js';
 import type { Mask } from '../../ndimage/mask.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import { samePrompt } from '../edits/prompt-rules.js';
@@ -20,7 +21,7 @@ export function reachOf(
   const marked = [...annotated].flatMap(([plane, { area }]) => (area > 0 ? [plane] : []));
   const isSmaller = (plane: number) => {
     const was = corrected?.get(plane);
-    return was?.projected === true && (annotated.get(plane) as Mask).area <= was.mask.area;
+    return was?.projected === true && entryOf(annotated, plane).area <= was.mask.area;
   };
   const [lowest, highest] = [Math.min(...marked), Math.max(...marked)];
   return {

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { present } from '../../items.js';
 import type { Edit } from '../actions.js';
 import { annotatorKind } from '../annotator.js';
 import * as edits from '../edits/edits.js';
@@ -21,13 +22,13 @@ export function segmentAllTitle(state: SessionState): string {
 const needsObject = (state: SessionState) => {
   const without = needsImage(state);
   if (without) return without;
-  if (state.image!.planes === 1) return 'The image has a single plane.';
+  if (present(state.image, 'an open image').planes === 1) return 'The image has a single plane.';
   const marked = state.prompts.length > 0 || state.layers.current_object.objects.size > 0;
   return marked ? undefined : 'Mark the object in one plane first: click it, or draw a box around it.';
 };
 
 const needsStack = (state: SessionState) =>
-  needsImage(state) ?? (state.image!.planes > 1 ? undefined : 'The image has a single plane.');
+  needsImage(state) ?? (present(state.image, 'an open image').planes > 1 ? undefined : 'The image has a single plane.');
 
 /** To the neighbouring plane; at the ends it stays where it is. */
 function step({ plane, image }: SessionState, by: 1 | -1): Edit {

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { keysOf } from '../../items.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import { NOTHING_HERE } from '../../segmentation/segment-prompts.js';
 import type { Edit } from '../actions.js';
@@ -269,7 +270,7 @@ export function changeSettings(settings: Partial<SessionSettings>): Edit {
           `The threshold is ${preservationThreshold}; it must be between 0 and 1.`,
         );
       const changed = { ...state.settings, ...settings };
-      const names = Object.keys(settings) as (keyof SessionSettings)[];
+      const names = keysOf(settings);
       return names.every((name) => changed[name] === state.settings[name]) ? state : { ...state, settings: changed };
     },
   };

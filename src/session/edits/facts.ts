@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { entryOf } from '../../items.js';
 import type { Edit } from '../actions.js';
 import { changeObjects } from '../layers.js';
 import type { ObjectFacts, ObjectRecord, SessionSettings, SessionState } from '../state.js';
@@ -69,7 +70,7 @@ function withFacts(
 ): SessionState {
   const changes = new Map<number, ObjectRecord>();
   for (const id of ids) {
-    const record = state.layers[layer].objects.get(id) as ObjectRecord;
+    const record = entryOf(state.layers[layer].objects, id);
     const next: Record<string, unknown> = { ...record };
     for (const name of FACTS) {
       const value = change[name];

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { entryOf } from '../../items.js';
 import type { Size, YX } from '../../ndimage/array.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { intersectionArea, subtractMasks, unionMasks } from '../../ndimage/mask-sets.js';
@@ -39,7 +40,7 @@ export function reshapeObjects(how: Reshaping, pixels = 1, given?: ObjectSet): E
       const target = objectsToEdit(state, given);
       let now = state;
       for (const id of target.ids) {
-        const record = now.layers[target.layer].objects.get(id) as ObjectRecord;
+        const record = entryOf(now.layers[target.layer].objects, id);
         const masks = new Map<number, Mask>();
         for (const [plane, mask] of record.masks) {
           const next = withoutOthers(now, target.layer, id, plane, change(mask, size, pixels));
@@ -77,7 +78,7 @@ export function mergeObjects(given?: ObjectSet): Edit {
           const known = masks.get(plane);
           masks.set(plane, known ? unionMasks(known, mask) : mask);
         }
-      const merged = made(objects.get(first) as ObjectRecord, first, masks);
+      const merged = made(entryOf(objects, first), first, masks);
       const after = withObjects(base, layer, [[first, merged], ...others.map((id) => [id, undefined] as const)]);
       const kept = layer === 'auto_segmentation' ? withDismissed(after, others) : after;
       return withSelection(withoutPrompts(kept, layer), { layer, ids: [first] });
@@ -133,8 +134,9 @@ export function splitByHand(path: readonly YX[]): Edit {
       if (reach > CLICK_PX) return splitAlong(path).change(rest);
       const here: Seed = { plane: state.plane, at: start };
       const object = underPoint(state, here);
-      const before = splitSeed && objectAt(state.layers[object.layer], splitSeed.plane, splitSeed.at);
-      return before === object.id ? splitBetween([splitSeed as Seed, here]).change(rest) : { ...rest, splitSeed: here };
+      if (splitSeed && objectAt(state.layers[object.layer], splitSeed.plane, splitSeed.at) === object.id)
+        return splitBetween([splitSeed, here]).change(rest);
+      return { ...rest, splitSeed: here };
     },
   };
 }

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { entryOf, present } from '../../items.js';
 import type { YX } from '../../ndimage/array.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { maskCentroid } from '../../ndimage/rle.js';
@@ -134,7 +135,7 @@ export function divideTrack(id: number, frame: number): Edit {
 
 function endTrack(state: SessionState, graph: TrackGraph, id: number, frame: number): SessionState {
   const next = withGraph(state, 'current_object', graph);
-  const record = next.layers.current_object.objects.get(id)!;
+  const record = entryOf(next.layers.current_object.objects, id);
   const objects = new Map(next.layers.current_object.objects);
   objects.set(id, { ...record, trackEnd: { reason: 'division', frame } });
   return { ...next, layers: { ...next.layers, current_object: layerOf(objects.values()) } };
@@ -309,7 +310,7 @@ function recordOf(
       if (record.projected?.has(frame)) projected.add(frame);
       if (frame === last && Math.max(...record.masks.keys()) === last) trackEnd = record.trackEnd;
     }
-  const { trackEnd: _, ...base } = source!;
+  const { trackEnd: _, ...base } = present(source, 'the object of the masks');
   return { ...base, id, masks, prompts, projected, ...(trackEnd && { trackEnd }) };
 }
 

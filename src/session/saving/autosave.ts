@@ -1,5 +1,6 @@
 import { asSamError, type SamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
+import { present } from '../../items.js';
 import { SAVED_FIELDS } from '../fields.js';
 import type { AnnotationSession } from '../session.js';
 import type { ImageInfo, SessionState } from '../state.js';
@@ -38,7 +39,7 @@ export class Autosave {
     private readonly meanwhile?: Store,
   ) {
     this.written = session.state;
-    this.image = session.state.image as ImageInfo;
+    this.image = present(session.state.image, 'an open image');
     this.reportSaved();
     this.unsubscribe = session.subscribe((state, previous) => this.follow(state, previous));
   }

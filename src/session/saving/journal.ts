@@ -1,7 +1,7 @@
 import { SamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
 import { listKeys } from '../../io/stores/prefix.js';
-import { itemAt } from '../../items.js';
+import { itemAt, present } from '../../items.js';
 import type { ImageInfo, SessionState } from '../state.js';
 import { changeBetween, wholeState } from './change.js';
 import { claimHome, rootOf } from './home.js';
@@ -158,7 +158,7 @@ export class Journal {
 
   /** @returns false if the number was another writer's: the journal is a branch now, without the change */
   private async finishAttempt(before: SessionState): Promise<boolean> {
-    const { sealed, number, to } = this.attempt as NonNullable<Journal['attempt']>;
+    const { sealed, number, to } = present(this.attempt, 'an attempt');
     const key = keyOf(this.root, JOURNAL, number);
     const created = await this.store.create(key, sealed.bytes);
     // Our own value is there if the answer to an earlier attempt was lost.

@@ -1,5 +1,5 @@
 import { crc32c } from '../../io/compression/crc32c.js';
-import { concatBytes } from '../../ndimage/array.js';
+import { concatBytes, unshared } from '../../ndimage/array.js';
 import { parseJson } from './saved-fields.js';
 
 /**
@@ -79,7 +79,7 @@ function checksum(bytes: Uint8Array): string {
 }
 
 async function sha256(bytes: Uint8Array): Promise<string> {
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', unshared(bytes)));
   return [...hash].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

@@ -1,3 +1,4 @@
+import { entryOf } from '../../items.js';
 import type { OrtRuntime, OrtTensor } from '../../model/runtime.js';
 import type { Weights } from '../parameters.js';
 import { StageSession } from './stage-session.js';
@@ -72,7 +73,7 @@ export class EncoderSession {
       if (!gradient) continue;
       const from = index === 0 ? input : (values[this.stages[index - 1].stage.gives] as Float32Array);
       const gradients = await session.gradients(from, { kept: kept[index] }, gradient, weights);
-      for (const { name } of stage.parameters) all.set(name, gradients.get(name) as Float32Array);
+      for (const { name } of stage.parameters) all.set(name, entryOf(gradients, name));
       later = gradients.get(stage.input.name);
     }
     return all;

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { entryOf } from '../../items.js';
 import { FLOAT, type OnnxGraph, type OnnxNode, type OnnxTensor } from '../../onnx/model.js';
 import type { Parameter, Weights } from '../parameters.js';
 import { Random } from '../random.js';
@@ -60,7 +61,7 @@ function adaptedStage(stage: EncoderStage, start: Weights): EncoderStage {
     { name: right(name), shape: [RANK, columns], start: { constant: 0 } },
   ]);
   const initializers = parameters.map(({ name, shape }): OnnxTensor => {
-    const values = start.get(name) as Float32Array;
+    const values = entryOf(start, name);
     return { name, dims: [...shape], type: FLOAT, raw: new Uint8Array(values.slice().buffer) };
   });
   const changed = new Map(matrices.map(({ name }) => [name, `${name}, adapted`]));
@@ -68,7 +69,7 @@ function adaptedStage(stage: EncoderStage, start: Weights): EncoderStage {
     ...stage.graph,
     initializers: [...stage.graph.initializers, ...initializers],
     nodes: [
-      ...matrices.flatMap(({ name }) => adaptation(name, changed.get(name) as string)),
+      ...matrices.flatMap(({ name }) => adaptation(name, entryOf(changed, name))),
       ...stage.graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((each) => changed.get(each) ?? each) })),
     ],
   };
@@ -85,7 +86,7 @@ function adaptation(matrix: string, result: string): OnnxNode[] {
 
 /** A B of one matrix. */
 function product({ name, shape: [rows, columns] }: Parameter, weights: Weights): Float32Array {
-  const [a, b] = [weights.get(left(name)) as Float32Array, weights.get(right(name)) as Float32Array];
+  const [a, b] = [entryOf(weights, left(name)), entryOf(weights, right(name))];
   const all = new Float32Array(rows * columns);
   for (let y = 0; y < rows; y++)
     for (let k = 0; k < RANK; k++)

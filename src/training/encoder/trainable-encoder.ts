@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { entryOf, keysOf } from '../../items.js';
 import { earlyFeature } from '../../model/early-features.js';
 import { type EncoderInput, type ModelSpec, SAM_ENCODER_INPUT } from '../../model/model-spec.js';
 import { fuseGelus } from '../../onnx/fuse-gelu.js';
@@ -54,7 +55,7 @@ export const STAGE_OUTPUTS = {
 } as const satisfies Record<string, readonly number[]>;
 export type StageOutput = keyof typeof STAGE_OUTPUTS;
 
-const ORDER = Object.keys(STAGE_OUTPUTS) as StageOutput[];
+const ORDER = keysOf(STAGE_OUTPUTS);
 
 export type EncoderTraits = Partial<Pick<ModelSpec, 'earlyFeatures' | 'encoderInput'>>;
 
@@ -101,7 +102,7 @@ function stagesOf(
   const constants = stages.flatMap(({ graph }) => graph.initializers);
   const values = new Map(constants.map((tensor) => [tensor.name, tensor]));
   const weights = parameters.map(({ name }) => {
-    const constant = constantOf(values.get(name) as (typeof constants)[number]);
+    const constant = constantOf(entryOf(values, name));
     if (!constant) throw new SamError('unsupported', `The weights ${name} are kept outside of the file.`);
     return [name, constant.data.slice()] as const;
   });

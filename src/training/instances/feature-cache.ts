@@ -1,5 +1,6 @@
 import { SamError } from '../../errors.js';
 import type { Store } from '../../io/store.js';
+import { keysOf, tableOf } from '../../items.js';
 import { halfSizeImage } from '../../model/instance-decoder.js';
 import type { Embedding } from '../../model/sam-tensors.js';
 import { tensor } from '../../ndimage/array.js';
@@ -31,10 +32,10 @@ export const CACHED = {
 export type CachedPart = keyof typeof CACHED;
 export type CanvasFeatures = Readonly<Record<CachedPart, Uint16Array>>;
 
-export const PARTS = Object.keys(CACHED) as CachedPart[];
+export const PARTS = keysOf(CACHED);
 
 export function mapParts<T>(of: (part: CachedPart) => T): Record<CachedPart, T> {
-  return Object.fromEntries(PARTS.map((part) => [part, of(part)])) as Record<CachedPart, T>;
+  return tableOf(PARTS, of);
 }
 
 const BYTES = PARTS.reduce((sum, part) => sum + 2 * lengthOf(part), 0);

@@ -1,3 +1,4 @@
+import { entryOf, tableOf } from '../../items.js';
 import { toHalf } from '../../ndimage/half.js';
 import { constantOf, removeDeadCode } from '../../onnx/graph.js';
 import type { OnnxModel } from '../../onnx/model.js';
@@ -98,15 +99,12 @@ function emitBlock(g: ShapedBuilder, { to, kernel }: Block, parts: string[], wei
 /** The trained decoder as a model of its own, as `InstanceDecoder` takes it: weights in half precision, maps after the sigmoid. */
 export function lightDecoderModel(weights: Weights): OnnxModel {
   const g = new ShapedBuilder();
-  const inputs = Object.fromEntries(
-    DECODER_INPUTS.map((name) => {
-      const { channels, side } = CACHED[name];
-      return [name, g.input(name, [1, channels, side, side])];
-    }),
-  ) as Record<DecoderInput, string>;
+  const inputs = tableOf(DECODER_INPUTS, (name) => {
+    const { channels, side } = CACHED[name];
+    return g.input(name, [1, channels, side, side]);
+  });
   const shapes = new Map(DECODER_PARAMETERS.map(({ name, shape }) => [name, shape]));
-  const weight = (name: string) =>
-    g.half(name, shapes.get(name) as number[], toHalf(weights.get(name) as Float32Array));
+  const weight = (name: string) => g.half(name, entryOf(shapes, name), toHalf(entryOf(weights, name)));
   g.output('maps', g.sigmoid(emitLightDecoder(g, inputs, weight)));
   const model = g.finish('light instance decoder');
   removeDeadCode(model.graph);

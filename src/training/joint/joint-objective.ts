@@ -1,3 +1,4 @@
+import { entryOf } from '../../items.js';
 import type { OrtRuntime } from '../../model/runtime.js';
 import { fromHalf } from '../../ndimage/half.js';
 import { elementCount } from '../../onnx/tensor-info.js';
@@ -202,7 +203,7 @@ export class JointObjective implements Objective {
     const byFeatures = new Map<string, Float32Array>();
     for (const part of changing(this.parts.encoder)) {
       const whole = new Float32Array((given[part] as Float32Array).length);
-      const ofCut = own.get(part) as Float32Array;
+      const ofCut = entryOf(own, part);
       for (const [index, [top, left]] of corners.entries()) addPart(part, whole, { top, left, index }, ofCut);
       byFeatures.set(part, whole);
       own.delete(part);

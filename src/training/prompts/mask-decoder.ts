@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { entryOf } from '../../items.js';
 import { toHalf } from '../../ndimage/half.js';
 import { constantOf } from '../../onnx/graph.js';
 import { FLOAT, FLOAT16, type OnnxModel, type OnnxNode, type OnnxTensor } from '../../onnx/model.js';
@@ -81,7 +82,7 @@ function inFullPrecision(model: OnnxModel): OnnxModel {
   const isCast = ({ op, inputs: [input], outputs: [output] }: OnnxNode) =>
     op === 'Cast' && halves.has(input) && input === halfName(output);
   const full = graph.nodes.filter(isCast).map(({ inputs: [input], outputs: [name] }): OnnxTensor => {
-    const half = halves.get(input) as OnnxTensor;
+    const half = entryOf(halves, input);
     return { name, dims: half.dims, type: FLOAT, raw: bytesOf(valuesOf(half)) };
   });
   const replaced = new Set(full.map(({ name }) => halfName(name)));

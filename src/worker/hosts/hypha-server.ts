@@ -44,18 +44,17 @@ export async function startHyphaWorker(options: HyphaWorkerOptions): Promise<Hyp
   const { server, service = HYPHA_SERVICE, openSocket, log = () => {} } = options;
   const services = new Map([[service, serviceOf(options)]]);
   let { workspace, token } = options;
-  let client: HyphaClient;
   let closed = false;
 
-  const connect = async () => {
-    client = await HyphaClient.connect({ server, workspace, token, services, openSocket, onLost });
-  };
+  const connect = () => HyphaClient.connect({ server, workspace, token, services, openSocket, onLost });
   const onLost = async (reason: string) => {
     log(reason);
     for (let pause = FIRST_PAUSE_MS; !closed; pause = Math.min(LONGEST_PAUSE_MS, 2 * pause)) {
       await new Promise((resolve) => setTimeout(resolve, pause));
       const failure = await connect().then(
-        () => undefined,
+        (again) => {
+          client = again;
+        },
         (error: Error) => error,
       );
       if (!failure) return log('Registered again.');
@@ -63,9 +62,9 @@ export async function startHyphaWorker(options: HyphaWorkerOptions): Promise<Hyp
     }
   };
 
-  await connect();
-  workspace = client!.workspace;
-  token ??= await client!.token(TOKEN_LIFE);
+  let client = await connect();
+  workspace = client.workspace;
+  token ??= await client.token(TOKEN_LIFE);
   const shown = options.token === undefined ? token : undefined;
   return {
     url: formatHyphaAddress({ server, workspace, service, token: shown }),

@@ -1,4 +1,5 @@
 import type { Store } from '../../io/store.js';
+import { isOneOf } from '../../items.js';
 import { createNodeRuntime, fetchBytesInNode, type NodeRuntimeOptions } from '../../model/node-runtime.js';
 import { createLocalWorker } from '../local.js';
 import type { SamWorker, WorkerInfo } from '../sam-worker.js';
@@ -8,7 +9,7 @@ export const DEVICES = ['auto', 'cpu', 'cuda', 'webgpu', 'wasm'] as const;
 export type Device = (typeof DEVICES)[number];
 
 export function isDevice(name: string): name is Device {
-  return (DEVICES as readonly string[]).includes(name);
+  return isOneOf(DEVICES, name);
 }
 
 /** Models in a Node process: directly, and behind a WebSocket (`micro-sam worker`). */

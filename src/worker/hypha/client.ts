@@ -1,5 +1,7 @@
 import { SamError } from '../../errors.js';
+import { unshared } from '../../ndimage/array.js';
 import type { SocketLike } from '../channel.js';
+import { letProcessEnd } from '../watchful-timer.js';
 import { Peer, type Service } from './peer.js';
 
 /**
@@ -77,13 +79,13 @@ export class HyphaClient {
     private readonly options: HyphaClientOptions,
   ) {
     const { services = new Map<string, Service>(), onLost, onService } = options;
-    const send = (message: Uint8Array) => socket.send(message as Uint8Array<ArrayBuffer>);
+    const send = (message: Uint8Array) => socket.send(unshared(message));
     const onEvent = (type: string, data: unknown) => {
       if (type === 'service_added' && isService(data)) onService?.(data);
     };
     this.peer = new Peer({ self: `${info.workspace}/${info.client_id}`, send, services, onEvent });
     this.ping = setInterval(() => socket.send('{"type":"ping"}'), PING_MS);
-    (this.ping as { unref?(): void }).unref?.();
+    letProcessEnd(this.ping);
     socket.addEventListener('message', ({ data }) => {
       if (!(data instanceof ArrayBuffer)) return; // a pong
       try {

@@ -73,5 +73,6 @@ export function piece(parts: Parts, from: number, to: number): Uint8Array {
     if (view.length > 0) found.push(view);
     at += part.length;
   }
-  return found.length === 1 ? (found[0] as Uint8Array) : joined(found);
+  const [first, ...more] = found;
+  return first && more.length === 0 ? first : joined(found);
 }

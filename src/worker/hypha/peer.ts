@@ -1,5 +1,6 @@
 import { decodeMulti } from '@msgpack/msgpack';
 import { SamError } from '../../errors.js';
+import { membersOf, present } from '../../items.js';
 import { lengthOf } from '../../ndimage/array.js';
 import { MessageCache } from './message-cache.js';
 import { joined, type Parts, packed, piece } from './parts.js';
@@ -152,7 +153,7 @@ export class Peer {
     if (fields.with_kwargs && isObject(args.at(-1))) args.push({ ...(args.pop() as object), _rkwargs: true });
     const [, name = '', last = '', ...more] = method.split('.');
     if (method === 'services.built-in.get_service')
-      return this.describe(String(args[0]).split(/[:@]/).at(-1) as string);
+      return this.describe(present(String(args[0]).split(/[:@]/).at(-1), 'the name of a service'));
     if (method === 'services.built-in.ping') return args[0] ?? 'pong';
     if (method.startsWith('services.built-in.message_cache.')) return this.cachePiece(from, more[0] ?? '', args);
     if (method.startsWith('stream.')) return this.streams.read(name, last, from);
@@ -259,7 +260,7 @@ function methodOf(self: string, path: string, name: string) {
 function settle({ resolve, reject, heartbeat }: Waiting, how: string, { args }: Fields): void {
   const [value] = Array.isArray(args) ? args : [];
   if (how === 'heartbeat') heartbeat();
-  else if (how === 'reject') reject(new Error(String((value as Fields | null)?._rvalue ?? value)));
+  else if (how === 'reject') reject(new Error(String(membersOf(value)._rvalue ?? value)));
   else
     try {
       resolve(fromWire(value, notSent));
@@ -283,7 +284,10 @@ function promiseOf({ promise, session, t }: Fields) {
       interval: beat(t),
     };
   if (!isObject(promise)) return {};
-  const of = (name: string) => (isObject(promise[name]) ? String((promise[name] as Fields)._rmethod) : undefined);
+  const of = (name: string) => {
+    const end = promise[name];
+    return isObject(end) ? String(end._rmethod) : undefined;
+  };
   return { resolve: of('resolve'), reject: of('reject'), heartbeat: of('heartbeat'), interval: beat(promise.interval) };
 }
 
@@ -294,7 +298,7 @@ function beat(seconds: unknown): number {
 
 /** Of an event of the server's. */
 function clientOf({ data, client }: Fields): string {
-  const { id = client, workspace } = (isObject(data) ? data : {}) as { id?: unknown; workspace?: unknown };
+  const { id = client, workspace } = membersOf(data);
   return workspace === undefined ? String(id) : `${workspace}/${id}`;
 }
 
