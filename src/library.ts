@@ -2,6 +2,8 @@
  * What the library offers wherever JavaScript runs; `index.ts` adds what needs Node, `browser.ts` what needs a browser. Every
  * name here is stable API, pinned by tests/public-api.test.ts. Coordinates are (y, x) image pixels, arrays are C order.
  */
+
+export type { EmbeddingSource } from './embeddings/embedding-source.js';
 export { type ImageEmbeddings, openEmbeddings } from './embeddings/image-embeddings.js';
 export type { EmbeddingOptions } from './embeddings/options.js';
 export { precomputeEmbeddings } from './embeddings/precompute.js';
@@ -37,7 +39,7 @@ export {
   generateAutomatic,
 } from './segmentation/automatic.js';
 export type { AutomaticMode } from './segmentation/automatic-settings.js';
-export type { EmbeddingSource, SegmentContext } from './segmentation/context.js';
+export type { SegmentContext } from './segmentation/context.js';
 export {
   segmentBatch,
   segmentFromBox,

@@ -5,11 +5,14 @@ import type { ByteSource } from '../io/bytes.js';
 import { fileNameOf } from '../io/folder/file-names.js';
 import type { FileParts } from '../onnx/write-parts.js';
 import type { TaskOptions } from '../task.js';
+import { CARD_FORMAT } from './card-format.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { convertCheckpoint, type EncoderType } from './convert.js';
 
 /** What lies beside the files of an imported model, as `model.json`. */
 export interface ImportCard {
+  /** Of the card (card-format.ts); 1 where it is not said. */
+  readonly format?: number;
   readonly name: string;
   readonly type: EncoderType;
   readonly description: string;
@@ -80,6 +83,7 @@ export async function importCheckpoint(
     told(0);
   }
   const card: ImportCard = {
+    format: CARD_FORMAT,
     name,
     type: converted.type,
     description: options.description ?? `${opened.title ?? fileNameOf(named.name)}, imported from a checkpoint.`,

@@ -3,6 +3,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { CARD_FORMAT, isNewerCard } from '../checkpoints/card-format.js';
 import { type CheckpointPlace, withCheckpointFiles } from '../checkpoints/checkpoint-files.js';
 import {
   IMPORT_CARD,
@@ -59,7 +60,11 @@ export function trainedModels(): string[] {
   return readdirSync(folder).filter((name) => existsSync(path.join(folder, name, IMPORT_CARD)));
 }
 
-/** The imported model in a folder, registered; undefined if there is none. */
+/**
+ * The imported model in a folder, registered; undefined if there is none.
+ *
+ * @throws SamError `model_unavailable` for a card that cannot be read, or that a newer version of this program wrote
+ */
 export function importedModelIn(folder: string): ModelSpec | undefined {
   const file = path.join(folder, IMPORT_CARD);
   if (!existsSync(file)) return undefined;
@@ -69,6 +74,11 @@ export function importedModelIn(folder: string): ModelSpec | undefined {
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a model cannot be read: ${file}.`, { cause });
   }
+  if (isNewerCard(card))
+    throw new SamError(
+      'model_unavailable',
+      `The model in ${folder} was made by a newer version of this program. Use that one, or make the model again here.`,
+    );
   const { name, encoder, encoderDigest, decoder, instances, description, licence } = card;
   const { family, encoderInput, decoderInput, earlyFeatures, defaults } = card.declared ?? {};
   // Cards of trained models name no encoder.
@@ -158,6 +168,7 @@ async function importDeclared(file: string, options: FileImport): Promise<{ card
     const { encoderInput, decoderLayout: decoderInput, description, licence, instances } = spec;
     const { family, earlyFeatures, defaults } = declaration;
     const card: InstalledCard = {
+      format: CARD_FORMAT,
       name,
       description,
       ...(licence !== undefined && { licence }),
@@ -187,7 +198,7 @@ async function intoFolder<Card extends { readonly name: string }>(
   try {
     const card = await make(fileWriter(part));
     const folder = options.folder === undefined ? path.join(parent, card.name) : path.resolve(options.folder);
-    await checkPlace(folder);
+    await checkPlace(folder, card.name);
     await rm(folder, { recursive: true, force: true });
     await rename(part, folder);
     return { card, folder };
@@ -197,9 +208,14 @@ async function intoFolder<Card extends { readonly name: string }>(
   }
 }
 
-/** @throws SamError `invalid_argument` if there is anything but an imported model, which may be replaced */
-async function checkPlace(folder: string): Promise<void> {
+/** @throws SamError `invalid_argument` if there is anything but an imported model of this program's, which may be replaced */
+async function checkPlace(folder: string, name: string): Promise<void> {
   if (!existsSync(folder)) return;
+  if (isOfNewer(folder))
+    throw new SamError(
+      'unsupported',
+      `A newer version of this program keeps a model ${name} here, which stays. Give this one another name.`,
+    );
   const strange = statSync(folder).isDirectory()
     ? readdirSync(folder).find((name) => name !== IMPORT_CARD && !/^(encoder|decoder|instances)\.onnx/.test(name))
     : '';
@@ -230,6 +246,14 @@ function importedCards(): InstalledCard[] {
       return [{ name, source: '' } as InstalledCard]; // it cannot be told from others, and keeps its name
     }
   });
+}
+
+function isOfNewer(folder: string): boolean {
+  try {
+    return isNewerCard(JSON.parse(readFileSync(path.join(folder, IMPORT_CARD), 'utf8')));
+  } catch {
+    return false; // no card, or none that could be read
+  }
 }
 
 /** Writes files piece by piece. */

@@ -1,49 +1,32 @@
 import { SamError } from '../errors.js';
 import { planeCount } from '../io/image.js';
-import { FRAME, type ModelSpec, type ObjectSizes } from '../model/model-spec.js';
-import type { Embedding, InstanceMaps } from '../model/sam-tensors.js';
+import { FRAME } from '../model/model-spec.js';
+import type { InstanceMaps } from '../model/sam-tensors.js';
 import { type IntensityPolicy, intensityKey, resizedSize } from '../model/transforms.js';
-import type { Size, Tensor, YXYX } from '../ndimage/array.js';
-import { makeTiling, type Tiling } from '../ndimage/blocking.js';
+import type { Size } from '../ndimage/array.js';
+import { makeTiling } from '../ndimage/blocking.js';
 import type { TaskOptions } from '../task.js';
 import { type EmbeddingCache, openEmbeddingCache, type Place, readAttributes } from './cache.js';
+import type { EmbeddingSource } from './embedding-source.js';
 import { idOf, KeptEmbeddings, keyOf } from './kept-embeddings.js';
 import type { EmbeddingOptions } from './options.js';
-import { type PlaneBox, PlaneEncoder } from './plane-encoder.js';
+import { PlaneEncoder } from './plane-encoder.js';
 import { chosenIntensity, chosenTiling } from './settings.js';
 import { modelFields, pixelSignature, type Signature, signatureKey, WRITER_VERSION } from './signature.js';
 
+/** What other sources of embeddings may lack. */
+type Always = 'resize' | 'pixels' | 'isReady';
+
 /**
  * The embeddings of one image, made when asked for: first from memory, then from the cache on disk, else by the worker.
- * So 2D images, stacks, and images of any size look alike, and nothing is encoded that nobody looks at. Has the shape of
- * `EmbeddingSource` in segmentation/context.ts.
+ * So 2D images, stacks, and images of any size look alike, and nothing is encoded that nobody looks at.
  */
-export interface ImageEmbeddings {
-  readonly size: Size;
+export interface ImageEmbeddings extends Omit<EmbeddingSource, Always>, Required<Pick<EmbeddingSource, Always>> {
   readonly planes: number;
-  readonly tiling?: Tiling;
-  /** How images and tiles are fitted into the model's square. */
-  readonly resize: ModelSpec['encoderInput']['resize'];
-  /** In pixels, as it was given. */
-  readonly objectDiameter?: number;
-  /** Of the model (`ModelSpec.objectSizes`). */
-  readonly objectSizes?: ObjectSizes;
-  /** Likewise. */
-  readonly pointsByInstances?: boolean;
   readonly signature: Signature;
   readonly intensity: IntensityPolicy;
   /** What a person might want to know: settings taken over from the cache, versions that differ. */
   readonly notices: readonly string[];
-  embedding(at: Place, task?: TaskOptions): Promise<Embedding>;
-  /**
-   * Maps of the objects of a plane or tile, or of any box of a plane, which is encoded for that alone. Absent if the model
-   * has no instance decoder.
-   */
-  instanceMaps?(at: Place | PlaneBox, task?: TaskOptions): Promise<InstanceMaps>;
-  /** The recorded pixels of a part of a plane, of the channels that are encoded: [h, w] or [h, w, c]. */
-  pixels(at: { readonly plane: number; readonly box: YXYX }, task?: TaskOptions): Promise<Tensor>;
-  /** Whether it is in memory or, whole, on disk. */
-  isReady(at: Place): Promise<boolean>;
   /** Encodes in the background, one after the other, what is likely to be asked for next; a request goes first. */
   prefetch(places: readonly Place[]): void;
   /**
@@ -184,6 +167,6 @@ export async function openEmbeddings(options: EmbeddingOptions, task: TaskOption
 }
 
 const isIndex = (value: number | undefined, length: number) =>
-  Number.isInteger(value) && value! >= 0 && value! < length;
+  value !== undefined && Number.isInteger(value) && value >= 0 && value < length;
 
 const isPlainHash = (value: unknown) => typeof value === 'string' && /^[0-9a-f]{40}$/.test(value);

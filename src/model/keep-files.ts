@@ -1,9 +1,10 @@
+import { CARD_FORMAT } from '../checkpoints/card-format.js';
 import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
 import { deleteAll, listKeys } from '../io/stores/prefix.js';
 import type { FileParts } from '../onnx/write-parts.js';
 import type { TaskOptions } from '../task.js';
-import { CARD_FORMAT, CARDS, cardOf, FILES, isOfNewer, type KeptModel, keptModels } from './kept-models.js';
+import { CARDS, cardOf, FILES, isOfNewer, type KeptModel, keptModels } from './kept-models.js';
 
 const PART_BYTES = 16 << 20;
 /** What was left by writing that was cut off is removed after this time, in milliseconds. */

@@ -1,3 +1,4 @@
+import { isNewerCard } from '../checkpoints/card-format.js';
 import type { ImportCard } from '../checkpoints/import-checkpoint.js';
 import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
@@ -22,16 +23,11 @@ export interface KeptModel extends Omit<ImportCard, 'type' | 'half' | 'source' |
   readonly base?: ModelSpec;
   readonly objectSizes?: ObjectSizes;
   readonly pointsByInstances?: boolean;
-  /** Of the card; 1 where it is not said. */
-  readonly format?: number;
   /** Other than of any model of this name before, so that none of its files is taken for theirs. */
   readonly version: string;
   /** Bytes of each file. */
   readonly sizes: Readonly<Record<string, number>>;
 }
-
-/** Of the cards that are written here. Those that a newer program wrote stay, with their files, and are no models here. */
-export const CARD_FORMAT = 1;
 
 /** Name of the store that a browser has for them. */
 export const KEPT_MODELS = 'micro-sam-imported';
@@ -58,17 +54,14 @@ export async function keptModels(store: Store): Promise<KeptModel[]> {
 
 export async function cardOf(store: Store, name: string): Promise<KeptModel | undefined> {
   const card = await readCard(store, name);
-  if (!card || formatOf(card) > CARD_FORMAT) return undefined;
+  if (!card || isNewerCard(card)) return undefined;
   return card.name === name && typeof card.version === 'string' && typeof card.sizes === 'object' ? card : undefined;
 }
 
 /** Whether a newer program keeps a model of this name. */
 export async function isOfNewer(store: Store, name: string): Promise<boolean> {
-  const card = await readCard(store, name);
-  return card !== undefined && formatOf(card) > CARD_FORMAT;
+  return isNewerCard(await readCard(store, name));
 }
-
-const formatOf = ({ format }: KeptModel) => (typeof format === 'number' ? format : 1);
 
 async function readCard(store: Store, name: string): Promise<KeptModel | undefined> {
   const bytes = await store.get(CARDS + name);

@@ -1,4 +1,6 @@
+import type { EmbeddingSource } from '../embeddings/embedding-source.js';
 import { SamError } from '../errors.js';
+import { defined } from '../items.js';
 import { AMG_THRESHOLDS } from './amg/state.js';
 import {
   APG_THRESHOLDS,
@@ -7,7 +9,6 @@ import {
   type AutomaticThresholds,
   type ThresholdName,
 } from './automatic-settings.js';
-import type { EmbeddingSource } from './context.js';
 import { smoothingFor, speckSize } from './instances/post-process.js';
 import { FIRST_SMOOTHING, INSTANCE_SETTINGS } from './instances/state.js';
 
@@ -74,9 +75,4 @@ export function recommendedThresholds(mode: AutomaticMode, recommended: Automati
   if (mode === 'amg') return recommended;
   const { centerDistanceThreshold, boundaryDistanceThreshold, foregroundThreshold } = recommended;
   return defined({ centerDistanceThreshold, boundaryDistanceThreshold, foregroundThreshold });
-}
-
-/** Without what is undefined. */
-export function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never;
 }

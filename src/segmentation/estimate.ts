@@ -1,9 +1,9 @@
+import type { EmbeddingSource } from '../embeddings/embedding-source.js';
 import type { YXYX } from '../ndimage/array.js';
 import { tilesMeeting } from '../ndimage/blocking.js';
 import type { Pace } from '../worker/pace.js';
 import { defaultGrid } from './amg/point-grid.js';
 import type { AutomaticMode } from './automatic-settings.js';
-import type { EmbeddingSource } from './context.js';
 
 /** How much the network has to do for an automatic segmentation, and how long that will take. */
 export interface AutomaticWork {

@@ -1,9 +1,9 @@
+import type { EmbeddingSource } from '../embeddings/embedding-source.js';
 import type { ObjectSizes } from '../model/model-spec.js';
 import { maskToLogits, type ObjectPrompt } from '../model/transforms.js';
 import type { Size } from '../ndimage/array.js';
 import type { Mask } from '../ndimage/mask.js';
 import type { TaskOptions } from '../task.js';
-import type { EmbeddingSource } from './context.js';
 import { instanceAt } from './instances/instance-at.js';
 import type { ScoredMask } from './scored-mask.js';
 import { agreeingFirst, inStatedBox, likelyObjects } from './stated-size.js';

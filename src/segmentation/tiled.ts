@@ -1,3 +1,4 @@
+import type { EmbeddingSource } from '../embeddings/embedding-source.js';
 import { SamError } from '../errors.js';
 import { maskToLogits, type ObjectPrompt } from '../model/transforms.js';
 import type { Size, YX, YXYX } from '../ndimage/array.js';
@@ -6,7 +7,6 @@ import { boxArea, boxCentre, boxContains, boxIntersection } from '../ndimage/box
 import type { Mask } from '../ndimage/mask.js';
 import { cropMask } from '../ndimage/mask-sets.js';
 import { maskCentroid, translateMask } from '../ndimage/rle.js';
-import type { EmbeddingSource } from './context.js';
 import type { ImagePrompt } from './image-prompt.js';
 import { softenEdge } from './soft-mask.js';
 

@@ -1,5 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { CARD_FORMAT } from '../checkpoints/card-format.js';
 import type { ObjectSizes } from '../model/model-spec.js';
 import { writeModel } from '../onnx/write.js';
 import { lightDecoderModel } from './instances/light-decoder.js';
@@ -10,6 +11,8 @@ import type { TrainedParts } from './train-parts.js';
 
 /** What a trained model consists of: the trained parts as ONNX files, and a card that says what they are. */
 export interface ModelCard {
+  /** Of the card (checkpoints/card-format.ts); 1 where it is not said. */
+  readonly format?: number;
   readonly name: string;
   /** The model that the other parts are of: its name, or the folder of a trained one. */
   readonly base: string;
@@ -73,6 +76,7 @@ export function trainedFiles(
     return { file, sha256: digest, started: started[part], step, steps: settings[part].steps, accuracy, before };
   };
   const card: ModelCard = {
+    format: CARD_FORMAT,
     ...about,
     ...(objectSizes && { objectSizes }),
     ...(points && { points }),

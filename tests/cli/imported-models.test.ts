@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { importedModels, importModel, removeImported } from '../../src/cli/imported-models.js';
+import { importedModel, importedModels, importModel, removeImported } from '../../src/cli/imported-models.js';
 import { scriptClient } from '../../src/cli/serve/script-client.js';
 import { ServedFiles } from '../../src/cli/serve/served-files.js';
 import { servedModel } from '../../src/cli/serve/server.js';
@@ -83,6 +83,21 @@ describe('imported models', function () {
     assert.equal(findModel('vit_b_lm').defaults?.centerDistanceThreshold, 0.4);
     const half = statSize(at('data', 'micro-sam', 'imported', 'vit_b_lm', 'encoder.onnx'));
     assert.ok(half < 0.55 * whole, `${half} of ${whole} bytes`);
+  });
+
+  it('say of which version their card is; one of a newer program is neither read nor replaced', async () => {
+    const file = at('data', 'micro-sam', 'imported', 'my_cells', 'model.json');
+    const text = readFileSync(file, 'utf8');
+    const { format, ...first } = JSON.parse(text);
+    assert.equal(format, 1);
+    writeFileSync(file, JSON.stringify(first));
+    assert.equal(importedModel('my_cells')?.name, 'my_cells');
+    const newer = JSON.stringify({ ...first, format: 2 });
+    writeFileSync(file, newer);
+    assert.throws(() => importedModel('my_cells'), { code: 'model_unavailable', message: /newer version/ });
+    await assert.rejects(importModel(at('my_cells', 'best.pt')), { code: 'unsupported', message: /newer version/ });
+    assert.equal(readFileSync(file, 'utf8'), newer);
+    writeFileSync(file, text);
   });
 
   it('stand with their addresses for the page of a server, however they were made', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import * as zarr from 'zarrita';
+import type { EmbeddingSource } from '../../src/embeddings/embedding-source.js';
 import { openEmbeddings } from '../../src/embeddings/image-embeddings.js';
 import type { EmbeddingOptions } from '../../src/embeddings/options.js';
 import { precomputeEmbeddings } from '../../src/embeddings/precompute.js';
@@ -13,7 +14,6 @@ import { writeArray, writeGroup } from '../../src/io/zarr/writer.js';
 import { zarritaStore } from '../../src/io/zarr/zarrita-store.js';
 import { tensor } from '../../src/ndimage/array.js';
 import { fromHalf } from '../../src/ndimage/half.js';
-import type { EmbeddingSource } from '../../src/segmentation/context.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { filledAfter } from '../support/faulty-store.js';
 import { HASH_MODEL, hashEncoder } from '../support/hash-encoder.js';

@@ -1,7 +1,7 @@
+import type { EmbeddingSource } from '../../src/embeddings/embedding-source.js';
 import { toImage } from '../../src/model/intensity.js';
 import { fetchBytesInNode } from '../../src/model/node-runtime.js';
 import type { Size, Tensor } from '../../src/ndimage/array.js';
-import type { EmbeddingSource } from '../../src/segmentation/context.js';
 import { createLocalWorker } from '../../src/worker/local.js';
 import type { SamWorker } from '../../src/worker/sam-worker.js';
 import { sharedRuntime } from './real-worker.js';

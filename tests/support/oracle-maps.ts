@@ -1,10 +1,10 @@
+import type { EmbeddingSource } from '../../src/embeddings/embedding-source.js';
 import type { InstanceMaps } from '../../src/model/sam-tensors.js';
 import { resizedSize } from '../../src/model/transforms.js';
 import { type LabelImage, type Size, type Tensor, tensor, type YXYX } from '../../src/ndimage/array.js';
 import type { Tiling } from '../../src/ndimage/blocking.js';
 import { distanceTransform } from '../../src/ndimage/distance.js';
 import { masksFromLabels, maskToBitmap } from '../../src/ndimage/rle.js';
-import type { EmbeddingSource } from '../../src/segmentation/context.js';
 import { resizeBilinear } from './resize-bilinear.js';
 
 /**

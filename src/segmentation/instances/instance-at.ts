@@ -1,11 +1,11 @@
 import type { Place } from '../../embeddings/cache.js';
+import type { EmbeddingSource } from '../../embeddings/embedding-source.js';
 import { LruCache } from '../../io/cache.js';
 import type { InstanceMaps } from '../../model/sam-tensors.js';
 import type { LabelImage, Size, YX } from '../../ndimage/array.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { maskFromLabels } from '../../ndimage/rle.js';
 import type { TaskOptions } from '../../task.js';
-import type { EmbeddingSource } from '../context.js';
 import { generateInstances, labelsOf, medianDiameter } from './generate.js';
 import { tileOf } from './initialize.js';
 import { type InstanceState, MICRO_SAM_SETTINGS } from './state.js';

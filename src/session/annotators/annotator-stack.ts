@@ -1,8 +1,8 @@
+import type { EmbeddingSource } from '../../embeddings/embedding-source.js';
 import { SamError } from '../../errors.js';
 import type { YX } from '../../ndimage/array.js';
 import type { Mask } from '../../ndimage/mask.js';
 import { EMPTY_MASK } from '../../ndimage/rle.js';
-import type { EmbeddingSource } from '../../segmentation/context.js';
 import { isNearEdge } from '../../segmentation/correct-mask.js';
 import type { Prompt } from '../../segmentation/prompts.js';
 import type { ScoredMask } from '../../segmentation/scored-mask.js';
