@@ -25,7 +25,6 @@ import type { Extent } from '../viewer/coordinates.js';
 import type { ChannelChange, ChannelControl, StrokeEvent, ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
 import { extentToBox, toYX } from './geometry.js';
-import { remoteConfig } from './image.js';
 import { Scene } from './scene.js';
 import { SectionPictures } from './section-pictures.js';
 import { CommandWidget, PlaneSlider } from './widgets.js';
@@ -156,7 +155,7 @@ export class KaibuViewer implements Viewer {
   showLargeImage(name: string, size: Size, render: PlaneRenderer): Promise<void> {
     return this.#do(async () => {
       if (this.#scene?.shows(name, size)) return this.#scene.rerender(render);
-      await this.#build(name, size, (scene) => scene.addRendered(remoteConfig, render));
+      await this.#build(name, size, (scene) => scene.addRendered(render));
     });
   }
 

@@ -8,7 +8,7 @@ import { type Dispose, Handed, letGo } from '../remote-functions.js';
 import type { ViewerExtras } from '../viewer/protocol.js';
 import { within } from './callbacks.js';
 import type { Outline } from './geometry.js';
-import { type ImageOnScreen, type remoteConfig, showPlane } from './image.js';
+import { type ImageOnScreen, remoteConfig, showPlane } from './image.js';
 import { closingMark, MarkLayer, tileOutline, trackLine } from './mark-layer.js';
 import { LabelObjects, type ObjectsOnScreen, PolygonObjects } from './object-layers.js';
 import { NEGATIVE, PICK, POSITIVE, type PromptContext, PromptLayer, STROKE } from './prompt-layer.js';
@@ -88,11 +88,11 @@ export class Scene {
     this.#image = await showPlane(this.#window, 'image', pixels, canSetImage, () => this.#repaint(), this.#handed.hand);
   }
 
-  async addRendered(config: typeof remoteConfig, render: PlaneRenderer): Promise<void> {
+  async addRendered(render: PlaneRenderer): Promise<void> {
     this.#render = render;
     const current: PlaneRenderer = (box, size) => present(this.#render, 'a renderer')(box, size);
     const adding = within(
-      this.#window.add_layer(config('image', this.size, current, this.#handed.hand)),
+      this.#window.add_layer(remoteConfig('image', this.size, current, this.#handed.hand)),
       'add_layer',
       3000,
     );

@@ -162,6 +162,7 @@ async function createLayer(config: LayerConfig, stage: Stage): Promise<ViewerLay
         return ImageLayer.open(config.name ?? '2d-image', config.data);
       case 'vector':
         return new VectorLayer(config as Partial<VectorConfig>, stage);
+      // Configurations come from other programs; what one lacks fails in the layer, and its caller hears of it.
       case 'remote':
         return new RemoteLayer(config as unknown as RemoteLayerConfig);
       case 'labels':

@@ -59,7 +59,7 @@ export function withDefaults(config: Partial<VectorConfig>): VectorConfig {
   const filled: Record<string, unknown> = { ...config };
   const defaults = { name: 'vector', edge_color: randomColor(), ...DEFAULTS };
   for (const [key, value] of Object.entries(defaults)) if (!filled[key]) filled[key] = value;
-  return filled as unknown as VectorConfig;
+  return filled as unknown as VectorConfig; // every field has a default
 }
 
 function randomColor(): string {

@@ -78,6 +78,7 @@ function withFacts(
       if (value === null || value === '' || value === false) delete next[name];
       else next[name] = value;
     }
+    // Facts alone are other than in the record, and all of them may be absent.
     if (FACTS.some((name) => next[name] !== record[name])) changes.set(id, next as unknown as ObjectRecord);
   }
   if (changes.size === 0) return state;

@@ -5,7 +5,7 @@ import { lengthOf } from '../../ndimage/array.js';
 import { MessageCache } from './message-cache.js';
 import { joined, type Parts, packed, piece } from './parts.js';
 import { isIterator, Streams } from './streams.js';
-import { errorToWire, fromWire, type MethodReference, toWire } from './values.js';
+import { errorToWire, fromWire, toWire } from './values.js';
 
 /**
  * One end of Hypha's RPC (hypha-rpc 0.21, of Python and JavaScript): the services it offers, and calls of those of others.
@@ -149,7 +149,7 @@ export class Peer {
   }
 
   private async carryOut(method: string, fields: Fields, from: string): Promise<unknown> {
-    const args = fromWire(fields.args ?? [], (reference) => this.callbackOf(reference, from)) as unknown[];
+    const args = fromWire(fields.args ?? [], (name) => this.callbackOf(name, from)) as unknown[];
     if (fields.with_kwargs && isObject(args.at(-1))) args.push({ ...(args.pop() as object), _rkwargs: true });
     const [, name = '', last = '', ...more] = method.split('.');
     if (method === 'services.built-in.get_service')
@@ -201,8 +201,8 @@ export class Peer {
   }
 
   /** A function of the caller's; it is called as often as one likes, as long as the call that brought it is not answered. */
-  private callbackOf({ _rmethod }: MethodReference, from: string): Call {
-    return (...args) => this.ask(from, String(_rmethod), args);
+  private callbackOf(method: string, from: string): Call {
+    return (...args) => this.ask(from, method, args);
   }
 
   /** Calls a function of another's without waiting for what it returns. */

@@ -4,19 +4,13 @@ import { SamError } from '../../errors.js';
  * Values of Hypha's RPC: what msgpack has, and objects with `_rtype` for the rest. Arrays of numpy go both ways as ImJoy has
  * them, so the service needs to know nothing of it.
  */
-export interface MethodReference {
-  readonly _rtype: 'method';
-  readonly _rtarget: string;
-  readonly _rmethod: string;
-}
-
 type Plain = Readonly<Record<string, unknown>>;
 
 /** Deeper values are nobody's arguments. */
 const DEEPEST = 40;
 
-/** @param callback makes the function that stands for one of the other side's */
-export function fromWire(value: unknown, callback: (method: MethodReference) => unknown, depth = 0): unknown {
+/** @param callback makes the function that stands for one of the other side's, by its name there */
+export function fromWire(value: unknown, callback: (method: string) => unknown, depth = 0): unknown {
   if (depth > DEEPEST) throw new SamError('invalid_argument', 'An argument is nested too deeply.');
   const inner = (item: unknown) => fromWire(item, callback, depth + 1);
   if (typeof value === 'bigint') return Number(value);
@@ -27,7 +21,7 @@ export function fromWire(value: unknown, callback: (method: MethodReference) => 
     case undefined:
       break;
     case 'method':
-      return callback(object as unknown as MethodReference);
+      return callback(String(object._rmethod));
     case 'ndarray':
       return object;
     case 'memoryview':
