@@ -77,6 +77,7 @@ export class Presenter {
     this.panel = new PanelDrawing(
       options.onPanel,
       () => this.panelModel(),
+      () => partsOfTable(session.shown),
       () => this.objects.current_object.busy || session.shown.tasks.length > 0,
     );
     this.hand = new HandOrder(
@@ -419,6 +420,11 @@ export class Presenter {
     if (code !== 'cancelled')
       this.session.notify({ level: 'warning', text: `The viewer did not show the change: ${message}`, code });
   }
+}
+
+/** What the table of objects shows is too long for the panel's model. */
+function partsOfTable({ layers, selected, editing, plane, settings }: SessionState): unknown[] {
+  return [layers, selected, editing, plane, settings];
 }
 
 function closingHere({ closing = [], plane }: SessionState): Prompt[] {

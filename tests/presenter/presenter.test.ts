@@ -42,6 +42,19 @@ function shown(image = WALK_IMAGE) {
 }
 
 describe('presenter', () => {
+  it('draws the panel when only the rows of its table are other, as with a second name', async () => {
+    const { session, panels, settle } = shown();
+    await session.run('put_prompts', { prompts: [point('a', 20, 20)] });
+    await session.run('commit');
+    const objects = { layer: 'committed_objects', ids: [1] } as const;
+    await session.run('describe_objects', { facts: { name: 'one' }, objects });
+    await settle();
+    const drawn = panels.length;
+    await session.run('describe_objects', { facts: { name: 'another' }, objects });
+    await settle();
+    assert.equal(panels.length, drawn + 1);
+  });
+
   it('a click in a section is a point in its slice; a drag only goes there', async () => {
     const session = new AnnotationSession({ autoSegment: false, annotator: '2d' });
     const image = { ...WALK_IMAGE, axes: 'zyx', planes: 5 } as const;

@@ -6,13 +6,18 @@ import type { PanelModel } from './panel.js';
  */
 export class PanelDrawing {
   private text = '';
+  private beside: readonly unknown[] = [];
   private drawing?: Promise<void>;
   private closed = false;
 
-  /** @param isBusy whether the model or the viewer is at work for somebody who waits */
+  /**
+   * @param besides what is drawn beside the model, of parts that are never changed in place
+   * @param isBusy whether the model or the viewer is at work for somebody who waits
+   */
   constructor(
     private readonly draw: ((panel: PanelModel) => void) | undefined,
     private readonly model: () => PanelModel,
+    private readonly besides: () => readonly unknown[],
     private readonly isBusy: () => boolean,
   ) {}
 
@@ -37,8 +42,10 @@ export class PanelDrawing {
     if (this.closed || !this.draw) return;
     const panel = this.model();
     const text = JSON.stringify(panel);
-    if (text === this.text) return;
+    const beside = this.besides();
+    if (text === this.text && beside.every((part, k) => part === this.beside[k])) return;
     this.text = text;
+    this.beside = beside;
     this.draw(panel);
   }
 }
