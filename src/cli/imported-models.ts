@@ -198,7 +198,7 @@ async function intoFolder<Card extends { readonly name: string }>(
   try {
     const card = await make(fileWriter(part));
     const folder = options.folder === undefined ? path.join(parent, card.name) : path.resolve(options.folder);
-    await checkPlace(folder, card.name);
+    await checkPlace(folder);
     await rm(folder, { recursive: true, force: true });
     await rename(part, folder);
     return { card, folder };
@@ -209,12 +209,12 @@ async function intoFolder<Card extends { readonly name: string }>(
 }
 
 /** @throws SamError `invalid_argument` if there is anything but an imported model of this program's, which may be replaced */
-async function checkPlace(folder: string, name: string): Promise<void> {
+async function checkPlace(folder: string): Promise<void> {
   if (!existsSync(folder)) return;
   if (isOfNewer(folder))
     throw new SamError(
       'unsupported',
-      `A newer version of this program keeps a model ${name} here, which stays. Give this one another name.`,
+      `A newer version of this program keeps a model in ${folder}, which stays. Give this one another place or name.`,
     );
   const strange = statSync(folder).isDirectory()
     ? readdirSync(folder).find((name) => name !== IMPORT_CARD && !/^(encoder|decoder|instances)\.onnx/.test(name))
