@@ -100,7 +100,10 @@ describe('workbench', function () {
     await page.until('a mask', ({ layers }) => layers.current_object.count === 1);
     await page.press('c');
     await page.until('an object', ({ layers }) => layers.committed_objects.count === 1);
+    const before = await viewer.evaluate(() => document.getElementById('map')?.dataset.view);
     await viewer.click('#toggle-sidebar'); // the image moves
+    await viewer.waitForFunction((old) => document.getElementById('map')?.dataset.view !== old, before);
+    await page.shown();
     await page.click(NUCLEUS);
     await page.until('a mask', ({ layers }) => layers.current_object.count === 1);
     await (await page.panel()).evaluate(() => {
