@@ -192,7 +192,10 @@ describe('embedding cache', () => {
   it('that says nothing about its origin, or is damaged, is refused with advice', async () => {
     const unknown = memoryStore();
     await writeGroup(unknown, '', 3, {});
-    await assert.rejects(open(plane(), unknown), withCode('signature_mismatch', /an image itself, or embeddings .* Choose another place/));
+    await assert.rejects(
+      open(plane(), unknown),
+      withCode('signature_mismatch', /an image itself, or embeddings .* Choose another place/),
+    );
     const damaged = memoryStore('m', [['zarr.json', new TextEncoder().encode('{"zarr_format": 3, "attr')]]);
     await assert.rejects(open(plane(), damaged), withCode('storage', /Delete them/));
   });
