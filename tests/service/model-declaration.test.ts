@@ -39,7 +39,7 @@ describe('a model that is declared in JSON', () => {
       ['{', /^x\.json is not JSON: /],
       ['[]', /^x\.json declares no model: /],
       ['{}', /declares no model: name: is missing/],
-      [{ name: 'a b' }, /name: a name is letters, digits/],
+      [{ name: 'a b' }, /name: A model name is up to 64 letters, digits/],
       [{ name: 'a', family: 'sam9' }, /family: expected .*"sam2".*, got "sam9"/],
       [{ name: 'a', encoderInput: { side: '512' } }, /encoderInput\.side: expected a number, got "512"/],
       [{ name: 'a', encoderInput: { mean: [1] } }, /encoderInput\.mean/],
