@@ -36,8 +36,11 @@ export function modelFields(model: ModelSpec): Pick<Signature, 'model_type' | 'm
   };
 }
 
-/** Counted up when int8 comes to compute something else. 2: the neck's convolutions, too; 3: scales by parts. */
-const INT8_VERSION = '.3';
+/**
+ * Counted up when int8 comes to compute something else. 2: the neck's convolutions, too; 3: scales by parts; 4: convolutions
+ * between stages.
+ */
+const INT8_VERSION = '.4';
 
 function encoderHash({ encoder, encoderDelta, encoderPrecision = 'float32' }: ModelSpec): string | null {
   const precision = encoderPrecision === 'float32' ? '' : `/${encoderPrecision}${INT8_VERSION}`;

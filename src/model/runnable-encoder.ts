@@ -6,6 +6,7 @@ import { runInParts } from '../onnx/in-parts.js';
 import type { OnnxModel } from '../onnx/model.js';
 import { quantizeProducts } from '../onnx/quantize.js';
 import { readModel } from '../onnx/read.js';
+import { useStandardAttention } from '../onnx/standard-attention.js';
 import { writeModel } from '../onnx/write.js';
 import { withEarlyFeatures } from './early-features.js';
 import type { ModelSpec } from './model-spec.js';
@@ -57,7 +58,7 @@ function ofOneImage(model: OnnxModel): OnnxModel {
 /** Norms over channels are fused wherever it runs: between the neck's convolutions they are what has channels last. */
 function inInt8(model: OnnxModel): OnnxModel {
   const { model: int8, count } = quantizeProducts(multiplyPixels(fuseNorms(model).model).model);
-  if (count > 0) return int8;
+  if (count > 0) return useStandardAttention(int8).model;
   throw new SamError(
     'unsupported',
     'This encoder has no matrix products with float32 weights that could be computed in int8. Use the precision float32.',

@@ -64,7 +64,8 @@ export function convolveChannelsLast(model: OnnxModel): { model: OnnxModel; coun
 const EXCHANGED = '0,2,1';
 
 /**
- * Convolutions of single pixels between tensors whose channels are last: they are matrix products.
+ * Convolutions of single pixels whose channels are last before or after: they are matrix products, and what changes the order
+ * of channels goes to their other side.
  *
  * @returns the model, which shares what is unchanged with the one given, and how many convolutions were rewritten
  */
@@ -72,43 +73,56 @@ export function multiplyPixels(model: OnnxModel): { model: OnnxModel; count: num
   const { graph } = model;
   const initializers = [...graph.initializers];
   const instead = new Map<OnnxNode, OnnxNode[]>();
-  for (const { conv, input, back, weight } of channelsLastConvs(graph)) {
-    const { strides, group } = convAttributes(conv);
+  let count = 0;
+  for (const { conv, input, back, weight } of constantConvs(graph)) {
+    const { strides, group, pads } = convAttributes(conv);
     const [columns, rows, ...kernel] = weight.dims;
-    if (group !== 1 || [...kernel, ...strides].some((n) => n !== 1)) continue;
-    const [output] = back.outputs;
+    const isPlain = group === 1 && [...kernel, ...strides].every((n) => n === 1) && pads.every((n) => n === 0);
+    if (!isPlain || (input === undefined && back === undefined)) continue;
+    const [output] = back?.outputs ?? [`${conv.outputs[0]}/channels last`];
+    const pixels = input ?? `${output}/input`;
     initializers.push(floatTensor(`${output}/weight`, [rows, columns], kernelAsMatrix(weight)));
     const [, , bias] = conv.inputs;
     const product = bias ? `${output}/product` : output;
-    const multiply = operation('MatMul', [input, `${output}/weight`], product);
-    instead.set(back, bias ? [multiply, operation('Add', [product, bias], output)] : [multiply]);
+    const nodes = [operation('MatMul', [pixels, `${output}/weight`], product)];
+    if (input === undefined) nodes.unshift(transposition(conv.inputs[0], pixels, CHANNELS_LAST));
+    if (bias) nodes.push(operation('Add', [product, bias], output));
+    if (back === undefined) nodes.push(transposition(output, conv.outputs[0], CHANNELS_FIRST));
+    instead.set(back ?? conv, nodes);
+    count++;
   }
-  const count = instead.size;
   return count === 0 ? { model, count } : { model: withNodes(model, instead, initializers), count };
 }
 
-export interface ChannelsLastConv {
+interface ConstantConv {
   readonly conv: OnnxNode;
-  /** [N, H, W, C], of which the convolution is. */
-  readonly input: string;
-  /** The only user of the result, which puts its channels last. */
-  readonly back: OnnxNode;
+  /** [N, H, W, C], of which the convolution is, where channels come from there. */
+  readonly input?: string;
+  /** The only user of the result, where that puts its channels last. */
+  readonly back?: OnnxNode;
   /** [out, in, height, width] */
   readonly weight: Constant;
 }
 
+export type ChannelsLastConv = Required<ConstantConv>;
+
 /** Convolutions with constant weights whose input comes from channels last, and whose result goes there. */
 export function channelsLastConvs(graph: OnnxGraph): ChannelsLastConv[] {
+  return constantConvs(graph).flatMap(({ input, back, ...others }) =>
+    input !== undefined && back ? [{ ...others, input, back }] : [],
+  );
+}
+
+function constantConvs(graph: OnnxGraph): ConstantConv[] {
   const reader = new GraphReader(graph);
   const users = usersOf(graph);
   return graph.nodes.flatMap((conv) => {
     if (conv.op !== 'Conv' || conv.domain !== '') return [];
     const turn = reader.node(conv.inputs[0], 'Transpose', String(CHANNELS_FIRST));
-    const back = users(conv.outputs[0], 'Transpose');
+    const user = users(conv.outputs[0], 'Transpose');
+    const back = String(user && attribute(user, 'perm')) === String(CHANNELS_LAST) ? user : undefined;
     const weight = reader.constant(conv.inputs[1]);
-    if (!turn || !back || String(attribute(back, 'perm')) !== String(CHANNELS_LAST) || weight?.dims.length !== 4)
-      return [];
-    return [{ conv, input: turn.inputs[0], back, weight }];
+    return weight?.dims.length === 4 ? [{ conv, input: turn?.inputs[0], back, weight }] : [];
   });
 }
 

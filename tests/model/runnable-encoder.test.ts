@@ -22,8 +22,12 @@ describe('the encoder as runtimes run it', function () {
     assert.equal(runnableEncoder(bytes, {}).bytes, bytes, 'where the runtime gains nothing the file stays as it is');
 
     const { bytes: int8 } = runnableEncoder(bytes, runtime, { encoderPrecision: 'int8' });
-    const products = allNodes(readModel(int8).graph).filter(({ op }) => op === 'MatMulInteger').length;
-    assert.equal(products, 62, 'six for each of ten blocks, two for the neck');
+    const inBytes = readModel(int8);
+    const operators = allNodes(inBytes.graph);
+    const products = operators.filter(({ op }) => op === 'MatMulInteger').length;
+    assert.equal(products, 67, 'six for each of ten blocks, two for the neck, five between stages');
+    const attentions = operators.filter(({ op, domain }) => op === 'Attention' && domain === '').length;
+    assert.deepEqual([attentions, inBytes.opsets[0]], [10, { domain: '', version: 23 }]);
 
     const random = seededRandom(3);
     const image = Float32Array.from({ length: 3 * 1024 * 1024 }, (_, i) => 110 + 90 * Math.sin(i / 97) + 30 * random());

@@ -70,26 +70,40 @@ describe('convolutions of pixels whose channels are last', () => {
     assert.equal(convolveChannelsLast(model).count, 0);
   });
 
-  it('of single pixels are matrix products, unless the result is wanted otherwise', async () => {
-    const single = (kernel: number, perm: readonly number[]) => {
+  it('of single pixels are matrix products, with channels last before, after or on both sides', async () => {
+    const single = (kernel: number, before: readonly number[], after: readonly number[]) => {
       const g = new GraphBuilder();
       const x = g.input('x', [1, PIXELS, CHANNELS]);
-      const image = g.transpose(g.reshape(x, 1, HEIGHT, WIDTH, CHANNELS), 0, 3, 1, 2);
+      const isLast = before[1] === 3;
+      const lengths = isLast ? [1, HEIGHT, WIDTH, CHANNELS] : [1, CHANNELS, WIDTH, HEIGHT];
+      const image = g.transpose(g.reshape(x, ...lengths), ...before);
       const weight = g.constant('weight', [12, CHANNELS, kernel, kernel], numbers(12 * CHANNELS * kernel ** 2));
       const made = g.node('Conv', [image, weight, g.constant('bias', [12], numbers(12))], {
         kernel_shape: [kernel, kernel],
       });
-      g.output('y', g.transpose(made, ...perm));
+      g.output('y', g.transpose(made, ...after));
       return g.finish('single');
     };
-    assert.equal(multiplyPixels(single(1, [0, 3, 2, 1])).count, 0);
-    assert.equal(multiplyPixels(single(3, [0, 2, 3, 1])).count, 0);
-    const model = single(1, [0, 2, 3, 1]);
-    const { model: changed, count } = multiplyPixels(model);
-    assert.equal(count, 1);
-    assert.ok(changed.graph.nodes.every(({ op }) => op !== 'Conv'));
-    const x = numbers(PIXELS * CHANNELS);
-    const [{ y: got }, { y: expected }] = [await run(changed, x), await run(model, x)];
-    assert.ok(got.every((value, i) => Math.abs(value - expected[i]) < 1e-5));
+    const [first, last] = [
+      [0, 3, 1, 2],
+      [0, 2, 3, 1],
+    ];
+    const otherwise = [0, 1, 3, 2];
+    assert.equal(multiplyPixels(single(1, otherwise, otherwise)).count, 0);
+    assert.equal(multiplyPixels(single(3, first, last)).count, 0);
+    for (const [before, after] of [
+      [first, last],
+      [first, otherwise],
+      [otherwise, last],
+    ]) {
+      const model = single(1, before, after);
+      const { model: changed, count } = multiplyPixels(model);
+      assert.equal(count, 1);
+      assert.ok(changed.graph.nodes.every(({ op }) => op !== 'Conv'));
+      const x = numbers(PIXELS * CHANNELS);
+      const [{ y: got }, { y: expected }] = [await run(changed, x), await run(model, x)];
+      assert.equal(got.length, expected.length);
+      assert.ok(got.every((value, i) => Math.abs(value - expected[i]) < 1e-5));
+    }
   });
 });
