@@ -28,6 +28,8 @@ export interface ModelCard {
   readonly objectSizes?: ObjectSizes;
   /** By the images that were kept back: whether a click had better mean the instance decoder's object under it. */
   readonly points?: PointScores;
+  /** Copies of what the base was trained to, which may be trained anew later. Cards of earlier versions lack them. */
+  readonly inherited?: Readonly<Partial<Record<'encoder' | 'decoder' | 'instances', InheritedPart>>>;
   readonly seed: number;
   readonly date: string;
   readonly trainedOn: readonly ImageSummary[];
@@ -50,6 +52,12 @@ export interface PartCard {
   readonly accuracy?: number;
   /** The same of what it began with. */
   readonly before?: number;
+}
+
+export interface InheritedPart {
+  /** Beside the card. */
+  readonly file: string;
+  readonly sha256: string;
 }
 
 export interface ImageSummary {

@@ -1,17 +1,27 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { UsageError } from '../../src/cli/command.js';
 import { dataReport, labelledPlanes } from '../../src/cli/train/labelled-files.js';
 import { train } from '../../src/cli/train/train.js';
-import { findModel, isMadeFrom, MODEL_CARD } from '../../src/cli/train/trained-models.js';
+import {
+  findModel,
+  isMadeFrom,
+  loadFile,
+  MODEL_CARD,
+  withInherited,
+  writeTrained,
+} from '../../src/cli/train/trained-models.js';
 import { modelFields } from '../../src/embeddings/signature.js';
 import { cellPhantom } from '../../src/io/phantom/phantom.js';
 import { encodeTiff } from '../../src/io/tiff/writer.js';
 import { filesKey } from '../../src/model/model-spec.js';
 import { forgetModel } from '../../src/model/registry.js';
 import { labelComponents, labelSizes } from '../../src/ndimage/label.js';
+import { GraphBuilder } from '../../src/onnx/builder.js';
+import { writeModel } from '../../src/onnx/write.js';
 
 describe('micro-sam train', function () {
   this.timeout(600_000);
@@ -63,6 +73,39 @@ describe('micro-sam train', function () {
     assert.ok(existsSync(model.decoder.url));
     assert.equal(model.encoder.url, findModel('msi_lm').encoder.url);
     assert.deepEqual(modelFields(model), modelFields(findModel('msi_lm')), 'embeddings of the encoder stay good');
+  });
+
+  it('stays what it was when the model that it went on from is trained anew', async () => {
+    const bytes = (named: string) => writeModel(new GraphBuilder().finish(named));
+    const digestOf = (named: string) => createHash('sha256').update(bytes(named)).digest('hex');
+    const train = async (name: string, base: string, parts: Record<string, string>) => {
+      mkdirSync(at(name), { recursive: true });
+      const cards = Object.entries(parts).map(([part, text]) => [
+        part,
+        { file: `${part}.onnx`, sha256: digestOf(text), started: base, step: 1, steps: 1 },
+      ]);
+      const about = { name, base, seed: 1, date: '2026-01-01', trainedOn: [], scoredOn: [] };
+      const files = new Map(Object.entries(parts).map(([part, text]) => [`${part}.onnx`, bytes(text)]));
+      const result = { card: { ...about, ...Object.fromEntries(cards) }, files };
+      writeTrained(at(name), await withInherited(result, findModel(base)));
+      return findModel(at(name));
+    };
+    await train('base', 'msi_lm', { late: 'late 1', decoder: 'decoder 1' });
+    const before = await train('further', at('base'), { instances: 'maps' });
+    assert.deepEqual(
+      [before.encoderDelta, before.decoder].map((file) => file?.sha256),
+      [digestOf('late 1'), digestOf('decoder 1')],
+    );
+    assert.equal(before.encoderName, 'base', 'embeddings are shared');
+    await train('base', 'msi_lm', { decoder: 'decoder 2' });
+    const after = findModel(at('further'));
+    assert.equal(filesKey(after), filesKey(before));
+    assert.deepEqual(await loadFile(after.decoder, {}), bytes('decoder 1'));
+    assert.equal(after.encoderName, undefined, 'embeddings are its own now');
+    const third = await train('third-of', at('further'), { decoder: 'decoder 3' });
+    assert.equal(third.encoderDelta?.sha256, digestOf('late 1'));
+    assert.equal(third.instances?.sha256, digestOf('maps'));
+    for (const name of ['base', 'further', 'third-of']) forgetModel(name);
   });
 
   it('finds what a further training left alone, and its settings, in the model that it went on from', () => {

@@ -31,7 +31,7 @@ import { numberFlag } from '../model-in-use.js';
 import { trainedModelsFolder } from '../serve/user-data.js';
 import { dataReport, type LabelledPlane, labelledPlanes, withStrips } from './labelled-files.js';
 import { openRun, type RunState } from './run-state.js';
-import { baseOf, findModel, isMadeFrom, loadFile, MODEL_CARD, writeTrained } from './trained-models.js';
+import { baseOf, findModel, isMadeFrom, loadFile, MODEL_CARD, withInherited, writeTrained } from './trained-models.js';
 import { FOR_PARENT, trainForParent } from './training-process.js';
 
 const DEFAULT_PARTS = 'instances,mask_decoder';
@@ -153,17 +153,15 @@ async function run(args: readonly string[]): Promise<number> {
     progress.start();
     const trained = await trainIn(folder, training, state, values.threads, task);
     progress.clear();
-    writeTrained(
-      folder,
-      trainedFiles(trained, {
-        name,
-        base: baseOf(values.model_type, model),
-        seed,
-        date: new Date().toISOString().slice(0, 10),
-        trainedOn: data.training.map(summaryOf),
-        scoredOn: data.validation.map(summaryOf),
-      }),
-    );
+    const result = trainedFiles(trained, {
+      name,
+      base: baseOf(values.model_type, model),
+      seed,
+      date: new Date().toISOString().slice(0, 10),
+      trainedOn: data.training.map(summaryOf),
+      scoredOn: data.validation.map(summaryOf),
+    });
+    writeTrained(folder, await withInherited(result, model));
     await state.finish();
     for (const line of gainReport(trained)) console.log(line);
   } finally {

@@ -1,12 +1,14 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { messageOf, SamError } from '../../errors.js';
 import { loadModelFile } from '../../model/model-file.js';
 import { type ModelFile, type ModelSpec, ofMasks } from '../../model/model-spec.js';
 import { fetchBytesInNode } from '../../model/node-runtime.js';
 import { MODEL_NAME, registerModel, resolveModel } from '../../model/registry.js';
 import type { TaskOptions } from '../../task.js';
-import type { ModelCard, trainedFiles } from '../../training/model-card.js';
+import type { InheritedPart, ModelCard, trainedFiles } from '../../training/model-card.js';
 import { pointsHadBetterMeanInstances } from '../../training/prompts/points-by-instances.js';
 import { declarationIn, isDeclaration } from '../declared-models.js';
 import { importedModel, importedModelIn, importedModels, trainedModels } from '../imported-models.js';
@@ -61,7 +63,7 @@ function modelIn(folder: string): ModelSpec {
   } catch (cause) {
     throw new SamError('model_unavailable', `The card of a trained model cannot be read: ${file}.`, { cause });
   }
-  const { name, base, instances, decoder, late, full, lora, objectSizes, points } = card;
+  const { name, base, instances, decoder, late, full, lora, objectSizes, points, inherited = {} } = card;
   const encoder = full ?? late ?? lora;
   const parts = [instances, decoder, encoder].filter((part) => part !== undefined);
   if (typeof name !== 'string' || typeof base !== 'string' || !parts.every(({ file }) => typeof file === 'string'))
@@ -75,20 +77,25 @@ function modelIn(folder: string): ModelSpec {
     url: path.join(folder, file),
     ...(sha256 !== undefined && { sha256 }),
   });
-  const encoderDelta = encoder ? fileOf(encoder) : known.encoderDelta;
-  const ownInstances = instances ? fileOf(instances) : known.instances;
+  const partOf = (trained: TrainedPart | undefined, copy: TrainedPart | undefined, ofBase: ModelFile | undefined) => {
+    const own = trained ?? copy;
+    return own ? fileOf(own) : ofBase;
+  };
+  const encoderDelta = partOf(encoder, inherited.encoder, known.encoderDelta);
+  const ownInstances = partOf(instances, inherited.instances, known.instances);
+  const sharesEncoder = !encoder && (!inherited.encoder || inherited.encoder.sha256 === known.encoderDelta?.sha256);
   const pointsByInstances = instances ? points && pointsHadBetterMeanInstances(points) : known.pointsByInstances;
   return registerModel({
     name,
     description: `${known.name}, trained further on ${card.trainedOn?.length ?? 'some'} images`,
     licence: known.licence,
     encoder: known.encoder,
-    decoder: decoder ? fileOf(decoder) : known.decoder,
+    decoder: partOf(decoder, inherited.decoder, known.decoder) ?? known.decoder,
     encoderInput: known.encoderInput,
     decoderInput: known.decoderLayout,
     ...(encoderDelta && { encoderDelta }),
     // With an encoder of its own its embeddings are its own too.
-    ...(!encoder && { encoderName: known.encoderName ?? known.name }),
+    ...(sharesEncoder && { encoderName: known.encoderName ?? known.name }),
     ...(known.earlyFeatures && { earlyFeatures: known.earlyFeatures }),
     ...(known.following && { following: known.following }),
     ...(objectSizes && { objectSizes }),
@@ -113,6 +120,26 @@ export function isMadeFrom(name: string, folder: string): boolean {
     at = base === undefined ? undefined : folderOf(base);
   }
   return false;
+}
+
+/** Of a model that a trained one was trained from: the parts that this one takes over are copied beside its own. */
+export async function withInherited(
+  { card, files }: ReturnType<typeof trainedFiles>,
+  base: ModelSpec,
+): Promise<ReturnType<typeof trainedFiles>> {
+  const own = { encoder: card.late ?? card.full ?? card.lora, decoder: card.decoder, instances: card.instances };
+  const ofBase = { encoder: base.encoderDelta, decoder: base.decoder, instances: base.instances };
+  const inherited: Partial<Record<keyof typeof own, InheritedPart>> = {};
+  const all = new Map(files);
+  for (const part of ['encoder', 'decoder', 'instances'] as const) {
+    const from = ofBase[part];
+    if (own[part] || !from || !existsSync(path.join(path.dirname(from.url), MODEL_CARD))) continue;
+    const bytes = await loadFile(from, {});
+    const file = `base-${part}.onnx`;
+    all.set(file, bytes);
+    inherited[part] = { file, sha256: bytesToHex(sha256(bytes)) };
+  }
+  return { card: Object.keys(inherited).length > 0 ? { ...card, inherited } : card, files: all };
 }
 
 /**

@@ -17,7 +17,7 @@ import { endWithParent } from '../../worker/hosts/node-parent-watch.js';
 import { packMessage, unpackMessage } from '../../worker/wire.js';
 import { importedModels } from '../imported-models.js';
 import { trainedModelsFolder } from '../serve/user-data.js';
-import { findModel, loadFile, writeTrained } from './trained-models.js';
+import { findModel, loadFile, withInherited, writeTrained } from './trained-models.js';
 
 /**
  * Training in a process of its own, beside a server: it yields to everything else on the machine, and ends with the process that
@@ -122,15 +122,16 @@ export function trainForParent(features: string): Promise<number> {
 
 async function placeOf(job: TrainingJob, features: string): Promise<HostPlace> {
   checkName(job.name);
+  const model = modelOf(job.model);
   return {
-    model: modelOf(job.model),
+    model,
     runtime: await createNodeRuntime(),
     load: loadFile,
     store: folderStore(features),
     async keep({ name }, card, files) {
       const folder = path.join(trainedModelsFolder(), name);
       mkdirSync(folder, { recursive: true });
-      writeTrained(folder, { card, files });
+      writeTrained(folder, await withInherited({ card, files }, model));
       return findModel(name);
     },
   };
