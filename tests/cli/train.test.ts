@@ -7,6 +7,7 @@ import { UsageError } from '../../src/cli/command.js';
 import { dataReport, labelledPlanes } from '../../src/cli/train/labelled-files.js';
 import { train } from '../../src/cli/train/train.js';
 import {
+  checkReplaceable,
   findModel,
   isMadeFrom,
   loadFile,
@@ -106,6 +107,20 @@ describe('micro-sam train', function () {
     assert.equal(third.encoderDelta?.sha256, digestOf('late 1'));
     assert.equal(third.instances?.sha256, digestOf('maps'));
     for (const name of ['base', 'further', 'third-of']) forgetModel(name);
+  });
+
+  it('replaces no model that was imported, or trained by a newer version', () => {
+    for (const [name, card, told] of [
+      ['newer-one', { format: 2, name: 'newer-one', base: 'msi_lm' }, /newer version/],
+      ['imported-one', { format: 1, name: 'imported-one', encoder: 'encoder.onnx' }, /was imported/],
+    ] as const) {
+      mkdirSync(at(name));
+      writeFileSync(at(name, MODEL_CARD), JSON.stringify(card));
+      assert.throws(() => checkReplaceable(at(name)), { code: 'unsupported', message: told });
+    }
+    mkdirSync(at('older'));
+    writeFileSync(at('older', MODEL_CARD), JSON.stringify({ name: 'older', base: 'msi_lm' }));
+    for (const name of ['nothing-there', 'older']) assert.doesNotThrow(() => checkReplaceable(at(name)));
   });
 
   it('finds what a further training left alone, and its settings, in the model that it went on from', () => {

@@ -31,7 +31,16 @@ import { numberFlag } from '../model-in-use.js';
 import { trainedModelsFolder } from '../serve/user-data.js';
 import { dataReport, type LabelledPlane, labelledPlanes, withStrips } from './labelled-files.js';
 import { openRun, type RunState } from './run-state.js';
-import { baseOf, findModel, isMadeFrom, loadFile, MODEL_CARD, withInherited, writeTrained } from './trained-models.js';
+import {
+  baseOf,
+  checkReplaceable,
+  findModel,
+  isMadeFrom,
+  loadFile,
+  MODEL_CARD,
+  withInherited,
+  writeTrained,
+} from './trained-models.js';
 import { FOR_PARENT, trainForParent } from './training-process.js';
 
 const DEFAULT_PARTS = 'instances,mask_decoder';
@@ -130,8 +139,9 @@ async function run(args: readonly string[]): Promise<number> {
   const data = await dataOf(values, seed, task);
   progress.clear();
   console.log(dataReport(data.training, data.validation));
-  if (values.dry_run) return 0;
   const folder = path.join(values.save_root ?? trainedModelsFolder(), name);
+  checkReplaceable(folder);
+  if (values.dry_run) return 0;
   const model = findModel(values.model_type);
   if (isMadeFrom(values.model_type, folder))
     throw new UsageError(

@@ -2,7 +2,9 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { isNewerCard } from '../../checkpoints/card-format.js';
 import { messageOf, SamError } from '../../errors.js';
+import { membersOf } from '../../items.js';
 import { loadModelFile } from '../../model/model-file.js';
 import { type ModelFile, type ModelSpec, ofMasks } from '../../model/model-spec.js';
 import { fetchBytesInNode } from '../../model/node-runtime.js';
@@ -140,6 +142,24 @@ export async function withInherited(
     inherited[part] = { file, sha256: bytesToHex(sha256(bytes)) };
   }
   return { card: Object.keys(inherited).length > 0 ? { ...card, inherited } : card, files: all };
+}
+
+/** @throws SamError `unsupported` if the model of the folder was imported, or trained by a newer version of this program */
+export function checkReplaceable(folder: string): void {
+  const file = path.join(folder, MODEL_CARD);
+  let card: unknown;
+  try {
+    card = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return; // no card, or none that could be read
+  }
+  const imported = 'encoder' in membersOf(card);
+  if (imported || isNewerCard(card))
+    throw new SamError(
+      'unsupported',
+      `In ${folder} is a model that was ${imported ? 'imported' : 'trained by a newer version of this program'}, which stays: give the result another name, or another --save_root.`,
+      { details: { folder } },
+    );
 }
 
 /**
