@@ -1,6 +1,5 @@
 import { SamError } from '../errors.js';
 import type { Store } from '../io/store.js';
-import type { ImageEncoder } from '../model/image-encoder.js';
 import type { OrtRuntime } from '../model/runtime.js';
 import type { OnnxModel } from '../onnx/model.js';
 import type { TaskOptions } from '../task.js';
@@ -11,7 +10,7 @@ import { InstanceObjective } from './instances/instance-objective.js';
 import { JointObjective, type JointPart, type JointWeights, joined, partOf } from './joint/joint-objective.js';
 import { type JointPictures, keptPictures, madePictures } from './joint/joint-pictures.js';
 import { cachedStage, cacheStage } from './joint/stage-cache.js';
-import type { TrainingImage } from './labelled-image.js';
+import type { Encoding, TrainingImage } from './labelled-image.js';
 import { type Learned, type Learning, learn, type Score, type TrainingHand, type TrainingRow } from './learn.js';
 import type { Weights } from './parameters.js';
 import { type DecoderPart, trainableDecoder, withWeights } from './prompts/mask-decoder.js';
@@ -36,8 +35,11 @@ import {
  */
 export interface ModelTraining {
   readonly runtime: OrtRuntime;
-  /** For `instances` one that gives the early features that the decoder takes (`EARLY`), for `late` also `STAGE_NAME`. */
-  readonly encoder: ImageEncoder;
+  /**
+   * For `instances` one that gives the early features that the decoder takes (`EARLY`), for `late` also `STAGE_NAME`. It may
+   * rest once the pictures are encoded.
+   */
+  readonly encoder: Encoding & { readonly rest?: () => Promise<void> };
   readonly images: readonly TrainingImage[];
   /** Holds the features (18 MB a canvas for instances, 2 MB for prompts, 1.4 MB for the late part), the state, and the best weights. */
   readonly store: Store;
@@ -50,7 +52,8 @@ export interface ModelTraining {
   readonly learning?: TrainableEncoder;
   readonly settings: TrainingSettings;
   readonly scores?: {
-    readonly instances: Score;
+    /** Made when the instance decoder learns; what it keeps goes with it. */
+    readonly instances: () => Score;
     /** @param file of the decoder with the weights */
     readonly decoder: (decoder: OnnxModel, task: TaskOptions) => Promise<number>;
     /** Of all three together. */
@@ -92,6 +95,7 @@ export async function trainModel(training: ModelTraining, task: TaskOptions = {}
     FINETUNING_SHARES,
   );
   await cacheCanvases(training, plans, task);
+  await training.encoder.rest?.();
   const goesOn = () => !training.hand?.enough?.aborted;
   const instances = parts.has('instances') && goesOn() ? await trainInstances(training, plans.length, task) : undefined;
   const learnsDecoder = decoderParts(parts).size > 0 && goesOn();
@@ -144,7 +148,7 @@ async function trainInstances(training: ModelTraining, canvases: number, task: T
     const options = { ...settings.instances, clip: 5, seed: settings.seed };
     const common = commonOf(training);
     return await learn(
-      { ...common, name: 'instances', objective, options, start: training.instances, score: scores?.instances },
+      { ...common, name: 'instances', objective, options, start: training.instances, score: scores?.instances() },
       advancing(training, 'instances', task),
     );
   } finally {

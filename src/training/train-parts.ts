@@ -19,6 +19,7 @@ import type { Weights } from './parameters.js';
 import { type DecoderPart, trainableDecoder } from './prompts/mask-decoder.js';
 import { type PointScores, scorePointsByInstances } from './prompts/points-by-instances.js';
 import { type PromptScores, promptScores, scoreOfPrompts } from './prompts/validation.js';
+import { RestingEncoder } from './resting-encoder.js';
 import {
   type EncoderPart,
   encoderPart,
@@ -86,7 +87,7 @@ export async function trainParts(
   const decoder = learnsDecoder ? files.decoder : undefined;
   const part = encoderPart(parts);
   const learning = part && LEARNING[part](readModel(files.encoder), model);
-  const encoder = await encoderOf(runtime, files.encoder, model, parts);
+  const encoder = new RestingEncoder(() => encoderOf(runtime, files.encoder, model, parts));
   const prompted = promptScores(runtime, encoder, heldBack);
   let known: PromptScores | undefined;
   const before = async (inner: TaskOptions) => {
@@ -107,8 +108,12 @@ export async function trainParts(
         settings,
         ...(heldBack.length > 0 && {
           scores: {
-            instances: instanceScore(runtime, encoder, heldBack),
-            decoder: async (trained, inner) => scoreOfPrompts(await prompted(trained, inner), await before(inner)),
+            instances() {
+              const score = instanceScore(runtime, encoder, heldBack);
+              return (...given) => encoder.during(() => score(...given));
+            },
+            decoder: (trained, inner) =>
+              encoder.during(async () => scoreOfPrompts(await prompted(trained, inner), await before(inner))),
             ...(part && decoder && { joint: jointScore(runtime, files.encoder, model, decoder, heldBack, before) }),
           },
         }),
@@ -133,10 +138,10 @@ export async function trainParts(
       const points = await scorePointsByInstances(runtime, networks, heldBack, task);
       return { ...trained, ...about, pictures, points };
     } finally {
-      if (now !== encoder) await now.release();
+      if (now instanceof ImageEncoder) await now.release();
     }
   } finally {
-    await encoder.release();
+    await encoder.rest();
   }
 }
 

@@ -1,9 +1,8 @@
 import { renderPicture } from '../evaluation/picture.js';
-import type { ImageEncoder } from '../model/image-encoder.js';
 import type { OrtRuntime } from '../model/runtime.js';
 import type { TaskOptions } from '../task.js';
 import { objectFinder } from './instances/validation.js';
-import type { TrainingImage } from './labelled-image.js';
+import type { Encoding, TrainingImage } from './labelled-image.js';
 import type { Weights } from './parameters.js';
 
 /**
@@ -20,7 +19,7 @@ export interface ValidationPicture {
 
 /** The model at one time. */
 export interface Finder {
-  readonly encoder: ImageEncoder;
+  readonly encoder: Encoding;
   readonly instances: Weights;
 }
 

@@ -38,7 +38,7 @@ describe('training of a model', () => {
     const ofJoint = [0.2, 0.3, 0.4, 0.5];
     const prompted = promptScores(runtime, encoder, images);
     const scores = {
-      instances: async () => 1,
+      instances: () => async () => 1,
       decoder: async (model: OnnxModel) => scoreOfPrompts(await prompted(model), await prompted(decoder)),
       joint: async ({ encoder }: JointWeights) => {
         assert.ok(encoder.has('neck.2.weight'));

@@ -1,4 +1,5 @@
 import { SamError } from '../../errors.js';
+import { numberAttribute } from '../../onnx/graph.js';
 import { FLOAT } from '../../onnx/model.js';
 import type { ShapedBuilder } from '../../onnx/shaped-builder.js';
 import { RULES, WITHOUT_GRADIENT } from './vjp.js';
@@ -67,6 +68,18 @@ class Gradients {
     if (String(shape) !== String(this.g.shape(tensor)))
       throw new SamError('internal', `The gradient of ${tensor} [${this.g.shape(tensor)}] has the shape [${shape}].`);
     const sum = this.sums.get(tensor);
-    this.sums.set(tensor, sum === undefined ? gradient : this.g.add(sum, gradient));
+    this.sums.set(
+      tensor,
+      sum === undefined ? gradient : (this.addedByProduct(sum, gradient) ?? this.g.add(sum, gradient)),
+    );
+  }
+
+  /** A product adds to what is there without a pass of its own. */
+  private addedByProduct(sum: string, gradient: string): string | undefined {
+    const { all } = this.g;
+    const node = all[all.length - 1];
+    if (node?.op !== 'Gemm' || node.outputs[0] !== gradient || node.inputs.length !== 2) return undefined;
+    const [transA, transB] = [numberAttribute(node, 'transA', 0), numberAttribute(node, 'transB', 0)];
+    return this.g.node('Gemm', [...node.inputs, sum], { transA, transB });
   }
 }

@@ -39,8 +39,8 @@ export class StageSession {
 
   static async create(runtime: OrtRuntime, stage: EncoderStage, options: StageOptions): Promise<StageSession> {
     const { forwards, backwards } = stageGraphs(stage, options);
-    const open = (graph: OnnxModel) =>
-      runtime.createSession(writeModel(graph), { frequent: options.keeps, weightsAsInputs: true });
+    // Other networks run between the two, which would each keep memory that only one of them needs at a time.
+    const open = (graph: OnnxModel) => runtime.createSession(writeModel(graph), { weightsAsInputs: true });
     return new StageSession(runtime, stage, await open(forwards), backwards && (await open(backwards)));
   }
 
@@ -138,7 +138,7 @@ function backwardGraph(stage: EncoderStage, byInput: boolean, keeps: boolean): O
 }
 
 const COSTLY = new Set(['MatMul', 'Gemm', 'Conv', 'Softmax']);
-const MOVES = new Set(['Reshape', 'Split', 'Transpose']);
+const MOVES = new Set(['Concat', 'Reshape', 'Split', 'Transpose']);
 
 /**
  * What products, convolutions and softmax give, with what is added at once, since ONNX Runtime makes one step of both, and

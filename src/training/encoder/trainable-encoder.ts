@@ -8,6 +8,7 @@ import { constantOf, removeDeadCode } from '../../onnx/graph.js';
 import { FLOAT, type OnnxGraph, type OnnxModel } from '../../onnx/model.js';
 import { ShapedBuilder } from '../../onnx/shaped-builder.js';
 import { elementCount } from '../../onnx/tensor-info.js';
+import { unrollInParts } from '../../onnx/unroll.js';
 import { CACHED } from '../instances/feature-cache.js';
 import type { Parameter, Weights } from '../parameters.js';
 
@@ -145,8 +146,17 @@ function parametersOf({ initializers }: OnnxGraph): Parameter[] {
     .map(({ name, dims }) => ({ name, shape: dims, start: { constant: 0 } }));
 }
 
-/** Emits a stage over an input of its name; parameters that are inputs here already stay inputs. */
-export function emitStage(g: ShapedBuilder, { graph, input, output }: EncoderStage): string {
-  g.take(graph, { [input.name]: input.shape }, [output.name]);
+/** Emits a stage over an input of its name, its blocks in parts; parameters that are inputs here already stay inputs. */
+export function emitStage(g: ShapedBuilder, { graph, input, output, parameters }: EncoderStage): string {
+  const inputs = { [input.name]: input.shape };
+  const whole = new ShapedBuilder();
+  for (const { name, shape } of parameters) if (g.has(name)) whole.input(name, [...shape]);
+  whole.take(graph, inputs, [output.name]);
+  const plain = { ...whole.finish(output.name).graph, outputs: [{ name: output.name }] };
+  g.take(
+    unrollInParts(plain, input.name, (tensor) => whole.shape(tensor)),
+    inputs,
+    [output.name],
+  );
   return output.name;
 }
