@@ -55,7 +55,7 @@ export const MODEL_USAGE = `
   -c, --checkpoint FILE      encoder and decoder ONNX files of another model: give it twice; a checkpoint of PyTorch
                              (.pt) is made a model with micro-sam import_model
       --instances FILE       instance decoder ONNX file that goes with the model
-      --encoder_precision P  float32, or int8: a third less time on processors, the masks nearly the same
+      --encoder_precision P  float32, or int8: about 0.7 of the time on processors, the masks nearly the same
   -e, --embedding_path DIR   keep embeddings here, in micro-sam's format, and reuse them
       --half                 keep them in half precision: half the size, rounded to 3 digits
   -k, --key KEY              dataset inside an HDF5, zarr or npz file
