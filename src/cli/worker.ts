@@ -5,7 +5,6 @@ import { SamError } from '../errors.js';
 import { type ImageInput, openImage } from '../io/open.js';
 import type { OpenOptions } from '../io/open-options.js';
 import { itemAt } from '../items.js';
-import type { During } from '../model/ort-runtime.js';
 import { headlessFunctions } from '../service/headless.js';
 import { RunningCalls } from '../service/running-calls.js';
 import { startHyphaWorker } from '../worker/hosts/hypha-server.js';
@@ -85,9 +84,10 @@ async function run(args: readonly string[]): Promise<number> {
     console.error(
       `Other machines can reach ${host}. The connection is not encrypted: whoever listens in learns the token and sees the images. Safer is a tunnel, e.g. ssh -L.`,
     );
-  const during = endOnSignals();
+  // Signals do what they do to any process: a worker has nothing to save, and while a model runs no handler would hear them.
+  process.once('disconnect', () => process.exit(0));
   if (process.send) endWithParent();
-  const server = await startNodeWorker({ ...settings, during, log: (line) => console.error(line) });
+  const server = await startNodeWorker({ ...settings, log: (line) => console.error(line) });
   process.send?.({ url: server.url });
   return serving(server, values.json);
 }
@@ -126,7 +126,7 @@ async function onHypha(values: HyphaValues): Promise<number> {
       process.exit(1);
     },
   });
-  endOnSignals();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(0));
   const worker = await connectFromNode(encoder.url);
   const openInput = async (input: ImageInput, options: OpenOptions) => {
     if (typeof input === 'string')
@@ -143,32 +143,6 @@ async function onHypha(values: HyphaValues): Promise<number> {
   const { url } = await startHyphaWorker({ ...where, worker, functions, modelFolders, log });
   return serving({ url, info: await worker.info() }, values.json);
 }
-
-/**
- * A worker has nothing to save, so signals end it at once; its clients see the connection close. While a model runs nobody
- * would hear of a signal: then it does what it does to any process.
- *
- * @returns wraps what holds this thread up
- */
-function endOnSignals(): During {
-  const end = () => process.exit(0);
-  const listen = () => {
-    for (const signal of ENDINGS) process.on(signal, end);
-  };
-  let running = 0;
-  listen();
-  process.once('disconnect', end);
-  return async (job) => {
-    if (running++ === 0) for (const signal of ENDINGS) process.off(signal, end);
-    try {
-      return await job();
-    } finally {
-      if (--running === 0) listen();
-    }
-  };
-}
-
-const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 async function keptToken(file: string): Promise<string | undefined> {
   const kept = await readFile(file, 'utf8').catch((error) => {

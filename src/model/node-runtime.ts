@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf, SamError } from '../errors.js';
 import { counted } from '../items.js';
 import { type FetchOptions, fetchUrl } from './model-file.js';
-import { type During, ortModule, ortRuntime } from './ort-runtime.js';
+import { ortModule, ortRuntime } from './ort-runtime.js';
 import type { OrtRuntime } from './runtime.js';
 
 /**
@@ -22,8 +22,6 @@ export interface NodeRuntimeOptions {
   readonly wasm?: boolean;
   /** Execution providers of onnxruntime-node in order of preference, e.g. ['cuda', 'cpu']. */
   readonly providers?: readonly string[];
-  /** Wraps all that holds this thread up: opening and running models. */
-  readonly during?: During;
 }
 
 export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promise<OrtRuntime> {
@@ -31,7 +29,7 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
   let note: string | undefined;
   if (!options.wasm) {
     try {
-      return await nativeRuntime(threads, options.providers ?? ['cpu'], options.during);
+      return await nativeRuntime(threads, options.providers ?? ['cpu']);
     } catch (error) {
       note = `onnxruntime-node could not be loaded, so the slower wasm build runs: ${messageOf(error).split('\n')[0]}`;
     }
@@ -45,11 +43,10 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
     note,
     session: { executionProviders: ['wasm'] },
     onProcessor: true,
-    during: options.during,
   });
 }
 
-async function nativeRuntime(threads: number, providers: readonly string[], during?: During): Promise<OrtRuntime> {
+async function nativeRuntime(threads: number, providers: readonly string[]): Promise<OrtRuntime> {
   const ort = ortModule(await import('onnxruntime-node'));
   return ortRuntime(ort, {
     name: `onnxruntime-node ${ort.env.versions.node}`,
@@ -65,7 +62,6 @@ async function nativeRuntime(threads: number, providers: readonly string[], duri
     // memory ahead (enableMemPattern) the encoder of vit_t keeps 100 MB, with it nearly 300, for the same time.
     frequent: { enableCpuMemArena: true, enableMemPattern: false },
     onProcessor: providers[0] === 'cpu',
-    during,
   });
 }
 

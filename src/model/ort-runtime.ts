@@ -50,17 +50,13 @@ export interface OrtSettings {
   readonly session: Readonly<Record<string, unknown>>;
   /** What differs for sessions that run often. */
   readonly frequent?: Readonly<Record<string, unknown>>;
-  readonly during?: During;
   readonly whenLost?: OrtRuntime['whenLost'];
   readonly patience?: number;
   readonly onProcessor?: boolean;
 }
 
-/** Wraps whatever the runtime does. */
-export type During = <T>(job: () => Promise<T>) => Promise<T>;
-
 export function ortRuntime(ort: OrtModule, settings: OrtSettings): OrtRuntime {
-  const { name, provider, note, session, frequent, during = (job) => job() } = settings;
+  const { name, provider, note, session, frequent } = settings;
   return {
     name,
     provider,
@@ -78,18 +74,18 @@ export function ortRuntime(ort: OrtModule, settings: OrtSettings): OrtRuntime {
         ...(options?.frequent && frequent),
         ...(options?.weightsAsInputs && { graphOptimizationLevel: 'extended' }),
       };
-      return wrap(await during(() => ort.InferenceSession.create(bytes, settings)), during);
+      return wrap(await ort.InferenceSession.create(bytes, settings));
     },
     tensor: <T extends OrtType>(type: T, data: OrtData[T], dims: readonly number[]) => new ort.Tensor(type, data, dims),
   };
 }
 
-function wrap(session: NativeSession, during: During): OrtSession {
+function wrap(session: NativeSession): OrtSession {
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
     async run(feeds, fetches) {
-      const outputs = await during(() => (fetches ? session.run(feeds, fetches) : session.run(feeds)));
+      const outputs = await (fetches ? session.run(feeds, fetches) : session.run(feeds));
       const results: Record<string, OrtTensor> = {};
       for (const [name, tensor] of Object.entries(outputs)) results[name] = await inMainMemory(tensor);
       return results;

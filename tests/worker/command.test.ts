@@ -79,7 +79,7 @@ describe('micro-sam worker', function () {
     if (!provider.startsWith('cuda')) assert.match(note ?? '', /^cuda .* is not used: /); // a machine without that device
     await client.close();
     child.kill('SIGTERM');
-    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.deepEqual(await once(child, 'exit'), [null, 'SIGTERM']);
     assert.equal(lines.length, 1);
   });
 
@@ -89,7 +89,7 @@ describe('micro-sam worker', function () {
     const { runtime, provider } = await client.info();
     assert.match(`${runtime}, ${provider}`, /^onnxruntime-web .*, wasm \(simd, 1 thread\)$/);
     child.kill('SIGINT');
-    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.deepEqual(await once(child, 'exit'), [null, 'SIGINT']);
     await assert.rejects(client.info(), { code: 'worker_lost' });
   });
 

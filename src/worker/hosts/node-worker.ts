@@ -23,11 +23,11 @@ export interface NodeWorkerOptions extends Omit<NodeRuntimeOptions, 'wasm' | 'pr
 
 /** A worker in this thread, for the command line and scripts. */
 export async function createNodeWorker(options: NodeWorkerOptions = {}): Promise<SamWorker> {
-  const { device = 'auto', threads, during } = options;
+  const { device = 'auto', threads } = options;
   const onGpu = device === 'cuda' || device === 'webgpu';
   const runtimes = [
-    ...(onGpu ? [await createNodeRuntime({ threads, during, providers: [device] })] : []),
-    await createNodeRuntime({ threads, during, wasm: device === 'wasm' }),
+    ...(onGpu ? [await createNodeRuntime({ threads, providers: [device] })] : []),
+    await createNodeRuntime({ threads, wasm: device === 'wasm' }),
   ];
   return createLocalWorker(runtimes, {
     name: options.name ?? 'Node process',
