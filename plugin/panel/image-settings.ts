@@ -246,7 +246,7 @@ const CHECKPOINTS = '.pt,.pth,.ckpt,.safetensors,.zip';
 function addModelSheet({ addModel, importModel }: EngineActions): Sheet {
   const checkpoint = make('input', { type: 'file', multiple: true, accept: CHECKPOINTS, className: 'file' });
   checkpoint.setAttribute('aria-label', 'Files of a checkpoint');
-  const name = make('input', { type: 'text', required: true, pattern: '[\\w.\\-]{1,64}', placeholder: 'vit_b_lm' });
+  const name = make('input', { type: 'text', required: true, pattern: '\\w[\\w.\\-]{0,63}', placeholder: 'vit_b_lm' });
   const family = make('select', {}, ...FAMILIES.map(([value, title]) => make('option', { value }, title)));
   let chosenFamily: ModelFamily | undefined;
   family.addEventListener('change', () => {

@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { SamError } from '../errors.js';
-import type { ByteSource } from '../io/bytes.js';
+import { type ByteSource, sampleOf } from '../io/bytes.js';
 import { fileNameOf } from '../io/folder/file-names.js';
 import type { FileParts } from '../onnx/write-parts.js';
 import type { TaskOptions } from '../task.js';
@@ -35,13 +35,16 @@ export interface ImportCard {
 
 export const IMPORT_CARD = 'model.json';
 
+/** By which it is told whether a checkpoint was imported before. */
+export type EarlierImport = Pick<ImportCard, 'name' | 'source' | 'checkpointDigest'>;
+
 export interface ImportOptions extends TaskOptions {
   /** Of the model; default: from the name of the file. */
   readonly name?: string;
   /** Names that are not given by default: of models of other kinds. */
   readonly taken?: readonly string[];
   /** What was imported before: its names are given by default to the same checkpoints only. */
-  readonly earlier?: readonly Pick<ImportCard, 'name' | 'source' | 'checkpointDigest'>[];
+  readonly earlier?: readonly EarlierImport[];
   readonly description?: string;
   readonly licence?: string;
   /** Where the checkpoint is from, if not a file of its name. */
@@ -116,15 +119,11 @@ function freeName(wanted: string, digest: string, { taken = [], earlier = [], so
   return name;
 }
 
-const BLOCK = 4096;
-const BLOCKS = 64;
-
-/** Of its length, and at most 64 blocks. */
+/** Of its length, and some of its blocks. */
 async function digestOf(source: ByteSource, options: TaskOptions): Promise<string> {
   const { size } = source;
   const hash = sha256.create().update(new TextEncoder().encode(`${size}:`));
-  const step = Math.max(BLOCK, Math.floor((size - BLOCK) / (BLOCKS - 1)));
-  for (let at = 0; at < size; at += step) hash.update(await source.read(at, Math.min(BLOCK, size - at), options));
+  for (const { offset, length } of sampleOf(size)) hash.update(await source.read(offset, length, options));
   return bytesToHex(hash.digest());
 }
 

@@ -6,6 +6,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { CARD_FORMAT, isNewerCard } from '../checkpoints/card-format.js';
 import { type CheckpointPlace, withCheckpointFiles } from '../checkpoints/checkpoint-files.js';
 import {
+  type EarlierImport,
   IMPORT_CARD,
   type ImportCard,
   type ImportOptions,
@@ -18,7 +19,7 @@ import { withoutQuery } from '../io/http.js';
 import { fileBytes } from '../io/node-file.js';
 import { isAddress } from '../io/node-open.js';
 import { folderStore } from '../io/stores/fs.js';
-import { itemAt } from '../items.js';
+import { itemAt, membersOf } from '../items.js';
 import { loadModelFile } from '../model/model-file.js';
 import type { ModelSpec } from '../model/model-spec.js';
 import { fetchBytesInNode } from '../model/node-runtime.js';
@@ -211,7 +212,7 @@ async function intoFolder<Card extends { readonly name: string }>(
 /** @throws SamError `invalid_argument` if there is anything but an imported model of this program's, which may be replaced */
 async function checkPlace(folder: string): Promise<void> {
   if (!existsSync(folder)) return;
-  if (isOfNewer(folder))
+  if (isNewerCard(cardIn(folder)))
     throw new SamError(
       'unsupported',
       `A newer version of this program keeps a model in ${folder}, which stays. Give this one another place or name.`,
@@ -238,21 +239,20 @@ function checkFree(name: string): void {
   throw new SamError('invalid_argument', `There is a model ${name} that is not an imported one; give another name.`);
 }
 
-function importedCards(): InstalledCard[] {
-  return importedModels().flatMap((name) => {
-    try {
-      return [JSON.parse(readFileSync(path.join(importedModelsFolder(), name, IMPORT_CARD), 'utf8'))];
-    } catch {
-      return [{ name, source: '' } as InstalledCard]; // it cannot be told from others, and keeps its name
-    }
+/** One that cannot be read keeps its name: whose it is cannot be told. */
+function importedCards(): EarlierImport[] {
+  return importedModels().map((name) => {
+    const { source, checkpointDigest } = membersOf(cardIn(path.join(importedModelsFolder(), name)));
+    return { name, source: String(source ?? ''), checkpointDigest: checkpointDigest?.toString() };
   });
 }
 
-function isOfNewer(folder: string): boolean {
+/** What the card of a model says; undefined if there is none, or none that can be read. */
+export function cardIn(folder: string): unknown {
   try {
-    return isNewerCard(JSON.parse(readFileSync(path.join(folder, IMPORT_CARD), 'utf8')));
+    return JSON.parse(readFileSync(path.join(folder, IMPORT_CARD), 'utf8'));
   } catch {
-    return false; // no card, or none that could be read
+    return undefined;
   }
 }
 

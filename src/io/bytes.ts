@@ -16,6 +16,15 @@ export interface ByteSource {
   close?(): Promise<void>;
 }
 
+const SAMPLE_BLOCK = 4096;
+const SAMPLE_BLOCKS = 64;
+
+/** At most 64 blocks, first and last among them, by which a file of this many bytes is known again. */
+export function* sampleOf(size: number): Generator<{ readonly offset: number; readonly length: number }> {
+  const step = Math.max(SAMPLE_BLOCK, Math.floor((size - SAMPLE_BLOCK) / (SAMPLE_BLOCKS - 1)));
+  for (let offset = 0; offset < size; offset += step) yield { offset, length: Math.min(SAMPLE_BLOCK, size - offset) };
+}
+
 export function isByteSource(value: unknown): value is ByteSource {
   return hasMembers(value) && typeof value.read === 'function' && typeof value.size === 'number';
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { sampleOf } from '../../io/bytes.js';
 import { kindOf } from '../../io/node-file.js';
 import { isAddress } from '../../io/node-open.js';
 
@@ -13,9 +14,6 @@ export interface Input {
   /** Said by itself, not found in a folder or by a pattern. */
   readonly single?: boolean;
 }
-
-const BLOCK = 4096;
-const BLOCKS = 64;
 
 /**
  * A digest by which a file is known again wherever it lies, from its length and at most 64 blocks of it; of a zarr from
@@ -36,11 +34,12 @@ export function contentOf(file: string): string {
     return `folder:${hash.digest('hex')}`;
   }
   const { size } = statSync(file);
-  const block = Buffer.alloc(BLOCK);
   const handle = openSync(file, 'r');
   try {
-    const step = Math.max(BLOCK, Math.floor((size - BLOCK) / (BLOCKS - 1)));
-    for (let at = 0; at < size; at += step) hash.update(block.subarray(0, readSync(handle, block, 0, BLOCK, at)));
+    for (const { offset, length } of sampleOf(size)) {
+      const block = Buffer.alloc(length);
+      hash.update(block.subarray(0, readSync(handle, block, 0, length, offset)));
+    }
   } finally {
     closeSync(handle);
   }

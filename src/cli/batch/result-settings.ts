@@ -42,7 +42,7 @@ export function describeChanges(before: ResultSettings, now: ResultSettings): st
   const names = new Set([...Object.keys(before), ...Object.keys(now)]);
   const changed = [...names].filter((name) => before[name] !== now[name]);
   // Another model has other files, as is to be expected.
-  const told = changed.filter((name) => name !== FILES || changed.includes('model_type') === false);
+  const told = changed.filter((name) => name !== FILES || !changed.includes('model_type'));
   return told.map((name) => change(name, before, now)).join(', ');
 }
 
@@ -59,11 +59,11 @@ function change(name: string, before: ResultSettings, now: ResultSettings): stri
 /** The same wherever the files of the model lie, as far as what is in them is known. */
 function modelDigest(model: ModelSpec): string {
   const { defaults, following, objectSizes, pointsByInstances } = model;
-  const files = networksOf(model).map((file) => file && contentOf(file));
+  const files = networksOf(model).map((file) => file && identityOf(file));
   const parts = [files, defaults, following, objectSizes, pointsByInstances];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }
 
-function contentOf({ url, sha256, digest, bytes }: ModelFile): string {
+function identityOf({ url, sha256, digest, bytes }: ModelFile): string {
   return sha256 ?? digest ?? `${url.replace(/^.*[\\/]/, '')} ${bytes ?? ''}`;
 }

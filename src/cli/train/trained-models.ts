@@ -13,7 +13,7 @@ import type { TaskOptions } from '../../task.js';
 import type { InheritedPart, ModelCard, trainedFiles } from '../../training/model-card.js';
 import { pointsHadBetterMeanInstances } from '../../training/prompts/points-by-instances.js';
 import { declarationIn, isDeclaration } from '../declared-models.js';
-import { importedModel, importedModelIn, importedModels, trainedModels } from '../imported-models.js';
+import { cardIn, importedModel, importedModelIn, importedModels, trainedModels } from '../imported-models.js';
 import { trainedModelsFolder } from '../serve/user-data.js';
 
 /** What `micro-sam train` made: a folder with the trained parts and a card that says what they are. */
@@ -146,13 +146,7 @@ export async function withInherited(
 
 /** @throws SamError `unsupported` if the model of the folder was imported, or trained by a newer version of this program */
 export function checkReplaceable(folder: string): void {
-  const file = path.join(folder, MODEL_CARD);
-  let card: unknown;
-  try {
-    card = JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    return; // no card, or none that could be read
-  }
+  const card = cardIn(folder);
   const imported = 'encoder' in membersOf(card);
   if (imported || isNewerCard(card))
     throw new SamError(
